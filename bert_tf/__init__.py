@@ -1,0 +1,32 @@
+"""BERT as published by google-research, on TensorFlow 2 and Keras 3.
+
+Importing this package loads neither TensorFlow nor Keras: a name is looked up when it is first used.
+"""
+
+import importlib
+
+from bert_tf.version import __version__
+
+# Public name -> the module that defines it.
+_PUBLIC_NAMES = {
+    "BertConfig": "bert_tf.config",
+    "FullTokenizer": "bert_tf.text.tokenization",
+    "BasicTokenizer": "bert_tf.text.tokenization",
+    "WordpieceTokenizer": "bert_tf.text.tokenization",
+    "BertEncoder": "bert_tf.model.encoder",
+    "PretrainingModel": "bert_tf.model.heads",
+    "load_checkpoint": "bert_tf.training.checkpoint",
+    "save_checkpoint": "bert_tf.training.checkpoint",
+}
+
+__all__ = ["__version__", *_PUBLIC_NAMES]
+
+
+def __getattr__(name: str):
+    if name not in _PUBLIC_NAMES:
+        raise AttributeError(f"module 'bert_tf' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PUBLIC_NAMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,185 @@
+"""What a model is and how data and training are to be made: frozen dataclasses, JSON in and out.
+
+A default and its reason are written here and nowhere else; the scripts' flags take theirs from
+these classes. Every class checks its values when it is made. No TensorFlow.
+"""
+
+import dataclasses
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+ACTIVATIONS = ("gelu", "gelu_erf", "relu", "tanh", "linear")
+
+
+@dataclasses.dataclass(frozen=True)
+class BertConfig:
+    """The shape of a BERT, as in the released `bert_config.json` files.
+
+    Keys and defaults are the original release's, `type_vocab_size=16` included: released files
+    name their own (2), and files written by others may rely on the default.
+
+    Args:
+        vocab_size: rows of the word embeddings. Needed.
+        hidden_size: width H of every layer.
+        num_hidden_layers: how many Transformer blocks.
+        num_attention_heads: N; must divide `hidden_size`.
+        intermediate_size: width of the feed-forward layer inside a block.
+        hidden_act: activation of the feed-forward and masked-LM layers: `gelu` (its tanh form, as
+            Google's models were trained), `gelu_erf` (the exact form, as Hugging Face's were),
+            `relu`, `tanh` or `linear`.
+        hidden_dropout_prob: dropout after embeddings and sub-layers, a fraction.
+        attention_probs_dropout_prob: dropout of attention probabilities, a fraction.
+        max_position_embeddings: longest sequence the position table holds, in tokens.
+        type_vocab_size: how many segment ids there are.
+        initializer_range: standard deviation of the truncated normal that weights start from.
+        unknown_keys: keys of a JSON file that are not known here; kept and written out again.
+
+    Raises:
+        ValueError: for a value that no model can have.
+
+    Source: google-research/bert, modeling.py, `BertConfig`.
+    """
+
+    vocab_size: int
+    hidden_size: int = 768
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 12
+    intermediate_size: int = 3072
+    hidden_act: str = "gelu"
+    hidden_dropout_prob: float = 0.1
+    attention_probs_dropout_prob: float = 0.1
+    max_position_embeddings: int = 512
+    type_vocab_size: int = 16
+    initializer_range: float = 0.02
+    unknown_keys: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in (
+            "vocab_size",
+            "hidden_size",
+            "num_hidden_layers",
+            "num_attention_heads",
+            "intermediate_size",
+            "max_position_embeddings",
+            "type_vocab_size",
+        ):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a whole number above 0. Received: {value!r}")
+        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+            check_range(name, getattr(self, name), 0.0, 1.0, includes_high=False)
+        check_range("initializer_range", self.initializer_range, 0.0, float("inf"), False, False)
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"hidden_size must be a multiple of num_attention_heads. Received: "
+                f"hidden_size={self.hidden_size}, num_attention_heads={self.num_attention_heads}"
+            )
+        if (self.hidden_act or "linear") not in ACTIVATIONS:
+            raise ValueError(
+                f"hidden_act must be one of {', '.join(ACTIVATIONS)}. Received: {self.hidden_act!r}"
+            )
+
+    @classmethod
+    def from_dict(cls, json_object: dict[str, Any]) -> "BertConfig":
+        """Builds a config from the keys of a released `bert_config.json`.
+
+        Keys that are not known are kept in `unknown_keys`, with a warning.
+        """
+        known = {field.name for field in dataclasses.fields(cls)} - {"unknown_keys"}
+        unknown = {key: value for key, value in json_object.items() if key not in known}
+        if unknown:
+            warnings.warn(
+                f"BertConfig does not use these keys, and keeps them as they are: "
+                f"{', '.join(sorted(unknown))}",
+                stacklevel=2,
+            )
+        if "vocab_size" not in json_object:
+            raise ValueError(f"A BertConfig needs vocab_size. Received: {sorted(json_object)}")
+        values = {key: value for key, value in json_object.items() if key in known}
+        return cls(**values, unknown_keys=unknown)
+
+    @classmethod
+    def from_json_file(cls, json_file: str) -> "BertConfig":
+        """Reads a `bert_config.json`; `json_file` may be any path that TensorFlow can open."""
+        return cls.from_dict(read_json(json_file))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The config as a dict that `from_dict` turns back into it."""
+        values = dataclasses.asdict(self)
+        return {**values.pop("unknown_keys"), **values}
+
+    def to_json_string(self) -> str:
+        """The config as the text of a `bert_config.json`: sorted keys, two spaces, a newline."""
+        return json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n"
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainingDataSettings:
+    """How sentence pairs with hidden tokens are made from text.
+
+    The first eleven fields are the flags of the original create_pretraining_data.py.
+    """
+
+    input_file: tuple[str, ...]
+    vocab_file: str
+    output_file: tuple[str, ...] = ()
+    do_lower_case: bool = True
+    do_whole_word_mask: bool = False
+    max_seq_length: int = 128
+    max_predictions_per_seq: int = 20
+    random_seed: int = 12345
+    dupe_factor: int = 10
+    masked_lm_prob: float = 0.15
+    short_seq_prob: float = 0.1
+    # Beyond the original: shards are made independently, so that memory is bounded by one shard.
+    output_dir: str | None = None
+    num_shards: int = 1
+    num_workers: int = 1
+    masking: str = "static"
+    gzip: bool = False
+    mend_quirks: bool = False
+
+
+def check_range(
+    name: str,
+    value: float,
+    low: float,
+    high: float,
+    includes_low: bool = True,
+    includes_high: bool = True,
+) -> None:
+    """Raises a ValueError unless `value` is a number between `low` and `high`."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    above = is_number and (value > low or (includes_low and value == low))
+    below = is_number and (value < high or (includes_high and value == high))
+    if not (above and below):
+        interval = f"{'[' if includes_low else '('}{low}, {high}{']' if includes_high else ')'}"
+        raise ValueError(f"{name} must be a number in {interval}. Received: {value!r}")
+
+
+def read_json(path: str) -> Any:
+    """Parses a JSON file from the local disk, or from any file system TensorFlow knows.
+
+    Raises:
+        ValueError: if the file is not JSON in UTF-8, with the path and the place.
+        FileNotFoundError: if there is none.
+    """
+    try:
+        return json.loads(_read_bytes(path).decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 at byte {error.start}.") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{path}:{error.lineno}: not JSON: {error.msg} (column {error.colno})."
+        ) from error
+
+
+def _read_bytes(path: str) -> bytes:
+    if "://" not in str(path):
+        return Path(path).read_bytes()
+    import tensorflow as tf  # Only for remote paths: this module imports in milliseconds.
+
+    with tf.io.gfile.GFile(path, "rb") as file:
+        return file.read()

@@ -1,0 +1,1 @@
+"""Batches to outputs: the encoder and its heads."""

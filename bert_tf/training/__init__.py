@@ -1,0 +1,1 @@
+"""Outputs to weights: optimizer, checkpoints, loop. Knows no task and no BERT."""

@@ -1,0 +1,39 @@
+"""Packaging of bert_tf. Tool settings (ruff, pytest) are in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+version: dict[str, str] = {}
+exec((Path(__file__).parent / "bert_tf" / "version.py").read_text(encoding="utf-8"), version)
+
+VOCAB = ["tokenizers>=0.20"]
+NOTEBOOK = [*VOCAB, "ipykernel", "nbclient", "nbformat", "matplotlib"]
+TEST = ["pytest>=8", "pytest-xdist", *NOTEBOOK]
+DEV = [*TEST, "ruff>=0.8", "build"]
+
+setup(
+    name="bert-tf",
+    version=version["__version__"],
+    description="BERT as published by google-research, on TensorFlow 2 and Keras 3",
+    long_description=(Path(__file__).parent / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=find_packages(include=["bert_tf", "bert_tf.*"]),
+    python_requires=">=3.10",
+    install_requires=[
+        "tensorflow>=2.18,<2.22",
+        "keras>=3.6,<4",
+        # Its minor version is TensorFlow's own; 2.21.0 cannot be imported.
+        "tensorflow-text>=2.18,<2.22,!=2.21.0",
+        "tensorflow-datasets>=4.9",
+        "absl-py>=2",
+        "numpy>=1.26",
+    ],
+    extras_require={"vocab": VOCAB, "notebook": NOTEBOOK, "test": TEST, "dev": DEV},
+    classifiers=[
+        "License :: OSI Approved :: Apache Software License",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)
