@@ -1,0 +1,89 @@
+"""What the tokenizer does with each character: keep, drop, blank, or set apart.
+
+Two passes of `str.translate` over a text do all of the original's per-character work. A table
+learns what to do with a code point when it first meets it, so that importing costs nothing.
+
+    "naïve\\u00ad 日本" --CLEAN--> "naïve  日  本 " --lower, NFD, DROP_MARKS--> "naive  日  本 "
+
+Source: google-research/bert, tokenization.py, `BasicTokenizer` and the functions at its end.
+"""
+
+import unicodedata
+from collections.abc import Callable
+
+# Ideographs, first and last code point of each block: written without spaces, so each becomes a
+# word of its own. Kana and Hangul are not among them.
+CJK_BLOCKS = (
+    (0x4E00, 0x9FFF),
+    (0x3400, 0x4DBF),
+    (0x20000, 0x2A6DF),
+    (0x2A700, 0x2B73F),
+    (0x2B740, 0x2B81F),
+    (0x2B820, 0x2CEAF),
+    (0xF900, 0xFAFF),
+    (0x2F800, 0x2FA1F),
+)
+ASCII_PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
+
+
+def is_whitespace(char: str) -> bool:
+    """Whether the tokenizer turns `char` into a space."""
+    return char in " \t\n\r" or unicodedata.category(char) == "Zs"
+
+
+def is_dropped(char: str) -> bool:
+    """Whether `char` vanishes: control and format characters, NUL, U+FFFD."""
+    if char in "\t\n\r":
+        return False
+    return char == "\ufffd" or unicodedata.category(char) in ("Cc", "Cf")
+
+
+def is_cjk(char: str) -> bool:
+    """Whether `char` is an ideograph that becomes a word of its own."""
+    return any(first <= ord(char) <= last for first, last in CJK_BLOCKS)
+
+
+def is_punctuation(char: str) -> bool:
+    """Whether `char` becomes a word of its own: Unicode's punctuation and all ASCII symbols."""
+    return char in ASCII_PUNCTUATION or unicodedata.category(char).startswith("P")
+
+
+def is_accent(char: str) -> bool:
+    """Whether `char` is a mark that goes when accents are stripped (Unicode's class Mn)."""
+    return unicodedata.category(char) == "Mn"
+
+
+class _Table(dict):
+    """A table for `str.translate`: code point -> its replacement, None to drop it."""
+
+    def __init__(self, replace: Callable[[str], str | None]):
+        super().__init__()
+        self._replace = replace
+
+    def __missing__(self, code_point: int) -> str | None:
+        self[code_point] = replacement = self._replace(chr(code_point))
+        return replacement
+
+
+def _clean(char: str) -> str | None:
+    if is_dropped(char):
+        return None
+    if is_whitespace(char):
+        return " "
+    return f" {char} " if is_cjk(char) else char
+
+
+def _set_punctuation_apart(char: str) -> str:
+    return f" {char} " if is_punctuation(char) else char
+
+
+def _drop_marks(char: str) -> str | None:
+    return None if is_accent(char) else _set_punctuation_apart(char)
+
+
+# First pass: what is not text goes, white space becomes spaces, ideographs stand alone.
+CLEAN = _Table(_clean)
+# Second pass, after lower-casing: punctuation stands alone ...
+SPLIT_PUNCTUATION = _Table(_set_punctuation_apart)
+# ... and, where the text was decomposed (NFD), the marks go.
+DROP_MARKS = _Table(_drop_marks)

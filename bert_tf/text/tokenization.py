@@ -1,0 +1,209 @@
+"""The reference tokenizer: text -> words -> word pieces -> ids, exactly as the original's.
+
+    tokenizer = FullTokenizer("vocab.txt", do_lower_case=True)
+    tokenizer.tokenize("Unaffable, café!")    # ["un", "##aff", "##able", ",", "cafe", "!"]
+    tokenizer.encode("Unaffable, café!")      # their ids; the fast way to get them
+
+Pure Python, without TensorFlow. It is fast because text repeats itself: what a stretch between
+two spaces becomes is computed once and remembered.
+
+Source: google-research/bert, tokenization.py.
+"""
+
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
+
+from bert_tf.text.characters import CLEAN, DROP_MARKS, SPLIT_PUNCTUATION
+from bert_tf.text.vocabulary import (
+    SPECIAL_TOKENS,
+    convert_by_vocab,
+    convert_ids_to_tokens,
+    convert_tokens_to_ids,
+    load_vocab,
+    validate_case_matches_checkpoint,
+)
+
+__all__ = [
+    "SPECIAL_TOKENS",
+    "BasicTokenizer",
+    "FullTokenizer",
+    "WordpieceTokenizer",
+    "convert_by_vocab",
+    "convert_ids_to_tokens",
+    "convert_to_unicode",
+    "convert_tokens_to_ids",
+    "load_vocab",
+    "validate_case_matches_checkpoint",
+    "whitespace_tokenize",
+]
+
+# A stretch that is longer is rarely met again, and would make the cache's memory unbounded.
+_MAX_CACHED_CHARACTERS = 64
+# About 50 MB when full. The stretches of 60 MB of novels are 800,000, but most come only once.
+_MAX_CACHED_CHUNKS = 200_000
+
+
+def convert_to_unicode(text: str | bytes) -> str:
+    """`text` as a string; of bytes, those that are not UTF-8 are left out."""
+    if isinstance(text, str):
+        return text
+    if isinstance(text, bytes):
+        return text.decode("utf-8", "ignore")
+    raise ValueError(f"Text must be str or bytes. Received: {type(text).__name__}")
+
+
+def whitespace_tokenize(text: str) -> list[str]:
+    """The words of `text` that stand between white space."""
+    return text.split()
+
+
+class BasicTokenizer:
+    """Splits text into words and punctuation marks, lower-cased and without accents if wanted.
+
+    Args:
+      do_lower_case: whether letters become small ones.
+      strip_accents: whether text is decomposed (NFD) and its non-spacing marks are dropped;
+        None: when `do_lower_case` says so, as in the original.
+    """
+
+    def __init__(self, do_lower_case: bool = True, strip_accents: bool | None = None):
+        self.do_lower_case = do_lower_case
+        self.strip_accents = do_lower_case if strip_accents is None else strip_accents
+
+    def tokenize(self, text: str | bytes) -> list[str]:
+        """The words of `text`; none of them holds white space."""
+        return self.normalize(self.clean(text)).split()
+
+    def clean(self, text: str | bytes) -> str:
+        """`text` without control characters, with spaces for white space and round ideographs."""
+        return convert_to_unicode(text).translate(CLEAN)
+
+    def normalize(self, text: str) -> str:
+        """Lower-cases clean text and strips its accents as configured; sets punctuation apart.
+
+        What stands between two spaces does not depend on what stands beyond them.
+        """
+        if self.do_lower_case:
+            text = text.lower()
+        if not self.strip_accents:
+            return text.translate(SPLIT_PUNCTUATION)
+        return unicodedata.normalize("NFD", text).translate(DROP_MARKS)
+
+
+class WordpieceTokenizer:
+    """Splits words into the longest pieces of a vocabulary, from left to right.
+
+    Args:
+      vocab: the pieces (its keys); those that continue a word begin with "##".
+      unk_token: what a word becomes that cannot be split so, as a whole.
+      max_input_chars_per_word: a longer word (in characters) becomes `unk_token`.
+    """
+
+    def __init__(
+        self,
+        vocab: Mapping[str, int],
+        unk_token: str = "[UNK]",
+        max_input_chars_per_word: int = 200,
+    ):
+        self.vocab = vocab
+        self.unk_token = unk_token
+        self.max_input_chars_per_word = max_input_chars_per_word
+        self._max_piece_length = max(map(len, vocab), default=0)
+
+    def tokenize(self, text: str | bytes) -> list[str]:
+        """The pieces of a word, or of words between white space ("unaffable" -> "un", "##aff",
+        "##able")."""
+        words = whitespace_tokenize(convert_to_unicode(text))
+        return [piece for word in words for piece in self.split_word(word)]
+
+    def split_word(self, word: str) -> list[str]:
+        """The pieces of one word, or [unk_token]."""
+        if len(word) > self.max_input_chars_per_word:
+            return [self.unk_token]
+        pieces: list[str] = []
+        start = 0
+        while start < len(word):
+            piece = self._longest_piece(word, start)
+            if not piece:
+                return [self.unk_token]
+            pieces.append(piece)
+            start += len(piece) - (2 if start else 0)
+        return pieces
+
+    def _longest_piece(self, word: str, start: int) -> str:
+        """The longest piece that `word` has at `start`, or ""."""
+        rest = "##" + word[start:] if start else word
+        shortest = 3 if start else 1
+        for length in range(min(len(rest), self._max_piece_length), shortest - 1, -1):
+            if rest[:length] in self.vocab:
+                return rest[:length]
+        return ""
+
+
+class FullTokenizer:
+    """From text to the ids of its word pieces and back.
+
+    Args:
+      vocab_file: path of a vocabulary, one token a line.
+      do_lower_case, strip_accents: see `BasicTokenizer`; they must be those of the vocabulary.
+
+    Raises:
+      ValueError: for a broken vocabulary, see `load_vocab`.
+    """
+
+    def __init__(
+        self, vocab_file: str, do_lower_case: bool = True, strip_accents: bool | None = None
+    ):
+        self.vocab = load_vocab(vocab_file)
+        self.inv_vocab = {index: token for token, index in self.vocab.items()}
+        self.basic_tokenizer = BasicTokenizer(do_lower_case, strip_accents)
+        self.wordpiece_tokenizer = WordpieceTokenizer(self.vocab)
+        self._pieces = _Cache(self._pieces_of)
+        self._ids = _Cache(self._ids_of)
+
+    def tokenize(self, text: str | bytes) -> list[str]:
+        """The word pieces of `text`."""
+        chunks = self.basic_tokenizer.clean(text).split()
+        return list(chain.from_iterable(map(self._pieces.__getitem__, chunks)))
+
+    def encode(self, text: str | bytes) -> list[int]:
+        """The ids of the word pieces of `text`: `convert_tokens_to_ids(tokenize(text))`, faster."""
+        chunks = self.basic_tokenizer.clean(text).split()
+        return list(chain.from_iterable(map(self._ids.__getitem__, chunks)))
+
+    def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
+        """The id of every token; KeyError for one that is not in the vocabulary."""
+        return convert_by_vocab(self.vocab, tokens)
+
+    def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
+        """The token of every id; KeyError for one that the vocabulary does not have."""
+        return convert_by_vocab(self.inv_vocab, ids)
+
+    def _pieces_of(self, chunk: str) -> tuple[str, ...]:
+        split_word = self.wordpiece_tokenizer.split_word
+        words = self.basic_tokenizer.normalize(chunk).split()
+        return tuple(piece for word in words for piece in split_word(word))
+
+    def _ids_of(self, chunk: str) -> tuple[int, ...]:
+        return tuple(self.convert_tokens_to_ids(self._pieces_of(chunk)))
+
+
+class _Cache(dict):
+    """Remembers what `compute` gave for the stretches of text met so far."""
+
+    def __init__(self, compute: Callable[[str], tuple]):
+        super().__init__()
+        self._compute = compute
+
+    def __missing__(self, chunk: str) -> tuple:
+        value = self._compute(chunk)
+        if len(chunk) <= _MAX_CACHED_CHARACTERS:
+            if len(self) >= _MAX_CACHED_CHUNKS:
+                self.clear()  # Simpler than choosing, and the frequent ones are back at once.
+            self[chunk] = value
+        return value
+
+    def __reduce__(self):
+        """A copy in another process starts empty."""
+        return _Cache, (self._compute,)

@@ -1,0 +1,121 @@
+"""Vocabulary files: one token a line, its id is the line's number counted from 0."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+_CHECKPOINT_FOLDER = re.compile(r"^.*?([A-Za-z0-9_-]+)/bert_model.ckpt")
+_UNCASED_RELEASES = re.compile(r"(wwm_)?uncased_L-.*|multilingual_L-.*|chinese_L-.*")
+_CASED_RELEASES = re.compile(r"(wwm_)?cased_L-.*|multi_cased_L-.*")
+
+
+def load_vocab(vocab_file: str) -> dict[str, int]:
+    """Reads a vocabulary as {token: id}, in the order of the ids.
+
+    White space around a token is ignored, as in the original; lines end with a line feed.
+
+    Args:
+      vocab_file: path of a UTF-8 text file, local or of any file system that TensorFlow knows.
+
+    Raises:
+      ValueError: with file and line, when a line is not UTF-8, a token stands there twice, one
+        of `SPECIAL_TOKENS` is missing, or the file is empty.
+    """
+    lines = _read_bytes(str(vocab_file)).removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    if not lines[-1]:  # What follows the last line feed is no line.
+        lines.pop()
+    if not lines:
+        raise ValueError(
+            f"{vocab_file}:1: the vocabulary is empty; one token a line is expected, the first "
+            "of them usually [PAD]."
+        )
+    vocab: dict[str, int] = {}
+    for index, line in enumerate(lines):
+        token = _decode(line, vocab_file, index + 1).strip()
+        if token in vocab:
+            raise ValueError(
+                f"{vocab_file}:{index + 1}: the token {token!r} stands in line "
+                f"{vocab[token] + 1} already; a token has one id, so every line must differ. "
+                "Replace the second one, for example by [unused0], to keep the ids after it."
+            )
+        vocab[token] = index
+    _check_special_tokens(vocab, vocab_file)
+    return vocab
+
+
+def _check_special_tokens(vocab: Mapping[str, int], vocab_file: str) -> None:
+    missing = [token for token in SPECIAL_TOKENS if token not in vocab]
+    if missing:
+        raise ValueError(
+            f"{vocab_file}:{len(vocab)}: the vocabulary ends here without {', '.join(missing)}. "
+            f"Each of {' '.join(SPECIAL_TOKENS)} must have a line of its own."
+        )
+
+
+def _read_bytes(path: str) -> bytes:
+    if "://" not in path:
+        return Path(path).read_bytes()
+    import tensorflow as tf
+
+    with tf.io.gfile.GFile(path, "rb") as file:
+        return file.read()
+
+
+def _decode(line: bytes, path: str, line_number: int) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path}:{line_number}: not UTF-8: byte 0x{line[error.start]:02x} at position "
+            f"{error.start} of the line; save the file as UTF-8."
+        ) from error
+
+
+def convert_by_vocab(vocab: Mapping, items: Iterable) -> list:
+    """Looks every item up: tokens to ids, or ids to tokens with the inverse vocabulary.
+
+    Raises:
+      KeyError: for the first item that is not in `vocab`.
+    """
+    return [vocab[item] for item in items]
+
+
+def convert_tokens_to_ids(vocab: Mapping[str, int], tokens: Iterable[str]) -> list[int]:
+    """The id of every token; see `convert_by_vocab`."""
+    return convert_by_vocab(vocab, tokens)
+
+
+def convert_ids_to_tokens(inv_vocab: Mapping[int, str], ids: Iterable[int]) -> list[str]:
+    """The token of every id; see `convert_by_vocab`."""
+    return convert_by_vocab(inv_vocab, ids)
+
+
+def validate_case_matches_checkpoint(do_lower_case: bool, init_checkpoint: str | None) -> None:
+    """Refuses a lower-casing that does not fit one of Google's released models.
+
+    Only the name of the checkpoint's folder is looked at, so a model of another name passes.
+
+    Raises:
+      ValueError: when the folder has the name of an uncased model and `do_lower_case` is False,
+        or that of a cased one and it is True.
+
+    Source: google-research/bert, tokenization.py, the function of the same name; the models
+    released after it was written are known here as well.
+    """
+    match = _CHECKPOINT_FOLDER.match(init_checkpoint or "")
+    if match is None:
+        return
+    name = match.group(1)
+    if do_lower_case:
+        wrong, kind = _CASED_RELEASES.fullmatch(name), "cased"
+    else:
+        wrong, kind = _UNCASED_RELEASES.fullmatch(name), "uncased"
+    if wrong:
+        raise ValueError(
+            f"--do_lower_case={do_lower_case} with --init_checkpoint={init_checkpoint}: {name} is "
+            f"a {kind} model. Pass --do_lower_case={not do_lower_case}, so that the text is "
+            "tokenized as it was when the model was pre-trained; if the model is another one, "
+            "rename its folder."
+        )
