@@ -1,0 +1,96 @@
+"""manifest.json: what lies in a folder of records, and how it was made.
+
+    {"format": 1,
+     "runs": [{"settings": {...},                    every field of PretrainingDataSettings
+               "vocabulary": {"file", "size", "sha256"},
+               "masking": {"mask_id", "replacement_ranges": [[first, past the last], ...]},
+               "files": [{"name", "examples", "tokens", "bytes", "sha256", "block_offsets"}],
+               "statistics": {...}}]}
+
+`block_offsets` are the places in the file, in bytes, of records 0, 1024, 2048, ...; null in a
+gzipped file, where one cannot jump. `tokens` leaves padding out.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from bert_tf import files
+from bert_tf.config import read_json
+
+FILE_NAME = "manifest.json"
+FORMAT = 1
+RECORDS_PER_BLOCK = 1024
+
+
+def read_manifest(folder: str) -> dict[str, Any] | None:
+    """The manifest of a folder, or None where there is none (as beside the original's records).
+
+    Raises:
+        ValueError: if a manifest.json is there that cannot be read as one of this format.
+    """
+    path = files.join_path(folder, FILE_NAME)
+    if not files.exists(path):
+        return None
+    manifest = read_json(path)
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("runs"), list):
+        raise ValueError(
+            f"{path}: not a manifest of pre-training records. Move it away, or keep the records "
+            f"in another folder."
+        )
+    if manifest.get("format") != FORMAT:
+        raise ValueError(
+            f"{path}: this version of bert_tf reads manifests of format {FORMAT}. "
+            f"Received: {manifest.get('format')!r}"
+        )
+    return manifest
+
+
+def write_manifest(folder: str, run: dict[str, Any]) -> None:
+    """Adds a run to the manifest of `folder`; its files take the place of older ones of their name.
+
+    Runs that end at the same time in one local folder do not lose each other's entries.
+
+    Args:
+        folder: where the records lie.
+        run: one element of `runs`, as above.
+    """
+    with _locked(folder):
+        manifest = read_manifest(folder) or {"format": FORMAT, "runs": []}
+        replaced = {file["name"] for file in run["files"]}
+        kept = []
+        for older in manifest["runs"]:
+            left = [file for file in older["files"] if file["name"] not in replaced]
+            if left:
+                kept.append({**older, "files": left})
+        manifest["runs"] = [*kept, run]
+        with files.atomic_write(files.join_path(folder, FILE_NAME), "w") as file:
+            file.write(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+
+
+def find_run(manifest: dict[str, Any], file_name: str) -> dict[str, Any] | None:
+    """The run that made the file of this name, or None."""
+    for run in manifest["runs"]:
+        if any(file["name"] == file_name for file in run["files"]):
+            return run
+    return None
+
+
+@contextlib.contextmanager
+def _locked(folder: str) -> Iterator[None]:
+    """Keeps other processes of this machine from changing the folder's manifest meanwhile."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        fcntl = None
+    if fcntl is None or files.is_remote(folder):
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
