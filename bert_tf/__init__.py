@@ -1,6 +1,6 @@
 """BERT as published by google-research, on TensorFlow 2 and Keras 3.
 
-Importing this package loads neither TensorFlow nor Keras: a name is looked up when it is first used.
+Importing this package loads neither TensorFlow nor Keras: names are looked up when first used.
 """
 
 import importlib

@@ -1,0 +1,130 @@
+"""What stands on the encoder: masked LM and next sentence prediction, and both as one model."""
+
+import keras
+from keras import ops
+
+from bert_tf.config import BertConfig
+from bert_tf.model.encoder import BertEncoder
+from bert_tf.model.layers import activation, dense, layer_norm, truncated_normal
+
+
+class Transform(keras.layers.Layer):
+    """Matrix product, activation and LayerNorm before the words are predicted."""
+
+    def __init__(self, config: BertConfig, name: str = "transform"):
+        super().__init__(name=name)
+        self.dense = dense(config.hidden_size, config)
+        self.activate = activation(config.hidden_act)
+        self.normalize = layer_norm()
+
+    def build(self, input_shape=None):
+        self.dense.build((None, None, self.dense.units))
+        self.normalize.build((None, None, self.dense.units))
+
+    def call(self, hidden):
+        return self.normalize(self.activate(self.dense(hidden)))
+
+
+class MaskedLanguageModel(keras.layers.Layer):
+    """Scores of every word of the vocabulary at some positions.
+
+    The matrix is the word embeddings', the bias is this head's own.
+
+    Source: google-research/bert, run_pretraining.py, `get_masked_lm_output`.
+    """
+
+    def __init__(self, config: BertConfig, name: str = "predictions"):
+        super().__init__(name=name)
+        self.transform = Transform(config)
+        self.vocab_size = config.vocab_size
+
+    def build(self, input_shape=None):
+        self.transform.build()
+        self.output_bias = self.add_weight(
+            shape=(self.vocab_size,), initializer="zeros", name="output_bias"
+        )
+
+    def call(self, sequence_output, positions, word_embeddings):
+        """Args: [B, L, H]; int [B, M]; [V, H]. Returns: float32 logits [B, M, V]."""
+        # [B, M, 1] * ones [H]: the same position in every one of the H columns.
+        gathered = ops.take_along_axis(
+            sequence_output, ops.expand_dims(ops.cast(positions, "int32"), -1), axis=1
+        )  # [B, M, H]
+        transformed = ops.cast(self.transform(gathered), self.compute_dtype)
+        words = ops.cast(word_embeddings, self.compute_dtype)
+        logits = ops.matmul(transformed, ops.transpose(words))
+        return ops.cast(logits, "float32") + ops.cast(self.output_bias, "float32")
+
+
+class NextSentence(keras.layers.Layer):
+    """Two scores for a pair: 0 = the second follows the first, 1 = it is from elsewhere.
+
+    Source: google-research/bert, run_pretraining.py, `get_next_sentence_output`.
+    """
+
+    def __init__(self, config: BertConfig, name: str = "seq_relationship"):
+        super().__init__(name=name)
+        self.config = config
+
+    def build(self, input_shape=None):
+        self.output_weights = self.add_weight(
+            shape=(2, self.config.hidden_size),
+            initializer=truncated_normal(self.config),
+            name="output_weights",
+        )
+        self.output_bias = self.add_weight(shape=(2,), initializer="zeros", name="output_bias")
+
+    def call(self, pooled_output):
+        """Args: [B, H]. Returns: float32 logits [B, 2]."""
+        weights = ops.cast(self.output_weights, "float32")
+        logits = ops.matmul(ops.cast(pooled_output, "float32"), ops.transpose(weights))
+        return logits + ops.cast(self.output_bias, "float32")
+
+
+class PretrainingModel(keras.Model):
+    """BERT with both pre-training heads, every weight under its published name.
+
+    Args:
+        config: the model's shape.
+
+    Call it with the encoder's dict and `masked_lm_positions` int [B, M]. It returns the encoder's
+    dict and
+        `masked_lm_logits`, `masked_lm_log_probs` float32 [B, M, V],
+        `next_sentence_logits`, `next_sentence_log_probs` float32 [B, 2]: 0 = is next, 1 = random.
+
+    Source: google-research/bert, run_pretraining.py, `model_fn_builder`.
+    """
+
+    def __init__(self, config: BertConfig, name: str = "pretraining_model"):
+        super().__init__(name=name)
+        self.config = config
+        self.encoder = BertEncoder(config)
+        self.masked_lm = MaskedLanguageModel(config)
+        self.next_sentence = NextSentence(config)
+        with keras.name_scope("cls"):
+            self.masked_lm.build()
+            self.next_sentence.build()
+        self.built = True
+
+    def call(self, inputs: dict, training: bool = False) -> dict:
+        outputs = self.encoder(inputs, training=training)
+        masked_lm_logits = self.masked_lm(
+            outputs["sequence_output"],
+            inputs["masked_lm_positions"],
+            self.encoder.embeddings.word_embeddings,
+        )
+        next_sentence_logits = self.next_sentence(outputs["pooled_output"])
+        return {
+            **outputs,
+            "masked_lm_logits": masked_lm_logits,
+            "masked_lm_log_probs": ops.log_softmax(masked_lm_logits, axis=-1),
+            "next_sentence_logits": next_sentence_logits,
+            "next_sentence_log_probs": ops.log_softmax(next_sentence_logits, axis=-1),
+        }
+
+    def get_config(self) -> dict:
+        return {"config": self.config.to_dict(), "name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "PretrainingModel":
+        return cls(BertConfig.from_dict(config["config"]), name=config["name"])
