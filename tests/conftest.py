@@ -1,4 +1,4 @@
-"""Where tests find the golden values and, where present, the real data sets."""
+"""Where tests find the scripts, the golden values and, where present, the real data sets."""
 
 import os
 from pathlib import Path
@@ -12,6 +12,12 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 def golden_dir() -> Path:
     """Values that the original release's own code computed."""
     return REPOSITORY / "tests" / "golden"
+
+
+@pytest.fixture(scope="session")
+def scripts_dir() -> Path:
+    """The folder of the command line programs, which are run as a user runs them."""
+    return REPOSITORY / "run_scripts"
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,43 @@
+"""Makes a text corpus from the English documentation inside installed Python packages.
+
+    python run_scripts/collect_documentation.py --output_dir=/tmp/corpus
+
+Writes train.txt and held_out.txt there: one sentence a line, a blank line after each document. With
+TensorFlow installed that is about 23,000 documents, 6 MB of prose, in 15 seconds; the same
+installation gives the same bytes.
+"""
+
+from absl import app, flags
+
+from bert_tf.text.documentation import DEFAULT_PACKAGES, write_corpus
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("output_dir", None, "The folder that train.txt and held_out.txt are made in.")
+flags.DEFINE_list(
+    "packages",
+    ",".join(DEFAULT_PACKAGES),
+    "Installed top-level packages to take documentation from, separated by commas; 'python' is "
+    "Python itself: its standard library and its help topics.",
+)
+flags.DEFINE_float(
+    "held_out_share",
+    0.02,
+    "The fraction of the documents that goes to held_out.txt instead of train.txt.",
+)
+
+
+def main(_) -> None:
+    num_train, num_held_out = write_corpus(
+        output_dir=FLAGS.output_dir,
+        packages=FLAGS.packages,
+        held_out_share=FLAGS.held_out_share,
+        report=print,
+    )
+    print(f"{num_train:,} documents in {FLAGS.output_dir}/train.txt")
+    print(f"{num_held_out:,} documents in {FLAGS.output_dir}/held_out.txt")
+
+
+if __name__ == "__main__":
+    flags.mark_flag_as_required("output_dir")
+    app.run(main)
