@@ -1,0 +1,143 @@
+"""How far long work has come: a bar on a terminal, plain lines in a log file.
+
+steps   42 % [########............]  420/1,000 steps  13.2 steps/s  0:44 left  loss 6.12
+"""
+
+import collections
+import shutil
+import sys
+import time
+from typing import TextIO
+
+_REDRAW_SECONDS = 0.2
+_SPEED_WINDOW_SECONDS = 30.0
+_BAR_WIDTH = 20
+
+
+class Progress:
+    """Shows work done, speed and time left on a stream; also a context manager.
+
+        with Progress(1000, "steps") as progress:
+            for _ in range(1000):
+                progress.update(1, loss=train_step())
+
+    On a terminal one line is rewritten, at most five times a second. Elsewhere a line is added
+    every `line_seconds` seconds. The last state is always shown, when it is closed.
+
+    Args:
+        total: how many units there are to do; None if nobody knows.
+        unit: what is counted, as in `examples` or `MB`.
+        stream: where it is shown; the standard error if None. Give it from a script only.
+        label: what is being done, shown first.
+        initial: how many units were done before, as of a run that goes on.
+        line_seconds: seconds between two lines where there is no terminal.
+        clock: seconds; for tests.
+    """
+
+    def __init__(
+        self,
+        total: float | None,
+        unit: str,
+        stream: TextIO | None = None,
+        label: str = "",
+        initial: float = 0,
+        line_seconds: float = 10.0,
+        clock=time.monotonic,
+    ) -> None:
+        self.total = total
+        self.unit = unit
+        self.done = initial
+        self._stream = sys.stderr if stream is None else stream
+        self._is_terminal = bool(getattr(self._stream, "isatty", lambda: False)())
+        self._label = f"{label}  " if label else ""
+        self._clock = clock
+        self._seconds_between = _REDRAW_SECONDS if self._is_terminal else line_seconds
+        self._start = self._last_shown = clock()
+        self._initial = initial
+        self._samples = collections.deque([(self._start, initial)])
+        self._figures: dict[str, float | int | str] = {}
+        self._width = 0
+        self._closed = False
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.close()
+
+    def update(self, n: float = 1, **figures: float | int | str) -> None:
+        """Counts `n` more units as done; `figures` (as `loss=2.5`) are shown behind them."""
+        self.done += n
+        self._figures.update(figures)
+        now = self._clock()
+        if now - self._last_shown >= self._seconds_between:
+            self._samples.append((now, self.done))
+            while len(self._samples) > 2 and now - self._samples[1][0] > _SPEED_WINDOW_SECONDS:
+                self._samples.popleft()
+            self._show(self._line(self._samples[0], now))
+            self._last_shown = now
+
+    def close(self) -> None:
+        """Shows the last state, with the mean speed of the whole work; only the first call does."""
+        if self._closed:
+            return
+        self._closed = True
+        now = self._clock()
+        self._show(self._line((self._start, self._initial), now, is_last=True))
+        if self._is_terminal:
+            self._stream.write("\n")
+            self._stream.flush()
+
+    def _show(self, line: str) -> None:
+        if self._is_terminal:
+            line = line[: max(shutil.get_terminal_size().columns - 1, 20)]
+            self._stream.write("\r" + line.ljust(self._width))
+            self._width = len(line)
+        else:
+            self._stream.write(line + "\n")
+        self._stream.flush()
+
+    def _line(self, since: tuple[float, float], now: float, is_last: bool = False) -> str:
+        seconds = now - since[0]
+        speed = (self.done - since[1]) / seconds if seconds > 0 else 0.0
+        parts = [f"{self._bar()}{self._count()} {self.unit}"]
+        if speed > 0:
+            parts.append(f"{format_number(speed)} {self.unit}/s")
+        if is_last:
+            parts.append(f"{format_seconds(now - self._start)} in all")
+        elif speed > 0 and self.total is not None:
+            parts.append(f"{format_seconds(max(self.total - self.done, 0) / speed)} left")
+        parts += [f"{name} {format_number(value)}" for name, value in self._figures.items()]
+        return self._label + "  ".join(parts)
+
+    def _bar(self) -> str:
+        if not self.total:
+            return ""
+        fraction = min(max(self.done / self.total, 0.0), 1.0)
+        bar = ("#" * int(_BAR_WIDTH * fraction)).ljust(_BAR_WIDTH, ".")
+        return f"{int(100 * fraction):3d} % {f'[{bar}]  ' if self._is_terminal else ' '}"
+
+    def _count(self) -> str:
+        done = format_number(self.done)
+        return done if self.total is None else f"{done}/{format_number(self.total)}"
+
+
+def format_number(value: float | int | str) -> str:
+    """A number with the digits one reads at a glance: `12,345`, `123.4`, `2.346`, `1e-05`."""
+    if isinstance(value, (str, int)):
+        return f"{value:,}" if isinstance(value, int) else value
+    size = abs(value)
+    if size >= 1000:
+        return f"{value:,.0f}"
+    if size >= 100:
+        return f"{value:.1f}"
+    if size >= 10:
+        return f"{value:.2f}"
+    return f"{value:.4g}"
+
+
+def format_seconds(seconds: float) -> str:
+    """A span of time as `0:07`, `12:34` or `3:45:06`."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
