@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+
+from bert_tf.files import open_text_lines
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -14,26 +15,18 @@ _CASED_RELEASES = re.compile(r"(wwm_)?cased_L-.*|multi_cased_L-.*")
 def load_vocab(vocab_file: str) -> dict[str, int]:
     """Reads a vocabulary as {token: id}, in the order of the ids.
 
-    White space around a token is ignored, as in the original; lines end with a line feed.
+    White space around a token is ignored, as in the original, and so is a byte order mark.
 
     Args:
-      vocab_file: path of a UTF-8 text file, local or of any file system that TensorFlow knows.
+      vocab_file: path of a UTF-8 text file, see `bert_tf.files.open_text_lines`.
 
     Raises:
       ValueError: with file and line, when a line is not UTF-8, a token stands there twice, one
         of `SPECIAL_TOKENS` is missing, or the file is empty.
     """
-    lines = _read_bytes(str(vocab_file)).removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    if not lines[-1]:  # What follows the last line feed is no line.
-        lines.pop()
-    if not lines:
-        raise ValueError(
-            f"{vocab_file}:1: the vocabulary is empty; one token a line is expected, the first "
-            "of them usually [PAD]."
-        )
     vocab: dict[str, int] = {}
-    for index, line in enumerate(lines):
-        token = _decode(line, vocab_file, index + 1).strip()
+    for index, line in enumerate(open_text_lines(vocab_file)):
+        token = (line.removeprefix("\ufeff") if index == 0 else line).strip()
         if token in vocab:
             raise ValueError(
                 f"{vocab_file}:{index + 1}: the token {token!r} stands in line "
@@ -41,6 +34,11 @@ def load_vocab(vocab_file: str) -> dict[str, int]:
                 "Replace the second one, for example by [unused0], to keep the ids after it."
             )
         vocab[token] = index
+    if not vocab:
+        raise ValueError(
+            f"{vocab_file}:1: the vocabulary is empty; one token a line is expected, the first "
+            "of them usually [PAD]."
+        )
     _check_special_tokens(vocab, vocab_file)
     return vocab
 
@@ -52,25 +50,6 @@ def _check_special_tokens(vocab: Mapping[str, int], vocab_file: str) -> None:
             f"{vocab_file}:{len(vocab)}: the vocabulary ends here without {', '.join(missing)}. "
             f"Each of {' '.join(SPECIAL_TOKENS)} must have a line of its own."
         )
-
-
-def _read_bytes(path: str) -> bytes:
-    if "://" not in path:
-        return Path(path).read_bytes()
-    import tensorflow as tf
-
-    with tf.io.gfile.GFile(path, "rb") as file:
-        return file.read()
-
-
-def _decode(line: bytes, path: str, line_number: int) -> str:
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path}:{line_number}: not UTF-8: byte 0x{line[error.start]:02x} at position "
-            f"{error.start} of the line; save the file as UTF-8."
-        ) from error
 
 
 def convert_by_vocab(vocab: Mapping, items: Iterable) -> list:
