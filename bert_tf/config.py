@@ -103,7 +103,13 @@ class BertConfig:
     @classmethod
     def from_json_file(cls, json_file: str) -> "BertConfig":
         """Reads a `bert_config.json`; `json_file` may be any path that TensorFlow can open."""
-        return cls.from_dict(read_json(json_file))
+        json_object = read_json(json_file)
+        if not isinstance(json_object, dict):
+            raise ValueError(f"{json_file}: a JSON object is needed. Received: {json_object!r:.80}")
+        try:
+            return cls.from_dict(json_object)
+        except ValueError as error:
+            raise ValueError(f"{json_file}: {error}") from error
 
     def to_dict(self) -> dict[str, Any]:
         """The config as a dict that `from_dict` turns back into it."""
