@@ -1,0 +1,69 @@
+"""Fills [MASK] in sentences with a pre-trained model.
+
+    python run_scripts/fill_mask.py --model_dir=quickstart_output/model \\
+        "Returns the [MASK] of the first match."
+
+or, with a released model:
+
+    python run_scripts/fill_mask.py --bert_config_file=$BERT/bert_config.json \\
+        --vocab_file=$BERT/vocab.txt --init_checkpoint=$BERT/bert_model.ckpt < sentences.txt
+
+For each sentence prints the likeliest word pieces for each [MASK], in percent, and the sentence
+with the first of them. Without sentences on the command line they are read from standard input, one
+a line. Takes a few seconds, most of them to load TensorFlow.
+"""
+
+import sys
+
+from absl import app, flags
+
+from bert_tf.fill_mask import MaskFiller, files_of_model
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string(
+    "model_dir",
+    None,
+    "A folder that run_pretraining.py wrote: its bert_config.json, its newest checkpoint and, if "
+    "there is one, its vocab.txt are used where no other flag names another file.",
+)
+flags.DEFINE_string("bert_config_file", None, "The model's bert_config.json.")
+flags.DEFINE_string("vocab_file", None, "The vocabulary that the model was trained with.")
+flags.DEFINE_string("init_checkpoint", None, "The model's weights.")
+flags.DEFINE_bool("do_lower_case", True, "Whether the model was trained on lower-cased text.")
+flags.DEFINE_integer("top_k", 5, "How many word pieces to print for each [MASK].", lower_bound=1)
+flags.DEFINE_bool(
+    "untrained",
+    False,
+    "Leaves the model at random initial weights instead of reading a checkpoint's: to see what "
+    "training adds.",
+)
+
+
+def main(arguments: list[str]) -> None:
+    sentences = arguments[1:] or [line.strip() for line in sys.stdin if line.strip()]
+    if not sentences:
+        raise app.UsageError("Give sentences with [MASK], as arguments or on standard input.")
+
+    for filled in MaskFiller.load(**model_files()).fill(sentences, FLAGS.top_k):
+        print(f"\n{filled.text}")
+        for candidates in filled.candidates:
+            print("   ", "  ".join(f"{c.token} {c.probability:.1%}" for c in candidates))
+        print(f"    -> {filled.best}")
+
+
+def model_files() -> dict:
+    """The arguments of `MaskFiller.load`: --model_dir's files, but for those that flags name."""
+    files = files_of_model(FLAGS.model_dir) if FLAGS.model_dir else {}
+    for name in ("bert_config_file", "vocab_file", "init_checkpoint"):
+        if getattr(FLAGS, name):
+            files[name] = getattr(FLAGS, name)
+        elif name not in files and not (name == "init_checkpoint" and FLAGS.untrained):
+            raise app.UsageError(f"--{name} is needed, or a --model_dir with such a file.")
+    if FLAGS.untrained:
+        files["init_checkpoint"] = None
+    return {**files, "do_lower_case": FLAGS.do_lower_case}
+
+
+if __name__ == "__main__":
+    app.run(main)
