@@ -1,0 +1,154 @@
+"""The folder of a run: whether it may go on there, and the figures that it leaves."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from bert_tf import files
+from bert_tf.config import read_json
+
+SETTINGS_NAME = "run_settings.json"
+METRICS_NAME = "metrics.jsonl"
+
+
+def prepare_folder(folder: str) -> None:
+    """Makes the folder, and sees that files can be written in it.
+
+    Raises:
+        ValueError: if they cannot, before any work is done.
+    """
+    try:
+        files.make_directories(folder)
+        with files.atomic_write(files.join_path(folder, ".write_test"), "w") as file:
+            file.write("\n")
+        files.remove_file(files.join_path(folder, ".write_test"))
+    except (OSError, tf.errors.OpError) as error:
+        raise ValueError(
+            f"{folder}: nothing can be written there ({error}). Choose another --output_dir, or "
+            "see to its permissions and to room on the disk."
+        ) from error
+
+
+def check_settings(folder: str, settings: Mapping[str, Any], allow_changed: bool) -> None:
+    """Compares a run's settings with those that the folder's run began with; keeps the new ones.
+
+    Args:
+        folder: the run's folder.
+        settings: everything that changes the outcome of the run, as JSON values.
+        allow_changed: go on in spite of differences.
+
+    Raises:
+        ValueError: for differences, each with the old and the new value.
+    """
+    path = files.join_path(folder, SETTINGS_NAME)
+    settings = json.loads(json.dumps(settings))
+    if files.exists(path):
+        began_with = read_json(path)
+        names = sorted({*began_with, *settings})
+        changed = [
+            f"  {name}: {_short(began_with.get(name))} -> {_short(settings.get(name))}"
+            for name in names
+            if began_with.get(name) != settings.get(name)
+        ]
+        if changed and not allow_changed:
+            raise ValueError(
+                f"{folder}: a run was begun there with other settings (then -> now):\n"
+                + "\n".join(changed)
+                + "\nGive a new --output_dir to start anew, the old settings to go on, or "
+                "--allow_changed_settings to go on with the new ones."
+            )
+        if not changed:
+            return
+    with files.atomic_write(path, "w") as file:
+        file.write(json.dumps(settings, indent=2, sort_keys=True) + "\n")
+
+
+def check_model(folder: str, config_json: str) -> None:
+    """Keeps `bert_config.json` in the folder; refuses a folder that has another one.
+
+    Raises:
+        ValueError: with the keys that differ.
+    """
+    path = files.join_path(folder, "bert_config.json")
+    if files.exists(path):
+        there, given = read_json(path), json.loads(config_json)
+        differences = [
+            f"  {key}: {there.get(key)!r} there, {given.get(key)!r} in --bert_config_file"
+            for key in sorted({*there, *given})
+            if there.get(key) != given.get(key)
+        ]
+        if differences:
+            raise ValueError(
+                f"{folder}: it holds another model:\n" + "\n".join(differences) + "\nGive a new "
+                "--output_dir, or the --bert_config_file of the model there."
+            )
+        return
+    with files.atomic_write(path, "w") as file:
+        file.write(config_json)
+
+
+class MetricsLog:
+    """Appends figures to `metrics.jsonl`, a line a step, and to TensorBoard's event files.
+
+    Lines beyond `start_step`, left by a run that was killed after its last checkpoint, are dropped,
+    as their steps are done again.
+
+    Args:
+        folder: the run's folder.
+        start_step: the step at which the run begins or goes on.
+    """
+
+    def __init__(self, folder: str, start_step: int):
+        self.path = files.join_path(folder, METRICS_NAME)
+        self._lines = self._lines_until(start_step)
+        self._rewrite()
+        self._writers = {
+            "": tf.summary.create_file_writer(folder),
+            "eval_": tf.summary.create_file_writer(files.join_path(folder, "eval")),
+        }
+
+    def write(self, step: int, figures: Mapping[str, float], prefix: str = "") -> None:
+        """Adds the figures of a step; `prefix` is put before their names (`eval_`)."""
+        named = {f"{prefix}{name}": float(value) for name, value in figures.items()}
+        self._append(json.dumps({"step": step, **named}))
+        with self._writers[prefix].as_default(step=step):
+            for name, value in figures.items():
+                tf.summary.scalar(name, value)
+        self._writers[prefix].flush()
+
+    def close(self) -> None:
+        """Closes TensorBoard's files."""
+        for writer in self._writers.values():
+            writer.close()
+
+    def _lines_until(self, step: int) -> list[str]:
+        if not files.exists(self.path):
+            return []
+        kept = []
+        with files.open_file(self.path, "r") as file:
+            for line in file.read().splitlines():
+                try:
+                    if json.loads(line)["step"] <= step:
+                        kept.append(line)
+                except (json.JSONDecodeError, KeyError, TypeError):
+                    continue  # The half of a line that a killed run was writing.
+        return kept
+
+    def _append(self, line: str) -> None:
+        self._lines.append(line)
+        if files.is_remote(self.path):
+            self._rewrite()  # Object stores cannot append.
+        else:
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(line + "\n")
+
+    def _rewrite(self) -> None:
+        with files.atomic_write(self.path, "w") as file:
+            file.write("".join(f"{line}\n" for line in self._lines))
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 200 else text[:197] + "..."

@@ -1,0 +1,81 @@
+"""What the scripts share: flags from a settings class, log lines, errors without tracebacks."""
+
+import dataclasses
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+from absl import app, flags
+
+Settings = TypeVar("Settings")
+
+# Says "try again": the work was saved and is not done. From sysexits.h.
+_SIGNAL_STATUS = 128
+
+
+def define_flags(settings_class: type, required: tuple[str, ...] = ()) -> None:
+    """Defines a flag for every field of a settings class, with the field's default and help.
+
+    A tuple becomes a text with commas. The script calls
+    `flags.adopt_module_key_flags(command_line)` afterwards, so that `--help` lists them.
+    """
+    for field in dataclasses.fields(settings_class):
+        default, help_text = field.default, field.metadata["help"]
+        if isinstance(default, bool):
+            flags.DEFINE_bool(field.name, default, help_text)
+        elif isinstance(default, int):
+            flags.DEFINE_integer(field.name, default, help_text)
+        elif isinstance(default, float):
+            flags.DEFINE_float(field.name, default, help_text)
+        else:
+            text = ",".join(default) if isinstance(default, tuple) else default
+            flags.DEFINE_string(field.name, text or None, help_text)
+    flags.mark_flags_as_required(required)
+
+
+def settings_from_flags(settings_class: type[Settings]) -> Settings:
+    """The settings that the command line gives."""
+    values = {}
+    for field in dataclasses.fields(settings_class):
+        value = flags.FLAGS[field.name].value
+        if isinstance(field.default, tuple):
+            value = tuple(value.split(",")) if value else ()
+        elif value is None and isinstance(field.default, str):
+            value = field.default
+        values[field.name] = value
+    return settings_class(**values)
+
+
+def run(main: Callable[[list[str]], None]) -> None:
+    """Runs a script: log lines on standard error; an error of the user's is one message, status 1.
+
+    A run that SIGTERM or Ctrl-C ended after saving has the status that the shell gives for the
+    signal (143, 130), so that whoever started it knows to start it again.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    app.run(lambda arguments: _run(main, arguments))
+
+
+def _run(main: Callable[[list[str]], None], arguments: list[str]) -> None:
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(message)s",
+        datefmt="%H:%M:%S",
+        stream=sys.stderr,
+        force=True,
+    )
+    for name in ("tensorflow", "absl", "h5py"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        main(arguments)
+    except (ValueError, OSError) as error:
+        logging.getLogger().debug("", exc_info=True)
+        sys.exit(f"Error: {error}")
+    except Exception as error:
+        signal_number = getattr(error, "signal_number", None)
+        if signal_number is None:
+            raise
+        logging.getLogger(__name__).warning("%s", error)
+        sys.exit(_SIGNAL_STATUS + signal_number)

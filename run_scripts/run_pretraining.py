@@ -1,0 +1,36 @@
+"""Pre-trains BERT on records of create_pretraining_data.py, and evaluates it.
+
+    python run_scripts/run_pretraining.py --do_train --do_eval \\
+        --input_file=/tmp/records/*.tfrecord --eval_file=/tmp/held_out/*.tfrecord \\
+        --bert_config_file=bert_config.json --output_dir=/tmp/pretraining \\
+        --num_train_steps=10000 --num_warmup_steps=1000 --learning_rate=1e-4
+
+Takes the flags of the original's run_pretraining.py with the same defaults. Checkpoints
+`model.ckpt-STEP`, `metrics.jsonl`, TensorBoard's files and `eval_results.txt` lie in --output_dir.
+Killed or stopped, the same command goes on from the newest checkpoint, to the same weights.
+
+A 4-layer, 256-wide model takes about one second a step of 32 x 128 tokens on two CPU cores.
+"""
+
+import sys
+
+import command_line
+from absl import flags
+
+from bert_tf.settings import PretrainingSettings
+
+command_line.define_flags(
+    PretrainingSettings, required=("bert_config_file", "input_file", "output_dir")
+)
+flags.adopt_module_key_flags(command_line)
+
+
+def main(_: list[str]) -> None:
+    settings = command_line.settings_from_flags(PretrainingSettings)
+    from bert_tf.pretraining import run_pretraining  # TensorFlow, which takes seconds to load.
+
+    run_pretraining(settings, sys.stderr)
+
+
+if __name__ == "__main__":
+    command_line.run(main)
