@@ -1,0 +1,148 @@
+"""Which tokens of a sentence pair are hidden, and what stands there instead.
+
+Of the tokens chosen, 80 % become [MASK], 10 % a random token, and 10 % stay as they are, so that
+the model must give every token's meaning, not only that of [MASK].
+
+Everything here draws from a `random.Random` exactly as the original does, call for call: the same
+seed gives the same masks.
+
+Source: Devlin et al. 2018, section 3.1 and appendix A.1; google-research/bert,
+create_pretraining_data.py, `create_masked_lm_predictions`.
+"""
+
+import random
+import re
+from collections.abc import Mapping, MutableSequence, Sequence
+
+# What no text becomes, and what mended masks therefore do not draw: [PAD], [unused17], <S>, ...
+_NOT_ORDINARY = re.compile(r"\[.*\]|<.+>", re.DOTALL)
+
+
+def shuffle(items: MutableSequence, rng: random.Random) -> None:
+    """`rng.shuffle(items)`: the same order, and the same state of `rng` after it, but faster."""
+    getrandbits = rng.getrandbits
+    for last in range(len(items) - 1, 0, -1):
+        num_bits = (last + 1).bit_length()
+        other = getrandbits(num_bits)
+        while other > last:
+            other = getrandbits(num_bits)
+        items[last], items[other] = items[other], items[last]
+
+
+def num_to_predict(num_tokens: int, masked_lm_prob: float, max_predictions_per_seq: int) -> int:
+    """How many tokens are hidden in a pair of `num_tokens`, [CLS] and both [SEP] included."""
+    return min(max_predictions_per_seq, max(1, round(num_tokens * masked_lm_prob)))
+
+
+def replacement_ids(vocab: Mapping[str, int], mend_quirks: bool = False) -> Sequence[int]:
+    """The ids that random replacements are drawn from, each as likely as the other.
+
+    Args:
+        vocab: the id of every token.
+        mend_quirks: whether to leave out [PAD], [unused0] and whatever else no text becomes. The
+            original draws them as well.
+
+    Raises:
+        ValueError: if nothing is left.
+    """
+    ids = list(vocab.values())
+    if mend_quirks:
+        ids = [index for token, index in vocab.items() if not _NOT_ORDINARY.fullmatch(token)]
+        if not ids:
+            raise ValueError("The vocabulary holds special tokens only: there is no word to draw.")
+    return ids
+
+
+def id_ranges(ids: Sequence[int]) -> list[list[int]]:
+    """Ids as [first, past the last] of each run of consecutive ones, ascending."""
+    ranges: list[list[int]] = []
+    for index in sorted(ids):
+        if ranges and ranges[-1][1] == index:
+            ranges[-1][1] = index + 1
+        else:
+            ranges.append([index, index + 1])
+    return ranges
+
+
+def group_words(
+    ids: Sequence[int], num_tokens_a: int, is_continuation: Sequence[bool], mend_quirks: bool
+) -> list[list[int]]:
+    """The places of a pair's tokens, those of a word together: what is hidden as a whole.
+
+    A piece that begins with `##` belongs to the word before it. Where truncation left one at the
+    start of B, the original counts it to the last word of A:
+
+        ids      [CLS]  the  cat  ##s  [SEP]  ##ing  [SEP]
+        as ever         [1]  [2,  3,           5]
+        mended          [1]  [2,  3]          [5]
+
+    Args:
+        ids: [CLS] A [SEP] B [SEP].
+        num_tokens_a: length of A.
+        is_continuation: by id, whether the token begins with `##`.
+        mend_quirks: whether a word ends at [SEP].
+    """
+    start_b = num_tokens_a + 2
+    words: list[list[int]] = []
+    for place in (*range(1, start_b - 1), *range(start_b, len(ids) - 1)):
+        joins = is_continuation[ids[place]] and words and not (mend_quirks and place == start_b)
+        if joins:
+            words[-1].append(place)
+        else:
+            words.append([place])
+    return words
+
+
+def choose_tokens(num_tokens_a: int, num_tokens: int, count: int, rng: random.Random) -> list[int]:
+    """Chooses `count` places of [CLS] A [SEP] B [SEP] at random, special tokens left out."""
+    start_b = num_tokens_a + 2
+    places = [*range(1, start_b - 1), *range(start_b, num_tokens - 1)]
+    shuffle(places, rng)
+    return places[:count]
+
+
+def choose_words(words: list[list[int]], count: int, rng: random.Random) -> list[int]:
+    """Chooses whole words at random, as long as they hold `count` tokens together at most.
+
+    Args:
+        words: the places of each word's tokens; shuffled in place.
+
+    Returns:
+        The places of the tokens of the chosen words; none if every word is too long.
+    """
+    shuffle(words, rng)
+    places: list[int] = []
+    for word in words:
+        if len(places) >= count:
+            break
+        if len(places) + len(word) <= count:
+            places += word
+    return places
+
+
+def hide_tokens(
+    ids: MutableSequence[int],
+    places: Sequence[int],
+    mask_id: int,
+    replacements: Sequence[int],
+    rng: random.Random,
+) -> None:
+    """Puts [MASK], a random token or what stood there before at `places`, in place.
+
+    Args:
+        ids: the tokens of a pair.
+        places: what to hide, in the order of choice.
+        mask_id: the id of [MASK].
+        replacements: the ids that random tokens are drawn from.
+    """
+    draw, getrandbits = rng.random, rng.getrandbits
+    num_bits, num_replacements = len(replacements).bit_length(), len(replacements)
+    for place in places:
+        if draw() < 0.8:
+            ids[place] = mask_id
+        elif draw() >= 0.5:
+            # rng.randint(0, num_replacements - 1), inlined.
+            index = getrandbits(num_bits)
+            while index >= num_replacements:
+                index = getrandbits(num_bits)
+            ids[place] = replacements[index]
