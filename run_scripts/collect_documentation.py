@@ -7,7 +7,8 @@ TensorFlow installed that is about 23,000 documents, 6 MB of prose, in 15 second
 installation gives the same bytes.
 """
 
-from absl import app, flags
+import command_line
+from absl import flags
 
 from bert_tf.text.documentation import DEFAULT_PACKAGES, write_corpus
 
@@ -27,7 +28,7 @@ flags.DEFINE_float(
 )
 
 
-def main(_) -> None:
+def main(_: list[str]) -> None:
     num_train, num_held_out = write_corpus(
         output_dir=FLAGS.output_dir,
         packages=FLAGS.packages,
@@ -40,4 +41,4 @@ def main(_) -> None:
 
 if __name__ == "__main__":
     flags.mark_flag_as_required("output_dir")
-    app.run(main)
+    command_line.run(main)

@@ -15,9 +15,8 @@ a line. Takes a few seconds, most of them to load TensorFlow.
 
 import sys
 
-from absl import app, flags
-
-from bert_tf.fill_mask import MaskFiller, files_of_model
+import command_line
+from absl import flags
 
 FLAGS = flags.FLAGS
 
@@ -43,7 +42,9 @@ flags.DEFINE_bool(
 def main(arguments: list[str]) -> None:
     sentences = arguments[1:] or [line.strip() for line in sys.stdin if line.strip()]
     if not sentences:
-        raise app.UsageError("Give sentences with [MASK], as arguments or on standard input.")
+        raise ValueError("Give sentences with [MASK], as arguments or on standard input.")
+
+    from bert_tf.fill_mask import MaskFiller  # TensorFlow, which takes seconds to load.
 
     for filled in MaskFiller.load(**model_files()).fill(sentences, FLAGS.top_k):
         print(f"\n{filled.text}")
@@ -54,16 +55,18 @@ def main(arguments: list[str]) -> None:
 
 def model_files() -> dict:
     """The arguments of `MaskFiller.load`: --model_dir's files, but for those that flags name."""
+    from bert_tf.fill_mask import files_of_model
+
     files = files_of_model(FLAGS.model_dir) if FLAGS.model_dir else {}
     for name in ("bert_config_file", "vocab_file", "init_checkpoint"):
         if getattr(FLAGS, name):
             files[name] = getattr(FLAGS, name)
         elif name not in files and not (name == "init_checkpoint" and FLAGS.untrained):
-            raise app.UsageError(f"--{name} is needed, or a --model_dir with such a file.")
+            raise ValueError(f"--{name} is needed, or a --model_dir with such a file.")
     if FLAGS.untrained:
         files["init_checkpoint"] = None
     return {**files, "do_lower_case": FLAGS.do_lower_case}
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command_line.run(main)

@@ -227,3 +227,19 @@ def test_the_script_writes_both_files_and_says_how_many_documents(tmp_path, scri
     num_documents = sum(not line for line in lines)
     assert num_documents > 1000
     assert f"{num_documents:,} documents in {tmp_path}/train.txt" in run.stdout
+
+
+def test_the_script_says_in_one_line_that_a_package_is_missing(tmp_path, scripts_dir):
+    run = subprocess.run(
+        [
+            sys.executable,
+            scripts_dir / "collect_documentation.py",
+            f"--output_dir={tmp_path}",
+            "--packages=no_such_package",
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 1
+    assert run.stderr.startswith("Error: There is no installed package 'no_such_package'")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,135 @@
+#!/usr/bin/env bash
+# From nothing to a pre-trained, evaluated BERT: about ten minutes on two cores, after the download.
+#
+#   bash run_scripts/quickstart.sh
+#
+# makes a virtual environment (.venv), a corpus from the English documentation inside the Python
+# packages installed there, a vocabulary, pre-training records, and a small BERT; evaluates it on
+# documents it has not seen, and fills masked sentences in with it.
+#
+#   QUICKSTART_DIR=/some/folder    where all of this is written (quickstart_output)
+#   QUICKSTART_STEPS=20            trains so many steps only
+#
+# Run again, it goes on: what is finished is not made twice.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/setup_environment.sh"
+
+DEFAULT_STEPS=3000
+STEPS=${QUICKSTART_STEPS:-$DEFAULT_STEPS}
+OUTPUT=${QUICKSTART_DIR:-quickstart_output}
+MODEL=$OUTPUT/model
+# The learning rate depends on how long training is to be: another length is another model.
+[[ $STEPS == "$DEFAULT_STEPS" ]] || MODEL=$OUTPUT/model_$STEPS
+
+SENTENCES=(
+  "Returns the [MASK] of the input tensor."
+  "The axis along [MASK] the mean is computed."
+  "If the file does not [MASK], an exception is raised."
+  "This method is [MASK] when the connection is closed."
+  "The number of [MASK] in the convolution."
+)
+
+step "1/7 Environment"
+set_up_environment vocab
+mkdir -p "$OUTPUT"
+
+step "2/7 A corpus: the documentation of numpy, keras, tensorflow and Python"
+if [[ -f $OUTPUT/corpus/train.txt ]]; then
+  echo "$OUTPUT/corpus is there already."
+else
+  "$PYTHON" run_scripts/collect_documentation.py --output_dir="$OUTPUT/corpus"
+fi
+
+step "3/7 A vocabulary of 8,000 word pieces, learned from it"
+if [[ -f $OUTPUT/vocab.txt ]]; then
+  echo "$OUTPUT/vocab.txt is there already."
+else
+  "$PYTHON" run_scripts/learn_vocab.py \
+    --input_file="$OUTPUT/corpus/train.txt" \
+    --output_file="$OUTPUT/vocab.txt" \
+    --vocab_size=8000 \
+    --do_lower_case=True
+fi
+
+step "4/7 Pre-training records"
+make_records() { # make_records NAME INPUT MORE_FLAGS...
+  if [[ -f $OUTPUT/$1/manifest.json ]]; then
+    echo "$OUTPUT/$1 is there already."
+  else
+    "$PYTHON" run_scripts/create_pretraining_data.py \
+      --input_file="$2" \
+      --vocab_file="$OUTPUT/vocab.txt" \
+      --output_dir="$OUTPUT/$1" \
+      --max_seq_length=64 \
+      --max_predictions_per_seq=10 \
+      "${@:3}"
+  fi
+}
+make_records train_records "$OUTPUT/corpus/train.txt" --dupe_factor=5 --num_shards=4 --num_workers=2
+make_records held_out_records "$OUTPUT/corpus/held_out.txt" --dupe_factor=1
+
+cat >"$OUTPUT/bert_config.json" <<JSON
+{
+  "vocab_size": $(wc -l <"$OUTPUT/vocab.txt"),
+  "hidden_size": 128,
+  "num_hidden_layers": 4,
+  "num_attention_heads": 2,
+  "intermediate_size": 512,
+  "max_position_embeddings": 128,
+  "type_vocab_size": 2,
+  "hidden_dropout_prob": 0.0,
+  "attention_probs_dropout_prob": 0.0
+}
+JSON
+
+step "5/7 Masked sentences, filled in before training"
+fill_mask() {
+  "$PYTHON" run_scripts/fill_mask.py \
+    --bert_config_file="$OUTPUT/bert_config.json" --vocab_file="$OUTPUT/vocab.txt" \
+    --top_k=4 "$@" "${SENTENCES[@]}"
+}
+fill_mask --untrained
+
+step "6/7 Pre-training for $STEPS steps, and evaluation on held-out documents"
+"$PYTHON" run_scripts/run_pretraining.py \
+  --bert_config_file="$OUTPUT/bert_config.json" \
+  --input_file="$OUTPUT/train_records/*.tfrecord" \
+  --eval_file="$OUTPUT/held_out_records/*.tfrecord" \
+  --output_dir="$MODEL" \
+  --do_train=True \
+  --do_eval=True \
+  --max_seq_length=64 \
+  --max_predictions_per_seq=10 \
+  --train_batch_size=64 \
+  --eval_batch_size=64 \
+  --max_eval_steps=0 \
+  --learning_rate=1e-3 \
+  --num_train_steps="$STEPS" \
+  --num_warmup_steps=$((STEPS / 10)) \
+  --save_checkpoints_steps=1000 \
+  --xla=True
+cp "$OUTPUT/vocab.txt" "$MODEL/vocab.txt"
+
+step "7/7 The same sentences after training"
+fill_mask --init_checkpoint="$MODEL"
+
+cat <<TEXT
+
+== Done. What was made:
+
+  $OUTPUT/corpus/              the text: a sentence a line, a blank line after each document
+  $OUTPUT/vocab.txt            the vocabulary
+  $OUTPUT/train_records/       TFRecords; manifest.json says what is in them
+  $OUTPUT/bert_config.json     the shape of the model
+  $MODEL/               checkpoints, metrics.jsonl and, from held-out text, eval_results.txt:
+
+$(sed 's/^/    /' "$MODEL/eval_results.txt")
+
+What to run next, in this checkout:
+
+  source ${VENV#"$REPOSITORY"/}/bin/activate
+  python run_scripts/fill_mask.py --model_dir=$MODEL "Your own [MASK] here."
+  tensorboard --logdir=$MODEL
+
+  README.md says how to pre-train on your own text, and bash run_scripts/test.sh runs the tests.
+TEXT

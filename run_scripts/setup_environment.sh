@@ -1,0 +1,64 @@
+# Sourced by quickstart.sh, test.sh and .ci/run. Gives
+#
+#   REPOSITORY            the checkout's folder, which is made the working directory
+#   PYTHON                the virtual environment's Python
+#   set_up_environment X  makes the environment if there is none, and installs this checkout into it
+#                         with the extras X of setup.py (`vocab`, `dev`); called again, it is quick
+#
+# The environment is .venv in the checkout; $BERT_TF_VENV names another place. $BERT_TF_PYTHON names
+# the Python to make it from, where the first fitting one on the path is not the one wanted.
+
+REPOSITORY=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$REPOSITORY"
+VENV=${BERT_TF_VENV:-$REPOSITORY/.venv}
+PYTHON=$VENV/bin/python
+
+# TensorFlow's own messages (which CPU instructions it was built for, ...) hide ours.
+export TF_CPP_MIN_LOG_LEVEL=${TF_CPP_MIN_LOG_LEVEL:-2}
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+
+step() {
+  printf '\n== %s\n' "$*"
+}
+
+# Prints the first Python that TensorFlow 2.18 to 2.21 have packages for.
+find_python() {
+  local candidate
+  for candidate in ${BERT_TF_PYTHON:-python3 python3.13 python3.12 python3.11 python3.10 python}; do
+    if "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' \
+        2>/dev/null; then
+      printf '%s\n' "$candidate"
+      return
+    fi
+  done
+  echo "No Python from 3.10 to 3.13 was found, which TensorFlow needs. Install one, or name it:" >&2
+  echo "  BERT_TF_PYTHON=/path/to/python3.12 bash $0" >&2
+  return 1
+}
+
+make_environment() {
+  local python existed=$VENV
+  python=$(find_python)
+  [[ -e $VENV ]] || existed=
+  echo "A virtual environment with $("$python" --version), in $VENV"
+  if ! "$python" -m venv "$VENV"; then
+    [[ $existed ]] || rm -rf "$VENV"
+    echo "Python could not make a virtual environment. On Debian and Ubuntu it needs a package:" >&2
+    echo "  apt-get install python3-venv" >&2
+    return 1
+  fi
+}
+
+set_up_environment() {
+  local extras=$1 stamp
+  stamp=$VENV/installed-$extras
+  # The stamp is a copy of setup.py and the place: only when one of them changes is pip needed.
+  if [[ -x $PYTHON && -f $stamp ]] && cat setup.py <(pwd) | cmp -s - "$stamp"; then
+    echo "The environment in $VENV is ready."
+    return
+  fi
+  [[ -x $PYTHON ]] || make_environment
+  echo "Installing this package and TensorFlow: 600 MB to download, a few minutes the first time."
+  "$PYTHON" -m pip install --quiet --editable ".[$extras]"
+  cat setup.py <(pwd) >"$stamp"
+}

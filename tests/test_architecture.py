@@ -1,0 +1,147 @@
+"""The shape of the package: which module may import which, which file prints, how long files are.
+
+What is read here is the installed package's source, so that a wheel is held to it too.
+"""
+
+import ast
+import importlib.metadata
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bert_tf
+
+PACKAGE = Path(bert_tf.__file__).parent
+
+# Group -> the groups that it may import, besides itself. A group is a folder of the package; of the
+# modules at its top, those named here are groups of their own, and all others are programs.
+MAY_IMPORT = {
+    "version": set(),
+    "files": set(),
+    "progress": set(),
+    "config": set(),
+    "settings": {"config"},
+    "text": {"config", "files", "progress"},
+    "data": {"config", "files", "progress", "text"},
+    "model": {"config"},
+    "training": {"config", "files"},
+    "programs": {
+        *("version", "files", "progress", "config", "settings"),
+        *("text", "data", "model", "training"),
+    },
+}
+
+# These are imported in milliseconds and run on machines without an accelerator's libraries.
+WITHOUT_TENSORFLOW = (
+    "bert_tf",
+    "bert_tf.config",
+    "bert_tf.files",
+    "bert_tf.text.tokenization",
+    "bert_tf.text.wordpiece",
+    "bert_tf.text.documentation",
+    "bert_tf.data.masking",
+    "bert_tf.data.pretraining_examples",
+    "bert_tf.data.schema",
+)
+
+MAX_LINES = 420
+
+SOURCES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
+
+
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def imported_modules(tree: ast.AST) -> set[str]:
+    """Full names of what a file imports, anywhere in it; `from a import b` gives `a` and `a.b`."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "Imports are written with the package's full name."
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def group_of(module: str) -> str:
+    """bert_tf.text.packing -> text; bert_tf.config -> config; bert_tf.pretraining -> programs."""
+    first = module.split(".")[1]
+    return first if first in MAY_IMPORT else "programs"
+
+
+def called_names(tree: ast.AST) -> set[str]:
+    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return {func.id for func in calls if isinstance(func, ast.Name)}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_module_imports_only_the_groups_before_its_own(source):
+    if source == "__init__.py":
+        return  # Its names are looked up when first used: see the test below.
+    module = "bert_tf." + source.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    group = group_of(module)
+    ours = {
+        name for name in imported_modules(parse(PACKAGE / source)) if name.startswith("bert_tf.")
+    }
+    groups = {group_of(name) for name in ours} - {group}
+    assert groups <= MAY_IMPORT[group], f"{source} imports {sorted(groups - MAY_IMPORT[group])}"
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_only_scripts_print_and_define_flags(source):
+    tree = parse(PACKAGE / source)
+    assert "print" not in called_names(tree)
+    assert not {name for name in imported_modules(tree) if re.match(r"absl(\.flags|\.app)?$", name)}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_file_is_one_idea_and_says_which(source):
+    text = (PACKAGE / source).read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= MAX_LINES
+    assert ast.get_docstring(ast.parse(text)), "Its first lines say what the file is for."
+
+
+def test_importing_the_package_and_what_prepares_data_does_not_import_tensorflow():
+    code = (
+        "import importlib, sys\n"
+        f"for name in {WITHOUT_TENSORFLOW!r}:\n"
+        "    importlib.import_module(name)\n"
+        "    loaded = {'tensorflow', 'keras', 'tensorflow_text'} & set(sys.modules)\n"
+        "    assert not loaded, (name, loaded)\n"
+        "import bert_tf\n"
+        "bert_tf.FullTokenizer, bert_tf.BertConfig\n"
+        "assert 'tensorflow' not in sys.modules\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
+def test_every_public_name_can_be_had_and_is_listed():
+    assert "FullTokenizer" in dir(bert_tf)
+    for name in bert_tf.__all__:
+        assert getattr(bert_tf, name) is not None
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = bert_tf.no_such_name
+
+
+def test_the_version_is_that_of_the_distribution():
+    assert importlib.metadata.version("bert-tf") == bert_tf.__version__
+
+
+def test_every_script_says_what_it_does_and_the_command(scripts_dir):
+    scripts = set(scripts_dir.glob("*.py")) - {scripts_dir / "command_line.py"}
+    assert scripts
+    for script in sorted(scripts):
+        docstring = ast.get_docstring(parse(script)) or ""
+        assert f"python run_scripts/{script.name}" in docstring, script.name
+
+
+@pytest.mark.parametrize("script", ["quickstart.sh", "test.sh", "setup_environment.sh"])
+def test_shell_scripts_can_be_parsed(scripts_dir, script):
+    subprocess.run(["bash", "-n", scripts_dir / script], check=True)
