@@ -1,0 +1,204 @@
+import os
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import bert_tf
+from bert_tf.training.checkpoint import (
+    NumberedCheckpoints,
+    find_checkpoint,
+    named_variables,
+    write_tensors,
+)
+from bert_tf.training.optimizer import AdamWeightDecay, original_schedule
+
+CONFIG = bert_tf.BertConfig(
+    vocab_size=30,
+    hidden_size=8,
+    num_hidden_layers=1,
+    num_attention_heads=2,
+    intermediate_size=12,
+    max_position_embeddings=10,
+    type_vocab_size=2,
+)
+
+
+def new_optimizer(model):
+    return AdamWeightDecay(named_variables(model), original_schedule(1e-3, 0, 10))
+
+
+def read_all(prefix):
+    reader = tf.train.load_checkpoint(str(prefix))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+def test_a_checkpoint_of_the_original_comes_back_whole(golden_dir, tmp_path):
+    source = golden_dir / "model" / "bert_model.ckpt"
+    config = bert_tf.BertConfig.from_json_file(str(golden_dir / "model" / "bert_config.json"))
+    model = bert_tf.PretrainingModel(config)
+    optimizer = new_optimizer(model)
+
+    report = bert_tf.load_checkpoint(model, str(source), optimizer)
+    bert_tf.save_checkpoint(model, str(tmp_path / "copy.ckpt"), optimizer)
+
+    before, after = read_all(source), read_all(tmp_path / "copy.ckpt")
+    assert set(before) == set(after) == set(report.loaded)
+    assert not report.missing
+    assert not report.unused
+    for name, value in before.items():
+        np.testing.assert_array_equal(after[name], value, err_msg=name)
+        assert after[name].dtype == value.dtype
+
+
+def test_an_encoder_takes_its_part_and_reports_the_rest(golden_dir):
+    folder = golden_dir / "model"
+    config = bert_tf.BertConfig.from_json_file(str(folder / "bert_config.json"))
+    report = bert_tf.load_checkpoint(bert_tf.BertEncoder(config), str(folder))
+    assert not report.missing
+    assert "cls/predictions/output_bias" in report.unused
+    assert all(name.startswith("cls/") for name in report.unused)
+    assert "7 unused" in str(report)
+
+
+def test_missing_heads_keep_their_values_and_are_reported(tmp_path):
+    encoder = bert_tf.BertEncoder(CONFIG)
+    bert_tf.save_checkpoint(encoder, str(tmp_path / "encoder.ckpt"), global_step=7)
+    model = bert_tf.PretrainingModel(CONFIG)
+    bias = model.masked_lm.output_bias.numpy()
+
+    report = bert_tf.load_checkpoint(model, str(tmp_path / "encoder.ckpt"))
+
+    assert "cls/seq_relationship/output_weights" in report.missing
+    np.testing.assert_array_equal(model.masked_lm.output_bias, bias)
+    np.testing.assert_array_equal(model.encoder.get_weights()[0], encoder.get_weights()[0])
+    assert read_all(tmp_path / "encoder.ckpt")["global_step"] == 7
+
+
+def test_a_missing_variable_of_the_encoder_is_an_error_and_changes_nothing(tmp_path):
+    model = bert_tf.BertEncoder(CONFIG)
+    tensors = dict(named_variables(model))
+    del tensors["bert/pooler/dense/kernel"]
+    write_tensors(str(tmp_path / "part.ckpt"), tensors)
+    other = bert_tf.BertEncoder(CONFIG)
+    before = other.get_weights()
+    with pytest.raises(ValueError, match=r"1 of the model's 23 .* bert/pooler/dense/kernel"):
+        bert_tf.load_checkpoint(other, str(tmp_path / "part.ckpt"))
+    for old, new in zip(before, other.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_a_wrong_shape_is_an_error_that_names_both(tmp_path, golden_dir):
+    with pytest.raises(
+        ValueError, match=r"word_embeddings is \[120, 32\], the model's is \[30, 8\]"
+    ):
+        bert_tf.load_checkpoint(
+            bert_tf.BertEncoder(CONFIG), str(golden_dir / "model" / "bert_model.ckpt")
+        )
+
+
+def test_no_checkpoint_is_an_error_that_says_how_one_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"No checkpoint at .*bert_model.ckpt.index"):
+        bert_tf.load_checkpoint(bert_tf.BertEncoder(CONFIG), str(tmp_path / "nothing.ckpt"))
+
+
+def test_a_checkpoint_may_be_named_by_prefix_file_or_folder(tmp_path):
+    prefix = str(tmp_path / "a[1]" / "bert_model.ckpt")
+    bert_tf.save_checkpoint(bert_tf.BertEncoder(CONFIG), prefix)
+    for path in (prefix, prefix + ".index", prefix + ".data-00000-of-00001", tmp_path / "a[1]"):
+        assert find_checkpoint(str(path)) == prefix
+
+
+def test_two_weights_of_one_name_are_refused(tmp_path):
+    class Twins(keras.Model):
+        def __init__(self):
+            super().__init__(name="twins")
+            self.first, self.second = (keras.layers.Dense(2, name="dense") for _ in range(2))
+            for layer in (self.first, self.second):
+                layer.build([None, 2])
+
+    with pytest.raises(ValueError, match="Two weights of twins have the name 'dense/kernel'"):
+        bert_tf.save_checkpoint(Twins(), str(tmp_path / "x.ckpt"))
+
+
+def test_tensorflow_itself_finds_the_newest_of_the_kept_checkpoints(tmp_path):
+    variable = tf.Variable([1.0])
+    checkpoints = NumberedCheckpoints(str(tmp_path), {"x": variable}, keep=2)
+    for step in (5, 10, 15):
+        variable.assign([float(step)])
+        checkpoints.save(step)
+
+    assert tf.train.latest_checkpoint(str(tmp_path)) == str(tmp_path / "model.ckpt-15")
+    assert sorted(os.listdir(tmp_path)) == [
+        "checkpoint",
+        "model.ckpt-10.data-00000-of-00001",
+        "model.ckpt-10.index",
+        "model.ckpt-15.data-00000-of-00001",
+        "model.ckpt-15.index",
+    ]
+    variable.assign([0.0])
+    assert checkpoints.restore() == str(tmp_path / "model.ckpt-15")
+    assert variable.numpy() == [15.0]
+
+
+@pytest.mark.parametrize("damage", ["truncate data", "flip a byte", "truncate index", "no data"])
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, damage, caplog):
+    variable = tf.Variable(np.arange(1000, dtype=np.float32))
+    checkpoints = NumberedCheckpoints(str(tmp_path), {"x": variable})
+    checkpoints.save(1)
+    variable.assign(variable + 1)
+    checkpoints.save(2)
+    data = tmp_path / "model.ckpt-2.data-00000-of-00001"
+    index = tmp_path / "model.ckpt-2.index"
+    if damage == "truncate data":
+        data.write_bytes(data.read_bytes()[:100])
+    elif damage == "flip a byte":
+        content = bytearray(data.read_bytes())
+        content[500] ^= 1
+        data.write_bytes(bytes(content))
+    elif damage == "truncate index":
+        index.write_bytes(index.read_bytes()[:20])
+    else:
+        data.unlink()
+
+    assert checkpoints.restore() == str(tmp_path / "model.ckpt-1")
+    assert variable.numpy()[0] == 0
+    assert "model.ckpt-2" in caplog.text
+
+
+def test_when_all_checkpoints_are_damaged_nothing_starts_anew_silently(tmp_path):
+    checkpoints = NumberedCheckpoints(str(tmp_path), {"x": tf.Variable([1.0])})
+    checkpoints.save(1)
+    (tmp_path / "model.ckpt-1.data-00000-of-00001").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"model.ckpt-1: the checkpoint is damaged"):
+        checkpoints.restore()
+
+
+def test_what_a_killed_run_began_to_write_is_removed(tmp_path):
+    checkpoints = NumberedCheckpoints(str(tmp_path), {"x": tf.Variable([1.0])})
+    (tmp_path / "model.ckpt-1.tmp-123.data-00000-of-00001").write_bytes(b"half")
+    assert checkpoints.restore() is None
+    assert not os.listdir(tmp_path)
+
+
+def test_nothing_half_written_stays_when_the_disk_refuses(tmp_path, monkeypatch):
+    def fails(*arguments, **keywords):
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    monkeypatch.setattr(tf.io.gfile, "rename", fails)
+    with pytest.raises(tf.errors.ResourceExhaustedError):
+        write_tensors(str(tmp_path / "x.ckpt"), {"x": tf.constant([1.0])})
+    assert not os.listdir(tmp_path)
+
+
+@pytest.mark.data
+def test_a_checkpoint_of_the_original_code_is_read_whole(data_dir):
+    folder = data_dir / "tf1_tiny_checkpoint"
+    with pytest.warns(UserWarning, match="pooler_type"):
+        config = bert_tf.BertConfig.from_json_file(str(folder / "bert_config.json"))
+    model = bert_tf.PretrainingModel(config)
+    optimizer = new_optimizer(model)
+    report = bert_tf.load_checkpoint(model, str(folder / "bert_model.ckpt"), optimizer, None)
+    assert not report.missing
+    assert not report.unused

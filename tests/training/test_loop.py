@@ -1,0 +1,194 @@
+"""The training step against 60 steps of the original, and its promises about devices and parts."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import bert_tf
+from bert_tf.model.layers import dropout_seeds
+from bert_tf.pretraining import PretrainingObjective
+from bert_tf.training import loop
+from bert_tf.training.checkpoint import named_variables
+from bert_tf.training.optimizer import AdamWeightDecay, LossScale, original_schedule
+
+
+@pytest.fixture(scope="module")
+def trajectory(golden_dir):
+    return dict(np.load(golden_dir / "model" / "trajectory.npz"))
+
+
+def new_trainer(golden_dir, trajectory, dropout=0.0, policy="float32", **settings):
+    folder = golden_dir / "model"
+    config = bert_tf.BertConfig.from_json_file(str(folder / "bert_config.json"))
+    config = dataclasses.replace(
+        config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout
+    )
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = bert_tf.PretrainingModel(config)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    schedule = original_schedule(
+        float(trajectory["learning_rate"]),
+        int(trajectory["num_warmup_steps"]),
+        int(trajectory["num_train_steps"]),
+    )
+    optimizer = AdamWeightDecay(named_variables(model), schedule)
+    bert_tf.load_checkpoint(model, str(folder / "bert_model.ckpt"))
+    return loop.Trainer(
+        model=model,
+        objective=PretrainingObjective(),
+        optimizer=optimizer,
+        seed=11,
+        random_scope=dropout_seeds,
+        **settings,
+    )
+
+
+def batches(trajectory, start=0):
+    arrays = {k[6:]: v[start:] for k, v in trajectory.items() if k.startswith("batch_")}
+    return iter(tf.data.Dataset.from_tensor_slices(arrays))
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"accumulation_steps": 2}, {"jit_compile": True}], ids=str
+)
+def test_sixty_steps_agree_with_the_original(golden_dir, trajectory, settings):
+    trainer = new_trainer(golden_dir, trajectory, **settings)
+    iterator = batches(trajectory)
+
+    losses = [trainer.run(iterator, 1) for _ in range(60)]
+
+    names = ("loss", "masked_lm_loss", "next_sentence_loss")
+    actual = np.array([[figures[name] for name in names] for figures in losses])
+    np.testing.assert_allclose(actual, trajectory["losses"], atol=1e-5)
+    reader = tf.train.load_checkpoint(str(golden_dir / "model" / "after_training.ckpt"))
+    state = trainer.state()
+    assert set(state) == set(reader.get_variable_to_shape_map())
+    for name, variable in state.items():
+        np.testing.assert_allclose(variable, reader.get_tensor(name), atol=1e-5, err_msg=name)
+
+
+def test_the_gradients_agree_with_the_original(golden_dir, trajectory):
+    trainer = new_trainer(golden_dir, trajectory)
+    forward = np.load(golden_dir / "model" / "forward.npz")
+    batch = {k[6:]: tf.constant(forward[k]) for k in forward.files if k.startswith("input/")}
+    weights = trainer.objective.weights(batch)
+    divisors = {name: weights[name] + trainer.objective.epsilons.get(name, 0) for name in weights}
+
+    losses, gradients = trainer._part(batch, divisors, None, tf.constant(0, tf.int64))
+
+    np.testing.assert_allclose(losses["masked_lm_loss"], forward["mlm_loss"], rtol=1e-5)
+    np.testing.assert_allclose(losses["next_sentence_loss"], forward["nsp_loss"], rtol=1e-5)
+    expected = np.load(golden_dir / "model" / "gradients.npz")
+    assert set(expected.files) == set(trainer.optimizer.variables)
+    for name, gradient in zip(trainer.optimizer.variables, gradients, strict=True):
+        size = np.abs(expected[name]).max()
+        np.testing.assert_allclose(gradient, expected[name], atol=1e-5 * size + 1e-8, err_msg=name)
+
+
+def test_steps_in_one_graph_call_equal_steps_one_by_one(golden_dir, trajectory):
+    one_by_one, together = (new_trainer(golden_dir, trajectory, dropout=0.1) for _ in range(2))
+    iterator = batches(trajectory)
+    single = [one_by_one.run(iterator, 1) for _ in range(6)]
+    summed = together.run(batches(trajectory), 6)
+    assert summed["loss"] == pytest.approx(sum(figures["loss"] for figures in single), rel=1e-6)
+    for name, variable in together.state().items():
+        np.testing.assert_array_equal(variable, one_by_one.state()[name], err_msg=name)
+
+
+def test_a_run_that_goes_on_from_its_state_ends_bit_identical(golden_dir, trajectory):
+    whole, first = (new_trainer(golden_dir, trajectory, dropout=0.1) for _ in range(2))
+    whole.run(batches(trajectory), 8)
+    first.run(batches(trajectory), 5)
+    second = new_trainer(golden_dir, trajectory, dropout=0.1)
+    for name, variable in second.state().items():
+        variable.assign(first.state()[name])
+    second.run(batches(trajectory, start=5), 3)
+    for name, variable in second.state().items():
+        np.testing.assert_array_equal(variable, whole.state()[name], err_msg=name)
+
+
+def test_dropout_differs_from_step_to_step_and_between_parts_of_a_batch(golden_dir, trajectory):
+    trainer = new_trainer(golden_dir, trajectory)
+    seeds = {
+        tuple(trainer._seeds(tf.constant(part, tf.int64))(place).numpy())
+        for part in (0, 1)
+        for place in (0, 1, 2)
+    }
+    trainer.optimizer.step.assign(1)
+    seeds |= {tuple(trainer._seeds(tf.constant(0, tf.int64))(place).numpy()) for place in (0, 1)}
+    assert len(seeds) == 8
+
+
+def test_a_non_finite_loss_stops_at_its_step(golden_dir, trajectory):
+    trainer = new_trainer(golden_dir, trajectory)
+    iterator = batches(trajectory)
+    trainer.run(iterator, 3)
+    trainer.optimizer.variables["bert/pooler/dense/bias"].assign(np.full(32, np.nan))
+    with pytest.raises(loop.NonFiniteLoss, match="loss of step 3 is not"):
+        trainer.run(iterator, 5)
+
+
+@pytest.mark.parametrize(
+    ("policy", "scale"), [("mixed_bfloat16", None), ("mixed_float16", LossScale)]
+)
+def test_half_precision_follows_the_same_path(golden_dir, trajectory, policy, scale):
+    trainer = new_trainer(
+        golden_dir, trajectory, policy=policy, loss_scale=scale(1024.0) if scale else None
+    )
+    iterator = batches(trajectory)
+    losses = [trainer.run(iterator, 1)["loss"] for _ in range(10)]
+    np.testing.assert_allclose(losses, trajectory["losses"][:10, 0], atol=0.03)
+    assert ("loss_scale" in trainer.state()) == (scale is not None)
+
+
+def test_a_float16_overflow_skips_the_update_and_lowers_the_scale(golden_dir, trajectory):
+    trainer = new_trainer(
+        golden_dir, trajectory, policy="mixed_float16", loss_scale=LossScale(2.0**60)
+    )
+    before = {n: v.numpy() for n, v in trainer.optimizer.variables.items()}
+    trainer.run(batches(trajectory), 2)
+    for name, variable in trainer.optimizer.variables.items():
+        np.testing.assert_array_equal(variable, before[name], err_msg=name)
+    assert float(trainer.loss_scale.scale) == 2.0**58
+    assert int(trainer.optimizer.step) == 2
+
+
+def test_a_batch_that_does_not_split_evenly_is_refused(golden_dir, trajectory):
+    trainer = new_trainer(golden_dir, trajectory, accumulation_steps=3)
+    with pytest.raises(ValueError, match="4 examples cannot be computed in 3 equal parts"):
+        trainer.run(batches(trajectory), 1)
+
+
+def test_the_loop_serves_every_period_and_stops_when_asked(golden_dir, trajectory):
+    trainer = new_trainer(golden_dir, trajectory)
+    seen, logs, progress = [], [], []
+
+    def run(until, should_stop=lambda: False):
+        return loop.train(
+            trainer,
+            batches(trajectory, int(trainer.optimizer.step)),
+            until,
+            events=[
+                (4, lambda step: seen.append(("save", step))),
+                (6, lambda s: seen.append(("eval", s))),
+            ],
+            log_steps=5,
+            on_log=lambda step, figures: logs.append((step, figures)),
+            on_progress=lambda count, figures: progress.append(count),
+            should_stop=should_stop,
+            max_steps_per_call=3,
+        )
+
+    assert run(13) == 13
+    assert seen == [("save", 4), ("eval", 6), ("save", 8), ("save", 12), ("eval", 12)]
+    assert [step for step, _ in logs] == [5, 10, 13]
+    assert sum(progress) == 13
+    assert max(progress) <= 3
+    mean = trajectory["losses"][5:10, 0].mean()
+    assert logs[1][1]["loss"] == pytest.approx(mean, abs=1e-5)
+    assert run(20, should_stop=lambda: True) == 13
