@@ -21,10 +21,10 @@ class BlockTable:
 
     def __init__(self, index: RecordIndex) -> None:
         self.paths = tf.constant(index.paths)
-        self.compressions = tf.constant(index.compressions)
+        self.compressions = tf.constant([file.compression for file in index.files])
         self.file = tf.constant(index.block_file)
-        self.offset = tf.constant(index.block_offset)
-        self.skip = tf.constant(index.block_skip)
+        self.offset = tf.constant(index.joined("offset"))
+        self.skip = tf.constant(index.joined("skip"))
         self.size = tf.constant(index.block_size)
         self.first_example = tf.constant(index.block_first_example)
 
@@ -43,24 +43,56 @@ class BlockTable:
         return records, tf.range(total) + tf.repeat(to_number, sizes)
 
     def _read_block(self, block: tf.Tensor) -> tf.Tensor:
-        """<string>[size of the block]."""
-        file, size = self.file[block], self.size[block]
-        # Version 2 of the op can start at a byte; no Python class of TensorFlow offers that.
-        variant = tf.raw_ops.TFRecordDatasetV2(
-            filenames=self.paths[file][None],
-            compression_type=self.compressions[file],
-            buffer_size=tf.constant(_READ_BUFFER_BYTES, tf.int64),
-            byte_offsets=self.offset[block][None],
+        return read_records(*self.place(block))
+
+    def place(self, block: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """The arguments of `read_records` for a block <int64>[]."""
+        file = self.file[block]
+        return (
+            self.paths[file],
+            self.compressions[file],
+            self.offset[block],
+            self.skip[block],
+            self.size[block],
         )
-        dataset = tf.data.experimental.from_variant(variant, tf.TensorSpec([], tf.string))
-        dataset = dataset.skip(self.skip[block]).take(size).batch(size)
-        records = tf.data.Dataset.get_single_element(dataset)
-        # TensorFlow takes a file that ends too early for one that is complete.
-        message = tf.strings.join(["fewer records than its index says in ", self.paths[file]])
-        with tf.control_dependencies(
-            [tf.debugging.Assert(tf.equal(tf.size(records, tf.int64), size), [message])]
-        ):
-            return tf.identity(records)
+
+
+def read_records(
+    path: tf.Tensor, compression: tf.Tensor, offset: tf.Tensor, skip: tf.Tensor, size: tf.Tensor
+) -> tf.Tensor:
+    """Some consecutive records of a file, inside a graph.
+
+    Args:
+        path: <string>[].
+        compression: <string>[], "" or "GZIP".
+        offset: <int64>[], the byte where reading starts: that of a record.
+        skip: <int64>[], how many records to pass over from there. Their contents are not checked.
+        size: <int64>[], how many records to read, at least 1.
+
+    Returns:
+        <string>[size].
+
+    Raises:
+        tf.errors.DataLossError: if a record is corrupt.
+        tf.errors.InvalidArgumentError: if the file ends before.
+    """
+    # Version 2 of the op can start at a byte; no Python class of TensorFlow offers that.
+    variant = tf.raw_ops.TFRecordDatasetV2(
+        filenames=path[None],
+        compression_type=compression,
+        buffer_size=tf.constant(_READ_BUFFER_BYTES, tf.int64),
+        byte_offsets=offset[None],
+    )
+    dataset = tf.data.experimental.from_variant(variant, tf.TensorSpec([], tf.string))
+    dataset = dataset.skip(skip).take(size).batch(size)
+    # TensorFlow takes a file that ends too early for one that is complete. Where it yields nothing
+    # at all, there must still be an element to get.
+    nothing = tf.data.Dataset.from_tensors(tf.zeros([0], tf.string))
+    records = tf.data.Dataset.get_single_element(dataset.concatenate(nothing).take(1))
+    message = tf.strings.join(["fewer records than its index says in ", path])
+    whole = tf.debugging.Assert(tf.equal(tf.size(records, tf.int64), size), [message])
+    with tf.control_dependencies([whole]):
+        return tf.identity(records)
 
 
 def plan_epoch(

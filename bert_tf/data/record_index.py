@@ -6,13 +6,12 @@ That is all the input pipeline needs to permute a data set of any size and to be
     file 0   |--- block 0 ---|--- block 1 ---|- block 2 -|
     file 1   |--- block 3 ---|-- block 4 --|
 
-The offsets come from the `manifest.json` beside the records; where there is none (files of the
-original script), or it no longer fits the file, from a walk over the file's record headers:
-
-    uint64 length | uint32 masked CRC-32C of length | length bytes | uint32 masked CRC-32C of them
+The offsets come from the `manifest.json` beside the records. Where there is none (files of the
+original script), or it does not fit the file's size, a walk over the file finds them.
 """
 
 import dataclasses
+import functools
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,45 +20,90 @@ import numpy as np
 
 from bert_tf import files
 from bert_tf.data import manifest as manifests
-from bert_tf.data.record_scan import CORRUPT_ADVICE, Fault, compression_of, scan_file
+from bert_tf.data.record_scan import Fault, compression_of, scan_file
 
 logger = logging.getLogger(__name__)
 
-RECORDS_PER_BLOCK = 1024
 # A compressed file can only be read from its start. Every block costs a pass over what precedes
 # it, so its blocks are large: as large as the groups that the input pipeline holds in memory.
 RECORDS_PER_COMPRESSED_BLOCK = 65536
 
-Report = Callable[[str], None]
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FileIndex:
+    """The blocks of one file.
+
+    Attributes:
+        path: the file.
+        compression: "" or "GZIP".
+        num_bytes: its size.
+        run: the entry of the manifest's `runs` that made it, or None.
+        offset: <int64>[K], the byte (unpacked) where reading a block starts.
+        skip: <int64>[K], how many records to pass over from there.
+        record: <int64>[K], the number in the file, from 0, of a block's first record.
+        size: <int64>[K], records in a block, at least 1.
+        faults: what was found corrupt and left out.
+    """
+
+    path: str
+    compression: str
+    num_bytes: int
+    run: dict[str, Any] | None
+    offset: np.ndarray
+    skip: np.ndarray
+    record: np.ndarray
+    size: np.ndarray
+    faults: tuple[Fault, ...] = ()
+
+    def without(self, bad: dict[int, Fault]) -> "FileIndex":
+        """The same without some records, given by their number in the file: blocks are split."""
+        parts = []
+        for offset, skip, record, size in zip(
+            self.offset, self.skip, self.record, self.size, strict=True
+        ):
+            inside = [number - record for number in sorted(bad) if 0 <= number - record < size]
+            for first, past in zip([0, *(n + 1 for n in inside)], [*inside, size], strict=True):
+                if first < past:
+                    parts.append((offset, skip + first, record + first, past - first))
+        table = np.array(parts, np.int64).reshape(-1, 4)
+        faults = (*self.faults, *(bad[number] for number in sorted(bad)))
+        return dataclasses.replace(
+            self,
+            offset=table[:, 0],
+            skip=table[:, 1],
+            record=table[:, 2],
+            size=table[:, 3],
+            faults=faults,
+        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RecordIndex:
-    """The blocks of a data set, in the order of its files. K blocks.
+    """The blocks of a data set, in the order of its files. K blocks in all.
 
     Attributes:
-        paths: the files. One that is named twice counts twice.
-        compressions: per file "" or "GZIP".
-        runs: per file the entry of the manifest's `runs` that made it, or None.
-        block_file: <int32>[K], the place of the block's file in `paths`.
-        block_offset: <int64>[K], the byte in that file where reading starts.
-        block_skip: <int64>[K], how many records to pass over from there.
-        block_record: <int64>[K], the number in its file, from 0, of the block's first record.
-        block_size: <int64>[K], records in the block, at least 1.
-        num_bytes: the size of all files together, in bytes.
-        faults: what was found corrupt and left out.
+        files: the index of each file. One that is named twice counts twice.
     """
 
-    paths: tuple[str, ...]
-    compressions: tuple[str, ...]
-    runs: tuple[dict[str, Any] | None, ...]
-    block_file: np.ndarray
-    block_offset: np.ndarray
-    block_skip: np.ndarray
-    block_record: np.ndarray
-    block_size: np.ndarray
-    num_bytes: int
-    faults: tuple[Fault, ...] = ()
+    files: tuple[FileIndex, ...]
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return tuple(file.path for file in self.files)
+
+    @property
+    def runs(self) -> tuple[dict[str, Any] | None, ...]:
+        """Per file the run that made it, as its manifest tells, or None."""
+        return tuple(file.run for file in self.files)
+
+    @property
+    def num_bytes(self) -> int:
+        return sum(file.num_bytes for file in self.files)
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What was found corrupt and left out."""
+        return tuple(fault for file in self.files for fault in file.faults)
 
     @property
     def num_blocks(self) -> int:
@@ -69,17 +113,31 @@ class RecordIndex:
     def num_examples(self) -> int:
         return int(self.block_size.sum())
 
+    @functools.cached_property
+    def block_file(self) -> np.ndarray:
+        """<int64>[K]: the place of each block's file in `files`."""
+        return np.repeat(np.arange(len(self.files)), [len(file.size) for file in self.files])
+
+    @functools.cached_property
+    def block_size(self) -> np.ndarray:
+        """<int64>[K]: how many records each block has."""
+        return self.joined("size")
+
     @property
     def block_first_example(self) -> np.ndarray:
         """<int64>[K]: the number of each block's first example, counted through all files."""
         return np.cumsum(self.block_size) - self.block_size
 
+    def joined(self, name: str) -> np.ndarray:
+        """<int64>[K]: an array of FileIndex, of all files one after the other."""
+        return np.concatenate([getattr(file, name) for file in self.files])
+
 
 def build_record_index(
     paths: Sequence[str],
     on_corrupt: str = "fail",
-    report: Report | None = None,
-    records_per_block: int = RECORDS_PER_BLOCK,
+    report: Callable[[str], None] | None = None,
+    records_per_block: int = manifests.RECORDS_PER_BLOCK,
     records_per_compressed_block: int = RECORDS_PER_COMPRESSED_BLOCK,
 ) -> RecordIndex:
     """Finds the blocks of records in TFRecord files, plain or gzip.
@@ -90,7 +148,7 @@ def build_record_index(
             "fail", or "skip": leave out the rest of a plain file from the fault on, or the whole of
             a compressed one.
         report: is handed a line about everything left out; without it the lines are logged.
-        records_per_block: block size in plain files.
+        records_per_block: block size in plain files that are not in a manifest.
         records_per_compressed_block: block size in compressed files.
 
     Raises:
@@ -98,22 +156,20 @@ def build_record_index(
     """
     check_on_corrupt(on_corrupt)
     if not paths:
-        raise ValueError("There is no file to read examples from.")
+        raise ValueError("There is no file to read records from.")
     entries = _manifest_entries(paths)
     parts = []
     for path in paths:
         run, entry = entries[path]
         compression = compression_of(path)
         per_block = records_per_compressed_block if compression else records_per_block
-        blocks = _blocks_of_manifest(entry, path, compression, per_block)
-        if blocks is None:
-            blocks = _blocks_of_scan(path, compression, per_block, on_corrupt)
-        parts.append(_index_of_file(path, compression, run, *blocks))
-    index = concatenate_indexes(parts)
+        part = _index_by_manifest(path, compression, run, entry, per_block)
+        parts.append(part or index_by_scan(path, compression, run, on_corrupt, per_block))
+    index = RecordIndex(tuple(parts))
     for fault in index.faults:
         (report or logger.warning)(f"Left out: {fault}")
     if not index.num_blocks:
-        raise ValueError(f"There is no record in any of: {', '.join(paths)}")
+        raise ValueError(f"There is no record in any of the files: {', '.join(paths)}")
     return index
 
 
@@ -123,81 +179,68 @@ def check_on_corrupt(on_corrupt: str) -> None:
         raise ValueError(f"on_corrupt must be 'fail' or 'skip'. Received: {on_corrupt!r}")
 
 
-def concatenate_indexes(parts: Sequence[RecordIndex]) -> RecordIndex:
-    """One index of several, each of which has one file."""
-    file_of_part = [np.full(part.num_blocks, n, np.int32) for n, part in enumerate(parts)]
-    return RecordIndex(
-        paths=tuple(path for part in parts for path in part.paths),
-        compressions=tuple(name for part in parts for name in part.compressions),
-        runs=tuple(run for part in parts for run in part.runs),
-        block_file=np.concatenate(file_of_part),
-        block_offset=np.concatenate([part.block_offset for part in parts]),
-        block_skip=np.concatenate([part.block_skip for part in parts]),
-        block_record=np.concatenate([part.block_record for part in parts]),
-        block_size=np.concatenate([part.block_size for part in parts]),
-        num_bytes=sum(part.num_bytes for part in parts),
-        faults=tuple(fault for part in parts for fault in part.faults),
+def index_by_scan(
+    path: str, compression: str, run: dict | None, on_corrupt: str, records_per_block: int
+) -> FileIndex:
+    """The blocks of a file, found by a walk over it; arguments as in `build_record_index`."""
+    scanned = scan_file(path, compression, records_per_block)
+    if scanned.fault and on_corrupt == "fail":
+        scanned.fault.fail()
+    num_records = 0 if scanned.fault and compression else scanned.num_records
+    faults = (scanned.fault,) if scanned.fault else ()
+    num_bytes = files.file_size(path)
+    offsets = np.zeros(0, np.int64) if compression else scanned.block_offsets
+    return _even_blocks(
+        path, compression, num_bytes, run, num_records, records_per_block, offsets, faults
     )
 
 
-def scan_to_index(path: str, compression: str, run: Any, on_corrupt: str) -> RecordIndex:
-    """The index of one file from a walk over it, whatever its manifest says."""
-    per_block = RECORDS_PER_COMPRESSED_BLOCK if compression else RECORDS_PER_BLOCK
-    blocks = _blocks_of_scan(path, compression, per_block, on_corrupt)
-    return _index_of_file(path, compression, run, *blocks)
-
-
-def _index_of_file(
+def _index_by_manifest(
     path: str,
     compression: str,
     run: dict[str, Any] | None,
-    num_records: int,
-    block_offsets: np.ndarray,
+    entry: dict[str, Any] | None,
     records_per_block: int,
-    fault: Fault | None,
-) -> RecordIndex:
-    first_records = np.arange(0, num_records, records_per_block, dtype=np.int64)
-    nothing = np.zeros_like(first_records)
-    return RecordIndex(
-        paths=(path,),
-        compressions=(compression,),
-        runs=(run,),
-        block_file=np.zeros(len(first_records), np.int32),
-        # A manifest knows no offsets inside a compressed file: records are passed over instead.
-        block_offset=nothing if compression else block_offsets,
-        block_skip=first_records if compression else nothing,
-        block_record=first_records,
-        block_size=np.minimum(records_per_block, num_records - first_records),
-        num_bytes=files.file_size(path),
-        faults=(fault,) if fault else (),
+) -> FileIndex | None:
+    """The blocks of a file by its entry in the manifest; None where that does not fit the file."""
+    num_bytes = files.file_size(path)
+    if entry is None or entry["bytes"] != num_bytes:
+        return None
+    num_records = entry["examples"]
+    if not compression:
+        records_per_block = manifests.RECORDS_PER_BLOCK
+    offsets = np.array(entry["block_offsets"] or [], np.int64)
+    if not compression and len(offsets) != -(-num_records // records_per_block):
+        return None
+    return _even_blocks(
+        path, compression, num_bytes, run, num_records, records_per_block, offsets, ()
     )
 
 
-def _blocks_of_scan(
-    path: str, compression: str, records_per_block: int, on_corrupt: str
-) -> tuple[int, np.ndarray, int, Fault | None]:
-    """(records, block offsets, records per block, fault), found by a walk over the file."""
-    scanned = scan_file(path, compression, records_per_block)
-    if scanned.fault and on_corrupt == "fail":
-        raise ValueError(f"{scanned.fault}. {CORRUPT_ADVICE}")
-    num_records = 0 if scanned.fault and compression else scanned.num_records
-    return num_records, scanned.block_offsets, records_per_block, scanned.fault
-
-
-def _blocks_of_manifest(
-    entry: dict[str, Any] | None, path: str, compression: str, records_per_block: int
-) -> tuple[int, np.ndarray, int, None] | None:
-    """The same from the file's entry in the manifest; None where it does not fit the file."""
-    if entry is None or entry.get("bytes") != files.file_size(path):
-        return None
-    num_records = entry["examples"]
-    if compression:
-        return num_records, np.zeros(0, np.int64), records_per_block, None
-    offsets = entry.get("block_offsets")
-    per_block = manifests.RECORDS_PER_BLOCK
-    if offsets is None or len(offsets) != -(-num_records // per_block):
-        return None
-    return num_records, np.array(offsets, np.int64), per_block, None
+def _even_blocks(
+    path: str,
+    compression: str,
+    num_bytes: int,
+    run: dict[str, Any] | None,
+    num_records: int,
+    records_per_block: int,
+    offsets: np.ndarray,
+    faults: tuple[Fault, ...],
+) -> FileIndex:
+    record = np.arange(0, num_records, records_per_block, dtype=np.int64)
+    nothing = np.zeros_like(record)
+    return FileIndex(
+        path=path,
+        compression=compression,
+        num_bytes=num_bytes,
+        run=run,
+        # A manifest knows no offsets inside a compressed file: records are passed over instead.
+        offset=nothing if compression else offsets,
+        skip=record if compression else nothing,
+        record=record,
+        size=np.minimum(records_per_block, num_records - record),
+        faults=faults,
+    )
 
 
 def _manifest_entries(

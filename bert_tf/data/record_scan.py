@@ -1,5 +1,9 @@
 """Walks over the headers of a TFRecord file, to find where its records lie and whether it is whole.
 
+    uint64 length | uint32 masked CRC-32C of the length
+    the record
+    uint32 masked CRC-32C of the record
+
 TensorFlow's own reader takes a file that ends inside a header, or a compressed file that is cut
 short, for one that is complete. This walk does not. It reads the file once, in large pieces, and
 checks every length against its checksum; the records' contents have checksums of their own, which
@@ -10,7 +14,7 @@ import dataclasses
 import gzip
 import struct
 import zlib
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 import numpy as np
 
@@ -21,8 +25,6 @@ _FOOTER_BYTES = 4  # uint32 masked CRC-32C of the record.
 _PIECE_BYTES = 8 << 20
 _GZIP_START = b"\x1f\x8b\x08"
 _read_length = struct.Struct("<Q").unpack_from
-
-CORRUPT_ADVICE = "Copy the file again from its source, or train with --on_corrupt=skip."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +46,19 @@ class Fault:
     left_out: str
 
     def __str__(self) -> str:
-        place = "" if self.byte_offset is None else f", byte {self.byte_offset:,}"
-        return f"{self.path}: record {self.record:,}{place}: {self.reason} ({self.left_out})"
+        return f"{self._place}: {self.reason}; {self.left_out}"
+
+    @property
+    def _place(self) -> str:
+        byte = "" if self.byte_offset is None else f", byte {self.byte_offset:,}"
+        return f"{self.path}: record {self.record:,}{byte}"
+
+    def fail(self) -> NoReturn:
+        """Raises it as a ValueError."""
+        raise ValueError(
+            f"{self._place}: {self.reason}. Copy the file again from its source, or leave out what "
+            f"is damaged with --on_corrupt=skip."
+        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
