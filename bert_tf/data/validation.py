@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 # Takes some 10 seconds on two cores. More are checked only to leave out damaged ones.
 CHECKED_EXAMPLES = 1_000_000
 _SECONDS_BETWEEN_REPORTS = 10.0
+# A record that cannot be parsed. TensorFlow quotes it, and Python may not be able to decode that.
+_PARSE_ERRORS = (tf.errors.InvalidArgumentError, UnicodeDecodeError)
 
 Report = Callable[[str], None]
 
@@ -158,7 +160,7 @@ def _suspicious_blocks(
     for done, block in enumerate(blocks, start=1):
         try:
             fine = bool(next(results))
-        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
+        except (tf.errors.DataLossError, *_PARSE_ERRORS):
             fine = False
         if not fine:
             suspicious.append(block)
@@ -227,7 +229,7 @@ class _CloseLook:
                 return
         except tf.errors.DataLossError:
             is_corrupt = True
-        except tf.errors.InvalidArgumentError:  # It cannot be parsed.
+        except _PARSE_ERRORS:
             pass
         record = int(file.record[block]) + first
         if past - first > 1:
