@@ -187,13 +187,14 @@ def _replace(input_ids: tf.Tensor, settings: MaskingSettings, random_bits) -> tf
 
 def _random_ids(bits: tf.Tensor, ranges: tuple[tuple[int, int], ...]) -> tf.Tensor:
     """Ids <int32>[...], uniform over all that the ranges hold."""
-    number = uniform_below(bits, sum(high - low for low, high in ranges))
-    ids = number + ranges[0][0]
-    past = 0
-    for (low, high), (next_low, _) in itertools.pairwise(ranges):
-        past += high - low
-        ids = tf.where(number < past, ids, number - past + next_low)
-    return tf.cast(ids, tf.int32)
+    sizes = [past - first for first, past in ranges]
+    number = uniform_below(bits, sum(sizes))
+    ends = list(itertools.accumulate(sizes))
+    # What to add to a number, for each range that it may have fallen into.
+    shifts = [past - end for (_, past), end in zip(ranges, ends, strict=True)]
+    chosen = tf.searchsorted(tf.constant(ends, tf.int64), tf.reshape(number, [-1]), side="right")
+    shift = tf.gather(tf.constant(shifts, tf.int64), tf.reshape(chosen, tf.shape(number)))
+    return tf.cast(number + shift, tf.int32)
 
 
 def _gather_hidden(
