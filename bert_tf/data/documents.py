@@ -10,9 +10,52 @@ without sentences.
 """
 
 import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from bert_tf.files import open_text_lines
+
+
+class TextLines:
+    """Goes through the lines of text files, which follow each other as if they were one file.
+
+    White space at both ends of a line is cut off; a blank line is "".
+
+    Args:
+        paths: text files, plain or gzipped.
+        on_read: see `bert_tf.files.open_text_lines`.
+
+    Attributes:
+        num_lines, num_blank_lines: seen so far.
+        num_empty_files: files that hold no text.
+        num_unclosed_files: files whose last document goes on in the next file that holds text.
+
+    Raises:
+        ValueError: from the iteration, if a file is not UTF-8 or damaged, with the line.
+    """
+
+    def __init__(self, paths: Iterable[str], on_read: Callable[[int], None] | None = None) -> None:
+        self._paths = list(paths)
+        self._on_read = on_read
+        self.num_lines = 0
+        self.num_blank_lines = 0
+        self.num_empty_files = 0
+        self.num_unclosed_files = 0
+
+    def __iter__(self) -> Iterator[str]:
+        is_in_document = False
+        for path in self._paths:
+            was_in_document, is_empty = is_in_document, True
+            for line in open_text_lines(path, self._on_read):
+                line = line.strip()
+                self.num_lines += 1
+                if not line:
+                    self.num_blank_lines += 1
+                elif is_empty:
+                    is_empty = False
+                    self.num_unclosed_files += was_in_document and is_in_document
+                is_in_document = bool(line)
+                yield line
+            self.num_empty_files += is_empty
 
 
 class Documents:
@@ -25,50 +68,28 @@ class Documents:
         tokens: the ids of all sentences, one after the other: an array of whole numbers.
         sentence_starts: where in `tokens` each sentence starts, and last where the last one ends.
         documents: (first sentence, past the last sentence) of each document.
-        num_lines: lines read, with those that hold nothing.
-        num_blank_lines: lines that hold nothing but white space.
     """
 
     def __init__(self, vocab_size: int) -> None:
         self.tokens = array.array(smallest_typecode(vocab_size))
         self.sentence_starts = array.array("q", [0])
         self.documents: list[tuple[int, int]] = []
-        self.num_lines = 0
-        self.num_blank_lines = 0
 
     def __len__(self) -> int:
         return len(self.documents)
 
-    def read(
-        self,
-        paths: Iterable[str],
-        encode: Callable[[str], list[int]],
-        on_read: Callable[[int], None] | None = None,
-    ) -> None:
-        """Adds the documents of text files, which follow each other as if they were one file.
-
-        Args:
-            paths: text files, plain or gzipped.
-            encode: from the text of a line to ids.
-            on_read: see `bert_tf.files.open_text_lines`.
-
-        Raises:
-            ValueError: if a file is not UTF-8 or damaged, with the line.
-        """
+    def read(self, lines: Iterable[str], encode: Callable[[str], list[int]]) -> None:
+        """Adds the documents of `lines`, as of `TextLines`; `encode` turns a line into ids."""
         add_tokens, add_start = self.tokens.fromlist, self.sentence_starts.append
         first_sentence = len(self.sentence_starts) - 1
-        for path in paths:
-            for line in open_text_lines(path, on_read):
-                self.num_lines += 1
-                line = line.strip()
-                if line:
-                    ids = encode(line)
-                    if ids:
-                        add_tokens(ids)
-                        add_start(len(self.tokens))
-                else:
-                    self.num_blank_lines += 1
-                    first_sentence = self._end_document(first_sentence)
+        for line in lines:
+            if line:
+                ids = encode(line)
+                if ids:
+                    add_tokens(ids)
+                    add_start(len(self.tokens))
+            else:
+                first_sentence = self._end_document(first_sentence)
         self._end_document(first_sentence)
 
     def _end_document(self, first_sentence: int) -> int:

@@ -13,12 +13,15 @@ gzipped file, where one cannot jump. `tokens` leaves padding out.
 
 import contextlib
 import json
+import logging
 import os
 from collections.abc import Iterator
 from typing import Any
 
 from bert_tf import files
 from bert_tf.config import read_json
+
+logger = logging.getLogger(__name__)
 
 FILE_NAME = "manifest.json"
 FORMAT = 1
@@ -28,24 +31,34 @@ RECORDS_PER_BLOCK = 1024
 def read_manifest(folder: str) -> dict[str, Any] | None:
     """The manifest of a folder, or None where there is none (as beside the original's records).
 
+    A manifest.json of something else counts as none.
+
     Raises:
-        ValueError: if a manifest.json is there that cannot be read as one of this format.
+        ValueError: if a manifest.json is there that is damaged, or of another format.
     """
     path = files.join_path(folder, FILE_NAME)
     if not files.exists(path):
         return None
     manifest = read_json(path)
     if not isinstance(manifest, dict) or not isinstance(manifest.get("runs"), list):
-        raise ValueError(
-            f"{path}: not a manifest of pre-training records. Move it away, or keep the records "
-            f"in another folder."
-        )
+        logger.warning("%s is not a manifest of pre-training records, and is not read.", path)
+        return None
     if manifest.get("format") != FORMAT:
         raise ValueError(
             f"{path}: this version of bert_tf reads manifests of format {FORMAT}. "
             f"Received: {manifest.get('format')!r}"
         )
     return manifest
+
+
+def check_manifest_can_be_written(folder: str) -> None:
+    """Raises a ValueError if `folder` holds a manifest.json of something else."""
+    path = files.join_path(folder, FILE_NAME)
+    if read_manifest(folder) is None and files.exists(path):
+        raise ValueError(
+            f"{path} is not a manifest of pre-training records, and one must be written there. "
+            f"Move it away, or write the records to another folder."
+        )
 
 
 def write_manifest(folder: str, run: dict[str, Any]) -> None:
@@ -56,8 +69,13 @@ def write_manifest(folder: str, run: dict[str, Any]) -> None:
     Args:
         folder: where the records lie.
         run: one element of `runs`, as above.
+
+    Raises:
+        ValueError: if a manifest.json of something else is there.
+        OSError: if it cannot be written.
     """
     with _locked(folder):
+        check_manifest_can_be_written(folder)
         manifest = read_manifest(folder) or {"format": FORMAT, "runs": []}
         replaced = {file["name"] for file in run["files"]}
         kept = []

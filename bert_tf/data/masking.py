@@ -14,24 +14,34 @@ import random
 import re
 from collections.abc import Mapping, MutableSequence, Sequence
 
-# What no text becomes, and what mended masks therefore do not draw: [PAD], [unused17], <S>, ...
 _NOT_ORDINARY = re.compile(r"\[.*\]|<.+>", re.DOTALL)
 
 
 def shuffle(items: MutableSequence, rng: random.Random) -> None:
     """`rng.shuffle(items)`: the same order, and the same state of `rng` after it, but faster."""
     getrandbits = rng.getrandbits
-    for last in range(len(items) - 1, 0, -1):
-        num_bits = (last + 1).bit_length()
-        other = getrandbits(num_bits)
-        while other > last:
+    highest = len(items) - 1
+    while highest > 0:
+        # Of all numbers up to `last` one is drawn by as many bits as `last + 1` has, and again if
+        # it is too large. The range goes down as long as that is the same number of bits.
+        num_bits = (highest + 1).bit_length()
+        lowest = max((1 << (num_bits - 1)) - 1, 1)
+        for last in range(highest, lowest - 1, -1):
             other = getrandbits(num_bits)
-        items[last], items[other] = items[other], items[last]
+            while other > last:
+                other = getrandbits(num_bits)
+            items[last], items[other] = items[other], items[last]
+        highest = lowest - 1
 
 
 def num_to_predict(num_tokens: int, masked_lm_prob: float, max_predictions_per_seq: int) -> int:
     """How many tokens are hidden in a pair of `num_tokens`, [CLS] and both [SEP] included."""
     return min(max_predictions_per_seq, max(1, round(num_tokens * masked_lm_prob)))
+
+
+def is_ordinary(token: str) -> bool:
+    """Whether a token stands for text. [PAD], [unused17] and <S> do not: no text becomes them."""
+    return not _NOT_ORDINARY.fullmatch(token)
 
 
 def replacement_ids(vocab: Mapping[str, int], mend_quirks: bool = False) -> Sequence[int]:
@@ -47,7 +57,7 @@ def replacement_ids(vocab: Mapping[str, int], mend_quirks: bool = False) -> Sequ
     """
     ids = list(vocab.values())
     if mend_quirks:
-        ids = [index for token, index in vocab.items() if not _NOT_ORDINARY.fullmatch(token)]
+        ids = [index for token, index in vocab.items() if is_ordinary(token)]
         if not ids:
             raise ValueError("The vocabulary holds special tokens only: there is no word to draw.")
     return ids

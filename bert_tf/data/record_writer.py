@@ -67,11 +67,12 @@ class RecordWriter:
         self._headers: dict[int, bytes] = {}
         self._num_bytes = 0
         self._block_offsets: list[int] = []
-        self.num_examples = 0
+        self._num_examples = 0
+        self._num_tokens = 0
 
-    def write(self, record: bytes) -> None:
-        """Writes one record."""
-        if self.num_examples % RECORDS_PER_BLOCK == 0:
+    def write(self, record: bytes, num_tokens: int) -> None:
+        """Writes one record, which holds this many tokens (for the manifest)."""
+        if self._num_examples % RECORDS_PER_BLOCK == 0:
             self._block_offsets.append(self._num_bytes)
         size = len(record)
         header = self._headers.get(size)
@@ -80,16 +81,17 @@ class RecordWriter:
             header = self._headers[size] = length + _masked(self._crc(length))
         self._write_bytes(b"".join((header, record, _masked(self._crc(record)))))
         self._num_bytes += size + 16
-        self.num_examples += 1
+        self._num_examples += 1
+        self._num_tokens += num_tokens
 
-    def finish(self, name: str, num_tokens: int) -> dict[str, Any]:
+    def finish(self, name: str) -> dict[str, Any]:
         """Writes what is still held back; gives the file's entry in the manifest."""
         if self._compressed:
             self._compressed.close()
         return {
             "name": name,
-            "examples": self.num_examples,
-            "tokens": num_tokens,
+            "examples": self._num_examples,
+            "tokens": self._num_tokens,
             "bytes": self._out.num_bytes,
             "sha256": self._out.sha256.hexdigest(),
             "block_offsets": None if self._compressed else self._block_offsets,

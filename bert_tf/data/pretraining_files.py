@@ -1,0 +1,204 @@
+"""Text files -> record files and the manifest beside them.
+
+With `output_file` the whole corpus is one stream of chance, as in the original; with `output_dir`
+its documents are dealt to shards. Whatever goes wrong, no file has its name before it is whole.
+"""
+
+import dataclasses
+import hashlib
+import io
+import tempfile
+import time
+from typing import Any, TextIO
+
+from bert_tf import files
+from bert_tf.config import PretrainingDataSettings
+from bert_tf.data import manifest, masking
+from bert_tf.data.corpus_report import CorpusStatistics, find_problems
+from bert_tf.data.document_dealing import deal_documents
+from bert_tf.data.documents import TextLines
+from bert_tf.data.pretraining_shards import (
+    MadeShard,
+    Shard,
+    StartProgress,
+    make_records,
+    make_shards,
+    shard_seed,
+)
+from bert_tf.progress import Progress
+from bert_tf.text.tokenization import FullTokenizer
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainingDataReport:
+    """What was made.
+
+    Attributes:
+        paths: the record files.
+        statistics: counts over the text and the records.
+        problems: warnings for what would ruin the training; mostly none.
+        megabytes: size of the input files as they lie, in millions of bytes.
+        seconds: how long it took.
+    """
+
+    paths: list[str]
+    statistics: CorpusStatistics
+    problems: list[str]
+    megabytes: float
+    seconds: float
+
+    def lines(self) -> list[str]:
+        """The report for people, but for the warnings."""
+        seconds = max(self.seconds, 1e-9)
+        last = f" ... {self.paths[-1]}" if len(self.paths) > 1 else ""
+        return [
+            *self.statistics.lines_of_report(),
+            f"{'time':<12} {self.seconds:.1f} s, {self.statistics.examples / seconds:,.0f} "
+            f"examples/s, {self.megabytes / seconds:.2f} MB/s of input",
+            f"{'files':<12} {len(self.paths)}: {self.paths[0]}{last}",
+        ]
+
+
+def create_pretraining_data(
+    settings: PretrainingDataSettings, stream: TextIO | None = None
+) -> PretrainingDataReport:
+    """Makes pre-training records of text files.
+
+    With `output_file`, and no setting that the original lacks, the records are the original's, byte
+    for byte. With `output_dir` every shard is made as if it were a corpus of its own.
+
+    Args:
+        settings: what to make.
+        stream: where progress is shown; None: nowhere.
+
+    Raises:
+        ValueError: if the vocabulary or the text is such that nothing can be made of it.
+        OSError: if a file cannot be read or written. Of the files of `output_file` none is there
+            then; of `output_dir`, those shards that were whole before.
+    """
+    start = time.monotonic()
+    input_files = files.expand_input_files(settings.input_file)
+    tokenizer = FullTokenizer(settings.vocab_file, settings.do_lower_case)
+    description = describe_run(settings, tokenizer)
+    paths = output_paths(settings)
+    _check_outputs(settings, paths, input_files)
+    make = _make_files if settings.output_dir is None else _make_folder
+    made = make(settings, tokenizer, input_files, paths, _progress_on(stream))
+    _write_manifests(paths, made, description)
+    return PretrainingDataReport(
+        paths=paths,
+        statistics=made.statistics,
+        problems=find_problems(made.statistics, settings, tokenizer.vocab),
+        megabytes=sum(map(files.file_size, input_files)) / 1e6,
+        seconds=time.monotonic() - start,
+    )
+
+
+def output_paths(settings: PretrainingDataSettings) -> list[str]:
+    """The record files of a run: those of `output_file`, or one for each shard."""
+    if settings.output_dir is None:
+        return list(settings.output_file)
+    number, end = settings.num_shards, ".gz" if settings.gzip else ""
+    names = [f"pretraining-{shard:05d}-of-{number:05d}.tfrecord{end}" for shard in range(number)]
+    return [files.join_path(settings.output_dir, name) for name in names]
+
+
+def describe_run(settings: PretrainingDataSettings, tokenizer: FullTokenizer) -> dict[str, Any]:
+    """A run's entry in the manifest, but for its files and statistics."""
+    with files.open_file(settings.vocab_file) as file:
+        digest = hashlib.sha256(file.read()).hexdigest()
+    replacements = masking.replacement_ids(tokenizer.vocab, settings.mend_quirks)
+    return {
+        "settings": dataclasses.asdict(settings),
+        "vocabulary": {
+            "file": files.split_path(settings.vocab_file)[1],
+            "size": len(tokenizer.vocab),
+            "sha256": digest,
+        },
+        "masking": {
+            "mask_id": tokenizer.vocab["[MASK]"],
+            "replacement_ranges": masking.id_ranges(replacements),
+        },
+    }
+
+
+def _check_outputs(
+    settings: PretrainingDataSettings, paths: list[str], input_files: list[str]
+) -> None:
+    """Refuses, before the work, outputs that would destroy or be mixed up with something."""
+    for path in paths:
+        if path in input_files or path == settings.vocab_file:
+            raise ValueError(f"{path}: an input file; its records need a file of their own.")
+    for folder in sorted({files.split_path(path)[0] for path in paths}):
+        files.make_directories(folder)
+        manifest.check_manifest_can_be_written(folder)
+    if settings.output_dir is None:
+        return
+    there = files.glob_files(files.join_path(settings.output_dir, "pretraining-*-of-*.tfrecord*"))
+    others = [path for path in there if path not in paths]
+    if others:
+        raise ValueError(
+            f"output_dir holds shards of another run, which a pattern for these would match too. "
+            f"Remove them, or choose another folder. Received: output_dir="
+            f"{settings.output_dir!r}, num_shards={settings.num_shards}, with {others[0]} there"
+        )
+
+
+def _make_files(
+    settings: PretrainingDataSettings,
+    tokenizer: FullTokenizer,
+    input_files: list[str],
+    paths: list[str],
+    start_progress: StartProgress,
+) -> MadeShard:
+    """The original's way: one stream of chance, record after record to the files in turns."""
+    shard = Shard(input_files, paths, shard_seed(settings.random_seed, 0))
+    return make_records(settings, tokenizer, shard, start_progress)
+
+
+def _make_folder(
+    settings: PretrainingDataSettings,
+    tokenizer: FullTokenizer,
+    input_files: list[str],
+    paths: list[str],
+    start_progress: StartProgress,
+) -> MadeShard:
+    """Deals the documents to shards, and makes these."""
+    # Beside the records there is room for the text; only a remote folder is no place for it.
+    place = None if files.is_remote(settings.output_dir) else settings.output_dir
+    with tempfile.TemporaryDirectory(prefix=".pretraining-text-", dir=place) as folder:
+        megabytes = sum(map(files.file_size, input_files)) / 1e6
+        with start_progress("dealing documents", megabytes, "MB") as progress:
+            lines = TextLines(input_files, lambda num_bytes: progress.update(num_bytes / 1e6))
+            texts = deal_documents(lines, settings.num_shards, folder)
+        shards = [
+            Shard([text], [path], shard_seed(settings.random_seed, number))
+            for number, (text, path) in enumerate(zip(texts, paths, strict=True))
+        ]
+        with start_progress("making records", len(shards), "shards") as progress:
+            made = make_shards(settings, tokenizer, shards, progress)
+    statistics = CorpusStatistics()
+    for shard in made:
+        statistics.add(shard.statistics)
+    # What the shards say of lines and files is about the files that were dealt.
+    statistics.lines = statistics.blank_lines = 0
+    statistics.empty_files = statistics.unclosed_files = 0
+    statistics.count_lines(lines)
+    return MadeShard([entry for shard in made for entry in shard.entries], statistics)
+
+
+def _write_manifests(paths: list[str], made: MadeShard, description: dict[str, Any]) -> None:
+    """Adds the run to the manifest of every folder that it wrote to."""
+    by_folder: dict[str, list[dict[str, Any]]] = {}
+    for path, entry in zip(paths, made.entries, strict=True):
+        by_folder.setdefault(files.split_path(path)[0], []).append(entry)
+    for folder, entries in by_folder.items():
+        statistics = dataclasses.asdict(made.statistics)
+        run = {**description, "files": entries, "statistics": statistics}
+        manifest.write_manifest(folder, run)
+
+
+def _progress_on(stream: TextIO | None) -> StartProgress:
+    """Opens displays on a stream, or, for None, displays that nobody sees."""
+    shown_on = io.StringIO() if stream is None else stream
+    return lambda label, total, unit: Progress(total, unit, shown_on, f"{label:<17}")
