@@ -7,7 +7,7 @@ That is all the input pipeline needs to permute a data set of any size and to be
     file 1   |--- block 3 ---|-- block 4 --|
 
 The offsets come from the `manifest.json` beside the records. Where there is none (files of the
-original script), or it does not fit the file's size, a walk over the file finds them.
+original script), or it does not fit the file's size, a walk over the file finds them, once.
 """
 
 import dataclasses
@@ -21,6 +21,7 @@ import numpy as np
 from bert_tf import files
 from bert_tf.data import manifest as manifests
 from bert_tf.data.record_scan import Fault, compression_of, scan_file
+from bert_tf.data.scan_cache import ScanCache
 
 logger = logging.getLogger(__name__)
 
@@ -137,6 +138,7 @@ def build_record_index(
     paths: Sequence[str],
     on_corrupt: str = "fail",
     report: Callable[[str], None] | None = None,
+    cache_file: str | None = None,
     records_per_block: int = manifests.RECORDS_PER_BLOCK,
     records_per_compressed_block: int = RECORDS_PER_COMPRESSED_BLOCK,
 ) -> RecordIndex:
@@ -148,6 +150,8 @@ def build_record_index(
             "fail", or "skip": leave out the rest of a plain file from the fault on, or the whole of
             a compressed one.
         report: is handed a line about everything left out; without it the lines are logged.
+        cache_file: a JSON file where what walks over files find is remembered for the next time;
+            None: it is not. Files with a manifest do not need it.
         records_per_block: block size in plain files that are not in a manifest.
         records_per_compressed_block: block size in compressed files.
 
@@ -158,13 +162,22 @@ def build_record_index(
     if not paths:
         raise ValueError("There is no file to read records from.")
     entries = _manifest_entries(paths)
+    cache = ScanCache(cache_file)
     parts = []
     for path in paths:
         run, entry = entries[path]
         compression = compression_of(path)
         per_block = records_per_compressed_block if compression else records_per_block
-        part = _index_by_manifest(path, compression, run, entry, per_block)
-        parts.append(part or index_by_scan(path, compression, run, on_corrupt, per_block))
+        part = _index_by_entry(path, compression, run, entry, per_block) or _index_by_entry(
+            path, compression, run, cache.find(path), per_block
+        )
+        if part is None:
+            part = index_by_scan(path, compression, run, on_corrupt, per_block)
+            if not part.faults and records_per_block == manifests.RECORDS_PER_BLOCK:
+                offsets = None if compression else part.offset.tolist()
+                cache.remember(path, int(part.size.sum()), offsets)
+        parts.append(part)
+    cache.save()
     index = RecordIndex(tuple(parts))
     for fault in index.faults:
         (report or logger.warning)(f"Left out: {fault}")
@@ -195,14 +208,14 @@ def index_by_scan(
     )
 
 
-def _index_by_manifest(
+def _index_by_entry(
     path: str,
     compression: str,
     run: dict[str, Any] | None,
     entry: dict[str, Any] | None,
     records_per_block: int,
 ) -> FileIndex | None:
-    """The blocks of a file by its entry in the manifest; None where that does not fit the file."""
+    """The blocks of a file by its entry in a manifest; None where that does not fit the file."""
     num_bytes = files.file_size(path)
     if entry is None or entry["bytes"] != num_bytes:
         return None

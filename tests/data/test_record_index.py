@@ -202,6 +202,37 @@ def test_a_manifest_that_does_not_fit_the_file_is_not_believed(eights, tmp_path,
     assert build_record_index([path]).num_examples == 10
 
 
+def test_a_walk_is_remembered_until_the_file_changes(eights, tmp_path, monkeypatch):
+    paths = [eights("a.tfrecord", 1030), eights("b.tfrecord.gz", 5)]
+    cache_file = str(tmp_path / "cache.json")
+    scanned = build_record_index(paths, cache_file=cache_file)
+    walks = []
+
+    def count(path, *args):
+        walks.append(Path(path).name)
+        return scan_file(path, *args)
+
+    monkeypatch.setattr("bert_tf.data.record_index.scan_file", count)
+    index = build_record_index(paths, cache_file=cache_file)
+    assert walks == []
+    for name in ("offset", "skip", "record", "size"):
+        assert index.joined(name).tolist() == scanned.joined(name).tolist()
+    eights("a.tfrecord", 1029)
+    assert build_record_index(paths, cache_file=cache_file).num_examples == 1034
+    assert walks == ["a.tfrecord"]
+    assert build_record_index(paths, cache_file=cache_file).num_examples == 1034
+    assert walks == ["a.tfrecord"]
+
+
+def test_a_corrupt_file_is_not_remembered_as_whole(eights, tmp_path):
+    path = eights("a.tfrecord", 10)
+    damage(path, 6 * SIZE)
+    cache_file = str(tmp_path / "cache.json")
+    assert build_record_index([path], "skip", cache_file=cache_file).num_examples == 6
+    with pytest.raises(ValueError, match="record 6"):
+        build_record_index([path], cache_file=cache_file)
+
+
 def test_examples_are_numbered_through_all_files(eights):
     paths = [eights("a.tfrecord", 5), eights("b.tfrecord.gz", 3), eights("c.tfrecord", 4)]
     index = build_record_index(paths, records_per_block=2, records_per_compressed_block=2)
