@@ -147,6 +147,7 @@ class _Run:
         self.evaluator = loop.Evaluator(self._eval_step, strategy)
         self.stream = stream
         self.step = 0
+        self._evaluated: tuple[int, dict[str, float]] | None = None
 
     def train(self, trainer: loop.Trainer, records: Records) -> None:
         """Trains to the last step, from the newest checkpoint or else from the beginning."""
@@ -206,7 +207,7 @@ class _Run:
             saved_step = step
 
         def evaluate(step: int) -> None:
-            log.write(step, self.evaluate(), prefix="eval_")
+            log.write(step, self.evaluate(step), prefix="eval_")
 
         def show(count: int, figures: dict[str, float]) -> None:
             rates = self._rates(figures)
@@ -261,8 +262,13 @@ class _Run:
             logger.info("%s", load_checkpoint(self.model, settings.init_checkpoint))
         return bool(settings.init_checkpoint)
 
-    def evaluate(self) -> dict[str, float]:
+    def evaluate(self, step: int) -> dict[str, float]:
         """Loss and accuracy of both tasks on the evaluation records, with the present weights."""
+        if self._evaluated is None or self._evaluated[0] != step:
+            self._evaluated = (step, self._evaluate())
+        return self._evaluated[1]
+
+    def _evaluate(self) -> dict[str, float]:
         settings, records = self.settings, self.eval_records
         iterator = distribution.distribute(
             self.strategy,
@@ -319,12 +325,16 @@ class _Run:
 
     def evaluate_and_write(self) -> dict[str, float]:
         """Evaluates, and writes `eval_results.txt` as the original does."""
-        results = {"global_step": self.step, **self.evaluate()}
+        results = {"global_step": self.step, **self.evaluate(self.step)}
         lines = []
         for name in sorted(results):
             value = results[name] if name == "global_step" else np.float32(results[name])
-            lines.append(f"{name} = {value}")
+            lines.append(f"{name} = {value!s}")  # As a float32 is printed: the original's digits.
             logger.info("  %s", lines[-1])
+        log = run_directory.MetricsLog(self.settings.output_dir, self.step)
+        with contextlib.closing(log):
+            if not log.has(self.step, "eval_loss"):
+                log.write(self.step, self.evaluate(self.step), prefix="eval_")
         path = files.join_path(self.settings.output_dir, "eval_results.txt")
         with files.atomic_write(path, "w") as file:
             file.write("\n".join(lines) + "\n")

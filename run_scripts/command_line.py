@@ -48,6 +48,19 @@ def settings_from_flags(settings_class: type[Settings]) -> Settings:
     return settings_class(**values)
 
 
+def load_tensorflow() -> None:
+    """Imports TensorFlow without the lines that it writes past its own log level meanwhile."""
+    sys.stderr.flush()
+    standard_error = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        import tensorflow  # noqa: F401
+    finally:
+        os.dup2(standard_error, 2)
+        os.close(standard_error)
+
+
 def run(main: Callable[[list[str]], None]) -> None:
     """Runs a script: log lines on standard error; an error of the user's is one message, status 1.
 

@@ -27,7 +27,8 @@ flags.adopt_module_key_flags(command_line)
 
 def main(_: list[str]) -> None:
     settings = command_line.settings_from_flags(PretrainingSettings)
-    from bert_tf.pretraining import run_pretraining  # TensorFlow, which takes seconds to load.
+    command_line.load_tensorflow()
+    from bert_tf.pretraining import run_pretraining
 
     run_pretraining(settings, sys.stderr)
 

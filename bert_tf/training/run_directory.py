@@ -118,6 +118,11 @@ class MetricsLog:
                 tf.summary.scalar(name, value)
         self._writers[prefix].flush()
 
+    def has(self, step: int, name: str) -> bool:
+        """Whether a figure of this name was written for this step."""
+        lines = map(json.loads, self._lines)
+        return any(line["step"] == step and name in line for line in lines)
+
     def close(self) -> None:
         """Closes TensorBoard's files."""
         for writer in self._writers.values():
