@@ -1,0 +1,71 @@
+"""Counts the words of text files in bounded memory, as the tokenizer makes words.
+
+Stretches between spaces are counted first, which is fast, and made into words once each.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+
+from bert_tf.files import open_text_lines
+from bert_tf.text.tokenization import BasicTokenizer
+
+# Memory is bounded by the numbers of different stretches and words that are counted at a time
+# (about 150 bytes each), and by the length of a stretch.
+_MAX_CHUNKS = 500_000
+_MAX_WORDS = 2_000_000
+_LONGEST_CHUNK = 200  # Characters; WordpieceTokenizer takes longer words for unknown.
+
+
+def count_words(
+    paths: Iterable[str], do_lower_case: bool, on_read: Callable[[int], None] = lambda size: None
+) -> Counter[str]:
+    """How often each word occurs in text files, as `BasicTokenizer` makes words.
+
+    Words of more than 200 characters are left out, and where there are more than two million
+    different ones so far, the rarest.
+
+    Args:
+      paths: UTF-8 text files, `.gz` too.
+      on_read: told now and then how many bytes were read since the last time.
+    """
+    basic = BasicTokenizer(do_lower_case)
+    words: Counter[str] = Counter()
+    chunks: Counter[str] = Counter()
+    for path in paths:
+        for line in open_text_lines(path, on_read):
+            line_chunks = basic.clean(line).split()
+            chunks.update(line_chunks)
+            if len(line) > _LONGEST_CHUNK:
+                _add_long_chunks(chunks, line_chunks, words, basic)
+            if len(chunks) > _MAX_CHUNKS:
+                _add_words(words, chunks, basic)
+                chunks.clear()
+                _drop_rare_words(words)
+    _add_words(words, chunks, basic)
+    return words
+
+
+def _add_long_chunks(
+    chunks: Counter[str], line_chunks: list[str], words: Counter[str], basic: BasicTokenizer
+) -> None:
+    """Makes words of those stretches at once that are too long to be kept."""
+    for chunk in line_chunks:
+        if len(chunk) > _LONGEST_CHUNK:
+            del chunks[chunk]
+            _add_words(words, {chunk: 1}, basic)
+
+
+def _add_words(words: Counter[str], chunks: Mapping[str, int], basic: BasicTokenizer) -> None:
+    for chunk, count in chunks.items():
+        for word in basic.normalize(chunk).split():
+            if len(word) <= _LONGEST_CHUNK:
+                words[word] += count
+
+
+def _drop_rare_words(words: Counter[str]) -> None:
+    """Halves the words where they are too many: those that occur once go first, then twice, ..."""
+    rare = 0
+    while len(words) > _MAX_WORDS // (2 if rare else 1):
+        rare += 1
+        for word in [word for word, count in words.items() if count <= rare]:
+            del words[word]
