@@ -146,6 +146,8 @@ def open_text_lines(path: str, on_read: Callable[[int], None] | None = None) -> 
             for line_number, line in enumerate(lines, start=1):
                 if b"\r" in line:
                     line = line.replace(b"\r", b"")
+                    if not line:  # At the end of the file, carriage returns alone are no line.
+                        continue
                 yield line.decode("utf-8").removesuffix("\n")
                 if on_read and line_number % 256 == 0:
                     bytes_read = raw.tell()
