@@ -13,8 +13,8 @@ cd "$REPOSITORY"
 VENV=${BERT_TF_VENV:-$REPOSITORY/.venv}
 PYTHON=$VENV/bin/python
 
-# TensorFlow's own messages (which CPU instructions it was built for, ...) hide ours.
-export TF_CPP_MIN_LOG_LEVEL=${TF_CPP_MIN_LOG_LEVEL:-2}
+# The messages of TensorFlow's own C++ code (which CPU instructions it was built for, ...) hide ours.
+export TF_CPP_MIN_LOG_LEVEL=${TF_CPP_MIN_LOG_LEVEL:-3}
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 
 step() {

@@ -1,0 +1,101 @@
+"""The notebook: what it may look like, and that it runs from top to bottom on a real kernel."""
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+
+from bert_tf.config import read_json
+
+nbformat = pytest.importorskip("nbformat", reason="needs the extra `notebook`")
+
+# Put behind the parameters cell: the same work in a minute, and nothing that pip could download.
+SMALL_SETTING = """
+OUTPUT = {output!r}
+DOCUMENTED_PACKAGES = ["keras"]
+VOCAB_SIZE = 1000
+DUPE_FACTOR = 1
+HIDDEN_SIZE = 16
+NUM_LAYERS = 1
+BATCH_SIZE = 8
+NUM_STEPS = 20
+"""
+
+
+@pytest.fixture
+def notebook_path():
+    return Path(__file__).resolve().parent.parent / "colab" / "pretrain_on_your_text.ipynb"
+
+
+@pytest.fixture
+def notebook(notebook_path):
+    return nbformat.read(notebook_path, as_version=4)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def is_parameters(cell):
+    return "parameters" in cell.metadata.get("tags", [])
+
+
+def test_the_notebook_is_short_and_valid(notebook):
+    nbformat.validate(notebook)
+    assert len(notebook.cells) <= 15
+
+
+def test_the_notebook_is_stored_without_outputs(notebook):
+    for cell in code_cells(notebook):
+        assert cell.outputs == []
+        assert cell.execution_count is None
+
+
+def test_the_notebook_defines_no_functions(notebook):
+    definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+    for cell in code_cells(notebook):
+        assert not any(isinstance(node, definitions) for node in ast.walk(ast.parse(cell.source)))
+
+
+def test_one_cell_holds_the_parameters_and_nothing_else(notebook):
+    (cell,) = [cell for cell in notebook.cells if is_parameters(cell)]
+    assert all(isinstance(node, ast.Assign) for node in ast.parse(cell.source).body)
+
+
+def run_notebook(notebook, folder, output, monkeypatch):
+    """Executes a notebook in `folder`, where nothing can be downloaded."""
+    nbclient = pytest.importorskip("nbclient", reason="needs the extra `notebook`")
+    pytest.importorskip("ipykernel", reason="needs the extra `notebook`")
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # Nobody listens at the discard port.
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    (place,) = [i for i, cell in enumerate(notebook.cells) if is_parameters(cell)]
+    setting = nbformat.v4.new_code_cell(SMALL_SETTING.format(output=str(output)))
+    notebook.cells.insert(place + 1, setting)
+    client = nbclient.NotebookClient(
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    )
+    return client.execute()
+
+
+def text_of(cell):
+    """What a cell printed."""
+    return "".join(output.text for output in cell.outputs if output.output_type == "stream")
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_from_top_to_bottom(notebook, notebook_path, tmp_path, monkeypatch):
+    executed = run_notebook(notebook, notebook_path.parent, tmp_path / "out", monkeypatch)
+    cells = {cell.id: cell for cell in executed.cells}
+    assert "on a " in text_of(cells["device"])
+    assert any("image/png" in output.get("data", {}) for output in cells["curves"].outputs)
+    for name in ("before", "after"):
+        assert "[MASK]" in text_of(cells[name])
+        assert "%" in text_of(cells[name])
+    assert text_of(cells["before"]) != text_of(cells["after"])
+    model = tmp_path / "out" / "model"
+    assert (model / "model.ckpt-20.index").exists()
+    lines = [json.loads(line) for line in (model / "metrics.jsonl").read_text().splitlines()]
+    assert {"loss", "masked_lm_loss", "examples_per_second"} <= set(lines[0])
+    assert read_json(model / "bert_config.json")["hidden_size"] == 16
