@@ -216,7 +216,10 @@ class _PendingFile:
     def open(self) -> IO:
         if Path(self.path).is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self.path)
-        self.file = open_file(self.temporary, self.mode)
+        try:
+            self.file = open_file(self.temporary, self.mode)
+        except OSError as error:  # Nobody knows the temporary name.
+            raise OSError(error.errno, error.strerror, self.path) from error
         return self.file
 
     def close(self) -> None:
