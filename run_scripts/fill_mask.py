@@ -44,7 +44,8 @@ def main(arguments: list[str]) -> None:
     if not sentences:
         raise ValueError("Give sentences with [MASK], as arguments or on standard input.")
 
-    from bert_tf.fill_mask import MaskFiller  # TensorFlow, which takes seconds to load.
+    command_line.load_tensorflow()
+    from bert_tf.fill_mask import MaskFiller
 
     for filled in MaskFiller.load(**model_files()).fill(sentences, FLAGS.top_k):
         print(f"\n{filled.text}")
