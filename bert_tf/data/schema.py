@@ -67,7 +67,8 @@ def encode_example(arrays: Mapping[str, Any]) -> bytes:
     """Serializes arrays as a `tf.train.Example`, the features in the order of their names.
 
     The bytes equal protobuf's deterministic serialization. (Its usual one orders features by a
-    hash that differs from process to process.)
+    hash that differs from process to process.) Where one name begins another, protobuf's libraries
+    do not agree: here the shorter one comes first, as in C++.
 
     Args:
         arrays: by name, something flat or with an array's `tolist` and `ravel`: whole numbers

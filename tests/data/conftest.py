@@ -1,10 +1,13 @@
-"""Small files of records for the tests of reading."""
+"""Small vocabularies, texts and files of records for the tests of data."""
 
 import gzip
+import importlib.util
 import io
+import random
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -58,5 +61,54 @@ def write_numbered(write_records: Writer) -> Writer:
     def write(name: str, start: int, count: int) -> str:
         numbers: Sequence[int] = range(start, start + count)
         return write_records(name, (schema.encode_example({"number": [n]}) for n in numbers))
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def straightforward() -> Callable[[str], ModuleType]:
+    """Gives what is in benchmarks/straightforward_NAME.py: algorithms written a second time."""
+
+    def load(name: str) -> ModuleType:
+        path = Path(__file__).parents[2] / "benchmarks" / f"straightforward_{name}.py"
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+LETTERS = "abcdefgh"
+
+
+@pytest.fixture
+def toy_vocab(tmp_path: Path) -> str:
+    """A vocabulary for words of the letters a to h: each is a piece, and some longer ones are."""
+    tokens = ["[PAD]", "[unused0]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", "!"]
+    tokens += [*LETTERS, *(f"##{letter}" for letter in LETTERS)]
+    tokens += ["ab", "abc", "##cd", "##efg", "[unused2]", "A"]
+    tokens += [f"word{number}" for number in range(300)]  # Ids of one and of two bytes.
+    path = tmp_path / "toy_vocab.txt"
+    path.write_text("\n".join(tokens) + "\n", encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture
+def write_text(tmp_path: Path) -> Callable[..., str]:
+    """Writes documents of random sentences as a text file; gives its path."""
+
+    def write(name: str, num_documents: int, seed: int = 0, max_sentences: int = 8) -> str:
+        rng = random.Random(seed)
+        documents = []
+        for _ in range(num_documents):
+            sentences = []
+            for _ in range(rng.randint(1, max_sentences)):
+                words = ["".join(rng.choices(LETTERS, k=rng.randint(1, 6))) for _ in range(12)]
+                sentences.append(" ".join(words[: rng.randint(1, 12)]) + rng.choice(".!"))
+            documents.append("\n".join(sentences) + "\n")
+        path = tmp_path / name
+        path.write_text("\n".join(documents), encoding="utf-8")
+        return str(path)
 
     return write
