@@ -5,11 +5,15 @@ trains sees neither.
 """
 
 import logging
+import socket
 from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
 logger = logging.getLogger(__name__)
+
+_TPU_PORT = 8470
+_CONNECT_SECONDS = 20
 
 
 def one_device_strategy() -> tf.distribute.Strategy:
@@ -43,6 +47,8 @@ def tpu_strategy(
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(
             tpu=address, zone=tpu_zone, project=gcp_project
         )
+        if address.startswith("grpc://"):
+            _check_reachable(address)
         if address != "local":
             tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
@@ -62,6 +68,12 @@ def tpu_strategy(
             num_tpu_cores,
         )
     return strategy
+
+
+def _check_reachable(address: str) -> None:
+    """Raises an OSError where nobody listens; TensorFlow itself would try for ever."""
+    host, _, port = address.removeprefix("grpc://").partition(":")
+    socket.create_connection((host, int(port or _TPU_PORT)), timeout=_CONNECT_SECONDS).close()
 
 
 def distribute(

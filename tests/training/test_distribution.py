@@ -1,0 +1,86 @@
+import subprocess
+import sys
+
+import pytest
+import tensorflow as tf
+
+from bert_tf.training import distribution
+
+# Sixty steps of the original, on two logical devices: they must exist before TensorFlow starts.
+TWO_DEVICES = """
+import sys
+import dataclasses
+import numpy as np
+import tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+import bert_tf
+from bert_tf.model.layers import dropout_seeds
+from bert_tf.pretraining import PretrainingObjective
+from bert_tf.training import distribution, loop
+from bert_tf.training.checkpoint import named_variables
+from bert_tf.training.optimizer import AdamWeightDecay, original_schedule
+
+folder = sys.argv[1]
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+recorded = np.load(f"{folder}/trajectory.npz")
+config = bert_tf.BertConfig.from_json_file(f"{folder}/bert_config.json")
+config = dataclasses.replace(config, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+with strategy.scope():
+    model = bert_tf.PretrainingModel(config)
+    schedule = original_schedule(float(recorded["learning_rate"]), 10, 50)
+    optimizer = AdamWeightDecay(named_variables(model), schedule)
+bert_tf.load_checkpoint(model, f"{folder}/bert_model.ckpt")
+trainer = loop.Trainer(
+    model, PretrainingObjective(), optimizer, 1, dropout_seeds, strategy=strategy
+)
+batches = {name[6:]: recorded[name] for name in recorded.files if name.startswith("batch_")}
+iterator = distribution.distribute(
+    strategy, lambda hosts, host: tf.data.Dataset.from_tensor_slices(batches), 4
+)
+losses = [trainer.run(iterator, 1)["loss"] for _ in range(60)]
+np.testing.assert_allclose(losses, recorded["losses"][:, 0], atol=1e-5)
+reader = tf.train.load_checkpoint(f"{folder}/after_training.ckpt")
+for name, variable in trainer.state().items():
+    np.testing.assert_allclose(variable.numpy(), reader.get_tensor(name), atol=1e-5, err_msg=name)
+print("same")
+"""
+
+
+def test_two_devices_train_to_the_weights_of_the_original(golden_dir):
+    result = subprocess.run(
+        [sys.executable, "-c", TWO_DEVICES, str(golden_dir / "model")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert result.stdout.endswith("same\n"), result.stderr
+
+
+def test_without_a_tpu_the_error_says_what_to_check():
+    with pytest.raises(ValueError, match=r"No TPU answers at 'local'(.|\n)*name, zone and project"):
+        distribution.tpu_strategy()
+
+
+def test_an_address_where_nobody_listens_is_reported_at_once():
+    with pytest.raises(ValueError, match=r"No TPU answers at 'grpc://127.0.0.1:9' \(zone z"):
+        distribution.tpu_strategy(master="grpc://127.0.0.1:9", tpu_zone="z")
+
+
+def test_a_batch_that_the_replicas_cannot_share_is_refused():
+    class TwoReplicas:
+        num_replicas_in_sync = 2
+
+    with pytest.raises(ValueError, match="5 examples cannot be dealt evenly to 2 replicas"):
+        distribution.distribute(TwoReplicas(), lambda hosts, host: None, 5)
+
+
+def test_one_device_gets_the_dataset_as_it_is():
+    dataset = tf.data.Dataset.range(3)
+    iterator = distribution.distribute(
+        distribution.one_device_strategy(), lambda hosts, host: dataset, 1
+    )
+    assert [int(x) for x in iterator] == [0, 1, 2]
