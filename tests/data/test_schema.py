@@ -35,7 +35,7 @@ def protobuf_bytes(arrays):
         {"a": [-1, -128, -(2**63)]},
         {"a": []},
         {"a": np.zeros(0, np.float32), "b": np.zeros(0, np.int64)},
-        {"z": [1], "a": [2], "B": [3], "b_": [4], "é": [6], "z\U0001f600": [7]},
+        {"z": [1], "a": [2], "B": [3], "b_": [4], "é": [6], "y\U0001f600": [7]},
         {"f": [0.0, -1.5, 1e-45, float("inf"), 0.1]},
         {"f": np.array([0.1, 0.2], np.float64), "g": np.array([[1.5], [2.5]], np.float32)},
         {"i": np.array([[1, 2], [3, 4]], np.int32), "u": np.array([250], np.uint8)},
