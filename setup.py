@@ -7,10 +7,11 @@ from setuptools import find_packages, setup
 version: dict[str, str] = {}
 exec((Path(__file__).parent / "bert_tf" / "version.py").read_text(encoding="utf-8"), version)
 
-VOCAB = ["tokenizers>=0.20"]
+VOCAB = ["tokenizers>=0.20"]  # learn_vocab.py trains with it
 NOTEBOOK = [*VOCAB, "ipykernel", "nbclient", "nbformat", "matplotlib"]
 TEST = ["pytest>=8", "pytest-xdist", *NOTEBOOK]
-DEV = [*TEST, "ruff>=0.8", "build"]
+# Another ruff may format otherwise.
+DEV = [*TEST, "ruff>=0.17,<0.18", "build"]
 
 setup(
     name="bert-tf",
@@ -19,6 +20,7 @@ setup(
     long_description=(Path(__file__).parent / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
+    license_files=["LICENSE"],
     packages=find_packages(include=["bert_tf", "bert_tf.*"]),
     python_requires=">=3.10",
     install_requires=[
@@ -32,8 +34,13 @@ setup(
     ],
     extras_require={"vocab": VOCAB, "notebook": NOTEBOOK, "test": TEST, "dev": DEV},
     classifiers=[
-        "License :: OSI Approved :: Apache Software License",
+        "Operating System :: MacOS",
+        "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
 )
