@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from bert_tf.config import PretrainingDataSettings
 from bert_tf.data import masking, schema
 from bert_tf.data.dynamic_masking import (
     MaskingSettings,
@@ -13,7 +14,9 @@ from bert_tf.data.dynamic_masking import (
     masking_from_manifest,
 )
 from bert_tf.data.input_pipeline import build_eval_dataset, build_training_dataset
+from bert_tf.data.pretraining_files import create_pretraining_data
 from bert_tf.data.record_index import FileIndex, RecordIndex, build_record_index
+from bert_tf.data.validation import check_manifests, check_records
 
 NAMES = ("input_ids", "input_mask", "word_ids")
 MASK = 4
@@ -325,6 +328,37 @@ def test_evaluation_always_uses_the_same_masks(index):
     for _, content in once[50:]:
         assert not any(np.any(values) for values in content.values())
     assert all(sum(content["masked_lm_weights"]) == 2 for _, content in once[:50])
+
+
+@pytest.mark.parametrize("gzip", [False, True])
+def test_records_of_create_pretraining_data_are_masked_as_their_manifest_says(
+    golden_dir, tmp_path, gzip
+):
+    settings = PretrainingDataSettings(
+        input_file=(str(golden_dir / "pretraining_data" / "text_b.txt"),),
+        vocab_file=str(golden_dir.parents[1] / "vocab" / "english_uncased_2000.txt"),
+        output_dir=str(tmp_path),
+        max_seq_length=32,
+        masking="dynamic",
+        masked_lm_prob=0.3,
+        gzip=gzip,
+    )
+    index = build_record_index(create_pretraining_data(settings).paths)
+    check_manifests(index, max_seq_length=32, max_predictions_per_seq=7, vocab_size=2000)
+    rules = masking_from_manifest(index, max_predictions_per_seq=7)
+    features = schema.unmasked_pretraining_features(32)
+    index = check_records(index, features, vocab_size=2000, type_vocab_size=2)
+    count = index.num_examples
+    (before,) = build_eval_dataset(index, features, count)
+    (after,) = build_eval_dataset(index, features, count, masking=rules)
+    after.pop("is_real_example")
+    assert set(after) == set(schema.pretraining_features(32, 7))
+    lengths = before["input_mask"].numpy().sum(axis=1)
+    num_hidden = after["masked_lm_weights"].numpy().sum(axis=1).astype(int)
+    assert num_hidden.tolist() == [masking.num_to_predict(n, 0.3, 7) for n in lengths]
+    hidden = tf.gather(after["input_ids"], after["masked_lm_positions"], batch_dims=1).numpy()
+    is_mask = hidden[after["masked_lm_weights"].numpy() == 1] == rules.mask_id
+    assert 0.6 < is_mask.mean() < 0.95
 
 
 @pytest.mark.slow
