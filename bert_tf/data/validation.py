@@ -1,8 +1,8 @@
 """Checks records before the first step, so that no run dies of them in its third week.
 
 What is wrong is said with the file, the number of the record, what stands there, and what would
-do. Small data sets are checked whole; of larger ones the first and last block of every file and
-blocks drawn at random.
+do. Data sets of up to a million examples are checked whole; of larger ones the first and last block
+of every file, as far as that is a million, and blocks drawn at random.
 """
 
 import logging
@@ -108,16 +108,20 @@ def find_corrupt_record(index: RecordIndex, report: Report | None = None) -> Non
 
 
 def _choose_blocks(index: RecordIndex, max_examples: int) -> np.ndarray:
-    """<int64>[n], ascending: the first and last block of every file, and others up to a limit."""
+    """<int64>[n], ascending: blocks that hold about as many examples, one at least.
+
+    The first and last block of every file come before all others, as far as they fit.
+    """
+    blocks = np.arange(index.num_blocks)
     if index.num_examples <= max_examples:
-        return np.arange(index.num_blocks)
-    ends = np.flatnonzero(np.diff(index.block_file, prepend=-1))
-    ends = np.union1d(ends, np.append(ends[1:], index.num_blocks) - 1)
-    others = np.setdiff1d(np.arange(index.num_blocks), ends)
-    left = max_examples - index.block_size[ends].sum()
-    num_others = max(0, left) // index.block_size.max()
-    drawn = np.random.default_rng(0).choice(others, min(num_others, len(others)), replace=False)
-    return np.union1d(ends, drawn)
+        return blocks
+    is_first = np.diff(index.block_file, prepend=-1) != 0
+    is_end = is_first | np.append(is_first[1:], True)
+    # A stable sort of a permutation: ends first, and chance among equals.
+    drawn = np.random.default_rng(0).permutation(blocks)
+    drawn = drawn[np.argsort(~is_end[drawn], kind="stable")]
+    count = np.searchsorted(np.cumsum(index.block_size[drawn]), max_examples, side="right")
+    return np.sort(drawn[: max(1, count)])
 
 
 def _check_blocks(

@@ -222,13 +222,14 @@ def test_of_many_records_the_ends_of_every_file_and_a_sample_are_checked(write, 
 
     monkeypatch.setattr("bert_tf.data.validation._check_blocks", remember)
     index = RecordIndex(tuple(files))
-    check(index, max_examples=1)
-    check(index, max_examples=40)
-    check(index, max_examples=60)
-    ends, some, everything = seen
+    for max_examples in (1, 17, 24, 40, 60):
+        check(index, max_examples=max_examples)
+    one, some_ends, ends, more, everything = seen
+    assert len(one) == 1
+    assert set(one) < set(some_ends) < set(ends)
     assert ends == [0, 3, 4, 7, 8, 11]
-    assert set(ends) < set(some)
-    assert len(some) == 8
+    assert set(ends) < set(more)
+    assert len(more) == 8
     assert everything == list(range(12))
 
 
