@@ -4,6 +4,7 @@ Most of a record is the same in every record of its length: names, sizes, masks,
 parts are serialized once; what is left is to look up the bytes of each id and to join.
 """
 
+import struct
 from collections.abc import Callable, Mapping
 
 from bert_tf.config import PretrainingDataSettings
@@ -33,14 +34,10 @@ class RecordEncoder:
         self._positions = _ListHeader("masked_lm_positions")
         self._words = _ListHeader("word_ids")
         self._segments = _ListHeader("segment_ids").of(self._length)
-        lengths, counts = range(self._length + 1), range(self._num_predictions + 1)
-        self._input_masks = [
-            _entry("input_mask", [1] * count + [0] * (self._length - count)) for count in lengths
-        ]
-        self._weights = [
-            _entry("masked_lm_weights", [1.0] * count + [0.0] * (self._num_predictions - count))
-            for count in counts
-        ]
+        self._input_mask = _ListHeader("input_mask").of(self._length)
+        self._one = struct.pack("<f", 1.0)
+        no_weights = _entry("masked_lm_weights", [0.0] * self._num_predictions)
+        self._weights = no_weights[: -4 * self._num_predictions]
         self._next_labels = [_entry("next_sentence_labels", [label]) for label in (0, 1)]
         self.encode: Callable[[Instance], bytes] = {
             "static": self._encode_masked,
@@ -55,7 +52,7 @@ class RecordEncoder:
                 *self._ids_and_mask(instance.ids),
                 self._labels.entry(self._numbers(instance.labels) + padding),
                 self._positions.entry(self._numbers(instance.positions) + padding),
-                self._weights[num_masked],
+                self._weights + self._one * num_masked + bytes(4 * len(padding)),
                 self._next_labels[instance.is_random_next],
                 self._segment_ids(instance),
             )
@@ -75,7 +72,8 @@ class RecordEncoder:
 
     def _ids_and_mask(self, ids: list[int]) -> tuple[bytes, bytes]:
         padding = bytes(self._length - len(ids))
-        return self._ids.entry(self._numbers(ids) + padding), self._input_masks[len(ids)]
+        mask = self._input_mask + b"\1" * len(ids) + padding
+        return self._ids.entry(self._numbers(ids) + padding), mask
 
     def _segment_ids(self, instance: Instance) -> bytes:
         num_zeros = instance.num_tokens_a + 2
