@@ -16,17 +16,13 @@ from typing import Any, TextIO
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import ops
 
 from bert_tf import files
 from bert_tf.config import BertConfig
-from bert_tf.data import schema
-from bert_tf.data.dynamic_masking import MaskingSettings, masking_from_manifest
-from bert_tf.data.input_pipeline import build_eval_dataset, build_training_dataset
-from bert_tf.data.record_index import RecordIndex, build_record_index
-from bert_tf.data.validation import check_manifests, check_records, find_corrupt_record
+from bert_tf.data.record_set import RecordSet, open_record_set
 from bert_tf.model.heads import PretrainingModel
 from bert_tf.model.layers import dropout_seeds
+from bert_tf.pretraining_objective import PretrainingObjective, evaluation_sums
 from bert_tf.progress import Progress
 from bert_tf.settings import PretrainingSettings
 from bert_tf.training import distribution, loop, run_directory
@@ -46,51 +42,6 @@ _NOT_THE_COURSE = frozenset(
         "allow_changed_settings",
     }
 )
-
-
-class PretrainingObjective:
-    """Masked-LM loss plus next-sentence loss, as sums over a batch and what to divide them by."""
-
-    # Keeps a batch without hidden tokens from dividing by zero; the original's number.
-    epsilons = {"masked_lm_loss": 1e-5}  # noqa: RUF012
-
-    def weights(self, batch: loop.Batch) -> dict[str, tf.Tensor]:
-        return {
-            "masked_lm_loss": tf.reduce_sum(batch["masked_lm_weights"]),
-            "next_sentence_loss": tf.reduce_sum(_example_weights(batch)),
-        }
-
-    def sums(self, batch: loop.Batch, outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        masked_lm = _cross_entropy(batch["masked_lm_ids"], outputs["masked_lm_logits"])
-        next_sentence = _cross_entropy(
-            tf.reshape(batch["next_sentence_labels"], [-1]), outputs["next_sentence_logits"]
-        )
-        return {
-            "masked_lm_loss": tf.reduce_sum(masked_lm * batch["masked_lm_weights"]),
-            "next_sentence_loss": tf.reduce_sum(next_sentence * _example_weights(batch)),
-        }
-
-    def counts(self, batch: loop.Batch) -> dict[str, tf.Tensor]:
-        return {"tokens": tf.cast(tf.reduce_sum(batch["input_mask"]), tf.float32)}
-
-
-def _cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    return ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
-
-
-def _example_weights(batch: loop.Batch) -> tf.Tensor:
-    """float32 [B]: 0 for the rows that only fill up the last batch of an evaluation."""
-    rows = tf.ones([tf.shape(batch["input_ids"])[0]], tf.float32)
-    return batch.get("is_real_example", rows)
-
-
-@dataclasses.dataclass(frozen=True)
-class Records:
-    """A checked set of records, and how a batch is made of it."""
-
-    index: RecordIndex
-    features: dict[str, schema.Feature]
-    masking: MaskingSettings | None
 
 
 def run_pretraining(
@@ -116,7 +67,7 @@ def run_pretraining(
     run_directory.prepare_folder(settings.output_dir)
     run_directory.check_model(settings.output_dir, config.to_json_string())
     strategy = _strategy(settings)
-    training_records, eval_records = _all_records(settings, config, stream)
+    training_records, eval_records = _all_records(settings, config)
     with strategy.scope(), _dtype_policy(settings.mixed_precision):
         keras.utils.set_random_seed(settings.seed % 2**32)
         model = PretrainingModel(config)
@@ -137,7 +88,7 @@ class _Run:
         settings: PretrainingSettings,
         model: PretrainingModel,
         strategy: tf.distribute.Strategy,
-        eval_records: Records | None,
+        eval_records: RecordSet | None,
         stream: TextIO | None,
     ):
         self.settings = settings
@@ -149,15 +100,16 @@ class _Run:
         self.step = 0
         self._evaluated: tuple[int, dict[str, float]] | None = None
 
-    def train(self, trainer: loop.Trainer, records: Records) -> None:
+    def train(self, trainer: loop.Trainer, records: RecordSet) -> None:
         """Trains to the last step, from the newest checkpoint or else from the beginning."""
         settings = self.settings
         run_directory.check_settings(
-            settings.output_dir, _course(settings, records.index), settings.allow_changed_settings
+            settings.output_dir, _course(settings, records), settings.allow_changed_settings
         )
         checkpoints = NumberedCheckpoints(
             settings.output_dir, trainer.state(), settings.keep_checkpoint_max
         )
+        checkpoints.remove_unfinished()
         restored = checkpoints.restore()
         if restored:
             logger.info("Going on from %s", restored)
@@ -167,18 +119,11 @@ class _Run:
         if self.step >= settings.num_train_steps:
             logger.info("Training is complete at step %d; there is nothing to train.", self.step)
             return
-        logger.info("%s", _describe_training(settings, records.index, self.model))
+        logger.info("%s", _describe_training(settings, records, self.model))
         iterator = distribution.distribute(
             self.strategy,
-            lambda num_hosts, host_index: build_training_dataset(
-                records.index,
-                records.features,
-                settings.train_batch_size,
-                settings.seed,
-                start_step=self.step,
-                num_hosts=num_hosts,
-                host_index=host_index,
-                masking=records.masking,
+            lambda num_hosts, host_index: records.training_batches(
+                settings.train_batch_size, settings.seed, self.step, num_hosts, host_index
             ),
             settings.train_batch_size,
         )
@@ -186,7 +131,7 @@ class _Run:
         progress = Progress(
             settings.num_train_steps, "steps", self.stream, label="train", initial=self.step
         )
-        with contextlib.closing(log), progress, StopRequest() as stop, _named_corruption(records):
+        with contextlib.closing(log), progress, StopRequest() as stop, records.named_corruption():
             self._loop(trainer, iterator, checkpoints, log, progress, stop)
 
     def _loop(
@@ -270,58 +215,27 @@ class _Run:
 
     def _evaluate(self) -> dict[str, float]:
         settings, records = self.settings, self.eval_records
+        max_batches = settings.max_eval_steps or None
+        # The original goes over the training files again until it has its number of batches.
+        repeats = not settings.eval_file and max_batches is not None
         iterator = distribution.distribute(
             self.strategy,
-            lambda num_hosts, host_index: build_eval_dataset(
-                records.index,
-                records.features,
-                settings.eval_batch_size,
-                max_batches=settings.max_eval_steps or None,
-                repeat=not settings.eval_file and settings.max_eval_steps > 0,
-                num_hosts=num_hosts,
-                host_index=host_index,
-                masking=records.masking,
+            lambda num_hosts, host_index: records.evaluation_batches(
+                settings.eval_batch_size, max_batches, repeats, num_hosts, host_index
             ),
             settings.eval_batch_size,
         )
-        num_batches = -(-records.index.num_examples // settings.eval_batch_size)
-        if settings.max_eval_steps:
-            repeats = not settings.eval_file
-            num_batches = (
-                settings.max_eval_steps if repeats else min(num_batches, settings.max_eval_steps)
-            )
+        num_batches = -(-records.num_examples // settings.eval_batch_size)
+        if max_batches is not None:
+            num_batches = max_batches if repeats else min(num_batches, max_batches)
         with (
             Progress(num_batches, "batches", self.stream, label="eval") as progress,
-            _named_corruption(records),
+            records.named_corruption(),
         ):
             return self.evaluator.run(iterator, progress.update)
 
     def _eval_step(self, batch: loop.Batch) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
-        outputs = self.model(batch, training=False)
-        objective = PretrainingObjective()
-        sums, weights = objective.sums(batch, outputs), objective.weights(batch)
-        is_real, is_hidden = _example_weights(batch), batch["masked_lm_weights"]
-        words = tf.argmax(outputs["masked_lm_logits"], -1, tf.int32) == batch["masked_lm_ids"]
-        labels = tf.reshape(batch["next_sentence_labels"], [-1])
-        kinds = tf.argmax(outputs["next_sentence_logits"], -1, tf.int32) == labels
-        num_real = weights["next_sentence_loss"]
-        # The mean of the batches' losses, as the original reports it.
-        loss = sum(
-            sums[name] / (weights[name] + objective.epsilons.get(name, 0.0)) for name in sums
-        )
-        return {
-            "loss": (loss * num_real, num_real),
-            "masked_lm_accuracy": (
-                tf.reduce_sum(tf.cast(words, tf.float32) * is_hidden),
-                weights["masked_lm_loss"],
-            ),
-            "masked_lm_loss": (sums["masked_lm_loss"], weights["masked_lm_loss"]),
-            "next_sentence_accuracy": (
-                tf.reduce_sum(tf.cast(kinds, tf.float32) * is_real),
-                num_real,
-            ),
-            "next_sentence_loss": (sums["next_sentence_loss"], num_real),
-        }
+        return evaluation_sums(batch, self.model(batch, training=False))
 
     def evaluate_and_write(self) -> dict[str, float]:
         """Evaluates, and writes `eval_results.txt` as the original does."""
@@ -331,7 +245,7 @@ class _Run:
             value = results[name] if name == "global_step" else np.float32(results[name])
             lines.append(f"{name} = {value!s}")  # As a float32 is printed: the original's digits.
             logger.info("  %s", lines[-1])
-        log = run_directory.MetricsLog(self.settings.output_dir, self.step)
+        log = run_directory.MetricsLog(self.settings.output_dir)
         with contextlib.closing(log):
             if not log.has(self.step, "eval_loss"):
                 log.write(self.step, self.evaluate(self.step), prefix="eval_")
@@ -363,16 +277,16 @@ def _strategy(settings: PretrainingSettings) -> tf.distribute.Strategy:
 
 
 def _all_records(
-    settings: PretrainingSettings, config: BertConfig, stream: TextIO | None
-) -> tuple[Records | None, Records | None]:
+    settings: PretrainingSettings, config: BertConfig
+) -> tuple[RecordSet | None, RecordSet | None]:
     """The records for training and for evaluation, as far as they are needed."""
     evaluates = settings.do_eval or (settings.do_train and settings.eval_steps > 0)
     needs_training_files = settings.do_train or (evaluates and not settings.eval_file)
     training = evaluation = None
     if needs_training_files:
-        training = _records(settings, settings.input_file, config, "records")
+        training = _open(settings, settings.input_file, config)
     if evaluates and settings.eval_file:
-        evaluation = _records(settings, settings.eval_file, config, "eval records")
+        evaluation = _open(settings, settings.eval_file, config)
     elif evaluates:
         logger.warning(
             "No --eval_file: evaluating on the training records, as the original does. The figures "
@@ -382,32 +296,17 @@ def _all_records(
     return training, evaluation
 
 
-def _records(
-    settings: PretrainingSettings, patterns: tuple[str, ...], config: BertConfig, label: str
-) -> Records:
-    paths = files.expand_input_files(patterns)
-    index = build_record_index(paths, settings.on_corrupt)
-    check_manifests(
-        index, settings.max_seq_length, settings.max_predictions_per_seq, config.vocab_size
+def _open(
+    settings: PretrainingSettings, patterns: tuple[str, ...], config: BertConfig
+) -> RecordSet:
+    return open_record_set(
+        patterns,
+        settings.max_seq_length,
+        settings.max_predictions_per_seq,
+        config.vocab_size,
+        config.type_vocab_size,
+        settings.on_corrupt,
     )
-    masking = masking_from_manifest(index, settings.max_predictions_per_seq)
-    if masking is None:
-        features = schema.pretraining_features(
-            settings.max_seq_length, settings.max_predictions_per_seq
-        )
-    else:
-        features = schema.unmasked_pretraining_features(settings.max_seq_length)
-    index = check_records(
-        index, features, config.vocab_size, config.type_vocab_size, settings.on_corrupt
-    )
-    logger.info(
-        "%s: %d examples in %d files%s",
-        label,
-        index.num_examples,
-        len(paths),
-        f"; {len(index.faults)} damaged places left out" if index.faults else "",
-    )
-    return Records(index, features, masking)
 
 
 def _trainer(
@@ -442,29 +341,19 @@ def _dtype_policy(mixed_precision: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-@contextlib.contextmanager
-def _named_corruption(records: Records) -> Iterator[None]:
-    """Turns TensorFlow's report of a damaged record into one that names the file."""
-    try:
-        yield
-    except tf.errors.DataLossError as error:
-        find_corrupt_record(records.index)
-        raise ValueError(f"A record cannot be read: {error.message}") from error
-
-
-def _course(settings: PretrainingSettings, index: RecordIndex) -> dict[str, Any]:
+def _course(settings: PretrainingSettings, records: RecordSet) -> dict[str, Any]:
     """All that the trained weights depend on, to compare a run with the one it goes on from."""
     values = dataclasses.asdict(settings)
     course = {name: value for name, value in values.items() if name not in _NOT_THE_COURSE}
-    names = [os.path.basename(path) for path in index.paths]
-    return {**course, "records": {"files": names, "num_examples": index.num_examples}}
+    names = [os.path.basename(path) for path in records.index.paths]
+    return {**course, "records": {"files": names, "num_examples": records.num_examples}}
 
 
 def _describe_training(
-    settings: PretrainingSettings, index: RecordIndex, model: PretrainingModel
+    settings: PretrainingSettings, records: RecordSet, model: PretrainingModel
 ) -> str:
     num_weights = sum(int(np.prod(weight.shape)) for weight in model.weights)
-    epochs = settings.num_train_steps * settings.train_batch_size / index.num_examples
+    epochs = settings.num_train_steps * settings.train_batch_size / records.num_examples
     rate: Callable = SCHEDULES[settings.learning_rate_schedule](
         settings.learning_rate, settings.num_warmup_steps, settings.num_train_steps
     )
@@ -472,6 +361,6 @@ def _describe_training(
     rates = ", ".join(f"{float(rate(tf.constant(step))):.3g} at step {step}" for step in steps)
     return (
         f"{num_weights:,} weights; {settings.num_train_steps:,} steps of "
-        f"{settings.train_batch_size} examples are {epochs:.2f} times all {index.num_examples:,}; "
-        f"learning rate {rates}, 0 at step {settings.num_train_steps}"
+        f"{settings.train_batch_size} examples are {epochs:.2f} times all "
+        f"{records.num_examples:,}; learning rate {rates}, 0 at step {settings.num_train_steps}"
     )

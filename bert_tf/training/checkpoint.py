@@ -199,7 +199,6 @@ class NumberedCheckpoints:
         Raises:
             ValueError: if there are checkpoints, but all are damaged or of another model.
         """
-        self.remove_unfinished()
         damaged = None
         for prefix in newest_first(self.folder):
             try:
@@ -225,7 +224,7 @@ class NumberedCheckpoints:
         return None
 
     def remove_unfinished(self) -> None:
-        """Removes what a killed run had begun to write."""
+        """Removes what a killed run had begun to write. Only for the one process that trains."""
         for name in _list(self.folder):
             if re.search(r"\.tmp-\d+", name):
                 tf.io.gfile.remove(os.path.join(self.folder, name))

@@ -1,6 +1,7 @@
 """The folder of a run: whether it may go on there, and the figures that it leaves."""
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -92,18 +93,18 @@ def check_model(folder: str, config_json: str) -> None:
 class MetricsLog:
     """Appends figures to `metrics.jsonl`, a line a step, and to TensorBoard's event files.
 
-    Lines beyond `start_step`, left by a run that was killed after its last checkpoint, are dropped,
-    as their steps are done again.
-
     Args:
         folder: the run's folder.
-        start_step: the step at which the run begins or goes on.
+        start_step: the step at which training begins or goes on. Lines beyond it, left by a run
+            that was killed after its last checkpoint, are dropped, as their steps are done again.
+            None where nothing is trained: all lines stay.
     """
 
-    def __init__(self, folder: str, start_step: int):
+    def __init__(self, folder: str, start_step: int | None = None):
         self.path = files.join_path(folder, METRICS_NAME)
-        self._lines = self._lines_until(start_step)
-        self._rewrite()
+        self._lines = self._lines_until(math.inf if start_step is None else start_step)
+        if start_step is not None:
+            self._rewrite()
         self._writers = {
             "": tf.summary.create_file_writer(folder),
             "eval_": tf.summary.create_file_writer(files.join_path(folder, "eval")),
@@ -128,7 +129,7 @@ class MetricsLog:
         for writer in self._writers.values():
             writer.close()
 
-    def _lines_until(self, step: int) -> list[str]:
+    def _lines_until(self, step: float) -> list[str]:
         if not files.exists(self.path):
             return []
         kept = []

@@ -1,0 +1,114 @@
+"""A checked set of pre-training records, from patterns of file names to batches."""
+
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Iterator, Sequence
+
+import tensorflow as tf
+
+from bert_tf import files
+from bert_tf.data import schema
+from bert_tf.data.dynamic_masking import MaskingSettings, masking_from_manifest
+from bert_tf.data.input_pipeline import build_eval_dataset, build_training_dataset
+from bert_tf.data.record_index import RecordIndex, build_record_index
+from bert_tf.data.validation import check_manifests, check_records, find_corrupt_record
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordSet:
+    """Records that fit the model, and how a batch is made of them.
+
+    index: where they lie.
+    features: what is read from each.
+    masking: for records made with --masking=dynamic; None for records with masks.
+    """
+
+    index: RecordIndex
+    features: dict[str, schema.Feature]
+    masking: MaskingSettings | None
+
+    @property
+    def num_examples(self) -> int:
+        return self.index.num_examples
+
+    def training_batches(
+        self, batch_size: int, seed: int, start_step: int, num_hosts: int, host_index: int
+    ) -> tf.data.Dataset:
+        """See `input_pipeline.build_training_dataset`."""
+        return build_training_dataset(
+            self.index,
+            self.features,
+            batch_size,
+            seed,
+            start_step=start_step,
+            num_hosts=num_hosts,
+            host_index=host_index,
+            masking=self.masking,
+        )
+
+    def evaluation_batches(
+        self,
+        batch_size: int,
+        max_batches: int | None,
+        repeat: bool,
+        num_hosts: int,
+        host_index: int,
+    ) -> tf.data.Dataset:
+        """See `input_pipeline.build_eval_dataset`."""
+        return build_eval_dataset(
+            self.index,
+            self.features,
+            batch_size,
+            max_batches=max_batches,
+            repeat=repeat,
+            num_hosts=num_hosts,
+            host_index=host_index,
+            masking=self.masking,
+        )
+
+    @contextlib.contextmanager
+    def named_corruption(self) -> Iterator[None]:
+        """Turns TensorFlow's report of a damaged record into a ValueError that names the file."""
+        try:
+            yield
+        except tf.errors.DataLossError as error:
+            find_corrupt_record(self.index)
+            raise ValueError(f"A record cannot be read: {error.message}") from error
+
+
+def open_record_set(
+    patterns: Sequence[str],
+    max_seq_length: int,
+    max_predictions_per_seq: int,
+    vocab_size: int,
+    type_vocab_size: int,
+    on_corrupt: str = "fail",
+) -> RecordSet:
+    """Finds the files, and checks them against the model and against what is expected of them.
+
+    Args:
+        patterns: paths or patterns of TFRecord files.
+        max_seq_length: tokens of a record.
+        max_predictions_per_seq: hidden tokens of a record.
+        vocab_size: ids are below it.
+        type_vocab_size: segment ids are below it.
+        on_corrupt: `fail`, or `skip` to leave damaged records out.
+
+    Raises:
+        ValueError: for what does not fit, with the file.
+    """
+    paths = files.expand_input_files(patterns)
+    index = build_record_index(paths, on_corrupt)
+    check_manifests(index, max_seq_length, max_predictions_per_seq, vocab_size)
+    masking = masking_from_manifest(index, max_predictions_per_seq)
+    if masking is None:
+        features = schema.pretraining_features(max_seq_length, max_predictions_per_seq)
+    else:
+        features = schema.unmasked_pretraining_features(max_seq_length)
+    index = check_records(index, features, vocab_size, type_vocab_size, on_corrupt)
+    left_out = f"; {len(index.faults)} damaged places left out" if index.faults else ""
+    logger.info("%d examples in %d files%s", index.num_examples, len(paths), left_out)
+    return RecordSet(index, features, masking)
