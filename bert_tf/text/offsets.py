@@ -35,11 +35,15 @@ def align_words(
     chunk: str, do_lower_case: bool, strip_accents: bool
 ) -> list[list[AlignedCharacter]]:
     """The words of a text without white space; starts and ends never decrease along them."""
-    chars = _cleaned(chunk)
-    if do_lower_case:
-        chars = _lower_cased(chars)
-    if strip_accents:
-        chars = _without_accents(chars)
+    if chunk.isascii() and chunk.isprintable():  # The usual case: every character stays one.
+        lowered = chunk.lower() if do_lower_case else chunk
+        chars = [AlignedCharacter(char, i, i + 1) for i, char in enumerate(lowered)]
+    else:
+        chars = _cleaned(chunk)
+        if do_lower_case:
+            chars = _lower_cased(chars)
+        if strip_accents:
+            chars = _without_accents(chars)
     words: list[list[AlignedCharacter]] = [[]]
     for char in chars:
         if char.char == " ":
