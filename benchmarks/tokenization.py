@@ -11,15 +11,15 @@ the obvious way (`straightforward_tokenizer.py`).
 import importlib.metadata
 import os
 import platform
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-# Before anything starts a thread: one core for all of them.
-CORE = min(os.sched_getaffinity(0))
-os.sched_setaffinity(0, {CORE})
+if hasattr(os, "sched_setaffinity"):  # Before anything starts a thread: one core for all of them.
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 import straightforward_tokenizer  # noqa: E402
 from absl import app, flags  # noqa: E402
@@ -122,10 +122,9 @@ def batches(lines: list[str]) -> Iterator[list[str]]:
 
 def describe_machine() -> str:
     processor = platform.processor() or platform.machine()
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            processor = line.partition(":")[2].strip()
-            break
+    if Path("/proc/cpuinfo").exists():
+        names = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+        processor = names[0] if names else processor
     versions = []
     for name in ("tensorflow", "tensorflow-text", "tokenizers"):
         try:

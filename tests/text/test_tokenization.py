@@ -257,6 +257,19 @@ def test_ids_agree_with_the_original_s(data_dir: Path, golden_dir: Path, name):
         assert len(tokens) == len(offsets)
 
 
+@pytest.mark.parametrize("lower", [True, False])
+def test_ids_of_the_golden_texts_agree_with_the_rules(straightforward, golden_dir: Path, lower):
+    name = f"english_{'uncased' if lower else 'cased'}_30522.txt"
+    tokenizer = FullTokenizer(str(golden_dir.parents[1] / "vocab" / name), lower)
+    with gzip.open(golden_dir / "tokenization" / "cases.json.gz", "rt", encoding="utf-8") as file:
+        texts = [case["text"] for case in json.load(file)]
+
+    for text in texts:
+        pieces = straightforward.tokenize(text, tokenizer.vocab, lower)
+        assert tokenizer.tokenize(text) == pieces
+        assert tokenizer.encode(text) == [tokenizer.vocab[piece] for piece in pieces]
+
+
 def test_words_of_the_golden_texts_agree_with_the_rules(straightforward, golden_dir: Path):
     with gzip.open(golden_dir / "tokenization" / "cases.json.gz", "rt", encoding="utf-8") as file:
         texts = [case["text"] for case in json.load(file)]
