@@ -12,10 +12,12 @@ from bert_tf.data.pretraining_examples import Instance
 
 # English prose has some 25 tokens a sentence, even that of the 19th century.
 _TOKENS_OF_A_PARAGRAPH = 60
+_HIGH_LONG_SHARE = 0.2
 # Google's English vocabularies leave less than one token in a thousand of prose unknown.
 _HIGH_UNKNOWN_SHARE = 0.02
-# Of Google's cased English vocabulary 27 % of the tokens hold a capital, of the uncased none.
+# Of Google's cased English vocabulary 29 % of the tokens hold a capital, of the uncased none.
 _CASED_SHARE = 0.02
+_UNCASED_SHARE = 0.001
 
 
 @dataclasses.dataclass
@@ -25,7 +27,7 @@ class CorpusStatistics:
     Attributes:
         documents, sentences, tokens: of the text, counted once. Sentences are lines with tokens.
         unknown_tokens: [UNK] among the tokens.
-        lines, blank_lines: of the files.
+        lines, blank_lines, characters: of the files; see `TextLines`.
         long_sentences: sentences that alone fill a record.
         examples: records.
         example_tokens: tokens of the records without padding, with [CLS] and [SEP].
@@ -42,6 +44,7 @@ class CorpusStatistics:
     unknown_tokens: int = 0
     lines: int = 0
     blank_lines: int = 0
+    characters: int = 0
     long_sentences: int = 0
     examples: int = 0
     example_tokens: int = 0
@@ -56,6 +59,7 @@ class CorpusStatistics:
         """Counts files that were read to their end."""
         self.lines += lines.num_lines
         self.blank_lines += lines.num_blank_lines
+        self.characters += lines.num_characters
         self.empty_files += lines.num_empty_files
         self.unclosed_files += lines.num_unclosed_files
 
@@ -98,7 +102,9 @@ class CorpusStatistics:
             "mean length": f"{mean_length:.1f} tokens",
             "padding": f"{padding:.1%} of the records",
             "random next": f"{_ratio(self.random_next, self.examples):.1%} of the examples",
-            "masks": f"{_ratio(self.masked_tokens, self.examples):.2f} an example",
+            "masks": f"{_ratio(self.masked_tokens, self.examples):.2f} an example"
+            if self.masked_tokens
+            else "drawn in training",
         }
         return [f"{name:<12} {value}" for name, value in rows.items()]
 
@@ -107,7 +113,8 @@ def find_problems(
     statistics: CorpusStatistics, settings: PretrainingDataSettings, vocab: Mapping[str, int]
 ) -> list[str]:
     """Warnings for what ruins a corpus, each with what to do; most corpora have none."""
-    problems = [*_document_problems(statistics, settings), *_sentence_problems(statistics)]
+    problems = _document_problems(statistics, settings)
+    problems += _sentence_problems(statistics, settings)
     unknown_share = _ratio(statistics.unknown_tokens, statistics.tokens)
     if unknown_share > _HIGH_UNKNOWN_SHARE:
         problems.append(
@@ -142,20 +149,26 @@ def _document_problems(
         )
     elif statistics.unclosed_files:
         problems.append(
-            f"{statistics.unclosed_files} input files do not end with a blank line: their last "
-            f"document goes on in the next file."
+            f"Input files that do not end with a blank line, so that their last document goes on "
+            f"in the next file: {statistics.unclosed_files}."
         )
+    if statistics.empty_files:
+        problems.append(f"Input files that hold no text: {statistics.empty_files}.")
     return problems
 
 
-def _sentence_problems(statistics: CorpusStatistics) -> list[str]:
+def _sentence_problems(
+    statistics: CorpusStatistics, settings: PretrainingDataSettings
+) -> list[str]:
     mean_length = _ratio(statistics.tokens, statistics.sentences)
-    if mean_length > _TOKENS_OF_A_PARAGRAPH:
+    long_share = _ratio(statistics.long_sentences, statistics.sentences)
+    if mean_length > _TOKENS_OF_A_PARAGRAPH or (
+        long_share > _HIGH_LONG_SHARE and settings.max_seq_length >= _TOKENS_OF_A_PARAGRAPH
+    ):
         return [
-            f"A line has {mean_length:.0f} tokens on average: these look like paragraphs. Put one "
-            f"sentence on each line; {_ratio(statistics.long_sentences, statistics.sentences):.0%} "
-            f"of the lines fill a record alone, and the second half of the pair is cut from "
-            f"elsewhere."
+            f"A line has {mean_length:.0f} tokens on average, and {long_share:.0%} of the lines "
+            f"fill an example alone, with a next sentence from elsewhere: these look like "
+            f"paragraphs. Put one sentence on each line."
         ]
     if statistics.sentences == statistics.documents > 1:
         return [
@@ -176,9 +189,9 @@ def _case_problem(do_lower_case: bool, vocab: Mapping[str, int]) -> str | None:
             f"hold capitals, and will never occur. Is it a cased one? Then give "
             f"--do_lower_case=False."
         )
-    if not do_lower_case and num_lower and not num_cased:
+    if not do_lower_case and num_lower and num_cased <= _UNCASED_SHARE * len(words):
         return (
-            "do_lower_case is off, but no token of the vocabulary holds a capital: words that do "
+            "do_lower_case is off, but no token of the vocabulary holds capitals: words that do "
             "become [UNK]. Is it an uncased one? Then give --do_lower_case=True."
         )
     return None

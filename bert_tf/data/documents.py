@@ -26,6 +26,7 @@ class TextLines:
 
     Attributes:
         num_lines, num_blank_lines: seen so far.
+        num_characters: in the lines, without the white space at their ends.
         num_empty_files: files that hold no text.
         num_unclosed_files: files whose last document goes on in the next file that holds text.
 
@@ -38,6 +39,7 @@ class TextLines:
         self._on_read = on_read
         self.num_lines = 0
         self.num_blank_lines = 0
+        self.num_characters = 0
         self.num_empty_files = 0
         self.num_unclosed_files = 0
 
@@ -48,6 +50,7 @@ class TextLines:
             for line in open_text_lines(path, self._on_read):
                 line = line.strip()
                 self.num_lines += 1
+                self.num_characters += len(line)
                 if not line:
                     self.num_blank_lines += 1
                 elif is_empty:

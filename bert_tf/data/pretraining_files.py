@@ -37,14 +37,12 @@ class PretrainingDataReport:
         paths: the record files.
         statistics: counts over the text and the records.
         problems: warnings for what would ruin the training; mostly none.
-        megabytes: size of the input files as they lie, in millions of bytes.
         seconds: how long it took.
     """
 
     paths: list[str]
     statistics: CorpusStatistics
     problems: list[str]
-    megabytes: float
     seconds: float
 
     def lines(self) -> list[str]:
@@ -54,7 +52,7 @@ class PretrainingDataReport:
         return [
             *self.statistics.lines_of_report(),
             f"{'time':<12} {self.seconds:.1f} s, {self.statistics.examples / seconds:,.0f} "
-            f"examples/s, {self.megabytes / seconds:.2f} MB/s of input",
+            f"examples/s, {self.statistics.characters / 1e6 / seconds:.2f} million characters/s",
             f"{'files':<12} {len(self.paths)}: {self.paths[0]}{last}",
         ]
 
@@ -89,7 +87,6 @@ def create_pretraining_data(
         paths=paths,
         statistics=made.statistics,
         problems=find_problems(made.statistics, settings, tokenizer.vocab),
-        megabytes=sum(map(files.file_size, input_files)) / 1e6,
         seconds=time.monotonic() - start,
     )
 
@@ -181,7 +178,7 @@ def _make_folder(
     for shard in made:
         statistics.add(shard.statistics)
     # What the shards say of lines and files is about the files that were dealt.
-    statistics.lines = statistics.blank_lines = 0
+    statistics.lines = statistics.blank_lines = statistics.characters = 0
     statistics.empty_files = statistics.unclosed_files = 0
     statistics.count_lines(lines)
     return MadeShard([entry for shard in made for entry in shard.entries], statistics)
