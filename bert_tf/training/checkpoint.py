@@ -129,7 +129,11 @@ def save_checkpoint(model, path: str, optimizer=None, global_step: int | None = 
 
 
 def write_tensors(prefix: str, tensors: Mapping[str, tf.Variable | tf.Tensor]) -> None:
-    """Writes tensors by name; the two files are renamed into place, the index last."""
+    """Writes tensors by name; the two files are renamed into place, the index last.
+
+    Raises:
+        OSError: if they cannot be written, as on a full disk; nothing of them is left then.
+    """
     temporary = f"{prefix}.tmp-{os.getpid()}"
     names = sorted(tensors)
     tf.io.gfile.makedirs(os.path.dirname(prefix) or ".")
@@ -142,6 +146,9 @@ def write_tensors(prefix: str, tensors: Mapping[str, tf.Variable | tf.Tensor]) -
         )
         for suffix in (".data-00000-of-00001", ".index"):
             tf.io.gfile.rename(temporary + suffix, prefix + suffix, overwrite=True)
+    except tf.errors.OpError as error:
+        _remove_files(temporary)
+        raise OSError(f"{prefix}: the checkpoint cannot be written: {error.message}") from error
     except BaseException:
         _remove_files(temporary)
         raise
