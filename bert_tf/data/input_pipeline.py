@@ -23,8 +23,8 @@ from bert_tf.data.dynamic_masking import MaskingSettings, mask_batch
 from bert_tf.data.record_index import RecordIndex
 from bert_tf.data.schema import Feature, parse_examples
 
-# As many blocks are mixed as make up this number of examples. Two groups are in memory at a time:
-# at 1 kB a record, 130 MB.
+# As many blocks are mixed as make up this number of examples. Two groups are in memory, and for a
+# moment the copies that mixing makes: with records of 1 kB, 400 MB at the peak.
 GROUP_EXAMPLES = 65536
 # What the hash is used for, so that no two uses share their random numbers.
 EXAMPLE_ORDER = 2
