@@ -1,4 +1,5 @@
 import gzip
+import json
 from pathlib import Path
 
 import numpy as np
@@ -210,6 +211,25 @@ def test_a_file_that_was_replaced_by_one_of_its_size_is_refused(write):
     )
     with pytest.raises(ValueError, match=r"a\.tfrecord: .*manifest\.json.* was replaced"):
         check(RecordIndex((wrong,)))
+
+
+@pytest.mark.parametrize("byte", [40, -6])
+def test_a_damaged_gzip_file_that_its_manifest_describes_is_found(write, write_records, byte):
+    whole = write("whole.tfrecord")
+    path = Path(write_records("a.tfrecord.gz", [example(n) for n in range(20)]))
+    data = bytearray(path.read_bytes())
+    data[byte] ^= 1  # In the packed records, or in gzip's own checksum of them.
+    path.write_bytes(data)
+    entry = {"name": path.name, "bytes": len(data), "examples": 20, "block_offsets": None}
+    run = {"settings": {}, "files": [entry]}
+    (path.parent / "manifest.json").write_text(json.dumps({"format": 1, "runs": [run]}))
+    index = build_record_index([str(path), *whole.paths], records_per_compressed_block=6)
+    assert index.num_examples == 40
+    with pytest.raises(ValueError, match=r"a\.tfrecord\.gz: .*gzip data"):
+        check(index)
+    left = check(index, on_corrupt="skip")
+    assert left.num_examples == 20
+    assert [fault.path for fault in left.faults] == [str(path)]
 
 
 def test_of_many_records_the_ends_of_every_file_and_a_sample_are_checked(write, monkeypatch):
