@@ -114,8 +114,8 @@ class Progress:
         if not self.total:
             return ""
         fraction = min(max(self.done / self.total, 0.0), 1.0)
-        bar = ("#" * int(_BAR_WIDTH * fraction)).ljust(_BAR_WIDTH, ".")
-        return f"{int(100 * fraction):3d} % {f'[{bar}]  ' if self._is_terminal else ' '}"
+        bar = ("#" * int(_BAR_WIDTH * fraction + 1e-6)).ljust(_BAR_WIDTH, ".")
+        return f"{int(100 * fraction + 1e-6):3d} % {f'[{bar}]  ' if self._is_terminal else ' '}"
 
     def _count(self) -> str:
         done = format_number(self.done)

@@ -109,3 +109,8 @@ def test_numbers_are_short(value, text):
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3661, "1:01:01")])
 def test_times_are_short(seconds, text):
     assert format_seconds(seconds) == text
+
+
+def test_parts_that_add_up_to_all_but_for_rounding_are_all():
+    written = run(io.StringIO(), [(1, 0.1, {})] * 10, total=1)
+    assert written.startswith("100 %")

@@ -80,7 +80,7 @@ def create_pretraining_data(
     description = describe_run(settings, tokenizer)
     paths = output_paths(settings)
     _check_outputs(settings, paths, input_files)
-    make = _make_files if settings.output_dir is None else _make_folder
+    make = _make_files if settings.num_shards == 1 else _make_shards_of_folder
     made = make(settings, tokenizer, input_files, paths, _progress_on(stream))
     _write_manifests(paths, made, description)
     return PretrainingDataReport(
@@ -148,12 +148,12 @@ def _make_files(
     paths: list[str],
     start_progress: StartProgress,
 ) -> MadeShard:
-    """The original's way: one stream of chance, record after record to the files in turns."""
+    """The original's way: one stream of chance, and record after record to the files in turns."""
     shard = Shard(input_files, paths, shard_seed(settings.random_seed, 0))
     return make_records(settings, tokenizer, shard, start_progress)
 
 
-def _make_folder(
+def _make_shards_of_folder(
     settings: PretrainingDataSettings,
     tokenizer: FullTokenizer,
     input_files: list[str],
