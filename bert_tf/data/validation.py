@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 # Takes some 10 seconds on two cores. More are checked only to leave out damaged ones.
 CHECKED_EXAMPLES = 1_000_000
+# Rows are added to a vocabulary so that its size divides well, or for words to come; not more.
+MAX_UNUSED_ROWS = 1024
 _SECONDS_BETWEEN_REPORTS = 10.0
 # A record that cannot be parsed. TensorFlow quotes it, and Python may not be able to decode that.
 _PARSE_ERRORS = (tf.errors.InvalidArgumentError, UnicodeDecodeError)
@@ -37,7 +39,8 @@ def check_manifests(
     Records without a manifest pass; `check_records` looks into them.
 
     Raises:
-        ValueError: if the records were made with other settings, or a larger vocabulary.
+        ValueError: if the records were made with other settings, or a vocabulary that is larger
+            than the model's, or much smaller.
     """
     for file in index.files:
         if file.run is None:
@@ -59,6 +62,14 @@ def check_manifests(
                 f"{file.path}: its records were made with a vocabulary of {made_with['size']} "
                 f"tokens ({made_with['file']}), the model has room for {vocab_size}. Set "
                 f"vocab_size in the bert_config file to {made_with['size']}."
+            )
+        if vocab_size - made_with["size"] > MAX_UNUSED_ROWS:
+            raise ValueError(
+                f"{file.path}: its records were made with a vocabulary of {made_with['size']} "
+                f"tokens ({made_with['file']}), too small for a model of {vocab_size}: so many rows "
+                f"without a token are no padding, but another vocabulary. Set vocab_size in the "
+                f"bert_config file to {made_with['size']}, or make the records with the vocabulary "
+                f"of the model."
             )
 
 

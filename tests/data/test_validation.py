@@ -274,7 +274,11 @@ def with_run(index, **settings):
 def test_settings_of_the_manifest_are_compared_with_those_of_the_run(write):
     index = with_run(write(), masking="static")
     check_manifests(index, 6, 2, 30)
-    check_manifests(index, 6, 2, 64)  # A table larger than the vocabulary does no harm.
+    check_manifests(index, 6, 2, 64)  # A table somewhat larger than the vocabulary does no harm.
+    with pytest.raises(
+        ValueError, match=r"vocabulary of 30 tokens .*too small for a model of 2000"
+    ):
+        check_manifests(index, 6, 2, 2000)
     with pytest.raises(ValueError, match=r"Give --max_seq_length=6, .*Received: max_seq_length=8"):
         check_manifests(index, 8, 2, 30)
     with pytest.raises(ValueError, match=r"Give --max_predictions_per_seq=2, .*=3"):
