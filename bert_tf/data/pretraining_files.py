@@ -22,9 +22,9 @@ from bert_tf.data.pretraining_shards import (
     Shard,
     StartProgress,
     make_records,
-    make_shards,
     shard_seed,
 )
+from bert_tf.data.shard_workers import make_shards
 from bert_tf.progress import Progress
 from bert_tf.text.tokenization import FullTokenizer
 
