@@ -21,11 +21,11 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 if hasattr(os, "sched_setaffinity"):  # Before anything starts a thread: one core for all of them.
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
-import straightforward_tokenizer  # noqa: E402
-from absl import app, flags  # noqa: E402
+import straightforward_tokenizer
+from absl import app, flags
 
-from bert_tf.files import expand_input_files, open_text_lines  # noqa: E402
-from bert_tf.text.tokenization import FullTokenizer, load_vocab  # noqa: E402
+from bert_tf.files import expand_input_files, open_text_lines
+from bert_tf.text.tokenization import FullTokenizer, load_vocab
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("input_file", None, "Text to encode (patterns, .gz).", required=True)
