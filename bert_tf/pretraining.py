@@ -284,9 +284,9 @@ def _all_records(
     needs_training_files = settings.do_train or (evaluates and not settings.eval_file)
     training = evaluation = None
     if needs_training_files:
-        training = _open(settings, settings.input_file, config)
+        training = _open(settings, settings.input_file, config, "record_index.json")
     if evaluates and settings.eval_file:
-        evaluation = _open(settings, settings.eval_file, config)
+        evaluation = _open(settings, settings.eval_file, config, "eval_record_index.json")
     elif evaluates:
         logger.warning(
             "No --eval_file: evaluating on the training records, as the original does. The figures "
@@ -297,7 +297,7 @@ def _all_records(
 
 
 def _open(
-    settings: PretrainingSettings, patterns: tuple[str, ...], config: BertConfig
+    settings: PretrainingSettings, patterns: tuple[str, ...], config: BertConfig, cache_name: str
 ) -> RecordSet:
     return open_record_set(
         patterns,
@@ -306,6 +306,7 @@ def _open(
         config.vocab_size,
         config.type_vocab_size,
         settings.on_corrupt,
+        cache_file=files.join_path(settings.output_dir, cache_name),
     )
 
 

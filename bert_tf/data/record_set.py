@@ -16,6 +16,10 @@ from bert_tf.data.validation import check_manifests, check_records, find_corrupt
 
 logger = logging.getLogger(__name__)
 
+# A wrong checksum; a file that has become shorter; a record that is none, which TensorFlow quotes
+# and Python may not be able to decode.
+_READING_ERRORS = (tf.errors.DataLossError, tf.errors.InvalidArgumentError, UnicodeDecodeError)
+
 
 @dataclasses.dataclass(frozen=True)
 class RecordSet:
@@ -74,9 +78,9 @@ class RecordSet:
         """Turns TensorFlow's report of a damaged record into a ValueError that names the file."""
         try:
             yield
-        except tf.errors.DataLossError as error:
+        except _READING_ERRORS as error:
             find_corrupt_record(self.index)
-            raise ValueError(f"A record cannot be read: {error.message}") from error
+            raise ValueError(f"A record cannot be read: {error}") from error
 
 
 def open_record_set(
@@ -86,6 +90,7 @@ def open_record_set(
     vocab_size: int,
     type_vocab_size: int,
     on_corrupt: str = "fail",
+    cache_file: str | None = None,
 ) -> RecordSet:
     """Finds the files, and checks them against the model and against what is expected of them.
 
@@ -96,12 +101,13 @@ def open_record_set(
         vocab_size: ids are below it.
         type_vocab_size: segment ids are below it.
         on_corrupt: `fail`, or `skip` to leave damaged records out.
+        cache_file: remembers where the records lie, for files that have no manifest.
 
     Raises:
         ValueError: for what does not fit, with the file.
     """
     paths = files.expand_input_files(patterns)
-    index = build_record_index(paths, on_corrupt)
+    index = build_record_index(paths, on_corrupt, cache_file=cache_file)
     check_manifests(index, max_seq_length, max_predictions_per_seq, vocab_size)
     masking = masking_from_manifest(index, max_predictions_per_seq)
     if masking is None:

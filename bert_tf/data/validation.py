@@ -66,10 +66,10 @@ def check_manifests(
         if vocab_size - made_with["size"] > MAX_UNUSED_ROWS:
             raise ValueError(
                 f"{file.path}: its records were made with a vocabulary of {made_with['size']} "
-                f"tokens ({made_with['file']}), too small for a model of {vocab_size}: so many rows "
-                f"without a token are no padding, but another vocabulary. Set vocab_size in the "
-                f"bert_config file to {made_with['size']}, or make the records with the vocabulary "
-                f"of the model."
+                f"tokens ({made_with['file']}), too small for a model of {vocab_size}: so many "
+                f"rows without a token are no padding, but another vocabulary. Set vocab_size in "
+                f"the bert_config file to {made_with['size']}, or make the records with the "
+                f"vocabulary of the model."
             )
 
 
