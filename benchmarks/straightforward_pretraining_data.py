@@ -156,13 +156,14 @@ def write(examples, vocab, output_files, max_seq_length, max_predictions_per_seq
     writers = [tf.io.TFRecordWriter(path) for path in output_files]
     for number, example in enumerate(examples):
         features = arrays_of(example, vocab, max_seq_length, max_predictions_per_seq)
-        message = tf.train.Example()
+        message = {}
         for name, values in features.items():
             if name == "masked_lm_weights":
-                message.features.feature[name].float_list.value.extend(values)
+                message[name] = tf.train.Feature(float_list=tf.train.FloatList(value=values))
             else:
-                message.features.feature[name].int64_list.value.extend(values)
-        writers[number % len(writers)].write(message.SerializeToString(deterministic=True))
+                message[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+        example = tf.train.Example(features=tf.train.Features(feature=message))
+        writers[number % len(writers)].write(example.SerializeToString(deterministic=True))
     for writer in writers:
         writer.close()
 

@@ -9,7 +9,6 @@ comes from another document (label 1):
 Source: google-research/bert, create_pretraining_data.py, `create_training_instances`.
 """
 
-import array
 import random
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +16,7 @@ from typing import NamedTuple
 
 from bert_tf.config import PretrainingDataSettings
 from bert_tf.data import masking
-from bert_tf.data.documents import Documents, smallest_typecode
+from bert_tf.data.documents import Documents
 
 
 class Pair(NamedTuple):
@@ -62,17 +61,22 @@ class InstanceMaker:
         self.mask_id = vocab["[MASK]"]
         self.replacements = masking.replacement_ids(vocab, settings.mend_quirks)
         self.is_continuation = continuation_flags(vocab)
-        self.typecode = smallest_typecode(max(len(vocab), settings.max_seq_length + 1))
 
     def make(
-        self, documents: Documents, rng: random.Random, on_document: Callable[[int], None]
+        self,
+        documents: Documents,
+        rng: random.Random,
+        keep: Callable[[Instance], bytes],
+        on_document: Callable[[int], None] = lambda num_instances: None,
     ) -> list[bytes]:
-        """Instances of all documents in random order, packed: see `pack` and `unpack`.
+        """Makes instances of all documents, and gives them in random order.
 
         The documents are shuffled in place, then gone through `dupe_factor` times.
 
         Args:
-            documents: at least one.
+            documents: may be none.
+            rng: where chance comes from.
+            keep: turns an instance into what is kept of it: it should be small.
             on_document: called after each document with the number of instances so far.
         """
         masking.shuffle(documents.documents, rng)
@@ -80,7 +84,7 @@ class InstanceMaker:
         for _ in range(self.settings.dupe_factor):
             for document in range(len(documents)):
                 for pair in self._pairs(documents, document, rng):
-                    instances.append(self.pack(self.instance_of(pair, documents, rng)))
+                    instances.append(keep(self.instance_of(pair, documents, rng)))
                 on_document(len(instances))
         masking.shuffle(instances, rng)
         return instances
@@ -117,25 +121,6 @@ class InstanceMaker:
             return pairs_of_only_document(documents, settings, rng)
         return pairs_of_document(documents, document, settings, rng)
 
-    def pack(self, instance: Instance) -> bytes:
-        """An instance in little memory: two bytes a number, or four with a large vocabulary."""
-        head = [instance.is_random_next, instance.num_tokens_a, len(instance.positions)]
-        numbers = [*head, *instance.positions, *instance.labels, *instance.ids]
-        return array.array(self.typecode, numbers).tobytes()
-
-    def unpack(self, packed: bytes) -> Instance:
-        """The instance that `pack` packed."""
-        numbers = array.array(self.typecode, packed).tolist()
-        is_random_next, num_tokens_a, num_masked = numbers[:3]
-        end_positions, end_labels = 3 + num_masked, 3 + 2 * num_masked
-        return Instance(
-            numbers[end_labels:],
-            num_tokens_a,
-            bool(is_random_next),
-            numbers[3:end_positions],
-            numbers[end_positions:end_labels],
-        )
-
 
 def continuation_flags(vocab: Mapping[str, int]) -> list[bool]:
     """By id, whether the token continues a word, as in `##ing`."""
@@ -152,7 +137,7 @@ def draw_target_length(settings: PretrainingDataSettings, rng: random.Random) ->
     """
     max_tokens = settings.max_seq_length - 3
     if rng.random() < settings.short_seq_prob:
-        return rng.randint(2, max_tokens)
+        return 2 + masking.draw_below(max_tokens - 1, rng)
     return max_tokens
 
 
@@ -173,7 +158,9 @@ def pairs_of_document(
         goal = starts[first] + target_length
         past_chunk = bisect_left(starts, goal, first + 1, past_last)
         num_sentences = past_chunk - first
-        past_a = first + (rng.randint(1, num_sentences - 1) if num_sentences > 1 else 1)
+        past_a = first + (
+            1 + masking.draw_below(num_sentences - 1, rng) if num_sentences > 1 else 1
+        )
         start_a, end_a = starts[first], starts[past_a]
         is_random_next = num_sentences == 1 or rng.random() < 0.5
         if is_random_next:
@@ -204,9 +191,9 @@ def pairs_of_only_document(
         past_chunk = bisect_left(starts, goal, first + 1, past_last)
         start_a, end_b = starts[first], starts[past_chunk]
         if past_chunk - first > 1:
-            end_a = starts[first + rng.randint(1, past_chunk - first - 1)]
+            end_a = starts[first + 1 + masking.draw_below(past_chunk - first - 1, rng)]
         elif end_b - start_a > 1:
-            end_a = start_a + rng.randint(1, end_b - start_a - 1)
+            end_a = start_a + 1 + masking.draw_below(end_b - start_a - 1, rng)
         else:
             end_a = None
         if end_a is not None:
@@ -223,10 +210,10 @@ def draw_other_document(
     in 1,024 times in one of two, that is `document` itself, in spite of the label.
     """
     if mend_quirks:
-        other = rng.randint(0, num_documents - 2)
+        other = masking.draw_below(num_documents - 1, rng)
         return other + (other >= document)
     for _ in range(10):
-        other = rng.randint(0, num_documents - 1)
+        other = masking.draw_below(num_documents, rng)
         if other != document:
             break
     return other
@@ -242,7 +229,7 @@ def draw_sentences(
     """
     starts = documents.sentence_starts
     first, past_last = documents.documents[document]
-    start = rng.randint(first, past_last - 1)
+    start = first + masking.draw_below(past_last - first, rng)
     goal = starts[start] + target_length
     return starts[start], starts[bisect_left(starts, goal, start + 1, past_last)]
 

@@ -1,16 +1,20 @@
 """Instances -> serialized tf.train.Examples, ten times as fast as `schema.encode_example`.
 
-Most of a record is the same in every record of its length: names, sizes, masks, padding. These
-parts are serialized once; what is left is to look up the bytes of each id and to join.
+Most of a record is the same in all records of its length: names, sizes, masks, padding. What is its
+own, its ids, is serialized first, and waits so for the record's place in the order of the file, in
+two bytes a token; the rest is joined to it when it is written.
 """
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 
 from bert_tf.config import PretrainingDataSettings
 from bert_tf.data import masking
 from bert_tf.data.pretraining_examples import Instance, continuation_flags
 from bert_tf.data.schema import encode_entry, encode_values, encode_varint
+
+# is_random_next, num_tokens_a, tokens, hidden tokens, bytes of the ids, bytes of the second list.
+_HEAD = struct.Struct("<?IIIII")
 
 
 class RecordEncoder:
@@ -24,69 +28,71 @@ class RecordEncoder:
     def __init__(self, settings: PretrainingDataSettings, vocab: Mapping[str, int]) -> None:
         self._length = settings.max_seq_length
         self._num_predictions = settings.max_predictions_per_seq
+        self._is_dynamic = settings.masking == "dynamic"
         self._whole_words = settings.do_whole_word_mask
         self._mend_quirks = settings.mend_quirks
         self._is_continuation = continuation_flags(vocab)
         largest = max(max(vocab.values()), self._length)
         self._varints = [encode_varint(number) for number in range(largest + 1)]
-        self._ids = _ListHeader("input_ids")
-        self._labels = _ListHeader("masked_lm_ids")
-        self._positions = _ListHeader("masked_lm_positions")
-        self._words = _ListHeader("word_ids")
-        self._segments = _ListHeader("segment_ids").of(self._length)
-        self._input_mask = _ListHeader("input_mask").of(self._length)
+        self._ids = _ListHeaders("input_ids")
+        self._labels = _ListHeaders("masked_lm_ids")
+        self._positions = _ListHeaders("masked_lm_positions")
+        self._words = _ListHeaders("word_ids")
+        self._segments = _ListHeaders("segment_ids")[self._length]
+        self._input_mask = _ListHeaders("input_mask")[self._length]
         self._one = struct.pack("<f", 1.0)
         no_weights = _entry("masked_lm_weights", [0.0] * self._num_predictions)
         self._weights = no_weights[: -4 * self._num_predictions]
         self._next_labels = [_entry("next_sentence_labels", [label]) for label in (0, 1)]
-        self.encode: Callable[[Instance], bytes] = {
-            "static": self._encode_masked,
-            "dynamic": self._encode_unmasked,
-        }[settings.masking]
 
-    def _encode_masked(self, instance: Instance) -> bytes:
-        num_masked = len(instance.positions)
-        padding = bytes(self._num_predictions - num_masked)
-        return _message(
-            (
-                *self._ids_and_mask(instance.ids),
-                self._labels.entry(self._numbers(instance.labels) + padding),
-                self._positions.entry(self._numbers(instance.positions) + padding),
-                self._weights + self._one * num_masked + bytes(4 * len(padding)),
-                self._next_labels[instance.is_random_next],
-                self._segment_ids(instance),
-            )
+    def begin(self, instance: Instance) -> bytes:
+        """What is an instance's own, serialized: for `finish`."""
+        ids, num_tokens_a, is_random_next, positions, labels = instance
+        num_tokens, num_masked = len(ids), len(positions)
+        if self._is_dynamic:
+            second, third = self._encode(self._word_ids(instance)), b""
+        else:
+            second, third = self._encode(labels), self._encode(positions)
+        first = self._encode(ids)
+        sizes = (num_tokens_a, num_tokens, num_masked, len(first), len(second))
+        return b"".join((_HEAD.pack(is_random_next, *sizes), first, second, third))
+
+    def finish(self, begun: bytes) -> tuple[bytes, int]:
+        """The record of what `begin` gave, and how many tokens it holds."""
+        head = _HEAD.unpack_from(begun)
+        is_random_next, num_tokens_a, num_tokens, num_masked, size_ids, size_second = head
+        end_ids = _HEAD.size + size_ids
+        end_second = end_ids + size_second
+        second = begun[end_ids:end_second]
+        padding = bytes(self._length - num_tokens)
+        ids_and_mask = (
+            *(self._ids[size_ids + len(padding)], begun[_HEAD.size : end_ids], padding),
+            *(self._input_mask, b"\1" * num_tokens, padding),
         )
-
-    def _encode_unmasked(self, instance: Instance) -> bytes:
-        numbers = self._word_numbers(instance)
-        padding = bytes(self._length - len(numbers))
-        return _message(
-            (
-                *self._ids_and_mask(instance.ids),
-                self._next_labels[instance.is_random_next],
-                self._segment_ids(instance),
-                self._words.entry(self._numbers(numbers) + padding),
-            )
+        label_and_segments = (
+            self._next_labels[is_random_next],
+            *(self._segments, bytes(num_tokens_a + 2), b"\1" * (num_tokens - num_tokens_a - 2)),
+            padding,
         )
+        if self._is_dynamic:
+            words = (self._words[size_second + len(padding)], second, padding)
+            return _message((*ids_and_mask, *label_and_segments, *words)), num_tokens
+        third, no_masks = begun[end_second:], bytes(self._num_predictions - num_masked)
+        masks = (
+            *(self._labels[size_second + len(no_masks)], second, no_masks),
+            *(self._positions[len(third) + len(no_masks)], third, no_masks),
+            *(self._weights, self._one * num_masked, bytes(4 * len(no_masks))),
+        )
+        return _message((*ids_and_mask, *masks, *label_and_segments)), num_tokens
 
-    def _ids_and_mask(self, ids: list[int]) -> tuple[bytes, bytes]:
-        padding = bytes(self._length - len(ids))
-        mask = self._input_mask + b"\1" * len(ids) + padding
-        return self._ids.entry(self._numbers(ids) + padding), mask
+    def _encode(self, numbers: Iterable[int]) -> bytes:
+        return b"".join(map(self._varints.__getitem__, numbers))
 
-    def _segment_ids(self, instance: Instance) -> bytes:
-        num_zeros = instance.num_tokens_a + 2
-        num_ones = len(instance.ids) - num_zeros
-        padding = bytes(self._length - len(instance.ids))
-        return self._segments + bytes(num_zeros) + b"\1" * num_ones + padding
-
-    def _word_numbers(self, instance: Instance) -> list[int]:
+    def _word_ids(self, instance: Instance) -> list[int]:
         """`word_ids` of the schema, up to the last [SEP]."""
         num_tokens_a, num_tokens = instance.num_tokens_a, len(instance.ids)
         if not self._whole_words:
-            num_b = num_tokens - num_tokens_a - 3
-            of_b = range(num_tokens_a + 1, num_tokens_a + num_b + 1)
+            of_b = range(num_tokens_a + 1, num_tokens - 2)
             return [0, *range(1, num_tokens_a + 1), 0, *of_b, 0]
         numbers = [0] * num_tokens
         words = masking.group_words(
@@ -97,34 +103,29 @@ class RecordEncoder:
                 numbers[place] = number
         return numbers
 
-    def _numbers(self, numbers: list[int]) -> bytes:
-        return b"".join(map(self._varints.__getitem__, numbers))
 
+class _ListHeaders(dict):
+    """What stands before a list of whole numbers in a record, name included, by its size in bytes.
 
-class _ListHeader:
-    """What stands before the payload of a list of whole numbers, by the payload's size in bytes."""
+    Args:
+        name: of the feature.
+    """
 
     def __init__(self, name: str) -> None:
+        super().__init__()
         self._name = name
-        self._headers: dict[int, bytes] = {}
 
-    def entry(self, payload: bytes) -> bytes:
-        """The feature with its name, as a part of a serialized example."""
-        return self.of(len(payload)) + payload
-
-    def of(self, num_bytes: int) -> bytes:
-        """The bytes before a payload of this size, which is not 0."""
-        if num_bytes not in self._headers:
-            # A list of that many zeros has a payload of that size.
-            self._headers[num_bytes] = _entry(self._name, [0] * num_bytes)[:-num_bytes]
-        return self._headers[num_bytes]
+    def __missing__(self, num_bytes: int) -> bytes:
+        # A list of that many zeros has that size.
+        self[num_bytes] = _entry(self._name, [0] * num_bytes)[:-num_bytes]
+        return self[num_bytes]
 
 
 def _entry(name: str, values: list) -> bytes:
     return encode_entry(name, encode_values(name, values))
 
 
-def _message(entries: tuple[bytes, ...]) -> bytes:
-    """The serialized example of serialized features, which are in the order of their names."""
-    features = b"".join(entries)
+def _message(parts: tuple[bytes, ...]) -> bytes:
+    """The serialized example of its features, which are in the order of their names."""
+    features = b"".join(parts)
     return b"\x0a" + encode_varint(len(features)) + features

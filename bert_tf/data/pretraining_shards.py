@@ -12,7 +12,7 @@ from bert_tf import files
 from bert_tf.config import PretrainingDataSettings
 from bert_tf.data.corpus_report import CorpusStatistics
 from bert_tf.data.documents import Documents, TextLines
-from bert_tf.data.pretraining_examples import InstanceMaker
+from bert_tf.data.pretraining_examples import Instance, InstanceMaker
 from bert_tf.data.pretraining_records import RecordEncoder
 from bert_tf.data.record_writer import RecordWriter
 from bert_tf.progress import Progress
@@ -66,28 +66,26 @@ def make_records(
     # The files are opened first: if that is not allowed, one wants to know it now.
     with files.atomic_writes(shard.output_files) as outputs:
         documents = _read_documents(settings, tokenizer, shard, statistics, start_progress)
-        maker = InstanceMaker(settings, tokenizer.vocab)
+        encoder = RecordEncoder(settings, tokenizer.vocab)
+
+        def keep(instance: Instance) -> bytes:
+            statistics.count_instance(instance, settings.max_seq_length)
+            return encoder.begin(instance)
+
         passes = len(documents) * settings.dupe_factor
         with start_progress("making pairs", passes, "documents") as progress:
-            instances = maker.make(
+            instances = InstanceMaker(settings, tokenizer.vocab).make(
                 documents,
                 random.Random(shard.seed),
+                keep,
                 lambda num_instances: progress.update(1, examples=num_instances),
             )
         del documents
-        if not instances:
-            raise ValueError(
-                f"{', '.join(shard.input_files)}: there is no text to make examples of. Each line "
-                f"should hold a sentence, and blank lines should part documents. Received: "
-                f"{statistics.lines} lines, {statistics.blank_lines} of them blank"
-            )
+        _check_not_empty(instances, shard, statistics)
         writers = [RecordWriter(output, settings.gzip) for output in outputs]
-        encode = RecordEncoder(settings, tokenizer.vocab).encode
         with start_progress("writing records", len(instances), "examples") as progress:
-            for number, packed in enumerate(instances):
-                instance = maker.unpack(packed)
-                writers[number % len(writers)].write(encode(instance), len(instance.ids))
-                statistics.count_instance(instance, settings.max_seq_length)
+            for number, begun in enumerate(instances):
+                writers[number % len(writers)].write(*encoder.finish(begun))
                 if (number + 1) % _UPDATE_EVERY == 0:
                     progress.update(_UPDATE_EVERY)
             progress.update(len(instances) % _UPDATE_EVERY)
@@ -111,3 +109,12 @@ def _read_documents(
     statistics.count_lines(lines)
     statistics.count_documents(documents, tokenizer.vocab["[UNK]"], settings.max_seq_length)
     return documents
+
+
+def _check_not_empty(instances: list[bytes], shard: Shard, statistics: CorpusStatistics) -> None:
+    if not instances:
+        raise ValueError(
+            f"{', '.join(shard.input_files)}: there is no text to make examples of. Each line "
+            f"should hold a sentence, and blank lines should part documents. Received: "
+            f"{statistics.lines} lines, {statistics.blank_lines} of them blank"
+        )

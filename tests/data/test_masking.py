@@ -47,6 +47,13 @@ def test_a_random_token_is_drawn_as_randint_draws_it(num_replacements):
     assert ours.getstate() == theirs.getstate()
 
 
+def test_a_number_below_a_limit_is_drawn_as_randint_draws_it():
+    ours, theirs = random.Random(3), random.Random(3)
+    for limit in [1, 2, 3, 4, 5, 127, 128, 129, 30522, 2**32, 2**40 + 1] * 10:
+        assert masking.draw_below(limit, ours) == theirs.randint(0, limit - 1)
+    assert ours.getstate() == theirs.getstate()
+
+
 def test_of_ten_hidden_tokens_eight_are_masked_one_stays_and_one_is_random():
     ids = [7] * 100_000
     masking.hide_tokens(ids, range(len(ids)), 4, [8, 9], random.Random(0))

@@ -67,7 +67,7 @@ def test_a_masked_record_has_the_bytes_of_the_plain_encoder(
                 "next_sentence_labels": [int(instance.is_random_next)],
             }
         )
-        assert encoder.encode(instance) == expected
+        assert encoder.finish(encoder.begin(instance)) == (expected, num_tokens)
 
 
 #                [CLS]  A A A    [SEP]  B B    [SEP]    of which 6 and 9 are ## pieces
@@ -92,7 +92,8 @@ def test_an_unmasked_record_says_what_may_be_hidden_together(whole_words, mend_q
         ),
         make_vocab(20),
     )
-    record = encoder.encode(DYNAMIC)
+    record, num_tokens = encoder.finish(encoder.begin(DYNAMIC))
+    assert num_tokens == 8
     assert record == encode_example(
         {
             "input_ids": padded(DYNAMIC.ids, 10),
@@ -104,14 +105,21 @@ def test_an_unmasked_record_says_what_may_be_hidden_together(whole_words, mend_q
     )
 
 
+def test_a_record_waits_in_two_bytes_a_token():
+    encoder = RecordEncoder(settings(), make_vocab(16000))
+    instance = Instance([15999] * 128, 60, True, list(range(20)), [15999] * 20)
+    assert len(encoder.begin(instance)) == 21 + 2 * 128 + 2 * 20 + 20
+
+
 def test_records_are_parsed_by_the_features_of_the_schema():
     vocab = make_vocab(300)
     rng = random.Random(0)
     masked = RecordEncoder(settings(max_seq_length=16, max_predictions_per_seq=4), vocab)
     unmasked = RecordEncoder(settings(max_seq_length=16, masking="dynamic"), vocab)
     instance = random_instance(rng, 300, 16, 4)
-    batch = parse_examples([masked.encode(instance)] * 3, pretraining_features(16, 4))
+    (record, _), (other, _) = (e.finish(e.begin(instance)) for e in (masked, unmasked))
+    batch = parse_examples([record] * 3, pretraining_features(16, 4))
     assert batch["input_ids"].numpy().tolist() == [padded(instance.ids, 16)] * 3
     assert batch["masked_lm_weights"].numpy()[0].sum() == len(instance.positions)
-    batch = parse_examples([unmasked.encode(instance)] * 3, unmasked_pretraining_features(16))
+    batch = parse_examples([other] * 3, unmasked_pretraining_features(16))
     assert batch["word_ids"].shape == (3, 16)
