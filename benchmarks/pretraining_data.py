@@ -9,7 +9,6 @@ on the machine disturbs little. The records must be equal. Then each stage of ou
 and last shards are made by one and by two workers, in time that passes.
 """
 
-import gc
 import importlib.metadata
 import os
 import platform
@@ -19,13 +18,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from absl import app, flags
 
 from bert_tf.config import PretrainingDataSettings
 from bert_tf.data.documents import Documents, TextLines
-from bert_tf.data.pretraining_examples import InstanceMaker
+from bert_tf.data.manifest import read_manifest
+from bert_tf.data.pretraining_examples import Instance, InstanceMaker
 from bert_tf.data.pretraining_records import RecordEncoder
 from bert_tf.data.record_writer import RecordWriter
 from bert_tf.files import expand_input_files, open_text_lines
@@ -66,18 +67,18 @@ def main(_) -> None:
             f"--dupe_factor={FLAGS.dupe_factor}",
         ]
         arguments = [str(HERE), text, FLAGS.vocab_file, theirs, str(FLAGS.dupe_factor)]
-        stages, num_examples = time_stages(text)
-        print_setting(megabytes, num_examples)
         rows = {
             "the original's algorithm": measure(["-c", PEER, *arguments]),
             "create_pretraining_data.py": measure(
                 [str(SCRIPT), *flags_of_ours, f"--output_file={ours}"]
             ),
         }
+        num_examples = read_manifest(folder)["runs"][0]["statistics"]["examples"]
+        print_setting(megabytes, num_examples)
         print_rows(rows, megabytes, num_examples)
         equal = Path(ours).read_bytes() == Path(theirs).read_bytes()
         print(f"records equal: {'yes' if equal else 'NO'}")
-        print_stages(stages, num_examples)
+        print_stages(time_stages(text), num_examples)
         print_workers(flags_of_ours, folder)
 
 
@@ -119,13 +120,12 @@ def on_one_core() -> None:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
-def time_stages(text: str) -> tuple[dict[str, float], int]:
-    """Processor seconds of each of our stages, run one after the other; and how many examples.
+def time_stages(text: str) -> dict[str, float]:
+    """Processor seconds of each of our stages.
 
-    What masking takes is the difference between making masked and unmasked pairs.
+    Pairs, masks and what is serialized of them come in one loop: what each takes is the difference
+    that it makes to have it done.
     """
-    gc.disable()  # Its work grows with what this function keeps, and the script does not keep.
-    seconds = {}
     settings = {
         masking: PretrainingDataSettings(
             text, FLAGS.vocab_file, "-", masking=masking, dupe_factor=FLAGS.dupe_factor
@@ -133,30 +133,38 @@ def time_stages(text: str) -> tuple[dict[str, float], int]:
         for masking in ("static", "dynamic")
     }
     tokenizer = FullTokenizer(FLAGS.vocab_file)
-    documents = Documents(len(tokenizer.vocab))
-    start = time.process_time()
-    documents.read(TextLines([text]), tokenizer.encode)
-    seconds["read and tokenize"] = time.process_time() - start
-    made = {}
-    for masking, values in settings.items():
-        maker = InstanceMaker(values, tokenizer.vocab)
-        start = time.process_time()
-        made[masking] = maker.make(documents, random.Random(1), lambda instance: instance)
-        took = (time.process_time() - start) / len(made[masking])
-        seconds[masking] = took * len(made["static"])
-    seconds["make pairs"] = seconds.pop("dynamic")
-    seconds["mask"] = seconds.pop("static") - seconds["make pairs"]
     encoder = RecordEncoder(settings["static"], tokenizer.vocab)
+    look_up = encoder.token_of.__getitem__
+    documents = Documents()
     start = time.process_time()
-    records = [encoder.finish(encoder.begin(instance)) for instance in made["static"]]
-    seconds["encode"] = time.process_time() - start
+    documents.read(TextLines([text]), lambda line: [*map(look_up, tokenizer.encode(line))])
+    tokenize = time.process_time() - start
+
+    def make(masking: str, keep: Callable[[Instance], bytes]) -> tuple[float, list[bytes]]:
+        maker = InstanceMaker(settings[masking], tokenizer.vocab, encoder.token_of)
+        start = time.process_time()
+        made = maker.make(documents, random.Random(1), keep)
+        return (time.process_time() - start) / len(made), made
+
+    pairs, _ = make("dynamic", lambda instance: b"")
+    masked, _ = make("static", lambda instance: b"")
+    begun, instances = make("static", encoder.begin)
+    start = time.process_time()
+    records = [encoder.finish(instance) for instance in instances]
+    finish = time.process_time() - start
     with open(os.devnull, "wb") as file:
         writer = RecordWriter(file)
         start = time.process_time()
         for record in records:
             writer.write(*record)
-        seconds["checksums and write"] = time.process_time() - start
-    return seconds, len(records)
+        write = time.process_time() - start
+    return {
+        "read and tokenize": tokenize,
+        "make pairs": pairs * len(records),
+        "mask": (masked - pairs) * len(records),
+        "encode": (begun - masked) * len(records) + finish,
+        "checksums and write": write,
+    }
 
 
 def print_setting(megabytes: float, num_examples: int) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -63,19 +64,19 @@ class CorpusStatistics:
         self.empty_files += lines.num_empty_files
         self.unclosed_files += lines.num_unclosed_files
 
-    def count_documents(self, documents: Documents, unk_id: int, max_seq_length: int) -> None:
-        """Counts a corpus, or a shard of it."""
+    def count_documents(self, documents: Documents, unknown: Any, max_seq_length: int) -> None:
+        """Counts a corpus, or a shard of it; `unknown` is what stands for [UNK] in it."""
         lengths = np.diff(np.frombuffer(documents.sentence_starts, np.int64))
         self.documents += len(documents)
         self.sentences += len(lengths)
         self.tokens += len(documents.tokens)
-        self.unknown_tokens += documents.tokens.count(unk_id)
+        self.unknown_tokens += documents.tokens.count(unknown)
         self.long_sentences += int((lengths >= max_seq_length - 3).sum())
         self.single_document_shards += len(documents) == 1
 
     def count_instance(self, instance: Instance, max_seq_length: int) -> None:
         """Counts a record."""
-        num_tokens = len(instance.ids)
+        num_tokens = len(instance.tokens)
         self.examples += 1
         self.example_tokens += num_tokens
         self.padding_tokens += max_seq_length - num_tokens

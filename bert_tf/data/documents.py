@@ -1,4 +1,4 @@
-"""Text -> documents of sentences of ids, kept flat so that a corpus takes two bytes a token.
+"""Text -> documents of sentences of tokens, kept flat, so that a token takes a pointer.
 
     tokens            the cat sat . | it slept . | dogs bark .
     sentence_starts   0               4            7             10
@@ -11,6 +11,7 @@ without sentences.
 
 import array
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from bert_tf.files import open_text_lines
 
@@ -62,34 +63,32 @@ class TextLines:
 
 
 class Documents:
-    """The ids of a corpus.
-
-    Args:
-        vocab_size: ids are below it.
+    """The tokens of a corpus.
 
     Attributes:
-        tokens: the ids of all sentences, one after the other: an array of whole numbers.
+        tokens: those of all sentences, one after the other, as what `read` was told to make of the
+            text: ids, or what stands for them.
         sentence_starts: where in `tokens` each sentence starts, and last where the last one ends.
         documents: (first sentence, past the last sentence) of each document.
     """
 
-    def __init__(self, vocab_size: int) -> None:
-        self.tokens = array.array(smallest_typecode(vocab_size))
+    def __init__(self) -> None:
+        self.tokens: list[Any] = []
         self.sentence_starts = array.array("q", [0])
         self.documents: list[tuple[int, int]] = []
 
     def __len__(self) -> int:
         return len(self.documents)
 
-    def read(self, lines: Iterable[str], encode: Callable[[str], list[int]]) -> None:
-        """Adds the documents of `lines`, as of `TextLines`; `encode` turns a line into ids."""
-        add_tokens, add_start = self.tokens.fromlist, self.sentence_starts.append
+    def read(self, lines: Iterable[str], encode: Callable[[str], list[Any]]) -> None:
+        """Adds the documents of `lines`, as of `TextLines`; `encode` turns a line into tokens."""
+        add_tokens, add_start = self.tokens.extend, self.sentence_starts.append
         first_sentence = len(self.sentence_starts) - 1
         for line in lines:
             if line:
-                ids = encode(line)
-                if ids:
-                    add_tokens(ids)
+                tokens = encode(line)
+                if tokens:
+                    add_tokens(tokens)
                     add_start(len(self.tokens))
             else:
                 first_sentence = self._end_document(first_sentence)
@@ -101,8 +100,3 @@ class Documents:
         if past_last > first_sentence:
             self.documents.append((first_sentence, past_last))
         return past_last
-
-
-def smallest_typecode(limit: int) -> str:
-    """The code of the smallest `array.array` that holds whole numbers below `limit`."""
-    return "H" if limit <= 2**16 else "I"

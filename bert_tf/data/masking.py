@@ -12,7 +12,8 @@ create_pretraining_data.py, `create_masked_lm_predictions`.
 
 import random
 import re
-from collections.abc import Mapping, MutableSequence, Sequence
+from collections.abc import Container, Mapping, MutableSequence, Sequence
+from typing import Any
 
 _NOT_ORDINARY = re.compile(r"\[.*\]|<.+>", re.DOTALL)
 
@@ -84,27 +85,27 @@ def id_ranges(ids: Sequence[int]) -> list[list[int]]:
 
 
 def group_words(
-    ids: Sequence[int], num_tokens_a: int, is_continuation: Sequence[bool], mend_quirks: bool
+    tokens: Sequence[Any], num_tokens_a: int, continuations: Container[Any], mend_quirks: bool
 ) -> list[list[int]]:
     """The places of a pair's tokens, those of a word together: what is hidden as a whole.
 
     A piece that begins with `##` belongs to the word before it. Where truncation left one at the
     start of B, the original counts it to the last word of A:
 
-        ids      [CLS]  the  cat  ##s  [SEP]  ##ing  [SEP]
+        tokens   [CLS]  the  cat  ##s  [SEP]  ##ing  [SEP]
         as ever         [1]  [2,  3,           5]
         mended          [1]  [2,  3]          [5]
 
     Args:
-        ids: [CLS] A [SEP] B [SEP].
+        tokens: [CLS] A [SEP] B [SEP].
         num_tokens_a: length of A.
-        is_continuation: by id, whether the token begins with `##`.
+        continuations: the tokens that begin with `##`.
         mend_quirks: whether a word ends at [SEP].
     """
     start_b = num_tokens_a + 2
     words: list[list[int]] = []
-    for place in (*range(1, start_b - 1), *range(start_b, len(ids) - 1)):
-        joins = is_continuation[ids[place]] and words and not (mend_quirks and place == start_b)
+    for place in (*range(1, start_b - 1), *range(start_b, len(tokens) - 1)):
+        joins = tokens[place] in continuations and words and not (mend_quirks and place == start_b)
         if joins:
             words[-1].append(place)
         else:
@@ -140,23 +141,23 @@ def choose_words(words: list[list[int]], count: int, rng: random.Random) -> list
 
 
 def hide_tokens(
-    ids: MutableSequence[int],
+    tokens: MutableSequence[Any],
     places: Sequence[int],
-    mask_id: int,
-    replacements: Sequence[int],
+    mask: Any,
+    replacements: Sequence[Any],
     rng: random.Random,
 ) -> None:
     """Puts [MASK], a random token or what stood there before at `places`, in place.
 
     Args:
-        ids: the tokens of a pair.
+        tokens: those of a pair.
         places: what to hide, in the order of choice.
-        mask_id: the id of [MASK].
-        replacements: the ids that random tokens are drawn from.
+        mask: what stands for [MASK].
+        replacements: what random tokens are drawn from.
     """
     draw = rng.random
     for place in places:
         if draw() < 0.8:
-            ids[place] = mask_id
+            tokens[place] = mask
         elif draw() >= 0.5:
-            ids[place] = replacements[draw_below(len(replacements), rng)]
+            tokens[place] = replacements[draw_below(len(replacements), rng)]

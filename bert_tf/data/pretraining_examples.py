@@ -6,13 +6,16 @@ comes from another document (label 1):
     [CLS] the cat sat . [SEP] it [MASK] on the mat . [SEP]
     \\____ segment 0 ________/ \\____ segment 1 ____________/
 
+A token is an id, or whatever stands for it all the way from the text to the record: nothing here
+looks into it.
+
 Source: google-research/bert, create_pretraining_data.py, `create_training_instances`.
 """
 
 import random
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from bert_tf.config import PretrainingDataSettings
 from bert_tf.data import masking
@@ -33,18 +36,18 @@ class Instance(NamedTuple):
     """A sentence pair with hidden tokens, before it is padded and serialized.
 
     Attributes:
-        ids: [CLS] A [SEP] B [SEP], with what stands in place of the hidden tokens.
+        tokens: [CLS] A [SEP] B [SEP], with what stands in place of the hidden tokens.
         num_tokens_a: length of A.
         is_random_next: whether B comes from elsewhere.
         positions: places of the hidden tokens, ascending.
         labels: what stood there.
     """
 
-    ids: list[int]
+    tokens: list[Any]
     num_tokens_a: int
     is_random_next: bool
     positions: list[int]
-    labels: list[int]
+    labels: list[Any]
 
 
 class InstanceMaker:
@@ -53,14 +56,24 @@ class InstanceMaker:
     Args:
         settings: see `PretrainingDataSettings`.
         vocab: the id of every token.
+        token_of: by id, what stands for it in the documents; None: the id itself.
     """
 
-    def __init__(self, settings: PretrainingDataSettings, vocab: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        settings: PretrainingDataSettings,
+        vocab: Mapping[str, int],
+        token_of: Sequence[Any] | None = None,
+    ) -> None:
         self.settings = settings
-        self.cls_id, self.sep_id = vocab["[CLS]"], vocab["[SEP]"]
-        self.mask_id = vocab["[MASK]"]
-        self.replacements = masking.replacement_ids(vocab, settings.mend_quirks)
-        self.is_continuation = continuation_flags(vocab)
+        if token_of is None:
+            token_of = range(max(vocab.values()) + 1)
+        self._cls, self._sep, self._mask = (
+            token_of[vocab[name]] for name in ("[CLS]", "[SEP]", "[MASK]")
+        )
+        replacements = masking.replacement_ids(vocab, settings.mend_quirks)
+        self._replacements = [token_of[index] for index in replacements]
+        self._continuations = continuations(vocab, token_of)
 
     def make(
         self,
@@ -92,26 +105,26 @@ class InstanceMaker:
     def instance_of(self, pair: Pair, documents: Documents, rng: random.Random) -> Instance:
         """Puts a pair's tokens between [CLS] and [SEP], and hides some if masking is static."""
         tokens = documents.tokens
-        ids = [self.cls_id, *tokens[pair.start_a : pair.end_a], self.sep_id]
-        ids += tokens[pair.start_b : pair.end_b]
-        ids.append(self.sep_id)
+        chosen = [self._cls, *tokens[pair.start_a : pair.end_a], self._sep]
+        chosen += tokens[pair.start_b : pair.end_b]
+        chosen.append(self._sep)
         num_tokens_a = pair.end_a - pair.start_a
         if self.settings.masking == "dynamic":
-            return Instance(ids, num_tokens_a, pair.is_random_next, [], [])
-        places = self._choose(ids, num_tokens_a, rng)
+            return Instance(chosen, num_tokens_a, pair.is_random_next, [], [])
+        places = self._choose(chosen, num_tokens_a, rng)
         positions = sorted(places)
-        labels = [ids[place] for place in positions]
-        masking.hide_tokens(ids, places, self.mask_id, self.replacements, rng)
-        return Instance(ids, num_tokens_a, pair.is_random_next, positions, labels)
+        labels = [chosen[place] for place in positions]
+        masking.hide_tokens(chosen, places, self._mask, self._replacements, rng)
+        return Instance(chosen, num_tokens_a, pair.is_random_next, positions, labels)
 
-    def _choose(self, ids: list[int], num_tokens_a: int, rng: random.Random) -> list[int]:
+    def _choose(self, tokens: list[Any], num_tokens_a: int, rng: random.Random) -> list[int]:
         settings = self.settings
         count = masking.num_to_predict(
-            len(ids), settings.masked_lm_prob, settings.max_predictions_per_seq
+            len(tokens), settings.masked_lm_prob, settings.max_predictions_per_seq
         )
         if not settings.do_whole_word_mask:
-            return masking.choose_tokens(num_tokens_a, len(ids), count, rng)
-        words = masking.group_words(ids, num_tokens_a, self.is_continuation, settings.mend_quirks)
+            return masking.choose_tokens(num_tokens_a, len(tokens), count, rng)
+        words = masking.group_words(tokens, num_tokens_a, self._continuations, settings.mend_quirks)
         return masking.choose_words(words, count, rng)
 
     def _pairs(self, documents: Documents, document: int, rng: random.Random) -> Iterator[Pair]:
@@ -122,12 +135,9 @@ class InstanceMaker:
         return pairs_of_document(documents, document, settings, rng)
 
 
-def continuation_flags(vocab: Mapping[str, int]) -> list[bool]:
-    """By id, whether the token continues a word, as in `##ing`."""
-    flags = [False] * (max(vocab.values()) + 1)
-    for token, index in vocab.items():
-        flags[index] = token.startswith("##")
-    return flags
+def continuations(vocab: Mapping[str, int], token_of: Sequence[Any]) -> frozenset[Any]:
+    """The tokens that continue a word, as `##ing` does."""
+    return frozenset(token_of[index] for token, index in vocab.items() if token.startswith("##"))
 
 
 def draw_target_length(settings: PretrainingDataSettings, rng: random.Random) -> int:

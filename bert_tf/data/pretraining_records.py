@@ -1,8 +1,9 @@
 """Instances -> serialized tf.train.Examples, ten times as fast as `schema.encode_example`.
 
-Most of a record is the same in all records of its length: names, sizes, masks, padding. What is its
-own, its ids, is serialized first, and waits so for the record's place in the order of the file, in
-two bytes a token; the rest is joined to it when it is written.
+An id is serialized once, when the vocabulary is read, and these bytes stand for it from then on, in
+documents and in instances. Most of a record is the same in all records of its length: names, sizes,
+masks, padding. What is its own waits for its place in the order of the file, in two bytes a token;
+the rest is joined to it when it is written.
 """
 
 import struct
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from bert_tf.config import PretrainingDataSettings
 from bert_tf.data import masking
-from bert_tf.data.pretraining_examples import Instance, continuation_flags
+from bert_tf.data.pretraining_examples import Instance, continuations
 from bert_tf.data.schema import encode_entry, encode_values, encode_varint
 
 # is_random_next, num_tokens_a, tokens, hidden tokens, bytes of the ids, bytes of the second list.
@@ -23,6 +24,9 @@ class RecordEncoder:
     Args:
         settings: see `PretrainingDataSettings`.
         vocab: the id of every token.
+
+    Attributes:
+        token_of: by id, its serialized bytes: what stands for it in instances.
     """
 
     def __init__(self, settings: PretrainingDataSettings, vocab: Mapping[str, int]) -> None:
@@ -31,9 +35,9 @@ class RecordEncoder:
         self._is_dynamic = settings.masking == "dynamic"
         self._whole_words = settings.do_whole_word_mask
         self._mend_quirks = settings.mend_quirks
-        self._is_continuation = continuation_flags(vocab)
-        largest = max(max(vocab.values()), self._length)
-        self._varints = [encode_varint(number) for number in range(largest + 1)]
+        self.token_of = [encode_varint(index) for index in range(max(vocab.values()) + 1)]
+        self._continuations = continuations(vocab, self.token_of)
+        self._places = [encode_varint(place) for place in range(self._length + 1)]
         self._ids = _ListHeaders("input_ids")
         self._labels = _ListHeaders("masked_lm_ids")
         self._positions = _ListHeaders("masked_lm_positions")
@@ -46,14 +50,14 @@ class RecordEncoder:
         self._next_labels = [_entry("next_sentence_labels", [label]) for label in (0, 1)]
 
     def begin(self, instance: Instance) -> bytes:
-        """What is an instance's own, serialized: for `finish`."""
-        ids, num_tokens_a, is_random_next, positions, labels = instance
-        num_tokens, num_masked = len(ids), len(positions)
+        """What is an instance's own, for `finish`; its tokens and labels are of `token_of`."""
+        tokens, num_tokens_a, is_random_next, positions, labels = instance
+        num_tokens, num_masked = len(tokens), len(positions)
         if self._is_dynamic:
             second, third = self._encode(self._word_ids(instance)), b""
         else:
-            second, third = self._encode(labels), self._encode(positions)
-        first = self._encode(ids)
+            second, third = b"".join(labels), self._encode(positions)
+        first = b"".join(tokens)
         sizes = (num_tokens_a, num_tokens, num_masked, len(first), len(second))
         return b"".join((_HEAD.pack(is_random_next, *sizes), first, second, third))
 
@@ -85,18 +89,18 @@ class RecordEncoder:
         )
         return _message((*ids_and_mask, *masks, *label_and_segments)), num_tokens
 
-    def _encode(self, numbers: Iterable[int]) -> bytes:
-        return b"".join(map(self._varints.__getitem__, numbers))
+    def _encode(self, places: Iterable[int]) -> bytes:
+        return b"".join(map(self._places.__getitem__, places))
 
     def _word_ids(self, instance: Instance) -> list[int]:
         """`word_ids` of the schema, up to the last [SEP]."""
-        num_tokens_a, num_tokens = instance.num_tokens_a, len(instance.ids)
+        num_tokens_a, num_tokens = instance.num_tokens_a, len(instance.tokens)
         if not self._whole_words:
             of_b = range(num_tokens_a + 1, num_tokens - 2)
             return [0, *range(1, num_tokens_a + 1), 0, *of_b, 0]
         numbers = [0] * num_tokens
         words = masking.group_words(
-            instance.ids, num_tokens_a, self._is_continuation, self._mend_quirks
+            instance.tokens, num_tokens_a, self._continuations, self._mend_quirks
         )
         for number, word in enumerate(words, start=1):
             for place in word:

@@ -65,8 +65,10 @@ def make_records(
     statistics = CorpusStatistics()
     # The files are opened first: if that is not allowed, one wants to know it now.
     with files.atomic_writes(shard.output_files) as outputs:
-        documents = _read_documents(settings, tokenizer, shard, statistics, start_progress)
         encoder = RecordEncoder(settings, tokenizer.vocab)
+        documents = _read_documents(shard, tokenizer, encoder.token_of, start_progress, statistics)
+        unknown = encoder.token_of[tokenizer.vocab["[UNK]"]]
+        statistics.count_documents(documents, unknown, settings.max_seq_length)
 
         def keep(instance: Instance) -> bytes:
             statistics.count_instance(instance, settings.max_seq_length)
@@ -74,7 +76,7 @@ def make_records(
 
         passes = len(documents) * settings.dupe_factor
         with start_progress("making pairs", passes, "documents") as progress:
-            instances = InstanceMaker(settings, tokenizer.vocab).make(
+            instances = InstanceMaker(settings, tokenizer.vocab, encoder.token_of).make(
                 documents,
                 random.Random(shard.seed),
                 keep,
@@ -95,19 +97,19 @@ def make_records(
 
 
 def _read_documents(
-    settings: PretrainingDataSettings,
-    tokenizer: FullTokenizer,
     shard: Shard,
-    statistics: CorpusStatistics,
+    tokenizer: FullTokenizer,
+    token_of: Sequence[Any],
     start_progress: StartProgress,
+    statistics: CorpusStatistics,
 ) -> Documents:
-    documents = Documents(len(tokenizer.vocab))
+    encode, look_up = tokenizer.encode, token_of.__getitem__
+    documents = Documents()
     megabytes = sum(map(files.file_size, shard.input_files)) / 1e6
     with start_progress("reading text", megabytes, "MB") as progress:
         lines = TextLines(shard.input_files, lambda num_bytes: progress.update(num_bytes / 1e6))
-        documents.read(lines, tokenizer.encode)
+        documents.read(lines, lambda line: [*map(look_up, encode(line))])
     statistics.count_lines(lines)
-    statistics.count_documents(documents, tokenizer.vocab["[UNK]"], settings.max_seq_length)
     return documents
 
 

@@ -39,10 +39,10 @@ def problems(changes, vocab=UNCASED, **values):
 
 
 def test_documents_and_instances_are_counted():
-    documents = Documents(100)
+    documents = Documents()
     documents.read(["3", "1", "", "2"], lambda line: [7] * int(line))
     statistics = CorpusStatistics()
-    statistics.count_documents(documents, unk_id=7, max_seq_length=5)
+    statistics.count_documents(documents, unknown=7, max_seq_length=5)
     statistics.count_instance(Instance([2, 9, 3, 9, 3], 1, True, [1, 3], [4, 4]), 8)
     statistics.count_instance(Instance([2, 9, 3, 9, 9, 3], 1, False, [3], [4]), 8)
     assert statistics == CorpusStatistics(

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from bert_tf.data.documents import Documents, TextLines, smallest_typecode
+from bert_tf.data.documents import Documents, TextLines
 
 
 def read(tmp_path, *contents):
@@ -14,10 +14,10 @@ def read(tmp_path, *contents):
         paths.append(tmp_path / f"text{number}")
         paths[-1].write_bytes(content.encode() if isinstance(content, str) else content)
     lines = TextLines(paths)
-    documents = Documents(vocab_size=100)
+    documents = Documents()
     documents.read(lines, lambda line: [ord(letter) - 96 for letter in line if letter.isalpha()])
     starts = documents.sentence_starts
-    sentences = [documents.tokens[start:end].tolist() for start, end in itertools.pairwise(starts)]
+    sentences = [documents.tokens[start:end] for start, end in itertools.pairwise(starts)]
     return [sentences[first:past] for first, past in documents.documents], lines
 
 
@@ -54,12 +54,3 @@ def test_a_document_over_three_files_leaves_two_unclosed(tmp_path):
 def test_text_without_tokens_has_no_documents(tmp_path):
     assert read(tmp_path, "\n\n...\n")[0] == []
     assert read(tmp_path, "")[0] == []
-
-
-def test_ids_take_two_bytes_as_long_as_they_fit():
-    assert smallest_typecode(2**16) == "H"
-    assert smallest_typecode(2**16 + 1) == "I"
-    for vocab_size in (2**16, 2**16 + 1):
-        documents = Documents(vocab_size)
-        documents.read(["x"], lambda _, top=vocab_size: [top - 1])
-        assert documents.tokens.tolist() == [vocab_size - 1]

@@ -98,7 +98,7 @@ def test_only_tokens_of_a_and_b_are_chosen():
     assert sorted(chosen) == [1, 2, 4, 5, 6]
 
 
-CONTINUES = [False] * 10 + [True] * 10  # Ids from 10 on are ## pieces.
+CONTINUES = range(10, 20)  # Ids from 10 on are ## pieces.
 
 
 def group(ids, num_tokens_a, mend_quirks=False):

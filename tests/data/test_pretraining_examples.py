@@ -28,7 +28,7 @@ def settings(**values):
 
 
 def documents_of(lines):
-    documents = Documents(len(VOCAB))
+    documents = Documents()
     documents.read(lines, lambda line: [VOCAB[token] for token in line.split()])
     return documents
 
@@ -110,7 +110,7 @@ def test_a_corpus_of_one_sentence_is_paired_with_itself_as_in_the_original(strai
 
 def unmasked(instance):
     """The tokens of a pair before some were hidden: A and B as texts."""
-    ids = list(instance.ids)
+    ids = list(instance.tokens)
     for place, label in zip(instance.positions, instance.labels, strict=True):
         ids[place] = label
     tokens = [TOKENS[index] for index in ids]
@@ -164,8 +164,8 @@ def test_no_pair_is_longer_than_allowed_and_both_sides_hold_something():
     lines = random_lines(random.Random(1), 20, max_length=60)
     for max_seq_length in (5, 7, 20):
         for instance in make(lines, max_seq_length=max_seq_length, dupe_factor=2):
-            assert len(instance.ids) <= max_seq_length
-            assert 1 <= instance.num_tokens_a <= len(instance.ids) - 4
+            assert len(instance.tokens) <= max_seq_length
+            assert 1 <= instance.num_tokens_a <= len(instance.tokens) - 4
 
 
 def test_the_same_seed_gives_the_same_and_another_seed_something_else():
@@ -178,7 +178,7 @@ def test_dynamic_masking_hides_nothing_yet():
     instances = make(random_lines(random.Random(1), 5), masking="dynamic")
     assert instances
     for instance in instances:
-        assert VOCAB["[MASK]"] not in instance.ids
+        assert VOCAB["[MASK]"] not in instance.tokens
         assert instance.positions == instance.labels == []
 
 
@@ -227,7 +227,7 @@ def test_mended_random_tokens_are_ordinary_ones():
     for mend_quirks in (False, True):
         drawn = set()
         for instance in make(lines, mend_quirks=mend_quirks):
-            drawn.update(instance.ids[place] for place in instance.positions)
+            drawn.update(instance.tokens[place] for place in instance.positions)
         drawn.discard(VOCAB["[MASK]"])
         assert bool(drawn & special) == (not mend_quirks)
 

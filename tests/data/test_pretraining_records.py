@@ -21,6 +21,19 @@ def make_vocab(size):
     return {token: index for index, token in enumerate(tokens)}
 
 
+def serialized(encoder, instance):
+    """The instance with what stands for its ids."""
+    token_of = encoder.token_of
+    return instance._replace(
+        tokens=[token_of[index] for index in instance.tokens],
+        labels=[token_of[index] for index in instance.labels],
+    )
+
+
+def finish(encoder, instance):
+    return encoder.finish(encoder.begin(serialized(encoder, instance)))
+
+
 def settings(**values):
     return PretrainingDataSettings("text", "vocab", "records", **values)
 
@@ -53,12 +66,12 @@ def test_a_masked_record_has_the_bytes_of_the_plain_encoder(
     rng = random.Random(vocab_size)
     for _ in range(3 if max_seq_length > 1000 else 100):
         instance = random_instance(rng, vocab_size, max_seq_length, max_predictions)
-        num_tokens, num_masked = len(instance.ids), len(instance.positions)
+        num_tokens, num_masked = len(instance.tokens), len(instance.positions)
         segments = [0] * (instance.num_tokens_a + 2)
         segments += [1] * (num_tokens - len(segments))
         expected = encode_example(
             {
-                "input_ids": padded(instance.ids, max_seq_length),
+                "input_ids": padded(instance.tokens, max_seq_length),
                 "input_mask": padded([1] * num_tokens, max_seq_length),
                 "segment_ids": padded(segments, max_seq_length),
                 "masked_lm_positions": padded(instance.positions, max_predictions),
@@ -67,7 +80,7 @@ def test_a_masked_record_has_the_bytes_of_the_plain_encoder(
                 "next_sentence_labels": [int(instance.is_random_next)],
             }
         )
-        assert encoder.finish(encoder.begin(instance)) == (expected, num_tokens)
+        assert finish(encoder, instance) == (expected, num_tokens)
 
 
 #                [CLS]  A A A    [SEP]  B B    [SEP]    of which 6 and 9 are ## pieces
@@ -92,11 +105,11 @@ def test_an_unmasked_record_says_what_may_be_hidden_together(whole_words, mend_q
         ),
         make_vocab(20),
     )
-    record, num_tokens = encoder.finish(encoder.begin(DYNAMIC))
+    record, num_tokens = finish(encoder, DYNAMIC)
     assert num_tokens == 8
     assert record == encode_example(
         {
-            "input_ids": padded(DYNAMIC.ids, 10),
+            "input_ids": padded(DYNAMIC.tokens, 10),
             "input_mask": [1] * 8 + [0] * 2,
             "segment_ids": [0] * 5 + [1] * 3 + [0] * 2,
             "word_ids": word_ids,
@@ -108,7 +121,7 @@ def test_an_unmasked_record_says_what_may_be_hidden_together(whole_words, mend_q
 def test_a_record_waits_in_two_bytes_a_token():
     encoder = RecordEncoder(settings(), make_vocab(16000))
     instance = Instance([15999] * 128, 60, True, list(range(20)), [15999] * 20)
-    assert len(encoder.begin(instance)) == 21 + 2 * 128 + 2 * 20 + 20
+    assert len(encoder.begin(serialized(encoder, instance))) == 21 + 2 * 128 + 2 * 20 + 20
 
 
 def test_records_are_parsed_by_the_features_of_the_schema():
@@ -117,9 +130,9 @@ def test_records_are_parsed_by_the_features_of_the_schema():
     masked = RecordEncoder(settings(max_seq_length=16, max_predictions_per_seq=4), vocab)
     unmasked = RecordEncoder(settings(max_seq_length=16, masking="dynamic"), vocab)
     instance = random_instance(rng, 300, 16, 4)
-    (record, _), (other, _) = (e.finish(e.begin(instance)) for e in (masked, unmasked))
+    (record, _), (other, _) = (finish(encoder, instance) for encoder in (masked, unmasked))
     batch = parse_examples([record] * 3, pretraining_features(16, 4))
-    assert batch["input_ids"].numpy().tolist() == [padded(instance.ids, 16)] * 3
+    assert batch["input_ids"].numpy().tolist() == [padded(instance.tokens, 16)] * 3
     assert batch["masked_lm_weights"].numpy()[0].sum() == len(instance.positions)
     batch = parse_examples([other] * 3, unmasked_pretraining_features(16))
     assert batch["word_ids"].shape == (3, 16)
