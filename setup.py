@@ -29,6 +29,7 @@ setup(
         # Its minor version is TensorFlow's own; 2.21.0 cannot be imported.
         "tensorflow-text>=2.18,<2.22,!=2.21.0",
         "tensorflow-datasets>=4.9",
+        "tensorboard>=2.18",  # writes the summaries; TensorFlow needs it for that, and lacks it
         "absl-py>=2",
         "numpy>=1.26",
     ],

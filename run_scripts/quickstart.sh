@@ -14,7 +14,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup_environment.sh"
 
-DEFAULT_STEPS=3000
+DEFAULT_STEPS=4000
 STEPS=${QUICKSTART_STEPS:-$DEFAULT_STEPS}
 OUTPUT=${QUICKSTART_DIR:-quickstart_output}
 MODEL=$OUTPUT/model
@@ -100,14 +100,13 @@ step "6/7 Pre-training for $STEPS steps, and evaluation on held-out documents"
   --do_eval=True \
   --max_seq_length=64 \
   --max_predictions_per_seq=10 \
-  --train_batch_size=64 \
+  --train_batch_size=32 \
   --eval_batch_size=64 \
   --max_eval_steps=0 \
-  --learning_rate=1e-3 \
+  --learning_rate=5e-4 \
   --num_train_steps="$STEPS" \
   --num_warmup_steps=$((STEPS / 10)) \
-  --save_checkpoints_steps=1000 \
-  --xla=True
+  --save_checkpoints_steps=1000
 cp "$OUTPUT/vocab.txt" "$MODEL/vocab.txt"
 
 step "7/7 The same sentences after training"
