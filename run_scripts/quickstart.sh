@@ -16,7 +16,12 @@ source "$(dirname "${BASH_SOURCE[0]}")/setup_environment.sh"
 
 DEFAULT_STEPS=4000
 STEPS=${QUICKSTART_STEPS:-$DEFAULT_STEPS}
-OUTPUT=${QUICKSTART_DIR:-quickstart_output}
+if [[ ! $STEPS =~ ^[1-9][0-9]*$ ]]; then
+  echo "QUICKSTART_STEPS must be a whole number above 0. Received: $STEPS" >&2
+  exit 1
+fi
+OUTPUT=quickstart_output
+[[ -z ${QUICKSTART_DIR:-} ]] || OUTPUT=$(cd "$CALLED_FROM" && absolute "$QUICKSTART_DIR")
 MODEL=$OUTPUT/model
 # The learning rate depends on how long training is to be: another length is another model.
 [[ $STEPS == "$DEFAULT_STEPS" ]] || MODEL=$OUTPUT/model_$STEPS
@@ -112,23 +117,25 @@ cp "$OUTPUT/vocab.txt" "$MODEL/vocab.txt"
 step "7/7 The same sentences after training"
 fill_mask --init_checkpoint="$MODEL"
 
+describe() {
+  printf '  %s\n      %s\n' "$@"
+}
+step "Done, in $((SECONDS / 60)) minutes $((SECONDS % 60)) seconds. What was made:"
+describe \
+  "$OUTPUT/corpus/" "the text: a sentence a line, a blank line after each document" \
+  "$OUTPUT/vocab.txt" "the vocabulary: a word piece a line" \
+  "$OUTPUT/train_records/, held_out_records/" "TFRecords; manifest.json says what is in them" \
+  "$OUTPUT/bert_config.json" "the shape of the model" \
+  "$MODEL/" "checkpoints, metrics.jsonl, TensorBoard's files, and from held-out text eval_results.txt:"
+sed 's/^/          /' "$MODEL/eval_results.txt"
 cat <<TEXT
 
-== Done. What was made:
-
-  $OUTPUT/corpus/              the text: a sentence a line, a blank line after each document
-  $OUTPUT/vocab.txt            the vocabulary
-  $OUTPUT/train_records/       TFRecords; manifest.json says what is in them
-  $OUTPUT/bert_config.json     the shape of the model
-  $MODEL/               checkpoints, metrics.jsonl and, from held-out text, eval_results.txt:
-
-$(sed 's/^/    /' "$MODEL/eval_results.txt")
-
-What to run next, in this checkout:
+What to run next, in $REPOSITORY:
 
   source ${VENV#"$REPOSITORY"/}/bin/activate
   python run_scripts/fill_mask.py --model_dir=$MODEL "Your own [MASK] here."
   tensorboard --logdir=$MODEL
+  bash run_scripts/test.sh
 
-  README.md says how to pre-train on your own text, and bash run_scripts/test.sh runs the tests.
+README.md says how to pre-train on your own text.
 TEXT

@@ -1,6 +1,7 @@
 # Sourced by quickstart.sh, test.sh and .ci/run. Gives
 #
 #   REPOSITORY            the checkout's folder, which is made the working directory
+#   CALLED_FROM           the working directory before
 #   PYTHON                the virtual environment's Python
 #   set_up_environment X  makes the environment if there is none, and installs this checkout into it
 #                         with the extras X of setup.py (`vocab`, `dev`); called again, it is quick
@@ -8,9 +9,15 @@
 # The environment is .venv in the checkout; $BERT_TF_VENV names another place. $BERT_TF_PYTHON names
 # the Python to make it from, where the first fitting one on the path is not the one wanted.
 
+# An absolute path: names given relative to the caller's folder hold after the change of folder.
+absolute() {
+  [[ $1 == /* ]] && printf '%s\n' "$1" || printf '%s\n' "$PWD/$1"
+}
+
 REPOSITORY=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+VENV=$(absolute "${BERT_TF_VENV:-$REPOSITORY/.venv}")
+CALLED_FROM=$PWD
 cd "$REPOSITORY"
-VENV=${BERT_TF_VENV:-$REPOSITORY/.venv}
 PYTHON=$VENV/bin/python
 
 # The messages of TensorFlow's own C++ code (which CPU instructions it was built for, ...) hide ours.
