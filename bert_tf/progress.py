@@ -118,7 +118,9 @@ class Progress:
         return f"{int(100 * fraction + 1e-6):3d} % {f'[{bar}]  ' if self._is_terminal else ' '}"
 
     def _count(self) -> str:
-        done = format_number(self.done)
+        # Parts add up to a whole but for rounding.
+        whole = round(self.done)
+        done = format_number(whole if abs(self.done - whole) < 1e-6 else self.done)
         return done if self.total is None else f"{done}/{format_number(self.total)}"
 
 

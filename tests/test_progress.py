@@ -113,4 +113,10 @@ def test_times_are_short(seconds, text):
 
 def test_parts_that_add_up_to_all_but_for_rounding_are_all():
     written = run(io.StringIO(), [(1, 0.1, {})] * 10, total=1)
-    assert written.startswith("100 %")
+    assert written.startswith("100 %  1/1 steps")
+
+
+def test_figures_that_are_no_numbers_or_tiny_are_shown():
+    figures = {"a": float("nan"), "b": float("inf"), "c": 2e-7}
+    written = run(io.StringIO(), [(10, 1, figures)])
+    assert "a nan  b inf  c 2e-07" in written
