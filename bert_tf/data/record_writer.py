@@ -6,9 +6,9 @@ The checksum is linear: that of a record is the XOR of what each byte contribute
 its distance from the end. With these contributions in a table numpy computes it in microseconds.
 """
 
-import gzip
 import hashlib
 import struct
+import zlib
 from typing import IO, Any
 
 import numpy as np
@@ -58,11 +58,11 @@ class RecordWriter:
     """
 
     def __init__(self, file: IO[bytes], compress: bool = False) -> None:
-        self._out = _HashingFile(file)
-        self._compressed = None
-        if compress:
-            self._compressed = gzip.GzipFile("", "wb", fileobj=self._out, mtime=0)
-        self._write_bytes = (self._compressed or self._out).write
+        self._file = file
+        # gzip's format, with neither a name nor a time in its header.
+        self._compressor = zlib.compressobj(wbits=31) if compress else None
+        self._sha256 = hashlib.sha256()
+        self._num_bytes_written = 0
         self._crc = Crc32c()
         self._headers: dict[int, bytes] = {}
         self._num_bytes = 0
@@ -79,41 +79,29 @@ class RecordWriter:
         if header is None:
             length = struct.pack("<Q", size)
             header = self._headers[size] = length + _masked(self._crc(length))
-        self._write_bytes(b"".join((header, record, _masked(self._crc(record)))))
+        framed = b"".join((header, record, _masked(self._crc(record))))
+        self._write_bytes(self._compressor.compress(framed) if self._compressor else framed)
         self._num_bytes += size + 16
         self._num_examples += 1
         self._num_tokens += num_tokens
 
     def finish(self, name: str) -> dict[str, Any]:
         """Writes what is still held back; gives the file's entry in the manifest."""
-        if self._compressed:
-            self._compressed.close()
+        if self._compressor:
+            self._write_bytes(self._compressor.flush())
         return {
             "name": name,
             "examples": self._num_examples,
             "tokens": self._num_tokens,
-            "bytes": self._out.num_bytes,
-            "sha256": self._out.sha256.hexdigest(),
-            "block_offsets": None if self._compressed else self._block_offsets,
+            "bytes": self._num_bytes_written,
+            "sha256": self._sha256.hexdigest(),
+            "block_offsets": None if self._compressor else self._block_offsets,
         }
 
-
-class _HashingFile:
-    """Passes bytes on to a file, and knows how many there were and their SHA-256."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.num_bytes = 0
-        self.sha256 = hashlib.sha256()
-
-    def write(self, data: bytes) -> int:
-        self.num_bytes += len(data)
-        self.sha256.update(data)
+    def _write_bytes(self, data: bytes) -> None:
+        self._num_bytes_written += len(data)
+        self._sha256.update(data)
         self._file.write(data)
-        return len(data)
-
-    def flush(self) -> None:
-        self._file.flush()
 
 
 def _masked(crc: int) -> bytes:

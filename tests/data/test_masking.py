@@ -66,7 +66,7 @@ def test_of_ten_hidden_tokens_eight_are_masked_one_stays_and_one_is_random():
 
 def test_the_limits_of_the_three_cases_are_those_of_the_original():
     below, at = 0.7999999, 0.8
-    rng = ScriptedRandom([below, at, 0.4999999, at, 0.5])
+    rng = ScriptedRandom((below, at, 0.4999999, at, 0.5))
     ids = [7, 7, 7]
     masking.hide_tokens(ids, [2, 0, 1], 4, [9], rng)
     assert ids == [7, 9, 4]
