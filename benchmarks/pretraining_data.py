@@ -6,7 +6,7 @@ The peer is that algorithm written the obvious way (`straightforward_pretraining
 the original's own time resembles. Each runs in a process of its own, from its start to its end, on
 one core, with the same flags; the best of the rounds counts, in processor time, so that other work
 on the machine disturbs little. The records must be equal. Then each stage of ours is timed alone,
-and last shards are made by one and by two workers, in time that passes.
+and last eight shards of ten times the text are made by one and by more workers.
 """
 
 import importlib.metadata
@@ -60,7 +60,7 @@ print("; ".join(f"{stage} {took / sum(seconds.values()):.0%}" for stage, took in
 def main(_) -> None:
     with tempfile.TemporaryDirectory() as folder:
         text = str(Path(folder, "text.txt"))
-        megabytes = write_excerpt(text)
+        megabytes = write_excerpt(text, FLAGS.megabytes)
         ours, theirs = str(Path(folder, "ours")), str(Path(folder, "theirs"))
         flags_of_ours = [
             *(f"--input_file={text}", f"--vocab_file={FLAGS.vocab_file}"),
@@ -79,17 +79,17 @@ def main(_) -> None:
         equal = Path(ours).read_bytes() == Path(theirs).read_bytes()
         print(f"records equal: {'yes' if equal else 'NO'}")
         print_stages(time_stages(text), num_examples)
-        print_workers(flags_of_ours, folder)
+        print_workers(folder)
 
 
-def write_excerpt(path: str) -> float:
-    """Writes the first `--megabytes` of the text to `path`; gives its size in 1e6 bytes."""
+def write_excerpt(path: str, megabytes: float) -> float:
+    """Writes the first `megabytes` of the text to `path`; gives its size in 1e6 bytes."""
     size = 0
     with open(path, "w", encoding="utf-8", newline="\n") as excerpt:
         for input_file in expand_input_files(FLAGS.input_file):
             for line in open_text_lines(input_file):
                 size += len(line.encode()) + 1
-                if size > 1e6 * FLAGS.megabytes:
+                if size > 1e6 * megabytes:
                     return Path(path).stat().st_size / 1e6
                 excerpt.write(f"{line}\n")
     return size / 1e6
@@ -207,18 +207,26 @@ def print_stages(seconds: dict[str, float], num_examples: int) -> None:
         print(f"{stage:28} {took / total:5.0%}  {1e6 * took / num_examples:10.1f}")
 
 
-def print_workers(flags_of_ours: list[str], folder: str) -> None:
-    print("\n4 shards, in seconds that pass (processor seconds)")
-    for workers in (1, 2):
-        output = f"--output_dir={folder}/by-{workers}"
-        command = [sys.executable, str(SCRIPT), *flags_of_ours, output, "--num_shards=4"]
+def print_workers(folder: str) -> None:
+    text = str(Path(folder, "more.txt"))
+    megabytes = write_excerpt(text, 10 * FLAGS.megabytes)
+    command = [sys.executable, str(SCRIPT), f"--input_file={text}", "--num_shards=8"]
+    command += [f"--vocab_file={FLAGS.vocab_file}", f"--dupe_factor={FLAGS.dupe_factor}"]
+    print(f"\n8 shards of {megabytes:.1f} MB     s  examples/s  processor s  load")
+    for workers in sorted({1, 2, os.cpu_count()}):
+        output = f"{folder}/by-{workers}"
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         start = time.perf_counter()
-        subprocess.run([*command, f"--num_workers={workers}"], check=True, capture_output=True)
+        flags_here = [f"--output_dir={output}", f"--num_workers={workers}"]
+        subprocess.run([*command, *flags_here], check=True, capture_output=True)
         took = time.perf_counter() - start
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        print(f"{workers} workers {took:10.2f} ({used:.2f})")
+        num_examples = read_manifest(output)["runs"][0]["statistics"]["examples"]
+        print(
+            f"{workers:2} workers         {took:8.2f} {num_examples / took:11,.0f} {used:12.2f} "
+            f"{os.getloadavg()[0]:5.1f}"
+        )
 
 
 if __name__ == "__main__":
