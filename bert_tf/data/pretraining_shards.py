@@ -5,7 +5,7 @@ text --read--> documents --make--> instances --write--> records
 
 import hashlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from bert_tf import files
@@ -86,14 +86,22 @@ def make_records(
         _check_not_empty(instances, shard, statistics)
         writers = [RecordWriter(output, settings.gzip) for output in outputs]
         with start_progress("writing records", len(instances), "examples") as progress:
-            for number, begun in enumerate(instances):
-                writers[number % len(writers)].write(*encoder.finish(begun))
-                if (number + 1) % _UPDATE_EVERY == 0:
-                    progress.update(_UPDATE_EVERY)
-            progress.update(len(instances) % _UPDATE_EVERY)
+            _write_in_turns(map(encoder.finish, instances), writers, progress)
         names = [files.split_path(path)[1] for path in shard.output_files]
         entries = [writer.finish(name) for writer, name in zip(writers, names, strict=True)]
     return MadeShard(entries, statistics)
+
+
+def _write_in_turns(
+    records: Iterable[tuple[bytes, int]], writers: Sequence[RecordWriter], progress: Progress
+) -> None:
+    """Writes record 0 to the first file, record 1 to the second, ..., and again from the first."""
+    number = 0
+    for number, (record, num_tokens) in enumerate(records, start=1):
+        writers[(number - 1) % len(writers)].write(record, num_tokens)
+        if number % _UPDATE_EVERY == 0:
+            progress.update(_UPDATE_EVERY)
+    progress.update(number % _UPDATE_EVERY)
 
 
 def _read_documents(
