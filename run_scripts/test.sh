@@ -13,4 +13,4 @@ step "Environment"
 set_up_environment dev
 
 step "Tests"
-exec "$PYTHON" -m pytest -m "slow or not slow" "$@"
+exec "$PYTHON" -m pytest -m "slow or not slow" --durations=10 "$@"
