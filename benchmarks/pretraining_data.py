@@ -23,13 +23,13 @@ from pathlib import Path
 
 from absl import app, flags
 
-from bert_tf.config import PretrainingDataSettings
 from bert_tf.data.documents import Documents, TextLines
 from bert_tf.data.manifest import read_manifest
 from bert_tf.data.pretraining_examples import Instance, InstanceMaker
 from bert_tf.data.pretraining_records import RecordEncoder
 from bert_tf.data.record_writer import RecordWriter
 from bert_tf.files import expand_input_files, open_text_lines
+from bert_tf.settings import PretrainingDataSettings
 from bert_tf.text.tokenization import FullTokenizer
 
 FLAGS = flags.FLAGS

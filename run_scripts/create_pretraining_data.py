@@ -23,8 +23,8 @@ import sys
 import command_line
 from absl import flags
 
-from bert_tf.config import DUPE_FACTORS, PretrainingDataSettings
 from bert_tf.data.pretraining_files import create_pretraining_data
+from bert_tf.settings import DUPE_FACTORS, PretrainingDataSettings
 
 DEFAULT = PretrainingDataSettings  # The defaults are written there.
 

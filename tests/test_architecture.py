@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "config": set(),
     "settings": {"config"},
     "text": {"config", "files", "progress"},
-    "data": {"config", "files", "progress", "text"},
+    "data": {"config", "settings", "files", "progress", "text"},
     "model": {"config"},
     "training": {"config", "files"},
     "programs": {
@@ -38,6 +38,7 @@ MAY_IMPORT = {
 WITHOUT_TENSORFLOW = (
     "bert_tf",
     "bert_tf.config",
+    "bert_tf.settings",
     "bert_tf.files",
     "bert_tf.text.tokenization",
     "bert_tf.text.wordpiece",

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from bert_tf.config import PretrainingDataSettings
+from bert_tf.settings import PretrainingDataSettings
 
 
 def make(**values):

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from bert_tf.config import PretrainingDataSettings
 from bert_tf.data.documents import Documents, TextLines
 from bert_tf.data.masking import is_ordinary
 from bert_tf.data.pretraining_examples import Instance
+from bert_tf.settings import PretrainingDataSettings
 
 # English prose has some 25 tokens a sentence, even that of the 19th century.
 _TOKENS_OF_A_PARAGRAPH = 60

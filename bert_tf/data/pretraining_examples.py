@@ -17,9 +17,9 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from bert_tf.config import PretrainingDataSettings
 from bert_tf.data import masking
 from bert_tf.data.documents import Documents
+from bert_tf.settings import PretrainingDataSettings
 
 
 class Pair(NamedTuple):

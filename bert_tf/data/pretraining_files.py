@@ -12,7 +12,6 @@ import time
 from typing import Any, TextIO
 
 from bert_tf import files
-from bert_tf.config import PretrainingDataSettings
 from bert_tf.data import manifest, masking
 from bert_tf.data.corpus_report import CorpusStatistics, find_problems
 from bert_tf.data.document_dealing import deal_documents
@@ -26,6 +25,7 @@ from bert_tf.data.pretraining_shards import (
 )
 from bert_tf.data.shard_workers import make_shards
 from bert_tf.progress import Progress
+from bert_tf.settings import PretrainingDataSettings
 from bert_tf.text.tokenization import FullTokenizer
 
 

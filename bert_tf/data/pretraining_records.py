@@ -9,10 +9,10 @@ the rest is joined to it when it is written.
 import struct
 from collections.abc import Iterable, Mapping
 
-from bert_tf.config import PretrainingDataSettings
 from bert_tf.data import masking
 from bert_tf.data.pretraining_examples import Instance, continuations
 from bert_tf.data.schema import encode_entry, encode_values, encode_varint
+from bert_tf.settings import PretrainingDataSettings
 
 # is_random_next, num_tokens_a, tokens, hidden tokens, bytes of the ids, bytes of the second list.
 _HEAD = struct.Struct("<?IIIII")

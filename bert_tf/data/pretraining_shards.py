@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from bert_tf import files
-from bert_tf.config import PretrainingDataSettings
 from bert_tf.data.corpus_report import CorpusStatistics
 from bert_tf.data.documents import Documents, TextLines
 from bert_tf.data.pretraining_examples import Instance, InstanceMaker
 from bert_tf.data.pretraining_records import RecordEncoder
 from bert_tf.data.record_writer import RecordWriter
 from bert_tf.progress import Progress
+from bert_tf.settings import PretrainingDataSettings
 from bert_tf.text.tokenization import FullTokenizer
 
 _UPDATE_EVERY = 256  # records

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from bert_tf.config import PretrainingDataSettings
 from bert_tf.data.pretraining_shards import MadeShard, Shard, make_records
 from bert_tf.progress import Progress
+from bert_tf.settings import PretrainingDataSettings
 from bert_tf.text.tokenization import FullTokenizer
 
 _POLL_SECONDS = 0.2

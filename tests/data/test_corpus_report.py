@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from bert_tf.config import PretrainingDataSettings
 from bert_tf.data.corpus_report import CorpusStatistics, find_problems
 from bert_tf.data.documents import Documents
 from bert_tf.data.pretraining_examples import Instance
+from bert_tf.settings import PretrainingDataSettings
 
 UNCASED = {token: index for index, token in enumerate(["[PAD]", "[UNK]", "the", "cat", "##s"])}
 CASED = {token: index for index, token in enumerate(["[PAD]", "[UNK]", "The", "cat", "Cat"])}

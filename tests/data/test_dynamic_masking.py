@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bert_tf.config import PretrainingDataSettings
 from bert_tf.data import masking, schema
 from bert_tf.data.dynamic_masking import (
     MaskingSettings,
@@ -17,6 +16,7 @@ from bert_tf.data.input_pipeline import build_eval_dataset, build_training_datas
 from bert_tf.data.pretraining_files import create_pretraining_data
 from bert_tf.data.record_index import FileIndex, RecordIndex, build_record_index
 from bert_tf.data.validation import check_manifests, check_records
+from bert_tf.settings import PretrainingDataSettings
 
 NAMES = ("input_ids", "input_mask", "word_ids")
 MASK = 4

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from bert_tf.config import PretrainingDataSettings
 from bert_tf.data.documents import Documents
 from bert_tf.data.pretraining_examples import Instance, InstanceMaker
+from bert_tf.settings import PretrainingDataSettings
 
 TOKENS = ["[PAD]", "[unused0]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 TOKENS += [f"word{number}" for number in range(40)] + [f"##piece{number}" for number in range(40)]

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from bert_tf.config import PretrainingDataSettings
 from bert_tf.data.manifest import find_run, read_manifest
 from bert_tf.data.pretraining_files import create_pretraining_data
 from bert_tf.data.pretraining_shards import shard_seed
@@ -19,6 +18,7 @@ from bert_tf.data.schema import (
     pretraining_features,
     unmasked_pretraining_features,
 )
+from bert_tf.settings import PretrainingDataSettings
 
 
 def create(vocab_file, input_file, output_file=(), **values):

@@ -4,7 +4,6 @@ import random
 
 import pytest
 
-from bert_tf.config import PretrainingDataSettings
 from bert_tf.data.pretraining_examples import Instance
 from bert_tf.data.pretraining_records import RecordEncoder
 from bert_tf.data.schema import (
@@ -13,6 +12,7 @@ from bert_tf.data.schema import (
     pretraining_features,
     unmasked_pretraining_features,
 )
+from bert_tf.settings import PretrainingDataSettings
 
 
 def make_vocab(size):
