@@ -1,6 +1,7 @@
 """The notebook: what it may look like, and that it runs from top to bottom on a real kernel."""
 
 import ast
+import importlib
 import json
 from pathlib import Path
 
@@ -61,6 +62,19 @@ def test_the_notebook_defines_no_functions(notebook):
 def test_one_cell_holds_the_parameters_and_nothing_else(notebook):
     (cell,) = [cell for cell in notebook.cells if is_parameters(cell)]
     assert all(isinstance(node, ast.Assign) for node in ast.parse(cell.source).body)
+
+
+def test_what_the_notebook_imports_is_there(notebook):
+    imports = [
+        node
+        for cell in code_cells(notebook)
+        for node in ast.walk(ast.parse(cell.source))
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("bert_tf")
+    ]
+    assert imports
+    for node in imports:
+        for alias in node.names:
+            assert hasattr(importlib.import_module(node.module), alias.name)
 
 
 def run_notebook(notebook, folder, output, monkeypatch):
