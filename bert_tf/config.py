@@ -49,7 +49,7 @@ class BertConfig:
     max_position_embeddings: int = 512
     type_vocab_size: int = 16
     initializer_range: float = 0.02
-    unknown_keys: dict[str, Any] = dataclasses.field(default_factory=dict)
+    unknown_keys: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         for name in (
@@ -65,14 +65,15 @@ class BertConfig:
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a whole number above 0. Received: {value!r}")
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
-            check_range(name, getattr(self, name), 0.0, 1.0, includes_high=False)
+            if getattr(self, name) is not None:  # As in the original: no dropout.
+                check_range(name, getattr(self, name), 0.0, 1.0, includes_high=False)
         check_range("initializer_range", self.initializer_range, 0.0, float("inf"), False, False)
         if self.hidden_size % self.num_attention_heads:
             raise ValueError(
                 f"hidden_size must be a multiple of num_attention_heads. Received: "
                 f"hidden_size={self.hidden_size}, num_attention_heads={self.num_attention_heads}"
             )
-        if (self.hidden_act or "linear") not in ACTIVATIONS:
+        if str(self.hidden_act or "linear").lower() not in ACTIVATIONS:
             raise ValueError(
                 f"hidden_act must be one of {', '.join(ACTIVATIONS)}. Received: {self.hidden_act!r}"
             )

@@ -103,9 +103,8 @@ class _Run:
     def train(self, trainer: loop.Trainer, records: RecordSet) -> None:
         """Trains to the last step, from the newest checkpoint or else from the beginning."""
         settings = self.settings
-        run_directory.check_settings(
-            settings.output_dir, _course(settings, records), settings.allow_changed_settings
-        )
+        course = _course(settings, records)
+        run_directory.check_settings(settings.output_dir, course, settings.allow_changed_settings)
         checkpoints = NumberedCheckpoints(
             settings.output_dir, trainer.state(), settings.keep_checkpoint_max
         )
@@ -119,6 +118,7 @@ class _Run:
         if self.step >= settings.num_train_steps:
             logger.info("Training is complete at step %d; there is nothing to train.", self.step)
             return
+        run_directory.write_run(settings.output_dir, self.model.config.to_json_string(), course)
         logger.info("%s", _describe_training(settings, records, self.model))
         iterator = distribution.distribute(
             self.strategy,
@@ -148,6 +148,7 @@ class _Run:
 
         def save(step: int) -> None:
             nonlocal saved_step
+            trainer.check_weights()
             checkpoints.save(step)
             saved_step = step
 

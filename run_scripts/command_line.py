@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import TypeVar
@@ -11,7 +12,7 @@ from absl import app, flags
 
 Settings = TypeVar("Settings")
 
-# Says "try again": the work was saved and is not done. From sysexits.h.
+# What a shell adds to the number of the signal that ended a program.
 _SIGNAL_STATUS = 128
 
 
@@ -61,17 +62,22 @@ def load_tensorflow() -> None:
         os.close(standard_error)
 
 
-def run(main: Callable[[list[str]], None]) -> None:
+def run(main: Callable[[list[str]], None], takes_words: bool = False) -> None:
     """Runs a script: log lines on standard error; an error of the user's is one message, status 1.
 
-    A run that SIGTERM or Ctrl-C ended after saving has the status that the shell gives for the
-    signal (143, 130), so that whoever started it knows to start it again.
+    A run that SIGTERM or Ctrl-C ended has the status that the shell gives for the signal (143,
+    130), so that whoever started it knows to start it again.
+
+    Args:
+        main: given the script's name and the words that are no flags.
+        takes_words: whether such words mean anything to the script; elsewhere they are an error,
+            as they are mostly half of a flag.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    app.run(lambda arguments: _run(main, arguments))
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    app.run(lambda arguments: _run(main, arguments, takes_words))
 
 
-def _run(main: Callable[[list[str]], None], arguments: list[str]) -> None:
+def _run(main: Callable[[list[str]], None], arguments: list[str], takes_words: bool) -> None:
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(message)s",
@@ -81,14 +87,33 @@ def _run(main: Callable[[list[str]], None], arguments: list[str]) -> None:
     )
     for name in ("tensorflow", "absl", "h5py"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # `--do_train True` leaves a word behind that says what the flag says by itself.
+    words = [word for word in arguments[1:] if word.lower() != "true"]
+    if words and not takes_words:
+        sys.exit(
+            f"Error: not understood: {' '.join(words)!r}. Write --flag=value, or --noflag "
+            "for a flag that is not to be set; put a pattern of files in quotes."
+        )
     try:
         main(arguments)
+    except KeyboardInterrupt:
+        sys.exit(_SIGNAL_STATUS + signal.SIGINT)
     except (ValueError, OSError) as error:
         logging.getLogger().debug("", exc_info=True)
         sys.exit(f"Error: {error}")
     except Exception as error:
-        signal_number = getattr(error, "signal_number", None)
-        if signal_number is None:
-            raise
+        sys.exit(_outcome(error))
+
+
+def _outcome(error: Exception) -> int | str:
+    """How a script ends for an error that is not plainly the user's; what is a bug is raised."""
+    signal_number = getattr(error, "signal_number", None)
+    if signal_number is not None:  # The work was saved.
         logging.getLogger(__name__).warning("%s", error)
-        sys.exit(_SIGNAL_STATUS + signal_number)
+        return _SIGNAL_STATUS + signal_number
+    if type(error).__name__ == "ResourceExhaustedError":
+        return (
+            f"Error: out of memory. A smaller --train_batch_size, or more "
+            f"--gradient_accumulation_steps with the same result, needs less. ({error})"
+        )
+    raise error

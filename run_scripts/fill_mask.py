@@ -70,4 +70,4 @@ def model_files() -> dict:
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    command_line.run(main, takes_words=True)

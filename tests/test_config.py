@@ -166,3 +166,9 @@ def test_a_range_includes_its_ends_only_when_told():
         check_range("share", 0, 0, 1, includes_low=False)
     with pytest.raises(ValueError, match="Received: True"):
         check_range("share", True, 0, 1)
+
+
+def test_what_the_original_takes_is_no_impossible_value():
+    config = BertConfig(vocab_size=10, hidden_act="GELU", hidden_dropout_prob=None)
+    assert config.to_dict()["hidden_act"] == "GELU"
+    assert hash(config) == hash(dataclasses.replace(config))

@@ -359,7 +359,24 @@ def test_records_that_are_no_records_are_named(script):
 
 
 def test_a_non_finite_loss_names_its_step_and_saves_nothing(script):
-    refuse(script, r"The loss of step \d+ is not a finite number", learning_rate=1e30)
+    refuse(script, r"The loss of step \d+ or its gradient is not a finite", learning_rate=1e30)
+
+
+def test_a_run_that_failed_at_first_may_be_corrected_in_its_folder(script):
+    config = json.dumps(CONFIG)
+    (script.folder / "config.json").write_text(config.replace("30522", "1000"))
+    refuse(script, "vocab_size")
+    (script.folder / "config.json").write_text(config)
+    refuse(script, "No checkpoint", init_checkpoint="/nowhere.ckpt")
+    refuse(script, "not a finite number", learning_rate=1e30)
+    result = script.run("--do_train", num_train_steps=2, num_warmup_steps=0)
+    assert result.returncode == 0, result.stderr
+
+
+def test_words_that_are_no_flags_are_refused(script):
+    result = script.run("--do_train", "--do_eval", "False")
+    assert result.returncode == 1
+    assert "not understood: 'False'" in result.stderr
 
 
 def test_a_user_error_is_one_message_and_status_1(script):

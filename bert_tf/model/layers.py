@@ -41,7 +41,7 @@ ACTIVATIONS: dict[str, Callable] = {
 
 def activation(name: str | None) -> Callable:
     """The function behind `BertConfig.hidden_act`; None means linear."""
-    return ACTIVATIONS[name or "linear"]
+    return ACTIVATIONS[(name or "linear").lower()]
 
 
 def truncated_normal(config: BertConfig) -> keras.initializers.Initializer:

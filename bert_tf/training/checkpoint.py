@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import tensorflow as tf
 
+from bert_tf import files
+
 logger = logging.getLogger(__name__)
 
 STEP_NAME = "global_step"
@@ -21,6 +23,8 @@ STEP_NAME = "global_step"
 OPTIMIZER_STATE = re.compile(r"(/adam_[mv]|^global_step|^loss_scale.*)$")
 # By default heads may be missing, as each task has its own; nothing of the encoder may.
 HEADS = r"^(?!bert/)"
+# The names of files that are being written, here and by `files.atomic_write`.
+_UNFINISHED = re.compile(r"\.tmp-\d+|^\..*\.[0-9a-f]{8}\.tmp$")
 # How many names a message lists.
 _LISTED = 10
 
@@ -233,17 +237,18 @@ class NumberedCheckpoints:
     def remove_unfinished(self) -> None:
         """Removes what a killed run had begun to write. Only for the one process that trains."""
         for name in _list(self.folder):
-            if re.search(r"\.tmp-\d+", name):
+            if _UNFINISHED.search(name):
                 tf.io.gfile.remove(os.path.join(self.folder, name))
 
     def _write_state(self, steps: Sequence[int]) -> None:
         lines = [f'model_checkpoint_path: "model.ckpt-{steps[-1]}"']
         lines += [f'all_model_checkpoint_paths: "model.ckpt-{step}"' for step in steps]
         path = os.path.join(self.folder, "checkpoint")
-        temporary = f"{path}.tmp-{os.getpid()}"
-        with tf.io.gfile.GFile(temporary, "w") as file:
-            file.write("\n".join(lines) + "\n")
-        tf.io.gfile.rename(temporary, path, overwrite=True)
+        try:
+            with files.atomic_write(path, "w") as file:
+                file.write("\n".join(lines) + "\n")
+        except tf.errors.OpError as error:
+            raise OSError(f"{path}: cannot be written: {error.message}") from error
 
 
 class DamagedCheckpoint(ValueError):

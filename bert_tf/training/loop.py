@@ -20,6 +20,10 @@ from bert_tf.training.optimizer import AdamWeightDecay, LossScale, clip_by_globa
 Batch = dict[str, tf.Tensor]
 # Steps run inside one graph call for about this long, so that signals are answered soon.
 _SECONDS_PER_CALL = 1.0
+_ADVICE = (
+    "A lower learning rate or a longer warm-up helps most often; with float16, bfloat16 does. "
+    "Started again, the run goes on from its last checkpoint."
+)
 
 
 class Objective(Protocol):
@@ -87,11 +91,19 @@ class Trainer:
         sums, bad_step = self._run(iterator, tf.constant(num_steps, tf.int64))
         if int(bad_step) >= 0:
             raise NonFiniteLoss(
-                f"The loss of step {int(bad_step)} is not a finite number; training stopped there "
-                "and no checkpoint was written. A lower learning rate or a longer warm-up helps "
-                "most often; with float16, bfloat16 does."
+                f"The loss of step {int(bad_step)} or its gradient is not a finite number; "
+                f"training stopped there, and nothing of it was saved. {_ADVICE}"
             )
         return {name: float(value) for name, value in sums.items()}
+
+    def check_weights(self) -> None:
+        """Raises NonFiniteLoss if a weight is NaN or infinite, so that none such is saved."""
+        for name, weight in self.optimizer.variables.items():
+            if not bool(tf.reduce_all(tf.math.is_finite(weight))):
+                raise NonFiniteLoss(
+                    f"After step {int(self.optimizer.step) - 1} values of {name} are not finite "
+                    f"numbers; training stopped there, and nothing of it was saved. {_ADVICE}"
+                )
 
     def _run_steps(self, iterator: Iterator, num_steps: tf.Tensor):
         sums = self._distributed_step(next(iterator))
@@ -106,6 +118,8 @@ class Trainer:
 
     def _bad_step(self, figures: dict[str, tf.Tensor], bad_step: tf.Tensor) -> tf.Tensor:
         is_finite = tf.math.is_finite(figures["loss"])
+        if self.loss_scale is None:  # With one, a step whose gradient overflowed is left out.
+            is_finite &= tf.math.is_finite(figures["gradient_norm"])
         return tf.where(is_finite, bad_step, self.optimizer.step - 1)
 
     def _distributed_step(self, batch: Batch) -> dict[str, tf.Tensor]:
@@ -136,6 +150,8 @@ class Trainer:
             is_finite = tf.math.is_finite(norm)
             self.optimizer.apply(gradients, is_finite)
             self.loss_scale.update(is_finite)
+            counts["skipped_steps"] = 1.0 - tf.cast(is_finite, tf.float32)
+            norm = tf.where(is_finite, norm, 0.0)
         loss = tf.add_n(list(losses.values()))
         return {"loss": loss, **losses, **counts, "learning_rate": rate, "gradient_norm": norm}
 

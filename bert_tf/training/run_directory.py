@@ -9,7 +9,9 @@ import tensorflow as tf
 
 from bert_tf import files
 from bert_tf.config import read_json
+from bert_tf.training.checkpoint import newest_first
 
+CONFIG_NAME = "bert_config.json"
 SETTINGS_NAME = "run_settings.json"
 METRICS_NAME = "metrics.jsonl"
 
@@ -33,7 +35,7 @@ def prepare_folder(folder: str) -> None:
 
 
 def check_settings(folder: str, settings: Mapping[str, Any], allow_changed: bool) -> None:
-    """Compares a run's settings with those that the folder's run began with; keeps the new ones.
+    """Compares a run's settings with those of the run whose checkpoints lie in the folder.
 
     Args:
         folder: the run's folder.
@@ -44,50 +46,56 @@ def check_settings(folder: str, settings: Mapping[str, Any], allow_changed: bool
         ValueError: for differences, each with the old and the new value.
     """
     path = files.join_path(folder, SETTINGS_NAME)
-    settings = json.loads(json.dumps(settings))
-    if files.exists(path):
-        began_with = read_json(path)
-        names = sorted({*began_with, *settings})
-        changed = [
-            f"  {name}: {_short(began_with.get(name))} -> {_short(settings.get(name))}"
-            for name in names
-            if began_with.get(name) != settings.get(name)
-        ]
-        if changed and not allow_changed:
-            raise ValueError(
-                f"{folder}: a run was begun there with other settings (then -> now):\n"
-                + "\n".join(changed)
-                + "\nGive a new --output_dir to start anew, the old settings to go on, or "
-                "--allow_changed_settings to go on with the new ones."
-            )
-        if not changed:
-            return
-    with files.atomic_write(path, "w") as file:
-        file.write(json.dumps(settings, indent=2, sort_keys=True) + "\n")
+    if allow_changed or not _has_checkpoints(folder) or not files.exists(path):
+        return
+    began_with, settings = read_json(path), json.loads(json.dumps(settings))
+    changed = [
+        f"  {name}: {_short(began_with.get(name))} -> {_short(settings.get(name))}"
+        for name in sorted({*began_with, *settings})
+        if began_with.get(name) != settings.get(name)
+    ]
+    if changed:
+        raise ValueError(
+            f"{folder}: a run was begun there with other settings (then -> now):\n"
+            + "\n".join(changed)
+            + "\nGive a new --output_dir to start anew, the old settings to go on, or "
+            "--allow_changed_settings to go on with the new ones."
+        )
 
 
 def check_model(folder: str, config_json: str) -> None:
-    """Keeps `bert_config.json` in the folder; refuses a folder that has another one.
+    """Refuses a folder with checkpoints of another model.
 
     Raises:
         ValueError: with the keys that differ.
     """
-    path = files.join_path(folder, "bert_config.json")
-    if files.exists(path):
-        there, given = read_json(path), json.loads(config_json)
-        differences = [
-            f"  {key}: {there.get(key)!r} there, {given.get(key)!r} in --bert_config_file"
-            for key in sorted({*there, *given})
-            if there.get(key) != given.get(key)
-        ]
-        if differences:
-            raise ValueError(
-                f"{folder}: it holds another model:\n" + "\n".join(differences) + "\nGive a new "
-                "--output_dir, or the --bert_config_file of the model there."
-            )
+    path = files.join_path(folder, CONFIG_NAME)
+    if not _has_checkpoints(folder) or not files.exists(path):
         return
-    with files.atomic_write(path, "w") as file:
+    there, given = read_json(path), json.loads(config_json)
+    differences = [
+        f"  {key}: {there.get(key)!r} there, {given.get(key)!r} in --bert_config_file"
+        for key in sorted({*there, *given})
+        if there.get(key) != given.get(key)
+    ]
+    if differences:
+        raise ValueError(
+            f"{folder}: it holds another model:\n" + "\n".join(differences) + "\nGive a new "
+            "--output_dir, or the --bert_config_file of the model there."
+        )
+
+
+def write_run(folder: str, config_json: str, settings: Mapping[str, Any]) -> None:
+    """Keeps what the run is, once everything about it has been checked."""
+    with files.atomic_write(files.join_path(folder, CONFIG_NAME), "w") as file:
         file.write(config_json)
+    with files.atomic_write(files.join_path(folder, SETTINGS_NAME), "w") as file:
+        file.write(json.dumps(settings, indent=2, sort_keys=True) + "\n")
+
+
+def _has_checkpoints(folder: str) -> bool:
+    # A run that failed before its first checkpoint left nothing that could be gone on with.
+    return next(newest_first(folder), None) is not None
 
 
 class MetricsLog:
@@ -103,7 +111,7 @@ class MetricsLog:
     def __init__(self, folder: str, start_step: int | None = None):
         self.path = files.join_path(folder, METRICS_NAME)
         self._lines = self._lines_until(math.inf if start_step is None else start_step)
-        if start_step is not None:
+        if start_step is not None or self._ends_in_half_a_line():
             self._rewrite()
         self._writers = {
             "": tf.summary.create_file_writer(folder),
@@ -112,7 +120,11 @@ class MetricsLog:
 
     def write(self, step: int, figures: Mapping[str, float], prefix: str = "") -> None:
         """Adds the figures of a step; `prefix` is put before their names (`eval_`)."""
-        named = {f"{prefix}{name}": float(value) for name, value in figures.items()}
+        # JSON knows no infinity: null stands for what is not a finite number.
+        named = {
+            f"{prefix}{name}": float(value) if math.isfinite(value) else None
+            for name, value in figures.items()
+        }
         self._append(json.dumps({"step": step, **named}))
         with self._writers[prefix].as_default(step=step):
             for name, value in figures.items():
@@ -141,6 +153,12 @@ class MetricsLog:
                 except (json.JSONDecodeError, KeyError, TypeError):
                     continue  # The half of a line that a killed run was writing.
         return kept
+
+    def _ends_in_half_a_line(self) -> bool:
+        if not files.exists(self.path):
+            return False
+        with files.open_file(self.path, "r") as file:
+            return not file.read().endswith("\n")
 
     def _append(self, line: str) -> None:
         self._lines.append(line)

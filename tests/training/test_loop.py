@@ -129,8 +129,30 @@ def test_a_non_finite_loss_stops_at_its_step(golden_dir, trajectory):
     iterator = batches(trajectory)
     trainer.run(iterator, 3)
     trainer.optimizer.variables["bert/pooler/dense/bias"].assign(np.full(32, np.nan))
-    with pytest.raises(loop.NonFiniteLoss, match="loss of step 3 is not"):
+    with pytest.raises(loop.NonFiniteLoss, match="loss of step 3 or its gradient is not"):
         trainer.run(iterator, 5)
+
+
+def test_a_finite_loss_whose_gradient_is_not_finite_stops_too(golden_dir, trajectory):
+    trainer = new_trainer(golden_dir, trajectory)
+
+    def without_gradient(batch, outputs):
+        sums = PretrainingObjective().sums(batch, outputs)
+        # The root of zero: its value is 0, its slope is infinite.
+        zero = tf.sqrt(0.0 * tf.reduce_sum(outputs["pooled_output"]))
+        return {**sums, "masked_lm_loss": sums["masked_lm_loss"] + zero}
+
+    trainer.objective.sums = without_gradient
+    with pytest.raises(loop.NonFiniteLoss, match="step 0 or its gradient"):
+        trainer.run(batches(trajectory), 2)
+
+
+def test_weights_that_are_not_finite_are_found_before_they_are_saved(golden_dir, trajectory):
+    trainer = new_trainer(golden_dir, trajectory)
+    trainer.check_weights()
+    trainer.optimizer.variables["bert/pooler/dense/bias"].assign(np.full(32, np.inf))
+    with pytest.raises(loop.NonFiniteLoss, match="values of bert/pooler/dense/bias are not"):
+        trainer.check_weights()
 
 
 @pytest.mark.parametrize(
@@ -151,7 +173,9 @@ def test_a_float16_overflow_skips_the_update_and_lowers_the_scale(golden_dir, tr
         golden_dir, trajectory, policy="mixed_float16", loss_scale=LossScale(2.0**60)
     )
     before = {n: v.numpy() for n, v in trainer.optimizer.variables.items()}
-    trainer.run(batches(trajectory), 2)
+    figures = trainer.run(batches(trajectory), 2)
+    assert figures["skipped_steps"] == 2
+    assert figures["gradient_norm"] == 0
     for name, variable in trainer.optimizer.variables.items():
         np.testing.assert_array_equal(variable, before[name], err_msg=name)
     assert float(trainer.loss_scale.scale) == 2.0**58

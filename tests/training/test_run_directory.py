@@ -1,8 +1,16 @@
 import json
 
 import pytest
+import tensorflow as tf
 
-from bert_tf.training.run_directory import MetricsLog, check_model, check_settings, prepare_folder
+from bert_tf.training.checkpoint import write_tensors
+from bert_tf.training.run_directory import (
+    MetricsLog,
+    check_model,
+    check_settings,
+    prepare_folder,
+    write_run,
+)
 
 
 def lines(folder):
@@ -42,21 +50,46 @@ def test_whoever_only_evaluates_leaves_all_lines(tmp_path):
     evaluation.close()
 
 
-def test_settings_may_not_change_unless_asked(tmp_path):
-    folder = str(tmp_path)
-    check_settings(folder, {"a": 1, "b": (1, 2)}, allow_changed=False)
-    check_settings(folder, {"a": 1, "b": [1, 2]}, allow_changed=False)
+@pytest.fixture
+def begun(tmp_path):
+    """The folder of a run with a checkpoint."""
+    write_run(str(tmp_path), '{"hidden_size": 8}\n', {"a": 1, "b": (1, 2)})
+    write_tensors(str(tmp_path / "model.ckpt-5"), {"x": tf.constant([1.0])})
+    return str(tmp_path)
+
+
+def test_settings_may_not_change_unless_asked(begun):
+    check_settings(begun, {"a": 1, "b": [1, 2]}, allow_changed=False)
     with pytest.raises(ValueError, match=r"a: 1 -> 2\n  c: null -> 3"):
-        check_settings(folder, {"a": 2, "b": [1, 2], "c": 3}, allow_changed=False)
-    check_settings(folder, {"a": 2, "b": [1, 2]}, allow_changed=True)
-    check_settings(folder, {"a": 2, "b": [1, 2]}, allow_changed=False)
+        check_settings(begun, {"a": 2, "b": [1, 2], "c": 3}, allow_changed=False)
+    check_settings(begun, {"a": 2, "b": [1, 2]}, allow_changed=True)
 
 
-def test_another_model_is_never_mixed_in(tmp_path):
-    check_model(str(tmp_path), '{"hidden_size": 8}\n')
-    check_model(str(tmp_path), '{"hidden_size": 8}')
+def test_another_model_is_never_mixed_in(begun):
+    check_model(begun, '{"hidden_size": 8}')
     with pytest.raises(ValueError, match="hidden_size: 8 there, 16 in"):
-        check_model(str(tmp_path), '{"hidden_size": 16}')
+        check_model(begun, '{"hidden_size": 16}')
+
+
+def test_a_run_that_failed_before_its_first_checkpoint_does_not_block_the_folder(tmp_path):
+    write_run(str(tmp_path), '{"hidden_size": 8}\n', {"a": 1})
+    check_settings(str(tmp_path), {"a": 2}, allow_changed=False)
+    check_model(str(tmp_path), '{"hidden_size": 16}')
+
+
+def test_figures_that_are_no_numbers_are_null(tmp_path):
+    log = MetricsLog(str(tmp_path), 0)
+    log.write(1, {"loss": float("inf")})
+    log.close()
+    assert lines(tmp_path) == [{"step": 1, "loss": None}]
+
+
+def test_half_a_line_is_mended_before_another_is_added(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "lo')
+    log = MetricsLog(str(tmp_path))
+    log.write(1, {"loss": 3.0}, prefix="eval_")
+    log.close()
+    assert lines(tmp_path) == [{"step": 1, "loss": 2.0}, {"step": 1, "eval_loss": 3.0}]
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
