@@ -74,6 +74,15 @@ def split_path(path: str) -> tuple[str, str]:
     return (folder, name) if folder else (str(Path(path).parent), Path(path).name)
 
 
+def resolve_path(path: str) -> str:
+    """The one name of a local file, however it is spelled and whichever links lead to it.
+
+    Paths with the same one are the same file, and writing one would overwrite the other. A remote
+    path is given back as it is.
+    """
+    return str(path) if is_remote(path) else os.path.realpath(path)
+
+
 def glob_files(pattern: str) -> list[str]:
     """Paths that match `pattern`, sorted by name.
 
@@ -204,7 +213,7 @@ class _PendingFile:
 
     def __init__(self, path: str, mode: str) -> None:
         # A link stays a link, and a device (/dev/null) is written, not replaced.
-        self.path = path if is_remote(path) else os.path.realpath(path)
+        self.path = resolve_path(path)
         is_special = not is_remote(path) and Path(path).exists() and not Path(path).is_file()
         folder, name = split_path(self.path)
         self.temporary = (

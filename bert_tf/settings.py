@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 from bert_tf.config import check_range
+from bert_tf.files import resolve_path
 
 MIXED_PRECISIONS = ("", "bfloat16", "float16")
 
@@ -254,7 +255,8 @@ class PretrainingDataSettings:
                 f"Give either output_file or output_dir. Received: output_file={output_file!r}, "
                 f"output_dir={self.output_dir!r}"
             )
-        if "" in self.output_file or len(set(self.output_file)) < len(self.output_file):
+        places = set(map(resolve_path, self.output_file))
+        if "" in self.output_file or len(places) < len(self.output_file):
             raise ValueError(
                 f"output_file names a file twice, or none between two commas. "
                 f"Received: {output_file!r}"

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "files": set(),
     "progress": set(),
     "config": set(),
-    "settings": {"config"},
+    "settings": {"config", "files"},
     "text": {"config", "files", "progress"},
     "data": {"config", "settings", "files", "progress", "text"},
     "model": {"config"},

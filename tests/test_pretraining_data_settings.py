@@ -64,6 +64,8 @@ BAD = [
     ({"output_file": ()}, "either output_file or output_dir"),
     ({"output_dir": "d"}, "either output_file or output_dir"),
     ({"output_file": "a,b,a"}, "names a file twice"),
+    ({"output_file": "a.tfrecord,./a.tfrecord"}, "names a file twice"),
+    ({"output_file": "gs://b/a,gs://b/c,gs://b/a"}, "names a file twice"),
     ({"output_file": "a,"}, "none between two commas"),
     ({"num_shards": 2}, "need output_dir"),
     ({"num_workers": 2}, "need output_dir"),

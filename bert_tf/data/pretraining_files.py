@@ -123,8 +123,9 @@ def _check_outputs(
     settings: PretrainingDataSettings, paths: list[str], input_files: list[str]
 ) -> None:
     """Refuses, before the work, outputs that would destroy or be mixed up with something."""
+    inputs = {files.resolve_path(path) for path in [*input_files, settings.vocab_file]}
     for path in paths:
-        if path in input_files or path == settings.vocab_file:
+        if files.resolve_path(path) in inputs:
             raise ValueError(f"{path}: an input file; its records need a file of their own.")
     for folder in sorted({files.split_path(path)[0] for path in paths}):
         files.make_directories(folder)

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import TextIO
 
-from bert_tf.files import atomic_write, expand_input_files, file_size
+from bert_tf.files import atomic_write, expand_input_files, file_size, resolve_path
 from bert_tf.progress import Progress
 from bert_tf.text.tokenization import WordpieceTokenizer
 from bert_tf.text.word_counts import count_words
@@ -60,8 +60,8 @@ def learn_vocab(
       stream: where progress is shown; None for nowhere.
 
     Raises:
-      ValueError: when no file matches, a file is not UTF-8, or the text has too few different
-        words, or too many different characters, for a vocabulary of this size.
+      ValueError: when no file matches, a file is the output or is not UTF-8, or the text has too
+        few different words, or too many different characters, for a vocabulary of this size.
     """
     stream = io.StringIO() if stream is None else stream
     if num_unused is None:
@@ -75,6 +75,8 @@ def learn_vocab(
         )
     _trainer_library()  # What is missing, or cannot be written, is better known now.
     paths = expand_input_files(input_file)
+    if resolve_path(output_file) in map(resolve_path, paths):
+        raise ValueError(f"{output_file}: an input file; the vocabulary needs a file of its own.")
     with atomic_write(output_file) as file:
         with Progress(sum(map(file_size, paths)) / 1e6, "MB", stream, "reading") as progress:
             counts = count_words(paths, do_lower_case, lambda size: progress.update(size / 1e6))

@@ -440,6 +440,25 @@ def test_an_input_is_not_overwritten(tmp_path, toy_vocab, write_text):
             create(toy_vocab, text, path)
 
 
+def test_an_input_is_not_overwritten_under_another_spelling(
+    tmp_path, toy_vocab, write_text, monkeypatch
+):
+    before = Path(write_text("own.txt", 3)).read_bytes()
+    (tmp_path / "link").symlink_to("own.txt")
+    monkeypatch.chdir(tmp_path)
+    for given, path in (
+        ("own.txt", "./own.txt"),
+        ("own.txt", str(tmp_path / "own.txt")),
+        ("own.txt", "link"),
+        ("link", "own.txt"),
+        ("own.txt", "./toy_vocab.txt"),
+    ):
+        with pytest.raises(ValueError, match="an input file; its records need a file of their own"):
+            create(toy_vocab, given, path)
+    assert (tmp_path / "own.txt").read_bytes() == before
+    assert sorted(os.listdir(tmp_path)) == ["link", "own.txt", "toy_vocab.txt"]
+
+
 def test_a_manifest_of_something_else_is_met_before_the_work(tmp_path, toy_vocab, write_text):
     (tmp_path / "o").mkdir()
     (tmp_path / "o" / "manifest.json").write_text('{"name": "an app"}')

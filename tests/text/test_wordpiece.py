@@ -221,6 +221,17 @@ def test_a_text_that_is_not_utf_8_is_refused(tmp_path):
     check_refused(tmp_path, b"abc\n\xe9\n", 100, r"text\.txt:2: not UTF-8")
 
 
+@pytest.mark.parametrize("output", ["text.txt", "./text.txt", "link"])
+def test_the_text_is_not_overwritten(tmp_path, monkeypatch, output):
+    (tmp_path / "text.txt").write_text("abc de\nabc\n")
+    (tmp_path / "link").symlink_to("text.txt")
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(ValueError, match="an input file; the vocabulary needs a file of its own"):
+        learn_vocab("text.txt", output, 16)
+    assert (tmp_path / "text.txt").read_text() == "abc de\nabc\n"
+
+
 def test_no_room_for_pieces_is_refused(tmp_path):
     message = "15 rows .* Received: vocab_size=15, num_unused=10"
 
