@@ -15,7 +15,7 @@ import contextlib
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bert_tf import files
@@ -39,9 +39,16 @@ def read_manifest(folder: str) -> dict[str, Any] | None:
     path = files.join_path(folder, FILE_NAME)
     if not files.exists(path):
         return None
+    manifest = _read_ours(path)
+    if manifest is None:
+        logger.warning("%s is not a manifest of pre-training records, and is not read.", path)
+    return manifest
+
+
+def _read_ours(path: str) -> dict[str, Any] | None:
+    """What `path` holds, or None if it is no manifest of records."""
     manifest = read_json(path)
     if not isinstance(manifest, dict) or not isinstance(manifest.get("runs"), list):
-        logger.warning("%s is not a manifest of pre-training records, and is not read.", path)
         return None
     if manifest.get("format") != FORMAT:
         raise ValueError(
@@ -52,9 +59,9 @@ def read_manifest(folder: str) -> dict[str, Any] | None:
 
 
 def check_manifest_can_be_written(folder: str) -> None:
-    """Raises a ValueError if `folder` holds a manifest.json of something else."""
+    """Raises a ValueError if `folder` holds a manifest.json of something else, or a damaged one."""
     path = files.join_path(folder, FILE_NAME)
-    if read_manifest(folder) is None and files.exists(path):
+    if files.exists(path) and _read_ours(path) is None:
         raise ValueError(
             f"{path} is not a manifest of pre-training records, and one must be written there. "
             f"Move it away, or write the records to another folder."
@@ -77,15 +84,37 @@ def write_manifest(folder: str, run: dict[str, Any]) -> None:
     with _locked(folder):
         check_manifest_can_be_written(folder)
         manifest = read_manifest(folder) or {"format": FORMAT, "runs": []}
-        replaced = {file["name"] for file in run["files"]}
-        kept = []
-        for older in manifest["runs"]:
-            left = [file for file in older["files"] if file["name"] not in replaced]
-            if left:
-                kept.append({**older, "files": left})
-        manifest["runs"] = [*kept, run]
-        with files.atomic_write(files.join_path(folder, FILE_NAME), "w") as file:
-            file.write(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+        kept = _runs_without(manifest, {file["name"] for file in run["files"]})
+        _write(folder, {**manifest, "runs": [*kept, run]})
+
+
+def forget_files(paths: Sequence[str]) -> None:
+    """Removes the entries of files that are about to be replaced.
+
+    Of a run that is ended before it writes its manifest, new files then lie there without an entry,
+    as the original's do, instead of with one that was about others. A manifest.json of something
+    else, or a damaged one, stays as it is.
+
+    Raises:
+        OSError: if a manifest cannot be written.
+    """
+    names: dict[str, set[str]] = {}
+    for path in paths:
+        folder, name = files.split_path(path)
+        names.setdefault(folder, set()).add(name)
+    for folder, replaced in names.items():
+        path = files.join_path(folder, FILE_NAME)
+        if not files.exists(path):
+            continue
+        with _locked(folder):
+            manifest = None
+            with contextlib.suppress(ValueError):
+                manifest = _read_ours(path)
+            if manifest is None:
+                continue
+            runs = _runs_without(manifest, replaced)
+            if runs != manifest["runs"]:
+                _write(folder, {**manifest, "runs": runs})
 
 
 def find_run(manifest: dict[str, Any], file_name: str) -> dict[str, Any] | None:
@@ -94,6 +123,21 @@ def find_run(manifest: dict[str, Any], file_name: str) -> dict[str, Any] | None:
         if any(file["name"] == file_name for file in run["files"]):
             return run
     return None
+
+
+def _runs_without(manifest: dict[str, Any], names: set[str]) -> list[dict[str, Any]]:
+    """The runs without the entries of these files; a run that has no other is left out."""
+    runs = []
+    for run in manifest["runs"]:
+        left = [file for file in run["files"] if file["name"] not in names]
+        if left:
+            runs.append({**run, "files": left})
+    return runs
+
+
+def _write(folder: str, manifest: dict[str, Any]) -> None:
+    with files.atomic_write(files.join_path(folder, FILE_NAME), "w") as file:
+        file.write(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from bert_tf import files
 from bert_tf.data.corpus_report import CorpusStatistics
 from bert_tf.data.documents import Documents, TextLines
+from bert_tf.data.manifest import forget_files
 from bert_tf.data.pretraining_examples import Instance, InstanceMaker
 from bert_tf.data.pretraining_records import RecordEncoder
 from bert_tf.data.record_writer import RecordWriter
@@ -89,6 +90,7 @@ def make_records(
             _write_in_turns(map(encoder.finish, instances), writers, progress)
         names = [files.split_path(path)[1] for path in shard.output_files]
         entries = [writer.finish(name) for writer, name in zip(writers, names, strict=True)]
+        forget_files(shard.output_files)  # From now on there are others under these names.
     return MadeShard(entries, statistics)
 
 

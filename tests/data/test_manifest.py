@@ -10,6 +10,7 @@ import pytest
 from bert_tf.data.manifest import (
     check_manifest_can_be_written,
     find_run,
+    forget_files,
     read_manifest,
     write_manifest,
 )
@@ -41,6 +42,25 @@ def test_a_later_run_takes_over_the_files_that_it_wrote_again(tmp_path):
     assert find_run(manifest, "a") == make_run(1, "a")
     assert find_run(manifest, "c") == make_run(3, "b", "c", "d")
     assert find_run(manifest, "e") is None
+
+
+def test_files_that_are_about_to_be_replaced_are_forgotten(tmp_path):
+    one, two = str(tmp_path / "one"), str(tmp_path / "two")
+    for folder in (one, two):
+        os.mkdir(folder)
+        write_manifest(folder, make_run(1, "a", "b"))
+        write_manifest(folder, make_run(2, "c"))
+    forget_files([f"{one}/a", f"{one}/c", f"{two}/new", str(tmp_path / "d")])
+    assert read_manifest(one)["runs"] == [make_run(1, "b")]
+    assert read_manifest(two)["runs"] == [make_run(1, "a", "b"), make_run(2, "c")]
+    assert sorted(os.listdir(tmp_path)) == ["one", "two"]
+
+
+@pytest.mark.parametrize("content", ['{"name": "an app", "icons": []}', "{", '{"runs": []}'])
+def test_nothing_is_forgotten_where_there_is_no_manifest_of_records(tmp_path, content):
+    (tmp_path / "manifest.json").write_text(content)
+    forget_files([str(tmp_path / "a")])
+    assert (tmp_path / "manifest.json").read_text() == content
 
 
 def test_runs_that_end_at_the_same_time_all_have_their_entry(tmp_path):

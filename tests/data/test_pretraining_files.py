@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bert_tf.data import shard_workers
 from bert_tf.data.manifest import find_run, read_manifest
 from bert_tf.data.pretraining_files import create_pretraining_data
 from bert_tf.data.pretraining_shards import shard_seed
@@ -240,6 +241,43 @@ def test_shards_of_another_run_are_not_mixed_with_new_ones(tmp_path, toy_vocab, 
     assert shards_in(folder) == before
     create(toy_vocab, text, output_dir=folder, num_shards=2)
     assert shards_in(folder) == before
+
+
+def test_a_run_that_is_ended_leaves_no_entry_that_is_about_an_older_file(
+    tmp_path, toy_vocab, write_text, monkeypatch
+):
+    text = write_text("text", 6)
+    folder = str(tmp_path / "shards")
+    create(toy_vocab, text, output_dir=folder, num_shards=3)
+    before = shards_in(folder)
+    make, calls = shard_workers.make_records, []
+
+    def ended_at_the_second(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return make(*arguments)
+
+    monkeypatch.setattr(shard_workers, "make_records", ended_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        create(toy_vocab, text, output_dir=folder, num_shards=3, random_seed=7)
+    after, names = shards_in(folder), list(before)
+    assert after[names[0]] != before[names[0]]
+    assert [after[name] for name in names[1:]] == [before[name] for name in names[1:]]
+    (run,) = read_manifest(folder)["runs"]
+    assert [entry["name"] for entry in run["files"]] == names[1:]
+
+
+@pytest.mark.parametrize("text", ["", "a\n\udcff\n"])
+def test_a_run_that_fails_before_its_files_are_whole_leaves_the_manifest(
+    tmp_path, toy_vocab, write_text, text
+):
+    create(toy_vocab, write_text("good", 3), str(tmp_path / "records"))
+    before = (tmp_path / "manifest.json").read_bytes()
+    (tmp_path / "bad").write_text(text, encoding="utf-8", errors="surrogateescape")
+    with pytest.raises(ValueError, match=r"no text|not UTF-8"):
+        create(toy_vocab, str(tmp_path / "bad"), str(tmp_path / "records"))
+    assert (tmp_path / "manifest.json").read_bytes() == before
 
 
 def test_more_shards_than_documents_are_refused_and_nothing_is_left(
