@@ -130,18 +130,21 @@ def _document_problems(
     statistics: CorpusStatistics, settings: PretrainingDataSettings
 ) -> list[str]:
     problems = []
+    if settings.mend_quirks:
+        consequence = "so that there are no random next sentences and all labels are 0"
+    else:
+        consequence = (
+            "so that random next sentences are taken from it too, and their label is wrong"
+        )
     if statistics.documents == 1:
         problems.append(
-            "There is one document only, so that a random next sentence is taken from the "
-            "document itself and its label is wrong"
-            + (" (with mend_quirks: there is none, and all labels are 0)" * settings.mend_quirks)
-            + ". Put a blank line between documents."
+            f"There is one document only, {consequence}. Put a blank line between documents."
         )
     elif statistics.single_document_shards:
         problems.append(
             f"{statistics.single_document_shards} of {settings.num_shards} shards hold one "
-            f"document only, from which random next sentences are taken too. Make fewer shards: "
-            f"there are {statistics.documents} documents."
+            f"document only, {consequence} there. Make fewer shards: there are "
+            f"{statistics.documents} documents."
         )
     if statistics.lines and not statistics.blank_lines:
         problems.append(

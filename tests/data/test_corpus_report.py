@@ -112,9 +112,15 @@ def test_short_examples_are_filled_by_sentences_without_a_warning():
     assert problems({"long_sentences": 1500}, max_seq_length=16) == []
 
 
-def test_the_warning_of_one_document_says_what_mending_does():
-    (found,) = problems({"documents": 1}, mend_quirks=True)
-    assert "all labels are 0" in found
+@pytest.mark.parametrize("changes", [{"documents": 1}, {"single_document_shards": 2}])
+def test_the_warning_of_one_document_says_what_became_of_its_pairs(changes):
+    (found,) = problems(changes, num_shards=4)
+    assert "random next sentences are taken from it too, and their label is wrong" in found
+    assert "all labels are 0" not in found
+    (found,) = problems(changes, num_shards=4, mend_quirks=True)
+    assert "there are no random next sentences and all labels are 0" in found
+    assert "wrong" not in found
+    assert "taken from" not in found
 
 
 def test_a_lower_casing_that_does_not_fit_the_vocabulary_is_warned_of():
