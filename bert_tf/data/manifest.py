@@ -63,7 +63,7 @@ def check_manifest_can_be_written(folder: str) -> None:
     path = files.join_path(folder, FILE_NAME)
     if files.exists(path) and _read_ours(path) is None:
         raise ValueError(
-            f"{path} is not a manifest of pre-training records, and one must be written there. "
+            f"{path} is not a manifest of pre-training records, and lies where theirs belongs. "
             f"Move it away, or write the records to another folder."
         )
 

@@ -7,6 +7,7 @@ its documents are dealt to shards. Whatever goes wrong, no file has its name bef
 import dataclasses
 import hashlib
 import io
+import logging
 import tempfile
 import time
 from typing import Any, TextIO
@@ -27,6 +28,8 @@ from bert_tf.data.shard_workers import make_shards
 from bert_tf.progress import Progress
 from bert_tf.settings import PretrainingDataSettings
 from bert_tf.text.tokenization import FullTokenizer
+
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,9 +83,10 @@ def create_pretraining_data(
     description = describe_run(settings, tokenizer)
     paths = output_paths(settings)
     _check_outputs(settings, paths, input_files)
+    described = _folders_to_describe(settings, paths)
     make = _make_files if settings.num_shards == 1 else _make_shards_of_folder
     made = make(settings, tokenizer, input_files, paths, _progress_on(stream))
-    _write_manifests(paths, made, description)
+    _write_manifests(described, paths, made, description)
     return PretrainingDataReport(
         paths=paths,
         statistics=made.statistics,
@@ -127,9 +131,6 @@ def _check_outputs(
     for path in paths:
         if files.resolve_path(path) in inputs:
             raise ValueError(f"{path}: an input file; its records need a file of their own.")
-    for folder in sorted({files.split_path(path)[0] for path in paths}):
-        files.make_directories(folder)
-        manifest.check_manifest_can_be_written(folder)
     if settings.output_dir is None:
         return
     there = files.glob_files(files.join_path(settings.output_dir, "pretraining-*-of-*.tfrecord*"))
@@ -140,6 +141,25 @@ def _check_outputs(
             f"Remove them, or choose another folder. Received: output_dir="
             f"{settings.output_dir!r}, num_shards={settings.num_shards}, with {others[0]} there"
         )
+
+
+def _folders_to_describe(settings: PretrainingDataSettings, paths: list[str]) -> set[str]:
+    """Makes the folders of the outputs; gives those that get a manifest.
+
+    Where somebody else's manifest.json lies, records that the original makes too go without: its
+    command lines work in any folder. Shards and unmasked records need theirs, and are refused.
+    """
+    described = set()
+    for folder in sorted({files.split_path(path)[0] for path in paths}):
+        files.make_directories(folder)
+        try:
+            manifest.check_manifest_can_be_written(folder)
+            described.add(folder)
+        except ValueError as error:
+            if settings.output_dir is not None or settings.masking != "static":
+                raise
+            logger.warning("The records get no manifest. %s", error)
+    return described
 
 
 def _make_files(
@@ -185,12 +205,15 @@ def _make_shards_of_folder(
     return MadeShard([entry for shard in made for entry in shard.entries], statistics)
 
 
-def _write_manifests(paths: list[str], made: MadeShard, description: dict[str, Any]) -> None:
-    """Adds the run to the manifest of every folder that it wrote to."""
+def _write_manifests(
+    described: set[str], paths: list[str], made: MadeShard, description: dict[str, Any]
+) -> None:
+    """Adds the run to the manifests of these of the folders that it wrote to."""
     by_folder: dict[str, list[dict[str, Any]]] = {}
     for path, entry in zip(paths, made.entries, strict=True):
         by_folder.setdefault(files.split_path(path)[0], []).append(entry)
-    for folder, entries in by_folder.items():
+    for folder in sorted(described):
+        entries = by_folder[folder]
         statistics = dataclasses.asdict(made.statistics)
         run = {**description, "files": entries, "statistics": statistics}
         manifest.write_manifest(folder, run)

@@ -500,6 +500,27 @@ def test_an_input_is_not_overwritten_under_another_spelling(
 def test_a_manifest_of_something_else_is_met_before_the_work(tmp_path, toy_vocab, write_text):
     (tmp_path / "o").mkdir()
     (tmp_path / "o" / "manifest.json").write_text('{"name": "an app"}')
-    with pytest.raises(ValueError, match="is not a manifest of pre-training records"):
-        create(toy_vocab, write_text("text", 3), str(tmp_path / "o" / "records"))
+    for values in (
+        {"output_dir": str(tmp_path / "o")},
+        {"output_file": str(tmp_path / "o" / "records"), "masking": "dynamic"},
+    ):
+        with pytest.raises(ValueError, match="is not a manifest of pre-training records"):
+            create(toy_vocab, write_text("text", 3), **values)
     assert os.listdir(tmp_path / "o") == ["manifest.json"]
+
+
+@pytest.mark.parametrize("content", ['{"name": "an app"}', "no JSON", '{"format": 9, "runs": []}'])
+def test_the_originals_records_are_made_beside_a_manifest_of_something_else(
+    tmp_path, toy_vocab, write_text, caplog, content
+):
+    text = write_text("text", 3)
+    (tmp_path / "o").mkdir()
+    (tmp_path / "o" / "manifest.json").write_text(content)
+    create(toy_vocab, text, [str(tmp_path / "o" / "a"), str(tmp_path / "b")])
+    assert sorted(os.listdir(tmp_path / "o")) == ["a", "manifest.json"]
+    assert (tmp_path / "o" / "manifest.json").read_text() == content
+    assert [file["name"] for file in read_manifest(str(tmp_path))["runs"][0]["files"]] == ["b"]
+    (warning,) = caplog.records
+    assert warning.levelname == "WARNING"
+    assert "The records get no manifest." in warning.getMessage()
+    assert str(tmp_path / "o" / "manifest.json") in warning.getMessage()
