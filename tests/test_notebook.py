@@ -4,6 +4,7 @@ import ast
 import importlib
 import json
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -75,6 +76,26 @@ def test_what_the_notebook_imports_is_there(notebook):
     for node in imports:
         for alias in node.names:
             assert hasattr(importlib.import_module(node.module), alias.name)
+
+
+@pytest.mark.parametrize(
+    ("held_out_files", "label"),
+    [("held_out.txt", "held out"), ("", "evaluation on the training records")],
+)
+def test_the_curves_say_what_was_evaluated_on(notebook, tmp_path, held_out_files, label):
+    (cell,) = [cell for cell in notebook.cells if cell.id == "curves"]
+    names = ("masked_lm_loss", "masked_lm_accuracy", "next_sentence_accuracy")
+    trained = {"step": 1, "loss": 1.0, **dict.fromkeys(names, 0.5)}
+    evaluated = {"step": 1, "eval_loss": 1.0, **{f"eval_{name}": 0.5 for name in names}}
+    (tmp_path / "metrics.jsonl").write_text(f"{json.dumps(trained)}\n{json.dumps(evaluated)}\n")
+    plots, losses, accuracies = mock.MagicMock(), mock.MagicMock(), mock.MagicMock()
+    plots.subplots.return_value = (mock.MagicMock(), (losses, accuracies))
+    given = {"json": json, "Path": Path, "plt": plots, "model_dir": str(tmp_path)}
+
+    exec(cell.source, {**given, "held_out_files": held_out_files})
+    labels = [call.kwargs["label"] for call in losses.plot.call_args_list]
+    assert labels == ["training", label]
+    assert accuracies.set.call_args.kwargs["title"] == f"Accuracy, {label}"
 
 
 def run_notebook(notebook, folder, output, monkeypatch):
