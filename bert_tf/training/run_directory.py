@@ -45,16 +45,9 @@ def check_settings(folder: str, settings: Mapping[str, Any], allow_changed: bool
     Raises:
         ValueError: for differences, each with the old and the new value.
     """
-    path = files.join_path(folder, SETTINGS_NAME)
-    if allow_changed or not _has_checkpoints(folder) or not files.exists(path):
-        return
-    began_with, settings = read_json(path), json.loads(json.dumps(settings))
-    changed = [
-        f"  {name}: {_short(began_with.get(name))} -> {_short(settings.get(name))}"
-        for name in sorted({*began_with, *settings})
-        if began_with.get(name) != settings.get(name)
-    ]
-    if changed:
+    differences = _differences(folder, SETTINGS_NAME, settings)
+    if differences and not allow_changed:
+        changed = [f"  {name}: {then} -> {now}" for name, then, now in differences]
         raise ValueError(
             f"{folder}: a run was begun there with other settings (then -> now):\n"
             + "\n".join(changed)
@@ -69,18 +62,14 @@ def check_model(folder: str, config_json: str) -> None:
     Raises:
         ValueError: with the keys that differ.
     """
-    path = files.join_path(folder, CONFIG_NAME)
-    if not _has_checkpoints(folder) or not files.exists(path):
-        return
-    there, given = read_json(path), json.loads(config_json)
-    differences = [
-        f"  {key}: {there.get(key)!r} there, {given.get(key)!r} in --bert_config_file"
-        for key in sorted({*there, *given})
-        if there.get(key) != given.get(key)
-    ]
+    differences = _differences(folder, CONFIG_NAME, json.loads(config_json))
     if differences:
+        lines = [
+            f"  {key}: {there} there, {given} in --bert_config_file"
+            for key, there, given in differences
+        ]
         raise ValueError(
-            f"{folder}: it holds another model:\n" + "\n".join(differences) + "\nGive a new "
+            f"{folder}: it holds another model:\n" + "\n".join(lines) + "\nGive a new "
             "--output_dir, or the --bert_config_file of the model there."
         )
 
@@ -93,9 +82,20 @@ def write_run(folder: str, config_json: str, settings: Mapping[str, Any]) -> Non
         file.write(json.dumps(settings, indent=2, sort_keys=True) + "\n")
 
 
-def _has_checkpoints(folder: str) -> bool:
-    # A run that failed before its first checkpoint left nothing that could be gone on with.
-    return next(newest_first(folder), None) is not None
+def _differences(folder: str, name: str, given: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """(key, value in the folder's JSON file, value given) where they differ, as short texts.
+
+    A run that failed before its first checkpoint left nothing to go on with: nothing differs then.
+    """
+    path = files.join_path(folder, name)
+    if next(newest_first(folder), None) is None or not files.exists(path):
+        return []
+    there, given = read_json(path), json.loads(json.dumps(given))
+    return [
+        (key, _short(there.get(key)), _short(given.get(key)))
+        for key in sorted({*there, *given})
+        if there.get(key) != given.get(key)
+    ]
 
 
 class MetricsLog:
