@@ -27,10 +27,12 @@ MAY_IMPORT = {
     "text": {"config", "files", "progress"},
     "data": {"config", "settings", "files", "progress", "text"},
     "model": {"config"},
-    "training": {"config", "files"},
+    "training": {"config", "files", "progress"},
+    "metrics": set(),
+    "tasks": {"config", "settings", "files", "text", "data", "model", "metrics"},
     "programs": {
         *("version", "files", "progress", "config", "settings"),
-        *("text", "data", "model", "training"),
+        *("text", "data", "model", "training", "tasks", "metrics"),
     },
 }
 
@@ -43,6 +45,8 @@ WITHOUT_TENSORFLOW = (
     "bert_tf.text.tokenization",
     "bert_tf.text.wordpiece",
     "bert_tf.text.documentation",
+    "bert_tf.text.packing",
+    "bert_tf.tasks.task",
     "bert_tf.data.masking",
     "bert_tf.data.pretraining_examples",
     "bert_tf.data.schema",

@@ -1,11 +1,21 @@
-"""What stands on the encoder: masked LM and next sentence prediction, and both as one model."""
+"""What stands on the encoder: for pre-training, for a class or a number, for a span of the text."""
 
 import keras
 from keras import ops
 
 from bert_tf.config import BertConfig
 from bert_tf.model.encoder import BertEncoder
-from bert_tf.model.layers import activation, dense, layer_norm, truncated_normal
+from bert_tf.model.layers import (
+    DROPOUTS_PER_BLOCK,
+    Dropout,
+    activation,
+    dense,
+    layer_norm,
+    truncated_normal,
+)
+
+# Of the pooled output in fine-tuning; the original has no setting for it.
+_CLASSIFIER_DROPOUT = 0.1
 
 
 class Transform(keras.layers.Layer):
@@ -127,4 +137,105 @@ class PretrainingModel(keras.Model):
 
     @classmethod
     def from_config(cls, config: dict) -> "PretrainingModel":
+        return cls(BertConfig.from_dict(config["config"]), name=config["name"])
+
+
+class LinearScores(keras.layers.Layer):
+    """A row of scores for each vector: `output_weights` [C, H] and `output_bias` [C].
+
+    The weights exist as soon as the object does, and their paths begin with the name scope that it
+    is made in: none for a classifier, as in the original.
+    """
+
+    def __init__(self, config: BertConfig, num_scores: int, name: str = "scores"):
+        super().__init__(name=name, autocast=False)
+        # `add_weight` would put this layer's own name before theirs.
+        self.output_weights = keras.Variable(
+            truncated_normal(config),
+            shape=(num_scores, config.hidden_size),
+            dtype="float32",
+            name="output_weights",
+        )
+        self.output_bias = keras.Variable(
+            "zeros", shape=(num_scores,), dtype="float32", name="output_bias"
+        )
+        self.built = True
+
+    def call(self, vectors):
+        """Args: [..., H]. Returns: float32 [..., C]."""
+        vectors = ops.cast(vectors, "float32")
+        weights = ops.convert_to_tensor(self.output_weights)
+        return ops.matmul(vectors, ops.transpose(weights)) + self.output_bias
+
+
+class ClassificationModel(keras.Model):
+    """BERT with a row of scores for each sequence or pair: classes, or one number.
+
+    Args:
+        config: the encoder's shape.
+        num_labels: C, the number of classes; 1 for regression.
+
+    Call it with the encoder's dict. It returns the encoder's dict and `logits` float32 [B, C].
+    The weights are `output_weights` [C, H] and `output_bias` [C], as the original names them.
+
+    Source: google-research/bert, run_classifier.py, `create_model`.
+    """
+
+    def __init__(self, config: BertConfig, num_labels: int, name: str = "classification_model"):
+        super().__init__(name=name)
+        self.config = config
+        self.num_labels = num_labels
+        self.encoder = BertEncoder(config)
+        place = 1 + DROPOUTS_PER_BLOCK * config.num_hidden_layers
+        self.dropout = Dropout(_CLASSIFIER_DROPOUT, place, name="classifier_dropout")
+        self.scores = LinearScores(config, num_labels)
+        self.built = True
+
+    def call(self, inputs: dict, training: bool = False) -> dict:
+        outputs = self.encoder(inputs, training=training)
+        pooled = self.dropout(outputs["pooled_output"], training=training)
+        return {**outputs, "logits": self.scores(pooled)}
+
+    def get_config(self) -> dict:
+        return {
+            "config": self.config.to_dict(),
+            "num_labels": self.num_labels,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict) -> "ClassificationModel":
+        return cls(BertConfig.from_dict(config["config"]), config["num_labels"], config["name"])
+
+
+class SpanModel(keras.Model):
+    """BERT with two scores for each token: that an answer starts there, that it ends there.
+
+    Args:
+        config: the encoder's shape.
+
+    Call it with the encoder's dict. It returns the encoder's dict and `start_logits`, `end_logits`
+    float32 [B, L]. The weights are `cls/squad/output_weights` [2, H] and `cls/squad/output_bias`.
+
+    Source: google-research/bert, run_squad.py, `create_model`.
+    """
+
+    def __init__(self, config: BertConfig, name: str = "span_model"):
+        super().__init__(name=name)
+        self.config = config
+        self.encoder = BertEncoder(config)
+        with keras.name_scope("cls"), keras.name_scope("squad"):
+            self.scores = LinearScores(config, 2)
+        self.built = True
+
+    def call(self, inputs: dict, training: bool = False) -> dict:
+        outputs = self.encoder(inputs, training=training)
+        logits = self.scores(outputs["sequence_output"])  # [B, L, 2]
+        return {**outputs, "start_logits": logits[..., 0], "end_logits": logits[..., 1]}
+
+    def get_config(self) -> dict:
+        return {"config": self.config.to_dict(), "name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "SpanModel":
         return cls(BertConfig.from_dict(config["config"]), name=config["name"])

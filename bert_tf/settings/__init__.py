@@ -1,0 +1,11 @@
+"""How data is to be made and a model to be trained: a frozen dataclass a program.
+
+A default and its reason are written here and nowhere else; the scripts' flags take theirs from
+these classes. Every class checks its values when it is made. No TensorFlow.
+"""
+
+from bert_tf.settings.pretraining import PretrainingSettings
+from bert_tf.settings.pretraining_data import DUPE_FACTORS, PretrainingDataSettings
+from bert_tf.settings.setting import setting
+
+__all__ = ["DUPE_FACTORS", "PretrainingDataSettings", "PretrainingSettings", "setting"]

@@ -1,0 +1,118 @@
+"""How pre-training records are made: PretrainingDataSettings."""
+
+import dataclasses
+
+from bert_tf.config import check_range
+from bert_tf.files import resolve_path
+
+# How often text is gone through for pre-training records, by kind of masking. Static: the
+# original's. Dynamic: records need no copies to have other masks.
+DUPE_FACTORS = {"static": 10, "dynamic": 1}
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainingDataSettings:
+    """How sentence pairs with hidden tokens are made from text.
+
+    The first eleven fields are the flags of the original create_pretraining_data.py. With these
+    alone, `output_file` given and `output_dir` not, the records are the original's.
+
+    Args:
+        input_file: text files or patterns: a sentence a line, a blank line between documents.
+            A string is taken apart at its commas.
+        vocab_file: the vocabulary, a token a line.
+        output_file: files that records are written to in turns. Either this or `output_dir`.
+        do_lower_case: whether text is lower-cased and loses its accents. As the vocabulary was.
+        do_whole_word_mask: whether the pieces of a word are hidden together.
+        max_seq_length: tokens of a record, [CLS], both [SEP] and padding included; 5 at least.
+        max_predictions_per_seq: the most tokens hidden in a record.
+        random_seed: whence all chance comes.
+        dupe_factor: how often the text is gone through, with other pairs and other masks each time.
+            If None: 10 as in the original; 1 where masks are drawn later, in training.
+        masked_lm_prob: what fraction of a record's tokens is hidden.
+        short_seq_prob: what fraction of documents is cut into pairs of a shorter length, drawn at
+            random, so that the model sees short ones too.
+        output_dir: a folder for `pretraining-00000-of-0000N.tfrecord`. Documents are dealt to
+            `num_shards` files that are made independently: memory is bounded by one of them.
+        num_shards: N.
+        num_workers: how many processes make shards. The records do not depend on it.
+        masking: `static`, or `dynamic`: records hold unmasked pairs, and each epoch of training
+            hides other tokens.
+        gzip: whether the records' files are compressed.
+        mend_quirks: whether to do better where the original harms the model: see
+            docs/differences.md.
+
+    Raises:
+        ValueError: for values that no records can be made with, or that exclude each other.
+
+    Source: google-research/bert, create_pretraining_data.py, its flags.
+    """
+
+    input_file: tuple[str, ...]
+    vocab_file: str
+    output_file: tuple[str, ...] = ()
+    do_lower_case: bool = True
+    do_whole_word_mask: bool = False
+    max_seq_length: int = 128
+    max_predictions_per_seq: int = 20
+    random_seed: int = 12345
+    dupe_factor: int | None = None
+    masked_lm_prob: float = 0.15
+    short_seq_prob: float = 0.1
+    # Beyond the original: shards are made independently, so that memory is bounded by one shard.
+    output_dir: str | None = None
+    num_shards: int = 1
+    num_workers: int = 1
+    masking: str = "static"
+    gzip: bool = False
+    mend_quirks: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("input_file", "output_file"):
+            value = getattr(self, name)
+            parts = value.split(",") if isinstance(value, str) else value
+            object.__setattr__(self, name, tuple(str(part) for part in parts))
+        if self.masking not in DUPE_FACTORS:
+            raise ValueError(
+                f"masking must be one of {', '.join(DUPE_FACTORS)}. Received: {self.masking!r}"
+            )
+        if self.dupe_factor is None:
+            object.__setattr__(self, "dupe_factor", DUPE_FACTORS[self.masking])
+        lowest = {"max_seq_length": 5, "max_predictions_per_seq": 1, "dupe_factor": 1}
+        for name, low in {**lowest, "num_shards": 1, "num_workers": 1}.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < low:
+                raise ValueError(
+                    f"{name} must be a whole number from {low} on. Received: {value!r}"
+                )
+        if isinstance(self.random_seed, bool) or not isinstance(self.random_seed, int):
+            raise ValueError(f"random_seed must be a whole number. Received: {self.random_seed!r}")
+        check_range("masked_lm_prob", self.masked_lm_prob, 0.0, 1.0, False, False)
+        check_range("short_seq_prob", self.short_seq_prob, 0.0, 1.0)
+        self._check_places()
+
+    def _check_places(self) -> None:
+        if not any(self.input_file) or not self.vocab_file:
+            raise ValueError(
+                f"input_file and vocab_file are needed. Received: input_file="
+                f"{','.join(self.input_file)!r}, vocab_file={self.vocab_file!r}"
+            )
+        output_file = ",".join(self.output_file)
+        if bool(output_file) == bool(self.output_dir):
+            raise ValueError(
+                f"Give either output_file or output_dir. Received: output_file={output_file!r}, "
+                f"output_dir={self.output_dir!r}"
+            )
+        places = set(map(resolve_path, self.output_file))
+        if "" in self.output_file or len(places) < len(self.output_file):
+            raise ValueError(
+                f"output_file names a file twice, or none between two commas. "
+                f"Received: {output_file!r}"
+            )
+        if not self.output_dir and (self.num_shards > 1 or self.num_workers > 1):
+            raise ValueError(
+                f"num_shards and num_workers need output_dir: the files of output_file share one "
+                f"stream of chance, as in the original, and are made one record after the other. "
+                f"Received: output_file={output_file!r}, num_shards={self.num_shards}, "
+                f"num_workers={self.num_workers}"
+            )

@@ -1,0 +1,1 @@
+"""What BERT is fine-tuned for: `task.py` is the contract, then the kinds, then one file a task."""

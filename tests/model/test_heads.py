@@ -1,0 +1,69 @@
+"""The heads of fine-tuning: names, shapes, and the arithmetic of the original."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bert_tf.config import BertConfig
+from bert_tf.model.heads import ClassificationModel, SpanModel
+from bert_tf.training.checkpoint import named_variables
+
+CONFIG = BertConfig(
+    vocab_size=30,
+    hidden_size=8,
+    num_hidden_layers=1,
+    num_attention_heads=2,
+    intermediate_size=16,
+    max_position_embeddings=12,
+    type_vocab_size=2,
+)
+INPUTS = {
+    "input_ids": np.array([[2, 5, 6, 3, 0], [2, 7, 3, 0, 0]]),
+    "input_mask": np.array([[1, 1, 1, 1, 0], [1, 1, 1, 0, 0]]),
+    "segment_ids": np.zeros((2, 5), int),
+}
+
+
+@pytest.mark.parametrize(
+    ("model", "prefix", "rows"),
+    [(ClassificationModel(CONFIG, 3), "", 3), (SpanModel(CONFIG), "cls/squad/", 2)],
+)
+def test_the_heads_have_the_names_and_shapes_of_the_original(model, prefix, rows):
+    names = {name: tuple(v.shape) for name, v in named_variables(model).items()}
+    heads = {name: shape for name, shape in names.items() if not name.startswith("bert/")}
+    assert heads == {f"{prefix}output_weights": (rows, 8), f"{prefix}output_bias": (rows,)}
+
+
+def test_class_scores_are_a_product_with_the_pooled_output():
+    model = ClassificationModel(CONFIG, 3)
+    model.scores.output_bias.assign([1.0, 2.0, 3.0])
+    outputs = model(INPUTS)
+    weights = np.array(model.scores.output_weights)
+    expected = outputs["pooled_output"].numpy() @ weights.T + [1.0, 2.0, 3.0]
+    np.testing.assert_allclose(outputs["logits"], expected, atol=1e-6)
+
+
+def test_dropout_falls_on_the_pooled_output_in_training_only():
+    config = BertConfig.from_dict(
+        {**CONFIG.to_dict(), "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    )
+    model = ClassificationModel(config, 3)
+    tf.random.set_seed(1)
+    quiet = model(INPUTS)["logits"].numpy()
+    np.testing.assert_array_equal(model(INPUTS)["logits"], quiet)
+    trained = [model(INPUTS, training=True)["logits"].numpy() for _ in range(8)]
+    assert max(np.abs(t - quiet).max() for t in trained) > 1e-6
+
+
+def test_span_scores_are_a_product_with_every_token():
+    model = SpanModel(CONFIG)
+    outputs = model(INPUTS)
+    scores = outputs["sequence_output"].numpy() @ np.array(model.scores.output_weights).T
+    np.testing.assert_allclose(outputs["start_logits"], scores[..., 0], atol=1e-6)
+    np.testing.assert_allclose(outputs["end_logits"], scores[..., 1], atol=1e-6)
+
+
+@pytest.mark.parametrize("model", [ClassificationModel(CONFIG, 3), SpanModel(CONFIG)])
+def test_a_model_can_be_made_again_from_its_config(model):
+    again = type(model).from_config(model.get_config())
+    assert list(named_variables(again)) == list(named_variables(model))
