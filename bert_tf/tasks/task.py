@@ -1,8 +1,8 @@
 """What a task is, in eight verbs, and how it is found by its name.
 
     files --read--> examples --encode--> features, as `features` describes them --> model: `head`
-                        |                                                          |    \--> `loss`
-                        └--------> `predict` <------------- outputs ---------------┘
+                        |                                                           |    └--> `loss`
+                        └--------> `predict` <------------ outputs <----------------┘
                                        └--> answers --> `score`, `write`
 
 A task is a module of this package with
@@ -108,7 +108,7 @@ class Task(Protocol):
         tokenizer: FullTokenizer,
         max_seq_length: int,
     ) -> list[Any]:
-        """The model's outputs for all features of the examples, in their order -> an answer each."""
+        """The outputs for all features of the examples, in their order -> an answer each."""
 
     def score(self, examples: Sequence[Any], answers: Sequence[Any]) -> dict[str, float]:
         """The official figures, by name. Empty where the examples have no labels."""
