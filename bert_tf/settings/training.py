@@ -1,0 +1,112 @@
+"""What every run that trains can be told: TrainingSettings."""
+
+import dataclasses
+import math
+
+from bert_tf.config import check_range
+from bert_tf.settings.setting import (
+    MIXED_PRECISIONS,
+    check_choices,
+    check_whole_numbers,
+    setting,
+)
+
+_LOWEST = {
+    "train_batch_size": 1,
+    "eval_batch_size": 1,
+    "save_checkpoints_steps": 1,
+    "iterations_per_loop": 1,
+    "eval_steps": 0,
+    "gradient_accumulation_steps": 1,
+    "log_steps": 1,
+    "keep_checkpoint_max": 0,
+}
+_CHOICES = {
+    "mixed_precision": MIXED_PRECISIONS,
+    "learning_rate_schedule": ("original", "continuous"),
+}
+
+# What a run does besides training, or how it computes the same; it may change between a kill and
+# the next start.
+NOT_THE_COURSE = frozenset(
+    {
+        *("bert_config_file", "output_dir", "do_train", "do_eval", "eval_batch_size"),
+        *("save_checkpoints_steps", "iterations_per_loop", "use_tpu", "tpu_name", "tpu_zone"),
+        *("gcp_project", "master", "num_tpu_cores", "eval_steps", "xla", "log_steps"),
+        *("gradient_accumulation_steps", "keep_checkpoint_max", "allow_changed_settings"),
+    }
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingSettings:
+    """The settings that pre-training and fine-tuning share; each adds its own.
+
+    Raises:
+        ValueError: for values that no run can have, or that contradict each other.
+    """
+
+    bert_config_file: str = setting("", "JSON file with the shape of the model.")
+    output_dir: str = setting("", "Folder for checkpoints, logs and results. A run goes on there.")
+    init_checkpoint: str | None = setting(
+        None, "Checkpoint whose weights the model starts from (a prefix, or a folder)."
+    )
+    do_train: bool = setting(False, "Whether to train.")
+    do_eval: bool = setting(False, "Whether to evaluate.")
+    train_batch_size: int = setting(32, "Examples in a training step, over all devices.")
+    eval_batch_size: int = setting(8, "Examples in an evaluation batch.")
+    learning_rate: float = setting(5e-5, "Peak of the learning rate.")
+    save_checkpoints_steps: int = setting(1000, "Steps between two checkpoints.")
+    iterations_per_loop: int = setting(1000, "Most steps inside one call of the graph.")
+    use_tpu: bool = setting(False, "Whether to train on a TPU.")
+    tpu_name: str | None = setting(
+        None, "The Cloud TPU: its name, a grpc:// address, or local on a TPU VM."
+    )
+    tpu_zone: str | None = setting(
+        None, "The TPU's Google Cloud zone; that of this machine if empty."
+    )
+    gcp_project: str | None = setting(
+        None, "The TPU's Google Cloud project; that of this machine if empty."
+    )
+    master: str | None = setting(None, "The TPU's grpc:// address, where there is no --tpu_name.")
+    num_tpu_cores: int = setting(8, "Cores that the TPU is expected to have.")
+    # Beyond the original.
+    eval_steps: int = setting(0, "Steps between two evaluations during training; 0 for none.")
+    seed: int = setting(
+        12345, "Of weights, order of examples and dropout: the same seed gives the same run."
+    )
+    gradient_accumulation_steps: int = setting(
+        1, "Parts in which a batch is computed, to save memory; the result is the same."
+    )
+    mixed_precision: str = setting(
+        "", "bfloat16 (TPU, recent GPUs and CPUs) or float16 (older GPUs); float32 if empty."
+    )
+    xla: bool = setting(False, "Whether to compile the training step with XLA.")
+    log_steps: int = setting(
+        100, "Steps between two lines of metrics.jsonl and TensorBoard points."
+    )
+    keep_checkpoint_max: int = setting(5, "How many checkpoints are kept; 0 for all.")
+    learning_rate_schedule: str = setting(
+        "original",
+        "original: linear decay from step 0, hidden by the warm-up. continuous: linear decay from "
+        "the end of the warm-up, without the original's jump there.",
+    )
+    bias_correction: bool = setting(
+        False, "Whether Adam corrects the bias of its averages; the original's does not."
+    )
+    allow_changed_settings: bool = setting(
+        False, "Whether a run in --output_dir may go on with other settings than it began with."
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("bert_config_file", "output_dir"):
+            if not getattr(self, name):
+                raise ValueError(f"--{name} is needed.")
+        check_whole_numbers(self, _LOWEST)
+        check_choices(self, _CHOICES)
+        check_range("learning_rate", self.learning_rate, 0.0, math.inf, True, False)
+        if self.train_batch_size % self.gradient_accumulation_steps:
+            raise ValueError(
+                f"--train_batch_size must be a multiple of --gradient_accumulation_steps. "
+                f"Received: {self.train_batch_size} and {self.gradient_accumulation_steps}"
+            )

@@ -1,0 +1,272 @@
+"""A training run in its folder: begun or gone on with, saved, evaluated, shown, ended by signals.
+
+What pre-training and fine-tuning have in common, between their settings and the training loop.
+"""
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TextIO
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from bert_tf import files
+from bert_tf.model.layers import dropout_seeds
+from bert_tf.progress import Progress
+from bert_tf.settings import TrainingSettings
+from bert_tf.training import distribution, loop, run_directory
+from bert_tf.training.checkpoint import NumberedCheckpoints, load_checkpoint, named_variables
+from bert_tf.training.interruption import Interrupted, StopRequest
+from bert_tf.training.optimizer import SCHEDULES, AdamWeightDecay, LossScale
+
+logger = logging.getLogger(__name__)
+
+
+class TrainingRun:
+    """One training in `settings.output_dir`.
+
+    Args:
+        settings: how to train.
+        model: a model whose `config` is its BertConfig.
+        objective: the loss, in parts.
+        num_steps: the step at which training ends.
+        num_warmup_steps: steps over which the learning rate rises.
+        strategy: the devices.
+        is_trained: whether the weight of a name is trained; all are by default.
+        stream: where progress is shown.
+    """
+
+    def __init__(
+        self,
+        settings: TrainingSettings,
+        model: keras.Model,
+        objective: loop.Objective,
+        num_steps: int,
+        num_warmup_steps: int,
+        strategy: tf.distribute.Strategy,
+        is_trained: Callable[[str], bool] = lambda name: True,
+        stream: TextIO | None = None,
+    ):
+        self.settings = settings
+        self.model = model
+        self.num_steps = num_steps
+        self.stream = stream
+        self.schedule = SCHEDULES[settings.learning_rate_schedule](
+            settings.learning_rate, num_warmup_steps, num_steps
+        )
+        self.num_warmup_steps = num_warmup_steps
+        with strategy.scope():
+            weights = {n: v for n, v in named_variables(model).items() if is_trained(n)}
+            self.trainer = loop.Trainer(
+                model=model,
+                objective=objective,
+                optimizer=AdamWeightDecay(
+                    weights, self.schedule, bias_correction=settings.bias_correction
+                ),
+                seed=settings.seed,
+                random_scope=dropout_seeds,
+                accumulation_steps=settings.gradient_accumulation_steps,
+                loss_scale=LossScale() if settings.mixed_precision == "float16" else None,
+                jit_compile=settings.xla,
+                strategy=strategy,
+            )
+        self.checkpoints = NumberedCheckpoints(
+            settings.output_dir,
+            {**named_variables(model), **self.trainer.state()},
+            settings.keep_checkpoint_max,
+        )
+
+    @property
+    def step(self) -> int:
+        """Training steps done."""
+        return int(self.trainer.optimizer.step)
+
+    def begin(self, course: Mapping[str, Any]) -> int:
+        """Sets the weights and the step: from the newest checkpoint, or else as at the beginning.
+
+        Args:
+            course: all that the trained weights depend on, as JSON values.
+
+        Returns: the step at which training goes on.
+
+        Raises:
+            ValueError: if the folder's run has another course, or its checkpoints are unusable.
+        """
+        settings = self.settings
+        run_directory.check_settings(settings.output_dir, course, settings.allow_changed_settings)
+        self.checkpoints.remove_unfinished()
+        restored = self.checkpoints.restore()
+        if restored:
+            logger.info("Going on from %s", restored)
+        elif settings.init_checkpoint:
+            logger.info("%s", load_checkpoint(self.model, settings.init_checkpoint))
+        if self.step < self.num_steps:
+            run_directory.write_run(settings.output_dir, self.model.config.to_json_string(), course)
+        return self.step
+
+    def train(
+        self,
+        batches: Iterator,
+        log: run_directory.MetricsLog,
+        evaluate: Callable[[int], Mapping[str, float]] | None = None,
+        is_over: Callable[[], bool] = lambda: False,
+    ) -> int:
+        """Trains to the last step, saving and evaluating as the settings say.
+
+        Args:
+            batches: from the present step on.
+            log: where figures are written.
+            evaluate: given a step, the figures to be logged for it.
+            is_over: asked now and then; training ends where it is true.
+
+        Returns: the step that was reached, whose checkpoint is saved.
+
+        Raises:
+            Interrupted: after SIGTERM or Ctrl-C, when all is saved.
+            loop.NonFiniteLoss: naming the step.
+        """
+        progress = Progress(self.num_steps, "steps", self.stream, label="train", initial=self.step)
+        with progress, StopRequest() as stop:
+            return self._loop(batches, log, evaluate, is_over, progress, stop)
+
+    def _loop(self, batches, log, evaluate, is_over, progress: Progress, stop: StopRequest) -> int:
+        settings, trainer = self.settings, self.trainer
+        saved_step = self.step
+
+        def save(step: int) -> None:
+            nonlocal saved_step
+            trainer.check_weights()
+            self.checkpoints.save(step)
+            saved_step = step
+
+        def evaluate_and_log(step: int) -> None:
+            log.write(step, evaluate(step), prefix="eval_")
+
+        def show(count: int, figures: dict[str, float]) -> None:
+            rates = self._rates(figures)
+            progress.update(
+                count, loss=figures["loss"], examples_per_s=rates["examples_per_second"]
+            )
+
+        def write(step: int, figures: dict[str, float]) -> None:
+            shown = {k: v for k, v in figures.items() if k not in ("seconds", "tokens")}
+            log.write(step, {**shown, **self._rates(figures)})
+
+        events = [(settings.save_checkpoints_steps, save)]
+        if settings.eval_steps and evaluate is not None:
+            events.append((settings.eval_steps, evaluate_and_log))
+        step = loop.train(
+            trainer,
+            batches,
+            self.num_steps,
+            events=events,
+            log_steps=settings.log_steps,
+            on_log=write,
+            on_progress=show,
+            should_stop=lambda: bool(stop) or is_over(),
+            max_steps_per_call=settings.iterations_per_loop,
+        )
+        if saved_step != step:
+            save(step)
+        if stop and step < self.num_steps and not is_over():
+            raise Interrupted(
+                stop.signal_number,
+                f"Stopped by signal {stop.signal_number} at step {step}, which is saved. The "
+                "same command goes on from there.",
+            )
+        return step
+
+    def _rates(self, figures: Mapping[str, float]) -> dict[str, float]:
+        seconds = max(figures["seconds"], 1e-9)
+        return {
+            "examples_per_second": self.settings.train_batch_size / seconds,
+            "tokens_per_second": figures["tokens"] / seconds,
+        }
+
+    def describe(self, num_examples: int) -> str:
+        """A line for the log: how large, how long, how fast."""
+        settings = self.settings
+        num_weights = sum(int(np.prod(weight.shape)) for weight in self.model.weights)
+        num_trained = sum(int(np.prod(v.shape)) for v in self.trainer.optimizer.variables.values())
+        epochs = self.num_steps * settings.train_batch_size / num_examples
+        steps = sorted({0, self.num_warmup_steps, self.num_steps // 2})
+        rates = ", ".join(
+            f"{float(self.schedule(tf.constant(step))):.3g} at step {step}" for step in steps
+        )
+        trained = "" if num_trained == num_weights else f", {num_trained:,} of them trained"
+        return (
+            f"{num_weights:,} weights{trained}; {self.num_steps:,} steps of "
+            f"{settings.train_batch_size} examples are {epochs:.2f} times all "
+            f"{num_examples:,}; learning rate {rates}, 0 at step {self.num_steps}"
+        )
+
+
+def restore_weights(model: keras.Model, folder: str, init_checkpoint: str | None) -> int | None:
+    """Loads the newest checkpoint of a run's folder, or else the initial one.
+
+    Returns: the step that the weights have; None if they are the initial ones.
+    """
+    step = tf.Variable(0, dtype=tf.int64, trainable=False)
+    variables = {**named_variables(model), "global_step": step}
+    if NumberedCheckpoints(folder, variables).restore():
+        return int(step)
+    if init_checkpoint:
+        report = load_checkpoint(model, init_checkpoint)
+        logger.info("%s", report)
+        heads = [name for name in report.missing if not name.startswith("bert/")]
+        if heads:
+            logger.warning(
+                "%s has no %s: these weights are random, and so are the model's answers.",
+                init_checkpoint,
+                ", ".join(heads),
+            )
+    else:
+        logger.warning("No checkpoint in %s: using initial weights.", folder)
+    return None
+
+
+def write_eval_results(path: str, results: Mapping[str, float]) -> None:
+    """Writes figures as the original does: `name = value` a line, in the order of the names."""
+    lines = []
+    for name in sorted(results):
+        value = results[name] if name == "global_step" else np.float32(results[name])
+        lines.append(f"{name} = {value!s}")  # As a float32 is printed: the original's digits.
+        logger.info("  %s", lines[-1])
+    with files.atomic_write(path, "w") as file:
+        file.write("\n".join(lines) + "\n")
+
+
+def make_strategy(settings: TrainingSettings) -> tf.distribute.Strategy:
+    """The devices that the settings ask for."""
+    if not settings.use_tpu:
+        return distribution.one_device_strategy()
+    return distribution.tpu_strategy(
+        settings.tpu_name,
+        settings.tpu_zone,
+        settings.gcp_project,
+        settings.master,
+        settings.num_tpu_cores,
+    )
+
+
+@contextlib.contextmanager
+def precision(mixed_precision: str) -> Iterator[None]:
+    """Within it, layers compute in `mixed_precision` and keep their weights in float32."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(f"mixed_{mixed_precision}" if mixed_precision else "float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def check_length(max_seq_length: int, max_position_embeddings: int, bert_config_file: str) -> None:
+    """Raises a ValueError if sequences are longer than the model's position table."""
+    if max_seq_length > max_position_embeddings:
+        raise ValueError(
+            f"--max_seq_length={max_seq_length} is more than the model's position table "
+            f"holds: max_position_embeddings is {max_position_embeddings} in "
+            f"{bert_config_file}."
+        )
