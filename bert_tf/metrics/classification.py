@@ -1,0 +1,106 @@
+"""How well classes and numbers were predicted: the figures that GLUE reports.
+
+All are fractions between -1 and 1, not percent. NumPy only.
+
+Source: GLUE (Wang et al., 2018), section 3, and the references below.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+def accuracy(labels: ArrayLike, predictions: ArrayLike) -> float:
+    """The share of predictions that equal their label.
+
+    Args:
+        labels, predictions: of the same length, of any type; at least one each, here and below.
+
+    Raises:
+        ValueError: if the lengths differ, or there is nothing to compare; here and below.
+    """
+    labels, predictions = _checked(labels, predictions)
+    return float(np.mean(labels == predictions))
+
+
+def f1(labels: ArrayLike, predictions: ArrayLike, positive: Any = 1) -> float:
+    """The harmonic mean of precision and recall of the class `positive`.
+
+    0 where that class is neither right once nor wrong: nothing was found, and nothing was there.
+    """
+    labels, predictions = _checked(labels, predictions)
+    is_positive, found = labels == positive, predictions == positive
+    size = np.sum(is_positive) + np.sum(found)
+    return float(2 * np.sum(is_positive & found) / size) if size else 0.0
+
+
+def matthews(labels: ArrayLike, predictions: ArrayLike) -> float:
+    """Matthews' correlation of two classes, or its generalization to more of them.
+
+    0 where all labels are the same, or all predictions, as there is nothing to correlate.
+
+    Source: Gorodkin (2004), "Comparing two K-category assignments by a K-category correlation
+    coefficient", equation 8. With two classes it is Matthews' (1975).
+    """
+    labels, predictions = _checked(labels, predictions)
+    classes = np.unique(np.concatenate([labels, predictions]))
+    label_counts = np.array([np.sum(labels == each) for each in classes], dtype=np.float64)
+    found_counts = np.array([np.sum(predictions == each) for each in classes], dtype=np.float64)
+    total = float(len(labels))
+    covariance = np.sum(labels == predictions) * total - label_counts @ found_counts
+    label_variance = total**2 - label_counts @ label_counts
+    found_variance = total**2 - found_counts @ found_counts
+    if label_variance == 0 or found_variance == 0:
+        return 0.0
+    return float(covariance / np.sqrt(label_variance) / np.sqrt(found_variance))
+
+
+def pearson(labels: ArrayLike, predictions: ArrayLike) -> float:
+    """Pearson's correlation: how near the points lie to a line.
+
+    0 where all labels are the same, or all predictions.
+    """
+    labels, predictions = _checked(labels, predictions)
+    if np.all(labels == labels[0]) or np.all(predictions == predictions[0]):
+        return 0.0
+    labels, predictions = _standardized(labels), _standardized(predictions)
+    return float(np.clip(np.mean(labels * predictions), -1.0, 1.0))
+
+
+def spearman(labels: ArrayLike, predictions: ArrayLike) -> float:
+    """Spearman's correlation: Pearson's of the ranks; equal values share the mean of their ranks.
+
+    0 where all labels are the same, or all predictions.
+    """
+    labels, predictions = _checked(labels, predictions)
+    return pearson(ranks(labels), ranks(predictions))
+
+
+def ranks(values: ArrayLike) -> np.ndarray:
+    """float64 [N]: the place of each value among all, from 1; ties share the mean of their places.
+
+    ranks([10, 30, 20, 20])    # [1, 4, 2.5, 2.5]
+    """
+    _, places, counts = np.unique(np.asarray(values), return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return (last - (counts - 1) / 2)[places]
+
+
+def _standardized(values: np.ndarray) -> np.ndarray:
+    """float64, with mean 0 and variance 1."""
+    # Large values would overflow, and tiny ones vanish, when they are squared.
+    values = np.asarray(values, np.float64)
+    values = values - values.mean()
+    values = values / np.max(np.abs(values))
+    return values / np.sqrt(np.mean(values**2))
+
+
+def _checked(labels: ArrayLike, predictions: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    labels, predictions = np.asarray(labels), np.asarray(predictions)
+    if labels.ndim != 1 or labels.shape != predictions.shape or not len(labels):
+        raise ValueError(
+            f"A figure needs as many predictions as labels, and at least one. Received: labels of "
+            f"shape {labels.shape}, predictions of shape {predictions.shape}"
+        )
+    return labels, predictions
