@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from absl import app, flags
@@ -16,14 +16,25 @@ Settings = TypeVar("Settings")
 _SIGNAL_STATUS = 128
 
 
-def define_flags(settings_class: type, required: tuple[str, ...] = ()) -> None:
+def define_flags(
+    fields: type | Iterable[dataclasses.Field],
+    required: tuple[str, ...] = (),
+    leave_out: tuple[str, ...] = (),
+) -> None:
     """Defines a flag for every field of a settings class, with the field's default and help.
 
     A tuple becomes a text with commas. The script calls
     `flags.adopt_module_key_flags(command_line)` afterwards, so that `--help` lists them.
+
+    Args:
+        fields: a dataclass, or fields of one.
+        required: names of flags that must be given.
+        leave_out: names of fields that are no flags here.
     """
-    for field in dataclasses.fields(settings_class):
+    for field in dataclasses.fields(fields) if isinstance(fields, type) else fields:
         default, help_text = field.default, field.metadata["help"]
+        if field.name in leave_out or field.name in flags.FLAGS:
+            continue
         if isinstance(default, bool):
             flags.DEFINE_bool(field.name, default, help_text)
         elif isinstance(default, int):
@@ -36,10 +47,12 @@ def define_flags(settings_class: type, required: tuple[str, ...] = ()) -> None:
     flags.mark_flags_as_required(required)
 
 
-def settings_from_flags(settings_class: type[Settings]) -> Settings:
-    """The settings that the command line gives."""
-    values = {}
+def settings_from_flags(settings_class: type[Settings], **given) -> Settings:
+    """The settings that the command line gives; `given` are those that are no flags."""
+    values = dict(given)
     for field in dataclasses.fields(settings_class):
+        if field.name in given:
+            continue
         value = flags.FLAGS[field.name].value
         if isinstance(field.default, tuple):
             value = tuple(value.split(",")) if value else ()
@@ -47,6 +60,15 @@ def settings_from_flags(settings_class: type[Settings]) -> Settings:
             value = field.default
         values[field.name] = value
     return settings_class(**values)
+
+
+def options_from_flags(fields: Iterable[dataclasses.Field]) -> tuple[str, ...]:
+    """`name=value` for each of a task's options whose flag was given."""
+    return tuple(
+        f"{field.name}={flags.FLAGS[field.name].value}"
+        for field in fields
+        if field.name in flags.FLAGS and flags.FLAGS[field.name].present
+    )
 
 
 def load_tensorflow() -> None:

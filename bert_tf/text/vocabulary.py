@@ -11,6 +11,10 @@ _CHECKPOINT_FOLDER = re.compile(r"^.*?([A-Za-z0-9_-]+)/bert_model.ckpt")
 _UNCASED_RELEASES = re.compile(r"(wwm_)?uncased_L-.*|multilingual_L-.*|chinese_L-.*")
 _CASED_RELEASES = re.compile(r"(wwm_)?cased_L-.*|multi_cased_L-.*")
 
+# From how many words on a vocabulary tells whether it is cased, and by what share of them.
+_MIN_WORDS_TO_TELL_CASE = 1000
+_SHARE_OF_A_CASED_VOCABULARY = 0.05
+
 
 def load_vocab(vocab_file: str) -> dict[str, int]:
     """Reads a vocabulary as {token: id}, in the order of the ids.
@@ -97,4 +101,30 @@ def validate_case_matches_checkpoint(do_lower_case: bool, init_checkpoint: str |
             f"a {kind} model. Pass --do_lower_case={not do_lower_case}, so that the text is "
             "tokenized as it was when the model was pre-trained; if the model is another one, "
             "rename its folder."
+        )
+
+
+def check_vocabulary(vocab: Mapping[str, int], vocab_file: str, do_lower_case: bool) -> None:
+    """Refuses a lower-casing that the vocabulary's own entries contradict.
+
+    Vocabularies with fewer than 1,000 entries that begin with an ASCII letter tell nothing.
+
+    Raises:
+      ValueError: if text is lower-cased and the vocabulary has capital letters, which would never
+        be met; or if it is not, and every word with a capital letter would be unknown.
+    """
+    words = [token for token in vocab if token[0].isascii() and token[0].isalpha()]
+    if len(words) < _MIN_WORDS_TO_TELL_CASE:
+        return
+    share = sum(word != word.lower() for word in words) / len(words)
+    if do_lower_case and share > _SHARE_OF_A_CASED_VOCABULARY:
+        raise ValueError(
+            f"{vocab_file}: {share:.0%} of its words have capital letters: the vocabulary of a "
+            "cased model. Pass --do_lower_case=False; lower-cased text would never meet them."
+        )
+    if not do_lower_case and share == 0:
+        raise ValueError(
+            f"{vocab_file}: none of its {len(words)} words has a capital letter: the vocabulary of "
+            "an uncased model. Pass --do_lower_case=True; otherwise words with capital letters "
+            "are unknown to it."
         )

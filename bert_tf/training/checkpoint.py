@@ -272,6 +272,16 @@ def newest_first(folder: str) -> Iterator[str]:
             yield prefix
 
 
+def newest_step(folder: str) -> int | None:
+    """The number of training steps behind the newest readable checkpoint; None without any."""
+    for prefix in newest_first(folder):
+        try:
+            return int(tf.train.load_checkpoint(prefix).get_tensor(STEP_NAME))
+        except (tf.errors.OpError, RuntimeError, ValueError):
+            continue  # Damaged: whoever restores it says so.
+    return None
+
+
 def _saved_steps(folder: str) -> list[int]:
     found = (re.fullmatch(r"model\.ckpt-(\d+)\.index", name) for name in _list(folder))
     return [int(match.group(1)) for match in found if match]

@@ -101,12 +101,13 @@ def distribute(
         return iter(make_dataset(1, 0))
     per_replica = global_batch_size // num_replicas
 
+    def deal(x: tf.Tensor) -> tf.Tensor:
+        shape = tf.concat([[-1, per_replica], tf.shape(x)[1:]], axis=0)
+        # A batch's length may be its own: what is known of the shape beforehand stays known.
+        return tf.ensure_shape(tf.reshape(x, shape), [None, per_replica, *x.shape[1:]])
+
     def of_host(context: tf.distribute.InputContext) -> tf.data.Dataset:
         dataset = make_dataset(context.num_input_pipelines, context.input_pipeline_id)
-        return dataset.map(
-            lambda batch: tf.nest.map_structure(
-                lambda x: tf.reshape(x, [-1, per_replica, *x.shape[1:]]), batch
-            )
-        ).unbatch()
+        return dataset.map(lambda batch: tf.nest.map_structure(deal, batch)).unbatch()
 
     return iter(strategy.distribute_datasets_from_function(of_host))

@@ -1,0 +1,88 @@
+"""The best of the models that a run evaluated on its way, and when it is time to stop looking."""
+
+import json
+import logging
+
+import keras
+import tensorflow as tf
+
+from bert_tf import files
+from bert_tf.training.checkpoint import NumberedCheckpoints, named_variables, newest_step
+from bert_tf.training.run_directory import METRICS_NAME
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "best"
+
+
+class BestCheckpoint:
+    """Keeps, in `FOLDER/best`, the weights whose figure was the highest: no optimizer's state.
+
+    What was found before a kill is read from the run's `metrics.jsonl`, so that a run that goes on
+    stops where the run never killed would have.
+
+    Args:
+        folder: the run's folder.
+        model: whose weights are kept.
+        metric: the figure, as `metrics.jsonl` names it; higher is better.
+        patience: so many evaluations without a better figure end the training; 0: none do.
+    """
+
+    def __init__(self, folder: str, model: keras.Model, metric: str, patience: int = 0):
+        self.metric = metric
+        self.patience = patience
+        self.best_folder = files.join_path(folder, FOLDER)
+        self._metrics_path = files.join_path(folder, METRICS_NAME)
+        self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        variables = {**named_variables(model), "global_step": self._step}
+        self._checkpoints = NumberedCheckpoints(self.best_folder, variables, keep=1)
+        self._values: list[tuple[int, float]] = []
+
+    def resume(self, step: int) -> None:
+        """Takes up the evaluations of a run up to `step`."""
+        self._values = [v for v in self._logged_values() if v[0] <= step]
+
+    def note(self, step: int, value: float) -> None:
+        """Keeps the present weights if this is the best figure so far."""
+        is_best = value > max((v for _, v in self._values), default=float("-inf"))
+        self._values.append((step, value))
+        if is_best:
+            self._step.assign(step)
+            files.make_directories(self.best_folder)
+            self._checkpoints.save(step)
+            self._remove_others(step)
+            logger.info("Best %s so far: %.4f at step %d", self.metric, value, step)
+
+    def is_over(self) -> bool:
+        """Whether the last `patience` evaluations brought nothing better."""
+        if not self.patience or not self._values:
+            return False
+        values = [value for _, value in self._values]
+        return len(values) - 1 - values.index(max(values)) >= self.patience
+
+    def restore(self) -> int | None:
+        """Sets the best weights. Returns: their step; None if none are kept."""
+        if newest_step(self.best_folder) is None:
+            return None
+        prefix = self._checkpoints.restore()
+        logger.info("Using the best checkpoint, %s", prefix)
+        return int(self._step)
+
+    def _remove_others(self, step: int) -> None:
+        # A checkpoint of a later step may be left from before a kill, or of another run.
+        for path in files.glob_files(files.join_path(self.best_folder, "model.ckpt-*")):
+            if not path.split("model.ckpt-")[-1].startswith(f"{step}."):
+                files.remove_file(path)
+
+    def _logged_values(self) -> list[tuple[int, float]]:
+        if not files.exists(self._metrics_path):
+            return []
+        values = []
+        for text in files.open_text_lines(self._metrics_path):
+            try:
+                line = json.loads(text)
+            except json.JSONDecodeError:
+                continue  # The half of a line that a killed run was writing.
+            if line.get(self.metric) is not None:
+                values.append((line["step"], line[self.metric]))
+        return values

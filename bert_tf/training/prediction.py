@@ -1,0 +1,96 @@
+"""A model's outputs for many examples, as numpy arrays in the order of the examples."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from bert_tf.training.loop import Batch
+
+# Batches say where their rows belong, and which of them only fill up the batch.
+NUMBERS = "feature_numbers"
+IS_REAL = "is_real_example"
+# Where a shorter batch had no position: a score that nothing chooses. Two of them can be added.
+NO_SCORE = -1e9
+
+
+class OutputCollector:
+    """Runs a model over finite streams of batches, and keeps what comes out.
+
+    Args:
+        step: a batch -> name -> <float>[B, ...], of this replica's part of it.
+        strategy: the devices, of this host.
+    """
+
+    def __init__(
+        self, step: Callable[[Batch], dict[str, tf.Tensor]], strategy: tf.distribute.Strategy
+    ):
+        self._step = step
+        self._strategy = strategy
+        self._run = tf.function(self._distributed_step, reduce_retracing=True)
+
+    def run(
+        self,
+        batches: Iterator,
+        num_examples: int,
+        on_progress: Callable[[int], None] = lambda count: None,
+    ) -> dict[str, np.ndarray]:
+        """Goes through the batches, in whatever order they come.
+
+        Args:
+            batches: dicts with NUMBERS, int32 [B]: the place of each row among the examples; and
+                IS_REAL, float32 [B]: 0 for rows that belong nowhere.
+            num_examples: N.
+            on_progress: told the number of examples just done.
+
+        Returns: name -> <float32>[N, ...]. Where batches have different lengths, the longest one's,
+            filled up with NO_SCORE.
+
+        Raises:
+            ValueError: if an example did not come.
+        """
+        collected: dict[str, np.ndarray] = {}
+        is_done = np.zeros(num_examples, bool)
+        for batch in batches:
+            for outputs in self._run(batch):
+                outputs = {name: value.numpy() for name, value in outputs.items()}
+                rows = outputs.pop(IS_REAL) > 0
+                numbers = outputs.pop(NUMBERS)[rows]
+                for name, value in outputs.items():
+                    collected[name] = _room(collected.get(name), value.shape[1:], num_examples)
+                    places = (numbers, *(slice(size) for size in value.shape[1:]))
+                    collected[name][places] = value[rows]
+                is_done[numbers] = True
+                on_progress(len(numbers))
+        if not is_done.all():
+            missing = np.flatnonzero(~is_done)
+            raise ValueError(
+                f"{len(missing)} of {num_examples} examples were not computed, the first is number "
+                f"{missing[0]}: the batches do not belong to these examples."
+            )
+        return collected
+
+    def _distributed_step(self, batch: Batch):
+        outputs = self._strategy.run(self._replica_step, args=(batch,))
+        local = self._strategy.experimental_local_results
+        num_replicas = len(local(outputs[NUMBERS]))
+        return [
+            {name: local(value)[replica] for name, value in outputs.items()}
+            for replica in range(num_replicas)
+        ]
+
+    def _replica_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        outputs = {name: tf.cast(v, tf.float32) for name, v in self._step(batch).items()}
+        return {**outputs, NUMBERS: batch[NUMBERS], IS_REAL: batch[IS_REAL]}
+
+
+def _room(array: np.ndarray | None, shape: tuple[int, ...], num_examples: int) -> np.ndarray:
+    """`array` with room for rows of `shape`."""
+    if array is None:
+        return np.full((num_examples, *shape), NO_SCORE, np.float32)
+    larger = tuple(np.maximum(array.shape[1:], shape))
+    if larger == array.shape[1:]:
+        return array
+    grown = np.full((num_examples, *larger), NO_SCORE, np.float32)
+    grown[tuple(slice(size) for size in array.shape)] = array
+    return grown

@@ -1,0 +1,61 @@
+"""Fine-tunes BERT to classify texts or pairs of them, evaluates it, and writes its predictions.
+
+    python run_scripts/run_classifier.py --task_name=MRPC --data_dir=glue_data/MRPC \\
+        --vocab_file=vocab.txt --bert_config_file=bert_config.json \\
+        --init_checkpoint=bert_model.ckpt --do_train=true --do_eval=true \\
+        --max_seq_length=128 --train_batch_size=32 --learning_rate=2e-5 \\
+        --num_train_epochs=3.0 --output_dir=/tmp/mrpc_output
+
+Takes the flags of the original's run_classifier.py with the same defaults, for CoLA, MNLI, MRPC and
+XNLI; and SST-2, STS-B, QQP, QNLI, RTE, WNLI and AX. One's own data needs no code:
+
+    python run_scripts/run_classifier.py --task_name=tsv --data_dir=my_data \\
+        --text_a_column=review --label_column=stars ...
+
+`eval_results.txt`, `test_results.tsv` and a file for the GLUE server lie in --output_dir. The flags
+beyond the original's are those of finetune.py, of which this is a translation.
+
+BERT-Base on MRPC takes about 2 minutes on a GPU: eval_accuracy between 0.84 and 0.88.
+"""
+
+import sys
+
+import command_line
+from absl import flags
+
+from bert_tf.settings import FinetuningSettings
+from bert_tf.tasks.task import options_of
+
+# Tasks of one sentence or a pair that are no part of GLUE.
+_OTHERS = ("xnli", "tsv")
+
+flags.DEFINE_string("task_name", None, "CoLA, MNLI, MRPC, XNLI, another of GLUE's tasks, or tsv.")
+flags.DEFINE_integer(
+    "max_seq_length", 128, "Tokens of a sequence at most, [CLS] and [SEP] included."
+)
+command_line.define_flags(
+    FinetuningSettings,
+    required=("task_name", "bert_config_file", "vocab_file", "output_dir"),
+    leave_out=("task", "task_options"),
+)
+for _task in ("glue", *_OTHERS):
+    command_line.define_flags(options_of(_task))
+flags.adopt_module_key_flags(command_line)
+
+
+def main(_: list[str]) -> None:
+    name = flags.FLAGS.task_name.lower()
+    task = name if name.startswith(_OTHERS) else f"glue:{name.removeprefix('glue:')}"
+    settings = command_line.settings_from_flags(
+        FinetuningSettings,
+        task=task,
+        task_options=command_line.options_from_flags(options_of(task)),
+    )
+    command_line.load_tensorflow()
+    from bert_tf.finetuning import run_finetuning
+
+    run_finetuning(settings, sys.stderr)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,54 @@
+"""Fine-tunes BERT to answer questions about a text, and answers those of another file.
+
+    python run_scripts/run_squad.py --vocab_file=vocab.txt --bert_config_file=bert_config.json \\
+        --init_checkpoint=bert_model.ckpt --do_train=True --train_file=train-v1.1.json \\
+        --do_predict=True --predict_file=dev-v1.1.json --train_batch_size=12 \\
+        --learning_rate=3e-5 --num_train_epochs=2.0 --max_seq_length=384 --doc_stride=128 \\
+        --output_dir=/tmp/squad_base
+
+Takes the flags of the original's run_squad.py with the same defaults, and `--do_eval`, which scores
+the answers as the official script does. SQuAD 2.0 needs --version_2_with_negative. Files may be
+gzipped. `predictions.json`, `nbest_predictions.json` and, for 2.0, `null_odds.json` lie in
+--output_dir. The flags beyond the original's are those of finetune.py, of which this is a
+translation.
+
+BERT-Base on SQuAD 1.1 reaches F1 88.4, EM 81.2; two epochs take about half an hour on one TPU.
+"""
+
+import sys
+
+import command_line
+from absl import flags
+
+from bert_tf.settings import FinetuningSettings
+from bert_tf.tasks.task import options_of
+
+flags.DEFINE_integer(
+    "max_seq_length", 384, "Tokens of a window at most: question, text, [CLS] and [SEP]s."
+)
+command_line.define_flags(
+    FinetuningSettings,
+    required=("bert_config_file", "vocab_file", "output_dir"),
+    leave_out=("task", "task_options"),
+)
+command_line.define_flags(options_of("squad"))
+flags.adopt_module_key_flags(command_line)
+
+
+def main(_: list[str]) -> None:
+    for purpose, name in (("do_train", "train_file"), ("do_predict", "predict_file")):
+        if flags.FLAGS[purpose].value and not flags.FLAGS[name].value:
+            raise ValueError(f"--{purpose} needs --{name}.")
+    settings = command_line.settings_from_flags(
+        FinetuningSettings,
+        task="squad",
+        task_options=command_line.options_from_flags(options_of("squad")),
+    )
+    command_line.load_tensorflow()
+    from bert_tf.finetuning import run_finetuning
+
+    run_finetuning(settings, sys.stderr)
+
+
+if __name__ == "__main__":
+    command_line.run(main)
