@@ -91,7 +91,7 @@ def build_training_dataset(
         return batch
 
     dataset = dataset.map(make_batch, num_parallel_calls=tf.data.AUTOTUNE)
-    return _with_options(dataset.prefetch(tf.data.AUTOTUNE))
+    return with_options(dataset.prefetch(tf.data.AUTOTUNE))
 
 
 def build_eval_dataset(
@@ -146,10 +146,10 @@ def build_eval_dataset(
         if masking is not None:
             batch = mask_batch(batch, masking, seed, EVALUATION_EPOCH, examples)
         batch["is_real_example"] = tf.ones_like(records, dtype=tf.float32)
-        return {name: _fill_up(tensor, share) for name, tensor in batch.items()}
+        return {name: fill_up(tensor, share) for name, tensor in batch.items()}
 
     dataset = dataset.map(make_batch, num_parallel_calls=tf.data.AUTOTUNE)
-    return _with_options(dataset.prefetch(tf.data.AUTOTUNE))
+    return with_options(dataset.prefetch(tf.data.AUTOTUNE))
 
 
 def check_hosts(batch_size: int, num_hosts: int, host_index: int) -> None:
@@ -166,14 +166,15 @@ def check_hosts(batch_size: int, num_hosts: int, host_index: int) -> None:
         )
 
 
-def _fill_up(tensor: tf.Tensor, rows: int) -> tf.Tensor:
+def fill_up(tensor: tf.Tensor, rows: int) -> tf.Tensor:
     """Adds rows of zeros to [b, ...] until there are `rows`."""
     missing = rows - tf.shape(tensor)[0]
     filled = tf.pad(tensor, [[0, missing]] + [[0, 0]] * (tensor.shape.rank - 1))
     return tf.ensure_shape(filled, [rows, *tensor.shape[1:]])
 
 
-def _with_options(dataset: tf.data.Dataset) -> tf.data.Dataset:
+def with_options(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """The dataset in its own order, always, and left to its host as it is."""
     options = tf.data.Options()
     options.deterministic = True
     # Each host has its share already.

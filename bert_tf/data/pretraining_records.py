@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from bert_tf.data import masking
 from bert_tf.data.pretraining_examples import Instance, continuations
-from bert_tf.data.schema import encode_entry, encode_values, encode_varint
+from bert_tf.data.schema import ListHeaders, encode_entry, encode_values, encode_varint
 from bert_tf.settings import PretrainingDataSettings
 
 # is_random_next, num_tokens_a, tokens, hidden tokens, bytes of the ids, bytes of the second list.
@@ -38,12 +38,12 @@ class RecordEncoder:
         self.token_of = [encode_varint(index) for index in range(max(vocab.values()) + 1)]
         self._continuations = continuations(vocab, self.token_of)
         self._places = [encode_varint(place) for place in range(self._length + 1)]
-        self._ids = _ListHeaders("input_ids")
-        self._labels = _ListHeaders("masked_lm_ids")
-        self._positions = _ListHeaders("masked_lm_positions")
-        self._words = _ListHeaders("word_ids")
-        self._segments = _ListHeaders("segment_ids")[self._length]
-        self._input_mask = _ListHeaders("input_mask")[self._length]
+        self._ids = ListHeaders("input_ids")
+        self._labels = ListHeaders("masked_lm_ids")
+        self._positions = ListHeaders("masked_lm_positions")
+        self._words = ListHeaders("word_ids")
+        self._segments = ListHeaders("segment_ids")[self._length]
+        self._input_mask = ListHeaders("input_mask")[self._length]
         self._one = struct.pack("<f", 1.0)
         no_weights = _entry("masked_lm_weights", [0.0] * self._num_predictions)
         self._weights = no_weights[: -4 * self._num_predictions]
@@ -106,23 +106,6 @@ class RecordEncoder:
             for place in word:
                 numbers[place] = number
         return numbers
-
-
-class _ListHeaders(dict):
-    """What stands before a list of whole numbers in a record, name included, by its size in bytes.
-
-    Args:
-        name: of the feature.
-    """
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self._name = name
-
-    def __missing__(self, num_bytes: int) -> bytes:
-        # A list of that many zeros has that size.
-        self[num_bytes] = _entry(self._name, [0] * num_bytes)[:-num_bytes]
-        return self[num_bytes]
 
 
 def _entry(name: str, values: list) -> bytes:

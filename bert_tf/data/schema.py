@@ -125,6 +125,27 @@ def encode_varint(value: int) -> bytes:
     return bytes(encoded)
 
 
+class ListHeaders(dict):
+    """What stands before a list of whole numbers in a record, name included, by its size in bytes.
+
+    The numbers themselves are put behind it, each as `encode_varint` gives it: a record is made of
+    such parts several times as fast as by `encode_example`.
+
+    Args:
+        name: of the feature.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def __missing__(self, num_bytes: int) -> bytes:
+        # A list of that many zeros has that size.
+        entry = encode_entry(self._name, encode_values(self._name, [0] * num_bytes))
+        self[num_bytes] = entry[: len(entry) - num_bytes]
+        return self[num_bytes]
+
+
 def parse_examples(serialized: Any, features: Mapping[str, Feature]) -> dict[str, Any]:
     """Parses serialized examples into a batch; works eagerly and inside a graph.
 
