@@ -50,6 +50,8 @@ WITHOUT_TENSORFLOW = (
     "bert_tf.data.masking",
     "bert_tf.data.pretraining_examples",
     "bert_tf.data.schema",
+    "bert_tf.data.feature_encoding",
+    "bert_tf.data.feature_files",
 )
 
 MAX_LINES = 420
