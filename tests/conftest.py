@@ -1,6 +1,10 @@
-"""Where tests find the scripts, the golden values and, where present, the real data sets."""
+"""Where tests find the scripts, the golden values and, where present, the real data sets; and a
+small task that can be learned: a vocabulary, a config, and reviews that are good or bad.
+"""
 
+import json
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -27,3 +31,66 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data sets at {folder}; set BERT_TF_DATA to where they are")
     return folder
+
+
+WORDS = {
+    "1": ["good", "fine", "great", "lovely"],
+    "0": ["bad", "poor", "awful", "dull"],
+}
+FILLERS = ["the", "film", "is", "was", "a", "very", "plot", "and", "cast", "story"]
+CONFIG = {
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "max_position_embeddings": 32,
+    "type_vocab_size": 2,
+    "initializer_range": 0.1,
+}
+
+
+def write_small_model(folder: Path) -> dict[str, str]:
+    """vocab.txt and bert_config.json. Returns: the flags that name them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    words = [*WORDS["0"], *WORDS["1"], *FILLERS]
+    vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, ".", "?"]
+    (folder / "vocab.txt").write_text("\n".join(vocab) + "\n")
+    (folder / "bert_config.json").write_text(json.dumps({**CONFIG, "vocab_size": len(vocab)}))
+    return {
+        "vocab_file": str(folder / "vocab.txt"),
+        "bert_config_file": str(folder / "bert_config.json"),
+    }
+
+
+def review(label: str, rng: random.Random) -> str:
+    """A sentence of 2 to 15 words with one that tells."""
+    words = rng.choices(FILLERS, k=rng.randint(1, 14))
+    words.insert(rng.randint(0, len(words)), rng.choice(WORDS[label]))
+    return " ".join(words)
+
+
+def write_reviews(folder: Path, num_train: int = 256, num_dev: int = 40) -> str:
+    """train.tsv, dev.tsv and test.tsv as GLUE has them for SST-2. Returns: the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = random.Random(5)
+    for name, size in (("train", num_train), ("dev", num_dev)):
+        labels = [rng.choice("01") for _ in range(size)]
+        rows = [f"{review(label, rng)}\t{label}" for label in labels]
+        (folder / f"{name}.tsv").write_text("\n".join(["sentence\tlabel", *rows]) + "\n")
+    labels = [rng.choice("01") for _ in range(11)]
+    rows = [f"{i}\t{review(label, rng)}" for i, label in enumerate(labels)]
+    (folder / "test.tsv").write_text("\n".join(["index\tsentence", *rows]) + "\n")
+    (folder / "test_labels.txt").write_text("\n".join(labels))
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory) -> dict[str, str]:
+    """Flags that name a small model's vocabulary and config."""
+    return write_small_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="session")
+def reviews(tmp_path_factory) -> str:
+    """A folder with train.tsv, dev.tsv and test.tsv in the layout of GLUE's SST-2."""
+    return write_reviews(tmp_path_factory.mktemp("reviews"))

@@ -153,3 +153,25 @@ def test_google_s_vocabularies_load(data_dir: Path, name, size):
     assert len(vocab) == size
     assert list(vocab.values()) == list(range(size))
     assert [vocab[token] for token in vocabulary.SPECIAL_TOKENS] == [0, 100, 101, 102, 103]
+
+
+@pytest.mark.parametrize(
+    ("words", "do_lower_case", "message"),
+    [
+        (["Apple", "pear"], True, "cased model. Pass --do_lower_case=False"),
+        (["apple", "pear"], False, "uncased model. Pass --do_lower_case=True"),
+        (["Apple", "pear"], False, None),
+        (["apple", "pear"], True, None),
+    ],
+)
+def test_a_vocabulary_tells_whether_it_is_cased(words, do_lower_case, message):
+    vocab = {f"{word}{i}": i for i in range(1000) for word in words}
+    if message is None:
+        vocabulary.check_vocabulary(vocab, "vocab.txt", do_lower_case)
+    else:
+        with pytest.raises(ValueError, match=message):
+            vocabulary.check_vocabulary(vocab, "vocab.txt", do_lower_case)
+
+
+def test_a_small_vocabulary_tells_nothing():
+    vocabulary.check_vocabulary({"Apple": 0}, "vocab.txt", do_lower_case=True)
