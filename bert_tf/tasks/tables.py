@@ -1,0 +1,165 @@
+"""Rows of the tables that data sets come as: tab-separated without quoting, or CSV with it.
+
+    where                 cells
+    glue/RTE/dev.tsv:2    ["0", "Dana Reeve ...", "Christopher Reeve had an accident.", "1"]
+
+Source: google-research/bert, run_classifier.py, `_read_tsv`: a quote is a letter like any other.
+"""
+
+import csv
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from bert_tf import files
+
+_BYTE_ORDER_MARK = "\ufeff"
+
+
+class Row(NamedTuple):
+    """One row: its number among the file's rows, from 0, `file:line`, and its cells."""
+
+    number: int
+    where: str
+    cells: list[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A column that is wanted.
+
+    Args:
+        names: what a header may call it; upper case does not matter.
+        place: where it stands if no header says so; -1 is the last one.
+    """
+
+    names: tuple[str, ...]
+    place: int
+
+
+def find_table(folder: str, name: str) -> str | None:
+    """The path of a file or, if only that is there, of the same file gzipped (`name.gz`)."""
+    path = files.join_path(folder, name)
+    return next((each for each in (path, path + ".gz") if files.exists(each)), None)
+
+
+def read_rows(path: str) -> Iterator[Row]:
+    """All rows but blank ones, which have numbers too; of a byte order mark nothing is left.
+
+    Args:
+        path: CSV where it ends with `.csv` (or `.csv.gz`), and tab-separated else.
+
+    Raises:
+        ValueError: for what is no UTF-8, no whole gzip file or no CSV, with file and line.
+    """
+    is_csv = path.lower().removesuffix(".gz").endswith(".csv")
+    for number, (line, cells) in enumerate(_csv_rows(path) if is_csv else _tsv_rows(path)):
+        if number == 0 and cells:
+            cells[0] = cells[0].removeprefix(_BYTE_ORDER_MARK)
+        if cells not in ([], [""]):
+            yield Row(number, f"{path}:{line}", cells)
+
+
+def read_columns(
+    path: str,
+    columns: Sequence[Column],
+    has_header: bool = True,
+    on_short: Callable[[Row], None] | None = None,
+) -> Iterator[tuple[Row, list[str]]]:
+    """The rows after the header, each with the cells of some columns.
+
+    A column is found by its name and, where the header has none of its names, by its place.
+
+    Args:
+        columns: those that are wanted, in the order in which their cells are.
+        has_header: whether the first row is a header whatever stands there. Else it is one if it
+            has a name of every column.
+        on_short: called with each row with too few cells, which is left out then, not refused.
+
+    Raises:
+        ValueError: for a row with too few or too many cells, with file and line, and for a header
+            that has one column in another place, and another one not at all.
+    """
+    rows = read_rows(path)
+    first = next(rows, None)
+    if first is None:
+        return
+    by_name = [_place_by_name(first.cells, column) for column in columns]
+    is_header = has_header or None not in by_name
+    places = _places(first, columns, by_name) if is_header else [each.place for each in columns]
+    # Nothing is known of a header that has none of the names: not even that it has a row's cells.
+    num_cells = None if is_header and set(by_name) == {None} else len(first.cells)
+    needed = max(places) + 1
+    for row in rows if is_header else itertools.chain([first], rows):
+        problem = _wrong_number(row, needed, num_cells)
+        if not problem:
+            yield row, [row.cells[place] for place in places]
+        elif on_short and len(row.cells) < (num_cells or needed):
+            on_short(row)
+        else:
+            raise ValueError(problem)
+
+
+def _wrong_number(row: Row, needed: int, num_cells: int | None) -> str:
+    """What is wrong with the number of a row's cells, if anything is.
+
+    Args:
+        needed: so many cells there are up to the last one that is read.
+        num_cells: so many the first row has, if that tells anything.
+    """
+    if len(row.cells) < needed:
+        return (
+            f"{row.where}: at least {needed} columns are needed, with tabs (or, in a .csv file, "
+            f"commas) between them. Received: {len(row.cells)}"
+        )
+    if num_cells not in (None, len(row.cells)):
+        return (
+            f"{row.where}: {num_cells} columns were expected, as in the first row. "
+            f"Received: {len(row.cells)}"
+        )
+    return ""
+
+
+def _tsv_rows(path: str) -> Iterator[tuple[int, list[str]]]:
+    for line_number, line in enumerate(files.open_text_lines(path), start=1):
+        yield line_number, line.split("\t")
+
+
+def _csv_rows(path: str) -> Iterator[tuple[int, list[str]]]:
+    """A row may go over several lines: its number is the first one's."""
+    # A mark before a quote would hide it.
+    lines = (
+        (line if number else line.removeprefix(_BYTE_ORDER_MARK)) + "\n"
+        for number, line in enumerate(files.open_text_lines(path))
+    )
+    reader = csv.reader(lines, strict=True)
+    line_number = 1
+    try:
+        for cells in reader:
+            yield line_number, cells
+            line_number = reader.line_num + 1
+    except csv.Error as error:
+        raise ValueError(f"{path}:{line_number}: not CSV: {error}.") from error
+
+
+def _place_by_name(header: Sequence[str], column: Column) -> int | None:
+    words = [cell.strip().lower() for cell in header]
+    found = [words.index(name.lower()) for name in column.names if name.lower() in words]
+    return found[0] if found else None
+
+
+def _places(header: Row, columns: Sequence[Column], by_name: Sequence[int | None]) -> list[int]:
+    """By name if the header has all names; by place if it contradicts none of the places."""
+    if None not in by_name:
+        return list(by_name)
+    usual = [
+        column.place % len(header.cells) if column.place < 0 else column.place for column in columns
+    ]
+    if any(place not in (None, usual[i]) for i, place in enumerate(by_name)):
+        missing = columns[by_name.index(None)]
+        raise ValueError(
+            f"{header.where}: no column is called {' or '.join(map(repr, missing.names))}. There "
+            f"are: {', '.join(header.cells)}"
+        )
+    return [column.place for column in columns]
