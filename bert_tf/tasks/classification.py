@@ -9,16 +9,16 @@ Source: google-research/bert, run_classifier.py.
 """
 
 import dataclasses
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bert_tf import files
 from bert_tf.data.schema import Feature
 from bert_tf.metrics import classification as metrics
+from bert_tf.tasks.classification_files import Submission, write_predictions
+from bert_tf.tasks.text_examples import TextAnswer, TextExample, TextReader
 from bert_tf.text.packing import pack_truncated
 from bert_tf.text.tokenization import FullTokenizer
 
@@ -26,93 +26,12 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-# By name, what `TextClassification.figures` may hold: functions of labels and predictions.
+# Functions of `metrics.classification`, by name.
 CLASS_FIGURES = ("accuracy", "f1", "matthews")
 NUMBER_FIGURES = ("pearson", "spearman")
 
 # Of a regression's correlation; below it, the model does not look at its input.
 _COLLAPSED_CORRELATION = 0.1
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class TextExample:
-    """A text, or a pair of texts, to be classified.
-
-    Args:
-        guid: names the example, as the original release does: `dev-17`.
-        text_a: the text.
-        text_b: the second text of a pair. One without any token is as good as none.
-        label: its class, or its number (a reader may give a number as text, too). None where it is
-            not known: where predictions are wanted.
-        where: `file:line` that it was read from, for errors.
-    """
-
-    guid: str
-    text_a: str
-    text_b: str | None = None
-    label: str | float | None = None
-    where: str = ""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class TextAnswer:
-    """What the model says of an example.
-
-    Args:
-        label: the likeliest class, or the number.
-        probabilities: float32, one for each class, in the order of the labels; () for numbers.
-    """
-
-    label: str | float
-    probabilities: tuple[np.float32, ...] = ()
-
-
-class TextReader(Protocol):
-    """Reads a task's files. It can be pickled: a frozen dataclass at the top of a module.
-
-    The splits for a purpose are called as it is (`train`, `eval`, `predict`), or begin with it and
-    `_` (`eval_mismatched`).
-    """
-
-    def splits(self, purpose: str) -> tuple[str, ...]:
-        """See `bert_tf.tasks.task.Task`."""
-
-    def sources(self, split: str) -> list[str]:
-        """See `bert_tf.tasks.task.Task`."""
-
-    def read(self, split: str) -> Sequence[TextExample]:
-        """All examples of a split, their labels as they stand in the file: they are checked here.
-
-        Raises:
-            ValueError: for rows that cannot be understood, with file and line.
-        """
-
-
-@dataclasses.dataclass(frozen=True)
-class Submission:
-    """The files that a benchmark's server wants, in `<folder>/submission/`.
-
-        index   prediction
-        0       entailment
-
-    Args:
-        names: pairs of a split and its file's name.
-        lowest, highest: numbers beyond these are moved to them.
-    """
-
-    names: tuple[tuple[str, str], ...]
-    lowest: float = -math.inf
-    highest: float = math.inf
-
-    def name(self, split: str) -> str | None:
-        """The name of the file for a split, if there is one."""
-        return dict(self.names).get(split)
-
-    def word(self, answer: TextAnswer) -> str:
-        """An answer as the server wants it: the class, or a number with three decimals."""
-        if isinstance(answer.label, str):
-            return answer.label
-        return f"{min(max(answer.label, self.lowest), self.highest):.3f}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -273,7 +192,8 @@ class TextClassification:
 
     def is_collapsed(self, examples: Sequence[TextExample], answers: Sequence[TextAnswer]) -> bool:
         """Whether all get one class though they should not, or numbers without correlation."""
-        if len({example.label for example in examples} - {None}) < 2:
+        gold = {example.label for example in examples}
+        if None in gold or len(gold) < 2:
             return False
         labels, predictions = _gold_and_predicted(examples, answers)
         if self.labels:
@@ -288,33 +208,8 @@ class TextClassification:
         answers: Sequence[TextAnswer],
         folder: str,
     ) -> list[str]:
-        """Writes `test_results.tsv`, `predictions.jsonl` and the submission's file, if any.
-
-        `test_results.tsv` is the original's: a line an example, in their order, of probabilities
-        in the order of the labels, with tabs between them; no header. A regression's numbers stand
-        there alone. Of further splits the names end with theirs: `test_results_mismatched.tsv`.
-
-        Returns: the paths.
-        """
-        suffix = split.removeprefix("predict")
-        suffix = f"_{suffix.removeprefix('_')}" if suffix else ""
-        results = (_results_line(answer) for answer in answers)
-        rows = (
-            json.dumps(self._as_json(example, answer), ensure_ascii=False)
-            for example, answer in zip(examples, answers, strict=True)
-        )
-        paths = [
-            _write_lines(files.join_path(folder, f"test_results{suffix}.tsv"), results),
-            _write_lines(files.join_path(folder, f"predictions{suffix}.jsonl"), rows),
-        ]
-        submission_name = self.submission.name(split) if self.submission else None
-        if submission_name:
-            submission_folder = files.join_path(folder, "submission")
-            files.make_directories(submission_folder)
-            words = [self.submission.word(answer) for answer in answers]
-            lines = ["index\tprediction", *(f"{i}\t{word}" for i, word in enumerate(words))]
-            paths.append(_write_lines(files.join_path(submission_folder, submission_name), lines))
-        return paths
+        """Writes the predictions' files, see `write_predictions`. Returns: their paths."""
+        return write_predictions(split, examples, answers, self.labels, self.submission, folder)
 
     def _checked(self, example: TextExample, split: str) -> TextExample:
         """The example, if its label will do: as a float in a regression."""
@@ -342,14 +237,6 @@ class TextClassification:
             return metrics.f1(labels, predictions, self.positive_label)
         return getattr(metrics, name)(labels, predictions)
 
-    def _as_json(self, example: TextExample, answer: TextAnswer) -> dict[str, Any]:
-        row: dict[str, Any] = {"id": example.guid, "label": answer.label}
-        if self.labels:
-            # As many digits as float32 has.
-            numbers = [float(str(probability)) for probability in answer.probabilities]
-            row["probabilities"] = dict(zip(self.labels, numbers, strict=True))
-        return row
-
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     """float32 [N, C] -> float32 [N, C]: positive, and each row's sum is 1."""
@@ -364,14 +251,3 @@ def _gold_and_predicted(
         np.array([example.label for example in examples]),
         np.array([answer.label for answer in answers]),
     )
-
-
-def _results_line(answer: TextAnswer) -> str:
-    """As the original writes it: `str` of float32, which has at most nine digits."""
-    return "\t".join(map(str, answer.probabilities or (np.float32(answer.label),)))
-
-
-def _write_lines(path: str, lines: Sequence[str] | Iterator[str]) -> str:
-    with files.atomic_write(path, "w") as file:
-        file.writelines(f"{line}\n" for line in lines)
-    return path

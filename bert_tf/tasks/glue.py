@@ -26,6 +26,7 @@ import math
 from bert_tf.settings.setting import check_choices, setting
 from bert_tf.tasks.classification import Submission, TextClassification
 from bert_tf.tasks.glue_files import GlueReader
+from bert_tf.tasks.text_examples import TextExample, TextReader
 from bert_tf.tasks.tfds_source import TfdsReader
 
 VARIANTS = (
@@ -136,19 +137,41 @@ def make(variant: str, options: Options, labels: tuple[str, ...] | None) -> Text
             f"glue:{variant} has the labels {', '.join(corpus.labels) or '(none: a number)'}, but "
             f"the model was trained for {', '.join(labels)}."
         )
+    reader = _reader(variant, corpus, options)
     lowest, highest = (-math.inf, math.inf) if corpus.labels else (0.0, 5.0)
     return TextClassification(
         name=f"glue:{variant}",
         options=options,
         labels=labels or corpus.labels,
-        reader=_reader(variant, corpus, options),
+        reader=DiagnosticReader(reader) if variant == "ax" else reader,
         figures=corpus.figures,
         metric=corpus.metric,
         submission=Submission(tuple(corpus.submission.items()), lowest, highest),
     )
 
 
-def _reader(variant: str, corpus: _Corpus, options: Options) -> GlueReader | TfdsReader:
+@dataclasses.dataclass(frozen=True)
+class DiagnosticReader:
+    """A reader of examples that are only there to be predicted, by a model of another task."""
+
+    reader: TextReader
+
+    def splits(self, purpose: str) -> tuple[str, ...]:
+        if purpose != "predict":
+            raise ValueError(
+                f"glue:ax only has examples to predict, none for {purpose!r}. Fine-tune glue:mnli, "
+                f"and give its checkpoint to predict glue:ax with."
+            )
+        return self.reader.splits(purpose)
+
+    def sources(self, split: str) -> list[str]:
+        return self.reader.sources(split)
+
+    def read(self, split: str) -> list[TextExample]:
+        return self.reader.read(split)
+
+
+def _reader(variant: str, corpus: _Corpus, options: Options) -> TextReader:
     if options.data_source == "files":
         return GlueReader(variant, options.data_dir, corpus.numbered)
     return TfdsReader(

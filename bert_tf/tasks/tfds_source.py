@@ -6,6 +6,7 @@
 They lie there in a random order, and are put into that of their `idx`.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
@@ -42,7 +43,7 @@ class TfdsReader:
         wanted = [names for names in self.split_names if names[0].partition("_")[0] == purpose]
         splits = tuple(split for split, name, _ in wanted if name in available)
         if not splits:
-            names = " or ".join(repr(name) for _, name, _ in wanted) or "one for that"
+            names = " or ".join(repr(name) for _, name, _ in wanted)
             raise ValueError(
                 f"{purpose!r} needs the split {names} of {self.dataset}, but tensorflow-datasets "
                 f"has only {', '.join(available)} of it."
@@ -90,18 +91,24 @@ class TfdsReader:
         return {own: (name, prefix) for own, name, prefix in self.split_names}[split]
 
     def _builder(self) -> Any:
-        """What has the files. They are made, and downloaded for that, if there are none."""
+        """What has the files, of whatever version. They are got and made if there are none."""
         import tensorflow_datasets as tfds
 
         if self.data_dir and files.exists(files.join_path(self.data_dir, "dataset_info.json")):
             return tfds.builder_from_directory(self.data_dir)
-        data_dir = self.data_dir or None
-        try:  # Whatever version is there.
-            return tfds.core.read_only_builder.builder_from_files(self.dataset, data_dir=data_dir)
-        except tfds.core.registered.DatasetNotFoundError:
-            builder = tfds.builder(self.dataset, data_dir=data_dir)
+        from_files = tfds.core.read_only_builder.builder_from_files
+        with contextlib.suppress(tfds.core.registered.DatasetNotFoundError):
+            return from_files(self.dataset, data_dir=self.data_dir or None)
+        try:
+            builder = tfds.builder(self.dataset, data_dir=self.data_dir or None)
             builder.download_and_prepare()
-            return builder
+        except Exception as error:  # Of many kinds: no network, no such data set, a full disk.
+            raise ValueError(
+                f"tensorflow-datasets has no {self.dataset} in {self.data_dir or 'its folder'}, "
+                f"and could not get it ({type(error).__name__}: {error}). Prepare it where it can, "
+                f"with: tfds build {self.dataset} --data_dir=FOLDER"
+            ) from error
+        return builder
 
 
 def _text(value: Any, language: str) -> str:
