@@ -1,0 +1,94 @@
+"""How fixed features are computed from a pre-trained model: FeatureExtractionSettings."""
+
+import dataclasses
+
+from bert_tf.files import resolve_path
+from bert_tf.settings.setting import check_choices, check_whole_numbers, setting
+
+_LOWEST = {"max_seq_length": 2, "batch_size": 1, "num_tpu_cores": 1}
+_CHOICES = {"output_format": ("json", "npz", "tfrecord"), "pool": ("tokens", "cls", "mean")}
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureExtractionSettings:
+    """Which text, which model, which layers, and what is written.
+
+    All but the last two fields are the flags of the original extract_features.py.
+
+    Raises:
+        ValueError: for values that no features can be computed with.
+
+    Source: google-research/bert, extract_features.py, its flags.
+    """
+
+    input_file: str = setting(
+        "", "Text, UTF-8, gzipped or not: a sentence a line, or a pair as `first ||| second`."
+    )
+    output_file: str = setting("", "Where the features are written.")
+    layers: str = setting(
+        "-1,-2,-3,-4",
+        "The layers whose outputs are wanted, with commas: -1 is the last one, 0 the first one "
+        "above the embeddings.",
+    )
+    bert_config_file: str = setting("", "JSON file with the shape of the model.")
+    max_seq_length: int = setting(
+        128, "Tokens of a line at most, [CLS] and [SEP] included; longer ones are cut."
+    )
+    init_checkpoint: str = setting("", "The model's weights: a checkpoint's prefix, or a folder.")
+    vocab_file: str = setting("", "The vocabulary that the model was trained with.")
+    do_lower_case: bool = setting(
+        True, "Whether text is lower-cased: True for uncased models, False for cased ones."
+    )
+    batch_size: int = setting(32, "Lines that go through the model together, over all devices.")
+    use_tpu: bool = setting(False, "Whether to compute on a TPU.")
+    master: str | None = setting(
+        None, "The TPU: its name, its grpc:// address, or local (as if empty) on a TPU VM."
+    )
+    num_tpu_cores: int = setting(8, "Cores that the TPU is expected to have.")
+    use_one_hot_embeddings: bool = setting(
+        False,
+        "Makes no difference: word embeddings are always looked up, which gives the values of the "
+        "original's product with one-hot rows.",
+    )
+    # Beyond the original.
+    output_format: str = setting(
+        "json",
+        "json: the original's lines. npz: one file for numpy.load. tfrecord: a tf.train.Example "
+        "a line of text. The last two are about a third as large, and exact.",
+    )
+    pool: str = setting(
+        "tokens",
+        "tokens: a vector for each token and layer. cls: only that of [CLS], for each layer. mean: "
+        "the mean over a line's tokens, [CLS] and [SEP] included, for each layer.",
+    )
+
+    def __post_init__(self) -> None:
+        needed = ("input_file", "output_file", "bert_config_file", "init_checkpoint", "vocab_file")
+        for name in needed:
+            if not getattr(self, name):
+                raise ValueError(f"--{name} is needed.")
+        check_whole_numbers(self, _LOWEST)
+        check_choices(self, _CHOICES)
+        if resolve_path(self.input_file) == resolve_path(self.output_file):
+            raise ValueError(
+                f"--output_file would overwrite --input_file. Received: {self.output_file!r}"
+            )
+
+    def layer_indices(self, num_hidden_layers: int) -> tuple[int, ...]:
+        """The places of the wanted layers in the list of a model's layers, as they were given.
+
+        Raises:
+            ValueError: if one of them is no whole number, or the model has no such layer.
+        """
+        try:
+            indices = tuple(int(part) for part in self.layers.split(","))
+        except ValueError:
+            indices = ()
+        if not indices or not all(-num_hidden_layers <= i < num_hidden_layers for i in indices):
+            raise ValueError(
+                f"--layers must be whole numbers with commas between them, each from "
+                f"{-num_hidden_layers} to {num_hidden_layers - 1}: the model has "
+                f"{num_hidden_layers} layers, 0 is the first one and -1 the last one. "
+                f"Received: {self.layers!r}"
+            )
+        return indices

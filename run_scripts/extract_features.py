@@ -1,0 +1,40 @@
+"""Computes the vectors that a pre-trained model's layers give for the tokens of a text.
+
+    python run_scripts/extract_features.py --input_file=input.txt --output_file=output.jsonl \\
+        --vocab_file=$BERT/vocab.txt --bert_config_file=$BERT/bert_config.json \\
+        --init_checkpoint=$BERT/bert_model.ckpt --layers=-1,-2,-3,-4 \\
+        --max_seq_length=128 --batch_size=8
+
+Takes the flags of the original's extract_features.py with the same defaults, and writes its JSON
+lines: for each line of the input, each of its tokens and each layer, the vector. --pool=cls|mean
+keeps a vector a line; --output_format=npz|tfrecord writes files that are smaller and read faster.
+See docs/features.md.
+
+Takes a few seconds to start; then BERT-Base does about 3 lines of 128 tokens a second on two CPU
+cores.
+"""
+
+import sys
+
+import command_line
+from absl import flags
+
+from bert_tf.settings import FeatureExtractionSettings
+
+command_line.define_flags(
+    FeatureExtractionSettings,
+    required=("input_file", "output_file", "bert_config_file", "init_checkpoint", "vocab_file"),
+)
+flags.adopt_module_key_flags(command_line)
+
+
+def main(_: list[str]) -> None:
+    settings = command_line.settings_from_flags(FeatureExtractionSettings)
+    command_line.load_tensorflow()
+    from bert_tf.feature_extraction import extract_features
+
+    extract_features(settings, sys.stderr)
+
+
+if __name__ == "__main__":
+    command_line.run(main)
