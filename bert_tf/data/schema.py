@@ -92,6 +92,8 @@ def encode_entry(name: str, value: bytes) -> bytes:
 
 def encode_values(name: str, values: Any) -> bytes:
     """Serializes the values of one feature as a `tf.train.Feature`; see `encode_example`."""
+    if str(getattr(values, "dtype", "")) == "float32":
+        return _field(2, _packed(values.astype("<f4").tobytes()))  # Many at once, as they are.
     if hasattr(values, "ravel"):
         flat = values.ravel().tolist()
     else:
