@@ -1,0 +1,212 @@
+"""A passage as word pieces in windows, and where in them an answer lies.
+
+    context     The leader was John Smith (1895-1943).
+    words       The  leader  was  John  Smith  (1895-1943).
+    tokens      the  leader  was  john  smith  ( 1895 - 1943 ) .
+    word starts 0    1       2    3     4      5                  11
+
+    [CLS] question [SEP] tokens  0 ... 9 [SEP]      the windows of a long passage, `doc_stride`
+    [CLS] question [SEP] tokens  5 ... 14 [SEP]     tokens apart: 5
+
+Words are what stands between white space: spaces, tabs, line ends and U+202F, but none of Unicode's
+others. No TensorFlow.
+
+Source: google-research/bert, run_squad.py, `read_squad_examples`, `convert_examples_to_features`.
+"""
+
+import functools
+import re
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bert_tf.text.packing import Window, divide
+from bert_tf.text.tokenization import FullTokenizer
+
+WORD = re.compile("[^ \t\r\n\u202f]+")
+
+# A question has these around it and behind the passage: [CLS] question [SEP] passage [SEP].
+NUM_SPECIAL_TOKENS = 3
+
+# A longer word is hardly met again.
+_MAX_REMEMBERED_CHARACTERS = 64
+_MAX_REMEMBERED_WORDS = 200_000
+# In characters; about 50 MB when full. All passages of SQuAD 1.1 have 14 million.
+_MAX_REMEMBERED_TEXT = 16_000_000
+
+
+def split_words(text: str) -> list[str]:
+    """The words of a passage."""
+    return WORD.findall(text)
+
+
+class PassageTokens(NamedTuple):
+    """A tokenized passage.
+
+    ids: of all word pieces.
+    word_starts: the place of each word's first piece; a word without any has that of the next
+        word. Behind them the number of all pieces.
+    """
+
+    ids: array
+    word_starts: array
+
+    def word_of(self, token: int) -> int:
+        """The number of the word that a piece belongs to."""
+        return bisect_right(self.word_starts, token, hi=len(self.word_starts) - 1) - 1
+
+
+class PassageTokenizer:
+    """Tokenizes passages word by word, and remembers words and passages, but only so many.
+
+    Args:
+        tokenizer: what it does to each word.
+    """
+
+    def __init__(self, tokenizer: FullTokenizer):
+        self.tokenizer = tokenizer
+        self._word_ids = _Memory(tokenizer.encode)
+        self._normalized = _Memory(
+            lambda word: " ".join(tokenizer.basic_tokenizer.tokenize(word)),
+        )
+        self._passages: dict[str, PassageTokens] = {}
+        self._num_characters = 0
+
+    def tokens(self, context: str) -> PassageTokens:
+        """The word pieces of a passage."""
+        if context not in self._passages:
+            self._num_characters += len(context)
+            if self._num_characters > _MAX_REMEMBERED_TEXT:
+                self._passages.clear()
+                self._num_characters = len(context)
+            self._passages[context] = self._tokenize(context)
+        return self._passages[context]
+
+    def normalize(self, words: Sequence[str]) -> str:
+        """The words, and marks of punctuation, as they are before they are split into pieces."""
+        return " ".join(filter(None, map(self._normalized.__getitem__, words)))
+
+    def _tokenize(self, context: str) -> PassageTokens:
+        ids: list[int] = []
+        word_starts = [0]
+        for word in split_words(context):
+            ids += self._word_ids[word]
+            word_starts.append(len(ids))
+        return PassageTokens(array("i", ids), array("i", word_starts))
+
+
+@functools.lru_cache(maxsize=1)
+def passage_tokenizer(tokenizer: FullTokenizer) -> PassageTokenizer:
+    """The `PassageTokenizer` of a tokenizer, the same one as long as it is asked for."""
+    return PassageTokenizer(tokenizer)
+
+
+def divide_passage(
+    num_tokens: int, num_question_tokens: int, max_seq_length: int, doc_stride: int
+) -> tuple[Window, ...]:
+    """The windows of a passage beside a question; none of a passage without tokens."""
+    max_tokens = max_seq_length - num_question_tokens - NUM_SPECIAL_TOKENS
+    return tuple(divide(num_tokens, max_tokens, doc_stride))
+
+
+@functools.lru_cache(maxsize=4096)
+def best_windows(windows: tuple[Window, ...], num_tokens: int) -> np.ndarray:
+    """For each token the window that shows most of what is around it.
+
+        tokens    0 1 2 3 4 5 6 7 8 9
+        window 0  0 1 2 2 1 0               the smaller of left and right context
+        window 1      0 1 2 2 1 0
+        window 2          0 1 2 2 1 0
+        best      0 0 0 0 1 1 2 2 2 2
+
+    A window counts 0.01 more for each of its tokens, and of equal ones the first is the best.
+
+    Args:
+        windows: of a passage, in order.
+        num_tokens: T, of the passage.
+
+    Returns: int64 [T], the numbers of windows.
+
+    Source: google-research/bert, run_squad.py, `_check_is_max_context`.
+    """
+    most = np.full(num_tokens, -1.0)
+    best = np.zeros(num_tokens, np.int64)
+    for number, (start, length) in enumerate(windows):
+        place = np.arange(length)
+        context = np.minimum(place, length - 1 - place) + 0.01 * length
+        tokens = start + np.flatnonzero(context > most[start : start + length])
+        most[tokens] = context[tokens - start]
+        best[tokens] = number
+    return best
+
+
+def answer_words(context: str, answer: str, answer_start: int) -> tuple[int, int] | None:
+    """The first and the last word of an answer, if it can be found again in these words.
+
+    Args:
+        context: the passage.
+        answer: a part of it, but for white space.
+        answer_start: the place of its first character. (What is outside of the passage by less than
+            the passage's length counts from its end, as in the original, where nobody meant it.)
+
+    Returns: the words' numbers, or None. -1 is the white space before the first word.
+    """
+    places = answer_start, answer_start + len(answer) - 1
+    if not all(-len(context) <= place < len(context) for place in places):
+        return None
+    words, word_starts = _words_and_starts(context)
+    if not words:
+        return None
+    first, last = (bisect_right(word_starts, place % len(context)) - 1 for place in places)
+    is_found = " ".join(answer.split()) in " ".join(words[first : last + 1])
+    return (first, last) if is_found else None
+
+
+def answer_tokens(
+    passage: PassageTokens, first_word: int, last_word: int, answer_ids: Sequence[int]
+) -> tuple[int, int]:
+    """The first and the last token of an answer: its words', or fewer if these are the answer.
+
+    The answer "1895" in "(1895-1943)." is a part of its word, yet has a token of its own.
+
+    Args:
+        passage: the tokens.
+        first_word, last_word: as from `answer_words`.
+        answer_ids: the answer's own tokens.
+
+    Source: google-research/bert, run_squad.py, `_improve_answer_span`.
+    """
+    word_starts = passage.word_starts
+    # Before the first word the original is at the last one, as Python counts.
+    start = word_starts[first_word if first_word >= 0 else first_word - 1]
+    end = word_starts[last_word + 1] - 1
+    wanted = array("i", answer_ids)
+    if wanted:
+        for new_start in range(start, end - len(wanted) + 2):
+            if passage.ids[new_start : new_start + len(wanted)] == wanted:
+                return new_start, new_start + len(wanted) - 1
+    return start, end
+
+
+@functools.lru_cache(maxsize=16)  # The questions to one passage follow each other.
+def _words_and_starts(context: str) -> tuple[list[str], list[int]]:
+    return split_words(context), [word.start() for word in WORD.finditer(context)]
+
+
+class _Memory(dict):
+    """What `compute` gives for a word."""
+
+    def __init__(self, compute: Callable[[str], Any]):
+        super().__init__()
+        self._compute = compute
+
+    def __missing__(self, word: str) -> Any:
+        value = self._compute(word)
+        if len(word) <= _MAX_REMEMBERED_CHARACTERS:
+            if len(self) >= _MAX_REMEMBERED_WORDS:
+                self.clear()
+            self[word] = value
+        return value
