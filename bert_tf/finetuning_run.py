@@ -200,7 +200,9 @@ class FinetuningRun:
         )
         log = run_directory.MetricsLog(settings.output_dir, step)
         with contextlib.closing(log):
-            step = run.train(batches, log, self._evaluate_on_the_way, self.best.is_over)
+            step = run.train(
+                batches, log, self._evaluate_on_the_way, self.best.is_over, self.task.metric
+            )
         self.evaluator.weights_changed(step)
 
     def _evaluate_on_the_way(self, step: int) -> dict[str, float]:

@@ -209,7 +209,7 @@ def describe(results: Sequence[RunResult], metric: str) -> list[str]:
         lines.append(
             f"{row['learning_rate']:>13g} {row['batch_size']:>6} {row['runs']:>5}  "
             f"{row['mean']:.4f} ± {row['deviation']:.4f}, {row['best']:.4f}"
-            + (f"; {row['collapsed']} collapsed, left out" if row["collapsed"] else "")
+            + (f"; {row['collapsed']} of them collapsed" if row["collapsed"] else "")
         )
     best = best_of(results)
     lines.append(f"Best: {best.name} with {metric} {best.value:.4f} at step {best.step}")
@@ -225,7 +225,7 @@ def describe(results: Sequence[RunResult], metric: str) -> list[str]:
 def summary(results: Sequence[RunResult]) -> list[dict[str, Any]]:
     """Mean and deviation over the restarts of each learning rate and batch size.
 
-    Collapsed runs are counted apart, unless there are no others.
+    Collapsed runs are left out of them, unless there are no others.
     """
     rows = []
     for key in dict.fromkeys((r.learning_rate, r.batch_size) for r in results):

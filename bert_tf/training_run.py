@@ -112,6 +112,7 @@ class TrainingRun:
         log: run_directory.MetricsLog,
         evaluate: Callable[[int], Mapping[str, float]] | None = None,
         is_over: Callable[[], bool] = lambda: False,
+        metric: str | None = None,
     ) -> int:
         """Trains to the last step, saving and evaluating as the settings say.
 
@@ -120,6 +121,7 @@ class TrainingRun:
             log: where figures are written.
             evaluate: given a step, the figures to be logged for it.
             is_over: asked now and then; training ends where it is true.
+            metric: the evaluation's figure that is shown beside the loss.
 
         Returns: the step that was reached, whose checkpoint is saved.
 
@@ -129,11 +131,14 @@ class TrainingRun:
         """
         progress = Progress(self.num_steps, "steps", self.stream, label="train", initial=self.step)
         with progress, StopRequest() as stop:
-            return self._loop(batches, log, evaluate, is_over, progress, stop)
+            return self._loop(batches, log, evaluate, is_over, metric, progress, stop)
 
-    def _loop(self, batches, log, evaluate, is_over, progress: Progress, stop: StopRequest) -> int:
+    def _loop(
+        self, batches, log, evaluate, is_over, metric, progress: Progress, stop: StopRequest
+    ) -> int:
         settings, trainer = self.settings, self.trainer
         saved_step = self.step
+        latest: dict[str, float] = {}
 
         def save(step: int) -> None:
             nonlocal saved_step
@@ -142,12 +147,18 @@ class TrainingRun:
             saved_step = step
 
         def evaluate_and_log(step: int) -> None:
-            log.write(step, evaluate(step), prefix="eval_")
+            figures = evaluate(step)
+            log.write(step, figures, prefix="eval_")
+            if metric:
+                latest[f"eval_{metric}"] = figures[metric]
 
         def show(count: int, figures: dict[str, float]) -> None:
             rates = self._rates(figures)
             progress.update(
-                count, loss=figures["loss"], examples_per_s=rates["examples_per_second"]
+                count,
+                loss=figures["loss"],
+                **latest,
+                examples_per_s=rates["examples_per_second"],
             )
 
         def write(step: int, figures: dict[str, float]) -> None:

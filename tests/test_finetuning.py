@@ -239,17 +239,15 @@ def test_restarts_and_a_grid_keep_the_best_and_tell_of_all(settings, tmp_path, c
 
 
 def test_a_collapsed_run_is_named_and_never_the_best(settings, caplog):
-    sweep = dataclasses.replace(
-        settings, num_train_epochs=1.0, learning_rates=("1e-9", "5e-3"), num_restarts=2
-    )
+    sweep = dataclasses.replace(settings, num_train_epochs=5.0, learning_rates=("1e-9", "5e-3"))
     with caplog.at_level("INFO"):
         run_finetuning(sweep)
     content = json.loads(Path(settings.output_dir, "runs.json").read_text())
-    for run in content["runs"]:
-        if run["is_collapsed"]:
-            assert f"Run {run['name']} collapsed" in caplog.text
-            assert content["best"] != run["name"]
-    assert any(run["is_collapsed"] for run in content["runs"])
+    slow, quick = content["runs"]
+    assert slow["is_collapsed"]
+    assert not quick["is_collapsed"]
+    assert f"Run {slow['name']} collapsed" in caplog.text
+    assert content["best"] == quick["name"]
 
 
 def test_a_cased_vocabulary_is_not_read_with_lower_cased_text(settings, tmp_path):

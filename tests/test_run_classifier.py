@@ -1,0 +1,222 @@
+"""run_classifier.py and finetune.py as real processes: flags, kills and signals, errors."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+# The 25 flags of the original.
+ORIGINAL_FLAGS = {
+    *("data_dir", "bert_config_file", "task_name", "vocab_file", "output_dir", "init_checkpoint"),
+    *("do_lower_case", "max_seq_length", "do_train", "do_eval", "do_predict", "train_batch_size"),
+    *("eval_batch_size", "predict_batch_size", "learning_rate", "num_train_epochs"),
+    *("warmup_proportion", "save_checkpoints_steps", "iterations_per_loop", "use_tpu", "tpu_name"),
+    *("tpu_zone", "gcp_project", "master", "num_tpu_cores"),
+}
+
+
+class Script:
+    """A script on the small task, in its own process."""
+
+    def __init__(self, program: Path, folder: Path, flags: dict):
+        self.program = str(program)
+        self.folder = folder
+        self.flags = flags
+
+    def command(self, *arguments: str, output: str = "out", **flags) -> list[str]:
+        flags = {**self.flags, "output_dir": self.folder / output, **flags}
+        return [
+            sys.executable,
+            self.program,
+            *arguments,
+            *(f"--{name}={value}" for name, value in flags.items() if value is not None),
+        ]
+
+    def run(self, *arguments: str, output: str = "out", **flags) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            self.command(*arguments, output=output, **flags),
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    def start(self, *arguments: str, output: str = "out", **flags) -> subprocess.Popen:
+        return subprocess.Popen(
+            self.command(*arguments, output=output, **flags),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def checkpoint(self, step: int, output: str = "out") -> dict[str, np.ndarray]:
+        reader = tf.train.load_checkpoint(str(self.folder / output / f"model.ckpt-{step}"))
+        return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+@pytest.fixture
+def script(scripts_dir, small_model, reviews, tmp_path):
+    flags = {
+        **small_model,
+        "task_name": "SST-2",
+        "data_dir": reviews,
+        "max_seq_length": 24,
+        "train_batch_size": 16,
+        "learning_rate": 5e-3,
+        "num_train_epochs": 5.0,
+        "save_checkpoints_steps": 20,
+        "num_workers": 1,
+    }
+    return Script(scripts_dir / "run_classifier.py", tmp_path, flags)
+
+
+def wait_for_file(path: Path, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def test_the_original_s_command_line_trains_evaluates_and_predicts(script):
+    result = script.run(
+        *("--do_train=true", "--do_eval=true", "--do_predict=True", "--do_lower_case=True"),
+        *("--warmup_proportion=0.1", "--iterations_per_loop=1000", "--eval_batch_size=8"),
+        *("--predict_batch_size=8", "--use_tpu=False", "--num_tpu_cores=8"),
+    )
+    assert result.returncode == 0, result.stderr
+    assert "80/80 steps" in result.stderr
+    text = (script.folder / "out" / "eval_results.txt").read_text()
+    number = r"\d+\.\d+(e-\d+)?"
+    assert re.fullmatch(
+        rf"eval_accuracy = {number}\neval_loss = {number}\nglobal_step = 80\nloss = {number}\n",
+        text,
+    )
+    lines = (script.folder / "out" / "test_results.tsv").read_text().splitlines()
+    assert len(lines) == 11
+    for line in lines:
+        assert sum(map(float, line.split("\t"))) == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("when", ["saved", "evaluated"])
+def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(script, when):
+    flags = {"eval_steps": 10, "num_train_epochs": 8.0}
+    whole = script.run("--do_train", "--do_eval", output="whole", **flags)
+    assert whole.returncode == 0, whole.stderr
+    process = script.start("--do_train", "--do_eval", **flags)
+    name = "model.ckpt-40.index" if when == "saved" else "best/checkpoint"
+    wait_for_file(script.folder / "out" / name, process)
+    time.sleep(0.1 if when == "saved" else 0.0)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    again = script.run("--do_train", "--do_eval", **flags)
+    assert again.returncode == 0, again.stderr
+    killed, expected = script.checkpoint(128), script.checkpoint(128, "whole")
+    assert set(killed) == set(expected)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(killed[name], value, err_msg=name)
+    results = [(script.folder / o / "eval_results.txt").read_text() for o in ("out", "whole")]
+    assert results[0] == results[1]
+
+
+def test_sigterm_saves_and_the_same_command_goes_on(script):
+    process = script.start("--do_train", num_train_epochs=200.0)
+    wait_for_file(script.folder / "out" / "model.ckpt-20.index", process)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, output
+    step = int(re.search(r"at step (\d+), which is saved", output)[1])
+    assert (script.folder / "out" / f"model.ckpt-{step}.index").exists()
+
+
+def test_all_flags_of_the_original_are_there(script):
+    text = script.run("--helpfull").stdout
+    flags = set(re.findall(r"--(?:\[no\])?(\w+)", text))
+    assert flags >= ORIGINAL_FLAGS
+    assert {"text_a_column", "labels", "num_restarts", "freeze", "language"} <= flags
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"task_name": "SST-3"}, "There is no task 'glue:sst-3'.*glue:cola"),
+        ({"data_dir": "/nowhere"}, "/nowhere"),
+        ({"max_seq_length": 64}, "max_position_embeddings is 32"),
+        ({"vocab_file": "/nowhere/vocab.txt"}, "/nowhere/vocab.txt"),
+        ({"learning_rate": -1}, "learning_rate must be a number"),
+    ],
+)
+def test_mistakes_are_one_message_without_a_traceback(script, flags, message):
+    result = script.run("--do_train", **flags)
+    assert result.returncode == 1
+    assert re.search(f"Error: .*{message}", result.stderr, re.DOTALL)
+    assert "Traceback" not in result.stderr
+
+
+def test_a_row_that_is_wrong_is_named_with_file_and_line(script, reviews, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    lines = Path(reviews, "train.tsv").read_text().splitlines()
+    lines[7] = lines[7][:-1] + "7"
+    (data / "train.tsv").write_text("\n".join(lines) + "\n")
+    result = script.run("--do_train", data_dir=data)
+    assert result.returncode == 1
+    assert re.search(r"train\.tsv:8.*'7'.*0, 1", result.stderr)
+    assert not list((script.folder / "out").glob("*.tf_record"))
+
+
+def test_own_data_needs_no_code(script, reviews, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in ("train", "dev"):
+        rows = [
+            line.split("\t") for line in Path(reviews, f"{name}.tsv").read_text().splitlines()[1:]
+        ]
+        content = [{"review": text, "verdict": ["bad", "good"][int(label)]} for text, label in rows]
+        text = "".join(json.dumps(row) + "\n" for row in content)
+        (data / f"{name}.jsonl").write_text(text)
+    flags = {"task_name": "tsv", "data_dir": data, "text_a_column": "review"}
+    result = script.run("--do_train", "--do_eval", label_column="verdict", **flags)
+    assert result.returncode == 0, result.stderr
+    assert json.loads((tmp_path / "out" / "task.json").read_text())["labels"] == ["bad", "good"]
+    # Predictions know the labels without the training file.
+    os.remove(data / "train.jsonl")
+    (data / "test.jsonl").write_text('{"review": "a good film"}\n{"review": "the plot is bad"}\n')
+    result = script.run("--do_predict", label_column="verdict", **flags)
+    assert result.returncode == 0, result.stderr
+    rows = (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()
+    assert [json.loads(row)["label"] for row in rows] == ["good", "bad"]
+
+
+def test_finetune_is_the_general_form(script, scripts_dir, reviews):
+    script.program = str(scripts_dir / "finetune.py")
+    script.flags.pop("task_name")
+    result = script.run("--task=glue:sst-2", "--do_train", "--do_eval")
+    assert result.returncode == 0, result.stderr
+    first = (script.folder / "out" / "eval_results.txt").read_text()
+    script.flags.pop("data_dir")
+    options = f"--task_options=data_dir={reviews}"
+    result = script.run("--task=glue:sst-2", options, "--do_eval")
+    assert result.returncode == 0, result.stderr
+    assert (script.folder / "out" / "eval_results.txt").read_text() == first
+
+
+def test_finetune_lists_all_tasks_and_their_options(script, scripts_dir):
+    script.program = str(scripts_dir / "finetune.py")
+    result = subprocess.run(
+        [sys.executable, script.program, "--list_tasks"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in ("glue:cola", "glue:ax", "xnli", "tsv", "squad"):
+        assert name in result.stdout
+    assert "doc_stride=128: " in result.stdout
