@@ -64,6 +64,7 @@ def write_predictions(
 
     Returns: the paths.
     """
+    files.make_directories(folder)
     suffix = split.removeprefix("predict").removeprefix("_")
     suffix = f"_{suffix}" if suffix else ""
     rows = (
