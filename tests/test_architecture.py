@@ -51,6 +51,7 @@ WITHOUT_TENSORFLOW = (
     "bert_tf.data.pretraining_examples",
     "bert_tf.data.schema",
     "bert_tf.data.feature_encoding",
+    "bert_tf.data.encoding_workers",
     "bert_tf.data.feature_files",
 )
 

@@ -20,7 +20,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO
 
 from bert_tf import files
-from bert_tf.data.feature_encoding import Encoding, FeatureSerializer, encode_examples
+from bert_tf.data.encoding_workers import encode_examples
+from bert_tf.data.feature_encoding import Encoding, FeatureSerializer
 from bert_tf.data.record_writer import RecordWriter
 from bert_tf.progress import Progress, format_number
 

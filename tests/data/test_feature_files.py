@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bert_tf.data import feature_encoding
-from bert_tf.data.feature_encoding import Encoding, FeatureSerializer, encode_examples
+from bert_tf.data import encoding_workers
+from bert_tf.data.encoding_workers import encode_examples
+from bert_tf.data.feature_encoding import Encoding, FeatureSerializer
 from bert_tf.data.feature_files import FeatureFile, ensure_features
 from bert_tf.data.schema import Feature, encode_example
 
@@ -105,8 +106,8 @@ def ensure(tmp_path, toy_vocab):
 
 @pytest.fixture
 def many_workers(monkeypatch):
-    monkeypatch.setattr(feature_encoding, "_FEW_EXAMPLES", 0)
-    monkeypatch.setattr(feature_encoding, "_CHUNK_EXAMPLES", 3)
+    monkeypatch.setattr(encoding_workers, "_FEW_EXAMPLES", 0)
+    monkeypatch.setattr(encoding_workers, "_CHUNK_EXAMPLES", 3)
 
 
 def lines_of(count):
@@ -177,19 +178,19 @@ def test_a_killed_worker_is_reported_and_leaves_nothing(make_task, ensure, many_
     assert os.listdir(tmp_path / "out") == []
 
 
-INTERRUPTED = """
+PROGRAM = """
 import sys
-from bert_tf.data import feature_encoding
+from bert_tf.data import encoding_workers
 from bert_tf.data.feature_files import ensure_features
-feature_encoding._FEW_EXAMPLES, feature_encoding._CHUNK_EXAMPLES = 0, 1
-if __name__ == "__main__":
-    sys.path.insert(0, sys.argv[1])
-    import toy_task
-    task = toy_task.ToyTask(toy_task.Options(sys.argv[2]))
-    ensure_features(
-        task, "train", lambda: task.read("train"), sys.argv[2] + "/out/train.tf_record",
-        vocab_file=sys.argv[3], do_lower_case=True, max_seq_length=16, num_workers=2,
-    )
+encoding_workers._FEW_EXAMPLES, encoding_workers._CHUNK_EXAMPLES = 0, 1
+# Not guarded by `if __name__ == "__main__"`: it need not be.
+sys.path.insert(0, sys.argv[1])
+import toy_task
+task = toy_task.ToyTask(toy_task.Options(sys.argv[2]))
+ensure_features(
+    task, "train", lambda: task.read("train"), sys.argv[2] + "/out/train.tf_record",
+    vocab_file=sys.argv[3], do_lower_case=True, max_seq_length=16, num_workers=2,
+)
 """
 
 
@@ -198,7 +199,7 @@ def test_an_end_by_force_leaves_no_worker_and_nothing_under_the_files_name(
     ending, make_task, tmp_path, toy_vocab
 ):
     make_task(["a.", "b.", "slow.", "slow.", "c."])
-    (tmp_path / "program.py").write_text(INTERRUPTED)
+    (tmp_path / "program.py").write_text(PROGRAM)
     command = [sys.executable, tmp_path / "program.py", tmp_path / "code", tmp_path, toy_vocab]
     process = subprocess.Popen(
         [str(part) for part in command], stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -219,6 +220,26 @@ def test_an_end_by_force_leaves_no_worker_and_nothing_under_the_files_name(
         wait_until(lambda: not processes_of(process.pid))  # When their chunks are done.
         assert not (out / "train.tf_record").exists()
         assert not (out / "train.tf_record.json").exists()
+
+
+def test_a_task_may_be_defined_by_the_program_itself(make_task, tmp_path, toy_vocab):
+    make_task(lines_of(20))
+    program = (
+        PROGRAM.partition("# Not guarded")[0]
+        + TOY_TASK
+        + """
+if __name__ == "__main__":
+    task = ToyTask(Options(sys.argv[2]))
+    ensure_features(
+        task, "train", lambda: task.read("train"), sys.argv[2] + "/out/train.tf_record",
+        vocab_file=sys.argv[3], do_lower_case=True, max_seq_length=16, num_workers=2,
+    )
+"""
+    )
+    (tmp_path / "program.py").write_text(program)
+    command = [sys.executable, tmp_path / "program.py", tmp_path / "code", tmp_path, toy_vocab]
+    subprocess.run([str(part) for part in command], check=True, stderr=subprocess.DEVNULL)
+    assert len(read_records(tmp_path / "out" / "train.tf_record")) == 20 - 2 + 1
 
 
 def wait_until(is_done, seconds=30):
@@ -479,12 +500,12 @@ def test_as_many_workers_as_cores_are_used_unless_told(make_task, toy_vocab, mon
     started = []
 
     class Workers:
-        def __init__(self, encoding, num_workers):
+        def __init__(self, encoding, num_workers, example):
             started.append(num_workers)
             raise ValueError("enough")
 
-    monkeypatch.setattr(feature_encoding, "_Workers", Workers)
-    monkeypatch.setattr(feature_encoding, "_num_cores", lambda: 5)
+    monkeypatch.setattr(encoding_workers, "_Workers", Workers)
+    monkeypatch.setattr(encoding_workers, "_num_cores", lambda: 5)
     encoding = Encoding(make_task(["a."]), "train", toy_vocab, True, L)
     for num_workers, num_examples in [(0, 10_000), (3, 10_000), (0, 2100), (40, 2100)]:
         with pytest.raises(ValueError, match="enough"):
