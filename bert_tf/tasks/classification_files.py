@@ -93,12 +93,15 @@ def _results_line(answer: TextAnswer) -> str:
 
 
 def _as_json(example: TextExample, answer: TextAnswer, labels: Sequence[str]) -> dict[str, Any]:
-    row: dict[str, Any] = {"id": example.guid, "label": answer.label}
-    if labels:
-        # As many digits as float32 has.
-        numbers = [float(str(probability)) for probability in answer.probabilities]
-        row["probabilities"] = dict(zip(labels, numbers, strict=True))
-    return row
+    if not labels:
+        return {"id": example.guid, "label": _short(answer.label)}
+    probabilities = dict(zip(labels, map(_short, answer.probabilities), strict=True))
+    return {"id": example.guid, "label": answer.label, "probabilities": probabilities}
+
+
+def _short(number: float) -> float:
+    """With as many digits as float32 has."""
+    return float(str(np.float32(number)))
 
 
 def _write_lines(path: str, lines: Iterable[str]) -> str:

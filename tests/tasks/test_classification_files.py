@@ -97,5 +97,6 @@ def test_a_regressions_numbers_are_written_whole_and_submitted_within_their_limi
         "3\t0.000",
         "4\t0.000",
     ]
-    row = json.loads(written["predictions.jsonl"].splitlines()[0])
-    assert row == {"id": "0", "label": 5.75}
+    first, _, third, *_ = written["predictions.jsonl"].splitlines()
+    assert json.loads(first) == {"id": "0", "label": 5.75}
+    assert third == '{"id": "2", "label": 3.1415927}'
