@@ -112,9 +112,8 @@ class AnswerSearch:
     def answer(self, scores: QuestionScores, passage: "PassageText") -> SpanAnswer:
         """The answer to a question. Arithmetic is in float64."""
         null = self._null(scores) if self.has_null else None
-        spans = self._ranked(scores, null)
         best: dict[str, Span] = {}  # A text comes with the highest score that it has.
-        for span in spans:
+        for span in self._ranked(scores, null):
             best.setdefault(passage.text(span.first, span.last) if span.first >= 0 else "", span)
             if len(best) == self.n_best_size:
                 break
@@ -123,11 +122,8 @@ class AnswerSearch:
         nbest = _with_probabilities(best or {EMPTY: Span(0, 0, 0.0, 0.0)})
         if not null:
             return SpanAnswer(nbest[0].text, nbest, None)
-        # All of the n best may be "no answer" only if n is 1: then the next one is the best.
-        answers = ((text, span) for text, span in best.items() if text)
-        others = ((passage.text(s.first, s.last), s) for s in spans if s.first >= 0)
-        text, span = next(answers, None) or next(others, ("", None))
-        if span is None:
+        text, span = next(((text, span) for text, span in best.items() if text), ("", None))
+        if span is None:  # No start that was tried goes with an end.
             return SpanAnswer("", nbest, NO_OTHER_ANSWER)
         null_odds = null.score - span.start_logit - span.end_logit
         is_null = null_odds > self.null_score_diff_threshold

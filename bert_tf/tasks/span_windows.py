@@ -33,7 +33,7 @@ NUM_SPECIAL_TOKENS = 3
 
 # A longer word is hardly met again.
 _MAX_REMEMBERED_CHARACTERS = 64
-_MAX_REMEMBERED_WORDS = 200_000
+_MAX_REMEMBERED_WORDS = 100_000
 # In characters; about 50 MB when full. All passages of SQuAD 1.1 have 14 million.
 _MAX_REMEMBERED_TEXT = 16_000_000
 

@@ -16,7 +16,7 @@ import json
 import logging
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn, Optional
 
 from bert_tf import files
 from bert_tf.metrics import squad as metrics
@@ -186,13 +186,20 @@ class SquadFiles:
         return paths
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Item:
-    """A part of a SQuAD file, and where it stands: `data[0].paragraphs[3]`."""
+class _Item(NamedTuple):
+    """A part of a SQuAD file: the whole, or an item of a list in another part."""
 
-    path: str
-    place: str
     content: Any
+    path: str = ""
+    owner: Optional["_Item"] = None
+    place: tuple[str, int] | None = None
+
+    @property
+    def where(self) -> str:
+        """The place in the file: `data[0].paragraphs[3]`."""
+        if self.owner is None:
+            return ""
+        return f"{self.owner.where}.{self.place[0]}[{self.place[1]}]".removeprefix(".")
 
     def field(self, name: str, kind: type | tuple[type, ...]) -> Any:
         """A field of an object, which must be there and of that kind."""
@@ -202,25 +209,23 @@ class _Item:
         return value
 
     def has(self, name: str) -> bool:
+        """Whether it is an object that has such a field."""
         return isinstance(self.content, dict) and self.content.get(name) is not None
 
     def items(self, name: str) -> Iterator["_Item"]:
         """The items of a list in the field `name`."""
-        prefix = f"{self.place}.{name}" if self.place else name
         for number, content in enumerate(self.field(name, list)):
-            yield _Item(self.path, f"{prefix}[{number}]", content)
+            yield _Item(content, self.path, self, (name, number))
 
     def _refuse(self, name: str, kind: type | tuple[type, ...]) -> NoReturn:
         kinds = {dict: "an object", list: "a list", bool: "true or false", int: "a whole number"}
-        wanted = kinds.get(kind, "a text")
-        if not isinstance(self.content, dict):
-            received, of_question = f"no object around it, but {self.content!r:.60}", ""
-        else:
+        where, received = self.where or "the whole", f"{self.content!r:.60}"
+        if isinstance(self.content, dict):
             received = f"{self.content[name]!r:.60}" if name in self.content else "nothing"
-            of_question = f" (question {self.content['id']})" if "id" in self.content else ""
+            where += f" (question {self.content['id']})" if "id" in self.content else ""
         raise ValueError(
-            f"{self.path}: {self.place or 'the whole'}{of_question}: {name!r} must be {wanted}. "
-            f"Received: {received}"
+            f"{self.path}: {where} must be an object whose {name!r} is {kinds.get(kind, 'a text')}."
+            f" Received: {received}"
         )
 
 
@@ -232,7 +237,7 @@ def _questions(path: str) -> Iterator[tuple[_Item, str]]:
         raise ValueError(
             f"{path}:{error.lineno}: no JSON: {error.msg} at character {error.colno} of the line."
         ) from error
-    for article in _Item(path, "", content).items("data"):
+    for article in _Item(content, path).items("data"):
         for paragraph in article.items("paragraphs"):
             context = paragraph.field("context", str)
             for question in paragraph.items("qas"):
@@ -265,7 +270,7 @@ def _to_train_on(pair: tuple[_Item, str], version_2: bool) -> SpanExample:
     if len(answers) != 1:
         hint = "" if version_2 or answers else " Of SQuAD 2.0, give version_2_with_negative."
         raise ValueError(
-            f"{question.path}: {question.place} (question {example.id}): to be trained on, it must "
+            f"{question.path}: {question.where} (question {example.id}): to be trained on, it must "
             f"have one answer.{hint} Received: {len(answers)} answers"
         )
     words = answer_words(context, example.answers[0], answers[0].field("answer_start", int))

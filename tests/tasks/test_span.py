@@ -1,0 +1,272 @@
+"""Windows and answers: beside the algorithm written the obvious way, and by hand."""
+
+import importlib.util
+import pickle
+import random
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bert_tf.tasks.span import SpanExample, SpanExtraction, SpanOptions
+from bert_tf.tasks.span_answers import (
+    SpanAnswer,
+)
+from bert_tf.tasks.span_windows import (
+    answer_words,
+)
+from bert_tf.text.tokenization import FullTokenizer
+
+VOCAB = Path(__file__).parents[2] / "vocab" / "english_uncased_2000.txt"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+WORDS = [
+    *("the", "The", "John", "Smith's", "(1895-1943).", "electronics", "Japanese", "$5,000.50"),
+    *("café", "CAFE\u0301", "\u0130stanbul", "ﬁn", "ß", "ΟΔΟΣ", "\u0301", "e\u0323\u0307"),
+    *("東京タワー", "北京", "ภาษาไทย", "العربية", "हिन्दी", "한국어", "😀", "☃", "\ue000"),
+    *("\u200b", "a\u200bb", "x\x00y", "[MASK]", "##ing", "\ufffd", "q" * 250),
+    *("\u00a0", "a\u00a0b", "x\u3000y", "\x0b", "\u2028", "\u0085"),
+]
+SPACES = [" ", " ", "  ", "\n", "\t", "\u202f", "\r\n", ""]
+
+
+class NoData:
+    """A data set of nothing: questions are made in the tests."""
+
+    splits = sources = read = score = write = None
+
+
+def make_task(**options):
+    return SpanExtraction("span", SpanOptions(**options), NoData(), "f1")
+
+
+def ask(context, question="who?", name="q", **fields):
+    return SpanExample(name, question, context, **{"answers": None, **fields})
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return FullTokenizer(str(VOCAB))
+
+
+@pytest.fixture(scope="module")
+def tokenize(tokenizer):
+    straightforward = load("straightforward_tokenizer")
+    return lambda text: straightforward.tokenize(text, tokenizer.vocab, True)
+
+
+@pytest.fixture(scope="module")
+def straightforward():
+    return load("straightforward_squad_features")
+
+
+def random_text(rng, num_words):
+    return "".join(rng.choice(WORDS) + rng.choice(SPACES) for _ in range(num_words))
+
+
+def random_article(rng, version_2):
+    paragraphs = []
+    for number in range(3):
+        context = rng.choice(["", " "]) + "x" + random_text(rng, rng.choice([0, 3, 20, 60]))
+        qas = []
+        for place in range(3):
+            start = rng.randrange(len(context))
+            text = context[start : start + rng.randrange(1, 20)]
+            if rng.random() < 0.2:
+                text = "y" + text[1:]
+            question = {"id": f"{number}.{place}", "question": random_text(rng, rng.randrange(9))}
+            question["answers"] = [{"text": text, "answer_start": start}]
+            question["is_impossible"] = version_2 and rng.random() < 0.3
+            qas.append(question)
+        paragraphs.append({"context": context, "qas": qas})
+    return {"paragraphs": paragraphs}
+
+
+def examples_of(article):
+    """As the reader makes them, without files."""
+    for paragraph in article["paragraphs"]:
+        for qa in paragraph["qas"]:
+            answer = qa["answers"][0]
+            context = paragraph["context"]
+            words = answer_words(context, answer["text"], answer["answer_start"])
+            if qa["is_impossible"]:
+                words = -1, -1
+            if words:
+                yield SpanExample(
+                    *(qa["id"], qa["question"], context, (answer["text"],), qa["is_impossible"]),
+                    *words,
+                )
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_features_are_those_of_the_algorithm_written_the_obvious_way(
+    seed, tokenizer, tokenize, straightforward
+):
+    rng = random.Random(seed)
+    stride, max_query = rng.choice([(1, 0), (5, 4), (16, 9), (128, 9)])
+    length = max_query + rng.choice([4, 5, 10, 60])
+    task = make_task(doc_stride=stride, max_query_length=max_query)
+    article = random_article(rng, version_2=seed % 2 == 1)
+    expected = straightforward.features_of(
+        straightforward.read([article], version_2=True),
+        *(tokenize, tokenizer.vocab),
+        max_seq_length=length,
+        doc_stride=stride,
+        max_query=max_query,
+    )
+    received = list(task.encode(list(examples_of(article)), "train", tokenizer, length))
+    for row, feature in zip(received, expected, strict=True):
+        padding = [0] * (length - len(row["input_ids"]))
+        assert row.pop("input_ids") + padding == feature["input_ids"]
+        assert row.pop("segment_ids") + padding == feature["segment_ids"]
+        assert row == {name: feature[name] for name in row}
+        assert set(row) == {"start_positions", "end_positions", "is_impossible"}
+
+
+def test_features_are_described_as_the_original_writes_them():
+    task = make_task()
+    assert list(task.features("eval", 384)) == [
+        *("unique_ids", "input_ids", "input_mask", "segment_ids"),
+    ]
+    described = task.features("train", 384)
+    assert list(described)[4:] == ["start_positions", "end_positions", "is_impossible"]
+    assert described["input_ids"].shape == (384,)
+    assert described["start_positions"].shape == ()
+
+
+def test_a_sequence_needs_room_for_question_and_passage():
+    assert make_task(max_query_length=64).features("eval", 68)
+    with pytest.raises(ValueError, match=r"max_query_length = 64.*at least 68. Received: 67"):
+        make_task(max_query_length=64).features("train", 67)
+
+
+@pytest.mark.parametrize("name", ["doc_stride", "n_best_size", "max_answer_length"])
+def test_options_that_answer_nothing_are_refused(name):
+    with pytest.raises(ValueError, match=f"{name} must be a whole number of at least 1"):
+        SpanOptions(**{name: 0})
+
+
+def test_an_answer_partly_outside_of_a_window_is_at_cls_in_it(tokenizer):
+    context = "a b c d e f g h"
+    example = ask(context, "?", answers=("d e",), first_word=3, last_word=4)
+    task = make_task(doc_stride=2, max_query_length=1)
+    rows = list(task.encode([example], "train", tokenizer, 8))
+    assert [row["input_ids"][3:-1] for row in rows] == [
+        tokenizer.encode(part) for part in ("a b c d", "c d e f", "e f g h")
+    ]
+    assert [row["start_positions"] for row in rows] == [[0], [4], [0]]
+    assert [row["end_positions"] for row in rows] == [[0], [5], [0]]
+
+
+def test_a_question_is_cut_to_its_length(tokenizer):
+    task = make_task(max_query_length=3)
+    (row,) = task.encode([ask("x", "a b c d e f g h i j k l m n")], "eval", tokenizer, 8)
+    assert tokenizer.convert_ids_to_tokens(row["input_ids"]) == [
+        *("[CLS]", "a", "b", "c", "[SEP]", "x", "[SEP]"),
+    ]
+
+
+def test_examples_of_one_passage_are_sent_to_a_worker_with_one_copy_of_it():
+    context = "word " * 2000
+    one = len(pickle.dumps([ask(context)]))
+    assert len(pickle.dumps([ask(context, name=f"q{i}") for i in range(10)])) < one + 1000
+    assert not hasattr(ask(context), "__dict__")
+    assert sys.getsizeof(ask(context)) < 150
+
+
+def test_a_task_and_its_examples_go_to_other_processes(tokenizer):
+    task, examples = make_task(doc_stride=2, max_query_length=5), [ask("a b c d e f g h", "a?")]
+    rows = list(task.encode(examples, "eval", tokenizer, 10))
+    task, examples = pickle.loads(pickle.dumps((task, examples)))
+    assert list(task.encode(examples, "eval", tokenizer, 10)) == rows
+
+
+def logits_of(length, **scores):
+    """One window's outputs: 0, but for `start_3=5.0` and so on."""
+    outputs = {name: np.zeros((1, length), np.float32) for name in ("start_logits", "end_logits")}
+    for name, score in scores.items():
+        side, place = name.split("_")
+        outputs[f"{side}_logits"][0, int(place)] = score
+    return outputs
+
+
+@pytest.mark.parametrize("num_windows", [0, 1, 3])
+def test_outputs_of_other_features_are_refused(tokenizer, num_windows):
+    outputs = {name: np.zeros((num_windows, 9)) for name in ("start_logits", "end_logits")}
+    with pytest.raises(ValueError, match=f"outputs of {num_windows} windows"):
+        make_task().predict([ask("a"), ask("b")], outputs, tokenizer, 384)
+
+
+def test_padding_takes_the_place_of_answers_unless_it_is_masked(tokenizer):
+    example = ask("a b c", "?")
+    outputs = logits_of(40, start_3=1.0, end_3=1.0)
+    for name in outputs:
+        outputs[name][:, 7:] = 9.0  # Padding, all of it better than any token.
+    (answer,) = make_task().predict([example], outputs, tokenizer, 40)
+    assert answer.text == "empty"
+    task = make_task(mask_padding=True)
+    (masked,) = task.predict([example], outputs, tokenizer, 40)
+    assert masked.text == "a"
+    short = {name: logits[:, :7] for name, logits in outputs.items()}
+    assert task.predict([example], short, tokenizer, 40) == [masked]
+    assert (make_task().padding_matters, task.padding_matters) == (True, False)
+
+
+@pytest.mark.parametrize("mask_padding", [False, True])
+def test_the_loss_is_the_mean_of_two_cross_entropies(mask_padding):
+    tf = pytest.importorskip("tensorflow")
+    start, end = np.array([[1.0, 2.0, 0.5, 3.0]]), np.array([[0.0, -1.0, 2.0, 1.0]])
+    num_tokens = 3 if mask_padding else 4
+    batch = {
+        "start_positions": tf.constant([1]),
+        "end_positions": tf.constant([2]),
+        "input_mask": tf.constant([[1, 1, 1, 0]]),
+    }
+    outputs = {"start_logits": tf.constant(start), "end_logits": tf.constant(end)}
+    loss = make_task(mask_padding=mask_padding).loss(batch, outputs).numpy()
+
+    def cross_entropy(logits, position):
+        return np.log(np.exp(logits[0, :num_tokens]).sum()) - logits[0, position]
+
+    expected = (cross_entropy(start, 1) + cross_entropy(end, 2)) / 2
+    np.testing.assert_allclose(loss, [expected], rtol=1e-6)
+    assert loss.dtype == np.float32
+
+
+def test_the_head_scores_starts_and_ends():
+    pytest.importorskip("tensorflow")
+    from bert_tf.config import BertConfig
+
+    config = BertConfig(
+        vocab_size=30,
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        type_vocab_size=2,
+    )
+    task = make_task()
+    names = [variable.path for variable in task.head(config).weights]
+    assert "cls/squad/output_weights" in names
+    assert any(name.startswith(task.unused_weights) for name in names)
+
+
+def test_a_model_that_always_says_the_same_is_collapsed():
+    task = make_task()
+    examples = [ask("c", answers=answers) for answers in [("a",), ("b",), ()]]
+
+    def answer(*texts):
+        return [SpanAnswer(text, (), None) for text in texts]
+
+    assert task.is_collapsed(examples, answer("", "", ""))
+    assert task.is_collapsed(examples, answer("a", "a", "a"))
+    assert not task.is_collapsed(examples, answer("a", "b", ""))
+    assert not task.is_collapsed([examples[2]] * 3, answer("", "", ""))
