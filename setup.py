@@ -9,7 +9,9 @@ exec((Path(__file__).parent / "bert_tf" / "version.py").read_text(encoding="utf-
 
 VOCAB = ["tokenizers>=0.20"]  # learn_vocab.py trains with it
 NOTEBOOK = [*VOCAB, "ipykernel", "nbclient", "nbformat", "matplotlib"]
-TEST = ["pytest>=8", "pytest-xdist", *NOTEBOOK]
+# tensorflow-datasets needs it to prepare data sets, and does not say so.
+TFDS = ["importlib_resources"]
+TEST = [*TFDS, "pytest>=8", "pytest-xdist", *NOTEBOOK]
 # Another ruff may format otherwise.
 DEV = [*TEST, "ruff>=0.17,<0.18", "build"]
 
@@ -33,7 +35,13 @@ setup(
         "absl-py>=2",
         "numpy>=1.26",
     ],
-    extras_require={"vocab": VOCAB, "notebook": NOTEBOOK, "test": TEST, "dev": DEV},
+    extras_require={
+        "vocab": VOCAB,
+        "notebook": NOTEBOOK,
+        "tfds": TFDS,
+        "test": TEST,
+        "dev": DEV,
+    },
     classifiers=[
         "Operating System :: MacOS",
         "Operating System :: POSIX :: Linux",
