@@ -94,8 +94,8 @@ class FeatureExtractor:
         self._replica_rows = -(-batch_size // self._num_replicas)
         self._static_shapes = static_shapes
         shape = [self._replica_rows, max_seq_length] if static_shapes else [None, None]
-        spec = tf.TensorSpec(shape, tf.int32)
-        self._run = tf.function(self._distributed_vectors, input_signature=[spec] * 3)
+        spec = tf.TensorSpec([3, self._num_replicas, *shape], tf.int32)
+        self._run = tf.function(self._distributed_vectors, input_signature=[spec])
 
     def extract(self, lines: Iterable[str]) -> Iterator[LineFeatures]:
         """Yields the features of every line, in order; reads a window of lines ahead.
@@ -157,23 +157,17 @@ class FeatureExtractor:
         for row, line in enumerate(lines):
             num_tokens = len(line.token_ids)
             inputs[:, row, :num_tokens] = line.token_ids, [1] * num_tokens, line.segment_ids
-        parts = np.split(inputs, self._num_replicas, axis=1)
-        outputs = self._run(*(self._deal([part[i] for part in parts]) for i in range(3)))
+        outputs = self._run(inputs.reshape(3, self._num_replicas, -1, length))
         results = self._strategy.experimental_local_results(outputs)
         return np.concatenate([result.numpy() for result in results])[: len(lines)]
 
-    def _deal(self, parts: Sequence[np.ndarray]) -> tf.Tensor:
-        """One tensor for each replica, to be given to `strategy.run`."""
-        if self._num_replicas == 1:
-            return tf.constant(parts[0])
-        return self._strategy.experimental_distribute_values_from_function(
-            lambda context: tf.constant(parts[context.replica_id_in_sync_group])
-        )
+    def _distributed_vectors(self, inputs: tf.Tensor):
+        return self._strategy.run(self._vectors, args=(inputs,))
 
-    def _distributed_vectors(self, input_ids, input_mask, segment_ids):
-        return self._strategy.run(self._vectors, args=(input_ids, input_mask, segment_ids))
-
-    def _vectors(self, input_ids, input_mask, segment_ids):
+    def _vectors(self, inputs: tf.Tensor) -> tf.Tensor:
+        """The vectors of this replica's rows; `inputs` is <int32>[3, replicas, rows, L]."""
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        input_ids, input_mask, segment_ids = tf.unstack(inputs[:, replica])
         inputs = {"input_ids": input_ids, "input_mask": input_mask, "segment_ids": segment_ids}
         outputs = self.encoder(inputs, training=False)["all_encoder_layers"]
         pooled = [_POOLS[self.pool](outputs[i], input_mask) for i in self.layers]

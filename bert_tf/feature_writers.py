@@ -19,7 +19,7 @@ from bert_tf.data.schema import encode_example
 from bert_tf.feature_extractor import LineFeatures
 from bert_tf.feature_json import JsonFormatter
 
-_COPIED_BYTES = 1 << 24
+_COPIED_BYTES = 1 << 18
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,8 +219,13 @@ class _Appended:
     """What of a file is needed to write it from the beginning to the end."""
 
     def __init__(self, file: IO[bytes]):
-        self.write = file.write
+        self._file = file
         self.flush = file.flush
+
+    def write(self, data: bytes) -> int:
+        """Appends `data`; unlike TensorFlow's files, says how much that was."""
+        self._file.write(data)
+        return len(data)
 
 
 @contextlib.contextmanager
