@@ -21,17 +21,15 @@ from bert_tf.model.encoder import BertEncoder
 from bert_tf.progress import Progress
 from bert_tf.settings import FeatureExtractionSettings
 from bert_tf.text.batch_tokenization import BatchTokenizer
-from bert_tf.text.vocabulary import validate_case_matches_checkpoint
+from bert_tf.text.vocabulary import check_vocabulary, validate_case_matches_checkpoint
 from bert_tf.training import distribution
 from bert_tf.training.checkpoint import HEADS, find_checkpoint, load_checkpoint
-from bert_tf.training_run import check_length
+from bert_tf.training_run import check_length, check_vocabulary_size
 
 logger = logging.getLogger(__name__)
 
 # No layer's output depends on the pooler, nor on heads.
 _NOT_NEEDED = rf"^bert/pooler/|{HEADS}"
-# A vocabulary may have so many tokens less than the model's table has rows, which some round up.
-_SPARE_ROWS = 1024
 
 
 def extract_features(settings: FeatureExtractionSettings, stream: TextIO | None = None) -> int:
@@ -73,15 +71,11 @@ def _checked_tokenizer(settings: FeatureExtractionSettings, config: BertConfig) 
     check_length(settings.max_seq_length, config.max_position_embeddings, settings.bert_config_file)
     validate_case_matches_checkpoint(settings.do_lower_case, settings.init_checkpoint)
     tokenizer = BatchTokenizer(settings.vocab_file, settings.do_lower_case)
-    size = len(tokenizer.exact.vocab)
-    described = (
-        f"{settings.vocab_file} has {size} tokens, the model's table of word embeddings "
-        f"{config.vocab_size} rows (vocab_size in {settings.bert_config_file})"
+    vocab = tokenizer.exact.vocab
+    check_vocabulary(vocab, settings.vocab_file, settings.do_lower_case)
+    check_vocabulary_size(
+        len(vocab), settings.vocab_file, config.vocab_size, settings.bert_config_file
     )
-    if size > config.vocab_size:
-        raise ValueError(f"{described}: the model was trained with another vocabulary.")
-    if size < config.vocab_size - _SPARE_ROWS:
-        logger.warning("%s: was the model trained with this vocabulary?", described)
     return tokenizer
 
 

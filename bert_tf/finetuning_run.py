@@ -15,7 +15,6 @@ from bert_tf.best_checkpoint import BestCheckpoint
 from bert_tf.config import BertConfig
 from bert_tf.data.feature_files import FeatureFile
 from bert_tf.data.length_batches import FeatureRecords
-from bert_tf.data.validation import MAX_UNUSED_ROWS
 from bert_tf.finetuning_data import TaskData
 from bert_tf.finetuning_evaluation import TaskEvaluator
 from bert_tf.freezing import frozen_names
@@ -30,6 +29,7 @@ from bert_tf.training.prediction import IS_REAL
 from bert_tf.training_run import (
     TrainingRun,
     check_length,
+    check_vocabulary_size,
     make_strategy,
     precision,
     restore_weights,
@@ -116,13 +116,12 @@ class FinetuningRun:
         validate_case_matches_checkpoint(settings.do_lower_case, settings.init_checkpoint)
         tokenizer = FullTokenizer(settings.vocab_file, settings.do_lower_case)
         check_vocabulary(tokenizer.vocab, settings.vocab_file, settings.do_lower_case)
-        size = len(tokenizer.vocab)
-        if not config.vocab_size - MAX_UNUSED_ROWS <= size <= config.vocab_size:
-            raise ValueError(
-                f"{settings.vocab_file} has {size} rows, the model's word embeddings have "
-                f"{config.vocab_size} (vocab_size in {settings.bert_config_file}): the model was "
-                "trained with another vocabulary."
-            )
+        check_vocabulary_size(
+            len(tokenizer.vocab),
+            settings.vocab_file,
+            config.vocab_size,
+            settings.bert_config_file,
+        )
         return tokenizer
 
     def _trained_names(self) -> Callable[[str], bool]:

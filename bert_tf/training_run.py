@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from bert_tf import files
+from bert_tf.data.validation import MAX_UNUSED_ROWS
 from bert_tf.model.layers import dropout_seeds
 from bert_tf.progress import Progress
 from bert_tf.settings import TrainingSettings
@@ -280,4 +281,18 @@ def check_length(max_seq_length: int, max_position_embeddings: int, bert_config_
             f"--max_seq_length={max_seq_length} is more than the model's position table "
             f"holds: max_position_embeddings is {max_position_embeddings} in "
             f"{bert_config_file}."
+        )
+
+
+def check_vocabulary_size(
+    num_tokens: int, vocab_file: str, vocab_size: int, bert_config_file: str
+) -> None:
+    """Raises a ValueError if a vocabulary is not that of the model's word embeddings.
+
+    Models may have some rows that no token has, up to a round number.
+    """
+    if not vocab_size - MAX_UNUSED_ROWS <= num_tokens <= vocab_size:
+        raise ValueError(
+            f"{vocab_file} has {num_tokens} rows, the model's word embeddings have {vocab_size} "
+            f"(vocab_size in {bert_config_file}): the model was trained with another vocabulary."
         )

@@ -120,11 +120,17 @@ def test_settings_that_cannot_be_are_refused_before_anything_is_written(
     assert sorted(os.listdir(tmp_path)) == ["input.txt"]
 
 
-def test_a_vocabulary_that_is_larger_than_the_model_is_refused(run, tmp_path, vocabulary):
+def test_a_vocabulary_of_another_size_than_the_models_is_refused(
+    run, model_dir, tmp_path, vocabulary
+):
     vocab_file = tmp_path / "vocab.txt"
     vocab_file.write_text("\n".join([*vocabulary, "x", "y", "z"]) + "\n", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"has 25 tokens, .* 24 rows"):
+    with pytest.raises(ValueError, match=r"vocab.txt has 25 rows, .* have 24"):
         run(vocab_file=str(vocab_file))
+    config = json.loads((model_dir / "bert_config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "vocab_size": 30522}))
+    with pytest.raises(ValueError, match=r"vocab.txt has 22 rows, .* have 30522"):
+        run(bert_config_file=str(tmp_path / "config.json"))
 
 
 def test_a_case_that_is_not_the_checkpoints_is_refused(run, tmp_path, encoder):
