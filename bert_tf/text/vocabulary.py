@@ -113,7 +113,7 @@ def check_vocabulary(vocab: Mapping[str, int], vocab_file: str, do_lower_case: b
       ValueError: if text is lower-cased and the vocabulary has capital letters, which would never
         be met; or if it is not, and every word with a capital letter would be unknown.
     """
-    words = [token for token in vocab if token[0].isascii() and token[0].isalpha()]
+    words = [token for token in vocab if token[:1].isascii() and token[:1].isalpha()]
     if len(words) < _MIN_WORDS_TO_TELL_CASE:
         return
     share = sum(word != word.lower() for word in words) / len(words)

@@ -175,3 +175,8 @@ def test_a_vocabulary_tells_whether_it_is_cased(words, do_lower_case, message):
 
 def test_a_small_vocabulary_tells_nothing():
     vocabulary.check_vocabulary({"Apple": 0}, "vocab.txt", do_lower_case=True)
+
+
+def test_an_empty_line_of_a_vocabulary_is_a_token_and_no_word():
+    vocab = {"": 0, **{f"apple{i}": i + 1 for i in range(1000)}}
+    vocabulary.check_vocabulary(vocab, "vocab.txt", do_lower_case=True)
