@@ -14,7 +14,7 @@ from bert_tf.finetuning_run import FinetuningRun
 from bert_tf.finetuning_sweep import run_sweep
 from bert_tf.model_folder import read_task_description
 from bert_tf.settings import FinetuningSettings
-from bert_tf.tasks.task import Task, find_task, options_of, split_options
+from bert_tf.tasks.task import PURPOSES, Task, find_task, options_of, split_options
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +43,10 @@ def run_finetuning(
         return run_sweep(settings, task, stream)
     run = FinetuningRun(settings, task, stream=stream)
     if settings.do_train:
+        # What cannot be read is said now, not when training is over.
+        for purpose in _wanted(settings):
+            for split in task.splits(purpose):
+                run.data.records(split)
         run.train()
     else:
         run.restore()
@@ -74,15 +78,19 @@ def _saved_labels(settings: FinetuningSettings) -> Sequence[str] | None:
     return None
 
 
-def _check_splits(settings: FinetuningSettings, task: Task) -> None:
-    """Looks for the files of everything that is asked for before anything long begins."""
+def _wanted(settings: FinetuningSettings) -> list[str]:
+    """What examples are needed for, of `task.PURPOSES`."""
     wanted = {
         "train": settings.do_train,
         "eval": settings.do_eval or settings.is_sweep or bool(settings.eval_steps),
         "predict": settings.do_predict,
     }
-    for purpose, is_wanted in wanted.items():
-        if is_wanted:
-            paths = [path for split in task.splits(purpose) for path in task.sources(split)]
-            names = ", ".join(os.path.basename(path) for path in paths)
-            logger.info("%s: %s from %s", task.name, purpose, names)
+    return [purpose for purpose in PURPOSES if wanted[purpose]]
+
+
+def _check_splits(settings: FinetuningSettings, task: Task) -> None:
+    """Looks for the files of everything that is asked for before anything long begins."""
+    for purpose in _wanted(settings):
+        paths = [path for split in task.splits(purpose) for path in task.sources(split)]
+        names = ", ".join(os.path.basename(path) for path in paths)
+        logger.info("%s: %s from %s", task.name, purpose, names)

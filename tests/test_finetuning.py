@@ -278,6 +278,17 @@ def test_missing_files_are_said_before_training(settings, reviews, tmp_path):
     assert not Path(settings.output_dir).exists()
 
 
+def test_a_row_of_the_evaluation_set_that_is_wrong_is_said_before_training(
+    settings, reviews, tmp_path
+):
+    os.symlink(Path(reviews, "train.tsv"), tmp_path / "train.tsv")
+    text = Path(reviews, "dev.tsv").read_text().rstrip("\n")
+    (tmp_path / "dev.tsv").write_text(text[:-1] + "x\n")
+    with pytest.raises(ValueError, match=r"dev\.tsv:41: .*'x' is not one of 0, 1"):
+        run_finetuning(dataclasses.replace(settings, task_options=(f"data_dir={tmp_path}",)))
+    assert not list(Path(settings.output_dir).glob("model.ckpt-*"))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
