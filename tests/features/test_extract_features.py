@@ -3,8 +3,10 @@
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from bert_tf.config import BertConfig
 from bert_tf.feature_extractor import FeatureExtractor
 from bert_tf.settings import FeatureExtractionSettings
 from bert_tf.training.checkpoint import named_variables, write_tensors
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def read_json(path: str) -> list[dict]:
@@ -244,3 +248,23 @@ def test_a_checkpoint_of_the_original_gives_features(run, data_dir, tmp_path):
     layers = encoder({"input_ids": np.array([ids])})["all_encoder_layers"]
     expected = np.stack([np.array(layers[i])[0] for i in (-1, -2)], axis=1)
     np.testing.assert_allclose(vectors_of(line), expected, atol=1e-5)
+
+
+def test_the_examples_of_the_guide_read_what_is_written(run, model_dir, tmp_path, monkeypatch):
+    guide = (REPOSITORY / "docs" / "features.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^```python\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE)
+    settings = [
+        {"output_format": "json", "output_file": "output.jsonl"},
+        {"output_format": "npz", "output_file": "output.npz"},
+        {"output_format": "npz", "output_file": "output.npz", "pool": "mean"},
+        {"output_format": "tfrecord", "output_file": "output.tfrecord"},
+    ]
+    monkeypatch.chdir(tmp_path)
+    for example, changes in zip(examples, settings, strict=False):
+        run(**changes)
+        exec(example, names := {})
+        assert np.shape(names["vectors"])[-1] == 8
+    monkeypatch.chdir(model_dir)
+    exec(examples[-1], names := {})
+    assert names["line"].vectors.shape == (1, 8)
+    assert len(examples) == len(settings) + 1
