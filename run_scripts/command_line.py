@@ -135,7 +135,7 @@ def _outcome(error: Exception) -> int | str:
         return _SIGNAL_STATUS + signal_number
     if type(error).__name__ == "ResourceExhaustedError":
         return (
-            f"Error: out of memory. A smaller --train_batch_size, or more "
-            f"--gradient_accumulation_steps with the same result, needs less. ({error})"
+            f"Error: out of memory. A smaller batch size needs less; in training so do more "
+            f"--gradient_accumulation_steps, with the same result. ({error})"
         )
     raise error
