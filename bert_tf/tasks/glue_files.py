@@ -12,7 +12,8 @@ import logging
 from collections.abc import Callable
 
 from bert_tf.tasks.classification import TextExample
-from bert_tf.tasks.tables import Column, Row, find_table, read_columns, read_rows
+from bert_tf.tasks.delimited import Row
+from bert_tf.tasks.tables import Column, find_table, read_columns, read_rows
 
 _logger = logging.getLogger(__name__)
 

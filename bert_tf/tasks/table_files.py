@@ -13,19 +13,15 @@ Empty lines at a file's end are passed over. Elsewhere they are refused: who cou
 file, and those of what is predicted for it, would get out of step.
 """
 
-import csv
 import itertools
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from bert_tf import files
+from bert_tf.tasks.delimited import Row, csv_rows, read_lines, tsv_rows
 from bert_tf.tasks.table_layout import TableLayout, delimiter_word, is_number
 
-_BYTE_ORDER_MARK = "\ufeff"
 _REMOVE = "Remove it, or fill it in."
-# The csv module's own limit is 131,072 characters; this one is the largest on every system.
-_MAX_FIELD_LENGTH = 2**31 - 1
 
 
 def read_records(
@@ -59,12 +55,7 @@ def read_records(
         yield row.where, [None if place is None else row.cells[place] for place in places]
 
 
-class _Row(NamedTuple):
-    where: str
-    cells: list[str]
-
-
-def _place(first: _Row, column: str, has_header: bool) -> int | None:
+def _place(first: Row, column: str, has_header: bool) -> int | None:
     """Where a column stands, given the first row; None for the column ""."""
     if not column:
         return None
@@ -92,16 +83,22 @@ def _advice(path: str, layout: TableLayout) -> str:
     )
 
 
-def _rows(path: str, layout: TableLayout) -> Iterator[_Row]:
+def _rows(path: str, layout: TableLayout) -> Iterator[Row]:
     """All rows of a TSV or CSV file.
 
     Raises:
         ValueError: for an empty line that is followed by another row.
     """
-    read = _csv_rows if layout.format_of(path) == "csv" else _tsv_rows
+    delimiter = layout.delimiter_of(path)
+    if layout.format_of(path) == "csv":
+        word = delimiter_word(delimiter)
+        advice = f"If quotes mean nothing in this file, say --format=tsv --delimiter={word}."
+        rows = csv_rows(path, delimiter, advice)
+    else:
+        rows = tsv_rows(path, delimiter)
     empty = None
-    for row in read(path, layout.delimiter_of(path)):
-        if row.cells in ([], [""]):
+    for row in rows:
+        if row.is_blank:
             empty = empty or row
         elif empty:
             raise ValueError(f"{empty.where}: an empty line, before the end of the file. {_REMOVE}")
@@ -109,40 +106,9 @@ def _rows(path: str, layout: TableLayout) -> Iterator[_Row]:
             yield row
 
 
-def _tsv_rows(path: str, delimiter: str) -> Iterator[_Row]:
-    for number, line in enumerate(_lines(path), start=1):
-        yield _Row(f"{path}:{number}", line.split(delimiter))
-
-
-def _csv_rows(path: str, delimiter: str) -> Iterator[_Row]:
-    """A row may go over several lines: its number is the first one's."""
-    lines = (f"{line}\n" for line in _lines(path))
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    number = 1
-    try:
-        while (cells := _next_csv_row(reader)) is not None:
-            yield _Row(f"{path}:{number}", cells)
-            number = reader.line_num + 1
-    except csv.Error as error:
-        raise ValueError(
-            f"{path}:{number}: not CSV, in the row that begins here: {error}. A quote inside of "
-            f"quotes is written twice. If quotes mean nothing in this file, say --format=tsv "
-            f"--delimiter={delimiter_word(delimiter)}."
-        ) from error
-
-
-def _next_csv_row(reader: Iterator[list[str]]) -> list[str] | None:
-    # The limit is the whole process's: others shall find it as it was.
-    limit = csv.field_size_limit(_MAX_FIELD_LENGTH)
-    try:
-        return next(reader, None)
-    finally:
-        csv.field_size_limit(limit)
-
-
 def _json_records(path: str, keys: Sequence[str]) -> Iterator[tuple[str, list[str | None]]]:
     empty = None
-    for number, line in enumerate(_lines(path), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         where = f"{path}:{number}"
         if not line.strip():
             empty = empty or where
@@ -183,8 +149,3 @@ def _json_text(value: Any, key: str, where: str) -> str | None:
     raise ValueError(
         f"{where}: the value of {key!r} must be a text or a number. Received: {value!r:.50}"
     )
-
-
-def _lines(path: str) -> Iterator[str]:
-    for number, line in enumerate(files.open_text_lines(path)):
-        yield line if number else line.removeprefix(_BYTE_ORDER_MARK)

@@ -1,28 +1,11 @@
-"""Rows of the tables that data sets come as: tab-separated without quoting, or CSV with it.
+"""Columns of the tables that benchmarks come as, found by name or, without one, by place."""
 
-    where                 cells
-    glue/RTE/dev.tsv:2    ["0", "Dana Reeve ...", "Christopher Reeve had an accident.", "1"]
-
-Source: google-research/bert, run_classifier.py, `_read_tsv`: a quote is a letter like any other.
-"""
-
-import csv
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 from bert_tf import files
-
-_BYTE_ORDER_MARK = "\ufeff"
-
-
-class Row(NamedTuple):
-    """One row: its number among the file's rows, from 0, `file:line`, and its cells."""
-
-    number: int
-    where: str
-    cells: list[str]
+from bert_tf.tasks.delimited import Row, csv_rows, tsv_rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +28,7 @@ def find_table(folder: str, name: str) -> str | None:
 
 
 def read_rows(path: str) -> Iterator[Row]:
-    """All rows but blank ones, which have numbers too; of a byte order mark nothing is left.
+    """All rows but blank ones, which have numbers too.
 
     Args:
         path: CSV where it ends with `.csv` (or `.csv.gz`), and tab-separated else.
@@ -54,11 +37,7 @@ def read_rows(path: str) -> Iterator[Row]:
         ValueError: for what is no UTF-8, no whole gzip file or no CSV, with file and line.
     """
     is_csv = path.lower().removesuffix(".gz").endswith(".csv")
-    for number, (line, cells) in enumerate(_csv_rows(path) if is_csv else _tsv_rows(path)):
-        if number == 0 and cells:
-            cells[0] = cells[0].removeprefix(_BYTE_ORDER_MARK)
-        if cells not in ([], [""]):
-            yield Row(number, f"{path}:{line}", cells)
+    return (row for row in (csv_rows(path) if is_csv else tsv_rows(path)) if not row.is_blank)
 
 
 def read_columns(
@@ -119,28 +98,6 @@ def _wrong_number(row: Row, needed: int, num_cells: int | None) -> str:
             f"Received: {len(row.cells)}"
         )
     return ""
-
-
-def _tsv_rows(path: str) -> Iterator[tuple[int, list[str]]]:
-    for line_number, line in enumerate(files.open_text_lines(path), start=1):
-        yield line_number, line.split("\t")
-
-
-def _csv_rows(path: str) -> Iterator[tuple[int, list[str]]]:
-    """A row may go over several lines: its number is the first one's."""
-    # A mark before a quote would hide it.
-    lines = (
-        (line if number else line.removeprefix(_BYTE_ORDER_MARK)) + "\n"
-        for number, line in enumerate(files.open_text_lines(path))
-    )
-    reader = csv.reader(lines, strict=True)
-    line_number = 1
-    try:
-        for cells in reader:
-            yield line_number, cells
-            line_number = reader.line_num + 1
-    except csv.Error as error:
-        raise ValueError(f"{path}:{line_number}: not CSV: {error}.") from error
 
 
 def _place_by_name(header: Sequence[str], column: Column) -> int | None:
