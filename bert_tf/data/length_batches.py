@@ -8,27 +8,27 @@
 What is computed on padding is thrown away; here there is little of it. The numbers are the same up
 to rounding, as long as the loss does not depend on padding (`padding_matters` of a task).
 
-The file stays on disk, or, where it is a remote one, is read once and held: memory holds some 20
+The file stays on disk, or, where it is a remote one, is read once and held: memory holds some 50
 bytes a record besides.
 """
 
-import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import NoReturn
 
 import numpy as np
 import tensorflow as tf
 
 from bert_tf import files
-from bert_tf.data.batch_order import TrainingOrder, longest_first
-from bert_tf.data.input_pipeline import check_hosts, fill_up, with_options
+from bert_tf.data.batch_order import longest_first, training_order
+from bert_tf.data.input_pipeline import check_hosts, with_options
 from bert_tf.data.schema import Feature, parse_examples
 
 # Lengths of batches are multiples of it: so there are few of them, and processors like them.
 LENGTH_STEP = 8
 
 _HEADER_BYTES, _FOOTER_BYTES = 12, 4
-_RECORDS_AT_ONCE = 1024
+_SCANNED_AT_ONCE = 1024
+_READS_AT_ONCE = 8
 _MASK, _IS_REAL = "input_mask", "is_real_example"
 # A damaged record, and one that is none, which TensorFlow quotes and Python may not decode.
 _READING_ERRORS = (tf.errors.DataLossError, tf.errors.InvalidArgumentError, UnicodeDecodeError)
@@ -59,13 +59,8 @@ class FeatureRecords:
         self.num_features = len(sizes)
         ends = np.cumsum(sizes + _HEADER_BYTES + _FOOTER_BYTES)
         self._check_size(int(ends[-1]) if len(ends) else 0)
-        self._ends = ends - _FOOTER_BYTES
-        self._starts = self._ends - sizes
-        if files.is_remote(self._path):
-            with files.open_file(self._path, "rb") as file:
-                self._bytes = np.frombuffer(file.read(), np.uint8)
-        else:
-            self._bytes = np.asarray(np.memmap(self._path, np.uint8, "r"))
+        self._starts = ends - sizes - (_HEADER_BYTES + _FOOTER_BYTES)
+        self._held = self._read_all() if files.is_remote(self._path) else None
 
     def training_batches(
         self,
@@ -95,12 +90,8 @@ class FeatureRecords:
         Source: google-research/bert, run_classifier.py, `file_based_input_fn_builder`.
         """
         check_hosts(batch_size, num_hosts, host_index)
-
-        def batches() -> Iterator[np.ndarray]:
-            order = TrainingOrder(self.lengths, batch_size, seed, bucketed)
-            return map(order.batch, itertools.count(start_step))
-
-        return self._dataset(batches, batch_size // num_hosts, host_index, bucketed)
+        order = training_order(self.lengths, batch_size, seed, start_step, bucketed)
+        return self._dataset(order, batch_size // num_hosts, host_index, bucketed)
 
     def ordered_batches(
         self, batch_size: int, num_hosts: int = 1, host_index: int = 0, bucketed: bool = True
@@ -120,15 +111,18 @@ class FeatureRecords:
         order = longest_first(self.lengths) if bucketed else np.arange(self.num_features)
         num_batches = -(-self.num_features // batch_size)
         missing = num_batches * batch_size - self.num_features
-        rows = np.append(order, np.full(missing, -1)).reshape(num_batches, batch_size)
-        dataset = self._dataset(
-            lambda: iter(rows), batch_size // num_hosts, host_index, bucketed, numbered=True
+        numbers = np.append(order, np.full(missing, -1)).reshape(num_batches, batch_size)
+        return self._dataset(
+            tf.data.Dataset.from_tensor_slices(numbers),
+            batch_size // num_hosts,
+            host_index,
+            bucketed,
+            numbered=True,
         )
-        return dataset.apply(tf.data.experimental.assert_cardinality(num_batches))
 
     def _dataset(
         self,
-        batches: Callable[[], Iterator[np.ndarray]],
+        order: tf.data.Dataset,
         share: int,
         host_index: int,
         bucketed: bool,
@@ -136,45 +130,51 @@ class FeatureRecords:
     ) -> tf.data.Dataset:
         """Reads, parses and shortens one host's share of batches of record numbers."""
         mine = slice(host_index * share, (host_index + 1) * share)
+        starts, lengths = tf.constant(self._starts), tf.constant(self.lengths)
 
-        def read() -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-            for numbers in batches():
-                length = int(self.lengths[numbers[numbers >= 0]].max())
-                yield self._read(numbers[mine]), numbers[mine], self._rounded(length)
-
-        def make_batch(records: tf.Tensor, numbers: tf.Tensor, length: tf.Tensor):
+        def make_batch(numbers: tf.Tensor) -> dict[str, tf.Tensor]:
+            # What only fills a batch has the number -1: it is read as record 0, and made zeros.
+            of_rows = tf.where(numbers < 0, 0, tf.gather(lengths, tf.maximum(numbers, 0)))
+            longest = tf.reduce_max(of_rows)
+            numbers = tf.ensure_shape(numbers[mine], [share])
+            records = self._read(tf.maximum(numbers, 0), starts)
             batch = parse_examples(records, self._features)
-            is_real = batch.get(_IS_REAL, tf.ones_like(records, tf.float32))
+            is_real = batch.get(_IS_REAL, tf.ones_like(numbers))
             batch[_IS_REAL] = tf.cast(is_real, tf.float32)
             if bucketed:
+                length = self._rounded(longest)
                 batch = {name: self._shorten(name, x, length) for name, x in batch.items()}
-            batch = {name: fill_up(tensor, share) for name, tensor in batch.items()}
-            return {**batch, "feature_numbers": numbers} if numbered else batch
+            if not numbered:
+                return batch
+            batch = {name: _zero_where(numbers < 0, x) for name, x in batch.items()}
+            return {**batch, "feature_numbers": tf.cast(numbers, tf.int32)}
 
-        signature = (
-            tf.TensorSpec([None], tf.string),  # Rows that fill a batch are not read.
-            tf.TensorSpec([share], tf.int32),
-            tf.TensorSpec([], tf.int32),
-        )
-        dataset = tf.data.Dataset.from_generator(read, output_signature=signature)
-        dataset = dataset.map(make_batch, num_parallel_calls=tf.data.AUTOTUNE)
+        dataset = order.map(make_batch, num_parallel_calls=tf.data.AUTOTUNE)
         return with_options(dataset.prefetch(tf.data.AUTOTUNE))
 
     def _shorten(self, name: str, tensor: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
         shape = self._features[name].shape if name in self._features else ()
         return tensor[..., :length] if shape[-1:] == (self._max_seq_length,) else tensor
 
-    def _rounded(self, length: int) -> int:
-        multiple = max(1, -(-length // LENGTH_STEP)) * LENGTH_STEP
-        return min(multiple, self._max_seq_length)
+    def _rounded(self, length: tf.Tensor) -> tf.Tensor:
+        multiple = tf.maximum(1, -(-length // LENGTH_STEP)) * LENGTH_STEP
+        return tf.minimum(multiple, self._max_seq_length)
 
-    def _read(self, numbers: np.ndarray) -> np.ndarray:
-        """<object>[n]: the serialized records of these numbers; of -1 there is none."""
-        real = numbers[numbers >= 0].tolist()
-        records = np.empty(len(real), object)
-        for place, number in enumerate(real):
-            records[place] = self._bytes[self._starts[number] : self._ends[number]].tobytes()
-        return records
+    def _read(self, numbers: tf.Tensor, starts: tf.Tensor) -> tf.Tensor:
+        """<string>[n]: the serialized records of these numbers <int64>[n]."""
+        if self._held is not None:
+            return tf.gather(self._held, numbers)
+        return tf.map_fn(
+            lambda start: _read_record(self._path, start),
+            tf.gather(starts, numbers),
+            fn_output_signature=tf.TensorSpec([], tf.string),
+            parallel_iterations=_READS_AT_ONCE,
+        )
+
+    def _read_all(self) -> tf.Tensor:
+        """<string>[num_features]: the whole file."""
+        records = tf.data.TFRecordDataset(self._path).batch(self.num_features)
+        return tf.data.Dataset.get_single_element(records)
 
     def _scan(self) -> tuple[np.ndarray, np.ndarray]:
         """Sizes <int64>[n] in bytes and lengths <int32>[n] in tokens of all records."""
@@ -186,7 +186,7 @@ class FeatureRecords:
             lengths = tf.reduce_max(tf.reshape(last, [tf.shape(records)[0], -1]), axis=-1)
             return tf.cast(tf.strings.length(records), tf.int64), lengths
 
-        dataset = tf.data.TFRecordDataset(self._path).batch(_RECORDS_AT_ONCE)
+        dataset = tf.data.TFRecordDataset(self._path).batch(_SCANNED_AT_ONCE)
         dataset = with_options(dataset.map(measure, num_parallel_calls=tf.data.AUTOTUNE))
         pieces = [(np.zeros(0, np.int64), np.zeros(0, np.int32))]
         try:
@@ -222,3 +222,22 @@ class FeatureRecords:
         raise ValueError(
             f"{self._path}: record {number:,}: {reason}. Remove the file, and it is made anew."
         ) from None
+
+
+def _read_record(path: str, start: tf.Tensor) -> tf.Tensor:
+    """<string>[]: the record that starts at this byte <int64>[] of a file."""
+    # Version 2 of the op can start at a byte; no Python class of TensorFlow offers that.
+    variant = tf.raw_ops.TFRecordDatasetV2(
+        filenames=tf.constant([path]),
+        compression_type="",
+        buffer_size=tf.constant(0, tf.int64),  # A buffer would be filled beyond the record.
+        byte_offsets=start[None],
+    )
+    dataset = tf.data.experimental.from_variant(variant, tf.TensorSpec([], tf.string))
+    return tf.data.Dataset.get_single_element(dataset.take(1))
+
+
+def _zero_where(is_empty: tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
+    """[B, ...] with zeros in the rows of <bool>[B]."""
+    is_empty = tf.reshape(is_empty, [-1] + [1] * (tensor.shape.rank - 1))
+    return tf.where(is_empty, tf.zeros_like(tensor), tensor)
