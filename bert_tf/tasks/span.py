@@ -21,6 +21,7 @@ from bert_tf.settings.setting import check_whole_numbers, setting
 from bert_tf.tasks.span_answers import AnswerSearch, PassageText, QuestionScores, SpanAnswer
 from bert_tf.tasks.span_windows import (
     NUM_SPECIAL_TOKENS,
+    PassageTokenizer,
     PassageTokens,
     answer_tokens,
     divide_passage,
@@ -184,8 +185,8 @@ class SpanExtraction:
         cls, sep = tokenizer.convert_tokens_to_ids(["[CLS]", "[SEP]"])
         for example in examples:
             passage = passages.tokens(example.context)
-            question = self._question(example, tokenizer)
-            span = _answer_span(example, passage, tokenizer) if split == TRAIN else None
+            question = self._question(example, passages)
+            span = _answer_span(example, passage, passages) if split == TRAIN else None
             for window in self._windows(passage, len(question), max_seq_length):
                 tokens = passage.ids[window.start : window.start + window.length]
                 input_ids, segment_ids = pack(question, tokens, cls, sep)
@@ -246,7 +247,7 @@ class SpanExtraction:
         for example in examples:
             if text is None or text.context != example.context:
                 text = PassageText(example.context, passages, self.options.verbose_logging)
-            num_question_tokens = len(self._question(example, tokenizer))
+            num_question_tokens = len(self._question(example, passages))
             windows = self._windows(text.tokens, num_question_tokens, max_seq_length)
             rows = slice(row, row + len(windows))
             row += len(windows)
@@ -281,8 +282,8 @@ class SpanExtraction:
         right = {example.answers for example in examples}
         return len(given) == 1 and len(right) > 1
 
-    def _question(self, example: SpanExample, tokenizer: FullTokenizer) -> list[int]:
-        return tokenizer.encode(example.question)[: self.options.max_query_length]
+    def _question(self, example: SpanExample, passages: PassageTokenizer) -> list[int]:
+        return passages.encode(example.question)[: self.options.max_query_length]
 
     def _windows(
         self, passage: PassageTokens, num_question_tokens: int, max_seq_length: int
@@ -309,12 +310,12 @@ def first_three(ids: Sequence[str]) -> str:
 
 
 def _answer_span(
-    example: SpanExample, passage: PassageTokens, tokenizer: FullTokenizer
+    example: SpanExample, passage: PassageTokens, passages: PassageTokenizer
 ) -> tuple[int, int] | None:
     """The first and last token of the answer in the passage; None if there is none."""
     if example.is_impossible:
         return None
-    answer_ids = tokenizer.encode(example.answers[0])
+    answer_ids = passages.encode(example.answers[0])
     return answer_tokens(passage, example.first_word, example.last_word, answer_ids)
 
 

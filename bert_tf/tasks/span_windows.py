@@ -27,13 +27,15 @@ from bert_tf.text.packing import Window, divide
 from bert_tf.text.tokenization import FullTokenizer
 
 WORD = re.compile("[^ \t\r\n\u202f]+")
+# Every tokenizer sets each ASCII mark apart.
+_ASCII_PARTS = re.compile("[A-Za-z0-9]+|[^A-Za-z0-9]")
 
 # A question has these around it and behind the passage: [CLS] question [SEP] passage [SEP].
 NUM_SPECIAL_TOKENS = 3
 
 # A longer word is hardly met again.
 _MAX_REMEMBERED_CHARACTERS = 64
-_MAX_REMEMBERED_WORDS = 100_000
+_MAX_REMEMBERED_WORDS = 100_000  # About 25 MB. SQuAD 1.1 has 87,000.
 # In characters; about 50 MB when full. All passages of SQuAD 1.1 have 14 million.
 _MAX_REMEMBERED_TEXT = 16_000_000
 
@@ -51,7 +53,7 @@ class PassageTokens(NamedTuple):
         word. Behind them the number of all pieces.
     """
 
-    ids: array
+    ids: list[int]
     word_starts: array
 
     def word_of(self, token: int) -> int:
@@ -68,7 +70,7 @@ class PassageTokenizer:
 
     def __init__(self, tokenizer: FullTokenizer):
         self.tokenizer = tokenizer
-        self._word_ids = _Memory(tokenizer.encode)
+        self._part_ids = _Memory(tokenizer.encode)
         self._normalized = _Memory(
             lambda word: " ".join(tokenizer.basic_tokenizer.tokenize(word)),
         )
@@ -85,6 +87,13 @@ class PassageTokenizer:
             self._passages[context] = self._tokenize(context)
         return self._passages[context]
 
+    def encode(self, text: str) -> list[int]:
+        """The word pieces of a text, as the tokenizer gives them."""
+        ids: list[int] = []
+        for word in split_words(text):
+            self._append(word, ids)
+        return ids
+
     def normalize(self, words: Sequence[str]) -> str:
         """The words, and marks of punctuation, as they are before they are split into pieces."""
         return " ".join(filter(None, map(self._normalized.__getitem__, words)))
@@ -93,9 +102,23 @@ class PassageTokenizer:
         ids: list[int] = []
         word_starts = [0]
         for word in split_words(context):
-            ids += self._word_ids[word]
+            self._append(word, ids)
             word_starts.append(len(ids))
-        return PassageTokens(array("i", ids), array("i", word_starts))
+        return PassageTokens(ids, array("i", word_starts))
+
+    def _append(self, word: str, ids: list[int]) -> None:
+        """Puts a word's pieces at the end of `ids`.
+
+        Remembered are the parts without marks: far fewer "end" than "end", "end." and "(end)".
+        """
+        known = self._part_ids.get(word)
+        if known is not None:
+            ids += known
+        elif word.isascii() and word.isprintable():
+            for part in _ASCII_PARTS.findall(word):
+                ids += self._part_ids[part]
+        else:
+            ids += self.tokenizer.encode(word)
 
 
 @functools.lru_cache(maxsize=1)
@@ -166,7 +189,7 @@ def answer_words(context: str, answer: str, answer_start: int) -> tuple[int, int
 
 
 def answer_tokens(
-    passage: PassageTokens, first_word: int, last_word: int, answer_ids: Sequence[int]
+    passage: PassageTokens, first_word: int, last_word: int, answer_ids: list[int]
 ) -> tuple[int, int]:
     """The first and the last token of an answer: its words', or fewer if these are the answer.
 
@@ -183,11 +206,11 @@ def answer_tokens(
     # Before the first word the original is at the last one, as Python counts.
     start = word_starts[first_word if first_word >= 0 else first_word - 1]
     end = word_starts[last_word + 1] - 1
-    wanted = array("i", answer_ids)
-    if wanted:
-        for new_start in range(start, end - len(wanted) + 2):
-            if passage.ids[new_start : new_start + len(wanted)] == wanted:
-                return new_start, new_start + len(wanted) - 1
+    size = len(answer_ids)
+    if size:
+        for new_start in range(start, end - size + 2):
+            if passage.ids[new_start : new_start + size] == answer_ids:
+                return new_start, new_start + size - 1
     return start, end
 
 

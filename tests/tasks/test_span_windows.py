@@ -103,10 +103,10 @@ def test_words_and_passages_are_remembered_but_only_so_many(tokenizer, monkeypat
     texts = [f"some words {number}" for number in range(9)]
     for text in texts * 2:
         tokens = passages.tokens(text)
-        assert tokens.ids.tolist() == tokenizer.encode(text)
+        assert tokens.ids == tokenizer.encode(text)
         assert passages.tokens(text) is tokens
         assert len(passages._passages) <= 2
-        assert len(passages._word_ids) <= 2
+        assert len(passages._part_ids) <= 2
 
 
 def test_the_word_of_a_token_is_known_where_words_vanish(tokenizer):
