@@ -146,7 +146,7 @@ def build_eval_dataset(
         if masking is not None:
             batch = mask_batch(batch, masking, seed, EVALUATION_EPOCH, examples)
         batch["is_real_example"] = tf.ones_like(records, dtype=tf.float32)
-        return {name: fill_up(tensor, share) for name, tensor in batch.items()}
+        return {name: _fill_up(tensor, share) for name, tensor in batch.items()}
 
     dataset = dataset.map(make_batch, num_parallel_calls=tf.data.AUTOTUNE)
     return with_options(dataset.prefetch(tf.data.AUTOTUNE))
@@ -166,7 +166,7 @@ def check_hosts(batch_size: int, num_hosts: int, host_index: int) -> None:
         )
 
 
-def fill_up(tensor: tf.Tensor, rows: int) -> tf.Tensor:
+def _fill_up(tensor: tf.Tensor, rows: int) -> tf.Tensor:
     """Adds rows of zeros to [b, ...] until there are `rows`."""
     missing = rows - tf.shape(tensor)[0]
     filled = tf.pad(tensor, [[0, missing]] + [[0, 0]] * (tensor.shape.rank - 1))
