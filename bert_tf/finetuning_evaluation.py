@@ -75,6 +75,11 @@ class TaskEvaluator:
     def _figures(self, split: str) -> dict[str, float]:
         answers, losses = self.answers(split, self.settings.eval_batch_size)
         figures = dict(self.task.score(self.data.examples(split), answers))
+        if self.task.metric not in figures:
+            raise ValueError(
+                f"{', '.join(self.task.sources(split))}: there are no labels or right answers to "
+                "compare with, so nothing can be evaluated; --do_predict needs none."
+            )
         if losses is not None:
             figures["loss"] = float(np.mean(losses, dtype=np.float64))
         return figures

@@ -20,6 +20,9 @@ from bert_tf.text.tokenization import FullTokenizer
 # The number of a feature in its file; known only when all features before it are.
 UNIQUE_IDS = "unique_ids"
 
+# Numbers below 128, each of which is one byte in a record.
+_ONE_BYTE_EACH = ("input_mask", "segment_ids")
+
 
 class EncodedFeature(NamedTuple):
     """A record but for its number: its entries before that one and behind it, serialized."""
@@ -81,7 +84,7 @@ class FeatureSerializer:
                 holds too many or too few values.
         """
         num_tokens = len(row["input_ids"])
-        row = {"input_mask": [1] * num_tokens, "is_real_example": [1], **row}
+        row = {"input_mask": b"\1" * num_tokens, "is_real_example": [1], **row}
         unknown = set(row) - set(self._features) - {"input_mask", "is_real_example"}
         if unknown:
             raise ValueError(f"The task encodes features that it does not describe: {unknown}.")
@@ -108,7 +111,10 @@ class FeatureSerializer:
         if feature.dtype != "int64":
             floats = [*map(float, values), *([0.0] * missing)]
             return encode_entry(name, encode_values(name, floats))
-        packed = b"".join(map(self._varints.__getitem__, values))
+        if name in _ONE_BYTE_EACH:
+            packed = bytes(values)
+        else:
+            packed = b"".join(map(self._varints.__getitem__, values))
         return b"".join((self._headers[name][len(packed) + missing], packed, bytes(missing)))
 
 

@@ -16,6 +16,8 @@ from bert_tf.model.layers import (
 
 # Of the pooled output in fine-tuning; the original has no setting for it.
 _CLASSIFIER_DROPOUT = 0.1
+# Of the weights of these heads, whatever the config says of BERT's.
+_HEAD_STDDEV = 0.02
 
 
 class Transform(keras.layers.Layer):
@@ -151,7 +153,7 @@ class LinearScores(keras.layers.Layer):
         super().__init__(name=name, autocast=False)
         # `add_weight` would put this layer's own name before theirs.
         self.output_weights = keras.Variable(
-            truncated_normal(config),
+            keras.initializers.TruncatedNormal(stddev=_HEAD_STDDEV),
             shape=(num_scores, config.hidden_size),
             dtype="float32",
             name="output_weights",

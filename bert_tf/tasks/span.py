@@ -208,6 +208,8 @@ class SpanExtraction:
     ) -> "tf.Tensor":
         """float32 [B]: the mean of the cross entropies of start and end, over all L positions.
 
+        A place outside of the window, as an answer of white space only may have it, costs nothing.
+
         Args:
             batch: `start_positions`, `end_positions` [B]; `input_mask` [B, L].
             outputs: `start_logits`, `end_logits` [B, L].
@@ -219,9 +221,12 @@ class SpanExtraction:
             logits = tf.cast(outputs[f"{name}_logits"], tf.float32)
             if self.options.mask_padding:
                 logits = tf.where(batch["input_mask"] > 0, logits, _NO_SCORE)
-            losses.append(
-                tf.nn.sparse_softmax_cross_entropy_with_logits(batch[f"{name}_positions"], logits)
+            places = batch[f"{name}_positions"]
+            is_inside = (places >= 0) & (places < tf.shape(logits)[1])
+            log_probs = tf.gather(
+                tf.nn.log_softmax(logits), tf.where(is_inside, places, 0), batch_dims=1
             )
+            losses.append(tf.where(is_inside, -log_probs, 0.0))
         return (losses[0] + losses[1]) / 2.0
 
     def predict(

@@ -208,6 +208,13 @@ class _Item(NamedTuple):
             self._refuse(name, kind)
         return value
 
+    def truth(self, name: str) -> bool:
+        """A field that is true or false, or 1 or 0."""
+        value = self.content.get(name)
+        if not isinstance(value, int):  # As bool is.
+            self._refuse(name, bool)
+        return bool(value)
+
     def has(self, name: str) -> bool:
         """Whether it is an object that has such a field."""
         return isinstance(self.content, dict) and self.content.get(name) is not None
@@ -245,26 +252,32 @@ def _questions(path: str) -> Iterator[tuple[_Item, str]]:
 
 
 def _to_answer(pair: tuple[_Item, str]) -> SpanExample:
-    """A question to be answered; with the right answers where the file has them."""
+    """A question to be answered; with the right answers where the file has them in this form."""
     question, context = pair
-    answers = None
-    if question.has("answers"):
-        answers = tuple(answer.field("text", str) for answer in question.items("answers"))
-    is_impossible = question.field("is_impossible", bool) if question.has("is_impossible") else None
+    is_impossible = question.content.get("is_impossible") if question.has("id") else None
     return SpanExample(
         question.field("id", (str, int)),
         question.field("question", str),
         context,
-        answers,
-        is_impossible,
+        _right_answers(question.content.get("answers")),
+        is_impossible if isinstance(is_impossible, bool) else None,
     )
+
+
+def _right_answers(answers: Any) -> tuple[str, ...] | None:
+    """Their texts. What is no list of answers is none: it is not needed to answer a question."""
+    if not isinstance(answers, list):
+        return None
+    texts = tuple(answer.get("text") for answer in answers if isinstance(answer, dict))
+    is_whole = len(texts) == len(answers) and all(isinstance(text, str) for text in texts)
+    return texts if is_whole else None
 
 
 def _to_train_on(pair: tuple[_Item, str], version_2: bool) -> SpanExample:
     """A question with the place of its answer; `first_word` is None if it cannot be found."""
     question, context = pair
     example = _to_answer(pair)._replace(is_impossible=False)
-    if version_2 and question.field("is_impossible", bool):
+    if version_2 and question.truth("is_impossible"):
         return example._replace(is_impossible=True, answers=())
     answers = list(question.items("answers"))
     if len(answers) != 1:
@@ -273,7 +286,8 @@ def _to_train_on(pair: tuple[_Item, str], version_2: bool) -> SpanExample:
             f"{question.path}: {question.where} (question {example.id}): to be trained on, it must "
             f"have one answer.{hint} Received: {len(answers)} answers"
         )
-    words = answer_words(context, example.answers[0], answers[0].field("answer_start", int))
+    (answer,) = answers
+    words = answer_words(context, answer.field("text", str), answer.field("answer_start", int))
     first, last = words or (None, None)
     return example._replace(first_word=first, last_word=last)
 

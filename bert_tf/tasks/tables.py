@@ -2,10 +2,13 @@
 
 import dataclasses
 import itertools
+import logging
 from collections.abc import Callable, Iterator, Sequence
 
 from bert_tf import files
 from bert_tf.tasks.delimited import Row, csv_rows, tsv_rows
+
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +60,7 @@ def read_columns(
         on_short: called with each row with too few cells, which is left out then, not refused.
 
     Raises:
-        ValueError: for a row with too few or too many cells, with file and line, and for a header
+        ValueError: for a row that lacks one of the columns, with file and line, and for a header
             that has one column in another place, and another one not at all.
     """
     rows = read_rows(path)
@@ -70,34 +73,25 @@ def read_columns(
     # Nothing is known of a header that has none of the names: not even that it has a row's cells.
     num_cells = None if is_header and set(by_name) == {None} else len(first.cells)
     needed = max(places) + 1
+    odd: list[Row] = []
     for row in rows if is_header else itertools.chain([first], rows):
-        problem = _wrong_number(row, needed, num_cells)
-        if not problem:
-            yield row, [row.cells[place] for place in places]
-        elif on_short and len(row.cells) < (num_cells or needed):
+        if on_short and len(row.cells) < (num_cells or needed):
             on_short(row)
-        else:
-            raise ValueError(problem)
-
-
-def _wrong_number(row: Row, needed: int, num_cells: int | None) -> str:
-    """What is wrong with the number of a row's cells, if anything is.
-
-    Args:
-        needed: so many cells there are up to the last one that is read.
-        num_cells: so many the first row has, if that tells anything.
-    """
-    if len(row.cells) < needed:
-        return (
-            f"{row.where}: at least {needed} columns are needed, with tabs (or, in a .csv file, "
-            f"commas) between them. Received: {len(row.cells)}"
+            continue
+        if len(row.cells) < needed:
+            raise ValueError(
+                f"{row.where}: at least {needed} columns are needed, with tabs (or, in a .csv "
+                f"file, commas) between them. Received: {len(row.cells)}"
+            )
+        if num_cells not in (None, len(row.cells)):
+            odd.append(row)
+        yield row, [row.cells[place] for place in places]
+    if odd:
+        logger.warning(
+            "%s: %d rows have more or fewer columns than the first one, %d; what is needed of them "
+            "is read all the same. The first has %d.",
+            *(odd[0].where, len(odd), num_cells, len(odd[0].cells)),
         )
-    if num_cells not in (None, len(row.cells)):
-        return (
-            f"{row.where}: {num_cells} columns were expected, as in the first row. "
-            f"Received: {len(row.cells)}"
-        )
-    return ""
 
 
 def _place_by_name(header: Sequence[str], column: Column) -> int | None:
@@ -108,12 +102,18 @@ def _place_by_name(header: Sequence[str], column: Column) -> int | None:
 
 def _places(header: Row, columns: Sequence[Column], by_name: Sequence[int | None]) -> list[int]:
     """By name if the header has all names; by place if it contradicts none of the places."""
+    last = len(header.cells) - 1
+    # Of a row with more cells than the header the last one is still meant.
+    by_name = [
+        -1 if column.place == -1 and place == last else place
+        for column, place in zip(columns, by_name, strict=True)
+    ]
     if None not in by_name:
         return list(by_name)
     usual = [
         column.place % len(header.cells) if column.place < 0 else column.place for column in columns
     ]
-    if any(place not in (None, usual[i]) for i, place in enumerate(by_name)):
+    if any(place not in (None, usual[i], columns[i].place) for i, place in enumerate(by_name)):
         missing = columns[by_name.index(None)]
         raise ValueError(
             f"{header.where}: no column is called {' or '.join(map(repr, missing.names))}. There "

@@ -270,3 +270,20 @@ def test_a_model_that_always_says_the_same_is_collapsed():
     assert task.is_collapsed(examples, answer("a", "a", "a"))
     assert not task.is_collapsed(examples, answer("a", "b", ""))
     assert not task.is_collapsed([examples[2]] * 3, answer("", "", ""))
+
+
+def test_a_place_outside_of_the_window_costs_nothing():
+    """An answer of white space before the first word has one, in the original too."""
+    import tensorflow as tf
+
+    task = SpanExtraction("squad", SpanOptions(), data=NoData(), metric="f1")
+    logits = tf.constant([[0.5, 1.0, -1.0]] * 3)
+    batch = {
+        "start_positions": tf.constant([1, 14, -4]),
+        "end_positions": tf.constant([2, 2, -1]),
+        "input_mask": tf.ones([3, 3], tf.int32),
+    }
+    outputs = {"start_logits": logits, "end_logits": logits}
+    log_probs = tf.nn.log_softmax(logits[0]).numpy()
+    expected = [-(log_probs[1] + log_probs[2]) / 2, -log_probs[2] / 2, 0.0]
+    np.testing.assert_allclose(task.loss(batch, outputs), expected, rtol=1e-6)

@@ -205,6 +205,30 @@ def test_version_2_trains_on_questions_without_an_answer(task_of, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "odd",
+    [
+        {"answers": [{}]},
+        {"answers": ["abc"]},
+        {"answers": {"text": ["abc"], "answer_start": [0]}},
+        {"answers": [{"text": 1}], "is_impossible": "false"},
+    ],
+)
+def test_to_answer_a_question_its_right_answers_need_no_form(task_of, odd):
+    """The original does not look at them; to train on they must have theirs."""
+    (example,) = task_of(squad(qa(**odd))).read("eval")
+    assert example.answers is None
+    with pytest.raises(ValueError, match="answers"):
+        task_of(squad(qa(**odd))).read("train")
+
+
+@pytest.mark.parametrize("truth", [1, True, 0, False])
+def test_whether_a_question_has_an_answer_may_be_said_with_numbers(task_of, truth):
+    question = qa(is_impossible=truth)
+    (example,) = task_of(squad(question), version_2_with_negative=True).read("train")
+    assert example.is_impossible is bool(truth)
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"{]", r"squad.json:1: no JSON: .* at character 2 of the line"),
@@ -217,7 +241,6 @@ def test_version_2_trains_on_questions_without_an_answer(task_of, tmp_path):
         (squad(qa(id=None)), r"data\[0\].paragraphs\[0\].qas\[0\] must .*'id' is a text"),
         (squad(qa(question=7)), r"'question' is a text. Received: 7"),
         (squad("q"), r"qas\[0\] must be an object whose 'id' is a text. Received: 'q'"),
-        (squad(qa(answers=[{}])), r"answers\[0\] must be an object whose 'text' is a text"),
     ],
 )
 def test_what_is_no_squad_file_is_refused_with_the_place(task_of, content, message):
