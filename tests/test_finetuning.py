@@ -26,7 +26,7 @@ def settings(small_model, reviews, tmp_path) -> FinetuningSettings:
         output_dir=str(tmp_path / "out"),
         max_seq_length=24,
         train_batch_size=16,
-        learning_rate=5e-3,
+        learning_rate=2e-3,
         num_train_epochs=4.0,
         num_workers=1,
         do_train=True,
@@ -59,7 +59,7 @@ def trained(small_model, reviews, tmp_path_factory):
         output_dir=str(folder),
         max_seq_length=24,
         train_batch_size=16,
-        learning_rate=5e-3,
+        learning_rate=2e-3,
         num_train_epochs=6.0,
         num_workers=1,
         log_steps=10,
@@ -135,7 +135,7 @@ def test_the_loss_is_that_of_the_batches_in_the_order_of_the_file(trained):
 
 def test_other_settings_in_the_same_folder_are_refused(trained):
     settings, _ = trained
-    with pytest.raises(ValueError, match=r"learning_rate: 0.005 -> 0.001"):
+    with pytest.raises(ValueError, match=r"learning_rate: 0.002 -> 0.001"):
         run_finetuning(dataclasses.replace(settings, learning_rate=1e-3))
 
 
@@ -209,7 +209,7 @@ def test_restarts_and_a_grid_keep_the_best_and_tell_of_all(settings, tmp_path, c
         settings,
         num_train_epochs=1.0,
         num_restarts=2,
-        learning_rates=("5e-3", "1e-6"),
+        learning_rates=("2e-3", "1e-6"),
         train_batch_sizes=("32",),
         do_predict=True,
     )
@@ -239,7 +239,7 @@ def test_restarts_and_a_grid_keep_the_best_and_tell_of_all(settings, tmp_path, c
 
 
 def test_a_collapsed_run_is_named_and_never_the_best(settings, caplog):
-    sweep = dataclasses.replace(settings, num_train_epochs=5.0, learning_rates=("1e-9", "5e-3"))
+    sweep = dataclasses.replace(settings, num_train_epochs=5.0, learning_rates=("1e-9", "2e-3"))
     with caplog.at_level("INFO"):
         run_finetuning(sweep)
     content = json.loads(Path(settings.output_dir, "runs.json").read_text())

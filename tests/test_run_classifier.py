@@ -70,7 +70,7 @@ def script(scripts_dir, small_model, reviews, tmp_path):
         "data_dir": reviews,
         "max_seq_length": 24,
         "train_batch_size": 16,
-        "learning_rate": 5e-3,
+        "learning_rate": 2e-3,
         "num_train_epochs": 5.0,
         "save_checkpoints_steps": 20,
         "num_workers": 1,
