@@ -53,6 +53,12 @@ class BestCheckpoint:
             self._remove_others(step)
             logger.info("Best %s so far: %.4f at step %d", self.metric, value, step)
 
+    def remove(self) -> None:
+        """Removes what another run kept."""
+        for name in ("checkpoint", "model.ckpt-*"):
+            for path in files.glob_files(files.join_path(self.best_folder, name)):
+                files.remove_file(path)
+
     def is_over(self) -> bool:
         """Whether the last `patience` evaluations brought nothing better."""
         if not self.patience or not self._values:
@@ -60,9 +66,13 @@ class BestCheckpoint:
         values = [value for _, value in self._values]
         return len(values) - 1 - values.index(max(values)) >= self.patience
 
+    def is_there(self) -> bool:
+        """Whether weights are kept."""
+        return newest_step(self.best_folder) is not None
+
     def restore(self) -> int | None:
         """Sets the best weights. Returns: their step; None if none are kept."""
-        if newest_step(self.best_folder) is None:
+        if not self.is_there():
             return None
         prefix = self._checkpoints.restore()
         logger.info("Using the best checkpoint, %s", prefix)

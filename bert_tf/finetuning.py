@@ -14,7 +14,7 @@ from bert_tf.finetuning_run import FinetuningRun
 from bert_tf.finetuning_sweep import run_sweep
 from bert_tf.model_folder import read_task_description
 from bert_tf.settings import FinetuningSettings
-from bert_tf.tasks.task import PURPOSES, Task, find_task, options_of, split_options
+from bert_tf.tasks.task import PURPOSES, Task, find_task, options_of
 
 logger = logging.getLogger(__name__)
 
@@ -40,13 +40,10 @@ def run_finetuning(
     task = make_task(settings)
     _check_splits(settings, task)
     if settings.is_sweep:
-        return run_sweep(settings, task, stream)
+        return run_sweep(settings, task, purposes_of(settings), stream)
     run = FinetuningRun(settings, task, stream=stream)
     if settings.do_train:
-        # What cannot be read is said now, not when training is over.
-        for purpose in _wanted(settings):
-            for split in task.splits(purpose):
-                run.data.records(split)
+        run.data.prepare(purposes_of(settings))
         run.train()
     else:
         run.restore()
@@ -58,8 +55,12 @@ def run_finetuning(
 
 def make_task(settings: FinetuningSettings) -> Task:
     """The task of the settings, with the labels that its model was trained for, if there is one."""
-    # A flag's text was divided at its commas; some of them belong to the options' values.
-    options = split_options([",".join(settings.task_options)])
+    options = {}
+    for option in settings.task_options:
+        name, equals, value = option.partition("=")
+        if not equals:
+            raise ValueError(f"A task option is written name=value. Received: {option!r}")
+        options[name] = value
     if any(field.name == "do_lower_case" for field in options_of(settings.task)):
         options.setdefault("do_lower_case", str(settings.do_lower_case))
     return find_task(settings.task, options, _saved_labels(settings))
@@ -78,7 +79,7 @@ def _saved_labels(settings: FinetuningSettings) -> Sequence[str] | None:
     return None
 
 
-def _wanted(settings: FinetuningSettings) -> list[str]:
+def purposes_of(settings: FinetuningSettings) -> list[str]:
     """What examples are needed for, of `task.PURPOSES`."""
     wanted = {
         "train": settings.do_train,
@@ -90,7 +91,7 @@ def _wanted(settings: FinetuningSettings) -> list[str]:
 
 def _check_splits(settings: FinetuningSettings, task: Task) -> None:
     """Looks for the files of everything that is asked for before anything long begins."""
-    for purpose in _wanted(settings):
+    for purpose in purposes_of(settings):
         paths = [path for split in task.splits(purpose) for path in task.sources(split)]
         names = ", ".join(os.path.basename(path) for path in paths)
         logger.info("%s: %s from %s", task.name, purpose, names)

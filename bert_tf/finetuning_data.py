@@ -57,6 +57,12 @@ class TaskData:
             self._examples[split] = self.task.read(split)
         return self._examples[split]
 
+    def prepare(self, purposes: Sequence[str]) -> None:
+        """Makes the features of all splits: what cannot be read is said before training."""
+        for purpose in purposes:
+            for split in self.task.splits(purpose):
+                self.records(split)
+
     def records(self, split: str) -> tuple[FeatureFile, FeatureRecords]:
         """The features of a split: made now, unless they are there already."""
         if split not in self._records:

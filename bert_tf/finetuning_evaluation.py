@@ -92,8 +92,9 @@ class TaskEvaluator:
         folder = self.folder
         log = run_directory.MetricsLog(folder)
         with contextlib.closing(log):
-            if not log.has(self.step, f"eval_{self.task.metric}"):
-                log.write(self.step, self.figures(), prefix="eval_")
+            figures = self.figures()
+            if log.value(self.step, f"eval_{self.task.metric}") != figures[self.task.metric]:
+                log.write(self.step, figures, prefix="eval_")
         everything = {}
         for split in self.task.splits("eval"):
             suffix = split.removeprefix("eval")

@@ -11,20 +11,26 @@ from typing import Any, TextIO
 import keras
 import tensorflow as tf
 
+from bert_tf import files
 from bert_tf.best_checkpoint import BestCheckpoint
-from bert_tf.config import BertConfig
+from bert_tf.config import BertConfig, read_json
 from bert_tf.data.feature_files import FeatureFile
 from bert_tf.data.length_batches import FeatureRecords
 from bert_tf.finetuning_data import TaskData
 from bert_tf.finetuning_evaluation import TaskEvaluator
 from bert_tf.freezing import frozen_names
-from bert_tf.model_folder import write_model_folder
+from bert_tf.model_folder import check_model_folder, write_model_folder
 from bert_tf.settings import NOT_THE_COURSE, FinetuningSettings
 from bert_tf.tasks.task import Task
 from bert_tf.text.tokenization import FullTokenizer, validate_case_matches_checkpoint
 from bert_tf.text.vocabulary import check_vocabulary
 from bert_tf.training import distribution, loop, run_directory
-from bert_tf.training.checkpoint import NumberedCheckpoints, named_variables, newest_step
+from bert_tf.training.checkpoint import (
+    NumberedCheckpoints,
+    named_variables,
+    newest_has_optimizer,
+    newest_step,
+)
 from bert_tf.training.prediction import IS_REAL
 from bert_tf.training_run import (
     TrainingRun,
@@ -38,7 +44,7 @@ from bert_tf.training_run import (
 logger = logging.getLogger(__name__)
 
 # Of its own settings, what may change between a kill and the next start.
-_NOT_THE_COURSE = NOT_THE_COURSE | {
+_NOT_THE_COURSE = NOT_THE_COURSE - {"eval_steps"} | {
     *("vocab_file", "do_predict", "predict_batch_size", "keep_optimizer", "num_workers"),
     *("num_restarts", "learning_rates", "train_batch_sizes", "early_stopping_patience"),
 }
@@ -148,6 +154,10 @@ class FinetuningRun:
         self.best.resume(-1 if done is None else done)
         if done is not None and (done >= num_steps or self.best.is_over()):
             logger.info("Training is complete at step %d; there is nothing to train.", done)
+            if not settings.keep_optimizer and newest_has_optimizer(settings.output_dir):
+                restore_weights(self.model, settings.output_dir, None)
+                self.evaluator.weights_changed(done)
+                self._drop_optimizer()
             self.restore()
             return
         run = TrainingRun(
@@ -167,23 +177,20 @@ class FinetuningRun:
             self.restore()
 
     def _num_steps(self, num_examples: int) -> int:
-        settings = self.settings
-        num_steps = int(num_examples / settings.train_batch_size * settings.num_train_epochs)
-        if not num_steps:
-            raise ValueError(
-                f"{num_examples} training examples, {settings.num_train_epochs} times each, do not "
-                f"fill one batch of {settings.train_batch_size}. A smaller --train_batch_size or a "
-                "larger --num_train_epochs would do."
-            )
-        return num_steps
+        return num_train_steps(self.settings, num_examples)
 
     def _train(
         self, run: TrainingRun, course: dict, num_examples: int, records: FeatureRecords
     ) -> None:
         settings = self.settings
-        step = run.begin(course)
+        step = run.begin(course, new_heads=True)
         self.best.resume(step)
         self.write_model_folder(settings.output_dir)
+        if settings.eval_steps:
+            files.make_directories(self.best.best_folder)
+            self.write_model_folder(self.best.best_folder)
+        else:
+            self.best.remove()
         logger.info("%s", run.describe(num_examples))
         batches = distribution.distribute(
             self.strategy,
@@ -234,10 +241,23 @@ class FinetuningRun:
             "length_buckets": self.data.is_bucketed,
             "task_options": options,
             "data": {"files": sources, "num_examples": feature_file.num_examples},
+            "records": records_sha256(feature_file),
         }
 
     def restore(self) -> None:
-        """Loads the best checkpoint of the folder, or its newest, or else the initial one."""
+        """Loads the best checkpoint of the folder, or its newest, or else the initial one.
+
+        Raises:
+            ValueError: if the folder's model was trained for something else.
+        """
+        if newest_step(self.settings.output_dir) is not None or self.best.is_there():
+            check_model_folder(
+                self.settings.output_dir,
+                self.task.name,
+                self.settings.vocab_file,
+                self.settings.do_lower_case,
+                self.max_seq_length,
+            )
         step = self.best.restore()
         if step is None:
             settings = self.settings
@@ -255,3 +275,24 @@ class FinetuningRun:
             settings.do_lower_case,
             self.max_seq_length,
         )
+
+
+def num_train_steps(settings: FinetuningSettings, num_examples: int) -> int:
+    """The number of training steps, counted from examples as in the original.
+
+    Raises:
+        ValueError: if there are too few examples for one step.
+    """
+    num_steps = int(num_examples / settings.train_batch_size * settings.num_train_epochs)
+    if not num_steps:
+        raise ValueError(
+            f"{num_examples} training examples, {settings.num_train_epochs} times each, do not "
+            f"fill one batch of {settings.train_batch_size}. A smaller --train_batch_size or a "
+            "larger --num_train_epochs would do."
+        )
+    return num_steps
+
+
+def records_sha256(feature_file: FeatureFile) -> str:
+    """What tells other data, labels or another vocabulary: the digest of the features' file."""
+    return read_json(f"{feature_file.path}.json")["records"]["sha256"]

@@ -15,7 +15,7 @@ import itertools
 import json
 import logging
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 import keras
@@ -24,9 +24,11 @@ from bert_tf import files
 from bert_tf.best_checkpoint import FOLDER as BEST_FOLDER
 from bert_tf.best_checkpoint import BestCheckpoint
 from bert_tf.config import read_json
-from bert_tf.finetuning_run import FinetuningRun
+from bert_tf.finetuning_run import FinetuningRun, num_train_steps, records_sha256
 from bert_tf.settings import NOT_THE_COURSE, FinetuningSettings
 from bert_tf.tasks.task import Task
+from bert_tf.training.checkpoint import NumberedCheckpoints
+from bert_tf.training.loop import NonFiniteLoss
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +42,7 @@ class RunResult:
     name: of its folder.
     value: the task's metric on the evaluation set.
     is_collapsed: whether it says the same of everything.
+    is_diverged: whether its loss became no finite number; then there are no figures.
     figures: all figures.
     """
 
@@ -50,25 +53,23 @@ class RunResult:
     step: int
     value: float
     is_collapsed: bool
+    is_diverged: bool
     figures: dict[str, float]
 
 
 def run_sweep(
-    settings: FinetuningSettings, task: Task, stream: TextIO | None
+    settings: FinetuningSettings, task: Task, purposes: Sequence[str], stream: TextIO | None
 ) -> dict[str, float] | None:
     """Trains every combination, keeps the best, and evaluates and predicts with it.
 
     A sweep that was killed goes on with the run that was not finished.
 
+    Args:
+        purposes: what examples are needed for.
+
     Returns: the best run's figures, as `eval_results.txt` holds them.
     """
-    results: list[RunResult] = []
-    for run_settings in runs_of(settings):
-        results.append(_run(settings, run_settings, task, results, stream))
-        _write_table(settings.output_dir, task.metric, results)
-    for line in describe(results, task.metric):
-        logger.info("%s", line)
-    final = dataclasses.replace(
+    last = dataclasses.replace(
         settings,
         do_train=False,
         do_eval=True,
@@ -77,11 +78,29 @@ def run_sweep(
         train_batch_sizes=(),
         early_stopping_patience=0,
     )
-    run = FinetuningRun(final, task, stream=stream)
-    run.restore()
-    figures = run.evaluator.evaluate_and_write()
+    whole = FinetuningRun(last, task, stream=stream)
+    NumberedCheckpoints(settings.output_dir, {}).remove_unfinished()
+    whole.data.prepare(purposes)
+    num_examples = whole.data.records("train")[0].num_examples
+    for run_settings in runs_of(settings):
+        num_train_steps(run_settings, num_examples)  # That there are too few is said now.
+    splits = ("train", *task.splits("eval"))
+    data = {split: records_sha256(whole.data.records(split)[0]) for split in splits}
+    results: list[RunResult] = []
+    for run_settings in runs_of(settings):
+        course = _course(run_settings, data)
+        results.append(_run(settings, run_settings, course, task, results, stream))
+        _write_table(settings.output_dir, task.metric, results)
+    for line in describe(results, task.metric):
+        logger.info("%s", line)
+    if best_of(results).is_diverged:
+        raise ValueError("Every run diverged: its loss became no finite number. Learn more slowly.")
+    whole.restore()
+    if not whole.best.is_there():
+        raise ValueError(f"{settings.output_dir}: the weights of the best run are gone.")
+    figures = whole.evaluator.evaluate_and_write()
     if settings.do_predict:
-        run.evaluator.predict_and_write()
+        whole.evaluator.predict_and_write()
     return figures
 
 
@@ -92,7 +111,7 @@ def runs_of(settings: FinetuningSettings) -> list[FinetuningSettings]:
         settings.learning_rate_grid, settings.batch_size_grid, range(settings.num_restarts)
     ):
         seed = settings.seed + restart
-        name = f"lr-{rate:g}-batch-{size}-seed-{seed}"
+        name = f"lr-{rate}-batch-{size}-seed-{seed}"
         runs.append(
             dataclasses.replace(
                 settings,
@@ -113,6 +132,7 @@ def runs_of(settings: FinetuningSettings) -> list[FinetuningSettings]:
 def _run(
     settings: FinetuningSettings,
     run_settings: FinetuningSettings,
+    course: dict[str, Any],
     task: Task,
     before: Sequence[RunResult],
     stream: TextIO | None,
@@ -124,7 +144,6 @@ def _run(
     folder = run_settings.output_dir
     name = files.split_path(folder)[1]
     path = files.join_path(folder, _RESULT_NAME)
-    course = _course(run_settings)
     if files.exists(path):
         result = _read_result(path, course)
         logger.info("Run %s is done: %s = %.4f", name, task.metric, result.value)
@@ -149,30 +168,42 @@ def _train(
     stream: TextIO | None,
 ) -> RunResult:
     run = FinetuningRun(run_settings, task, settings.output_dir, stream)
-    run.train()
+    described = {
+        "name": name,
+        "learning_rate": run_settings.learning_rate,
+        "batch_size": run_settings.train_batch_size,
+        "seed": run_settings.seed,
+    }
+    try:
+        run.train()
+    except NonFiniteLoss as error:
+        logger.warning("Run %s diverged: %s", name, error)
+        return RunResult(
+            **described, step=0, value=0.0, is_collapsed=False, is_diverged=True, figures={}
+        )
     figures = run.evaluator.evaluate_and_write()
     result = RunResult(
-        name=name,
-        learning_rate=run_settings.learning_rate,
-        batch_size=run_settings.train_batch_size,
-        seed=run_settings.seed,
+        **described,
         step=int(figures["global_step"]),
         value=figures[f"eval_{task.metric}"],
         is_collapsed=run.evaluator.is_collapsed(),
+        is_diverged=False,
         figures=figures,
     )
     if result.is_collapsed:
         logger.warning("Run %s collapsed: the model says the same of every example.", name)
     if best_of([*before, result]) is result:
         run.write_model_folder(settings.output_dir)
-        BestCheckpoint(settings.output_dir, run.model, task.metric).note(result.step, result.value)
+        label = f"{task.metric} of all runs"
+        BestCheckpoint(settings.output_dir, run.model, label).note(result.step, result.value)
     return result
 
 
-def _course(settings: FinetuningSettings) -> dict[str, Any]:
-    left_out = NOT_THE_COURSE | {"vocab_file", "num_workers", "predict_batch_size"}
+def _course(settings: FinetuningSettings, data: Mapping[str, str]) -> dict[str, Any]:
+    left_out = NOT_THE_COURSE - {"eval_steps"}
+    left_out |= {"vocab_file", "num_workers", "predict_batch_size"}
     values = {k: v for k, v in dataclasses.asdict(settings).items() if k not in left_out}
-    return json.loads(json.dumps(values))
+    return json.loads(json.dumps({**values, "records": dict(data)}))
 
 
 def _read_result(path: str, course: dict[str, Any]) -> RunResult:
@@ -192,7 +223,7 @@ def _read_result(path: str, course: dict[str, Any]) -> RunResult:
 
 def best_of(results: Sequence[RunResult]) -> RunResult:
     """The run with the highest figure; the first of several; a collapsed one only if all are."""
-    return max(results, key=lambda result: (not result.is_collapsed, result.value))
+    return max(results, key=lambda r: (not r.is_diverged, not r.is_collapsed, r.value))
 
 
 def _remove_weights(folder: str) -> None:
@@ -206,10 +237,14 @@ def describe(results: Sequence[RunResult], metric: str) -> list[str]:
     """The table at the end: a line for each setting, and what is worth knowing."""
     lines = [f"{'learning rate':>13} {'batch':>6} {'runs':>5}  {metric}: mean ± deviation, best"]
     for row in summary(results):
+        deviation = "-" if row["deviation"] is None else f"{row['deviation']:.4f}"
+        figures = (
+            "-" if row["mean"] is None else f"{row['mean']:.4f} ± {deviation}, {row['best']:.4f}"
+        )
+        failed = [f"{row[kind]} {kind}" for kind in ("collapsed", "diverged") if row[kind]]
         lines.append(
-            f"{row['learning_rate']:>13g} {row['batch_size']:>6} {row['runs']:>5}  "
-            f"{row['mean']:.4f} ± {row['deviation']:.4f}, {row['best']:.4f}"
-            + (f"; {row['collapsed']} of them collapsed" if row["collapsed"] else "")
+            f"{row['learning_rate']:>13g} {row['batch_size']:>6} {row['runs']:>5}  {figures}"
+            + (f" ({' and '.join(failed)}, left out)" if failed else "")
         )
     best = best_of(results)
     lines.append(f"Best: {best.name} with {metric} {best.value:.4f} at step {best.step}")
@@ -225,21 +260,22 @@ def describe(results: Sequence[RunResult], metric: str) -> list[str]:
 def summary(results: Sequence[RunResult]) -> list[dict[str, Any]]:
     """Mean and deviation over the restarts of each learning rate and batch size.
 
-    Collapsed runs are left out of them, unless there are no others.
+    Collapsed and diverged runs are left out of them.
     """
     rows = []
     for key in dict.fromkeys((r.learning_rate, r.batch_size) for r in results):
         runs = [r for r in results if (r.learning_rate, r.batch_size) == key]
-        values = [r.value for r in runs if not r.is_collapsed] or [r.value for r in runs]
+        values = [r.value for r in runs if not (r.is_collapsed or r.is_diverged)]
         rows.append(
             {
                 "learning_rate": key[0],
                 "batch_size": key[1],
                 "runs": len(runs),
                 "collapsed": sum(r.is_collapsed for r in runs),
-                "mean": statistics.fmean(values),
-                "deviation": statistics.stdev(values) if len(values) > 1 else 0.0,
-                "best": max(values),
+                "diverged": sum(r.is_diverged for r in runs),
+                "mean": statistics.fmean(values) if values else None,
+                "deviation": statistics.stdev(values) if len(values) > 1 else None,
+                "best": max(values, default=None),
             }
         )
     return rows

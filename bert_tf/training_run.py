@@ -18,7 +18,7 @@ from bert_tf.model.layers import dropout_seeds
 from bert_tf.progress import Progress
 from bert_tf.settings import TrainingSettings
 from bert_tf.training import distribution, loop, run_directory
-from bert_tf.training.checkpoint import NumberedCheckpoints, load_checkpoint, named_variables
+from bert_tf.training.checkpoint import HEADS, NumberedCheckpoints, load_checkpoint, named_variables
 from bert_tf.training.interruption import Interrupted, StopRequest
 from bert_tf.training.optimizer import SCHEDULES, AdamWeightDecay, LossScale
 
@@ -84,11 +84,13 @@ class TrainingRun:
         """Training steps done."""
         return int(self.trainer.optimizer.step)
 
-    def begin(self, course: Mapping[str, Any]) -> int:
+    def begin(self, course: Mapping[str, Any], new_heads: bool = False) -> int:
         """Sets the weights and the step: from the newest checkpoint, or else as at the beginning.
 
         Args:
             course: all that the trained weights depend on, as JSON values.
+            new_heads: whether a head of the initial checkpoint that has another shape, as one of
+                another task, is passed over.
 
         Returns: the step at which training goes on.
 
@@ -102,7 +104,12 @@ class TrainingRun:
         if restored:
             logger.info("Going on from %s", restored)
         elif settings.init_checkpoint:
-            logger.info("%s", load_checkpoint(self.model, settings.init_checkpoint))
+            report = load_checkpoint(
+                self.model,
+                settings.init_checkpoint,
+                allow_other_shape=HEADS if new_heads else None,
+            )
+            logger.info("%s", report)
         if self.step < self.num_steps:
             run_directory.write_run(settings.output_dir, self.model.config.to_json_string(), course)
         return self.step
@@ -166,9 +173,13 @@ class TrainingRun:
             shown = {k: v for k, v in figures.items() if k not in ("seconds", "tokens")}
             log.write(step, {**shown, **self._rates(figures)})
 
+        # What is evaluated is known before the step is saved: a run killed in between does both
+        # again.
         events = [(settings.save_checkpoints_steps, save)]
         if settings.eval_steps and evaluate is not None:
-            events.append((settings.eval_steps, evaluate_and_log))
+            events.insert(0, (settings.eval_steps, evaluate_and_log))
+            if metric and self.num_steps % settings.eval_steps:  # The last weights may be the best.
+                events.insert(0, (self.num_steps, evaluate_and_log))
         step = loop.train(
             trainer,
             batches,

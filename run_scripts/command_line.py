@@ -108,7 +108,9 @@ def _run(main: Callable[[list[str]], None], arguments: list[str], takes_words: b
         force=True,
     )
     for name in ("tensorflow", "absl", "h5py"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(logging.ERROR)
+    # What is half-written is removed; where there is something to save, it is saved first.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(_SIGNAL_STATUS + number))
     # `--do_train True` leaves a word behind that says what the flag says by itself.
     words = [word for word in arguments[1:] if word.lower() != "true"]
     if words and not takes_words:

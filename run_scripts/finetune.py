@@ -20,7 +20,7 @@ import command_line
 from absl import flags
 
 from bert_tf.settings import FinetuningSettings
-from bert_tf.tasks.task import options_of, task_names
+from bert_tf.tasks.task import options_of, split_options, task_names
 
 flags.DEFINE_string("data_dir", None, "Folder of the task's files, for tasks that have one.")
 flags.DEFINE_bool("list_tasks", False, "Print all tasks and their options, and nothing else.")
@@ -32,10 +32,13 @@ def main(_: list[str]) -> None:
     if flags.FLAGS.list_tasks:
         list_tasks()
         return
-    settings = command_line.settings_from_flags(FinetuningSettings)
+    options = split_options([flags.FLAGS.task_options or ""])
     if flags.FLAGS.data_dir:
-        options = (*settings.task_options, f"data_dir={flags.FLAGS.data_dir}")
-        settings = command_line.settings_from_flags(FinetuningSettings, task_options=options)
+        options["data_dir"] = flags.FLAGS.data_dir
+    settings = command_line.settings_from_flags(
+        FinetuningSettings,
+        task_options=tuple(f"{name}={value}" for name, value in options.items()),
+    )
     command_line.load_tensorflow()
     from bert_tf.finetuning import run_finetuning
 

@@ -46,6 +46,7 @@ flags.adopt_module_key_flags(command_line)
 def main(_: list[str]) -> None:
     name = flags.FLAGS.task_name.lower()
     task = name if name.startswith(_OTHERS) else f"glue:{name.removeprefix('glue:')}"
+    refuse_options_of_others(task)
     settings = command_line.settings_from_flags(
         FinetuningSettings,
         task=task,
@@ -55,6 +56,15 @@ def main(_: list[str]) -> None:
     from bert_tf.finetuning import run_finetuning
 
     run_finetuning(settings, sys.stderr)
+
+
+def refuse_options_of_others(task: str) -> None:
+    """Raises a ValueError for a flag that was given and means nothing to the task."""
+    own = {field.name for field in options_of(task)}
+    for other in ("glue", *_OTHERS):
+        for field in options_of(other):
+            if field.name not in own and flags.FLAGS[field.name].present:
+                raise ValueError(f"--{field.name} is for {other}; {task} has no such option.")
 
 
 if __name__ == "__main__":

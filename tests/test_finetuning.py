@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from bert_tf.config import BertConfig
 from bert_tf.finetuning import run_finetuning
+from bert_tf.finetuning_evaluation import TaskEvaluator
 from bert_tf.model.encoder import BertEncoder
 from bert_tf.model_folder import read_task_description
 from bert_tf.settings import FinetuningSettings
@@ -232,8 +233,10 @@ def test_restarts_and_a_grid_keep_the_best_and_tell_of_all(settings, tmp_path, c
     losses = [run["figures"]["eval_loss"] for run in content["runs"]]
     assert len(set(losses)) == 4
     # Done runs are taken up, not done again.
-    (folder / "runs" / best["name"] / "marker").touch()
+    done = folder / "runs" / best["name"] / "metrics.jsonl"
+    before = done.stat().st_mtime_ns
     assert run_finetuning(sweep) == pytest.approx(figures, abs=1e-6)
+    assert done.stat().st_mtime_ns == before
     with pytest.raises(ValueError, match=r"done with other settings.*num_train_epochs"):
         run_finetuning(dataclasses.replace(sweep, num_train_epochs=2.0))
 
@@ -248,6 +251,112 @@ def test_a_collapsed_run_is_named_and_never_the_best(settings, caplog):
     assert not quick["is_collapsed"]
     assert f"Run {slow['name']} collapsed" in caplog.text
     assert content["best"] == quick["name"]
+
+
+def test_a_run_that_diverges_is_named_and_the_others_go_on(settings, caplog):
+    sweep = dataclasses.replace(settings, learning_rates=("1e30", "2e-3"), num_train_epochs=2.0)
+    figures = run_finetuning(sweep)
+    wild, tame = json.loads(Path(settings.output_dir, "runs.json").read_text())["runs"]
+    assert wild["is_diverged"]
+    assert "diverged" in caplog.text
+    assert figures["eval_loss"] == pytest.approx(tame["figures"]["eval_loss"], abs=1e-6)
+
+
+def eval_lines(folder: str) -> list[dict]:
+    return [line for line in metrics(folder) if "eval_loss" in line]
+
+
+@pytest.mark.parametrize("evaluation", [1, 3, 4])
+def test_a_run_that_dies_while_it_is_evaluated_evaluates_again(
+    settings, tmp_path, monkeypatch, evaluation
+):
+    course = dataclasses.replace(
+        settings, eval_steps=16, save_checkpoints_steps=16, output_dir=str(tmp_path / "whole")
+    )
+    expected = run_finetuning(course)
+    calls = []
+    figures = TaskEvaluator.figures
+
+    def die(self):
+        calls.append(self.step)
+        if len(calls) == evaluation:
+            raise KeyboardInterrupt
+        return figures(self)
+
+    killed = dataclasses.replace(course, output_dir=settings.output_dir)
+    with monkeypatch.context() as patched:
+        patched.setattr(TaskEvaluator, "figures", die)
+        with pytest.raises(KeyboardInterrupt):
+            run_finetuning(killed)
+    assert run_finetuning(killed) == pytest.approx(expected, abs=1e-6)
+    assert eval_lines(killed.output_dir) == eval_lines(course.output_dir)
+
+
+def test_the_last_weights_are_evaluated_too(settings):
+    run_finetuning(dataclasses.replace(settings, eval_steps=30))
+    assert [line["step"] for line in eval_lines(settings.output_dir)] == [30, 60, 64]
+
+
+def test_other_labels_in_the_same_file_are_other_data(settings, reviews, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in ("train.tsv", "dev.tsv"):
+        (data / name).write_text(Path(reviews, name).read_text())
+    own = dataclasses.replace(settings, task_options=(f"data_dir={data}",), num_train_epochs=1.0)
+    run_finetuning(own)
+    swapped = Path(reviews, "train.tsv").read_text().translate(str.maketrans("01", "10"))
+    (data / "train.tsv").write_text(swapped)
+    with pytest.raises(ValueError, match="records: "):
+        run_finetuning(own)
+
+
+def test_a_model_is_used_as_it_was_trained(trained, tmp_path):
+    settings, _ = trained
+    only = dataclasses.replace(settings, do_train=False, do_predict=False)
+    with pytest.raises(ValueError, match="trained with --do_lower_case=True"):
+        run_finetuning(dataclasses.replace(only, do_lower_case=False))
+    words = Path(settings.vocab_file).read_text().splitlines()
+    (tmp_path / "other.txt").write_text("\n".join([*words[:-2], *reversed(words[-2:])]) + "\n")
+    with pytest.raises(ValueError, match="trained with the vocabulary"):
+        run_finetuning(dataclasses.replace(only, vocab_file=str(tmp_path / "other.txt")))
+    with pytest.raises(ValueError, match="trained for the task glue:sst-2"):
+        run_finetuning(dataclasses.replace(only, task="glue:cola"))
+
+
+def test_a_head_of_another_task_is_not_taken_over(trained, settings, reviews, tmp_path, caplog):
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in ("train", "dev"):
+        rows = Path(reviews, f"{name}.tsv").read_text().splitlines()[1:]
+        labels = ["yes", "no", "maybe"]
+        text = "".join(f"{row[:-2]}\t{labels[i % 3]}\n" for i, row in enumerate(rows))
+        (data / f"{name}.tsv").write_text(text)
+    options = (f"data_dir={data}", "text_a_column=0", "label_column=1", "labels=no,maybe,yes")
+    other = dataclasses.replace(
+        settings,
+        task="tsv",
+        task_options=options,
+        init_checkpoint=trained[0].output_dir,
+        num_train_epochs=1.0,
+    )
+    run_finetuning(other)
+    assert "a head of another shape is not loaded: output_weights, output_bias" in caplog.text
+    weights = checkpoint(Path(settings.output_dir, "model.ckpt-16"))
+    assert weights["output_weights"].shape == (3, 16)
+
+
+def test_a_finished_run_can_be_made_lean(settings):
+    quick = dataclasses.replace(settings, num_train_epochs=1.0)
+    figures = run_finetuning(quick)
+    lean = dataclasses.replace(quick, keep_optimizer=False)
+    assert run_finetuning(lean) == pytest.approx(figures, abs=1e-6)
+    weights = checkpoint(Path(settings.output_dir, "model.ckpt-16"))
+    assert not [name for name in weights if "adam" in name]
+
+
+def test_a_folder_whose_name_is_a_pattern_is_refused(settings, tmp_path):
+    with pytest.raises(ValueError, match=r"folder whose name has \[ \] in it"):
+        run_finetuning(dataclasses.replace(settings, output_dir=str(tmp_path / "run[1]")))
 
 
 def test_a_cased_vocabulary_is_not_read_with_lower_cased_text(settings, tmp_path):

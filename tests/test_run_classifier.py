@@ -149,6 +149,7 @@ def test_all_flags_of_the_original_are_there(script):
     [
         ({"task_name": "SST-3"}, "There is no task 'glue:sst-3'.*glue:cola"),
         ({"data_dir": "/nowhere"}, "/nowhere"),
+        ({"regression": True}, "--regression is for tsv; glue:sst-2 has no such option"),
         ({"max_seq_length": 64}, "max_position_embeddings is 32"),
         ({"vocab_file": "/nowhere/vocab.txt"}, "/nowhere/vocab.txt"),
         ({"learning_rate": -1}, "learning_rate must be a number"),

@@ -85,7 +85,7 @@ class FinetuningSettings(TrainingSettings):
         check_range("num_train_epochs", self.num_train_epochs, 0.0, math.inf, False, False)
         check_range("warmup_proportion", self.warmup_proportion, 0.0, 1.0)
         for rate in self.learning_rate_grid:
-            check_range("learning_rates", rate, 0.0, math.inf, False, False)
+            check_range("--learning_rates", rate, 0.0, math.inf, False, False)
         for size in self.batch_size_grid:
             if size < 1 or size % self.gradient_accumulation_steps:
                 raise ValueError(
@@ -117,7 +117,7 @@ class FinetuningSettings(TrainingSettings):
     def _numbers(self, name: str, kind: type) -> tuple:
         values = getattr(self, name)
         try:
-            return tuple(kind(value) for value in values)
+            return tuple(dict.fromkeys(kind(value) for value in values))
         except ValueError:
             raise ValueError(
                 f"--{name} takes numbers with commas between them. Received: {','.join(values)!r}"

@@ -67,7 +67,11 @@ def named_variables(model) -> dict[str, tf.Variable]:
 
 
 def load_checkpoint(
-    model, path: str, optimizer=None, allow_missing: str | None = HEADS
+    model,
+    path: str,
+    optimizer=None,
+    allow_missing: str | None = HEADS,
+    allow_other_shape: str | None = None,
 ) -> LoadReport:
     """Sets a model's weights, and an optimizer's state, from a checkpoint of the same names.
 
@@ -78,6 +82,8 @@ def load_checkpoint(
         optimizer: if given, its averages and step are loaded too.
         allow_missing: a regular expression of the names that the checkpoint need not have. By
             default everything but the encoder: heads then keep their initial values.
+        allow_other_shape: a regular expression of the names that count as missing if they have
+            another shape: the head of another task.
 
     Returns: what was loaded, missing and unused. Nothing is changed if an error is raised.
 
@@ -93,6 +99,16 @@ def load_checkpoint(
         variables.update(optimizer.named_variables())
     prefix = find_checkpoint(path)
     shapes = _shapes(prefix)
+    if allow_other_shape is not None:
+        other = [
+            name
+            for name, variable in variables.items()
+            if re.search(allow_other_shape, name)
+            and shapes.get(name, variable.shape.as_list()) != variable.shape.as_list()
+        ]
+        if other:
+            logger.warning("%s: a head of another shape is not loaded: %s", prefix, _some(other))
+        shapes = {name: shape for name, shape in shapes.items() if name not in other}
     missing = tuple(name for name in variables if name not in shapes)
     needed = [n for n in missing if allow_missing is None or not re.search(allow_missing, n)]
     if needed:
@@ -218,8 +234,9 @@ class NumberedCheckpoints:
                 if missing:
                     raise ValueError(
                         f"{prefix}: the checkpoint lacks {_some(missing)}. Was it written by "
-                        "another model, or without optimizer? Give --init_checkpoint to start "
-                        "from its weights in another --output_dir."
+                        "another model, or without the optimizer's state (--keep_optimizer=false)? "
+                        "Give it as --init_checkpoint to start from its weights in another "
+                        "--output_dir."
                     )
                 _check_shapes(prefix, self.variables, shapes)
                 values = _read(prefix, self.variables)
@@ -280,6 +297,12 @@ def newest_step(folder: str) -> int | None:
         except (tf.errors.OpError, RuntimeError, ValueError):
             continue  # Damaged: whoever restores it says so.
     return None
+
+
+def newest_has_optimizer(folder: str) -> bool:
+    """Whether the newest checkpoint of a folder holds an optimizer's state."""
+    prefix = next(newest_first(folder), None)
+    return prefix is not None and any(name.endswith("/adam_m") for name in _shapes(prefix))
 
 
 def _saved_steps(folder: str) -> list[int]:

@@ -22,6 +22,12 @@ def prepare_folder(folder: str) -> None:
     Raises:
         ValueError: if they cannot, before any work is done.
     """
+    special = sorted(set("[]*?\\") & set(str(folder)))
+    if special:  # TensorFlow takes a checkpoint's name for a pattern.
+        raise ValueError(
+            f"{folder}: checkpoints cannot be read in a folder whose name has {' '.join(special)} "
+            "in it. Choose another --output_dir."
+        )
     try:
         files.make_directories(folder)
         with files.atomic_write(files.join_path(folder, ".write_test"), "w") as file:
@@ -135,6 +141,11 @@ class MetricsLog:
         """Whether a figure of this name was written for this step."""
         lines = map(json.loads, self._lines)
         return any(line["step"] == step and name in line for line in lines)
+
+    def value(self, step: int, name: str) -> float | None:
+        """The figure of this name that was last written for this step."""
+        lines = (json.loads(line) for line in reversed(self._lines))
+        return next((line[name] for line in lines if line["step"] == step and name in line), None)
 
     def close(self) -> None:
         """Closes TensorBoard's files."""
