@@ -212,7 +212,7 @@ def test_an_end_by_force_leaves_no_worker_and_nothing_under_the_files_name(
         os.killpg(process.pid, ending)  # As Ctrl-C does: all processes of the terminal.
         assert "KeyboardInterrupt" in process.communicate(timeout=30)[1]
         assert os.listdir(out) == []
-        assert processes_of(process.pid) == []
+        wait_until(lambda: not processes_of(process.pid))
     else:
         process.kill()
         process.wait()

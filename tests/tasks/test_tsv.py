@@ -267,7 +267,10 @@ def test_a_model_learns_from_csv_and_predicts_when_the_training_file_is_gone(sma
     write_pairs(tmp_path / "train.csv", rng, 256)
     write_pairs(tmp_path / "dev.csv", rng, 40)
     options = (
-        f"data_dir={tmp_path},text_a_column=first,text_b_column=second,label_column=is_good",
+        f"data_dir={tmp_path}",
+        "text_a_column=first",
+        "text_b_column=second",
+        "label_column=is_good",
         "id_column=id",
     )
     settings = FinetuningSettings(
@@ -277,7 +280,7 @@ def test_a_model_learns_from_csv_and_predicts_when_the_training_file_is_gone(sma
         output_dir=str(tmp_path / "out"),
         max_seq_length=24,
         train_batch_size=16,
-        learning_rate=5e-3,
+        learning_rate=2e-3,
         num_train_epochs=4.0,
         num_workers=1,
         do_train=True,
