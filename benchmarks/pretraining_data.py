@@ -22,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from absl import app, flags
+from machine import processor
 
 from bert_tf.data.documents import Documents, TextLines
 from bert_tf.data.manifest import read_manifest
@@ -176,14 +177,6 @@ def print_setting(megabytes: float, num_examples: int) -> None:
         f"{megabytes:.2f} MB of text, dupe_factor={FLAGS.dupe_factor}, {num_examples:,} examples; "
         f"processor time, best of {FLAGS.rounds}"
     )
-
-
-def processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), "?")
 
 
 def print_rows(rows: dict[str, tuple], megabytes: float, num_examples: int) -> None:

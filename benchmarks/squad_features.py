@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 
 from absl import app, flags
+from machine import processor
 
 from bert_tf.files import open_text_lines
 
@@ -159,14 +160,6 @@ def print_setting(peer_questions: int, questions: int, equal: bool) -> None:
         f"peer has {peer_questions:,} of them, for which both write "
         f"{'the same bytes' if equal else 'DIFFERENT RECORDS'}. Best of {FLAGS.rounds}.\n"
     )
-
-
-def processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), "?")
 
 
 def print_rows(peer: tuple[int, float], rows: dict[int, tuple]) -> None:
