@@ -9,9 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
-import tensorflow as tf
+from script_process import Script, assert_same_weights, wait_for_file
 
 # The 25 flags of the original.
 ORIGINAL_FLAGS = {
@@ -21,45 +20,6 @@ ORIGINAL_FLAGS = {
     *("warmup_proportion", "save_checkpoints_steps", "iterations_per_loop", "use_tpu", "tpu_name"),
     *("tpu_zone", "gcp_project", "master", "num_tpu_cores"),
 }
-
-
-class Script:
-    """A script on the small task, in its own process."""
-
-    def __init__(self, program: Path, folder: Path, flags: dict):
-        self.program = str(program)
-        self.folder = folder
-        self.flags = flags
-
-    def command(self, *arguments: str, output: str = "out", **flags) -> list[str]:
-        flags = {**self.flags, "output_dir": self.folder / output, **flags}
-        return [
-            sys.executable,
-            self.program,
-            *arguments,
-            *(f"--{name}={value}" for name, value in flags.items() if value is not None),
-        ]
-
-    def run(self, *arguments: str, output: str = "out", **flags) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            self.command(*arguments, output=output, **flags),
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-
-    def start(self, *arguments: str, output: str = "out", **flags) -> subprocess.Popen:
-        return subprocess.Popen(
-            self.command(*arguments, output=output, **flags),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def checkpoint(self, step: int, output: str = "out") -> dict[str, np.ndarray]:
-        reader = tf.train.load_checkpoint(str(self.folder / output / f"model.ckpt-{step}"))
-        return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
 @pytest.fixture
@@ -76,14 +36,6 @@ def script(scripts_dir, small_model, reviews, tmp_path):
         "num_workers": 1,
     }
     return Script(scripts_dir / "run_classifier.py", tmp_path, flags)
-
-
-def wait_for_file(path: Path, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 120
-    while not path.exists():
-        assert process.poll() is None, process.stdout.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 def test_the_original_s_command_line_trains_evaluates_and_predicts(script):
@@ -119,10 +71,7 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(script, when):
     assert process.wait() == -signal.SIGKILL
     again = script.run("--do_train", "--do_eval", **flags)
     assert again.returncode == 0, again.stderr
-    killed, expected = script.checkpoint(128), script.checkpoint(128, "whole")
-    assert set(killed) == set(expected)
-    for name, value in expected.items():
-        np.testing.assert_array_equal(killed[name], value, err_msg=name)
+    assert_same_weights(script.checkpoint(128), script.checkpoint(128, "whole"))
     results = [(script.folder / o / "eval_results.txt").read_text() for o in ("out", "whole")]
     assert results[0] == results[1]
 

@@ -6,14 +6,12 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from script_process import Script, assert_same_weights, wait_for_file
 
 from bert_tf.pretraining import run_pretraining
 from bert_tf.settings import PretrainingSettings
@@ -34,85 +32,34 @@ def records(golden_dir):
     return str(golden_dir / "pretraining_data" / "default-*.tfrecord")
 
 
-class Script:
-    """The script on small records, in its own process."""
-
-    def __init__(self, scripts_dir: Path, folder: Path, records: str):
-        self.program = str(scripts_dir / "run_pretraining.py")
-        self.folder = folder
-        (folder / "config.json").write_text(json.dumps(CONFIG))
-        self.flags = {
-            "bert_config_file": folder / "config.json",
-            "input_file": records,
-            "train_batch_size": 8,
-            "num_warmup_steps": 5,
-            "learning_rate": 1e-2,
-            "log_steps": 5,
-            "save_checkpoints_steps": 10,
-            "max_eval_steps": 5,
-        }
-
-    def command(self, *arguments: str, output: str = "out", **flags) -> list[str]:
-        flags = {**self.flags, "output_dir": self.folder / output, **flags}
-        return [
-            sys.executable,
-            self.program,
-            *arguments,
-            *(f"--{name}={value}" for name, value in flags.items() if value is not None),
-        ]
-
-    def run(self, *arguments: str, output: str = "out", **flags) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            self.command(*arguments, output=output, **flags),
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-
-    def start(self, *arguments: str, output: str = "out", **flags) -> subprocess.Popen:
-        return subprocess.Popen(
-            self.command(*arguments, output=output, **flags),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def checkpoint(self, step: int, output: str = "out") -> dict[str, np.ndarray]:
-        reader = tf.train.load_checkpoint(str(self.folder / output / f"model.ckpt-{step}"))
-        return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-
-    def metrics(self, output: str = "out") -> list[dict]:
-        lines = (self.folder / output / "metrics.jsonl").read_text().splitlines()
-        return [json.loads(line) for line in lines]
+def make_script(scripts_dir: Path, folder: Path, records: str) -> Script:
+    """The script on small records."""
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    flags = {
+        "bert_config_file": folder / "config.json",
+        "input_file": records,
+        "train_batch_size": 8,
+        "num_warmup_steps": 5,
+        "learning_rate": 1e-2,
+        "log_steps": 5,
+        "save_checkpoints_steps": 10,
+        "max_eval_steps": 5,
+    }
+    return Script(scripts_dir / "run_pretraining.py", folder, flags)
 
 
 @pytest.fixture
 def script(scripts_dir, tmp_path, records):
-    return Script(scripts_dir, tmp_path, records)
+    return make_script(scripts_dir, tmp_path, records)
 
 
 @pytest.fixture(scope="module")
 def whole_run(scripts_dir, tmp_path_factory, records):
     """A run of 30 steps that nobody disturbs."""
-    script = Script(scripts_dir, tmp_path_factory.mktemp("whole"), records)
+    script = make_script(scripts_dir, tmp_path_factory.mktemp("whole"), records)
     result = script.run("--do_train", "--do_eval", num_train_steps=30)
     assert result.returncode == 0, result.stderr
     return script, result
-
-
-def assert_same_weights(actual: dict, expected: dict) -> None:
-    assert set(actual) == set(expected)
-    for name, value in expected.items():
-        np.testing.assert_array_equal(actual[name], value, err_msg=name)
-
-
-def wait_for_file(path: Path, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 120
-    while not path.exists():
-        assert process.poll() is None, process.stdout.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 def test_it_leaves_the_files_of_the_original(whole_run):

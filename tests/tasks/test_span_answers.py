@@ -1,15 +1,13 @@
 """Answers from scores: by hand, and beside the algorithm written the obvious way."""
 
-import importlib.util
 import logging
 import math
 import random
-from pathlib import Path
 
 import numpy as np
 import pytest
+from span_questions import VOCAB, ask, load, make_task, random_text
 
-from bert_tf.tasks.span import SpanExample, SpanExtraction, SpanOptions
 from bert_tf.tasks.span_answers import (
     NO_OTHER_ANSWER,
     NbestEntry,
@@ -17,39 +15,6 @@ from bert_tf.tasks.span_answers import (
     get_final_text,
 )
 from bert_tf.text.tokenization import FullTokenizer
-
-VOCAB = Path(__file__).parents[2] / "vocab" / "english_uncased_2000.txt"
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-WORDS = [
-    *("the", "The", "John", "Smith's", "(1895-1943).", "electronics", "Japanese", "$5,000.50"),
-    *("café", "CAFE\u0301", "\u0130stanbul", "ﬁn", "ß", "ΟΔΟΣ", "\u0301", "e\u0323\u0307"),
-    *("東京タワー", "北京", "ภาษาไทย", "العربية", "हिन्दी", "한국어", "😀", "☃", "\ue000"),
-    *("\u200b", "a\u200bb", "x\x00y", "[MASK]", "##ing", "\ufffd", "q" * 250),
-    *("\u00a0", "a\u00a0b", "x\u3000y", "\x0b", "\u2028", "\u0085"),
-]
-SPACES = [" ", " ", "  ", "\n", "\t", "\u202f", "\r\n", ""]
-
-
-class NoData:
-    """A data set of nothing: questions are made in the tests."""
-
-    splits = sources = read = score = write = None
-
-
-def make_task(**options):
-    return SpanExtraction("span", SpanOptions(**options), NoData(), "f1")
-
-
-def ask(context, question="who?", name="q", **fields):
-    return SpanExample(name, question, context, **{"answers": None, **fields})
-
-
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +25,6 @@ def tokenizer():
 @pytest.fixture(scope="module")
 def straightforward():
     return load("straightforward_squad_features")
-
-
-def random_text(rng, num_words):
-    return "".join(rng.choice(WORDS) + rng.choice(SPACES) for _ in range(num_words))
 
 
 @pytest.mark.parametrize(

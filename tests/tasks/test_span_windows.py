@@ -1,9 +1,7 @@
 """Passages in windows, and answers in them: by hand, and beside the obvious algorithm."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
+from span_questions import VOCAB, load
 
 from bert_tf.tasks.span_windows import (
     PassageTokenizer,
@@ -15,21 +13,15 @@ from bert_tf.tasks.span_windows import (
 )
 from bert_tf.text.tokenization import FullTokenizer
 
-REPOSITORY = Path(__file__).parents[2]
-
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return FullTokenizer(str(REPOSITORY / "vocab" / "english_uncased_2000.txt"))
+    return FullTokenizer(str(VOCAB))
 
 
 @pytest.fixture(scope="module")
 def straightforward():
-    path = REPOSITORY / "benchmarks" / "straightforward_squad_features.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load("straightforward_squad_features")
 
 
 @pytest.mark.parametrize("num_tokens", [1, 7, 8, 30, 301])
