@@ -7,7 +7,12 @@ import keras
 import tensorflow as tf
 
 from bert_tf import files
-from bert_tf.training.checkpoint import NumberedCheckpoints, named_variables, newest_step
+from bert_tf.training.checkpoint import (
+    NumberedCheckpoints,
+    named_variables,
+    newest_step,
+    remove_checkpoints,
+)
 from bert_tf.training.run_directory import METRICS_NAME
 
 logger = logging.getLogger(__name__)
@@ -55,9 +60,7 @@ class BestCheckpoint:
 
     def remove(self) -> None:
         """Removes what another run kept."""
-        for name in ("checkpoint", "model.ckpt-*"):
-            for path in files.glob_files(files.join_path(self.best_folder, name)):
-                files.remove_file(path)
+        remove_checkpoints(self.best_folder)
 
     def is_over(self) -> bool:
         """Whether the last `patience` evaluations brought nothing better."""

@@ -147,7 +147,7 @@ class FinetuningRun:
         if settings.eval_steps:
             self.task.splits("eval")  # That there is nothing to evaluate on is said now.
         feature_file, records = self.data.records("train")
-        num_steps = self._num_steps(feature_file.num_examples)
+        num_steps = num_train_steps(settings, feature_file.num_examples)
         course = self._course(feature_file)
         run_directory.check_settings(settings.output_dir, course, settings.allow_changed_settings)
         done = newest_step(settings.output_dir)
@@ -175,9 +175,6 @@ class FinetuningRun:
             self._drop_optimizer()
         if settings.eval_steps:
             self.restore()
-
-    def _num_steps(self, num_examples: int) -> int:
-        return num_train_steps(self.settings, num_examples)
 
     def _train(
         self, run: TrainingRun, course: dict, num_examples: int, records: FeatureRecords
@@ -226,8 +223,6 @@ class FinetuningRun:
 
     def _course(self, feature_file: FeatureFile) -> dict[str, Any]:
         """All that the trained weights depend on."""
-        values = dataclasses.asdict(self.settings)
-        course = {name: value for name, value in values.items() if name not in _NOT_THE_COURSE}
         sources = [os.path.basename(path) for path in self.task.sources("train")]
         # Files may be moved, and what is predicted does not change what was learned.
         options = {
@@ -236,7 +231,7 @@ class FinetuningRun:
             if not name.endswith(("_file", "_dir"))
         }
         return {
-            **course,
+            **course_of(self.settings),
             "max_seq_length": self.max_seq_length,
             "length_buckets": self.data.is_bucketed,
             "task_options": options,
@@ -275,6 +270,12 @@ class FinetuningRun:
             settings.do_lower_case,
             self.max_seq_length,
         )
+
+
+def course_of(settings: FinetuningSettings) -> dict[str, Any]:
+    """The settings that the trained weights depend on."""
+    values = dataclasses.asdict(settings)
+    return {name: value for name, value in values.items() if name not in _NOT_THE_COURSE}
 
 
 def num_train_steps(settings: FinetuningSettings, num_examples: int) -> int:

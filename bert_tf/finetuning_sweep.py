@@ -24,10 +24,15 @@ from bert_tf import files
 from bert_tf.best_checkpoint import FOLDER as BEST_FOLDER
 from bert_tf.best_checkpoint import BestCheckpoint
 from bert_tf.config import read_json
-from bert_tf.finetuning_run import FinetuningRun, num_train_steps, records_sha256
-from bert_tf.settings import NOT_THE_COURSE, FinetuningSettings
+from bert_tf.finetuning_run import (
+    FinetuningRun,
+    course_of,
+    num_train_steps,
+    records_sha256,
+)
+from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import Task
-from bert_tf.training.checkpoint import NumberedCheckpoints
+from bert_tf.training.checkpoint import NumberedCheckpoints, remove_checkpoints
 from bert_tf.training.loop import NonFiniteLoss
 
 logger = logging.getLogger(__name__)
@@ -155,7 +160,8 @@ def _run(
             file.write(json.dumps(content, indent=2) + "\n")
         keras.backend.clear_session()
         gc.collect()
-    _remove_weights(folder)
+    for place in (folder, files.join_path(folder, BEST_FOLDER)):
+        remove_checkpoints(place)
     return result
 
 
@@ -200,10 +206,13 @@ def _train(
 
 
 def _course(settings: FinetuningSettings, data: Mapping[str, str]) -> dict[str, Any]:
-    left_out = NOT_THE_COURSE - {"eval_steps"}
-    left_out |= {"vocab_file", "num_workers", "predict_batch_size"}
-    values = {k: v for k, v in dataclasses.asdict(settings).items() if k not in left_out}
-    return json.loads(json.dumps({**values, "records": dict(data)}))
+    """All that a run's result depends on, as JSON values."""
+    values = {
+        **course_of(settings),
+        "early_stopping_patience": settings.early_stopping_patience,
+        "records": dict(data),
+    }
+    return json.loads(json.dumps(values))
 
 
 def _read_result(path: str, course: dict[str, Any]) -> RunResult:
@@ -224,13 +233,6 @@ def _read_result(path: str, course: dict[str, Any]) -> RunResult:
 def best_of(results: Sequence[RunResult]) -> RunResult:
     """The run with the highest figure; the first of several; a collapsed one only if all are."""
     return max(results, key=lambda r: (not r.is_diverged, not r.is_collapsed, r.value))
-
-
-def _remove_weights(folder: str) -> None:
-    for place in (folder, files.join_path(folder, BEST_FOLDER)):
-        for name in ("checkpoint", "model.ckpt-*"):
-            for path in files.glob_files(files.join_path(place, name)):
-                files.remove_file(path)
 
 
 def describe(results: Sequence[RunResult], metric: str) -> list[str]:

@@ -13,11 +13,11 @@ from typing import Any
 from bert_tf import files
 from bert_tf.config import BertConfig, read_json
 from bert_tf.tasks.task import Task
+from bert_tf.training.run_directory import CONFIG_NAME
 
 logger = logging.getLogger(__name__)
 
 TASK_NAME = "task.json"
-CONFIG_NAME = "bert_config.json"
 VOCAB_NAME = "vocab.txt"
 
 

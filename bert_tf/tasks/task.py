@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 # What examples are read for. A task may have several splits for one of them (MNLI's two).
 PURPOSES = ("train", "eval", "predict")
-# A feature of this name is numbered by whoever writes the features' file.
-UNIQUE_IDS = "unique_ids"
 
 
 class Task(Protocol):
@@ -90,7 +88,8 @@ class Task(Protocol):
         """Examples -> features, as lists; an example may give several (its windows), or none.
 
         `input_ids` and `segment_ids` end with the last token: padding and `input_mask` are added
-        when they are written, and so is UNIQUE_IDS. Labels are there for splits that have them.
+        when they are written, and so is `unique_ids`, which numbers the features. Labels are there
+        for splits that have them.
         """
 
     def head(self, config) -> "keras.Model":

@@ -289,6 +289,14 @@ def newest_first(folder: str) -> Iterator[str]:
             yield prefix
 
 
+def remove_checkpoints(folder: str) -> None:
+    """Removes the numbered checkpoints of a folder; first the file that names the newest."""
+    names = _list(folder)
+    for name in sorted(names, key=lambda name: name != "checkpoint"):
+        if name == "checkpoint" or re.match(r"model\.ckpt-\d+\.", name):
+            tf.io.gfile.remove(os.path.join(folder, name))
+
+
 def newest_step(folder: str) -> int | None:
     """The number of training steps behind the newest readable checkpoint; None without any."""
     for prefix in newest_first(folder):
