@@ -30,9 +30,16 @@ MAY_IMPORT = {
     "training": {"config", "files", "progress"},
     "metrics": set(),
     "tasks": {"config", "settings", "files", "text", "data", "model", "metrics"},
+    "pretrained": {
+        *("version", "files", "progress", "config", "settings", "text", "model", "training"),
+    },
+    "serving": {
+        *("version", "files", "progress", "config", "settings", "text", "data", "model"),
+        *("training", "tasks", "metrics", "pretrained"),
+    },
     "programs": {
-        *("version", "files", "progress", "config", "settings"),
-        *("text", "data", "model", "training", "tasks", "metrics"),
+        *("version", "files", "progress", "config", "settings", "text", "data", "model"),
+        *("training", "tasks", "metrics", "pretrained", "serving"),
     },
 }
 
