@@ -12,7 +12,7 @@ from typing import TextIO
 from bert_tf import files
 from bert_tf.finetuning_run import FinetuningRun
 from bert_tf.finetuning_sweep import run_sweep
-from bert_tf.model_folder import read_task_description
+from bert_tf.model_folder import read_description
 from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import PURPOSES, Task, find_task, options_of
 
@@ -73,9 +73,9 @@ def _saved_labels(settings: FinetuningSettings) -> Sequence[str] | None:
         path = settings.init_checkpoint
         folders.append(path if is_folder else files.split_path(path)[0])
     for folder in folders:
-        description = read_task_description(folder)
-        if description is not None and description["task"] == settings.task.lower():
-            return description["labels"]
+        description = read_description(folder)
+        if description is not None and description.task == settings.task.lower():
+            return description.labels
     return None
 
 

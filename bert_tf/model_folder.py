@@ -1,6 +1,6 @@
-"""What stands beside a fine-tuned model's weights, for whoever uses it later.
+"""What stands beside a model's weights, for whoever uses it later.
 
-task.json           the task, its options, its labels in the order of the model's outputs
+task.json           of a fine-tuned one: what it does, its labels in the order of its outputs
 bert_config.json    the shape of the model
 vocab.txt           its vocabulary
 """
@@ -12,13 +12,36 @@ from typing import Any
 
 from bert_tf import files
 from bert_tf.config import BertConfig, read_json
-from bert_tf.tasks.task import Task
+from bert_tf.tasks.task import Task, find_task
 from bert_tf.training.run_directory import CONFIG_NAME
 
 logger = logging.getLogger(__name__)
 
 TASK_NAME = "task.json"
 VOCAB_NAME = "vocab.txt"
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelDescription:
+    """What `task.json` says of a fine-tuned model.
+
+    task: the task's name; "" for a model that was made elsewhere.
+    kind: what it does, see `bert_tf.tasks.task.Task`.
+    inputs: what its texts are called: `text`; `text_a`, `text_b`; `question`, `context`.
+    labels: the classes in the order of its outputs; () where it has none.
+    options: the task's.
+    max_seq_length: tokens of a sequence, as it was trained.
+    do_lower_case, strip_accents: see `bert_tf.text.tokenization.FullTokenizer`.
+    """
+
+    task: str
+    kind: str
+    inputs: tuple[str, ...]
+    labels: tuple[str, ...]
+    options: dict[str, Any]
+    max_seq_length: int
+    do_lower_case: bool
+    strip_accents: bool | None = None
 
 
 def write_model_folder(
@@ -30,15 +53,16 @@ def write_model_folder(
     max_seq_length: int,
 ) -> None:
     """Writes the three files."""
-    description = {
-        "task": task.name,
-        "options": dataclasses.asdict(task.options),
-        "labels": list(task.labels),
-        "max_seq_length": max_seq_length,
-        "do_lower_case": do_lower_case,
-    }
-    with files.atomic_write(files.join_path(folder, TASK_NAME), "w") as file:
-        file.write(json.dumps(description, indent=2, ensure_ascii=False) + "\n")
+    description = ModelDescription(
+        task=task.name,
+        kind=task.kind,
+        inputs=task.inputs,
+        labels=task.labels,
+        options=dataclasses.asdict(task.options),
+        max_seq_length=max_seq_length,
+        do_lower_case=do_lower_case,
+    )
+    write_description(folder, description)
     with files.atomic_write(files.join_path(folder, CONFIG_NAME), "w") as file:
         file.write(config.to_json_string())
     copy = files.join_path(folder, VOCAB_NAME)
@@ -46,6 +70,13 @@ def write_model_folder(
         content = _content(vocab_file)
         with files.atomic_write(copy) as file:
             file.write(content)
+
+
+def write_description(folder: str, description: ModelDescription) -> None:
+    """Writes `task.json`."""
+    with files.atomic_write(files.join_path(folder, TASK_NAME), "w") as file:
+        content = dataclasses.asdict(description)
+        file.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def check_model_folder(
@@ -56,15 +87,15 @@ def check_model_folder(
     Raises:
         ValueError: with what the model was trained for.
     """
-    there = read_task_description(folder)
+    there = read_description(folder)
     if there is None:  # Trained by the original, say.
         return
     # The diagnostic set is there for models of MNLI.
-    if there["task"] != task_name and (there["task"], task_name) != ("glue:mnli", "glue:ax"):
+    if there.task != task_name and (there.task, task_name) != ("glue:mnli", "glue:ax"):
         raise ValueError(
             f"{folder}: its model was trained for the task {there['task']}. Received: {task_name}"
         )
-    if there["do_lower_case"] != do_lower_case:
+    if there.do_lower_case != do_lower_case:
         raise ValueError(
             f"{folder}: its model was trained with --do_lower_case={there['do_lower_case']}. "
             f"Received: {do_lower_case}"
@@ -75,10 +106,10 @@ def check_model_folder(
             f"{folder}: its model was trained with the vocabulary {copy}, which {vocab_file} is "
             "not."
         )
-    if there["max_seq_length"] != max_seq_length:
+    if there.max_seq_length != max_seq_length:
         logger.warning(
             "%s: its model was trained with sequences of %d tokens; these have %d.",
-            *(folder, there["max_seq_length"], max_seq_length),
+            *(folder, there.max_seq_length, max_seq_length),
         )
 
 
@@ -87,7 +118,22 @@ def _content(path: str) -> bytes:
         return file.read()
 
 
-def read_task_description(folder: str) -> dict[str, Any] | None:
-    """What `task.json` says; None if there is none."""
+def read_description(folder: str) -> ModelDescription | None:
+    """What `task.json` says; None if there is none.
+
+    Raises:
+        ValueError: if it lacks something.
+    """
     path = files.join_path(folder, TASK_NAME)
-    return read_json(path) if files.exists(path) else None
+    if not files.exists(path):
+        return None
+    content = read_json(path)
+    try:
+        if "kind" not in content:  # Written before version 0.2.
+            task = find_task(content["task"], content["options"], content["labels"])
+            content |= {"kind": task.kind, "inputs": task.inputs}
+        for name in ("inputs", "labels"):
+            content[name] = tuple(content[name])
+        return ModelDescription(**content)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not what describes a model's task: {error}") from error

@@ -13,7 +13,7 @@ from bert_tf.config import BertConfig
 from bert_tf.finetuning import run_finetuning
 from bert_tf.finetuning_evaluation import TaskEvaluator
 from bert_tf.model.encoder import BertEncoder
-from bert_tf.model_folder import read_task_description
+from bert_tf.model_folder import read_description
 from bert_tf.settings import FinetuningSettings
 from bert_tf.training.checkpoint import save_checkpoint
 
@@ -90,10 +90,12 @@ def test_it_learns_and_leaves_the_files_of_the_original(trained, reviews):
 
 def test_what_a_later_user_needs_lies_beside_the_weights(trained, small_model):
     settings, _ = trained
-    description = read_task_description(settings.output_dir)
-    assert description["task"] == "glue:sst-2"
-    assert description["labels"] == ["0", "1"]
-    assert description["max_seq_length"] == 24
+    description = read_description(settings.output_dir)
+    assert description.task == "glue:sst-2"
+    assert description.kind == "classification"
+    assert description.inputs == ("text",)
+    assert description.labels == ("0", "1")
+    assert description.max_seq_length == 24
     vocabulary = Path(settings.output_dir, "vocab.txt").read_text()
     assert vocabulary == Path(small_model["vocab_file"]).read_text()
     weights = checkpoint(Path(settings.output_dir, "model.ckpt-96"))

@@ -46,6 +46,7 @@ class TextClassification:
         metric: the one of `figures` that tells the better of two models.
         positive_label: the class that `f1` is about.
         submission: what a benchmark's server wants, if there is one.
+        is_pair: whether an example has two texts.
 
     Raises:
         ValueError: for labels or figures with which nothing can be learned or reported.
@@ -60,6 +61,7 @@ class TextClassification:
     positive_label: str = "1"
     submission: Submission | None = None
     default_seq_length: int = 128
+    is_pair: bool = False
 
     output_names = ("logits",)
     padding_matters = False
@@ -82,6 +84,14 @@ class TextClassification:
                 f"{self.name}: F1 is that of one of the labels, {', '.join(self.labels)}. "
                 f"Received: {self.positive_label}"
             )
+
+    @property
+    def kind(self) -> str:
+        return "classification" if self.labels else "regression"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return ("text_a", "text_b") if self.is_pair else ("text",)
 
     def splits(self, purpose: str) -> tuple[str, ...]:
         return self.reader.splits(purpose)

@@ -147,6 +147,7 @@ def make(variant: str, options: Options, labels: tuple[str, ...] | None) -> Text
         figures=corpus.figures,
         metric=corpus.metric,
         submission=Submission(tuple(corpus.submission.items()), lowest, highest),
+        is_pair=len(corpus.texts) == 2,
     )
 
 

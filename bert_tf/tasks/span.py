@@ -132,6 +132,8 @@ class SpanExtraction:
         metric: the figure of its `score` that tells the better of two models.
     """
 
+    kind = "span"
+    inputs = ("question", "context")
     labels = ()
     default_seq_length = 384
     output_names = ("start_logits", "end_logits")

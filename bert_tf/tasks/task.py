@@ -37,6 +37,10 @@ class Task(Protocol):
     """A task; an example is whatever `read` gives, and an answer whatever `predict` gives.
 
     name: as it was asked for, `glue:mnli`.
+    kind: what its models do, which says how they are used and served: `classification`,
+        `regression`, `tagging` or `span`.
+    inputs: what the texts of an example are called where a model is used: `text`; `text_a`,
+        `text_b`; `question`, `context`.
     options: the values it was made with.
     labels: the classes in the order of the model's outputs; () where it has none. They are kept
         beside the weights, and handed to `make` when the model is used again.
@@ -50,6 +54,8 @@ class Task(Protocol):
     """
 
     name: str
+    kind: str
+    inputs: tuple[str, ...]
     options: Any
     labels: tuple[str, ...]
     default_seq_length: int

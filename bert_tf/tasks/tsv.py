@@ -140,6 +140,7 @@ def make(variant: None, options: Options, labels: tuple[str, ...] | None) -> Tex
         figures=_figures(len(labels)),
         metric="accuracy" if labels else "pearson",
         positive_label=labels[-1] if labels else "",
+        is_pair=bool(options.text_b_column),
     )
 
 

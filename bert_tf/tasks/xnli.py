@@ -84,6 +84,7 @@ def make(variant: None, options: Options, labels: tuple[str, ...] | None) -> Tex
         reader=_tfds_reader(options) if options.data_source == "tfds" else XnliReader(options),
         figures=("accuracy",),
         metric="accuracy",
+        is_pair=True,
     )
 
 
