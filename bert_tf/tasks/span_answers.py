@@ -12,7 +12,7 @@ import dataclasses
 import logging
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -51,11 +51,19 @@ class SpanAnswer:
     nbest: the likeliest answers, the best one first.
     null_odds: the score of "no answer" above that of the best answer; None where every question
         has an answer.
+    spans: of each of `nbest` the first and the last token in the passage; (-1, -1) where it is none
+        of the passage.
     """
 
     text: str
     nbest: tuple[NbestEntry, ...]
     null_odds: float | None
+    spans: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def place(self) -> int:
+        """Which of `nbest` it is."""
+        return next(i for i, entry in enumerate(self.nbest) if entry.text == self.text)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -88,6 +96,13 @@ class Span(NamedTuple):
         return self.start_logit + self.end_logit
 
 
+class Passage(Protocol):
+    """A passage, out of which the text of an answer is cut."""
+
+    def text(self, first: int, last: int) -> str:
+        """The text of tokens `first` to `last`."""
+
+
 @dataclasses.dataclass(frozen=True)
 class AnswerSearch:
     """How answers are chosen.
@@ -100,6 +115,7 @@ class AnswerSearch:
         ignore_padding: whether scores behind the last token do not count; in the original they
             may be among the highest, and take the place of others.
         verbose: whether to log each text that could not be found again.
+        empty: the answer where there must be one, and nothing to choose from.
     """
 
     n_best_size: int = 20
@@ -108,8 +124,9 @@ class AnswerSearch:
     null_score_diff_threshold: float = 0.0
     ignore_padding: bool = False
     verbose: bool = False
+    empty: str = EMPTY
 
-    def answer(self, scores: QuestionScores, passage: "PassageText") -> SpanAnswer:
+    def answer(self, scores: QuestionScores, passage: Passage) -> SpanAnswer:
         """The answer to a question. Arithmetic is in float64."""
         null = self._null(scores) if self.has_null else None
         best: dict[str, Span] = {}  # A text comes with the highest score that it has.
@@ -119,15 +136,17 @@ class AnswerSearch:
                 break
         if null:
             best.setdefault("", null)
-        nbest = _with_probabilities(best or {EMPTY: Span(0, 0, 0.0, 0.0)})
+        best = best or {self.empty: Span(-1, -1, 0.0, 0.0)}
+        nbest = _with_probabilities(best)
+        spans = tuple((span.first, span.last) for span in best.values())
         if not null:
-            return SpanAnswer(nbest[0].text, nbest, None)
+            return SpanAnswer(nbest[0].text, nbest, None, spans)
         text, span = next(((text, span) for text, span in best.items() if text), ("", None))
         if span is None:  # No start that was tried goes with an end.
-            return SpanAnswer("", nbest, NO_OTHER_ANSWER)
+            return SpanAnswer("", nbest, NO_OTHER_ANSWER, spans)
         null_odds = null.score - span.start_logit - span.end_logit
         is_null = null_odds > self.null_score_diff_threshold
-        return SpanAnswer("" if is_null else text, nbest, null_odds)
+        return SpanAnswer("" if is_null else text, nbest, null_odds, spans)
 
     def _null(self, scores: QuestionScores) -> Span:
         """The lowest of the windows' scores of [CLS], the first of equal ones."""
