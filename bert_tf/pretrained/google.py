@@ -5,13 +5,14 @@
     bert_config.json                                the shape of the model
     vocab.txt                                       its vocabulary
     tokenizer_config.json                           whether text is lower-cased, if that is known;
-                                                    the original has no such file, and ignores it
+                                                    the original does not read it
 
 A released model's folder, a folder that training wrote here (`model.ckpt-STEP`) and a checkpoint's
 prefix are the same thing to the reader. What is read and what is written have the same names, so
 nothing needs a table.
 """
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -21,15 +22,13 @@ import tensorflow as tf
 from bert_tf import files
 from bert_tf.config import BertConfig
 from bert_tf.pretrained import names
-from bert_tf.pretrained.source import Head, PretrainedModel, TokenizerFiles
+from bert_tf.pretrained.source import Head, PretrainedModel
 from bert_tf.pretrained.staging import new_files
-from bert_tf.pretrained.tokenizer_files import read_tokenizer_config, write_tokenizer_config
-from bert_tf.text.vocabulary import load_vocab
+from bert_tf.pretrained.tokenizer_files import read_tokenizer, write_tokenizer
 from bert_tf.training.checkpoint import DamagedCheckpoint, find_checkpoint, write_tensors
 
 CHECKPOINT_NAME = "bert_model.ckpt"
 CONFIG_NAME = "bert_config.json"
-VOCAB_NAME = "vocab.txt"
 
 # Checkpoints of Keras and tensorflow/models have it; those that are by name have not.
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -73,13 +72,17 @@ def read(path: str) -> PretrainedModel:
     config = BertConfig.from_json_file(config_file)
     weights = read_weights(prefix)
     names.check_shapes(prefix, config, weights)
+    tokenizer, dropped = read_tokenizer(folder, config.vocab_size)
+    if tokenizer.do_lower_case is None:
+        tokenizer = dataclasses.replace(tokenizer, do_lower_case=_case_of_release(folder))
     return PretrainedModel(
         format="google",
         path=prefix,
         config=config,
         weights=weights,
         head=Head(names.kind_of(weights)),
-        tokenizer=_read_tokenizer(folder, config.vocab_size),
+        tokenizer=tokenizer,
+        dropped=dropped,
     )
 
 
@@ -95,6 +98,11 @@ def read_weights(prefix: str) -> dict[str, np.ndarray]:
     except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:
         raise DamagedCheckpoint(f"{prefix}: the checkpoint cannot be read: {error}") from error
     return {name: _widened(weights[name]) for name in sorted(weights)}
+
+
+def without_place(model: PretrainedModel) -> dict[str, str]:
+    """The weights that a checkpoint cannot hold: none, as it has no fixed list of names."""
+    return {}
 
 
 def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
@@ -117,11 +125,7 @@ def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
         write_tensors(files.join_path(temporary, CHECKPOINT_NAME), tensors)
         with files.open_file(files.join_path(temporary, CONFIG_NAME), "w") as file:
             file.write(model.config.to_json_string())
-        if model.tokenizer.vocab is not None:
-            with files.open_file(files.join_path(temporary, VOCAB_NAME), "w") as file:
-                file.write("\n".join(model.tokenizer.vocab) + "\n")
-        if model.tokenizer.do_lower_case is not None:
-            write_tokenizer_config(temporary, model.tokenizer)
+        write_tokenizer(temporary, model.tokenizer, model.config.max_position_embeddings)
 
 
 def _find(path: str) -> str | None:
@@ -141,19 +145,6 @@ def _find(path: str) -> str | None:
             f"{', '.join(sorted(name.removesuffix('.index') for name in indices))}"
         )
     return find_checkpoint(path) if indices else None
-
-
-def _read_tokenizer(folder: str, vocab_size: int) -> TokenizerFiles:
-    vocab_file = files.join_path(folder, VOCAB_NAME)
-    vocab = tuple(load_vocab(vocab_file)) if files.exists(vocab_file) else None
-    if vocab is not None and len(vocab) > vocab_size:
-        raise ValueError(
-            f"{vocab_file}: the vocabulary has {len(vocab)} tokens, the model's word embeddings "
-            f"have {vocab_size} rows. Is it another model's vocabulary?"
-        )
-    known = read_tokenizer_config(folder)
-    do_lower_case = known.get("do_lower_case", _case_of_release(folder))
-    return TokenizerFiles(vocab, do_lower_case, known.get("strip_accents"))
 
 
 def _case_of_release(folder: str) -> bool | None:

@@ -61,6 +61,8 @@ class PretrainedModel:
     head: what stands on the encoder.
     tokenizer: its vocabulary and how text is normalized.
     dropped: names in its files that nothing here takes, each with the reason.
+    redundant: names in its files that follow from the rest (copies of tied weights, buffers of
+        constants), each with what it is; nothing is lost without them.
     """
 
     format: str
@@ -70,6 +72,7 @@ class PretrainedModel:
     head: Head = Head()
     tokenizer: TokenizerFiles = TokenizerFiles()
     dropped: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    redundant: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def detect_format(path: str) -> str:

@@ -1,0 +1,111 @@
+"""The tensors of a Hugging Face folder, by their names there: safetensors or PyTorch's own file.
+
+    model.safetensors                    or in parts, as model.safetensors.index.json lists them
+    pytorch_model.bin                    or in parts, as pytorch_model.bin.index.json lists them
+
+safetensors is needed for the first, PyTorch for the second: each is imported only when it is.
+"""
+
+import importlib
+import pickle
+
+import ml_dtypes  # noqa: F401 - gives NumPy the type bfloat16
+import numpy as np
+
+from bert_tf import files
+from bert_tf.config import read_json
+
+SAFETENSORS_NAME = "model.safetensors"
+PYTORCH_NAME = "pytorch_model.bin"
+# In the order in which they are looked for, as transformers does.
+WEIGHTS_NAMES = (
+    *(SAFETENSORS_NAME, f"{SAFETENSORS_NAME}.index.json"),
+    *(PYTORCH_NAME, f"{PYTORCH_NAME}.index.json"),
+)
+
+
+def find_weights(path: str) -> str | None:
+    """The file of the weights, or of their list, that a folder or such a file means; or None."""
+    name = files.split_path(path)[1]
+    if name in WEIGHTS_NAMES and files.exists(path) and not files.is_directory(path):
+        return path
+    candidates = [files.join_path(path, name) for name in WEIGHTS_NAMES]
+    return next((file for file in candidates if files.exists(file)), None)
+
+
+def read_tensors(path: str) -> dict[str, np.ndarray]:
+    """All tensors of a file, or of the files that an index lists; floating ones as float32.
+
+    Raises:
+        ValueError: if a file is damaged or missing, or a library that it needs is not installed.
+    """
+    if not path.endswith(".index.json"):
+        return _read_file(path)
+    weight_map = read_json(path).get("weight_map", {})
+    folder = files.split_path(path)[0]
+    tensors: dict[str, np.ndarray] = {}
+    for name in sorted(set(weight_map.values())):
+        tensors |= _read_file(files.join_path(folder, name))
+    missing = sorted(set(weight_map) - set(tensors))
+    if missing or not tensors:
+        raise ValueError(f"{path}: its files lack {', '.join(missing[:10]) or 'everything'}.")
+    return tensors
+
+
+def write_safetensors(tensors: dict[str, np.ndarray], path: str) -> None:
+    """Writes tensors as transformers expects them: marked as those of PyTorch."""
+    content = library("safetensors.numpy").save(tensors, metadata={"format": "pt"})
+    with files.open_file(path, "wb") as file:
+        file.write(content)
+
+
+def library(name: str):
+    """Imports a library of the extra `huggingface`.
+
+    Raises:
+        ValueError: if it is not installed, with how to install it.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ValueError(
+            f"{name.partition('.')[0]} is needed for this format, and is not installed "
+            f"({error}): pip install 'bert-tf[huggingface]'"
+        ) from error
+
+
+def _read_file(path: str) -> dict[str, np.ndarray]:
+    read = _read_safetensors if path.endswith(".safetensors") else _read_pytorch
+    return {name: _as_float32(path, name, value) for name, value in read(path).items()}
+
+
+def _read_safetensors(path: str) -> dict[str, np.ndarray]:
+    safetensors = library("safetensors")
+    try:
+        with safetensors.safe_open(path, "np") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (safetensors.SafetensorError, FileNotFoundError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: cannot be read: {error}") from error
+
+
+def _read_pytorch(path: str) -> dict[str, np.ndarray]:
+    torch = library("torch")
+    try:
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+        return {
+            name: (value.float() if value.is_floating_point() else value).numpy()
+            for name, value in tensors.items()
+        }
+    except (RuntimeError, EOFError, OSError, AttributeError, pickle.UnpicklingError) as error:
+        raise ValueError(f"{path}: no file of PyTorch tensors by name: {error}") from error
+
+
+def _as_float32(path: str, name: str, value: np.ndarray) -> np.ndarray:
+    if value.dtype.name in ("float16", "bfloat16", "float64"):
+        return value.astype(np.float32)
+    if value.dtype != np.float32 and not np.issubdtype(value.dtype, np.integer):
+        raise ValueError(
+            f"{path}: {name} has the type {value.dtype}; weights must be float32, float16 or "
+            "bfloat16."
+        )
+    return value
