@@ -50,11 +50,8 @@ def read_tokenizer(folder: str, vocab_size: int) -> tuple[TokenizerFiles, dict[s
     known = {
         "do_lower_case": normalizer.get("lowercase"),
         "strip_accents": normalizer.get("strip_accents"),
+        **read_tokenizer_config(folder),
     }
-    known |= {name: config[name] for name in known if config.get(name) is not None}
-    for name, value in known.items():
-        if not isinstance(value, (bool, type(None))):
-            raise ValueError(f"{folder}: {name} must be true or false. Received: {value!r}")
     path, vocab = _read_vocab(folder, whole)
     if vocab is not None and len(vocab) > vocab_size:
         raise ValueError(
@@ -62,6 +59,24 @@ def read_tokenizer(folder: str, vocab_size: int) -> tuple[TokenizerFiles, dict[s
             f"{vocab_size} rows. Is it another model's vocabulary?"
         )
     return TokenizerFiles(vocab, known["do_lower_case"], known["strip_accents"]), dropped
+
+
+def read_tokenizer_config(folder: str) -> dict[str, bool]:
+    """`do_lower_case` and `strip_accents` of tokenizer_config.json, where it says them.
+
+    Raises:
+        ValueError: if it is damaged.
+    """
+    known = {}
+    content = _read_object(folder, TOKENIZER_CONFIG_NAME)
+    for name in ("do_lower_case", "strip_accents"):
+        value = content.get(name)
+        if not isinstance(value, (bool, type(None))):
+            path = files.join_path(folder, TOKENIZER_CONFIG_NAME)
+            raise ValueError(f"{path}: {name} must be true or false. Received: {value!r}")
+        if value is not None:
+            known[name] = value
+    return known
 
 
 def write_tokenizer(folder: str, tokenizer: TokenizerFiles, max_length: int) -> None:
