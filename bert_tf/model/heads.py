@@ -1,4 +1,6 @@
-"""What stands on the encoder: for pre-training, for a class or a number, for a span of the text."""
+"""What stands on the encoder: for pre-training; for a class or a number; for a class of each token;
+for a span of the text.
+"""
 
 import keras
 from keras import ops
@@ -14,7 +16,7 @@ from bert_tf.model.layers import (
     truncated_normal,
 )
 
-# Of the pooled output in fine-tuning; the original has no setting for it.
+# Of what a classifier sees, in fine-tuning; the original has no setting for it.
 _CLASSIFIER_DROPOUT = 0.1
 # Of the weights of these heads, whatever the config says of BERT's.
 _HEAD_STDDEV = 0.02
@@ -207,6 +209,49 @@ class ClassificationModel(keras.Model):
 
     @classmethod
     def from_config(cls, config: dict) -> "ClassificationModel":
+        return cls(BertConfig.from_dict(config["config"]), config["num_labels"], config["name"])
+
+
+class TokenClassificationModel(keras.Model):
+    """BERT with a row of scores for each token: classes of words or word pieces.
+
+    Args:
+        config: the encoder's shape.
+        num_labels: C, the number of classes.
+
+    Call it with the encoder's dict. It returns the encoder's dict and `logits` float32 [B, L, C].
+    The weights are `output_weights` [C, H] and `output_bias` [C], as a classifier's.
+
+    Source: Devlin et al., section 5.3, the scores of a fine-tuned model for named entities; the
+    original release has no such program.
+    """
+
+    def __init__(
+        self, config: BertConfig, num_labels: int, name: str = "token_classification_model"
+    ):
+        super().__init__(name=name)
+        self.config = config
+        self.num_labels = num_labels
+        self.encoder = BertEncoder(config)
+        place = 1 + DROPOUTS_PER_BLOCK * config.num_hidden_layers
+        self.dropout = Dropout(_CLASSIFIER_DROPOUT, place, name="classifier_dropout")
+        self.scores = LinearScores(config, num_labels)
+        self.built = True
+
+    def call(self, inputs: dict, training: bool = False) -> dict:
+        outputs = self.encoder(inputs, training=training)
+        vectors = self.dropout(outputs["sequence_output"], training=training)
+        return {**outputs, "logits": self.scores(vectors)}  # [B, L, C]
+
+    def get_config(self) -> dict:
+        return {
+            "config": self.config.to_dict(),
+            "num_labels": self.num_labels,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict) -> "TokenClassificationModel":
         return cls(BertConfig.from_dict(config["config"]), config["num_labels"], config["name"])
 
 

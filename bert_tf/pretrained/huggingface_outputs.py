@@ -6,8 +6,8 @@ TensorFlow and PyTorch do not always live in one process (their compilers have t
 the second to be loaded may crash), so this module imports no TensorFlow.
 
 inputs.npz      input_ids, input_mask, segment_ids: int [B, L]
-outputs.npz     all_layers: float32 [layers + 1, B, L, H], the embeddings first; and what the class of
-                the model gives: pooler_output, logits, prediction_logits, start_logits, ...
+outputs.npz     all_layers: float32 [layers + 1, B, L, H], the embeddings first; and what the model
+                gives by its class: pooler_output, logits, prediction_logits, start_logits, ...
 """
 
 import importlib.util

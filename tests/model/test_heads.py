@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from bert_tf.config import BertConfig
-from bert_tf.model.heads import ClassificationModel, SpanModel
+from bert_tf.model.heads import ClassificationModel, SpanModel, TokenClassificationModel
 from bert_tf.training.checkpoint import named_variables
 
 CONFIG = BertConfig(
@@ -26,7 +26,11 @@ INPUTS = {
 
 @pytest.mark.parametrize(
     ("model", "prefix", "rows"),
-    [(ClassificationModel(CONFIG, 3), "", 3), (SpanModel(CONFIG), "cls/squad/", 2)],
+    [
+        (ClassificationModel(CONFIG, 3), "", 3),
+        (TokenClassificationModel(CONFIG, 4), "", 4),
+        (SpanModel(CONFIG), "cls/squad/", 2),
+    ],
 )
 def test_the_heads_have_the_names_and_shapes_of_the_original(model, prefix, rows):
     names = {name: tuple(v.shape) for name, v in named_variables(model).items()}
@@ -43,11 +47,21 @@ def test_class_scores_are_a_product_with_the_pooled_output():
     np.testing.assert_allclose(outputs["logits"], expected, atol=1e-6)
 
 
-def test_dropout_falls_on_the_pooled_output_in_training_only():
+def test_class_scores_of_tokens_are_a_product_with_every_token():
+    model = TokenClassificationModel(CONFIG, 3)
+    model.scores.output_bias.assign([1.0, 2.0, 3.0])
+    outputs = model(INPUTS)
+    scores = outputs["sequence_output"].numpy() @ np.array(model.scores.output_weights).T
+    assert outputs["logits"].shape == (2, 5, 3)
+    np.testing.assert_allclose(outputs["logits"], scores + [1.0, 2.0, 3.0], atol=1e-6)
+
+
+@pytest.mark.parametrize("model_class", [ClassificationModel, TokenClassificationModel])
+def test_dropout_falls_on_what_a_classifier_sees_in_training_only(model_class):
     config = BertConfig.from_dict(
         {**CONFIG.to_dict(), "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     )
-    model = ClassificationModel(config, 3)
+    model = model_class(config, 3)
     tf.random.set_seed(1)
     quiet = model(INPUTS)["logits"].numpy()
     np.testing.assert_array_equal(model(INPUTS)["logits"], quiet)
@@ -63,7 +77,10 @@ def test_span_scores_are_a_product_with_every_token():
     np.testing.assert_allclose(outputs["end_logits"], scores[..., 1], atol=1e-6)
 
 
-@pytest.mark.parametrize("model", [ClassificationModel(CONFIG, 3), SpanModel(CONFIG)])
+@pytest.mark.parametrize(
+    "model",
+    [ClassificationModel(CONFIG, 3), TokenClassificationModel(CONFIG, 3), SpanModel(CONFIG)],
+)
 def test_a_model_can_be_made_again_from_its_config(model):
     again = type(model).from_config(model.get_config())
     assert list(named_variables(again)) == list(named_variables(model))
