@@ -1,0 +1,11 @@
+"""Models of this package with the weights that were read from other libraries' files."""
+
+from bert_tf.training.checkpoint import named_variables
+
+
+def with_weights(model, weights):
+    """`model`, with each of its weights set by its name from `weights`; none may be missing."""
+    for name, variable in named_variables(model).items():
+        assert weights[name].dtype == "float32", name
+        variable.assign(weights[name])
+    return model
