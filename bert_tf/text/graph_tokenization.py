@@ -1,0 +1,183 @@
+"""The reference tokenizer inside a TensorFlow graph: for models served from text, and for tf.data.
+
+    tokenizer = GraphTokenizer("vocab.txt", do_lower_case=True)
+    ids = tokenizer.tokenize(["Unaffable, café!", ""])             # RaggedTensor int32 [2, (T)]
+    ids, starts, ends = tokenizer.tokenize_with_offsets(texts)     # spans, in characters
+
+    text ── plain ASCII, no long run? ──yes──> tensorflow-text's op for lines ──> ids
+                                      └──no──> words ──> its op for words ──────> ids
+
+The ids and offsets are those of `FullTokenizer`, whatever the text. It works eagerly, inside of a
+`tf.function`, mapped over a `tf.data.Dataset`, and from a SavedModel in a program that has
+tensorflow and tensorflow_text only.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from bert_tf.text.graph_characters import character_tables
+from bert_tf.text.graph_wordpiece import (
+    LONGEST_RUN,
+    LONGEST_WORD,
+    UNK,
+    make_line_tokenizer,
+    make_word_tokenizer,
+)
+from bert_tf.text.graph_words import GraphWords, split_words
+from bert_tf.text.vocabulary import load_vocab
+
+# Read in one pass: runs of at most 99 characters, with white space between them.
+_PLAIN_TEXT = rf"(?:[!-~]{{0,{LONGEST_RUN}}}[\t\n\r ])*[!-~]{{0,{LONGEST_RUN}}}"
+# Takes the place of a word that is too long. No word has this character, and so no piece has it.
+_UNKNOWN_WORD = "\x00"
+_WHERE_STRINGS_ARE = "CPU:0"  # On an accelerator the numbers between them would go to and fro.
+_TEXTS = tf.TensorSpec([None], tf.string)
+
+
+class GraphTokenizer(tf.Module):
+    """Tokenizes batches of texts, giving what `FullTokenizer` gives for each of them.
+
+    Of bytes, those that are not UTF-8 are left out. The methods are `tf.function`s of a string
+    tensor [N], of any N.
+
+    Args:
+        vocab: path of a vocabulary, one token a line; or its tokens, in the order of their ids.
+        do_lower_case, strip_accents: see `FullTokenizer`.
+
+    Raises:
+        ValueError: for a broken vocabulary, see `bert_tf.text.vocabulary.load_vocab`.
+    """
+
+    def __init__(
+        self,
+        vocab: str | Sequence[str],
+        do_lower_case: bool = True,
+        strip_accents: bool | None = None,
+    ):
+        super().__init__(name="graph_tokenizer")
+        tokens = list(load_vocab(vocab)) if isinstance(vocab, str) else _checked(vocab)
+        strip_accents = do_lower_case if strip_accents is None else strip_accents
+        self._do_lower_case = do_lower_case
+        self._split_words = functools.partial(
+            split_words,
+            tables=character_tables(do_lower_case, strip_accents),
+            do_lower_case=do_lower_case,
+        )
+        self._unk_id = tokens.index(UNK)
+        self._piece_lengths = np.array([len(x.removeprefix("##")) for x in tokens], np.int32)
+        with tf.init_scope():
+            self._word_tokenizer = make_word_tokenizer(tokens)
+            self._line_tokenizer = make_line_tokenizer(tokens)
+
+    @tf.function(input_signature=[_TEXTS])
+    def tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """The ids of the word pieces of each text: int32 [N, (T)]."""
+        with tf.device(_WHERE_STRINGS_ARE):
+            return self._divided(texts, self._ids_of_lines, self.exact_ids)
+
+    @tf.function(input_signature=[_TEXTS])
+    def tokenize_with_offsets(
+        self, texts: tf.Tensor
+    ) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
+        """Ids, and for each piece the start and the end of its source: three of int32 [N, (T)].
+
+        Offsets count characters of the text that `valid_text` returns, so that
+
+            tf.strings.substr(text, start, end - start, unit="UTF8_CHAR")
+
+        is what the piece was made from; the rules are `FullTokenizer.tokenize_with_offsets`'.
+        """
+        with tf.device(_WHERE_STRINGS_ARE):
+            pieces = self._divided(texts, self._spans_of_lines, self.exact_spans)
+            ids, starts, ends = tf.unstack(pieces.flat_values, num=3, axis=1)
+            return tuple(pieces.with_flat_values(values) for values in (ids, starts, ends))
+
+    @tf.function(input_signature=[_TEXTS])
+    def valid_text(self, texts: tf.Tensor) -> tf.Tensor:
+        """The texts without the bytes that are not UTF-8: string [N]."""
+        return tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="ignore")
+
+    def exact_ids(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """As `tokenize`, by the way for texts that are not plain ASCII. For use in a graph."""
+        words = self._split_words(texts)
+        return _by_text(self._pieces(words), words)
+
+    def exact_spans(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """Id, start and end of each piece, by the way for texts that are not plain ASCII.
+
+        For use in a graph. Returns: int32 [N, (T), 3].
+        """
+        words = self._split_words(texts)
+        pieces = self._pieces(words)
+        # The pieces of a word share its characters out among them; [UNK] has them all.
+        lengths = tf.where(
+            pieces.values == self._unk_id,
+            tf.gather(words.lengths, pieces.value_rowids()),
+            tf.gather(self._piece_lengths, pieces.values),
+        )
+        ends = tf.cumsum(lengths)
+        by_text = _by_text(pieces, words)
+        text_start = tf.gather(words.text_starts, by_text.value_rowids())
+        spans = [
+            pieces.values,
+            tf.gather(words.starts, ends - lengths) - text_start,
+            tf.gather(words.ends, ends - 1) - text_start,
+        ]
+        return by_text.with_values(tf.stack(spans, axis=1))
+
+    def _pieces(self, words: GraphWords) -> tf.RaggedTensor:
+        """The ids of the pieces of each word: int32 [W, (P)]."""
+        is_too_long = words.lengths > LONGEST_WORD
+        return self._word_tokenizer.tokenize(tf.where(is_too_long, _UNKNOWN_WORD, words.words))
+
+    def _lower_cased(self, lines: tf.Tensor) -> tf.Tensor:
+        return tf.strings.lower(lines) if self._do_lower_case else lines
+
+    def _ids_of_lines(self, lines: tf.Tensor) -> tf.RaggedTensor:
+        """As `exact_ids`, for lines of plain ASCII."""
+        return self._line_tokenizer.tokenize(self._lower_cased(lines))
+
+    def _spans_of_lines(self, lines: tf.Tensor) -> tf.RaggedTensor:
+        """As `exact_spans`, for lines of plain ASCII: a byte is a character."""
+        ids, *spans = self._line_tokenizer.tokenize_with_offsets(self._lower_cased(lines))
+        spans = [tf.cast(span.values, tf.int32) for span in spans]
+        return ids.with_values(tf.stack([ids.values, *spans], axis=1))
+
+    def _divided(
+        self,
+        texts: tf.Tensor,
+        of_lines: Callable[[tf.Tensor], tf.RaggedTensor],
+        exact: Callable[[tf.Tensor], tf.RaggedTensor],
+    ) -> tf.RaggedTensor:
+        """What `of_lines` gives for texts of plain ASCII and `exact` for others, in their order."""
+        if self._line_tokenizer is None:
+            return exact(texts)
+        is_plain = tf.strings.regex_full_match(texts, _PLAIN_TEXT)
+
+        def both() -> tf.RaggedTensor:
+            lines, others = tf.where(is_plain)[:, 0], tf.where(~is_plain)[:, 0]
+            rows = [of_lines(tf.gather(texts, lines)), exact(tf.gather(texts, others))]
+            places = tf.math.invert_permutation(tf.concat([lines, others], 0))
+            return tf.gather(tf.concat(rows, 0), places)
+
+        return tf.cond(tf.reduce_all(is_plain), lambda: of_lines(texts), both)
+
+
+def _by_text(pieces: tf.RaggedTensor, words: GraphWords) -> tf.RaggedTensor:
+    """The pieces of words as those of texts: [W, (P)] to [N, (T)]."""
+    splits = tf.gather(pieces.row_splits, words.text_splits)
+    return tf.RaggedTensor.from_row_splits(pieces.values, splits, validate=False)
+
+
+def _checked(tokens: Sequence[str]) -> list[str]:
+    tokens = list(tokens)
+    if UNK not in tokens or len(set(tokens)) < len(tokens):
+        repeated = sorted({token for token in tokens if tokens.count(token) > 1})[:3]
+        raise ValueError(
+            f"A vocabulary must have {UNK}, and each token once. Received: {len(tokens)} tokens, "
+            f"{'with' if UNK in tokens else 'without'} {UNK}, repeated: {repeated or 'none'}."
+        )
+    return tokens
