@@ -1,12 +1,6 @@
 """keras-hub's BERT models, read from their files; keras-hub need not be installed.
 
-    preset folder                                  .keras archive (a zip)
-      config.json          BertBackbone              config.json          of a backbone or a task
-      model.weights.h5     or model.weights.json     model.weights.h5
-                           and its shards            assets/.../vocabulary.txt
-      task.json            BertTextClassifier, ...
-      task.weights.h5      what stands on the backbone
-      tokenizer.json, assets/tokenizer/vocabulary.txt
+Where the files lie, and what is in each: `keras_hub_files`.
 
 The encoder is google-research's: gelu in its tanh form, LayerNorm epsilon 1e-12, both fixed in
 keras-hub. Its masked-word head is not: the gelu there is the exact one, the epsilon 1e-5. As it
@@ -17,34 +11,28 @@ A group of a .weights.h5 file is named by its layer's class and number (`layers/
 files of older Keras versions, by the attribute that holds it.
 """
 
-import dataclasses
-import io
-import json
 import re
-import zipfile
 from collections.abc import Mapping
 from typing import Any
 
-import h5py
-import ml_dtypes
 import numpy as np
 
 from bert_tf import files
-from bert_tf.config import BertConfig, read_json
+from bert_tf.config import BertConfig
 from bert_tf.pretrained import names
-from bert_tf.pretrained.keras_layout import from_keras
-from bert_tf.pretrained.source import Head, PretrainedModel, TokenizerFiles
-
-_CONFIG, _WEIGHTS, _SHARDS = "config.json", "model.weights.h5", "model.weights.json"
-_TASK, _TASK_WEIGHTS, _TOKENIZER = "task.json", "task.weights.h5", "tokenizer.json"
-_VOCABULARIES = (
-    "assets/tokenizer/vocabulary.txt",
-    "assets/preprocessor/tokenizer/vocabulary.txt",
+from bert_tf.pretrained.keras_hub_files import (
+    BACKBONE,
+    CLASSIFIERS,
+    CONFIG_NAME,
+    SHARDS_NAME,
+    TASK_WEIGHTS_NAME,
+    WEIGHTS_NAME,
+    KerasFiles,
+    read_archive,
+    read_folder,
 )
-
-_BACKBONE = "BertBackbone"
-_CLASSIFIERS = ("BertTextClassifier", "BertClassifier")  # The second is its older name.
-_TASKS = (*_CLASSIFIERS, "BertMaskedLM", "BertTextEmbedder")
+from bert_tf.pretrained.keras_layout import from_keras
+from bert_tf.pretrained.source import Head, PretrainedModel
 
 # Where a file has the backbone, and where the layers of a classifier, of the masked-word head.
 _BACKBONE_PREFIXES = ("layers/bert_backbone/", "backbone/", "")
@@ -80,27 +68,12 @@ _NO_MASKED_LM = (
 _NO_COUNTERPART = "no part of BERT's encoder or of a head that is known here"
 
 
-@dataclasses.dataclass(frozen=True)
-class _Files:
-    """What a model's files say, wherever they lay.
-
-    backbone, task: Keras' descriptions of them; `task` is {} for a backbone alone.
-    arrays: path in the weights file -> values; those of `task.weights.h5` after its name.
-    """
-
-    path: str
-    backbone: Mapping[str, Any]
-    task: Mapping[str, Any]
-    arrays: Mapping[str, np.ndarray]
-    tokenizer: TokenizerFiles
-
-
 def recognizes(path: str) -> bool:
     """Whether `path` is a preset's folder, a `.keras` archive or a `.weights.h5` file."""
     path = str(path)
     if files.is_directory(path):
-        weights = (files.join_path(path, name) for name in (_WEIGHTS, _SHARDS))
-        has_config = files.exists(files.join_path(path, _CONFIG))
+        weights = (files.join_path(path, name) for name in (WEIGHTS_NAME, SHARDS_NAME))
+        has_config = files.exists(files.join_path(path, CONFIG_NAME))
         return has_config and any(files.exists(name) for name in weights)
     is_keras = path.endswith((".keras", ".weights.h5", ".weights.json"))
     return is_keras and files.exists(path)
@@ -118,10 +91,10 @@ def read(path: str) -> PretrainedModel:
             quantized or of another shape; with the file and the variable.
     """
     path = str(path)
-    found = _read_archive(path) if path.endswith(".keras") else _read_folder(path)
+    found = read_archive(path) if path.endswith(".keras") else read_folder(path)
     config = _config(found)
     weights, used = _encoder(found, config)
-    if found.task.get("class_name") in _CLASSIFIERS:
+    if found.task.get("class_name") in CLASSIFIERS:
         head, used_by_head = _classifier(found, config)
         weights |= head
         used |= used_by_head
@@ -142,7 +115,7 @@ def read(path: str) -> PretrainedModel:
     )
 
 
-def _encoder(found: _Files, config: BertConfig) -> tuple[dict[str, np.ndarray], set[str]]:
+def _encoder(found: KerasFiles, config: BertConfig) -> tuple[dict[str, np.ndarray], set[str]]:
     """The encoder's weights, and the paths that they were at."""
     prefix = _backbone_prefix(found)
     block = re.compile(f"{prefix}({'|'.join(_BLOCKS)})(_\\d+)?/")
@@ -159,12 +132,12 @@ def _encoder(found: _Files, config: BertConfig) -> tuple[dict[str, np.ndarray], 
     return _read_places(found, config, names.encoder_shapes(config), places)
 
 
-def _classifier(found: _Files, config: BertConfig) -> tuple[dict[str, np.ndarray], set[str]]:
+def _classifier(found: KerasFiles, config: BertConfig) -> tuple[dict[str, np.ndarray], set[str]]:
     """The weights of a classifier's scores, if they are logits, and the paths they were at."""
     if _activation(found.task) not in _LOGITS:
         return {}, set()
     # In a file that holds a backbone alone, `layers/dense` is the pooler.
-    start = "" if _backbone_prefix(found) else f"{_TASK_WEIGHTS}/"
+    start = "" if _backbone_prefix(found) else f"{TASK_WEIGHTS_NAME}/"
     num_classes = found.task["config"].get("num_classes")
     shapes = names.head_shapes(config, names.CLASSIFIER, num_classes)
     places = {
@@ -175,7 +148,7 @@ def _classifier(found: _Files, config: BertConfig) -> tuple[dict[str, np.ndarray
 
 
 def _read_places(
-    found: _Files, config: BertConfig, shapes: names.Shapes, places: Mapping[str, list[str]]
+    found: KerasFiles, config: BertConfig, shapes: names.Shapes, places: Mapping[str, list[str]]
 ) -> tuple[dict[str, np.ndarray], set[str]]:
     """Each weight of `shapes` from the first of its places that is in the files."""
     weights, used = {}, set()
@@ -193,7 +166,7 @@ def _read_places(
     return weights, used
 
 
-def _backbone_prefix(found: _Files) -> str:
+def _backbone_prefix(found: KerasFiles) -> str:
     return next(p for p in _BACKBONE_PREFIXES if any(n.startswith(p) for n in found.arrays))
 
 
@@ -212,7 +185,7 @@ def _layers(name: str) -> tuple[list[str], int]:
     return [f"{start}{count}/{p}" for start in _BLOCKS for p in (part, older)], number
 
 
-def _config(found: _Files) -> BertConfig:
+def _config(found: KerasFiles) -> BertConfig:
     values = found.backbone.get("config")
     try:
         return BertConfig(
@@ -228,7 +201,7 @@ def _config(found: _Files) -> BertConfig:
             type_vocab_size=values.get("num_segments", 2),
         )
     except (AttributeError, TypeError, KeyError) as error:
-        raise ValueError(f"{found.path}: the config of {_BACKBONE} lacks {error}.") from error
+        raise ValueError(f"{found.path}: the config of {BACKBONE} lacks {error}.") from error
     except ValueError as error:
         raise ValueError(f"{found.path}: {error}") from error
 
@@ -238,150 +211,16 @@ def _activation(task: Mapping[str, Any]) -> Any:
     return task["config"].get("activation")
 
 
-def _dropped(found: _Files, used: set[str]) -> dict[str, str]:
+def _dropped(found: KerasFiles, used: set[str]) -> dict[str, str]:
     reasons = {}
     for variable in sorted(set(found.arrays) - used):
-        place = variable.removeprefix(f"{_TASK_WEIGHTS}/")
+        place = variable.removeprefix(f"{TASK_WEIGHTS_NAME}/")
         if _MASKED_LM.match(place):
             reasons[variable] = _NO_MASKED_LM
         elif place.startswith("optimizer/"):
             reasons[variable] = "state of Keras' optimizer, which is another than the one here"
-        elif place.startswith(_SCORES) and found.task.get("class_name") in _CLASSIFIERS:
+        elif place.startswith(_SCORES) and found.task.get("class_name") in CLASSIFIERS:
             reasons[variable] = f"scores with the activation {_activation(found.task)!r}, no logits"
         else:
             reasons[variable] = _NO_COUNTERPART
     return reasons
-
-
-# Files.
-
-
-def _read_archive(path: str) -> _Files:
-    try:
-        with files.open_file(path) as file, zipfile.ZipFile(file) as archive:
-            members = set(archive.namelist())
-            missing = {_CONFIG, _WEIGHTS} - members
-            if missing:
-                raise ValueError(f"{path}: there is no {', '.join(sorted(missing))} in it.")
-            description = json.loads(archive.read(_CONFIG))
-            arrays = _read_arrays(path, io.BytesIO(archive.read(_WEIGHTS)))
-            vocabulary = next((name for name in _VOCABULARIES if name in members), None)
-            vocab = (
-                _vocab(f"{path}: {vocabulary}", archive.read(vocabulary)) if vocabulary else None
-            )
-    except (zipfile.BadZipFile, EOFError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: the archive is damaged: {error}") from error
-    backbone, task = _backbone_and_task(path, description)
-    preprocessor = (task.get("config", {}).get("preprocessor") or {}).get("config", {})
-    tokenizer = _tokenizer(preprocessor.get("tokenizer"), vocab)
-    return _Files(path, backbone, task, arrays, tokenizer)
-
-
-def _read_folder(path: str) -> _Files:
-    """The files of a preset. `path`: its folder, or a file of weights in it."""
-    folder, name = (path, _WEIGHTS) if files.is_directory(path) else files.split_path(path)
-    if name == _TASK_WEIGHTS:
-        name = _WEIGHTS
-    if name == _WEIGHTS and not files.exists(files.join_path(folder, name)):
-        name = _SHARDS
-    config, weights, task_file, task_weights, tokenizer = (
-        files.join_path(folder, n) for n in (_CONFIG, name, _TASK, _TASK_WEIGHTS, _TOKENIZER)
-    )
-    for needed in (config, weights):
-        if not files.exists(needed):
-            raise ValueError(
-                f"{needed}: there is no such file. A preset of keras-hub has {_CONFIG} and "
-                f"{_WEIGHTS} (or {_SHARDS}) in one folder."
-            )
-    backbone, task = _backbone_and_task(config, read_json(config))
-    if files.exists(task_file):
-        task = _backbone_and_task(task_file, read_json(task_file))[1]
-    arrays = _read_weights(weights)
-    if files.exists(task_weights):
-        more = _read_weights(task_weights)
-        arrays |= {f"{_TASK_WEIGHTS}/{variable}": value for variable, value in more.items()}
-    vocabularies = (files.join_path(folder, name) for name in _VOCABULARIES)
-    vocabulary = next((name for name in vocabularies if files.exists(name)), None)
-    vocab = _vocab(vocabulary, _read_bytes(vocabulary)) if vocabulary else None
-    description = read_json(tokenizer) if files.exists(tokenizer) else None
-    return _Files(weights, backbone, task, arrays, _tokenizer(description, vocab))
-
-
-def _backbone_and_task(path: str, description: Any) -> tuple[dict, dict]:
-    """Keras' descriptions of both; the second is {} if `description` is of a backbone alone.
-
-    Raises:
-        ValueError: if it is neither a BertBackbone nor a task on one.
-    """
-    is_task = isinstance(description, dict) and description.get("class_name") in _TASKS
-    backbone = description.get("config", {}).get("backbone") if is_task else description
-    name = backbone.get("class_name") if isinstance(backbone, dict) else None
-    if name != _BACKBONE:
-        raise ValueError(
-            f"{path}: no BERT of keras-hub: its class must be {_BACKBONE}, or one of "
-            f"{', '.join(_TASKS)} with it. Received: {name!r}"
-        )
-    return backbone, description if is_task else {}
-
-
-def _read_weights(path: str) -> dict[str, np.ndarray]:
-    """The arrays of a `.weights.h5` file, or of the shards that a `.weights.json` names."""
-    if not path.endswith(".json"):
-        return _read_arrays(path, io.BytesIO(_read_bytes(path)) if files.is_remote(path) else path)
-    weight_map = read_json(path).get("weight_map", {})
-    shards = {
-        s for value in weight_map.values() for s in ([value] if isinstance(value, str) else value)
-    }
-    folder, _ = files.split_path(path)
-    arrays: dict[str, np.ndarray] = {}
-    for shard in sorted(shards):
-        shard_path = files.join_path(folder, shard)
-        if "/" in shard or not files.exists(shard_path):
-            raise ValueError(f"{path}: there is no shard {shard!r} beside it.")
-        arrays |= _read_weights(shard_path)
-    return arrays
-
-
-def _read_arrays(path: str, file: str | io.BytesIO) -> dict[str, np.ndarray]:
-    """Every array of an HDF5 file by its path, 16-bit ones as what they are."""
-    arrays: dict[str, np.ndarray] = {}
-
-    def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
-        if isinstance(item, h5py.Dataset):
-            value = np.asarray(item)
-            is_bfloat16 = item.attrs.get("dtype") == "bfloat16"
-            # Files of Keras 2.13 have this other name.
-            name = name.replace("_layer_checkpoint_dependencies", "layers")
-            arrays[name] = value.view(ml_dtypes.bfloat16) if is_bfloat16 else value
-
-    try:
-        with h5py.File(file, "r") as content:
-            content.visititems(add)
-    except (OSError, RuntimeError, KeyError) as error:
-        raise ValueError(f"{path}: its weights cannot be read: {error}") from error
-    return arrays
-
-
-def _tokenizer(description: Any, vocab: tuple[str, ...] | None) -> TokenizerFiles:
-    """`description`: Keras' of a BertTokenizer; what it leaves out has keras-hub's defaults."""
-    if not description:
-        return TokenizerFiles(vocab)
-    values = description.get("config", {})
-    if vocab is None and isinstance(values.get("vocabulary"), list):
-        vocab = tuple(values["vocabulary"])
-    return TokenizerFiles(
-        vocab, bool(values.get("lowercase", False)), bool(values.get("strip_accents", False))
-    )
-
-
-def _vocab(where: str, content: bytes) -> tuple[str, ...]:
-    try:
-        lines = content.decode("utf-8").removesuffix("\n").split("\n")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{where}: not UTF-8 at byte {error.start}.") from error
-    return tuple(line.rstrip() for line in lines)
-
-
-def _read_bytes(path: str) -> bytes:
-    with files.open_file(path) as file:
-        return file.read()

@@ -182,6 +182,29 @@ def test_the_same_weights_are_in_the_folder_and_in_the_file_of_weights(preset):
         assert_same_weights(keras_hub.read(str(preset / name)).weights, expected)
 
 
+@pytest.mark.parametrize("backbone", ["layers/bert_backbone", "backbone"])
+def test_an_archive_of_a_classifier_is_read_whole(preset, tmp_path, backbone):
+    expected = keras_hub.read(str(preset))
+    arrays = arrays_of(preset / "model.weights.h5")
+    arrays = {f"{backbone}/{name}": value for name, value in arrays.items()}
+    buffer = io.BytesIO()
+    write_arrays(buffer, {**arrays, **arrays_of(preset / "task.weights.h5")})
+    with zipfile.ZipFile(tmp_path / "classifier.keras", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(preset / "task.json", "config.json")
+        archive.writestr("model.weights.h5", buffer.getvalue())
+        vocabulary = preset / "assets" / "tokenizer" / "vocabulary.txt"
+        archive.write(vocabulary, "assets/preprocessor/tokenizer/vocabulary.txt")
+
+    read = keras_hub.read(str(tmp_path / "classifier.keras"))
+
+    assert_same_weights(read.weights, expected.weights)
+    assert (read.config, read.head, read.tokenizer) == (
+        expected.config,
+        expected.head,
+        expected.tokenizer,
+    )
+
+
 def test_a_backbone_alone_has_no_head(preset):
     (preset / "task.json").unlink()
     (preset / "task.weights.h5").unlink()
