@@ -29,6 +29,8 @@ from bert_tf.training.checkpoint import DamagedCheckpoint, find_checkpoint, writ
 
 CHECKPOINT_NAME = "bert_model.ckpt"
 CONFIG_NAME = "bert_config.json"
+# What is written, besides the weights' data.
+FILE_NAMES = (f"{CHECKPOINT_NAME}.index", CONFIG_NAME, "vocab.txt", "tokenizer_config.json")
 
 # Checkpoints of Keras and tensorflow/models have it; those that are by name have not.
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"

@@ -44,6 +44,8 @@ from bert_tf.pretrained.staging import new_files
 from bert_tf.pretrained.tokenizer_files import read_tokenizer, special_tokens_map, write_tokenizer
 
 CONFIG_NAME = "config.json"
+# What is written, besides the weights' data.
+FILE_NAMES = (SAFETENSORS_NAME, CONFIG_NAME, "vocab.txt", "tokenizer_config.json")
 
 _HEAD_OF_KIND = {
     "pretraining": (names.MASKED_LM, names.NEXT_SENTENCE),

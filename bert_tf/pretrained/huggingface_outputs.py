@@ -6,8 +6,8 @@ TensorFlow and PyTorch do not always live in one process (their compilers have t
 the second to be loaded may crash), so this module imports no TensorFlow.
 
 inputs.npz      input_ids, input_mask, segment_ids: int [B, L]
-outputs.npz     all_layers: float32 [layers + 1, B, L, H], the embeddings first; and what the model
-                gives by its class: pooler_output, logits, prediction_logits, start_logits, ...
+outputs.npz     all_layers: float32 [layers + 1, B, L, H], the embeddings first; pooled_output and
+                the scores of the head under their names here, as far as the class gives them
 """
 
 import importlib.util
@@ -18,6 +18,22 @@ import tempfile
 from collections.abc import Mapping
 
 import numpy as np
+
+# What transformers' classes call their scores, and the names of them here.
+_SCORES = {
+    "BertForPreTraining": {
+        "prediction_logits": "masked_lm_logits",
+        "seq_relationship_logits": "next_sentence_logits",
+    },
+    "BertForMaskedLM": {"logits": "masked_lm_logits"},
+    "BertForNextSentencePrediction": {"logits": "next_sentence_logits"},
+}
+_OTHER_NAMES = {
+    "logits": "logits",
+    "start_logits": "start_logits",
+    "end_logits": "end_logits",
+    "pooler_output": "pooled_output",
+}
 
 
 def is_installed() -> bool:
@@ -55,20 +71,22 @@ def main(folder: str, inputs_file: str, outputs_file: str) -> None:
     import transformers
 
     config = transformers.AutoConfig.from_pretrained(folder)
-    model_class = getattr(transformers, config.architectures[0])
+    name = (config.architectures or ["BertModel"])[0]
+    model_class = getattr(transformers, name)
     model, loading = model_class.from_pretrained(folder, output_loading_info=True)
     if loading["missing_keys"]:
         raise ValueError(f"these weights are missing: {sorted(loading['missing_keys'])}")
     inputs = {name: torch.from_numpy(value).long() for name, value in np.load(inputs_file).items()}
     with torch.no_grad():
-        outputs = model.eval()(
+        outputs = model.float().eval()(  # Files of 16 bits are read as such.
             input_ids=inputs["input_ids"],
             attention_mask=inputs["input_mask"],
             token_type_ids=inputs["segment_ids"],
             output_hidden_states=True,
         )
-    arrays = {k: v.float().numpy() for k, v in outputs.items() if isinstance(v, torch.Tensor)}
-    arrays["all_layers"] = torch.stack(outputs["hidden_states"]).float().numpy()
+    ours = _SCORES.get(name, _OTHER_NAMES)
+    arrays = {ours[key]: value.numpy() for key, value in outputs.items() if key in ours}
+    arrays["all_layers"] = torch.stack(outputs["hidden_states"]).numpy()
     np.savez(outputs_file, **arrays)
 
 

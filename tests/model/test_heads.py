@@ -51,9 +51,10 @@ def test_class_scores_of_tokens_are_a_product_with_every_token():
     model = TokenClassificationModel(CONFIG, 3)
     model.scores.output_bias.assign([1.0, 2.0, 3.0])
     outputs = model(INPUTS)
-    scores = outputs["sequence_output"].numpy() @ np.array(model.scores.output_weights).T
+    weights = np.array(model.scores.output_weights)
+    expected = outputs["sequence_output"].numpy() @ weights.T + [1.0, 2.0, 3.0]
     assert outputs["logits"].shape == (2, 5, 3)
-    np.testing.assert_allclose(outputs["logits"], scores + [1.0, 2.0, 3.0], atol=1e-6)
+    np.testing.assert_allclose(outputs["logits"], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("model_class", [ClassificationModel, TokenClassificationModel])

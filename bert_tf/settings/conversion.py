@@ -1,0 +1,63 @@
+"""How a model is converted from one format to another: ConversionSettings."""
+
+import dataclasses
+
+from bert_tf.settings.setting import check_choices, check_whole_numbers, setting
+
+_LOWEST = {"average_last": 0, "padded_vocab_size": 0}
+_CHOICES = {"to": ("google", "huggingface")}
+_INPUTS = ((), ("text",), ("text_a", "text_b"))
+
+
+@dataclasses.dataclass(frozen=True)
+class ConversionSettings:
+    """Which model, into what, and what may change on the way.
+
+    Raises:
+        ValueError: for values that nothing can be converted with.
+    """
+
+    source: str = setting(
+        "",
+        "The model: a folder, a checkpoint's prefix or file, a released model's zip or name. Its "
+        "format is seen from its files.",
+    )
+    to: str = setting("", "google (bert_model.ckpt) or huggingface (model.safetensors).")
+    output_dir: str = setting("", "Where the files are written.")
+    allow_missing: bool = setting(
+        False,
+        "Whether weights may be lost that the new format has no place for, and needed ones that "
+        "the model lacks may start from initial values. Each is named.",
+    )
+    keep_optimizer: bool = setting(
+        True,
+        "Whether the optimizer's state is kept, where the new format has a place for it: google. "
+        "Without it a checkpoint has a third of the size, and training starts from step 0.",
+    )
+    average_last: int = setting(
+        0,
+        "Takes the mean of the weights of so many of the newest checkpoints of a training folder. "
+        "0: only the newest, as it is.",
+    )
+    padded_vocab_size: int = setting(
+        0,
+        "Gives the word embeddings so many rows: the new ones are zeros, and never predicted. A "
+        "multiple of 64 or 128 suits some devices. 0: as many as there are.",
+    )
+    inputs: tuple[str, ...] = setting(
+        (),
+        "What the texts of a classifier made elsewhere are called in task.json: text, or "
+        "text_a,text_b for pairs. By default text.",
+    )
+    overwrite: bool = setting(False, "Whether files in --output_dir may be overwritten.")
+
+    def __post_init__(self) -> None:
+        for name, flag in (("source", "from"), ("to", "to"), ("output_dir", "output_dir")):
+            if not getattr(self, name):
+                raise ValueError(f"--{flag} is needed.")
+        check_choices(self, _CHOICES)
+        check_whole_numbers(self, _LOWEST)
+        if tuple(self.inputs) not in _INPUTS:
+            raise ValueError(
+                f"--inputs must be text or text_a,text_b. Received: {','.join(self.inputs)!r}"
+            )

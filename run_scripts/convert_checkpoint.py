@@ -1,0 +1,44 @@
+"""Converts a model between google-research's checkpoints and the formats of others.
+
+    python run_scripts/convert_checkpoint.py --from=bert-base-uncased --to=google \\
+        --output_dir=uncased_L-12_H-768_A-12
+
+    python run_scripts/convert_checkpoint.py --from=output/mrpc --to=huggingface \\
+        --output_dir=mrpc_model
+
+`--from` is a folder, a checkpoint's prefix, or the zip or name of a released model. Prints what was
+mapped, dropped and missing, runs both models on the same input, and refuses to lose anything
+unless --allow_missing is given. Also leaves out the optimizer's state (--keep_optimizer=false),
+averages the newest checkpoints of a training (--average_last=5) and pads the vocabulary
+(--padded_vocab_size=30528). See docs/conversion.md.
+
+BERT-Base takes about a minute.
+"""
+
+import dataclasses
+
+import command_line
+from absl import flags
+
+from bert_tf.settings import ConversionSettings
+
+# `from` is a word of Python's own, and so no field's name.
+_SOURCE = next(f for f in dataclasses.fields(ConversionSettings) if f.name == "source")
+flags.DEFINE_string("from", None, _SOURCE.metadata["help"], required=True)
+command_line.define_flags(ConversionSettings, required=("to", "output_dir"), leave_out=("source",))
+flags.adopt_module_key_flags(command_line)
+
+
+def main(_: list[str]) -> None:
+    settings = command_line.settings_from_flags(
+        ConversionSettings, source=flags.FLAGS["from"].value
+    )
+    command_line.load_tensorflow()
+    from bert_tf.conversion import convert
+
+    for line in convert(settings).lines():
+        print(line)
+
+
+if __name__ == "__main__":
+    command_line.run(main)
