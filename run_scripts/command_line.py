@@ -1,16 +1,22 @@
-"""What the scripts share: flags from a settings class, log lines, errors without tracebacks."""
+"""What the scripts share: flags from a settings class, a model by one name, log lines, errors
+without tracebacks.
+"""
 
 import dataclasses
 import logging
 import os
 import signal
 import sys
+import typing
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from absl import app, flags
 
 Settings = TypeVar("Settings")
+
+# The flags that --model stands for.
+_MODEL_PARTS = ("bert_config_file", "vocab_file", "init_checkpoint", "do_lower_case")
 
 # What a shell adds to the number of the signal that ended a program.
 _SIGNAL_STATUS = 128
@@ -28,32 +34,105 @@ def define_flags(
 
     Args:
         fields: a dataclass, or fields of one.
-        required: names of flags that must be given.
+        required: names of flags that must be given. Those that name a model's files are needed
+            unless --model is given, where the script has defined it before.
         leave_out: names of fields that are no flags here.
     """
     for field in dataclasses.fields(fields) if isinstance(fields, type) else fields:
         default, help_text = field.default, field.metadata["help"]
         if field.name in leave_out or field.name in flags.FLAGS:
             continue
-        if isinstance(default, bool):
+        kind = type(default) if default is not None else typing.get_args(field.type)[0]
+        if kind is bool:
             flags.DEFINE_bool(field.name, default, help_text)
-        elif isinstance(default, int):
+        elif kind is int:
             flags.DEFINE_integer(field.name, default, help_text)
-        elif isinstance(default, float):
+        elif kind is float:
             flags.DEFINE_float(field.name, default, help_text)
         else:
             text = ",".join(default) if isinstance(default, tuple) else default
             flags.DEFINE_string(field.name, text or None, help_text)
-    flags.mark_flags_as_required(required)
+    need_flags(required)
+
+
+def define_model_flag() -> None:
+    """Defines --model, which stands for the flags that name a model's files."""
+    flags.DEFINE_string(
+        "model",
+        None,
+        "A model, in place of its files: the name of a released one (download_checkpoint.py "
+        "--list), a folder, a checkpoint's prefix, a zip, or a model of another format. Other "
+        "flags that are given go before what it says.",
+    )
+
+
+def need_flags(names: Iterable[str]) -> None:
+    """Makes flags required; those that name a model's files, unless there is a --model."""
+    for name in names:
+        if name in _MODEL_PARTS and "model" in flags.FLAGS:
+            flags.register_multi_flags_validator(
+                ("model", name),
+                lambda values, name=name: bool(values["model"] or values[name]),
+                message=f"--{name} is needed, or --model in its place.",
+            )
+        else:
+            flags.mark_flag_as_required(name)
+
+
+def model_values() -> dict[str, str | bool]:
+    """What --model gives for the flags that it stands for, without those that were given.
+
+    A zip that is given as --init_checkpoint counts as the checkpoint in it.
+
+    Raises:
+        ValueError: if there is no such model, or the script cannot tokenize as it does.
+    """
+    from bert_tf.find_model import find_init_checkpoint, find_model
+
+    model, values = flags.FLAGS.model, {}
+    if model:
+        found = find_model(model, stream=sys.stderr)
+        for name in _MODEL_PARTS:
+            if name in flags.FLAGS and not flags.FLAGS[name].present:
+                values[name] = getattr(found, name)
+        if "vocab_file" in values and values["vocab_file"] is None:
+            raise ValueError(f"--model={model} has no vocab.txt: give its --vocab_file.")
+        _check_accents(model, found.strip_accents, values.get("do_lower_case"))
+    if "init_checkpoint" in flags.FLAGS and flags.FLAGS["init_checkpoint"].value:
+        values["init_checkpoint"] = find_init_checkpoint(flags.FLAGS["init_checkpoint"].value)
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _check_accents(model: str, strip_accents: bool | None, do_lower_case: bool | None) -> None:
+    """Refuses a tokenizer that the settings have no words for."""
+    if "do_lower_case" not in flags.FLAGS:
+        return
+    if do_lower_case is None:
+        do_lower_case = flags.FLAGS["do_lower_case"].value
+    if strip_accents not in (None, do_lower_case):
+        what = "keeps accents" if do_lower_case else "keeps capital letters and strips accents"
+        raise ValueError(
+            f"--model={model}: with do_lower_case={do_lower_case} its tokenizer {what} "
+            f"(strip_accents={strip_accents} in its tokenizer_config.json). This script strips "
+            "accents where it lower-cases, and nowhere else, so the model would meet other tokens "
+            "than in its pre-training. To use it nevertheless, name --bert_config_file, "
+            "--vocab_file, --init_checkpoint and --do_lower_case."
+        )
 
 
 def settings_from_flags(settings_class: type[Settings], **given) -> Settings:
     """The settings that the command line gives; `given` are those that are no flags."""
     values = dict(given)
+    from_model = {}
+    is_setting = any(field.name == "model" for field in dataclasses.fields(settings_class))
+    if "model" in flags.FLAGS and not is_setting:
+        if flags.FLAGS.model or (flags.FLAGS.init_checkpoint or "").endswith(".zip"):
+            load_tensorflow()  # Quietly, before the check of what is unpacked does.
+        from_model = model_values()
     for field in dataclasses.fields(settings_class):
         if field.name in given:
             continue
-        value = flags.FLAGS[field.name].value
+        value = from_model.get(field.name, flags.FLAGS[field.name].value)
         if isinstance(field.default, tuple):
             value = tuple(value.split(",")) if value else ()
         elif value is None and isinstance(field.default, str):

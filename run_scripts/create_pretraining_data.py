@@ -12,6 +12,8 @@ For a corpus that does not fit in memory, or many cores: shards, made independen
     python run_scripts/create_pretraining_data.py --input_file='text/*.txt.gz' \\
         --output_dir=records --num_shards=100 --num_workers=16 --vocab_file=vocab.txt
 
+`--model=bert_base_uncased` in place of --vocab_file and --do_lower_case: see docs/models.md.
+
 The text is UTF-8, a sentence a line, with a blank line between documents. Ends with a report, and
 with warnings if something about the text will harm the training; docs/data.md explains both. Takes
 about 2 s for each MB of text on one core with `--dupe_factor=5`.
@@ -99,7 +101,9 @@ flags.DEFINE_bool(
     DEFAULT.mend_quirks,
     "Whether to do better where the original harms the model: see docs/differences.md.",
 )
-flags.mark_flags_as_required(["input_file", "vocab_file"])
+command_line.define_model_flag()
+command_line.need_flags(("input_file", "vocab_file"))
+flags.adopt_module_key_flags(command_line)
 
 
 def settings_from_flags() -> PretrainingDataSettings:
@@ -108,6 +112,7 @@ def settings_from_flags() -> PretrainingDataSettings:
     if not FLAGS["dupe_factor"].present:
         values["dupe_factor"] = None  # It depends on the kind of masking.
     values["output_file"] = FLAGS.output_file or ()
+    values |= command_line.model_values()
     return PretrainingDataSettings(**values)
 
 

@@ -5,6 +5,8 @@
         --init_checkpoint=$BERT/bert_model.ckpt --layers=-1,-2,-3,-4 \\
         --max_seq_length=128 --batch_size=8
 
+`--model=bert_base_uncased` in place of the three files and --do_lower_case: see docs/models.md.
+
 Takes the flags of the original's extract_features.py with the same defaults, and writes its JSON
 lines: for each line of the input, each of its tokens and each layer, the vector. --pool=cls|mean
 keeps a vector a line; --output_format=npz|tfrecord writes files that are smaller and read faster.
@@ -21,6 +23,7 @@ from absl import flags
 
 from bert_tf.settings import FeatureExtractionSettings
 
+command_line.define_model_flag()
 command_line.define_flags(
     FeatureExtractionSettings,
     required=("input_file", "output_file", "bert_config_file", "init_checkpoint", "vocab_file"),

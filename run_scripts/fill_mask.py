@@ -5,8 +5,9 @@
 
 or, with a released model:
 
-    python run_scripts/fill_mask.py --bert_config_file=$BERT/bert_config.json \\
-        --vocab_file=$BERT/vocab.txt --init_checkpoint=$BERT/bert_model.ckpt < sentences.txt
+    python run_scripts/fill_mask.py --model=bert_base_uncased < sentences.txt
+
+whose files --bert_config_file, --vocab_file, --init_checkpoint and --do_lower_case name one by one.
 
 For each sentence prints the likeliest word pieces for each [MASK], in percent, and the sentence
 with the first of them. Without sentences on the command line they are read from standard input, one
@@ -20,6 +21,7 @@ from absl import flags
 
 FLAGS = flags.FLAGS
 
+command_line.define_model_flag()
 flags.DEFINE_string(
     "model_dir",
     None,
@@ -37,6 +39,7 @@ flags.DEFINE_bool(
     "Leaves the model at random initial weights instead of reading a checkpoint's: to see what "
     "training adds.",
 )
+flags.adopt_module_key_flags(command_line)
 
 
 def main(arguments: list[str]) -> None:
@@ -55,18 +58,22 @@ def main(arguments: list[str]) -> None:
 
 
 def model_files() -> dict:
-    """The arguments of `MaskFiller.load`: --model_dir's files, but for those that flags name."""
+    """The arguments of `MaskFiller.load`: the files of --model_dir or --model, but for those that
+    flags name."""
     from bert_tf.fill_mask import files_of_model
 
+    if FLAGS.model and FLAGS.model_dir:
+        raise ValueError("--model and --model_dir: only one of them is needed.")
     files = files_of_model(FLAGS.model_dir) if FLAGS.model_dir else {}
-    for name in ("bert_config_file", "vocab_file", "init_checkpoint"):
-        if getattr(FLAGS, name):
-            files[name] = getattr(FLAGS, name)
-        elif name not in files and not (name == "init_checkpoint" and FLAGS.untrained):
-            raise ValueError(f"--{name} is needed, or a --model_dir with such a file.")
+    names = ("bert_config_file", "vocab_file", "init_checkpoint")
+    files |= {name: getattr(FLAGS, name) for name in names if getattr(FLAGS, name)}
+    files |= {"do_lower_case": FLAGS.do_lower_case, **command_line.model_values()}
+    for name in names:
+        if name not in files and not (name == "init_checkpoint" and FLAGS.untrained):
+            raise ValueError(f"--{name} is needed, or a --model_dir with such a file, or --model.")
     if FLAGS.untrained:
         files["init_checkpoint"] = None
-    return {**files, "do_lower_case": FLAGS.do_lower_case}
+    return files
 
 
 if __name__ == "__main__":

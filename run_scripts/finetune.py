@@ -1,9 +1,11 @@
 """Fine-tunes BERT on any task, evaluates it, and writes its predictions.
 
     python run_scripts/finetune.py --task=glue:mrpc --data_dir=glue_data/MRPC \\
-        --bert_config_file=bert_config.json --vocab_file=vocab.txt \\
-        --init_checkpoint=bert_model.ckpt --output_dir=/tmp/mrpc \\
+        --model=bert_base_uncased --output_dir=/tmp/mrpc \\
         --do_train --do_eval --learning_rate=2e-5
+
+`--model` is a released model, which is downloaded, or a path (docs/models.md); or name the files
+with --bert_config_file, --vocab_file and --init_checkpoint.
 
 `--list_tasks` prints all tasks and their options, which `--task_options=name=value,name=value`
 sets. Killed or stopped, the same command goes on from the newest checkpoint.
@@ -24,6 +26,7 @@ from bert_tf.tasks.task import options_of, split_options, task_names
 
 flags.DEFINE_string("data_dir", None, "Folder of the task's files, for tasks that have one.")
 flags.DEFINE_bool("list_tasks", False, "Print all tasks and their options, and nothing else.")
+command_line.define_model_flag()
 command_line.define_flags(FinetuningSettings)
 flags.adopt_module_key_flags(command_line)
 

@@ -6,6 +6,8 @@
         --max_seq_length=128 --train_batch_size=32 --learning_rate=2e-5 \\
         --num_train_epochs=3.0 --output_dir=/tmp/mrpc_output
 
+`--model=bert_base_uncased` in place of the three files and --do_lower_case: see docs/models.md.
+
 Takes the flags of the original's run_classifier.py with the same defaults, for CoLA, MNLI, MRPC and
 XNLI; and SST-2, STS-B, QQP, QNLI, RTE, WNLI and AX. One's own data needs no code:
 
@@ -33,6 +35,7 @@ flags.DEFINE_string("task_name", None, "CoLA, MNLI, MRPC, XNLI, another of GLUE'
 flags.DEFINE_integer(
     "max_seq_length", 128, "Tokens of a sequence at most, [CLS] and [SEP] included."
 )
+command_line.define_model_flag()
 command_line.define_flags(
     FinetuningSettings,
     required=("task_name", "bert_config_file", "vocab_file", "output_dir"),

@@ -5,6 +5,9 @@
         --bert_config_file=bert_config.json --output_dir=/tmp/pretraining \\
         --num_train_steps=10000 --num_warmup_steps=1000 --learning_rate=1e-4
 
+More training of a released model: --model=bert_base_uncased in place of --bert_config_file and
+--init_checkpoint.
+
 Takes the flags of the original's run_pretraining.py with the same defaults. Checkpoints
 `model.ckpt-STEP`, `metrics.jsonl`, TensorBoard's files and `eval_results.txt` lie in --output_dir.
 Killed or stopped, the same command goes on from the newest checkpoint, to the same weights.
@@ -19,6 +22,7 @@ from absl import flags
 
 from bert_tf.settings import PretrainingSettings
 
+command_line.define_model_flag()
 command_line.define_flags(
     PretrainingSettings, required=("bert_config_file", "input_file", "output_dir")
 )

@@ -6,6 +6,8 @@
         --learning_rate=3e-5 --num_train_epochs=2.0 --max_seq_length=384 --doc_stride=128 \\
         --output_dir=/tmp/squad_base
 
+`--model=bert_base_uncased` in place of the three files and --do_lower_case: see docs/models.md.
+
 Takes the flags of the original's run_squad.py with the same defaults, and `--do_eval`, which scores
 the answers as the official script does. SQuAD 2.0 needs --version_2_with_negative. Files may be
 gzipped. `predictions.json`, `nbest_predictions.json` and, for 2.0, `null_odds.json` lie in
@@ -26,6 +28,7 @@ from bert_tf.tasks.task import options_of
 flags.DEFINE_integer(
     "max_seq_length", 384, "Tokens of a window at most: question, text, [CLS] and [SEP]s."
 )
+command_line.define_model_flag()
 command_line.define_flags(
     FinetuningSettings,
     required=("bert_config_file", "vocab_file", "output_dir"),
