@@ -4,6 +4,8 @@ A default and its reason are written here and nowhere else; the scripts' flags t
 these classes. Every class checks its values when it is made. No TensorFlow.
 """
 
+from bert_tf.settings.conversion import ConversionSettings
+from bert_tf.settings.export import ExportSettings
 from bert_tf.settings.feature_extraction import FeatureExtractionSettings
 from bert_tf.settings.finetuning import FinetuningSettings
 from bert_tf.settings.pretraining import PretrainingSettings
@@ -14,6 +16,8 @@ from bert_tf.settings.training import NOT_THE_COURSE, TrainingSettings
 __all__ = [
     "DUPE_FACTORS",
     "NOT_THE_COURSE",
+    "ConversionSettings",
+    "ExportSettings",
     "FeatureExtractionSettings",
     "FinetuningSettings",
     "PretrainingDataSettings",

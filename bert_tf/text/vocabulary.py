@@ -56,6 +56,11 @@ def _check_special_tokens(vocab: Mapping[str, int], vocab_file: str) -> None:
         )
 
 
+def is_continuation(token: str) -> bool:
+    """Whether a piece goes on with the word of the piece before it: `##ing`."""
+    return token.startswith("##") and token != "##"
+
+
 def convert_by_vocab(vocab: Mapping, items: Iterable) -> list:
     """Looks every item up: tokens to ids, or ids to tokens with the inverse vocabulary.
 

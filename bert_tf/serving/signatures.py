@@ -1,0 +1,145 @@
+"""What a SavedModel can be asked: the same graph from raw text, from ids, and from tf.Examples.
+
+    serving_default   text [N], or text_a, text_b; question, context    ──tokenizer──┐
+    text_examples     tf.Examples with these, as strings                ──parsed─────┤
+    ids               input_ids, input_mask, segment_ids [N, L]         ─────────────┼──> model ──>
+    examples          tf.Examples with these, as the records of training──parsed─────┘    outputs
+
+Strings are bytes in UTF-8; bytes that are not are left out. Numbers of rows and lengths are free:
+rows are padded to the longest of a call, and texts are cut to what the model reads (questions to a
+longer context are answered from windows over it). What a kind of model says is in `kinds.py`.
+
+A tf.Module with everything that it needs: saved, it is loaded where this package is not.
+"""
+
+import abc
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from bert_tf.serving.served_model import ServedModel
+from bert_tf.text.graph_packing import pack_texts
+from bert_tf.text.graph_tokenization import GraphTokenizer
+
+Batch = dict[str, tf.Tensor]
+IDS = ("input_ids", "input_mask", "segment_ids")
+
+
+class Weights(tf.Module):
+    """A model that computes with these variables: its own, or copies of half the size.
+
+    Args:
+        model: a Keras model.
+        half: whether its weights are kept as float16. Its layers are then those of a model made
+            under the policy `mixed_float16`, which multiplies matrices in float16.
+    """
+
+    def __init__(self, model: keras.Model, half: bool = False):
+        super().__init__()
+        # In a tuple with a function, as what stands in an attribute would be saved with its layers.
+        self._call = (model.stateless_call, model) if half else (None, model)
+        self.half = half
+        if half:
+            trained, others = (
+                [tf.Variable(tf.cast(w.value, tf.float16), trainable=False) for w in weights]
+                for weights in (model.trainable_variables, model.non_trainable_variables)
+            )
+            self.trained, self.others = trained, others
+        else:
+            self.trained, self.others = [weight.value for weight in model.weights], []
+
+    def __call__(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """The model's outputs."""
+        stateless_call, model = self._call
+        if not self.half:
+            return model(batch, training=False)
+        values = ([tf.cast(w, tf.float32) for w in weights] for weights in self._all())
+        outputs, _ = stateless_call(*values, batch, training=False)
+        return outputs
+
+    def _all(self) -> tuple[list[tf.Variable], list[tf.Variable]]:
+        return self.trained, self.others
+
+
+class ServedGraph(tf.Module):
+    """A model's signatures; a kind of model is a subclass.
+
+    Args:
+        served: the model.
+        half: see `Weights`.
+    """
+
+    # Output -> what it is, for whoever reads it.
+    outputs: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, served: ServedModel, half: bool = False):
+        super().__init__()
+        self.inputs = served.inputs
+        self.max_seq_length = served.max_seq_length
+        exact = served.tokenizer.exact
+        basic = exact.basic_tokenizer
+        self.tokenizer = GraphTokenizer(list(exact.vocab), basic.do_lower_case, basic.strip_accents)
+        self.cls, self.sep, self.mask = exact.convert_tokens_to_ids(["[CLS]", "[SEP]", "[MASK]"])
+        self.weights = Weights(served.model, half)
+
+    def of_texts(self, *texts: tf.Tensor) -> Batch:
+        """What the model says of texts: a string [N] for each of `inputs`."""
+        ids_a, *ids_b = map(self.tokenizer.tokenize, texts)
+        batch = pack_texts(ids_a, *(ids_b or [None]), self.cls, self.sep, self.max_seq_length)
+        return self.of_ids(batch)
+
+    @abc.abstractmethod
+    def of_ids(self, batch: Batch) -> Batch:
+        """What the model says of rows of ids: IDS, int32 [N, L]."""
+
+    def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
+        """The concrete functions, by the name of their signature."""
+        texts = [tf.TensorSpec([None], tf.string, name) for name in self.inputs]
+        ids = [tf.TensorSpec([None, None], tf.int32, name) for name in IDS]
+        examples = tf.TensorSpec([None], tf.string, "examples")
+        return {
+            "serving_default": function(self.of_texts, texts),
+            "text_examples": function(self._of_text_examples, [examples]),
+            "ids": function(lambda *rows: self.of_ids(dict(zip(IDS, rows, strict=True))), ids),
+            "examples": function(lambda rows: self.of_ids(parse_ids(rows)), [examples]),
+        }
+
+    def _of_text_examples(self, examples: tf.Tensor) -> Batch:
+        features = {name: tf.io.FixedLenFeature([], tf.string) for name in self.inputs}
+        parsed = tf.io.parse_example(examples, features)
+        return self.of_texts(*(parsed[name] for name in self.inputs))
+
+
+def parse_ids(examples: tf.Tensor) -> Batch:
+    """tf.Examples -> IDS, int32 [N, L], padded to the longest row.
+
+    `input_mask` and `segment_ids` may be left out: then all are tokens, of the first segment.
+    """
+    parsed = tf.io.parse_example(examples, {name: tf.io.RaggedFeature(tf.int64) for name in IDS})
+    ids, masks, segments = (tf.cast(parsed[name], tf.int32) for name in IDS)
+    input_ids = ids.to_tensor()
+    shape = [None, None]
+    lengths = ids.row_lengths()
+    length = tf.shape(input_ids)[1]
+    all_tokens = tf.sequence_mask(lengths, length, tf.int32)
+    has_mask = masks.row_lengths() > 0
+    mask = tf.where(has_mask[:, tf.newaxis], _as_wide(masks, length), all_tokens)
+    rows = input_ids, mask, _as_wide(segments, length)
+    return {name: tf.ensure_shape(row, shape) for name, row in zip(IDS, rows, strict=True)}
+
+
+def _as_wide(rows: tf.RaggedTensor, length: tf.Tensor) -> tf.Tensor:
+    return rows.to_tensor(shape=tf.stack([-1, length]))
+
+
+def as_bytes(strings: Sequence[str]) -> np.ndarray:
+    """<object>[n]: the strings in UTF-8, which a graph takes for a constant."""
+    return np.array([text.encode("utf-8") for text in strings], object)
+
+
+def function(call, specs: Sequence[tf.TensorSpec]) -> tf.types.experimental.ConcreteFunction:
+    """The concrete function of a Python one, whose arguments get the specs' names."""
+    return tf.function(call, autograph=False).get_concrete_function(*specs)
