@@ -105,12 +105,13 @@ class Dropout(keras.layers.Layer):
     def __init__(self, rate: float, place: int, name: str = "dropout"):
         super().__init__(name=name, autocast=False)
         self.rate = rate
-        self.place_seed = _PlaceSeed(place)
+        self.place = place
 
     def call(self, inputs, training: bool = False):
         if not training or not self.rate:
             return inputs
-        return keras.random.dropout(inputs, self.rate, seed=self.place_seed)
+        # Made here, as Keras asks the seeds that a layer keeps for their state.
+        return keras.random.dropout(inputs, self.rate, seed=_PlaceSeed(self.place))
 
 
 @ops.custom_gradient
