@@ -3,7 +3,8 @@
     find_model("bert_base_uncased")             # downloaded, if it is not in the cache
     find_model("uncased_L-12_H-768_A-12.zip")   # unpacked into the cache
     find_model("models/uncased_L-12_H-768_A-12")
-    find_model("output/model.ckpt-343")         # a prefix; or the folder that training wrote
+    find_model("output/model.ckpt-343")         # a prefix; or the folder that training wrote, or
+                                                # output/best
     find_model("bert-base-uncased-pytorch")     # another format: translated into the cache
 
 What is on the disk goes before a released model of the same name.
@@ -30,6 +31,8 @@ from bert_tf.text.vocabulary import check_vocabulary, load_vocab
 logger = logging.getLogger(__name__)
 
 _RELEASED_PREFIX = "bert_model.ckpt"
+# Training keeps its best weights in this folder, and the rest of the model beside it.
+_BEST = "best"
 _SUFFIX = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
 # In the index of a checkpoint of Keras objects, whose variables have no names of their own.
 _OBJECT_GRAPH = b"_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -138,6 +141,9 @@ def _files_beside(prefix: str) -> ModelFiles:
     """The files in a checkpoint's folder."""
     folder = files.split_path(prefix)[0]
     config_file = files.join_path(folder, CONFIG_NAME)
+    parent, name = files.split_path(folder)
+    if name == _BEST and not files.exists(config_file):
+        folder, config_file = parent, files.join_path(parent, CONFIG_NAME)
     if not files.exists(config_file):
         raise ValueError(
             f"{folder}: there is no {CONFIG_NAME} beside the checkpoint {prefix}. It says the "

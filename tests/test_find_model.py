@@ -74,6 +74,22 @@ def test_a_zip_is_unpacked_into_the_cache(release, cache, tmp_path):
     assert find_init_checkpoint(str(release)) == str(release)
 
 
+@pytest.mark.data
+def test_what_the_original_code_wrote_is_unpacked_as_it_is(data_dir, tmp_path):
+    folder = data_dir / "tf1_tiny_checkpoint"
+    found = find_model(str(write_zip(tmp_path / "model.zip", folder)))
+    for path in folder.iterdir():
+        assert Path(found.init_checkpoint).with_name(path.name).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", ["base_uncased", "base_cased"])
+def test_real_vocabularies_tell_their_case(data_dir, release, tmp_path, name):
+    folder = copy_of(release, tmp_path / "model")
+    (folder / "vocab.txt").write_bytes((data_dir / "vocab" / f"bert_{name}.txt").read_bytes())
+    assert case_of(folder) == (name == "base_uncased", None)
+
+
 def test_what_training_wrote_is_found_with_its_newest_checkpoint(release, tmp_path):
     folder = tmp_path / "output"
     folder.mkdir()
@@ -84,6 +100,10 @@ def test_what_training_wrote_is_found_with_its_newest_checkpoint(release, tmp_pa
             (folder / name.replace("-7", "-30", 1)).write_bytes(file.read_bytes())
     (folder / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-30"\n')
     assert_files_of(find_model(str(folder)), folder, "model.ckpt-30")
+    (folder / "best").mkdir()
+    for path in folder.glob("model.ckpt-7.*"):
+        path.rename(folder / "best" / path.name)
+    assert_files_of(find_model(str(folder / "best")), folder, "best/model.ckpt-7")
 
 
 @pytest.mark.parametrize("name", ["nothing", "bert_bse_uncased", "a/folder"])

@@ -154,6 +154,16 @@ def test_a_mirror_takes_the_place_of_the_release(monkeypatch):
         mirror_url(model, "/mnt/models")
 
 
+def test_the_documentation_has_the_same_table(scripts_dir):
+    text = (scripts_dir.parent / "docs" / "models.md").read_text(encoding="utf-8")
+    for model in RELEASED_MODELS:
+        assert f" {model.num_parameters:,} " in text, model.name
+        for score in model.scores:
+            assert f"| {score.value} |" in text, (model.name, score)
+        if model.path < "2020":
+            assert f"[{model.path}]({model.url})" in text
+
+
 @pytest.mark.data
 @pytest.mark.parametrize("name", ["bert_base_uncased", "bert_base_cased", "bert_base_chinese"])
 def test_the_real_vocabularies_have_their_sums_and_sizes(data_dir, name):
