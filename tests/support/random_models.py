@@ -1,0 +1,46 @@
+"""Small models of every kind with random weights, as a reader gives them."""
+
+import numpy as np
+
+from bert_tf.config import BertConfig
+from bert_tf.pretrained import names
+from bert_tf.pretrained.source import Head, PretrainedModel, TokenizerFiles
+
+CONFIG = BertConfig(
+    vocab_size=30,
+    hidden_size=8,
+    num_hidden_layers=2,
+    num_attention_heads=2,
+    intermediate_size=12,
+    max_position_embeddings=10,
+    type_vocab_size=2,
+    hidden_act="gelu_erf",
+)
+VOCAB = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(25)))
+HEADS = {
+    "": (Head(), {}),
+    "pretraining": (Head("pretraining"), {names.MASKED_LM: 2, names.NEXT_SENTENCE: 2}),
+    "masked LM": (Head("pretraining"), {names.MASKED_LM: 2}),
+    "next sentence": (Head("pretraining"), {names.NEXT_SENTENCE: 2}),
+    "classification": (Head("classification", ("no", "yes", "?")), {names.CLASSIFIER: 3}),
+    "regression": (Head("regression"), {names.CLASSIFIER: 1}),
+    "tagging": (Head("tagging", ("O", "B", "I", "X")), {names.CLASSIFIER: 4}),
+    "span": (Head("span"), {names.SPAN: 2}),
+}
+
+
+def make_model(head="", config=CONFIG, without=(), **fields):
+    """A model with random weights that are far from the usual initial ones."""
+    head, prefixes = HEADS[head]
+    shapes = names.encoder_shapes(config)
+    for prefix, num_scores in prefixes.items():
+        shapes |= names.head_shapes(config, prefix, num_scores)
+    rng = np.random.default_rng(3)
+    weights = {
+        name: (rng.normal(size=shape) * 0.4).astype(np.float32) + name.endswith("gamma")
+        for name, shape in sorted(shapes.items())
+        if name not in without
+    }
+    tokenizer = TokenizerFiles(VOCAB, do_lower_case=False)
+    fields = {"head": head, "tokenizer": tokenizer, **fields}
+    return PretrainedModel("google", "made here", config, weights, **fields)
