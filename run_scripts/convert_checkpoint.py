@@ -12,7 +12,7 @@ unless --allow_missing is given. Also leaves out the optimizer's state (--keep_o
 averages the newest checkpoints of a training (--average_last=5) and pads the vocabulary
 (--padded_vocab_size=30528). See docs/conversion.md.
 
-BERT-Base takes about a minute.
+BERT-Base takes half a minute on two CPU cores.
 """
 
 import dataclasses
