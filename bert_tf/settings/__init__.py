@@ -5,9 +5,11 @@ these classes. Every class checks its values when it is made. No TensorFlow.
 """
 
 from bert_tf.settings.conversion import ConversionSettings
+from bert_tf.settings.devices import DeviceSettings
 from bert_tf.settings.export import ExportSettings
 from bert_tf.settings.feature_extraction import FeatureExtractionSettings
 from bert_tf.settings.finetuning import FinetuningSettings
+from bert_tf.settings.planning import PlanningSettings
 from bert_tf.settings.pretraining import PretrainingSettings
 from bert_tf.settings.pretraining_data import DUPE_FACTORS, PretrainingDataSettings
 from bert_tf.settings.setting import setting
@@ -17,9 +19,11 @@ __all__ = [
     "DUPE_FACTORS",
     "NOT_THE_COURSE",
     "ConversionSettings",
+    "DeviceSettings",
     "ExportSettings",
     "FeatureExtractionSettings",
     "FinetuningSettings",
+    "PlanningSettings",
     "PretrainingDataSettings",
     "PretrainingSettings",
     "TrainingSettings",
