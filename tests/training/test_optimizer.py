@@ -8,6 +8,7 @@ from bert_tf.training.optimizer import (
     clip_by_global_norm,
     continuous_schedule,
     original_schedule,
+    schedules_in_turn,
 )
 
 
@@ -96,3 +97,44 @@ def test_the_loss_scale_halves_on_overflow_and_doubles_after_quiet_steps():
         scale.update(tf.constant(is_finite))
         seen.append(float(scale.scale))
     assert seen == [8, 4, 4, 8, 8]
+
+
+def test_a_power_bends_the_decay_and_leaves_the_warm_up_alone():
+    original = original_schedule(1.0, 10, 100, power=0.5)
+    np.testing.assert_allclose(rates(original, [5, 10, 51]), [0.5, 0.9**0.5, 0.7], rtol=1e-6)
+    continuous = continuous_schedule(1.0, 10, 110, power=0.5)
+    np.testing.assert_allclose(rates(continuous, [5, 10, 85]), [0.5, 1.0, 0.5], rtol=1e-6)
+
+
+def test_schedules_in_turn_count_their_steps_from_their_own_start():
+    schedule = schedules_in_turn(
+        [0, 100], [original_schedule(1.0, 10, 100), continuous_schedule(0.5, 4, 20)]
+    )
+    np.testing.assert_allclose(
+        rates(schedule, [5, 99, 100, 102, 104, 112, 120]),
+        [0.5, 0.01, 0, 0.25, 0.5, 0.25, 0],
+        atol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("bias_correction", [False, True])
+def test_averages_that_begin_anew_are_those_of_a_run_that_begins_there(bias_correction):
+    gradients = np.random.default_rng(2).normal(size=(7, 3)).astype("float32")
+    whole = tf.Variable(np.ones(3, "float32"))
+    adam = AdamWeightDecay(
+        {"w": whole}, lambda step: 0.1, bias_correction=bias_correction, restarts=[4]
+    )
+    for gradient in gradients[:4]:
+        adam.apply([tf.constant(gradient)])
+    second = tf.Variable(whole.numpy())
+    # An overflow at the very step where they begin anew does not keep the old ones alive.
+    adam.apply([tf.constant([np.nan] * 3)], is_applied=tf.constant(False))
+    np.testing.assert_array_equal(adam.m["w"], [0, 0, 0])
+    adam.step.assign(4)
+    for gradient in gradients[4:]:
+        adam.apply([tf.constant(gradient)])
+    fresh = AdamWeightDecay({"w": second}, lambda step: 0.1, bias_correction=bias_correction)
+    for gradient in gradients[4:]:
+        fresh.apply([tf.constant(gradient)])
+    np.testing.assert_array_equal(whole, second)
+    np.testing.assert_array_equal(adam.v["w"], fresh.v["w"])
