@@ -8,6 +8,7 @@ What was mapped, dropped and missing is in the report, by name.
 """
 
 import dataclasses
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -48,6 +49,8 @@ _GROUPS = {
     "output_": "classifier",
 }
 _OPTIMIZER = "optimizer state"
+# That of other libraries' optimizers, which goes on nowhere else: no loss that has to be allowed.
+_OTHER_STATE = re.compile(r"(^|/)optimizer/")
 _KINDS_OF_TASKS = ("classification", "regression", "tagging", "span")
 _MAX_SEQ_LENGTH = 512
 
@@ -176,8 +179,9 @@ def _reduced(
         state = {}
     left = _WRITERS[settings.to].without_place(model)
     dropped |= left
-    if dropped and not settings.allow_missing:
-        lines = "\n".join(_listed("would be lost", dropped))
+    lost = {name: reason for name, reason in dropped.items() if not _OTHER_STATE.search(name)}
+    if lost and not settings.allow_missing:
+        lines = "\n".join(_listed("would be lost", lost))
         raise ValueError(
             f"{model.path}: not everything has a place in {settings.to}'s format.\n{lines}\n"
             "To go on without, give --allow_missing."

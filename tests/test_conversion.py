@@ -168,6 +168,14 @@ def test_weights_without_a_place_are_lost_only_when_that_is_allowed(tmp_path):
     assert "cls/other/kernel" in read_all(tmp_path / "kept" / "bert_model.ckpt")
 
 
+@needs_safetensors
+def test_the_state_of_another_librarys_optimizer_is_no_loss(golden_dir, tmp_path):
+    report = run(golden_dir / "keras_hub" / "classifier", "huggingface", tmp_path / "out")
+    assert report.dropped
+    assert all("optimizer/vars" in name for name in report.dropped)
+    assert report.check.difference == 0
+
+
 def test_a_needed_weight_that_is_missing_starts_anew_only_when_that_is_allowed(tmp_path):
     name = "bert/encoder/layer_1/output/dense/kernel"
     google.write(make_model(without=(name, names.POOLER[1])), str(tmp_path / "part"))
