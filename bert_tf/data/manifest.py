@@ -16,6 +16,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from bert_tf import files
@@ -153,6 +154,8 @@ def _locked(folder: str) -> Iterator[None]:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        for path in Path(folder).glob(f".{FILE_NAME}.*.tmp"):  # Left by a process that was killed.
+            path.unlink(missing_ok=True)
         yield
     finally:
         os.close(descriptor)

@@ -1,27 +1,36 @@
 """Text files -> record files and the manifest beside them.
 
 With `output_file` the whole corpus is one stream of chance, as in the original; with `output_dir`
-its documents are dealt to shards. Whatever goes wrong, no file has its name before it is whole.
+its documents are dealt to shards, which processes of this machine make, or Apache Beam. Whatever
+goes wrong, no file has its name before it is whole; started again, shards that are whole are kept.
 """
 
 import dataclasses
 import hashlib
 import io
 import logging
-import tempfile
 import time
+from collections.abc import Sequence
 from typing import Any, TextIO
 
 from bert_tf import files
 from bert_tf.data import manifest, masking
 from bert_tf.data.corpus_report import CorpusStatistics, find_problems
-from bert_tf.data.document_dealing import deal_documents
+from bert_tf.data.document_dealing import deal_documents, text_folder
 from bert_tf.data.documents import TextLines
+from bert_tf.data.finished_shards import (
+    find_finished,
+    origins_of_shards,
+    remove_notes,
+    statistics_of,
+)
 from bert_tf.data.pretraining_shards import (
     MadeShard,
     Shard,
+    ShardedCorpus,
     StartProgress,
     make_records,
+    name_text,
     shard_seed,
 )
 from bert_tf.data.shard_workers import make_shards
@@ -41,27 +50,38 @@ class PretrainingDataReport:
         statistics: counts over the text and the records.
         problems: warnings for what would ruin the training; mostly none.
         seconds: how long it took.
+        num_kept: how many of the files were whole already.
+        examples_kept: the examples in these.
     """
 
     paths: list[str]
     statistics: CorpusStatistics
     problems: list[str]
     seconds: float
+    num_kept: int = 0
+    examples_kept: int = 0
 
     def lines(self) -> list[str]:
         """The report for people, but for the warnings."""
         seconds = max(self.seconds, 1e-9)
         last = f" ... {self.paths[-1]}" if len(self.paths) > 1 else ""
+        speed = f"{(self.statistics.examples - self.examples_kept) / seconds:,.0f} examples/s"
+        if self.num_kept:
+            kept = f"; {self.num_kept} of them were whole already"
+        else:
+            speed += f", {self.statistics.characters / 1e6 / seconds:.2f} million characters/s"
+            kept = ""
         return [
             *self.statistics.lines_of_report(),
-            f"{'time':<12} {self.seconds:.1f} s, {self.statistics.examples / seconds:,.0f} "
-            f"examples/s, {self.statistics.characters / 1e6 / seconds:.2f} million characters/s",
-            f"{'files':<12} {len(self.paths)}: {self.paths[0]}{last}",
+            f"{'time':<12} {self.seconds:.1f} s, {speed}",
+            f"{'files':<12} {len(self.paths)}: {self.paths[0]}{last}{kept}",
         ]
 
 
 def create_pretraining_data(
-    settings: PretrainingDataSettings, stream: TextIO | None = None
+    settings: PretrainingDataSettings,
+    stream: TextIO | None = None,
+    beam_flags: Sequence[str] | None = None,
 ) -> PretrainingDataReport:
     """Makes pre-training records of text files.
 
@@ -71,6 +91,7 @@ def create_pretraining_data(
     Args:
         settings: what to make.
         stream: where progress is shown; None: nowhere.
+        beam_flags: flags of Apache Beam, which makes the shards then; None: this machine does.
 
     Raises:
         ValueError: if the vocabulary or the text is such that nothing can be made of it.
@@ -84,14 +105,26 @@ def create_pretraining_data(
     paths = output_paths(settings)
     _check_outputs(settings, paths, input_files)
     described = _folders_to_describe(settings, paths)
-    make = _make_files if settings.num_shards == 1 else _make_shards_of_folder
-    made = make(settings, tokenizer, input_files, paths, _progress_on(stream))
-    _write_manifests(described, paths, made, description)
+    start_progress = _progress_on(stream)
+    kept: dict[int, dict[str, Any]] = {}
+    if settings.output_dir is None:
+        made = _make_files(settings, tokenizer, input_files, paths, start_progress)
+        _write_manifests(described, paths, made, description)
+    else:
+        origins = origins_of_shards(settings, description["vocabulary"]["sha256"], input_files)
+        corpus = ShardedCorpus(settings, input_files, paths, origins)
+        with text_folder(settings.output_dir, paths) as folder:
+            kept = find_finished(paths, origins)
+            made = _make_folder(corpus, tokenizer, kept, folder, start_progress, beam_flags)
+            _write_manifests(described, paths, made, description)
+            remove_notes(paths)
     return PretrainingDataReport(
         paths=paths,
         statistics=made.statistics,
         problems=find_problems(made.statistics, settings, tokenizer.vocab),
         seconds=time.monotonic() - start,
+        num_kept=len(kept),
+        examples_kept=sum(entry["examples"] for entry in kept.values()),
     )
 
 
@@ -170,39 +203,54 @@ def _make_files(
     start_progress: StartProgress,
 ) -> MadeShard:
     """The original's way: one stream of chance, and record after record to the files in turns."""
-    shard = Shard(input_files, paths, shard_seed(settings.random_seed, 0))
+    seed = shard_seed(settings.random_seed, 0)
+    shard = Shard(input_files, paths, seed, name_text(input_files))
     return make_records(settings, tokenizer, shard, start_progress)
 
 
-def _make_shards_of_folder(
-    settings: PretrainingDataSettings,
+def _make_folder(
+    corpus: ShardedCorpus,
     tokenizer: FullTokenizer,
-    input_files: list[str],
-    paths: list[str],
+    kept: dict[int, dict[str, Any]],
+    text_dir: str,
     start_progress: StartProgress,
+    beam_flags: Sequence[str] | None,
 ) -> MadeShard:
-    """Deals the documents to shards, and makes these."""
-    # Beside the records there is room for the text; only a remote folder is no place for it.
-    place = None if files.is_remote(settings.output_dir) else settings.output_dir
-    with tempfile.TemporaryDirectory(prefix=".pretraining-text-", dir=place) as folder:
-        megabytes = sum(map(files.file_size, input_files)) / 1e6
-        with start_progress("dealing documents", megabytes, "MB") as progress:
-            lines = TextLines(input_files, lambda num_bytes: progress.update(num_bytes / 1e6))
-            texts = deal_documents(lines, settings.num_shards, folder)
-        shards = [
-            Shard([text], [path], shard_seed(settings.random_seed, number))
-            for number, (text, path) in enumerate(zip(texts, paths, strict=True))
-        ]
-        with start_progress("making records", len(shards), "shards") as progress:
-            made = make_shards(settings, tokenizer, shards, progress)
+    """Makes the shards of a folder that are not there yet; gives what came of all of them."""
+    missing = [number for number in range(len(corpus.paths)) if number not in kept]
+    if kept:
+        logger.info("%d of %d shards are whole already.", len(kept), len(corpus.paths))
+    if not missing:
+        entries = kept
+    elif beam_flags is not None:
+        from bert_tf.data import beam_runner
+
+        entries = kept | beam_runner.make_shards(corpus, missing, beam_flags)
+    else:
+        entries = kept | _make_here(corpus, tokenizer, missing, text_dir, start_progress)
     statistics = CorpusStatistics()
-    for shard in made:
-        statistics.add(shard.statistics)
-    # What the shards say of lines and files is about the files that were dealt.
-    statistics.lines = statistics.blank_lines = statistics.characters = 0
-    statistics.empty_files = statistics.unclosed_files = 0
-    statistics.count_lines(lines)
-    return MadeShard([entry for shard in made for entry in shard.entries], statistics)
+    for entry in entries.values():
+        statistics.add(statistics_of(entry))
+    return MadeShard([entries[number] for number in range(len(entries))], statistics)
+
+
+def _make_here(
+    corpus: ShardedCorpus,
+    tokenizer: FullTokenizer,
+    numbers: Sequence[int],
+    text_dir: str,
+    start_progress: StartProgress,
+) -> dict[int, dict[str, Any]]:
+    """Deals the documents to shards, and makes those of these numbers on this machine."""
+    megabytes = sum(map(files.file_size, corpus.input_files)) / 1e6
+    with start_progress("dealing documents", megabytes, "MB") as progress:
+        lines = TextLines(corpus.input_files, lambda num_bytes: progress.update(num_bytes / 1e6))
+        texts = deal_documents(lines, len(corpus.paths), text_dir, set(numbers))
+    line_counts = CorpusStatistics()
+    line_counts.count_lines(lines)
+    shards = {number: corpus.shard(number, texts[number], line_counts) for number in numbers}
+    with start_progress("making records", len(shards), "shards") as progress:
+        return make_shards(corpus, tokenizer, shards, progress)
 
 
 def _write_manifests(

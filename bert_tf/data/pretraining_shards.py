@@ -1,8 +1,12 @@
 """A corpus, or a shard of it -> record files.
 
 text --read--> documents --make--> instances --write--> records
+
+A shard of a folder is made by `make_shard`, whoever calls it: a process of this machine or a worker
+of Apache Beam. Chance comes from the shard's own seed, so neither who makes it nor when matters.
 """
 
+import dataclasses
 import hashlib
 import random
 from collections.abc import Callable, Iterable, Sequence
@@ -11,6 +15,7 @@ from typing import Any, NamedTuple
 from bert_tf import files
 from bert_tf.data.corpus_report import CorpusStatistics
 from bert_tf.data.documents import Documents, TextLines
+from bert_tf.data.finished_shards import note_path, note_text, remove_notes
 from bert_tf.data.manifest import forget_files
 from bert_tf.data.pretraining_examples import Instance, InstanceMaker
 from bert_tf.data.pretraining_records import RecordEncoder
@@ -26,11 +31,23 @@ StartProgress = Callable[[str, float, str], Progress]
 
 
 class Shard(NamedTuple):
-    """What a shard is made of: its text, where its records go in turns, and where chance starts."""
+    """A corpus, or a shard of one.
+
+    Attributes:
+        input_files: its text.
+        output_files: where its records go in turns.
+        seed: where its chance starts.
+        name: what it is called in errors.
+        line_counts: what is reported of the lines and files of the text, where that is not what is
+            counted in `input_files`. The counts of shards are added up: those of the whole text
+            stand with shard 0, and zeros with the others.
+    """
 
     input_files: Sequence[str]
     output_files: Sequence[str]
     seed: int
+    name: str
+    line_counts: CorpusStatistics | None = None
 
 
 class MadeShard(NamedTuple):
@@ -51,13 +68,87 @@ def shard_seed(random_seed: int, shard: int) -> int:
     return int.from_bytes(digest[:8], "big")
 
 
+def name_text(input_files: Sequence[str]) -> str:
+    """What errors call the text of these files."""
+    more = ", ..." if len(input_files) > 3 else ""
+    return ", ".join(input_files[:3]) + more
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardedCorpus:
+    """A corpus that is to be made into the shards of a folder.
+
+    Attributes:
+        settings: see `PretrainingDataSettings`.
+        input_files: its text.
+        paths: of the shards, by number.
+        origins: what each is made from, of `origins_of_shards`.
+    """
+
+    settings: PretrainingDataSettings
+    input_files: Sequence[str]
+    paths: Sequence[str]
+    origins: Sequence[str]
+
+    def shard(self, number: int, text: str, line_counts: CorpusStatistics) -> Shard:
+        """A shard whose documents lie in the file `text`; `line_counts`: of the whole corpus."""
+        name = name_text(self.input_files)
+        if self.settings.num_shards > 1:
+            name = f"shard {number} of {name}"
+        counts = CorpusStatistics() if number else line_counts
+        seed = shard_seed(self.settings.random_seed, number)
+        return Shard([text], [self.paths[number]], seed, name, counts)
+
+    def entry(self, number: int, made: MadeShard) -> dict[str, Any]:
+        """A shard's entry in the manifest, which tells too what it was made from."""
+        statistics = dataclasses.asdict(made.statistics)
+        return {**made.entries[0], "made_from": self.origins[number], "statistics": statistics}
+
+
+def make_shard(
+    corpus: ShardedCorpus,
+    tokenizer: FullTokenizer,
+    number: int,
+    shard: Shard,
+    start_progress: StartProgress,
+) -> dict[str, Any]:
+    """Makes a shard of a folder, and notes beside it what it is.
+
+    Returns:
+        Its entry in the manifest.
+
+    Raises:
+        ValueError, OSError: see `make_records`.
+    """
+    entry = {}
+
+    def note(made: MadeShard) -> None:
+        entry.update(corpus.entry(number, made))
+        path = corpus.paths[number]
+        # A note whose shard is not there says nothing; it must not seem to be about an older one.
+        files.remove_file(path)
+        with files.atomic_write(note_path(path), "w") as file:
+            file.write(note_text(entry))
+
+    make_records(corpus.settings, tokenizer, shard, start_progress, note)
+    return entry
+
+
 def make_records(
     settings: PretrainingDataSettings,
     tokenizer: FullTokenizer,
     shard: Shard,
     start_progress: StartProgress,
+    when_written: Callable[[MadeShard], None] = lambda made: None,
 ) -> MadeShard:
     """Makes the records of a corpus or of a shard of it.
+
+    Args:
+        settings: see `PretrainingDataSettings`.
+        tokenizer: of the vocabulary.
+        shard: what to make.
+        start_progress: see `StartProgress`.
+        when_written: called when all is written, just before the files get their names.
 
     Raises:
         ValueError: if a text file cannot be read, with the line.
@@ -67,7 +158,11 @@ def make_records(
     # The files are opened first: if that is not allowed, one wants to know it now.
     with files.atomic_writes(shard.output_files) as outputs:
         encoder = RecordEncoder(settings, tokenizer.vocab)
-        documents = _read_documents(shard, tokenizer, encoder.token_of, start_progress, statistics)
+        documents, lines = _read_documents(shard, tokenizer, encoder.token_of, start_progress)
+        if shard.line_counts is None:
+            statistics.count_lines(lines)
+        else:
+            statistics.add(shard.line_counts)
         unknown = encoder.token_of[tokenizer.vocab["[UNK]"]]
         statistics.count_documents(documents, unknown, settings.max_seq_length)
 
@@ -84,14 +179,17 @@ def make_records(
                 lambda num_instances: progress.update(1, examples=num_instances),
             )
         del documents
-        _check_not_empty(instances, shard, statistics)
+        _check_not_empty(instances, shard, lines, statistics)
         writers = [RecordWriter(output, settings.gzip) for output in outputs]
         with start_progress("writing records", len(instances), "examples") as progress:
             _write_in_turns(map(encoder.finish, instances), writers, progress)
         names = [files.split_path(path)[1] for path in shard.output_files]
         entries = [writer.finish(name) for writer, name in zip(writers, names, strict=True)]
         forget_files(shard.output_files)  # From now on there are others under these names.
-    return MadeShard(entries, statistics)
+        remove_notes(shard.output_files)
+        made = MadeShard(entries, statistics)
+        when_written(made)
+    return made
 
 
 def _write_in_turns(
@@ -111,22 +209,25 @@ def _read_documents(
     tokenizer: FullTokenizer,
     token_of: Sequence[Any],
     start_progress: StartProgress,
-    statistics: CorpusStatistics,
-) -> Documents:
+) -> tuple[Documents, TextLines]:
     encode, look_up = tokenizer.encode, token_of.__getitem__
     documents = Documents()
     megabytes = sum(map(files.file_size, shard.input_files)) / 1e6
     with start_progress("reading text", megabytes, "MB") as progress:
         lines = TextLines(shard.input_files, lambda num_bytes: progress.update(num_bytes / 1e6))
         documents.read(lines, lambda line: [*map(look_up, encode(line))])
-    statistics.count_lines(lines)
-    return documents
+    return documents, lines
 
 
-def _check_not_empty(instances: list[bytes], shard: Shard, statistics: CorpusStatistics) -> None:
+def _check_not_empty(
+    instances: list[bytes], shard: Shard, lines: TextLines, statistics: CorpusStatistics
+) -> None:
     if not instances:
+        # Of a whole corpus in one shard, blank lines are not dealt.
+        num_lines = max(lines.num_lines, statistics.lines)
+        num_blank_lines = max(lines.num_blank_lines, statistics.blank_lines)
         raise ValueError(
-            f"{', '.join(shard.input_files)}: there is no text to make examples of. Each line "
-            f"should hold a sentence, and blank lines should part documents. Received: "
-            f"{statistics.lines} lines, {statistics.blank_lines} of them blank"
+            f"{shard.name}: there is no text to make examples of. Each line should hold a "
+            f"sentence, and blank lines should part documents. Received: {num_lines} lines, "
+            f"{num_blank_lines} of them blank"
         )

@@ -1,20 +1,21 @@
-"""Makes shards, in this process or in several.
+"""Makes shards on this machine, in this process or in several.
 
-Every shard is made by `make_records`, whoever calls it: chance comes from the shard's own seed, so
-the records do not depend on how many processes there are, nor on which of them makes what.
+A worker that is killed leaves nothing under a shard's name; its parent ends the others and says
+which shard it was. A worker whose parent is killed ends too.
 """
 
 import contextlib
 import multiprocessing
+import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from bert_tf.data.pretraining_shards import MadeShard, Shard, make_records
+from bert_tf.data.pretraining_shards import Shard, ShardedCorpus, make_shard
 from bert_tf.progress import Progress
-from bert_tf.settings import PretrainingDataSettings
 from bert_tf.text.tokenization import FullTokenizer
 
 _POLL_SECONDS = 0.2
@@ -23,82 +24,102 @@ _MAKING_STARTS, _MAKING_ENDS = 0.2, 0.65
 
 
 def make_shards(
-    settings: PretrainingDataSettings,
+    corpus: ShardedCorpus,
     tokenizer: FullTokenizer,
-    shards: Sequence[Shard],
+    shards: Mapping[int, Shard],
     progress: Progress,
-) -> list[MadeShard]:
+) -> dict[int, dict[str, Any]]:
     """Makes shards in `num_workers` processes, or in this one if that is 1.
 
     Args:
-        settings: see `PretrainingDataSettings`.
+        corpus: see `ShardedCorpus`.
         tokenizer: for this process; others load their own.
-        shards: what to make.
+        shards: those to make, by number.
         progress: counts shards; parts of them too.
+
+    Returns:
+        By number, the shards' entries in the manifest.
 
     Raises:
         ValueError, OSError: see `make_records`. The shards that were whole before stay.
+        ChildProcessError: if a worker was killed.
     """
-    if min(settings.num_workers, len(shards)) > 1:
-        return _make_in_processes(settings, shards, progress)
-    made = []
-    for shard in shards:
-        start_progress = _Fractions(lambda fraction: progress.update(fraction)).start
-        made.append(make_records(settings, tokenizer, shard, start_progress))
+    if min(corpus.settings.num_workers, len(shards)) > 1:
+        return _make_in_processes(corpus, shards, progress)
+    made = {}
+    for number, shard in shards.items():
+        start_progress = Fractions(lambda fraction: progress.update(fraction)).start
+        made[number] = make_shard(corpus, tokenizer, number, shard, start_progress)
     return made
 
 
+class _Worker:
+    """A process that makes shards, as its parent sees it."""
+
+    def __init__(self, process: multiprocessing.Process) -> None:
+        self.process = process
+        self.shard: int | None = None  # The one it is making.
+
+    def raise_if_killed(self, corpus: ShardedCorpus) -> None:
+        """Waits for a process that has nothing more to say."""
+        self.process.join()
+        if not self.process.exitcode:
+            return
+        what = ""
+        if self.shard is not None:
+            what = f" while it made shard {self.shard} ({corpus.paths[self.shard]})"
+        raise ChildProcessError(
+            f"A worker was ended by something (exit status {self.process.exitcode}){what}. If it "
+            f"ran out of memory, make more shards, or have fewer workers. The same command started "
+            f"again keeps the shards that are whole."
+        )
+
+
 def _make_in_processes(
-    settings: PretrainingDataSettings, shards: Sequence[Shard], progress: Progress
-) -> list[MadeShard]:
+    corpus: ShardedCorpus, shards: Mapping[int, Shard], progress: Progress
+) -> dict[int, dict[str, Any]]:
     # A forked process would inherit the threads of TensorFlow, where it is loaded, half alive.
     context = multiprocessing.get_context("spawn")
-    next_shard, done = context.Value("q", 0), context.Value("d", 0.0)
-    workers: dict[Connection, Any] = {}
-    made: dict[int, MadeShard] = {}
+    place, done = context.Value("q", 0), context.Value("d", 0.0)
+    workers: dict[Connection, _Worker] = {}
+    made: dict[int, dict[str, Any]] = {}
     try:
-        for _ in range(min(settings.num_workers, len(shards))):
+        for _ in range(min(corpus.settings.num_workers, len(shards))):
             receiver, sender = context.Pipe(duplex=False)
-            arguments = (settings, shards, next_shard, done, sender)
-            workers[receiver] = context.Process(target=_work, args=arguments, daemon=True)
-            workers[receiver].start()
+            arguments = (corpus, shards, place, done, sender)
+            process = context.Process(target=_work, args=arguments, daemon=True)
+            workers[receiver] = _Worker(process)
+            process.start()
             sender.close()
         while workers:
             for receiver in wait(list(workers), _POLL_SECONDS):
-                _receive(receiver, workers, made)
+                try:
+                    _receive(receiver, workers[receiver], made)
+                except EOFError:
+                    workers.pop(receiver).raise_if_killed(corpus)
             progress.update(done.value - progress.done)
     finally:  # Some are left only after a worker's error, or an interrupt of this process.
         for worker in workers.values():
-            worker.terminate()
+            worker.process.terminate()
         for worker in workers.values():
-            worker.join()
-    return [made[number] for number in range(len(shards))]
+            worker.process.join()
+    return made
 
 
-def _receive(
-    receiver: Connection, workers: dict[Connection, Any], made: dict[int, MadeShard]
-) -> None:
-    """Takes a shard that a worker made, its error, or notes that it has ended."""
-    try:
-        number, result = receiver.recv()
-    except EOFError:
-        worker = workers.pop(receiver)
-        worker.join()
-        if worker.exitcode:
-            raise ChildProcessError(
-                f"A worker was ended by something (exit status {worker.exitcode}). If it ran out "
-                f"of memory, make more shards, or have fewer workers."
-            ) from None
-        return
+def _receive(receiver: Connection, worker: _Worker, made: dict[int, dict[str, Any]]) -> None:
+    """Takes note of a shard that a worker has begun, or has made, or its error."""
+    worker.shard, result = receiver.recv()
     if isinstance(result, Exception):
         raise result
-    made[number] = result
+    if result is not None:
+        made[worker.shard] = result
+        worker.shard = None
 
 
 def _work(
-    settings: PretrainingDataSettings,
-    shards: Sequence[Shard],
-    next_shard: Any,
+    corpus: ShardedCorpus,
+    shards: Mapping[int, Shard],
+    place: Any,
     done: Any,
     sender: Connection,
 ) -> None:
@@ -107,26 +128,36 @@ def _work(
     # end, they leave nothing half-written.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    tokenizer = FullTokenizer(settings.vocab_file, settings.do_lower_case)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    tokenizer = FullTokenizer(corpus.settings.vocab_file, corpus.settings.do_lower_case)
+    numbers = list(shards)
 
     def add(fraction: float) -> None:
         with done.get_lock():
             done.value += fraction
 
     while True:
-        with next_shard.get_lock():
-            number = next_shard.value
-            next_shard.value += 1
-        if number >= len(shards):
+        with place.get_lock():
+            mine = place.value
+            place.value += 1
+        if mine >= len(numbers):
             return
+        number = numbers[mine]
+        sender.send((number, None))
         try:
-            result = make_records(settings, tokenizer, shards[number], _Fractions(add).start)
+            result = make_shard(corpus, tokenizer, number, shards[number], Fractions(add).start)
         except (ValueError, OSError) as error:
             result = error
         sender.send((number, result))
 
 
-class _Fractions:
+def _end_with_parent() -> None:
+    """Ends this process when its parent is gone: killed, that could not tell it to."""
+    wait([multiprocessing.parent_process().sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+class Fractions:
     """Adds up the stages of a shard to one, for a display that counts shards.
 
     Args:

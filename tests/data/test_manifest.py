@@ -33,6 +33,12 @@ def test_a_run_is_read_as_it_was_written(tmp_path):
     assert os.listdir(tmp_path) == ["manifest.json"]
 
 
+def test_what_a_killed_process_left_of_a_manifest_is_removed(tmp_path):
+    (tmp_path / ".manifest.json.0123abcd.tmp").write_text("{")
+    write_manifest(str(tmp_path), make_run(1, "a"))
+    assert os.listdir(tmp_path) == ["manifest.json"]
+
+
 def test_a_later_run_takes_over_the_files_that_it_wrote_again(tmp_path):
     write_manifest(str(tmp_path), make_run(1, "a", "b"))
     write_manifest(str(tmp_path), make_run(2, "c"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bert_tf.data import shard_workers
+from bert_tf.data import pretraining_shards
 from bert_tf.data.manifest import find_run, read_manifest
 from bert_tf.data.pretraining_files import create_pretraining_data
 from bert_tf.data.pretraining_shards import shard_seed
@@ -250,7 +250,7 @@ def test_a_run_that_is_ended_leaves_no_entry_that_is_about_an_older_file(
     folder = str(tmp_path / "shards")
     create(toy_vocab, text, output_dir=folder, num_shards=3)
     before = shards_in(folder)
-    make, calls = shard_workers.make_records, []
+    make, calls = pretraining_shards.make_records, []
 
     def ended_at_the_second(*arguments):
         calls.append(arguments)
@@ -258,7 +258,7 @@ def test_a_run_that_is_ended_leaves_no_entry_that_is_about_an_older_file(
             raise KeyboardInterrupt
         return make(*arguments)
 
-    monkeypatch.setattr(shard_workers, "make_records", ended_at_the_second)
+    monkeypatch.setattr(pretraining_shards, "make_records", ended_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         create(toy_vocab, text, output_dir=folder, num_shards=3, random_seed=7)
     after, names = shards_in(folder), list(before)
