@@ -8,9 +8,9 @@
     logits        of the masked positions, with their probabilities and gradients
     runtime       TensorFlow's own: graphs, kernels, libraries
 
-The backward pass lets go of activations as it makes gradients, so only the larger of the two
-counts. Clipping waits for all gradients. Then, in a graph that is not compiled, TensorFlow begins
-with every weight's update at once, and meanwhile holds several arrays as large as all gradients.
+A step that XLA compiles lets go of activations as it makes gradients, so only the larger of the two
+counts. A graph that is not compiled needs both, and several arrays as large as all gradients: each
+weight's update is begun at once when clipping, which waits for all gradients, is over.
 
 Axes: B examples at a time, L sequence length, H hidden size, N heads, F feed-forward width, V
 vocabulary, M masked positions.
@@ -24,9 +24,10 @@ from bert_tf.planning.costs import count_pretraining_parameters
 FLOAT32, HALF = 4, 2
 NUM_SLOTS = 2
 # What a step took here beyond all else: see benchmarks/results/plan_pretraining.md.
-RUNTIME = 4e8
-# Gradients, clipped ones, and what goes into both averages, as measured here without XLA.
-COPIES_OF_GRADIENTS = 8
+RUNTIME = 2e8
+# Gradients, clipped ones, and what goes into the averages: with it the plan agrees with the
+# original README's table of what fits, and with what was measured here (docs/planning.md).
+COPIES_OF_GRADIENTS = 3.5
 # Logits, their softmax and their gradient.
 _COPIES_OF_LOGITS = 3
 # For the backward pass of gelu in its tanh form: what goes in, the tanh, half of what goes in, and
@@ -36,7 +37,7 @@ _VALUES_OF_GELU = 4
 
 @dataclasses.dataclass(frozen=True)
 class Memory:
-    """Bytes of a replica."""
+    """Bytes of a replica; with `overlaps` gradients take the place of activations."""
 
     weights: float
     slots: float
@@ -45,11 +46,13 @@ class Memory:
     activations: float
     logits: float
     runtime: float = RUNTIME
+    overlaps: bool = False
 
     @property
     def total(self) -> float:
         """The most that is there at a time."""
-        passing = max(self.gradients, self.activations + self.logits)
+        parts = (self.gradients, self.activations + self.logits)
+        passing = max(parts) if self.overlaps else sum(parts)
         return self.weights + self.slots + self.sums + passing + self.runtime
 
 
@@ -125,6 +128,7 @@ class MemoryModel:
             ),
             activations=num_examples * activations,
             logits=num_examples * logits,
+            overlaps=self.is_compiled,
         )
 
     def largest_batch(self, num_bytes: float, accumulates: bool = False) -> int:
@@ -132,4 +136,5 @@ class MemoryModel:
         idle = self.of_batch(0, accumulates)
         if idle.total > num_bytes:
             return 0
-        return int((num_bytes - idle.total + idle.gradients) / sum(self.example_bytes()))
+        left = num_bytes - idle.total + (idle.gradients if idle.overlaps else 0.0)
+        return int(left / sum(self.example_bytes()))

@@ -178,7 +178,7 @@ def _titan(model: str, batches: Mapping[int, int]) -> list[PublishedBatch]:
         PublishedBatch(
             f"{'Large' if 'large' in model else 'Base'}, {length} tokens, Titan X 12 GB, float32",
             f"{_README}, Out-of-memory issues",
-            MemoryModel(config, length, max_predictions=0, is_compiled=True),
+            MemoryModel(config, length, max_predictions=0),
             12e9,
             batch,
         )

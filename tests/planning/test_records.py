@@ -1,0 +1,118 @@
+"""Sizes of records, against records that were really written."""
+
+import struct
+
+import numpy as np
+import pytest
+
+from bert_tf.data.schema import encode_example, encode_varint
+from bert_tf.planning.records import (
+    FRAME_BYTES,
+    dynamic_record_bytes,
+    estimate_examples,
+    static_record_bytes,
+    word_id_bytes,
+)
+
+
+def varints(values) -> int:
+    return sum(len(encode_varint(int(value))) for value in values)
+
+
+@pytest.mark.parametrize(("length", "masked"), [(5, 1), (128, 20), (512, 77)])
+def test_the_size_of_a_record_with_masks_is_exact(length, masked):
+    rng = np.random.default_rng(length)
+    record = {
+        "input_ids": rng.integers(0, 30_522, length),
+        "input_mask": np.ones(length, int),
+        "segment_ids": np.zeros(length, int),
+        "masked_lm_positions": rng.integers(0, length, masked),
+        "masked_lm_ids": rng.integers(0, 30_522, masked),
+        "masked_lm_weights": np.ones(masked, np.float32),
+        "next_sentence_labels": [1],
+    }
+    assert len(encode_example(record)) == static_record_bytes(
+        length,
+        masked,
+        varints(record["input_ids"]),
+        varints(record["masked_lm_ids"]),
+        varints(record["masked_lm_positions"]),
+    )
+
+
+@pytest.mark.parametrize(("length", "num_tokens"), [(128, 110), (512, 500)])
+def test_the_size_of_a_record_for_dynamic_masking_is_exact(length, num_tokens):
+    rng = np.random.default_rng(length)
+    word_ids = np.zeros(length, int)
+    word_ids[: num_tokens - 3] = np.arange(1, num_tokens - 2)
+    record = {
+        "input_ids": rng.integers(0, 30_522, length),
+        "input_mask": np.ones(length, int),
+        "segment_ids": np.zeros(length, int),
+        "word_ids": word_ids,
+        "next_sentence_labels": [0],
+    }
+    assert varints(word_ids) == word_id_bytes(length, num_tokens)
+    expected = dynamic_record_bytes(length, varints(record["input_ids"]), varints(word_ids))
+    assert len(encode_example(record)) == expected
+
+
+def test_sizes_are_those_of_the_original_releases_own_records(golden_dir):
+    import tensorflow as tf
+
+    data = (golden_dir / "pretraining_data" / "default-0.tfrecord").read_bytes()
+    (size,) = struct.unpack_from("<Q", data)
+    feature = tf.train.Example.FromString(data[12 : 12 + size]).features.feature
+    values = {name: feature[name].int64_list.value for name in feature}
+    assert size == static_record_bytes(
+        len(values["input_ids"]),
+        len(values["masked_lm_ids"]),
+        *(varints(values[f"{name}"]) for name in ("input_ids", "masked_lm_ids")),
+        varints(values["masked_lm_positions"]),
+    )
+    (next_size,) = struct.unpack_from("<Q", data, size + FRAME_BYTES)
+    assert abs(next_size - size) < 200  # There the next record begins.
+
+
+def test_records_are_as_many_as_the_text_is_long_and_copied():
+    once = estimate_examples(1e6, 950, 128, 20, 0.15, 1, False)
+    copies = estimate_examples(2e6, 950, 128, 20, 0.15, 10, False)
+    assert copies.number == pytest.approx(20 * once.number)
+    assert copies.bytes_each == once.bytes_each
+    assert copies.total_bytes == copies.number * copies.bytes_each
+
+
+def test_short_documents_become_more_and_emptier_examples():
+    short = estimate_examples(1e6, 200, 512, 77, 0.15, 1, False)
+    long = estimate_examples(1e6, 20_000, 512, 77, 0.15, 1, False)
+    assert short.number > long.number
+    assert short.mean_tokens < long.mean_tokens
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("length", "masked"), [(128, 20), (512, 77)])
+@pytest.mark.parametrize("masking", ["static", "dynamic"])
+def test_a_corpus_becomes_what_is_estimated(length, masked, masking, data_dir, tmp_path):
+    from bert_tf.data.manifest import read_manifest
+    from bert_tf.data.pretraining_files import create_pretraining_data
+    from bert_tf.settings import PretrainingDataSettings
+
+    create_pretraining_data(
+        PretrainingDataSettings(
+            input_file=(str(data_dir / "text" / "novels_eval.txt.gz"),),
+            vocab_file=str(data_dir / "vocab" / "bert_base_uncased.txt"),
+            output_dir=str(tmp_path),
+            max_seq_length=length,
+            max_predictions_per_seq=masked,
+            masking=masking,
+            dupe_factor=1,
+        )
+    )
+    (written,) = read_manifest(str(tmp_path))["runs"][0]["files"]
+    # What the report says of this text: 988,565 tokens in 1,044 documents.
+    estimate = estimate_examples(
+        988_565, 988_565 / 1_044, length, masked, 0.15, 1, masking == "dynamic"
+    )
+    assert estimate.number == pytest.approx(written["examples"], rel=0.1)
+    assert estimate.mean_tokens == pytest.approx(written["tokens"] / written["examples"], rel=0.1)
+    assert estimate.total_bytes == pytest.approx(written["bytes"], rel=0.1)
