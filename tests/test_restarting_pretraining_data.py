@@ -95,6 +95,13 @@ def workers_of(process):
     ]
 
 
+def shard_being_written(worker):
+    """The number of the shard that a worker, which is stopped, has not finished; or None."""
+    links = [os.readlink(path) for path in Path(f"/proc/{worker}/fd").iterdir()]
+    found = [re.search(r"/\.pretraining-(\d+)-.*\.tfrecord\.\w+\.tmp$", link) for link in links]
+    return next((int(match[1]) for match in found if match), None)
+
+
 def is_alive(pid):
     try:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
@@ -105,12 +112,20 @@ def is_alive(pid):
 def test_a_worker_that_is_killed_is_named_with_its_shard_and_the_next_start_goes_on(folder):
     process = start(folder)
     wait_until(lambda: is_half_way(folder), process)
-    os.kill(workers_of(process)[0], signal.SIGKILL)
+    worker, number = workers_of(process)[0], None
+    while number is None:
+        os.kill(worker, signal.SIGCONT)
+        time.sleep(0.01)
+        os.kill(worker, signal.SIGSTOP)
+        number = shard_being_written(worker)
+    os.kill(worker, signal.SIGKILL)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     message = errors.splitlines()[-1]
-    assert "A worker was ended by something (exit status -9) while it made shard" in message
-    number = int(re.search(r"shard (\d+) \(o/pretraining-", message)[1])
+    assert (
+        f"A worker was ended by something (exit status -9) while it made shard {number} "
+        f"(o/pretraining-{number:05d}-of-" in message
+    )
     left = finished(folder)
     assert f"pretraining-{number:05d}-of-{NUM_SHARDS:05d}.tfrecord" not in left
     for name in left:  # What has a name is whole.

@@ -97,7 +97,8 @@ def _make_in_processes(
                     _receive(receiver, workers[receiver], made)
                 except EOFError:
                     workers.pop(receiver).raise_if_killed(corpus)
-            progress.update(done.value - progress.done)
+            # Without its lock, which a worker that was killed may be holding.
+            progress.update(done.get_obj().value - progress.done)
     finally:  # Some are left only after a worker's error, or an interrupt of this process.
         for worker in workers.values():
             worker.process.terminate()
