@@ -5,7 +5,7 @@ these classes. Every class checks its values when it is made. No TensorFlow.
 """
 
 from bert_tf.settings.conversion import ConversionSettings
-from bert_tf.settings.devices import DeviceSettings
+from bert_tf.settings.corpus import CorpusSettings
 from bert_tf.settings.export import ExportSettings
 from bert_tf.settings.feature_extraction import FeatureExtractionSettings
 from bert_tf.settings.finetuning import FinetuningSettings
@@ -19,7 +19,7 @@ __all__ = [
     "DUPE_FACTORS",
     "NOT_THE_COURSE",
     "ConversionSettings",
-    "DeviceSettings",
+    "CorpusSettings",
     "ExportSettings",
     "FeatureExtractionSettings",
     "FinetuningSettings",

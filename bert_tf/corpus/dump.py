@@ -1,0 +1,335 @@
+"""A Wikipedia dump (pages-articles.xml, .bz2 or .gz) -> pieces of whole pages -> pages.
+
+    <mediawiki xml:lang="en"> <siteinfo> ... </siteinfo>
+      <page> <title>Cat</title> <ns>0</ns> ... <text>The '''cat''' ...</text> </page>
+      <page> ...
+
+A dump is a stream: it is decompressed once, and cut where a page ends. One of many bz2 streams
+(pages-articles-multistream.xml.bz2) is cut between these without decompressing it, which the
+workers then do, on all cores. Where the cuts are depends on the file and the size of a piece only.
+"""
+
+import bz2
+import html
+import io
+import re
+import zlib
+from collections.abc import Iterator
+from typing import IO, NamedTuple
+from xml.etree import ElementTree
+
+from bert_tf import files
+from bert_tf.corpus.wikitext import Wiki
+
+_BLOCK_BYTES = 1 << 20
+_PAGE_START, _PAGE_END, _DUMP_END = b"<page>", b"</page>", b"</mediawiki>"
+_STREAM_START = re.compile(rb"BZh[1-9]1AY&SY")
+_MAGIC_BYTES = 10  # of a stream's start
+_GZIP_MAGIC = b"\x1f\x8b"
+# MediaWiki's longest page has 2 MB, and a character of it may take six bytes in XML.
+_MAX_HEADER_BYTES, _MAX_PAGE_BYTES = 1 << 22, 1 << 26
+# bz2 makes a fifth to a quarter of a dump's text.
+_COMPRESSION = 4
+_LANGUAGE = re.compile(rb'<mediawiki\b[^>]*\bxml:lang="([^"]*)"')
+_NAMESPACE = re.compile(rb'<namespace key="(?:6|14)"[^>]*>([^<]*)</namespace>')
+
+
+class Piece(NamedTuple):
+    """Some pages of a dump.
+
+    Attributes:
+        path: the dump.
+        start, end: bytes of the file, if `data` is None: whole bz2 streams. Else `start` is where
+            `data` begins in the decompressed dump.
+        data: XML of whole pages, or None.
+        is_last: whether the dump should end with it.
+        file_bytes: how much of the file it stands for.
+    """
+
+    path: str
+    start: int
+    end: int
+    data: bytes | None
+    is_last: bool
+    file_bytes: int
+
+
+class Page(NamedTuple):
+    """A page as the dump has it; `namespace` 0 is that of articles."""
+
+    title: str
+    namespace: int
+    is_redirect: bool
+    model: str
+    text: str
+
+
+def read_wiki(path: str) -> Wiki:
+    """What the beginning of a dump says of its wiki.
+
+    Raises:
+        ValueError: if it is no dump.
+    """
+    header = b""
+    for block in _decompress(path, allow_truncated=True):
+        header += block
+        if _PAGE_START in header or _DUMP_END in header or len(header) > _MAX_HEADER_BYTES:
+            break
+    header = header.partition(_PAGE_START)[0]
+    if b"<mediawiki" not in header:
+        raise ValueError(
+            f"{path}: not a Wikipedia dump: it does not begin with <mediawiki>. Expected "
+            f"pages-articles.xml, plain or as .bz2 or .gz. It begins with {header[:40]!r}"
+        )
+    language = _LANGUAGE.search(header)
+    names = [html.unescape(name.decode("utf-8")) for name in _NAMESPACE.findall(header)]
+    return Wiki(
+        language[1].decode("utf-8") if language else "",
+        frozenset(name.replace("_", " ").lower() for name in names if name),
+    )
+
+
+def read_pieces(path: str, piece_bytes: int, allow_truncated: bool) -> Iterator[Piece]:
+    """Cuts a dump into pieces of some `piece_bytes` of XML, in order.
+
+    Args:
+        path: the dump.
+        piece_bytes: of decompressed XML; a little more if the last page is long.
+        allow_truncated: whether the dump may end too early.
+
+    Raises:
+        ValueError: if it is damaged, or truncated without being allowed to.
+    """
+    if is_multistream(path):
+        return _pieces_of_streams(path, piece_bytes // _COMPRESSION)
+    return _pieces_of_text(path, piece_bytes, allow_truncated)
+
+
+def is_multistream(path: str) -> bool:
+    """Whether a dump consists of bz2 streams that each hold whole pages."""
+    with files.open_file(path) as file:
+        beginning = file.read(8 * _BLOCK_BYTES)
+    starts = [match.start() for match in _STREAM_START.finditer(beginning)][:2]
+    if len(starts) < 2 or starts[0] != 0:
+        return False
+    try:
+        second = bz2.BZ2Decompressor().decompress(beginning[starts[1] :], 100)
+    except OSError:
+        return False
+    return second.lstrip().startswith(_PAGE_START)
+
+
+def read_pages(piece: Piece, allow_truncated: bool) -> Iterator[Page]:
+    """The pages of a piece.
+
+    Raises:
+        ValueError: if it is damaged, is no XML, or the dump ends too early; with the place.
+    """
+    data = piece.data
+    if data is None:
+        data = _decompress_streams(piece, allow_truncated)
+    start, end = data.find(_PAGE_START), data.rfind(_PAGE_END)
+    rest = data[end + len(_PAGE_END) :] if end >= 0 else data
+    if piece.is_last and not allow_truncated and _DUMP_END not in rest:
+        raise _truncated(piece.path, f"the last of its pages is followed by {rest[:40]!r}")
+    if start < 0 or end < start:
+        return
+    data = data[start : end + len(_PAGE_END)]
+    last_title = ""
+    try:
+        for page in _parse(data):
+            last_title = page.title
+            yield page
+    except ElementTree.ParseError as error:
+        kind = "the decompressed dump" if piece.data is not None else "its stream"
+        raise ValueError(
+            f"{piece.path}: not well-formed XML, after the page {last_title!r}: {error}, counted "
+            f"from byte {piece.start + start if piece.data is not None else start} of {kind}."
+        ) from error
+
+
+def _parse(data: bytes) -> Iterator[Page]:
+    parser = ElementTree.iterparse(
+        io.BufferedReader(_Joined([b"<pages>", data, b"</pages>"])), ("start", "end")
+    )
+    _, root = next(parser)
+    for event, element in parser:
+        if event == "end" and element.tag == "page":
+            yield _page(element)
+            root.clear()
+
+
+def _page(element: ElementTree.Element) -> Page:
+    revisions = element.findall("revision")
+    revision = revisions[-1] if revisions else element
+    return Page(
+        title=element.findtext("title") or "",
+        namespace=int(element.findtext("ns") or 0),
+        is_redirect=element.find("redirect") is not None,
+        model=revision.findtext("model") or "wikitext",
+        text=revision.findtext("text") or "",
+    )
+
+
+class _Joined(io.RawIOBase):
+    """Reads pieces of bytes one after the other, without a copy of all of them."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = [memoryview(piece) for piece in pieces]
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        while self._pieces and not len(self._pieces[0]):
+            self._pieces.pop(0)
+        if not self._pieces:
+            return 0
+        taken = self._pieces[0][: len(buffer)]
+        buffer[: len(taken)] = taken
+        self._pieces[0] = self._pieces[0][len(taken) :]
+        return len(taken)
+
+
+def _pieces_of_text(path: str, piece_bytes: int, allow_truncated: bool) -> Iterator[Piece]:
+    size, read = files.file_size(path), [0]
+    told = offset = 0
+    held: list[bytes] = []
+    held_bytes = 0
+
+    def take(data: bytes, is_last: bool) -> Piece:
+        nonlocal told, offset
+        before, told = told, size if is_last else read[0]
+        offset += len(data)
+        return Piece(path, offset - len(data), offset, data, is_last, told - before)
+
+    for block in _decompress(path, allow_truncated, read):
+        held.append(block)
+        held_bytes += len(block)
+        if held_bytes < piece_bytes:
+            continue
+        data = b"".join(held)
+        while (end := data.find(_PAGE_END, max(piece_bytes - len(_PAGE_END), 0))) >= 0:
+            end += len(_PAGE_END)
+            yield take(data[:end], False)
+            data = data[end:]
+        if len(data) > piece_bytes + _MAX_PAGE_BYTES:
+            raise ValueError(
+                f"{path}: no page ends from byte {offset} to byte {offset + len(data)} of the "
+                f"decompressed dump."
+            )
+        held, held_bytes = [data], len(data)
+    yield take(b"".join(held), True)
+
+
+def _decompress(path: str, allow_truncated: bool, read: list[int] | None = None) -> Iterator[bytes]:
+    """Blocks of a dump's text; `read[0]` is set to how much of the file they took."""
+    with files.open_file(path) as file:
+        magic = file.read(2)
+        file.seek(0)
+        if magic == b"BZ":
+            blocks = _decompress_bz2(path, file, allow_truncated)
+        elif magic == _GZIP_MAGIC:
+            blocks = _decompress_gzip(path, file, allow_truncated)
+        else:
+            blocks = iter(lambda: file.read(_BLOCK_BYTES), b"")
+        for block in blocks:
+            if read is not None:
+                read[0] = file.tell()
+            yield block
+
+
+def _decompress_bz2(path: str, file: IO, allow_truncated: bool) -> Iterator[bytes]:
+    """Blocks of at most 1 MB of text, whatever the compression."""
+    decompressor, data = bz2.BZ2Decompressor(), b""
+    while True:
+        if decompressor.needs_input or decompressor.eof:
+            data = (decompressor.unused_data if decompressor.eof else b"") or file.read(
+                _BLOCK_BYTES // _COMPRESSION
+            )
+            if not data:
+                break
+            if decompressor.eof:
+                decompressor = bz2.BZ2Decompressor()
+        try:
+            block = decompressor.decompress(data, _BLOCK_BYTES)
+        except OSError as error:
+            raise _damaged(path, file.tell(), "bz2", error) from error
+        data = b""
+        if block:
+            yield block
+    if not decompressor.eof and not allow_truncated:
+        raise _truncated(path, f"its bz2 data goes on after byte {file.tell()}, its last")
+
+
+def _decompress_gzip(path: str, file: IO, allow_truncated: bool) -> Iterator[bytes]:
+    decompressor, data = zlib.decompressobj(31), b""
+    while True:
+        data = data or file.read(_BLOCK_BYTES // _COMPRESSION)
+        if not data:
+            break
+        try:
+            block = decompressor.decompress(data, _BLOCK_BYTES)
+        except zlib.error as error:
+            raise _damaged(path, file.tell(), "gzip", error) from error
+        data = decompressor.unconsumed_tail
+        if decompressor.eof and (data := decompressor.unused_data):
+            decompressor = zlib.decompressobj(31)
+        if block:
+            yield block
+    if not decompressor.eof and not allow_truncated:
+        raise _truncated(path, f"its gzip data goes on after byte {file.tell()}, its last")
+
+
+def _pieces_of_streams(path: str, piece_bytes: int) -> Iterator[Piece]:
+    """Pieces of consecutive streams of together at least `piece_bytes`, but for the last."""
+    size, start = files.file_size(path), 0
+    for offset in _stream_offsets(path):
+        if offset - start >= piece_bytes:
+            yield Piece(path, start, offset, None, False, offset - start)
+            start = offset
+    yield Piece(path, start, size, None, True, size - start)
+
+
+def _stream_offsets(path: str) -> Iterator[int]:
+    """Where bz2 streams begin. (By chance their ten bytes stand elsewhere once in 2^77 bits.)"""
+    with files.open_file(path) as file:
+        window, base = b"", 0
+        while block := file.read(8 * _BLOCK_BYTES):
+            window += block
+            for match in _STREAM_START.finditer(window):
+                yield base + match.start()
+            kept = min(len(window), _MAGIC_BYTES - 1)
+            base += len(window) - kept
+            window = window[-kept:]
+
+
+def _decompress_streams(piece: Piece, allow_truncated: bool) -> bytes:
+    with files.open_file(piece.path) as file:
+        file.seek(piece.start)
+        compressed = file.read(piece.end - piece.start)
+    text: list[bytes] = []
+    starts = [match.start() for match in _STREAM_START.finditer(compressed)]
+    for start, end in zip(starts, [*starts[1:], len(compressed)], strict=True):
+        decompressor = bz2.BZ2Decompressor()
+        try:
+            text.append(decompressor.decompress(memoryview(compressed)[start:end]))
+        except OSError as error:
+            raise _damaged(piece.path, piece.start + start, "bz2", error) from error
+        if not decompressor.eof and not (allow_truncated and piece.is_last):
+            raise _truncated(piece.path, f"the stream at byte {piece.start + start} has no end")
+    return b"".join(text)
+
+
+def _damaged(path: str, place: int, kind: str, error: Exception) -> ValueError:
+    return ValueError(
+        f"{path}: damaged {kind} data before or near byte {place} ({error}). Compare its checksum "
+        f"with the published one, and download it again."
+    )
+
+
+def _truncated(path: str, what: str) -> ValueError:
+    return ValueError(
+        f"{path}: the dump is truncated: {what}. Download it again, or give --allow_truncated to "
+        f"use what is there."
+    )

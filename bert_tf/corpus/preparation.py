@@ -1,0 +1,305 @@
+"""Inputs -> text files of one sentence a line, and corpus.json beside them.
+
+    inputs ─ pieces ─> parts, in a folder of the output's ─ what stays, how often ─> files
+             (every core)                                   (all documents' hashes)   (every core)
+
+Started again after whatever ended it, it goes on: a part or a file that is whole is not made
+again. The bytes of the files depend on the inputs and settings only.
+"""
+
+import collections
+import dataclasses
+import io
+import itertools
+import json
+import logging
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from bert_tf import files
+from bert_tf.config import read_json
+from bert_tf.corpus import parts, shards
+from bert_tf.corpus.report import CorpusReport
+from bert_tf.corpus.selection import Selection, select_documents
+from bert_tf.corpus.sources import Input, find_inputs, read_tasks
+from bert_tf.corpus.workers import do_all
+from bert_tf.progress import Progress
+from bert_tf.settings import CorpusSettings
+
+logger = logging.getLogger(__name__)
+
+MANIFEST = "corpus.json"
+_FORMAT = 1
+_PARTS_FOLDER = ".parts"
+# What the text does not depend on.
+_FREE_SETTINGS = ("output_dir", "num_workers", "allow_truncated")
+
+
+def prepare_corpus(settings: CorpusSettings, stream: TextIO | None = None) -> CorpusReport:
+    """Makes text files of one sentence a line, with a blank line after each document.
+
+    Args:
+        settings: what to make.
+        stream: where progress is shown; None: nowhere.
+
+    Raises:
+        ValueError: if an input is not what it should be, nothing is left of it, or the folder
+            holds a corpus that was made of something else, or otherwise.
+        OSError: if a file cannot be read or written. What was whole before stays, and the same
+            command goes on from there.
+    """
+    start = time.monotonic()
+    _check_folder(settings)
+    inputs = find_inputs(settings)
+    _check_libraries(inputs)
+    identity = _identity(settings, inputs)
+    there = _read_finished(settings, identity)
+    if there is not None:
+        return there
+    folder = _open_parts(settings, identity)
+    stream = io.StringIO() if stream is None else stream
+    num_parts = _make_parts(settings, inputs, folder, stream)
+    languages, entries = _make_files(settings, folder, num_parts, stream)
+    held_out = entries.pop() if settings.held_out_share else None
+    report = CorpusReport(
+        settings.output_dir, languages, entries, held_out, time.monotonic() - start
+    )
+    _write_manifest(settings, identity, report)
+    shutil.rmtree(folder)
+    return report
+
+
+def output_paths(settings: CorpusSettings) -> list[str]:
+    """The files of the corpus; the one held out, if any, is the last."""
+    end, number = ".txt.gz" if settings.gzip else ".txt", settings.num_shards
+    names = [f"corpus-{shard:05d}-of-{number:05d}{end}" for shard in range(number)]
+    names += [f"held_out{end}"] if settings.held_out_share else []
+    return [files.join_path(settings.output_dir, name) for name in names]
+
+
+def _check_folder(settings: CorpusSettings) -> None:
+    if files.is_remote(settings.output_dir):
+        raise ValueError(
+            f"--output_dir must be a local folder, as parts of the text are read in another order "
+            f"than they are written: copy the files from there. Received: {settings.output_dir!r}"
+        )
+
+
+def _check_libraries(inputs: list[Input]) -> None:
+    is_dump = any(each.source == "wikipedia" for each in inputs)
+    for library in ("sentencex", *(["mwparserfromhell"] if is_dump else [])):
+        try:
+            __import__(library)
+        except ImportError as error:
+            raise ValueError(
+                f"{library} is needed for this, and is not installed: pip install 'bert-tf[corpus]'"
+            ) from error
+
+
+def _identity(settings: CorpusSettings, inputs: list[Input]) -> dict[str, Any]:
+    """What the files' bytes depend on, as JSON gives it back."""
+    values = dataclasses.asdict(settings)
+    for name in _FREE_SETTINGS:
+        del values[name]
+    described = [
+        {"path": each.path, "language": each.language, "source": each.source, "bytes": each.size}
+        for each in inputs
+    ]
+    return json.loads(json.dumps({"format": _FORMAT, "settings": values, "inputs": described}))
+
+
+def _read_finished(settings: CorpusSettings, identity: dict[str, Any]) -> CorpusReport | None:
+    """The report of a run that ended well before this one; None if there was none.
+
+    Raises:
+        ValueError: if it made something else.
+    """
+    path = files.join_path(settings.output_dir, MANIFEST)
+    if not files.exists(path):
+        return None
+    manifest = read_json(path)
+    if not isinstance(manifest, dict) or "shards" not in manifest:
+        raise ValueError(f"{path} is no manifest of a corpus. Choose another --output_dir.")
+    _check_same(manifest, identity, settings.output_dir)
+    made = [*manifest["shards"], *([manifest["held_out"]] if manifest["held_out"] else [])]
+    for entry in made:
+        file = files.join_path(settings.output_dir, entry["name"])
+        if not files.exists(file) or files.file_size(file) != entry["bytes"]:
+            logger.warning("%s is not there, or not whole: the corpus is made again.", file)
+            return None
+    return CorpusReport(
+        settings.output_dir,
+        *(manifest[name] for name in ("languages", "shards", "held_out", "seconds")),
+        was_there=True,
+    )
+
+
+def _check_same(there: dict[str, Any], identity: dict[str, Any], folder: str) -> None:
+    """Raises a ValueError that names what differs, if something does."""
+    old, new = there.get("settings", {}), identity["settings"]
+    differences = [
+        f"{name} was {old.get(name)!r}, now {new[name]!r}"
+        for name in new
+        if old.get(name) != new[name]
+    ]
+    if not differences and there.get("inputs") != identity["inputs"]:
+        differences = ["the input files are others, or have changed"]
+    if differences or there.get("format") != identity["format"]:
+        raise ValueError(
+            f"{folder} holds a corpus, or parts of one, that was made otherwise: "
+            f"{'; '.join(differences) or 'by another version'}. Choose another --output_dir, or "
+            f"remove the folder."
+        )
+
+
+def _open_parts(settings: CorpusSettings, identity: dict[str, Any]) -> str:
+    """The folder of the parts, with those in it that an earlier start of the same run has made."""
+    folder = files.join_path(settings.output_dir, _PARTS_FOLDER)
+    path = files.join_path(folder, "run.json")
+    if files.exists(path):
+        _check_same(read_json(path), identity, settings.output_dir)
+    else:
+        files.make_directories(folder)
+    wanted = set(output_paths(settings))
+    pattern = files.join_path(settings.output_dir, "corpus-*-of-*.txt*")
+    others = [name for name in files.glob_files(pattern) if name not in wanted]
+    if others:
+        raise ValueError(
+            f"{settings.output_dir} holds files of another corpus, which a pattern for these would "
+            f"match too, as {others[0]}. Remove them, or choose another folder."
+        )
+    # What was being written when an earlier start was killed.
+    for place in (settings.output_dir, folder):
+        for left in Path(place).glob(".*.tmp"):
+            left.unlink(missing_ok=True)
+    with files.atomic_write(path, "w") as file:
+        file.write(json.dumps(identity, indent=1, ensure_ascii=False) + "\n")
+    return folder
+
+
+def _make_parts(settings: CorpusSettings, inputs: list[Input], folder: str, stream: TextIO) -> int:
+    """Makes the parts that are not there. Gives back how many there are in all."""
+    total = sum(each.size for each in inputs) / 1e6
+    num_parts, skipped_bytes = 0, 0
+
+    def missing() -> Iterator[parts.PartWork]:
+        nonlocal num_parts, skipped_bytes
+        for number, task in enumerate(read_tasks(inputs, settings)):
+            num_parts = number + 1
+            if parts.is_whole(folder, number):
+                skipped_bytes += task.file_bytes
+            else:
+                yield parts.PartWork(settings, folder, number, task)
+
+    with Progress(total or None, "MB", stream, f"{'reading':<10}") as progress:
+        done = 0
+        for file_bytes in do_all(parts.make_part, missing(), settings.num_workers):
+            done += file_bytes
+            progress.update((done + skipped_bytes) / 1e6 - progress.done)
+        progress.update((done + skipped_bytes) / 1e6 - progress.done)
+    return num_parts
+
+
+def _make_files(
+    settings: CorpusSettings, folder: str, num_parts: int, stream: TextIO
+) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
+    """Counts by language, and the entries of all files."""
+    counts = [parts.read_counts(folder, number) for number in range(num_parts)]
+    indexes = [parts.read_index(folder, number) for number in range(num_parts)]
+    part_of = np.repeat(np.arange(num_parts, dtype=np.int32), [len(each) for each in indexes])
+    index = np.concatenate(indexes)
+    del indexes
+    names = list(dict.fromkeys(each["language"] for each in counts))
+    language_of_part = np.array([names.index(each["language"]) for each in counts])
+    selection = select_documents(
+        index,
+        language_of_part[part_of],
+        names,
+        drop_duplicates=settings.drop_duplicates,
+        held_out_share=settings.held_out_share,
+        sampling_exponent=settings.sampling_exponent,
+    )
+    languages = _count_languages(counts, language_of_part[part_of], selection)
+    entries = {}
+    works = []
+    for work in _file_works(settings, folder, index, part_of, selection):
+        entry = shards.read_entry(folder, work.path)
+        if entry is None:
+            works.append(work)
+        else:
+            entries[entry["name"]] = entry
+    with Progress(len(works), "files", stream, f"{'writing':<10}") as progress:
+        workers = max(min(settings.num_workers, len(works)), 1)
+        for entry in do_all(shards.make_shard, works, workers):
+            entries[entry["name"]] = entry
+            progress.update(1)
+    ordered = [entries[files.split_path(path)[1]] for path in output_paths(settings)]
+    return languages, ordered
+
+
+def _count_languages(
+    counts: list[dict[str, Any]], language_of: np.ndarray, selection: Selection
+) -> dict[str, dict[str, Any]]:
+    totals: dict[str, collections.Counter] = {}
+    for each in counts:
+        totals.setdefault(each["language"], collections.Counter()).update(each["counts"])
+    found = np.bincount(language_of, minlength=len(totals))
+    repeated = np.bincount(language_of[selection.duplicates], minlength=len(totals))
+    described = {}
+    for number, (language, total) in enumerate(totals.items()):
+        if repeated[number]:
+            total["dropped: duplicates"] = int(repeated[number])
+        described[language] = {
+            "seen": total["seen"],
+            "input_bytes": total["input_bytes"],
+            "documents": int(found[number] - repeated[number]),
+            "factor": selection.factors[language],
+            **{name: total[name] for name in sorted(total) if ":" in name or " " in name},
+        }
+    return described
+
+
+def _file_works(
+    settings: CorpusSettings,
+    folder: str,
+    index: np.ndarray,
+    part_of: np.ndarray,
+    selection: Selection,
+) -> Iterator[shards.ShardWork]:
+    """What each file is made of.
+
+    Raises:
+        ValueError: if there are fewer documents than files.
+    """
+    paths = output_paths(settings)
+    num_documents = len(selection.corpus)
+    if num_documents < settings.num_shards:
+        raise ValueError(
+            f"{num_documents} documents are left of the input, too few for --num_shards="
+            f"{settings.num_shards}. See --min_sentences, --min_characters and --source."
+        )
+    ends = np.cumsum(index["size"], dtype=np.int64)
+    first_of_part = np.searchsorted(part_of, part_of, side="left")
+    offset = ends - index["size"] - (ends - index["size"])[first_of_part]
+    boundaries = shards.shard_boundaries(index["size"][selection.corpus], settings.num_shards)
+    stretches = [selection.corpus[start:end] for start, end in itertools.pairwise(boundaries)]
+    if settings.held_out_share:
+        stretches.append(selection.held_out)
+    for path, chosen in zip(paths, stretches, strict=True):
+        yield shards.ShardWork(
+            path, folder, part_of[chosen], offset[chosen], index[chosen], settings.gzip
+        )
+
+
+def _write_manifest(
+    settings: CorpusSettings, identity: dict[str, Any], report: CorpusReport
+) -> None:
+    described = dataclasses.asdict(report)
+    del described["output_dir"], described["was_there"]
+    with files.atomic_write(files.join_path(settings.output_dir, MANIFEST), "w") as file:
+        file.write(json.dumps({**identity, **described}, indent=1, ensure_ascii=False) + "\n")

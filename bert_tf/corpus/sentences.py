@@ -1,0 +1,98 @@
+"""A paragraph -> its sentences.
+
+Wikimedia's sentencex splits most languages: it knows the abbreviations and marks of 60 and falls
+back on a related one for others. Chinese and Japanese, with no spaces between words and speech in
+brackets, have rules of their own:
+
+    他说：“你好。”然后走了。天黑了！      ->   他说：“你好。”  然后走了。  天黑了！
+    「はい。そうです。」と彼は言った。      ->   「はい。そうです。」と彼は言った。
+"""
+
+import re
+
+_CHINESE = ("zh", "yue", "wuu", "gan", "hak", "lzh", "cdo", "zh-yue", "zh-classical")
+WITHOUT_SPACES = frozenset((*_CHINESE, "ja"))
+
+# Where a number with a full stop is an ordinal: im 19. Jahrhundert.
+_ORDINAL_LANGUAGES = frozenset(
+    (
+        *("de", "als", "bar", "nds", "lb", "da", "nb", "nn", "no", "fo", "is", "fi", "et", "lv"),
+        *("cs", "sk", "sl", "hr", "bs", "sh", "sr", "hu", "hsb", "dsb", "eu", "tr"),
+    )
+)
+_ORDINAL = re.compile(r"(?:^|[\s(–-])\d{1,2}\.$")
+# Abbreviations that the library does not know, or takes for the end of a sentence.
+_ABBREVIATIONS = {"fr": ("M.", "MM.", "Mme.", "Mlle.", "janv.", "févr.", "av.", "p.")}
+
+_ENDS = "。！？!?．…"
+_CLOSING = "」』”’）)》】〉〕］\"'"
+_BRACKETS = {"「": "」", "『": "』", "“": "”", "（": "）", "《": "》", "【": "】", "〈": "〉"}
+_LONGEST_SPEECH = 200  # characters; what is longer is split inside.
+# A sentence does not begin with these: 「はい。」と言った。
+_GOES_ON = frozenset("，、。！？；：…とってはがをにのでもやなか")
+_STOP = re.compile(rf"[{re.escape(''.join(_BRACKETS) + _ENDS)}]")
+_AFTER_END = re.compile(rf"[{re.escape(_ENDS)}]*[{re.escape(_CLOSING)}]*")
+
+# What ends a sentence, in any script.
+_FINAL = re.compile(r"[.!?…。！？．｡؟۔।॥։።፧။៕་།·;‽¡¿:]['\"”’»›)\]」』）》】*]*\s*$")
+_LONGEST_HEADING = 80
+
+
+def split_sentences(paragraph: str, language: str) -> list[str]:
+    """The sentences of a paragraph, in order and without spaces around them.
+
+    Args:
+        paragraph: text on one line.
+        language: a code, as `en`.
+    """
+    if language in WITHOUT_SPACES:
+        sentences = _split_without_spaces(paragraph, language)
+    else:
+        import sentencex
+
+        sentences = _mend(sentencex.segment(language, paragraph), language)
+    return [sentence for sentence in map(str.strip, sentences) if sentence]
+
+
+def is_heading(paragraph: str) -> bool:
+    """Whether a paragraph seems to be no text: it is short, and does not end as a sentence does."""
+    return len(paragraph) <= _LONGEST_HEADING and not _FINAL.search(paragraph)
+
+
+def _mend(sentences: list[str], language: str) -> list[str]:
+    """Joins what was split after a full stop that ends no sentence."""
+    mended: list[str] = []
+    for sentence in sentences:
+        if mended and _belongs_to(sentence, mended[-1].rstrip(), language):
+            mended[-1] += sentence
+        else:
+            mended.append(sentence)
+    return mended
+
+
+def _belongs_to(sentence: str, before: str, language: str) -> bool:
+    if not before.endswith("."):
+        return False
+    if sentence[:1].islower() and not before.endswith(".."):
+        return True
+    if language in _ORDINAL_LANGUAGES and _ORDINAL.search(before):
+        return True
+    return before.rpartition(" ")[2].lstrip("(«“") in _ABBREVIATIONS.get(language, ())
+
+
+def _split_without_spaces(paragraph: str, language: str) -> list[str]:
+    sentences, start, place = [], 0, 0
+    while match := _STOP.search(paragraph, place):
+        place = match.end()
+        if match[0] in _BRACKETS:
+            closing = paragraph.find(_BRACKETS[match[0]], place, place + _LONGEST_SPEECH)
+            if closing < 0:
+                continue
+            place = closing + 1
+            if paragraph[closing - 1] not in _ENDS:  # Not speech, but a title or a remark.
+                continue
+        place = _AFTER_END.match(paragraph, place).end()
+        if place < len(paragraph) and paragraph[place] not in _GOES_ON:
+            sentences.append(paragraph[start:place])
+            start = place
+    return [*sentences, paragraph[start:]]

@@ -1,0 +1,143 @@
+"""Selected documents of the parts -> the files of the corpus.
+
+Each file is a stretch of the selected documents, of about the same number of bytes, and is made by
+itself: by any worker, and not again if it is there when the command is started again.
+"""
+
+import dataclasses
+import gzip
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+
+from bert_tf import files
+from bert_tf.config import read_json
+from bert_tf.corpus.parts import part_path
+
+_COUNTS = ("sentences", "words", "characters", "truncated")
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardWork:
+    """A file that is to be made.
+
+    Attributes:
+        path: the file.
+        folder: where the parts are, and the file's entry will be.
+        part: <int32>[n], the part that each of its documents is in.
+        offset: <int64>[n], the byte of the part's text where it begins.
+        index: DOCUMENT[n].
+        is_gzip: whether it is compressed.
+    """
+
+    path: str
+    folder: str
+    part: np.ndarray
+    offset: np.ndarray
+    index: np.ndarray
+    is_gzip: bool
+
+
+def shard_boundaries(sizes: np.ndarray, num_shards: int) -> np.ndarray:
+    """Where each of N stretches of documents begins and the last ends: <int64>[N + 1].
+
+    Args:
+        sizes: bytes of the documents, <int>[n].
+        num_shards: N, at most n.
+    """
+    ends = np.cumsum(sizes, dtype=np.int64)
+    wanted = ends[-1] * np.arange(num_shards + 1, dtype=np.float64) / num_shards
+    boundaries = np.searchsorted(ends, wanted, side="left")
+    boundaries[-1] = len(sizes)
+    # No stretch is empty, however long single documents are.
+    numbers = np.arange(num_shards + 1)
+    boundaries = np.maximum.accumulate(boundaries - numbers) + numbers
+    return np.minimum(boundaries, len(sizes) - num_shards + numbers)
+
+
+def entry_path(work_folder: str, path: str) -> str:
+    """Where the entry of a finished file is, until all are."""
+    return files.join_path(work_folder, files.split_path(path)[1] + ".json")
+
+
+def read_entry(work_folder: str, path: str) -> dict[str, Any] | None:
+    """The entry of a file that was made before, or None."""
+    place = entry_path(work_folder, path)
+    if not files.exists(place) or not files.exists(path):
+        return None
+    entry = read_json(place)
+    return entry if files.file_size(path) == entry["bytes"] else None
+
+
+def make_shard(work: ShardWork) -> dict[str, Any]:
+    """Writes a file of the corpus. Gives back its entry in the manifest.
+
+    Raises:
+        OSError: if it cannot be written; then it is not there.
+    """
+    with files.atomic_write(work.path) as file:
+        output = _Output(file, work.is_gzip)
+        part, text = -1, None
+        try:
+            for number, offset, size in zip(
+                work.part.tolist(), work.offset.tolist(), work.index["size"].tolist(), strict=True
+            ):
+                if number != part:
+                    if text is not None:
+                        text.close()
+                    part, text = number, files.open_file(part_path(work.folder, number, "txt"))
+                if text.tell() != offset:
+                    text.seek(offset)
+                output.write(text.read(size))
+        finally:
+            if text is not None:
+                text.close()
+        entry = {"name": files.split_path(work.path)[1], **output.finish()}
+    entry["documents"] = len(work.index)
+    entry.update({name: int(work.index[name].sum(dtype=np.int64)) for name in _COUNTS})
+    with files.atomic_write(entry_path(work.folder, work.path), "w") as file:
+        file.write(json.dumps(entry) + "\n")
+    return entry
+
+
+class _Output:
+    """A file that is hashed while it is written; gzipped, its bytes depend on its content only."""
+
+    def __init__(self, file, is_gzip: bool) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+        self._size = 0
+        self._gzip = gzip.GzipFile("", "wb", 6, _Tee(self), mtime=0) if is_gzip else None
+
+    def write(self, data: bytes) -> None:
+        if self._gzip is not None:
+            self._gzip.write(data)
+        else:
+            self.write_raw(data)
+
+    def write_raw(self, data: bytes) -> None:
+        self._file.write(data)
+        self._hash.update(data)
+        self._size += len(data)
+
+    def finish(self) -> dict[str, Any]:
+        if self._gzip is not None:
+            self._gzip.close()
+        return {"bytes": self._size, "sha256": self._hash.hexdigest()}
+
+
+class _Tee:
+    """What GzipFile writes to."""
+
+    def __init__(self, output: _Output) -> None:
+        self._output = output
+
+    def write(self, data) -> int:
+        data = bytes(data)
+        self._output.write_raw(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is held back."""

@@ -1,0 +1,311 @@
+"""Inputs -> pieces that a worker can take -> documents of paragraphs.
+
+| source    | a document is                                         | a paragraph is           |
+|-----------|-------------------------------------------------------|--------------------------|
+| wikipedia | an article                                            | as MediaWiki has it      |
+| books     | a file (of a long one, each so much of it as a piece) | lines up to a blank one  |
+| jsonl     | a line's text                                         | a line of the text       |
+| tfds      | an example's text                                     | a line of the text       |
+
+Pieces come from one process, in order, and are the same however many workers there are.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from bert_tf import files
+from bert_tf.corpus.dump import Piece, read_pages, read_pieces, read_wiki
+from bert_tf.corpus.languages import LANGUAGES, check_language
+from bert_tf.corpus.sentences import WITHOUT_SPACES
+from bert_tf.corpus.wikitext import article_paragraphs, is_disambiguation
+from bert_tf.settings import CorpusSettings
+
+_ENDINGS = {
+    "wikipedia": (".xml", ".xml.bz2", ".xml.gz"),
+    "jsonl": (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".ndjson", ".ndjson.gz"),
+    "books": (".txt", ".txt.gz"),
+}
+_GUTENBERG_START = re.compile(r"^\*\*\* ?START OF.*$", re.MULTILINE)
+_GUTENBERG_END = re.compile(r"^\*\*\* ?END OF", re.MULTILINE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Input:
+    """A file, or with `tfds` a data set.
+
+    Attributes:
+        source: one of `SOURCES`.
+        path: the file, or the data set's name.
+        language: its code.
+        size: bytes; 0 if not known.
+        dropped_prefixes: of a dump, see `Wiki`.
+    """
+
+    source: str
+    path: str
+    language: str
+    size: int = 0
+    dropped_prefixes: frozenset[str] = frozenset()
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What a worker takes at a time: some of an input.
+
+    Attributes:
+        input: which; of several, one of the same source and language.
+        data: pages of a dump, or (place, text) of books, lines or examples.
+        file_bytes: how much of the file it stands for.
+    """
+
+    input: Input
+    data: Piece | list[tuple[str, str]]
+    file_bytes: int
+
+
+def find_inputs(settings: CorpusSettings) -> list[Input]:
+    """The inputs in the order of the patterns.
+
+    Raises:
+        ValueError: if there is none of a pattern, or its source or language cannot be told.
+    """
+    inputs = []
+    for language, pattern in settings.inputs_by_language():
+        if language:
+            check_language(language, f"--input_file or --language, for {pattern}")
+        if settings.source == "tfds":
+            inputs.append(Input("tfds", pattern, language or _language_of_name(pattern)))
+            continue
+        for path in files.expand_input_files(pattern):
+            inputs.append(_describe(path, language, settings.source))
+    return inputs
+
+
+def read_tasks(inputs: list[Input], settings: CorpusSettings) -> Iterator[Task]:
+    """All inputs in pieces, in order.
+
+    Raises:
+        ValueError: if a file is damaged, or not what it should be.
+    """
+    piece_bytes = max(int(settings.part_megabytes * 1e6), 1)
+    for (source, _), group in itertools.groupby(inputs, lambda each: (each.source, each.language)):
+        together = list(group)
+        if source == "wikipedia":
+            for each in together:
+                for piece in read_pieces(each.path, piece_bytes, settings.allow_truncated):
+                    yield Task(each, piece, piece.file_bytes)
+        else:
+            yield from _read_texts(together, settings, piece_bytes)
+
+
+def read_documents(
+    task: Task, settings: CorpusSettings, counts: collections.Counter
+) -> Iterator[Iterator[str]]:
+    """The documents of a piece, each the paragraphs of it.
+
+    Args:
+        task: the piece.
+        settings: see `CorpusSettings`.
+        counts: `seen`, `input_bytes`, and for what is left out `dropped: ...` are added.
+
+    Raises:
+        ValueError: as `read_pages`; or for a line that is no JSON object with a text.
+    """
+    if isinstance(task.data, Piece):
+        yield from _articles(task.input, task.data, settings, counts)
+        return
+    for place, text in task.data:
+        counts["seen"] += 1
+        counts["input_bytes"] += len(text.encode("utf-8", "surrogatepass"))
+        if task.input.source == "books":
+            yield book_paragraphs(text, task.input.language)
+        elif task.input.source == "jsonl":
+            yield iter(_text_of_line(place, text, settings.text_field).split("\n"))
+        else:
+            yield iter(text.split("\n"))
+
+
+def book_paragraphs(text: str, language: str) -> Iterator[str]:
+    """The paragraphs of a book: lines up to a blank one; single lines where there is none.
+
+    What Project Gutenberg puts before and after a book is left out.
+    """
+    start, end = _GUTENBERG_START.search(text), _GUTENBERG_END.search(text)
+    text = text[start.end() if start else 0 : end.start() if end else None].strip()
+    if not re.search(r"\n\s*\n", text):
+        yield from text.split("\n")
+        return
+    joint = "" if language in WITHOUT_SPACES else " "
+    for paragraph in re.split(r"\n\s*\n", text):
+        yield joint.join(line.strip() for line in paragraph.split("\n"))
+
+
+def _describe(path: str, language: str, source: str) -> Input:
+    if source == "auto":
+        source = next(
+            (name for name, endings in _ENDINGS.items() if path.lower().endswith(endings)), ""
+        )
+        if not source:
+            raise ValueError(
+                f"{path}: what it is cannot be told from its name. Give --source=wikipedia, books "
+                f"or jsonl."
+            )
+    size = files.file_size(path)
+    if source != "wikipedia":
+        return Input(source, path, language or "en", size)
+    wiki = read_wiki(path)
+    if (
+        language
+        and wiki.language
+        and language.partition("-")[0]
+        not in (
+            wiki.language.partition("-")[0],
+            "simple",
+        )
+    ):
+        raise ValueError(
+            f"{path}: the dump says that its language is {wiki.language!r}. Leave --language out, "
+            f"or give this one. Received: {language!r}"
+        )
+    language = language or wiki.language or "en"
+    check_language(language, path)
+    return Input(source, path, language, size, wiki.all_dropped_prefixes())
+
+
+def _language_of_name(name: str) -> str:
+    """wikipedia/20230601.de -> de; else en."""
+    last = name.split(":")[0].rpartition(".")[2]
+    return last if last in LANGUAGES else "en"
+
+
+def _articles(
+    each: Input, piece: Piece, settings: CorpusSettings, counts: collections.Counter
+) -> Iterator[Iterator[str]]:
+    for page in read_pages(piece, settings.allow_truncated):
+        counts["seen"] += 1
+        counts["input_bytes"] += len(page.text.encode("utf-8"))
+        if page.namespace:
+            counts["dropped: other namespaces"] += 1
+        elif page.is_redirect:
+            counts["dropped: redirects"] += 1
+        elif page.model != "wikitext":
+            counts["dropped: no wikitext"] += 1
+        elif is_disambiguation(page.title, page.text):
+            counts["dropped: disambiguation pages"] += 1
+        else:
+            yield article_paragraphs(page.text, each.dropped_prefixes)
+
+
+def _read_texts(inputs: list[Input], settings: CorpusSettings, piece_bytes: int) -> Iterator[Task]:
+    """Texts of inputs of one kind and language, in groups of some `piece_bytes`."""
+    read = [0]  # bytes of all these files
+
+    def texts() -> Iterator[tuple[str, str]]:
+        for each in inputs:
+            if each.source == "tfds":
+                yield from _tfds_texts(each.path, settings)
+            elif each.source == "jsonl":
+                yield from _numbered_lines(each.path, read)
+            else:
+                yield from _sections(each.path, read, piece_bytes)
+
+    group: list[tuple[str, str]] = []
+    size = told = 0
+    for place, text in texts():
+        group.append((place, text))
+        size += len(text)
+        if size >= piece_bytes:
+            yield Task(inputs[0], group, read[0] - told)
+            group, size, told = [], 0, read[0]
+    yield Task(inputs[0], group, sum(each.size for each in inputs) - told)
+
+
+def _numbered_lines(path: str, read: list[int]) -> Iterator[tuple[str, str]]:
+    for number, line in enumerate(files.open_text_lines(path, _adder(read)), start=1):
+        if line.strip():
+            yield f"{path}:{number}", line
+
+
+def _sections(path: str, read: list[int], section_bytes: int) -> Iterator[tuple[str, str]]:
+    """A file, or of a long one parts that end at a blank line (or any, if these do not come)."""
+    lines: list[str] = []
+    size = first = 0
+    for number, line in enumerate(files.open_text_lines(path, _adder(read)), start=1):
+        first = first or number
+        lines.append(line)
+        size += len(line) + 1
+        if size >= section_bytes and (not line.strip() or size >= 2 * section_bytes):
+            yield f"{path}:{first}", "\n".join(lines)
+            lines, size, first = [], 0, 0
+    if lines:
+        yield f"{path}:{first}", "\n".join(lines)
+
+
+def _adder(total: list[int]) -> Callable[[int], None]:
+    def add(num_bytes: int) -> None:
+        total[0] += num_bytes
+
+    return add
+
+
+def _text_of_line(place: str, line: str, field: str) -> str:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{place}: not JSON: {error.msg} (column {error.colno}).") from error
+    text = row.get(field) if isinstance(row, dict) else None
+    if not isinstance(text, str):
+        there = ", ".join(map(repr, row)) if isinstance(row, dict) else type(row).__name__
+        raise ValueError(
+            f"{place}: no text in the field {field!r}. Name the one that has it with "
+            f"--text_field. Received: {there}"
+        )
+    return text
+
+
+def _tfds_texts(name: str, settings: CorpusSettings) -> Iterator[tuple[str, str]]:
+    import tensorflow_datasets as tfds
+
+    builder = _builder(name, settings.tfds_data_dir)
+    if settings.split.partition("[")[0] not in builder.info.splits:
+        raise ValueError(
+            f"{name} has no split {settings.split!r}, but {', '.join(builder.info.splits)}."
+        )
+    if settings.text_field not in builder.info.features:
+        raise ValueError(
+            f"{name} has no {settings.text_field!r}, but {', '.join(builder.info.features)}. Name "
+            f"the one that has the text with --text_field."
+        )
+    rows = builder.as_dataset(split=settings.split, shuffle_files=False)
+    for number, row in enumerate(tfds.as_numpy(rows)):
+        yield f"{name}/{settings.split}:{number}", _decode(row[settings.text_field])
+
+
+def _decode(text: Any) -> str:
+    return text.decode("utf-8") if isinstance(text, bytes) else str(text)
+
+
+def _builder(name: str, data_dir: str) -> Any:
+    """What has the files, of whatever version. They are got and made if there are none."""
+    import tensorflow_datasets as tfds
+
+    if data_dir and files.exists(files.join_path(data_dir, "dataset_info.json")):
+        return tfds.builder_from_directory(data_dir)
+    with contextlib.suppress(tfds.core.registered.DatasetNotFoundError):
+        return tfds.core.read_only_builder.builder_from_files(name, data_dir=data_dir or None)
+    try:
+        builder = tfds.builder(name, data_dir=data_dir or None)
+        builder.download_and_prepare()
+    except Exception as error:  # Of many kinds: no network, no such data set, a full disk.
+        raise ValueError(
+            f"tensorflow-datasets has no {name} in {data_dir or 'its folder'}, and could not get "
+            f"it ({type(error).__name__}: {error}). Prepare it where it can, with: tfds build "
+            f"{name} --data_dir=FOLDER"
+        ) from error
+    return builder

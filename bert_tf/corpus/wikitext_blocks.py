@@ -1,0 +1,184 @@
+"""Takes out of wikitext what is no prose and spans lines: templates, tables, references, files.
+
+    The '''cat'''{{efn|{{lang|la|felis}}}} purrs.<ref>{{cite book}}</ref>   The '''cat''' purrs.
+    [[File:cat.jpg|thumb|A [[cat]].]]                                  ->
+    {| class="wikitable"
+    | a || b
+    |}
+
+One pass with a stack of what is open. What is never closed loses only its own line, and lines that
+are rows of a table or parameters of a template are left to be known by their first character.
+What remains is well-formed, so that a parser takes no more than linear time over it.
+"""
+
+import html
+import re
+from collections.abc import Collection
+
+# Of these the content goes as well.
+_DROPPED_TAGS = (
+    "ref|references|math|chem|ce|gallery|timeline|score|syntaxhighlight|source|pre|imagemap|graph|"
+    "hiero|mapframe|maplink|inputbox|categorytree|templatedata|templatestyles|includeonly|"
+    "indicator|section"
+)
+_TOKEN = re.compile(
+    r"(?P<comment><!--)"
+    rf"|<(?P<raw>nowiki|{_DROPPED_TAGS})\b[^<>]*>"
+    r"|<(?P<slash>/?)(?P<block>table|ul|ol|dl)\b[^<>]*>"
+    r"|(?P<open>\{\{|\[\[|^[ \t:*#;]*\{\|)"
+    r"|(?P<close>\}\}|\]\]|^[ \t]*\|\}(?!\}))",
+    re.IGNORECASE | re.MULTILINE,
+)
+_OPENED_BY = {"}}": "{{", "]]": "[[", "|}": "{|"}
+_TAG_OF = {
+    name: re.compile(rf"<(/?){name}\b[^<>]*>", re.IGNORECASE)
+    for name in ("nowiki", *_DROPPED_TAGS.split("|"))
+}
+_UNCLOSED = "\0"  # XML has no such character.
+_REST_OF_LINE = re.compile(rf"{_UNCLOSED}[^\n]*")
+_NO_TARGET = re.compile(r"[\n<>\[\]{}]")
+_IN_LINK = re.compile(r"''|[&<{]|//")
+_MARKUP_CHARACTER = re.compile(r"[\[\]{}<>&|'*#:;=_~!-]")
+
+# Templates whose text belongs to the sentence, and which of their parts, from 1, that is.
+_TEXT_PART = {
+    **dict.fromkeys(("nowrap", "nobr", "abbr", "small", "em", "strong", "sic"), 1),
+    **dict.fromkeys(("lang", "langr", "lien"), 2),
+    **dict.fromkeys(("transl", "transliteration"), -1),
+}
+_SYMBOLS = {"–": " – ", "ndash": " – ", "snd": " – ", "spaced ndash": " – ", "—": "—", "mdash": "—"}
+_MEASURES = frozenset(("convert", "cvt"))
+
+
+def remove_blocks(text: str, dropped_prefixes: Collection[str]) -> str:
+    """Wikitext without comments, templates, tables, references, HTML lists, files and categories.
+
+    Of a link its text stays; one with more markup in it stays whole, and is well-formed. What
+    `<nowiki>` holds becomes character references.
+
+    Args:
+        text: a page, or a part of one.
+        dropped_prefixes: lower-case; a link to `prefix:...` is dropped whole.
+    """
+    return _Remover(text, dropped_prefixes).remove()
+
+
+class _Remover:
+    """The state of a pass over a page.
+
+    `kept` are the pieces so far; an opening piece stays in it till its closing one is met.
+    """
+
+    def __init__(self, text: str, dropped_prefixes: Collection[str]) -> None:
+        self.text = text
+        self.dropped_prefixes = dropped_prefixes
+        self.place = 0
+        self.kept: list[str] = []
+        self.opened: list[tuple[str, int]] = []
+
+    def remove(self) -> str:
+        while match := _TOKEN.search(self.text, self.place):
+            self.kept.append(self.text[self.place : match.start()])
+            self.place = match.end()
+            if match["open"]:
+                self._open(match["open"].strip(" \t:*#;"))
+            elif match["close"]:
+                self._close(match["close"].strip())
+            elif match["comment"]:
+                self._skip_comment()
+            elif match["raw"]:
+                self._skip_tag(match["raw"].lower(), match[0])
+            elif not match["slash"]:
+                self._open(match["block"].lower())
+            else:
+                self._pop(match["block"].lower())
+        self.kept.append(self.text[self.place :])
+        for kind, index in self.opened:
+            self.kept[index] = "" if kind == "[[" else _UNCLOSED
+        return _REST_OF_LINE.sub("", "".join(self.kept))
+
+    def _open(self, kind: str) -> None:
+        self.opened.append((kind, len(self.kept)))
+        self.kept.append("")
+
+    def _close(self, token: str) -> None:
+        kind = _OPENED_BY[token]
+        if kind != "[[":
+            content = self._pop(kind)
+            if kind == "{{" and content is not None:
+                self.kept.append(template_text(content))
+        elif self.opened and self.opened[-1][0] == kind:  # Else it closes nothing.
+            self.kept.append(self._link(self._pop(kind)))
+
+    def _pop(self, kind: str) -> str | None:
+        """What stands between the last opening of this kind and here, taken out; None if none."""
+        for number in range(len(self.opened) - 1, -1, -1):
+            if self.opened[number][0] == kind:
+                index = self.opened[number][1]
+                content = "".join(self.kept[index:])
+                del self.opened[number:], self.kept[index:]
+                return content
+        return None
+
+    def _link(self, content: str) -> str:
+        target, pipe, shown = content.partition("|")
+        prefix, colon, _ = target.partition(":")
+        if colon and prefix.strip().replace("_", " ").lower() in self.dropped_prefixes:
+            return ""
+        if _NO_TARGET.search(target) or not target.strip(" :") or "\n\n" in shown or "[[" in shown:
+            return shown if pipe else target
+        content = content.lstrip(" :")
+        if _IN_LINK.search(content):
+            return f"[[{content}]]"
+        return shown if pipe else content
+
+    def _skip_comment(self) -> None:
+        end = self.text.find("-->", self.place)
+        self.place = end + 3 if end >= 0 else self._end_of_line()
+
+    def _skip_tag(self, name: str, tag: str) -> None:
+        if tag.endswith("/>"):
+            return
+        start = self.place
+        for match in _TAG_OF[name].finditer(self.text, start):
+            if match[1]:
+                self.place = match.end()
+                if name == "nowiki":
+                    self.kept.append(_as_references(self.text[start : match.start()]))
+                return
+            if not match[0].endswith("/>"):
+                break  # Another one is opened, so this one was never closed.
+        if name != "nowiki":
+            self.place = self._end_of_line()
+
+    def _end_of_line(self) -> int:
+        end = self.text.find("\n", self.place)
+        return end if end >= 0 else len(self.text)
+
+
+def template_text(content: str) -> str:
+    """What a template contributes to the sentence it stands in; "" for nearly all.
+
+    Args:
+        content: what is between its braces, with the templates in it already replaced.
+    """
+    if len(content) > 1000:
+        return ""
+    name, *parts = re.sub(r"\[\[[^\[\]]*\]\]", _without_pipe, content).split("|")
+    name = name.strip().lower()
+    if name in _SYMBOLS:
+        return _SYMBOLS[name]
+    parts = [part.strip().replace("\1", "|") for part in parts if "=" not in part]
+    if name in _MEASURES and len(parts) >= 2:  # {{convert|5|km|mi}}; {{convert|5|to|6|km}}
+        return " ".join(parts[: 4 if parts[1] in ("to", "and", "or") else 2])
+    place = _TEXT_PART.get(name, 0)
+    return parts[place if place < 0 else place - 1] if place and len(parts) >= place else ""
+
+
+def _without_pipe(match: re.Match) -> str:
+    return match[0].replace("|", "\1")
+
+
+def _as_references(text: str) -> str:
+    """Characters that mean something in wikitext as `&#91;`, so that nobody takes them for it."""
+    return _MARKUP_CHARACTER.sub(lambda match: f"&#{ord(match[0])};", html.unescape(text))
