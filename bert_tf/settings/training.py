@@ -24,6 +24,7 @@ _LOWEST = {
 _CHOICES = {
     "mixed_precision": MIXED_PRECISIONS,
     "learning_rate_schedule": ("original", "continuous"),
+    "optimizer": ("adam", "lamb"),
 }
 
 # What a run does besides training, or how it computes the same; it may change between a kill and
@@ -34,6 +35,7 @@ NOT_THE_COURSE = frozenset(
         *("save_checkpoints_steps", "iterations_per_loop", "use_tpu", "tpu_name", "tpu_zone"),
         *("gcp_project", "master", "num_tpu_cores", "eval_steps", "xla", "log_steps"),
         *("gradient_accumulation_steps", "keep_checkpoint_max", "allow_changed_settings"),
+        "recompute_activations",
     }
 )
 
@@ -91,8 +93,23 @@ class TrainingSettings:
         "original: linear decay from step 0, hidden by the warm-up. continuous: linear decay from "
         "the end of the warm-up, without the original's jump there.",
     )
+    learning_rate_power: float = setting(
+        1.0, "The decay's form: the fraction of steps that is left, to this power. 1 is linear."
+    )
+    optimizer: str = setting(
+        "adam",
+        "adam: the original's. lamb: for batches of thousands, with a rate for the whole model "
+        "that says by what part of itself a layer changes in a step; see docs/training.md.",
+    )
     bias_correction: bool = setting(
-        False, "Whether Adam corrects the bias of its averages; the original's does not."
+        False,
+        "Whether Adam corrects the bias of its averages; the original's does not. LAMB always "
+        "does.",
+    )
+    recompute_activations: bool = setting(
+        False,
+        "Whether to keep only what goes into each Transformer block, and to compute the rest "
+        "again for the gradient: a third more time, a fraction of the memory, the same result.",
     )
     allow_changed_settings: bool = setting(
         False, "Whether a run in --output_dir may go on with other settings than it began with."
@@ -105,6 +122,7 @@ class TrainingSettings:
         check_whole_numbers(self, _LOWEST)
         check_choices(self, _CHOICES)
         check_range("learning_rate", self.learning_rate, 0.0, math.inf, True, False)
+        check_range("learning_rate_power", self.learning_rate_power, 0.0, 10.0, False, True)
         if self.train_batch_size % self.gradient_accumulation_steps:
             raise ValueError(
                 f"--train_batch_size must be a multiple of --gradient_accumulation_steps. "
