@@ -46,6 +46,16 @@ class ClassificationGraph(ServedGraph):
             "probabilities": probabilities,
         }
 
+    def signatures(self):
+        """The usual ones, and `classify` under the names that TensorFlow Serving's API wants."""
+
+        def classify(examples: tf.Tensor) -> Batch:
+            answers = self.of_text_examples(examples)
+            return {"classes": answers["labels"], "scores": answers["probabilities"]}
+
+        spec = tf.TensorSpec([None], tf.string, "inputs")
+        return {**super().signatures(), "classify": function(classify, [spec])}
+
 
 class RegressionGraph(ServedGraph):
     """A number for each text, or pair of texts."""
@@ -54,6 +64,15 @@ class RegressionGraph(ServedGraph):
 
     def of_ids(self, batch: Batch) -> Batch:
         return {"value": tf.cast(self.weights(batch)["logits"][:, 0], tf.float32)}
+
+    def signatures(self):
+        """The usual ones, and `regress` under the names that TensorFlow Serving's API wants."""
+
+        def regress(examples: tf.Tensor) -> Batch:
+            return {"outputs": self.of_text_examples(examples)["value"]}
+
+        spec = tf.TensorSpec([None], tf.string, "inputs")
+        return {**super().signatures(), "regress": function(regress, [spec])}
 
 
 class TaggingGraph(ServedGraph):
@@ -147,7 +166,7 @@ class SpanGraph(ServedGraph):
     def of_texts(self, *texts: tf.Tensor) -> Batch:
         question, context = texts
         context = self.tokenizer.valid_text(context)
-        question_ids = self.tokenizer.tokenize(question)[:, : self.max_query_length]
+        question_ids = self.ids_of(question)[:, : self.max_query_length]
         ids, starts, ends = self.tokenizer.tokenize_with_offsets(context)
         windows = pack_windows(
             question_ids, ids, self.cls, self.sep, self.max_seq_length, self.doc_stride
@@ -226,7 +245,7 @@ class MaskedLmGraph(ServedGraph):
         """Word pieces, where [MASK] stays whole: to the tokenizer it is three tokens."""
         # A text that is "" has no part in tf.strings.split; with a space before it, it has one.
         parts = tf.strings.split(tf.strings.join([" ", texts]), MASK)  # [N, (parts)]
-        ids = self.tokenizer.tokenize(parts.flat_values).with_row_splits_dtype(tf.int32)  # [P, (T)]
+        ids = self.ids_of(parts.flat_values).with_row_splits_dtype(tf.int32)  # [P, (T)]
         starts = tf.cast(parts.row_starts(), tf.int32)
         is_first = tf.scatter_nd(
             starts[:, tf.newaxis], tf.ones_like(starts), [tf.size(parts.flat_values)]
@@ -268,7 +287,7 @@ class MaskedLmGraph(ServedGraph):
         return tf.gather(self.pieces, tf.minimum(ids, len(self.pieces) - 1))
 
     def _next_sentence(self, text_a: tf.Tensor, text_b: tf.Tensor) -> Batch:
-        ids = map(self.tokenizer.tokenize, (text_a, text_b))
+        ids = map(self.ids_of, (text_a, text_b))
         batch = pack_texts(*ids, self.cls, self.sep, self.max_seq_length)
         batch["masked_lm_positions"] = tf.zeros_like(batch["input_ids"][:, :1])
         return {"probability": tf.exp(self.weights(batch)["next_sentence_log_probs"][:, 0])}
@@ -308,7 +327,7 @@ class EncoderGraph(ServedGraph):
 
         def of_texts(pool: str):
             def call(text):
-                ids = self.tokenizer.tokenize(text)
+                ids = self.ids_of(text)
                 batch = pack_texts(ids, None, self.cls, self.sep, self.max_seq_length)
                 return self._embedding(pool, batch)
 

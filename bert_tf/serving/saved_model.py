@@ -30,9 +30,7 @@ def write_saved_model(folder: str, served: ServedModel, graph: ServedGraph) -> d
     Returns: the description.
     """
     signatures = graph.signatures()
-    # The model's only custom gradient is of no use to a server.
-    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-    tf.saved_model.save(graph, folder, signatures=signatures, options=options)
+    tf.saved_model.save(graph, folder, signatures=signatures)
     description = describe(served, graph, signatures)
     extra = files.join_path(folder, "assets.extra")
     files.make_directories(extra)

@@ -38,7 +38,7 @@ class SavedModelPredictor:
         self._heads = tuple(description["heads"])
         self._batch_size = batch_size
         self._top_k = description["top_k"]
-        self._pool = description["pooling"]
+        self._longest = description["max_seq_length"]
         self._loaded = tf.saved_model.load(folder)
 
     def has(self, start: str) -> bool:
@@ -94,6 +94,12 @@ class SavedModelPredictor:
             if MASK not in text:
                 raise ValueError(f"There is no {MASK} to fill. Received: {text!r}")
         rows = self._ask("serving_default", self.inputs, [(text,) for text in sentences])
+        for text, row in zip(sentences, rows, strict=True):
+            if np.sum(row["positions"] >= 0) < text.count(MASK):
+                raise ValueError(
+                    f"The model reads {self._longest} tokens at most, and a {MASK} is behind them. "
+                    f"Received: {text!r:.200}"
+                )
         return [_filled(text, row, top_k) for text, row in zip(sentences, rows, strict=True)]
 
     def next_sentence(self, pairs: Sequence[tuple[str, str]]) -> list[float]:

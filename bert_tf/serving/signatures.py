@@ -39,29 +39,34 @@ class Weights(tf.Module):
 
     def __init__(self, model: keras.Model, half: bool = False):
         super().__init__()
-        # In a tuple with a function, as what stands in an attribute would be saved with its layers.
-        self._call = (model.stateless_call, model) if half else (None, model)
         self.half = half
         if half:
-            trained, others = (
-                [tf.Variable(tf.cast(w.value, tf.float16), trainable=False) for w in weights]
-                for weights in (model.trainable_variables, model.non_trainable_variables)
-            )
-            self.trained, self.others = trained, others
+            weights = model.trainable_variables + model.non_trainable_variables
+            self.values = [
+                tf.Variable(tf.cast(w.value, tf.float16), trainable=False) for w in weights
+            ]
         else:
-            self.trained, self.others = [weight.value for weight in model.weights], []
+            self.values = [weight.value for weight in model.weights]
+        num_trained = len(model.trainable_variables)
+
+        def with_copies(batch):
+            values = [tf.cast(value, tf.float32) for value in self.values]
+            outputs, _ = model.stateless_call(
+                values[:num_trained], values[num_trained:], batch, training=False
+            )
+            return outputs
+
+        # All signatures share one graph of it.
+        run = tf.function(
+            with_copies if half else lambda batch: model(batch, training=False), autograph=False
+        )
+        # A function hides the model: what stands in an attribute is saved, layers and all, and its
+        # weights twice.
+        self._outputs = lambda batch: run(batch)
 
     def __call__(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The model's outputs."""
-        stateless_call, model = self._call
-        if not self.half:
-            return model(batch, training=False)
-        values = ([tf.cast(w, tf.float32) for w in weights] for weights in self._all())
-        outputs, _ = stateless_call(*values, batch, training=False)
-        return outputs
-
-    def _all(self) -> tuple[list[tf.Variable], list[tf.Variable]]:
-        return self.trained, self.others
+        return self._outputs(batch)
 
 
 class ServedGraph(tf.Module):
@@ -84,10 +89,13 @@ class ServedGraph(tf.Module):
         self.tokenizer = GraphTokenizer(list(exact.vocab), basic.do_lower_case, basic.strip_accents)
         self.cls, self.sep, self.mask = exact.convert_tokens_to_ids(["[CLS]", "[SEP]", "[MASK]"])
         self.weights = Weights(served.model, half)
+        texts = tf.TensorSpec([None], tf.string)
+        ids_of = tf.function(self.tokenizer.tokenize, input_signature=[texts], autograph=False)
+        self.ids_of = lambda texts: ids_of(texts)  # As above.
 
     def of_texts(self, *texts: tf.Tensor) -> Batch:
         """What the model says of texts: a string [N] for each of `inputs`."""
-        ids_a, *ids_b = map(self.tokenizer.tokenize, texts)
+        ids_a, *ids_b = map(self.ids_of, texts)
         batch = pack_texts(ids_a, *(ids_b or [None]), self.cls, self.sep, self.max_seq_length)
         return self.of_ids(batch)
 
@@ -102,12 +110,13 @@ class ServedGraph(tf.Module):
         examples = tf.TensorSpec([None], tf.string, "examples")
         return {
             "serving_default": function(self.of_texts, texts),
-            "text_examples": function(self._of_text_examples, [examples]),
+            "text_examples": function(self.of_text_examples, [examples]),
             "ids": function(lambda *rows: self.of_ids(dict(zip(IDS, rows, strict=True))), ids),
             "examples": function(lambda rows: self.of_ids(parse_ids(rows)), [examples]),
         }
 
-    def _of_text_examples(self, examples: tf.Tensor) -> Batch:
+    def of_text_examples(self, examples: tf.Tensor) -> Batch:
+        """What the model says of texts that are strings in tf.Examples."""
         features = {name: tf.io.FixedLenFeature([], tf.string) for name in self.inputs}
         parsed = tf.io.parse_example(examples, features)
         return self.of_texts(*(parsed[name] for name in self.inputs))

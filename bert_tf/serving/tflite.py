@@ -5,6 +5,8 @@ Inputs `input_ids`, `input_mask`, `segment_ids` int32 [1, L]. Outputs of a class
 `pooled_output` [1, H]. Tokens come from the vocabulary as everywhere else.
 """
 
+import warnings
+
 import numpy as np
 import tensorflow as tf
 
@@ -53,12 +55,13 @@ def write_tflite(served: ServedModel, path: str, seq_length: int) -> float:
     compute = _OUTPUTS[served.kind]
     specs = [tf.TensorSpec([1, seq_length], tf.int32, name) for name in IDS]
 
-    @tf.function(input_signature=specs)
-    def run(input_ids, input_mask, segment_ids):
-        rows = input_ids, input_mask, segment_ids
-        return compute(served, dict(zip(IDS, rows, strict=True)))
-
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([run.get_concrete_function()])
+    module = tf.Module()
+    module.weights = [weight.value for weight in served.model.weights]
+    module.run = run = tf.function(
+        lambda *rows: compute(served, dict(zip(IDS, rows, strict=True))), autograph=False
+    ).get_concrete_function(*specs)
+    # With the module the model keeps the names of its inputs and outputs.
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([run], module)
     content = converter.convert()
     difference = _largest_difference(content, run, served.config.vocab_size, seq_length)
     if not difference <= _TOLERANCE:
@@ -77,7 +80,9 @@ def _largest_difference(content: bytes, run, vocab_size: int, seq_length: int) -
     segments[0, num_tokens // 2 : num_tokens] = 1
     rows = dict(zip(IDS, (ids, (np.arange(seq_length) < num_tokens)[None], segments), strict=True))
     rows["input_mask"] = rows["input_mask"].astype(np.int32)
-    interpreter = tf.lite.Interpreter(model_content=content)
+    with warnings.catch_warnings():  # That the interpreter is to become a package of its own.
+        warnings.simplefilter("ignore")
+        interpreter = tf.lite.Interpreter(model_content=content)
     actual = interpreter.get_signature_runner()(**rows)
-    expected = run(**rows)
+    expected = run(**{name: tf.constant(row) for name, row in rows.items()})
     return max(float(np.abs(actual[name] - expected[name].numpy()).max()) for name in expected)

@@ -38,7 +38,7 @@ def main(script: Path, arguments: list[str]) -> None:
     replace("bert_tf.pretraining", run_pretraining=record)
     replace("bert_tf.feature_extraction", extract_features=record)
     replace("bert_tf.data.pretraining_files", create_pretraining_data=record)
-    replace("bert_tf.fill_mask", MaskFiller=MaskFiller, files_of_model=dict)
+    replace("bert_tf.serving.mask_filler", MaskFiller=MaskFiller, files_of_model=dict)
     sys.path.insert(0, str(script.parent))
     import command_line
 

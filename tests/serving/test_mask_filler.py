@@ -8,7 +8,7 @@ import pytest
 
 import bert_tf
 from bert_tf.config import BertConfig
-from bert_tf.fill_mask import Candidate, MaskFiller, files_of_model
+from bert_tf.serving.mask_filler import Candidate, MaskFiller, files_of_model
 from bert_tf.training.checkpoint import NumberedCheckpoints, named_variables
 
 TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "man", "went", "##ing", "."]
