@@ -24,8 +24,10 @@ from bert_tf.conversion_weights import (
 )
 from bert_tf.find_model import find_model
 from bert_tf.model_folder import (
+    KINDS,
     TASK_NAME,
     ModelDescription,
+    description_of,
     read_description,
     write_description,
 )
@@ -51,8 +53,6 @@ _GROUPS = {
 _OPTIMIZER = "optimizer state"
 # That of other libraries' optimizers, which goes on nowhere else: no loss that has to be allowed.
 _OTHER_STATE = re.compile(r"(^|/)optimizer/")
-_KINDS_OF_TASKS = ("classification", "regression", "tagging", "span")
-_MAX_SEQ_LENGTH = 512
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,8 +113,8 @@ def convert(settings: ConversionSettings) -> ConversionReport:
     written = pad(model, settings.padded_vocab_size or model.config.vocab_size)
     with new_files(settings.output_dir, settings.overwrite) as folder:
         writer.write(written, folder)
-        if settings.to == "google" and model.head.kind in _KINDS_OF_TASKS:
-            write_description(folder, description or _new_description(model, settings))
+        if settings.to == "google" and model.head.kind in KINDS:
+            write_description(folder, description or description_of(model, settings.inputs))
         check = check_conversion(model, folder, settings.to, is_whole)
     return ConversionReport(
         source=model.path,
@@ -221,27 +221,6 @@ def _completed(
             if head not in there and not any(name.startswith(head) for name in lacking):
                 missing[f"{head}*"] = f"no {_GROUPS[head]} head"
     return fill(model, lacking), missing
-
-
-def _new_description(model: PretrainedModel, settings: ConversionSettings) -> ModelDescription:
-    """What a model that was made elsewhere does, as far as its files tell."""
-    kind, do_lower_case = model.head.kind, model.tokenizer.do_lower_case
-    inputs = ("question", "context") if kind == "span" else ("text",)
-    if kind in ("classification", "regression"):
-        inputs = tuple(settings.inputs) or inputs
-    labels = model.head.labels
-    if not labels and kind in ("classification", "tagging"):
-        labels = tuple(f"LABEL_{i}" for i in range(len(model.weights["output_bias"])))
-    return ModelDescription(
-        task="",
-        kind=kind,
-        inputs=inputs,
-        labels=labels,
-        options={},
-        max_seq_length=min(_MAX_SEQ_LENGTH, model.config.max_position_embeddings),
-        do_lower_case=True if do_lower_case is None else do_lower_case,
-        strip_accents=model.tokenizer.strip_accents,
-    )
 
 
 def _notes(model: PretrainedModel, settings: ConversionSettings) -> Iterator[str]:

@@ -112,6 +112,9 @@ def _find_prefix(path: str) -> str | None:
         return prefix
     if not files.is_directory(path):
         return None
+    best = files.join_path(path, _BEST)
+    if files.exists(files.join_path(best, "checkpoint")):  # Fine-tuning kept some on its way.
+        path = best
     released = files.join_path(path, _RELEASED_PREFIX)
     has_numbered = files.exists(files.join_path(path, "checkpoint"))
     if files.exists(f"{released}.index") and not has_numbered:
@@ -193,6 +196,7 @@ def _translate(path: str, cache_dir: str | None) -> str:
     )
     if is_whole(final):
         return str(final)
+    from bert_tf.model_folder import KINDS, description_of, write_description
     from bert_tf.pretrained import google
     from bert_tf.pretrained.source import read_pretrained
 
@@ -204,6 +208,8 @@ def _translate(path: str, cache_dir: str | None) -> str:
                 logger.warning("%s: %s is left out: %s", path, name, reason)
             with new_folder(final, path) as folder:
                 google.write(model, str(folder))
+                if model.head.kind in KINDS:
+                    write_description(str(folder), description_of(model))
     return str(final)
 
 

@@ -8,10 +8,12 @@ vocab.txt           its vocabulary
 import dataclasses
 import json
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from bert_tf import files
 from bert_tf.config import BertConfig, read_json
+from bert_tf.pretrained.source import PretrainedModel
 from bert_tf.tasks.task import Task, find_task
 from bert_tf.training.run_directory import CONFIG_NAME
 
@@ -19,6 +21,10 @@ logger = logging.getLogger(__name__)
 
 TASK_NAME = "task.json"
 VOCAB_NAME = "vocab.txt"
+# What fine-tuned models do.
+KINDS = ("classification", "regression", "tagging", "span")
+# Tokens of a sequence, for a model that was made elsewhere and can read more.
+_MAX_SEQ_LENGTH = 512
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +78,31 @@ def write_model_folder(
             file.write(content)
 
 
+def description_of(model: PretrainedModel, inputs: Sequence[str] = ()) -> ModelDescription:
+    """What a fine-tuned model that was made elsewhere does, as far as its files tell.
+
+    Args:
+        model: one with a head of KINDS.
+        inputs: what a classifier's texts are called, which no format says; one text by default.
+    """
+    kind, do_lower_case = model.head.kind, model.tokenizer.do_lower_case
+    is_classifier = kind in ("classification", "regression")
+    usual = ("question", "context") if kind == "span" else ("text",)
+    labels = model.head.labels
+    if not labels and kind in ("classification", "tagging"):
+        labels = tuple(f"LABEL_{i}" for i in range(len(model.weights["output_bias"])))
+    return ModelDescription(
+        task="",
+        kind=kind,
+        inputs=tuple(inputs) if inputs and is_classifier else usual,
+        labels=labels,
+        options={},
+        max_seq_length=min(_MAX_SEQ_LENGTH, model.config.max_position_embeddings),
+        do_lower_case=True if do_lower_case is None else do_lower_case,
+        strip_accents=model.tokenizer.strip_accents,
+    )
+
+
 def write_description(folder: str, description: ModelDescription) -> None:
     """Writes `task.json`."""
     with files.atomic_write(files.join_path(folder, TASK_NAME), "w") as file:
@@ -93,11 +124,11 @@ def check_model_folder(
     # The diagnostic set is there for models of MNLI.
     if there.task != task_name and (there.task, task_name) != ("glue:mnli", "glue:ax"):
         raise ValueError(
-            f"{folder}: its model was trained for the task {there['task']}. Received: {task_name}"
+            f"{folder}: its model was trained for the task {there.task}. Received: {task_name}"
         )
     if there.do_lower_case != do_lower_case:
         raise ValueError(
-            f"{folder}: its model was trained with --do_lower_case={there['do_lower_case']}. "
+            f"{folder}: its model was trained with --do_lower_case={there.do_lower_case}. "
             f"Received: {do_lower_case}"
         )
     copy = files.join_path(folder, VOCAB_NAME)

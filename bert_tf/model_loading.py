@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bert_tf import files
-from bert_tf.best_checkpoint import FOLDER as BEST_FOLDER
 from bert_tf.find_model import ModelFiles, find_model
 from bert_tf.model_folder import VOCAB_NAME, ModelDescription, read_description
 from bert_tf.serving.served_model import ServedModel, load_served_model
@@ -39,7 +38,7 @@ def load_model(
         ValueError: if there is no such model, its files do not fit each other, or they do not say
             what is needed.
     """
-    found = model if isinstance(model, ModelFiles) else find_model(_best_of(model))
+    found = model if isinstance(model, ModelFiles) else find_model(model)
     if found.vocab_file is None:
         folder = files.split_path(found.init_checkpoint)[0]
         raise ValueError(
@@ -66,12 +65,6 @@ def load_model(
         max_seq_length=max_seq_length or (description.max_seq_length if description else None),
         span=_span_options(description, span_options or {}),
     )
-
-
-def _best_of(model: str) -> str:
-    """The folder of the best weights, where a run kept some."""
-    best = files.join_path(model, BEST_FOLDER)
-    return best if files.exists(files.join_path(best, "checkpoint")) else model
 
 
 def _description(found: ModelFiles, kind: str | None) -> ModelDescription | None:

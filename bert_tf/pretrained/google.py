@@ -141,7 +141,9 @@ def _find(path: str) -> str | None:
     if files.exists(released + ".index"):
         return released
     indices = [name for name in tf.io.gfile.listdir(path) if name.endswith(".index")]
-    if len(indices) > 1 and not any(re.match(r"model\.ckpt-\d+\.", name) for name in indices):
+    is_told = files.exists(files.join_path(path, "checkpoint"))  # Which one is the newest.
+    numbered = any(re.match(r"model\.ckpt-\d+\.", name) for name in indices)
+    if len(indices) > 1 and not is_told and not numbered:
         raise ValueError(
             f"{path}: there are {len(indices)} checkpoints. Name one of them: "
             f"{', '.join(sorted(name.removesuffix('.index') for name in indices))}"
