@@ -12,6 +12,13 @@ For a corpus that does not fit in memory, or many cores: shards, made independen
     python run_scripts/create_pretraining_data.py --input_file='text/*.txt.gz' \\
         --output_dir=records --num_shards=100 --num_workers=16 --vocab_file=vocab.txt
 
+Started again, it keeps the shards that are whole. With Apache Beam, in an environment of its own
+(setup_beam_environment.sh), whose flags follow a lone `--`; the shards are the same, to the byte:
+
+    .venv-beam/bin/python run_scripts/create_pretraining_data.py --input_file='text/*.txt.gz' \\
+        --output_dir=records --num_shards=100 --vocab_file=vocab.txt --runner=beam \\
+        -- --runner=DirectRunner --direct_num_workers=16 --direct_running_mode=multi_processing
+
 `--model=bert_base_uncased` in place of --vocab_file and --do_lower_case: see docs/models.md.
 
 The text is UTF-8, a sentence a line, with a blank line between documents. Ends with a report, and
@@ -89,6 +96,13 @@ flags.DEFINE_integer(
     "How many processes make shards. The records do not depend on it.",
 )
 flags.DEFINE_enum(
+    "runner",
+    "local",
+    ["local", "beam"],
+    "Who makes the shards of --output_dir: processes of this machine, or Apache Beam, whose flags "
+    "follow a lone --. The records are the same.",
+)
+flags.DEFINE_enum(
     "masking",
     DEFAULT.masking,
     list(DUPE_FACTORS),
@@ -116,14 +130,36 @@ def settings_from_flags() -> PretrainingDataSettings:
     return PretrainingDataSettings(**values)
 
 
-def main(_) -> None:
+def beam_flags(words: list[str]) -> list[str] | None:
+    """Beam's flags, which are the words after a lone `--`; None for the local runner."""
+    if FLAGS.runner == "beam":
+        if not FLAGS.output_dir:
+            raise ValueError("--runner=beam makes shards: it needs --output_dir and --num_shards.")
+        if FLAGS["num_workers"].present:
+            raise ValueError(
+                "--num_workers is of --runner=local. How many workers Beam has is for its own "
+                "flags to say, after --: such as --direct_num_workers=4."
+            )
+        return words
+    words = [word for word in words if word.lower() != "true"]  # Of `--gzip True`.
+    if words:
+        raise ValueError(
+            f"not understood: {' '.join(words)!r}. Write --flag=value, or --noflag for a flag that "
+            f"is not to be set; put a pattern of files in quotes. (Flags after -- are for "
+            f"--runner=beam.)"
+        )
+    return None
+
+
+def main(arguments: list[str]) -> None:
+    flags_of_beam = beam_flags(arguments[1:])
     # Ended by its user or a scheduler, the script removes what it has not finished.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    report = create_pretraining_data(settings_from_flags(), sys.stderr)
+    report = create_pretraining_data(settings_from_flags(), sys.stderr, flags_of_beam)
     print("\n".join(report.lines()))
     for problem in report.problems:
         print(f"WARNING: {problem}", file=sys.stderr)
 
 
 if __name__ == "__main__":
-    command_line.run(main)
+    command_line.run(main, takes_words=True)
