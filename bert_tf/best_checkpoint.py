@@ -31,10 +31,19 @@ class BestCheckpoint:
         model: whose weights are kept.
         metric: the figure, as `metrics.jsonl` names it; higher is better.
         patience: so many evaluations without a better figure end the training; 0: none do.
+        is_writer: whether this process is the one that writes.
     """
 
-    def __init__(self, folder: str, model: keras.Model, metric: str, patience: int = 0):
+    def __init__(
+        self,
+        folder: str,
+        model: keras.Model,
+        metric: str,
+        patience: int = 0,
+        is_writer: bool = True,
+    ):
         self.metric = metric
+        self.is_writer = is_writer
         self.patience = patience
         self.best_folder = files.join_path(folder, FOLDER)
         self._metrics_path = files.join_path(folder, METRICS_NAME)
@@ -51,7 +60,7 @@ class BestCheckpoint:
         """Keeps the present weights if this is the best figure so far."""
         is_best = value > max((v for _, v in self._values), default=float("-inf"))
         self._values.append((step, value))
-        if is_best:
+        if is_best and self.is_writer:
             self._step.assign(step)
             files.make_directories(self.best_folder)
             self._checkpoints.save(step)

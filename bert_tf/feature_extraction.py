@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from bert_tf import files
 from bert_tf.config import BertConfig
+from bert_tf.devices import make_strategy
 from bert_tf.feature_extractor import FeatureExtractor
 from bert_tf.feature_writers import FeatureShape, open_writer
 from bert_tf.model.encoder import BertEncoder
@@ -24,6 +25,7 @@ from bert_tf.text.batch_tokenization import BatchTokenizer
 from bert_tf.text.vocabulary import check_vocabulary, validate_case_matches_checkpoint
 from bert_tf.training import distribution
 from bert_tf.training.checkpoint import HEADS, find_checkpoint, load_checkpoint
+from bert_tf.training.workers import Workers, together
 from bert_tf.training_run import check_length, check_vocabulary_size
 
 logger = logging.getLogger(__name__)
@@ -46,7 +48,16 @@ def extract_features(settings: FeatureExtractionSettings, stream: TextIO | None 
             is computed; for text that is not UTF-8, with its line. No output file is left then.
         OSError: for files that cannot be read or written.
     """
+    strategy = make_strategy(settings)
+    with together(strategy):
+        return _extract(settings, strategy, stream)
+
+
+def _extract(
+    settings: FeatureExtractionSettings, strategy: tf.distribute.Strategy, stream: TextIO | None
+) -> int:
     config = BertConfig.from_json_file(settings.bert_config_file)
+    workers = Workers(strategy)
     layers = settings.layer_indices(config.num_hidden_layers)
     tokenizer = _checked_tokenizer(settings, config)
     find_checkpoint(settings.init_checkpoint)
@@ -54,14 +65,20 @@ def extract_features(settings: FeatureExtractionSettings, stream: TextIO | None 
     num_lines = sum(1 for _ in files.open_text_lines(settings.input_file))
     shape = FeatureShape(layers, settings.pool, config.hidden_size)
     tokens = tokenizer.exact.inv_vocab
-    with (
-        open_writer(settings.output_format, settings.output_file, shape, tokens) as writer,
-        _exact_products(),
-        Progress(num_lines, "lines", stream, label="features") as progress,
-    ):
-        extractor = _load_extractor(settings, config, layers, tokenizer)
+    with contextlib.ExitStack() as stack:
+        writer = None
+        if workers.is_chief:
+            writer = stack.enter_context(
+                open_writer(settings.output_format, settings.output_file, shape, tokens)
+            )
+        stack.enter_context(_exact_products())
+        progress = stack.enter_context(
+            Progress(num_lines, "lines", workers.stream(stream), label="features")
+        )
+        extractor = _load_extractor(settings, config, layers, tokenizer, strategy)
         for features in extractor.extract(files.open_text_lines(settings.input_file)):
-            writer.write(features)
+            if writer is not None:
+                writer.write(features)
             progress.update(1)
     return int(progress.done)
 
@@ -84,12 +101,8 @@ def _load_extractor(
     config: BertConfig,
     layers: tuple[int, ...],
     tokenizer: BatchTokenizer,
+    strategy: tf.distribute.Strategy,
 ) -> FeatureExtractor:
-    strategy = distribution.one_device_strategy()
-    if settings.use_tpu:
-        strategy = distribution.tpu_strategy(
-            master=settings.master, num_tpu_cores=settings.num_tpu_cores
-        )
     with strategy.scope():
         encoder = BertEncoder(config)
     report = load_checkpoint(encoder, settings.init_checkpoint, allow_missing=_NOT_NEEDED)
@@ -102,7 +115,7 @@ def _load_extractor(
         settings.max_seq_length,
         settings.batch_size,
         strategy,
-        static_shapes=settings.use_tpu,
+        static_shapes=distribution.is_tpu(strategy),
     )
 
 

@@ -159,6 +159,8 @@ class FeatureExtractor:
             inputs[:, row, :num_tokens] = line.token_ids, [1] * num_tokens, line.segment_ids
         outputs = self._run(inputs.reshape(3, self._num_replicas, -1, length))
         results = self._strategy.experimental_local_results(outputs)
+        if distribution.gathers_over_workers(self._strategy):
+            results = results[:1]  # After a gathering, every replica has the rows of all.
         return np.concatenate([result.numpy() for result in results])[: len(lines)]
 
     def _distributed_vectors(self, inputs: tf.Tensor):
@@ -171,7 +173,10 @@ class FeatureExtractor:
         inputs = {"input_ids": input_ids, "input_mask": input_mask, "segment_ids": segment_ids}
         outputs = self.encoder(inputs, training=False)["all_encoder_layers"]
         pooled = [_POOLS[self.pool](outputs[i], input_mask) for i in self.layers]
-        return tf.stack(pooled, axis=-2)  # [B, L, layers, H], or [B, layers, H]
+        vectors = tf.stack(pooled, axis=-2)  # [B, L, layers, H], or [B, layers, H]
+        if not distribution.gathers_over_workers(self._strategy):
+            return vectors
+        return tf.distribute.get_replica_context().all_gather(vectors, axis=0)
 
 
 def split_pair(line: str) -> tuple[str, str]:

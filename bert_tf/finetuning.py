@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from bert_tf import files
+from bert_tf.devices import make_strategy
 from bert_tf.finetuning_run import FinetuningRun
 from bert_tf.finetuning_sweep import run_sweep
 from bert_tf.model_folder import read_description
 from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import PURPOSES, Task, find_task, options_of
+from bert_tf.training.workers import together
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,11 @@ def run_finetuning(
         loop.NonFiniteLoss: naming the step.
         Interrupted: after SIGTERM or Ctrl-C, when all is saved.
     """
+    with together(make_strategy(settings)):
+        return _run_task(settings, stream)
+
+
+def _run_task(settings: FinetuningSettings, stream: TextIO | None) -> dict[str, float] | None:
     task = make_task(settings)
     _check_splits(settings, task)
     if settings.is_sweep:

@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from typing import Any, TextIO
 
+import tensorflow as tf
+
 from bert_tf import files
 from bert_tf.data.feature_files import FeatureFile, ensure_features
 from bert_tf.data.length_batches import FeatureRecords
 from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import Task
+from bert_tf.training import distribution
+from bert_tf.training.workers import Workers
 
 
 class TaskData:
@@ -18,6 +22,7 @@ class TaskData:
         task: what is learned.
         max_seq_length: tokens of a sequence at most.
         folder: where the features' files `SPLIT.tf_record` lie.
+        strategy: the devices. Of several processes the chief makes the files.
         stream: where progress is shown.
     """
 
@@ -27,21 +32,24 @@ class TaskData:
         task: Task,
         max_seq_length: int,
         folder: str,
+        strategy: tf.distribute.Strategy,
         stream: TextIO | None,
     ):
         self.settings = settings
         self.task = task
         self.max_seq_length = max_seq_length
         self.folder = folder
-        self.stream = stream
+        self.workers = Workers(strategy)
+        self.stream = self.workers.stream(stream)
+        self._static_shapes = distribution.is_tpu(strategy)
         self._examples: dict[str, Sequence[Any]] = {}
         self._records: dict[str, tuple[FeatureFile, FeatureRecords]] = {}
 
     @property
     def is_bucketed(self) -> bool:
         """Whether batches are of similar length, and as long as their longest example."""
-        settings = self.settings
-        return settings.length_buckets and not self.task.padding_matters and not settings.use_tpu
+        is_wanted = self.settings.length_buckets and not self._static_shapes
+        return is_wanted and not self.task.padding_matters
 
     def features(self, split: str) -> dict:
         """What the model is fed, by name."""
@@ -75,6 +83,8 @@ class TaskData:
         path = files.join_path(self.folder, f"{split}.tf_record")
         # Training examples are not needed again once their features are made.
         read = self.task.read if split == "train" else self.examples
+        if not self.workers.is_chief:
+            self.workers.wait()  # The chief's files are found then.
         feature_file = ensure_features(
             self.task,
             split,
@@ -86,4 +96,6 @@ class TaskData:
             num_workers=settings.num_workers,
             progress=self.stream,
         )
+        if self.workers.is_chief:
+            self.workers.wait()
         return feature_file, FeatureRecords(path, self.features(split), self.max_seq_length)

@@ -48,8 +48,9 @@ class TaskEvaluator:
         self.model = model
         self.tokenizer = tokenizer
         self.strategy = strategy
+        self.workers = data.workers
         self.folder = folder
-        self.stream = stream
+        self.stream = self.workers.stream(stream)
         self.step = 0
         self._answers: dict[str, tuple[list[Any], np.ndarray | None]] = {}
         self._collectors = {
@@ -90,7 +91,8 @@ class TaskEvaluator:
         Returns: what was written, of all splits.
         """
         folder = self.folder
-        log = run_directory.MetricsLog(folder)
+        is_chief = self.workers.is_chief
+        log = run_directory.open_log(folder, is_chief)
         with contextlib.closing(log):
             figures = self.figures()
             if log.value(self.step, f"eval_{self.task.metric}") != figures[self.task.metric]:
@@ -104,7 +106,8 @@ class TaskEvaluator:
             _, losses = self.answers(split, self.settings.eval_batch_size)
             if losses is not None:
                 results["loss"] = _mean_of_batches(losses, self.settings.eval_batch_size)
-            write_eval_results(files.join_path(folder, f"eval_results{suffix}.txt"), results)
+            if is_chief:
+                write_eval_results(files.join_path(folder, f"eval_results{suffix}.txt"), results)
             everything.update({f"{name}{suffix}": value for name, value in results.items()})
         return everything
 
@@ -115,12 +118,14 @@ class TaskEvaluator:
         return self.task.is_collapsed(self.data.examples(split), answers)
 
     def predict_and_write(self) -> list[str]:
-        """Writes the predictions for the test set. Returns: the files' paths."""
-        paths = []
+        """Writes the predictions for the test set. Returns: the files' paths, in the chief."""
+        paths: list[str] = []
         for split in self.task.splits("predict"):
             answers, _ = self.answers(split, self.settings.predict_batch_size)
-            paths += self.task.write(split, self.data.examples(split), answers, self.folder)
-        logger.info("Predictions: %s", ", ".join(paths))
+            if self.workers.is_chief:
+                paths += self.task.write(split, self.data.examples(split), answers, self.folder)
+        if paths:
+            logger.info("Predictions: %s", ", ".join(paths))
         return paths
 
     def answers(self, split: str, batch_size: int) -> tuple[list[Any], np.ndarray | None]:
@@ -139,12 +144,13 @@ class TaskEvaluator:
     def _outputs(
         self, records: FeatureRecords, num_features: int, batch_size: int, has_loss: bool, name: str
     ) -> dict[str, np.ndarray]:
+        num_rows = distribution.padded_batch_size(self.strategy, batch_size)
         batches = distribution.distribute(
             self.strategy,
             lambda num_hosts, host_index: records.ordered_batches(
-                batch_size, num_hosts, host_index, self.data.is_bucketed
+                batch_size, num_hosts, host_index, self.data.is_bucketed, num_rows
             ),
-            batch_size,
+            num_rows,
         )
         with Progress(num_features, "examples", self.stream, label=name) as progress:
             return self._collectors[has_loss].run(batches, num_features, progress.update)

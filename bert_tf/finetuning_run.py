@@ -16,6 +16,7 @@ from bert_tf.best_checkpoint import BestCheckpoint
 from bert_tf.config import BertConfig, read_json
 from bert_tf.data.feature_files import FeatureFile
 from bert_tf.data.length_batches import FeatureRecords
+from bert_tf.devices import make_strategy
 from bert_tf.finetuning_data import TaskData
 from bert_tf.finetuning_evaluation import TaskEvaluator
 from bert_tf.freezing import frozen_names
@@ -32,11 +33,11 @@ from bert_tf.training.checkpoint import (
     newest_step,
 )
 from bert_tf.training.prediction import IS_REAL
+from bert_tf.training.workers import Workers
 from bert_tf.training_run import (
     TrainingRun,
     check_length,
     check_vocabulary_size,
-    make_strategy,
     precision,
     restore_weights,
 )
@@ -101,11 +102,12 @@ class FinetuningRun:
         run_directory.prepare_folder(settings.output_dir)
         run_directory.check_model(settings.output_dir, self.config.to_json_string())
         self.strategy = make_strategy(settings)
+        self.workers = Workers(self.strategy)
         with self.strategy.scope(), precision(settings.mixed_precision):
             keras.utils.set_random_seed(settings.seed % 2**32)
             self.model = task.head(self.config)
         folder = feature_dir or settings.output_dir
-        self.data = TaskData(settings, task, self.max_seq_length, folder, stream)
+        self.data = TaskData(settings, task, self.max_seq_length, folder, self.strategy, stream)
         self.evaluator = TaskEvaluator(
             self.data, self.model, tokenizer, self.strategy, settings.output_dir, stream
         )
@@ -114,6 +116,7 @@ class FinetuningRun:
             self.model,
             f"eval_{task.metric}",
             settings.early_stopping_patience,
+            is_writer=self.workers.is_chief,
         )
 
     def _checked_tokenizer(self) -> FullTokenizer:
@@ -154,8 +157,10 @@ class FinetuningRun:
         self.best.resume(-1 if done is None else done)
         if done is not None and (done >= num_steps or self.best.is_over()):
             logger.info("Training is complete at step %d; there is nothing to train.", done)
-            if not settings.keep_optimizer and newest_has_optimizer(settings.output_dir):
-                restore_weights(self.model, settings.output_dir, None)
+            drops = not settings.keep_optimizer and newest_has_optimizer(settings.output_dir)
+            self.workers.wait()  # All have seen the folder as it was.
+            if drops:
+                restore_weights(self.model, settings.output_dir, None, self.workers)
                 self.evaluator.weights_changed(done)
                 self._drop_optimizer()
             self.restore()
@@ -182,12 +187,8 @@ class FinetuningRun:
         settings = self.settings
         step = run.begin(course, new_heads=True)
         self.best.resume(step)
-        self.write_model_folder(settings.output_dir)
-        if settings.eval_steps:
-            files.make_directories(self.best.best_folder)
-            self.write_model_folder(self.best.best_folder)
-        else:
-            self.best.remove()
+        if self.workers.is_chief:
+            self._write_model_folders()
         logger.info("%s", run.describe(num_examples))
         batches = distribution.distribute(
             self.strategy,
@@ -201,7 +202,7 @@ class FinetuningRun:
             ),
             settings.train_batch_size,
         )
-        log = run_directory.MetricsLog(settings.output_dir, step)
+        log = run_directory.open_log(settings.output_dir, self.workers.is_chief, step)
         with contextlib.closing(log):
             step = run.train(
                 batches, log, self._evaluate_on_the_way, self.best.is_over, self.task.metric
@@ -219,7 +220,9 @@ class FinetuningRun:
         step = self.evaluator.step
         variables = {**named_variables(self.model), "global_step": tf.constant(step, tf.int64)}
         for keep in (2, 1):  # The one before stays until this one is whole.
-            NumberedCheckpoints(self.settings.output_dir, variables, keep).save(step)
+            if self.workers.is_chief:
+                NumberedCheckpoints(self.settings.output_dir, variables, keep).save(step)
+        self.workers.wait()
 
     def _course(self, feature_file: FeatureFile) -> dict[str, Any]:
         """All that the trained weights depend on."""
@@ -256,8 +259,18 @@ class FinetuningRun:
         step = self.best.restore()
         if step is None:
             settings = self.settings
-            step = restore_weights(self.model, settings.output_dir, settings.init_checkpoint)
+            step = restore_weights(
+                self.model, settings.output_dir, settings.init_checkpoint, self.workers
+            )
         self.evaluator.weights_changed(step or 0)
+
+    def _write_model_folders(self) -> None:
+        self.write_model_folder(self.settings.output_dir)
+        if self.settings.eval_steps:
+            files.make_directories(self.best.best_folder)
+            self.write_model_folder(self.best.best_folder)
+        else:
+            self.best.remove()
 
     def write_model_folder(self, folder: str) -> None:
         """Writes what whoever uses the model later needs beside its weights."""

@@ -34,6 +34,7 @@ from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import Task
 from bert_tf.training.checkpoint import NumberedCheckpoints, remove_checkpoints
 from bert_tf.training.loop import NonFiniteLoss
+from bert_tf.training.workers import Workers
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +85,9 @@ def run_sweep(
         early_stopping_patience=0,
     )
     whole = FinetuningRun(last, task, stream=stream)
-    NumberedCheckpoints(settings.output_dir, {}).remove_unfinished()
+    whole.workers.wait()  # What others are still writing is not unfinished.
+    if whole.workers.is_chief:
+        NumberedCheckpoints(settings.output_dir, {}).remove_unfinished()
     whole.data.prepare(purposes)
     num_examples = whole.data.records("train")[0].num_examples
     for run_settings in runs_of(settings):
@@ -94,8 +97,9 @@ def run_sweep(
     results: list[RunResult] = []
     for run_settings in runs_of(settings):
         course = _course(run_settings, data)
-        results.append(_run(settings, run_settings, course, task, results, stream))
-        _write_table(settings.output_dir, task.metric, results)
+        results.append(_run(settings, run_settings, course, task, results, whole.workers, stream))
+        if whole.workers.is_chief:
+            _write_table(settings.output_dir, task.metric, results)
     for line in describe(results, task.metric):
         logger.info("%s", line)
     if best_of(results).is_diverged:
@@ -140,6 +144,7 @@ def _run(
     course: dict[str, Any],
     task: Task,
     before: Sequence[RunResult],
+    workers: Workers,
     stream: TextIO | None,
 ) -> RunResult:
     """Does a run, or takes up the result of one that is done; keeps its weights if it is best.
@@ -149,19 +154,24 @@ def _run(
     folder = run_settings.output_dir
     name = files.split_path(folder)[1]
     path = files.join_path(folder, _RESULT_NAME)
-    if files.exists(path):
+    is_done = files.exists(path)
+    workers.wait()  # All have looked before anything is written.
+    if is_done:
         result = _read_result(path, course)
         logger.info("Run %s is done: %s = %.4f", name, task.metric, result.value)
     else:
         logger.info("Run %s", name)
         result = _train(settings, run_settings, task, before, name, stream)
-        with files.atomic_write(path, "w") as file:
-            content = {"result": dataclasses.asdict(result), "settings": course}
-            file.write(json.dumps(content, indent=2) + "\n")
+        if workers.is_chief:
+            with files.atomic_write(path, "w") as file:
+                content = {"result": dataclasses.asdict(result), "settings": course}
+                file.write(json.dumps(content, indent=2) + "\n")
         keras.backend.clear_session()
         gc.collect()
-    for place in (folder, files.join_path(folder, BEST_FOLDER)):
-        remove_checkpoints(place)
+    if workers.is_chief:
+        for place in (folder, files.join_path(folder, BEST_FOLDER)):
+            remove_checkpoints(place)
+    workers.wait()
     return result
 
 
@@ -198,7 +208,7 @@ def _train(
     )
     if result.is_collapsed:
         logger.warning("Run %s collapsed: the model says the same of every example.", name)
-    if best_of([*before, result]) is result:
+    if best_of([*before, result]) is result and run.workers.is_chief:
         run.write_model_folder(settings.output_dir)
         label = f"{task.metric} of all runs"
         BestCheckpoint(settings.output_dir, run.model, label).note(result.step, result.value)

@@ -7,35 +7,42 @@ Source: google-research/bert, run_pretraining.py.
 """
 
 import contextlib
-import dataclasses
 import logging
-import os
-from typing import Any, TextIO
+from typing import TextIO
 
 import keras
 import tensorflow as tf
 
 from bert_tf import files
 from bert_tf.config import BertConfig
-from bert_tf.data.record_set import RecordSet, open_record_set
+from bert_tf.devices import make_strategy
 from bert_tf.model.heads import PretrainingModel
-from bert_tf.pretraining_objective import PretrainingObjective, evaluation_sums
+from bert_tf.pretraining_objective import (
+    PretrainingObjective,
+    evaluation_figures,
+    evaluation_sums,
+)
+from bert_tf.pretraining_phases import (
+    RunPhase,
+    check_lengths,
+    course,
+    learning_rate,
+    open_phases,
+    phase_that_reached,
+)
 from bert_tf.progress import Progress
-from bert_tf.settings import NOT_THE_COURSE, PretrainingSettings
+from bert_tf.settings import PretrainingSettings
 from bert_tf.training import distribution, loop, run_directory
+from bert_tf.training.checkpoint import NumberedCheckpoints
+from bert_tf.training.workers import Workers, together
 from bert_tf.training_run import (
     TrainingRun,
-    check_length,
-    make_strategy,
     precision,
     restore_weights,
     write_eval_results,
 )
 
 logger = logging.getLogger(__name__)
-
-# Of its own settings, what may change between a kill and the next start.
-_NOT_THE_COURSE = NOT_THE_COURSE | {"input_file", "eval_file", "max_eval_steps"}
 
 
 def run_pretraining(
@@ -57,28 +64,44 @@ def run_pretraining(
         Interrupted: after SIGTERM or Ctrl-C, when all is saved.
     """
     config = BertConfig.from_json_file(settings.bert_config_file)
-    check_length(settings.max_seq_length, config.max_position_embeddings, settings.bert_config_file)
+    check_lengths(settings, config)
+    strategy = make_strategy(settings)
+    with together(strategy):
+        return _train_and_evaluate(settings, config, strategy, stream)
+
+
+def _train_and_evaluate(
+    settings: PretrainingSettings,
+    config: BertConfig,
+    strategy: tf.distribute.Strategy,
+    stream: TextIO | None,
+) -> dict[str, float] | None:
     run_directory.prepare_folder(settings.output_dir)
     run_directory.check_model(settings.output_dir, config.to_json_string())
-    strategy = make_strategy(settings)
-    training_records, eval_records = _all_records(settings, config)
+    phases = open_phases(settings, config)
     with strategy.scope(), precision(settings.mixed_precision):
         keras.utils.set_random_seed(settings.seed % 2**32)
         model = PretrainingModel(config)
-    run = _Run(settings, model, strategy, eval_records, stream)
+    run = _Run(settings, model, strategy, phases, stream)
     if settings.do_train:
+        schedule, restarts = learning_rate(settings, phases)
         training = TrainingRun(
             settings,
             model,
             PretrainingObjective(),
-            settings.num_train_steps,
+            settings.num_steps,
             settings.num_warmup_steps,
             strategy,
             stream=stream,
+            schedule=schedule,
+            restarts=restarts,
         )
-        run.train(training, training_records)
+        run.train(training)
     else:
-        run.step = restore_weights(model, settings.output_dir, settings.init_checkpoint) or 0
+        run.step = (
+            restore_weights(model, settings.output_dir, settings.init_checkpoint, run.workers) or 0
+        )
+        run.phase = phase_that_reached(phases, run.step)
     return run.evaluate_and_write() if settings.do_eval else None
 
 
@@ -90,36 +113,78 @@ class _Run:
         settings: PretrainingSettings,
         model: PretrainingModel,
         strategy: tf.distribute.Strategy,
-        eval_records: RecordSet | None,
+        phases: tuple[RunPhase, ...],
         stream: TextIO | None,
     ):
         self.settings = settings
         self.model = model
         self.strategy = strategy
-        self.eval_records = eval_records
-        self.evaluator = loop.Evaluator(self._eval_step, strategy)
-        self.stream = stream
+        self.workers = Workers(strategy)
+        self.phases = phases
+        self.phase = phases[-1]
+        self.evaluator = loop.Evaluator(self._eval_step, evaluation_figures, strategy)
+        self.stream = self.workers.stream(stream)
         self.step = 0
         self._evaluated: tuple[int, dict[str, float]] | None = None
 
-    def train(self, run: TrainingRun, records: RecordSet) -> None:
+    def train(self, run: TrainingRun) -> None:
         """Trains to the last step, from the newest checkpoint or else from the beginning."""
-        settings = self.settings
-        self.step = run.begin(_course(settings, records))
-        if self.step >= settings.num_train_steps:
+        self.step = run.begin(course(self.settings, self.phases))
+        if self.step >= run.num_steps:
             logger.info("Training is complete at step %d; there is nothing to train.", self.step)
+            if len(self.phases) == 1:
+                return
+        elif len(self.phases) == 1:
+            logger.info("%s", run.describe(self.phase.records.num_examples))
+        log = run_directory.open_log(self.settings.output_dir, self.workers.is_chief, self.step)
+        with contextlib.closing(log):
+            for phase in self.phases:
+                if self.step <= phase.end:
+                    self._train_phase(run, phase, log)
+
+    def _train_phase(
+        self, run: TrainingRun, phase: RunPhase, log: run_directory.MetricsLog | run_directory.NoLog
+    ) -> None:
+        """Trains to the last step of a phase, unless it is reached, and keeps what came of it."""
+        self.phase, settings = phase, phase.settings
+        run.enter(settings, phase.end)
+        if self.step < phase.end:
+            if phase.name:
+                logger.info("%s", phase.describe())
+            batches = distribution.distribute(
+                self.strategy,
+                lambda num_hosts, host_index: phase.records.training_batches(
+                    settings.train_batch_size,
+                    settings.seed,
+                    self.step - phase.start,
+                    num_hosts,
+                    host_index,
+                ),
+                settings.train_batch_size,
+            )
+            with phase.records.named_corruption():
+                self.step = run.train(batches, log, self.evaluate)
+        if phase.name and self.step == phase.end:
+            self._keep(run, phase, log)
+
+    def _keep(
+        self, run: TrainingRun, phase: RunPhase, log: run_directory.MetricsLog | run_directory.NoLog
+    ) -> None:
+        """Evaluates at the end of a phase, and leaves its checkpoint in a folder of its own."""
+        folder = files.join_path(self.settings.output_dir, f"phase_{phase.name}")
+        if files.exists(files.join_path(folder, "checkpoint")):  # The file that is written last.
             return
-        logger.info("%s", run.describe(records.num_examples))
-        batches = distribution.distribute(
-            self.strategy,
-            lambda num_hosts, host_index: records.training_batches(
-                settings.train_batch_size, settings.seed, self.step, num_hosts, host_index
-            ),
-            settings.train_batch_size,
-        )
-        log = run_directory.MetricsLog(settings.output_dir, self.step)
-        with contextlib.closing(log), records.named_corruption():
-            self.step = run.train(batches, log, self.evaluate)
+        if phase.eval_records is not None:
+            figures = self.evaluate(self.step)
+            if not log.has(self.step, "eval_loss"):
+                log.write(self.step, figures, prefix="eval_")
+        if not self.workers.is_chief:
+            return
+        files.make_directories(folder)
+        if phase.eval_records is not None:
+            results = {"global_step": self.step, **figures}
+            write_eval_results(files.join_path(folder, "eval_results.txt"), results)
+        NumberedCheckpoints(folder, run.checkpoints.variables).save(self.step)
 
     def evaluate(self, step: int) -> dict[str, float]:
         """Loss and accuracy of both tasks on the evaluation records, with the present weights."""
@@ -128,16 +193,17 @@ class _Run:
         return self._evaluated[1]
 
     def _evaluate(self) -> dict[str, float]:
-        settings, records = self.settings, self.eval_records
+        settings, records = self.phase.settings, self.phase.eval_records
         max_batches = settings.max_eval_steps or None
         # The original goes over the training files again until it has its number of batches.
         repeats = not settings.eval_file and max_batches is not None
+        num_rows = distribution.padded_batch_size(self.strategy, settings.eval_batch_size)
         iterator = distribution.distribute(
             self.strategy,
             lambda num_hosts, host_index: records.evaluation_batches(
-                settings.eval_batch_size, max_batches, repeats, num_hosts, host_index
+                settings.eval_batch_size, max_batches, repeats, num_hosts, host_index, num_rows
             ),
-            settings.eval_batch_size,
+            num_rows,
         )
         num_batches = -(-records.num_examples // settings.eval_batch_size)
         if max_batches is not None:
@@ -154,52 +220,12 @@ class _Run:
     def evaluate_and_write(self) -> dict[str, float]:
         """Evaluates, and writes `eval_results.txt` as the original does."""
         figures = self.evaluate(self.step)
-        log = run_directory.MetricsLog(self.settings.output_dir)
+        folder = self.settings.output_dir
+        log = run_directory.open_log(folder, self.workers.is_chief)
         with contextlib.closing(log):
             if not log.has(self.step, "eval_loss"):
                 log.write(self.step, figures, prefix="eval_")
         results = {"global_step": self.step, **figures}
-        write_eval_results(files.join_path(self.settings.output_dir, "eval_results.txt"), results)
+        if self.workers.is_chief:
+            write_eval_results(files.join_path(folder, "eval_results.txt"), results)
         return results
-
-
-def _all_records(
-    settings: PretrainingSettings, config: BertConfig
-) -> tuple[RecordSet | None, RecordSet | None]:
-    """The records for training and for evaluation, as far as they are needed."""
-    evaluates = settings.do_eval or (settings.do_train and settings.eval_steps > 0)
-    needs_training_files = settings.do_train or (evaluates and not settings.eval_file)
-    training = evaluation = None
-    if needs_training_files:
-        training = _open(settings, settings.input_file, config, "record_index.json")
-    if evaluates and settings.eval_file:
-        evaluation = _open(settings, settings.eval_file, config, "eval_record_index.json")
-    elif evaluates:
-        logger.warning(
-            "No --eval_file: evaluating on the training records, as the original does. The figures "
-            "say how well the model remembers them, not how well it reads."
-        )
-        evaluation = training
-    return training, evaluation
-
-
-def _open(
-    settings: PretrainingSettings, patterns: tuple[str, ...], config: BertConfig, cache_name: str
-) -> RecordSet:
-    return open_record_set(
-        patterns,
-        settings.max_seq_length,
-        settings.max_predictions_per_seq,
-        config.vocab_size,
-        config.type_vocab_size,
-        settings.on_corrupt,
-        cache_file=files.join_path(settings.output_dir, cache_name),
-    )
-
-
-def _course(settings: PretrainingSettings, records: RecordSet) -> dict[str, Any]:
-    """All that the trained weights depend on, to compare a run with the one it goes on from."""
-    values = dataclasses.asdict(settings)
-    course = {name: value for name, value in values.items() if name not in _NOT_THE_COURSE}
-    names = [os.path.basename(path) for path in records.index.paths]
-    return {**course, "records": {"files": names, "num_examples": records.num_examples}}

@@ -39,25 +39,36 @@ class PretrainingObjective:
 
 
 def evaluation_sums(batch: Batch, outputs: Outputs) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
-    """The original's five figures of a batch, each as (sum, weight).
-
-    `loss` is the batch's total loss with its number of examples as weight, so that over full
-    batches its mean is the plain mean of their losses; the others are means over hidden tokens
-    and over examples.
-    """
+    """What the figures of a batch are made of, each as (sum, weight): sums over its rows."""
     objective = PretrainingObjective()
     sums, weights = objective.sums(batch, outputs), objective.weights(batch)
     num_hidden, num_real = weights["masked_lm_loss"], weights["next_sentence_loss"]
     words = _is_best(outputs["masked_lm_logits"], batch["masked_lm_ids"])
     kinds = _is_best(outputs["next_sentence_logits"], _labels(batch))
-    loss = sum(sums[name] / (weights[name] + objective.epsilons.get(name, 0.0)) for name in sums)
     return {
-        "loss": (loss * num_real, num_real),
         "masked_lm_accuracy": (tf.reduce_sum(words * batch["masked_lm_weights"]), num_hidden),
         "masked_lm_loss": (sums["masked_lm_loss"], num_hidden),
         "next_sentence_accuracy": (tf.reduce_sum(kinds * _example_weights(batch)), num_real),
         "next_sentence_loss": (sums["next_sentence_loss"], num_real),
     }
+
+
+def evaluation_figures(
+    sums: dict[str, tuple[tf.Tensor, tf.Tensor]],
+) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
+    """The original's five figures of a batch, each as (sum, weight), from its `evaluation_sums`.
+
+    `loss` is the batch's total loss with its number of examples as weight, so that over full
+    batches its mean is the plain mean of their losses; the others are means over hidden tokens
+    and over examples.
+    """
+    epsilons = PretrainingObjective.epsilons
+    parts = {name: sums[name] for name in ("masked_lm_loss", "next_sentence_loss")}
+    loss = sum(
+        value / (weight + epsilons.get(name, 0.0)) for name, (value, weight) in parts.items()
+    )
+    num_real = parts["next_sentence_loss"][1]
+    return {"loss": (loss * num_real, num_real), **sums}
 
 
 def _cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

@@ -4,8 +4,9 @@ What pre-training and fine-tuning have in common, between their settings and the
 """
 
 import contextlib
+import dataclasses
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 import keras
@@ -17,10 +18,12 @@ from bert_tf.data.validation import MAX_UNUSED_ROWS
 from bert_tf.model.layers import dropout_seeds
 from bert_tf.progress import Progress
 from bert_tf.settings import TrainingSettings
-from bert_tf.training import distribution, loop, run_directory
+from bert_tf.training import loop, run_directory
 from bert_tf.training.checkpoint import HEADS, NumberedCheckpoints, load_checkpoint, named_variables
 from bert_tf.training.interruption import Interrupted, StopRequest
-from bert_tf.training.optimizer import SCHEDULES, AdamWeightDecay, LossScale
+from bert_tf.training.lamb import make_optimizer
+from bert_tf.training.optimizer import SCHEDULES, LossScale, Schedule
+from bert_tf.training.workers import StallWatch, Workers
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +40,8 @@ class TrainingRun:
         strategy: the devices.
         is_trained: whether the weight of a name is trained; all are by default.
         stream: where progress is shown.
+        schedule: step -> learning rate, where it is not the one that the settings name.
+        restarts: steps at which the optimizer's averages begin anew.
     """
 
     def __init__(
@@ -49,22 +54,24 @@ class TrainingRun:
         strategy: tf.distribute.Strategy,
         is_trained: Callable[[str], bool] = lambda name: True,
         stream: TextIO | None = None,
+        schedule: Schedule | None = None,
+        restarts: Sequence[int] = (),
     ):
         self.settings = settings
         self.model = model
-        self.num_steps = num_steps
-        self.stream = stream
-        self.schedule = SCHEDULES[settings.learning_rate_schedule](
-            settings.learning_rate, num_warmup_steps, num_steps
-        )
+        self.num_steps = self.until = num_steps
+        self.workers = Workers(strategy)
+        self.stream = self.workers.stream(stream)
+        self.schedule = schedule or make_schedule(settings, num_warmup_steps, num_steps)
+        model.encoder.recompute_activations = settings.recompute_activations
         self.num_warmup_steps = num_warmup_steps
         with strategy.scope():
             weights = {n: v for n, v in named_variables(model).items() if is_trained(n)}
             self.trainer = loop.Trainer(
                 model=model,
                 objective=objective,
-                optimizer=AdamWeightDecay(
-                    weights, self.schedule, bias_correction=settings.bias_correction
+                optimizer=make_optimizer(
+                    settings.optimizer, weights, self.schedule, settings.bias_correction, restarts
                 ),
                 seed=settings.seed,
                 random_scope=dropout_seeds,
@@ -82,7 +89,7 @@ class TrainingRun:
     @property
     def step(self) -> int:
         """Training steps done."""
-        return int(self.trainer.optimizer.step)
+        return int(self.trainer.optimizer.step.numpy())
 
     def begin(self, course: Mapping[str, Any], new_heads: bool = False) -> int:
         """Sets the weights and the step: from the newest checkpoint, or else as at the beginning.
@@ -98,8 +105,15 @@ class TrainingRun:
             ValueError: if the folder's run has another course, or its checkpoints are unusable.
         """
         settings = self.settings
-        run_directory.check_settings(settings.output_dir, course, settings.allow_changed_settings)
-        self.checkpoints.remove_unfinished()
+        run_directory.check_settings(
+            settings.output_dir,
+            course,
+            settings.allow_changed_settings,
+            {field.name: field.default for field in dataclasses.fields(settings)},
+        )
+        self.workers.wait()  # What others are still writing is not unfinished.
+        if self.workers.is_chief:
+            self.checkpoints.remove_unfinished()
         restored = self.checkpoints.restore()
         if restored:
             logger.info("Going on from %s", restored)
@@ -110,19 +124,31 @@ class TrainingRun:
                 allow_other_shape=HEADS if new_heads else None,
             )
             logger.info("%s", report)
-        if self.step < self.num_steps:
+        self.workers.check_same_step(self.step, settings.output_dir)
+        if self.step < self.num_steps and self.workers.is_chief:
             run_directory.write_run(settings.output_dir, self.model.config.to_json_string(), course)
         return self.step
+
+    def enter(self, settings: TrainingSettings, until: int) -> None:
+        """Has training go on to the step `until` only, with another batch size and other parts.
+
+        Of the settings these two, and what concerns checkpoints, logs and evaluation, may be
+        others than at first.
+        """
+        self.settings, self.until = settings, until
+        parts = settings.gradient_accumulation_steps
+        if parts != self.trainer.accumulation_steps:
+            self.trainer = dataclasses.replace(self.trainer, accumulation_steps=parts)
 
     def train(
         self,
         batches: Iterator,
-        log: run_directory.MetricsLog,
+        log: run_directory.MetricsLog | run_directory.NoLog,
         evaluate: Callable[[int], Mapping[str, float]] | None = None,
         is_over: Callable[[], bool] = lambda: False,
         metric: str | None = None,
     ) -> int:
-        """Trains to the last step, saving and evaluating as the settings say.
+        """Trains to the last step, or that of `enter`, saving and evaluating as the settings say.
 
         Args:
             batches: from the present step on.
@@ -138,20 +164,30 @@ class TrainingRun:
             loop.NonFiniteLoss: naming the step.
         """
         progress = Progress(self.num_steps, "steps", self.stream, label="train", initial=self.step)
-        with progress, StopRequest() as stop:
-            return self._loop(batches, log, evaluate, is_over, metric, progress, stop)
+        watch = StallWatch(self.workers, self.settings.worker_timeout)
+        with progress, StopRequest() as stop, watch:
+            return self._loop(batches, log, evaluate, is_over, metric, progress, stop, watch)
 
     def _loop(
-        self, batches, log, evaluate, is_over, metric, progress: Progress, stop: StopRequest
+        self,
+        batches,
+        log,
+        evaluate,
+        is_over,
+        metric,
+        progress: Progress,
+        stop: StopRequest,
+        watch: StallWatch,
     ) -> int:
-        settings, trainer = self.settings, self.trainer
+        settings, trainer, workers = self.settings, self.trainer, self.workers
         saved_step = self.step
         latest: dict[str, float] = {}
 
         def save(step: int) -> None:
             nonlocal saved_step
             trainer.check_weights()
-            self.checkpoints.save(step)
+            if workers.is_chief:
+                self.checkpoints.save(step)
             saved_step = step
 
         def evaluate_and_log(step: int) -> None:
@@ -178,26 +214,30 @@ class TrainingRun:
         events = [(settings.save_checkpoints_steps, save)]
         if settings.eval_steps and evaluate is not None:
             events.insert(0, (settings.eval_steps, evaluate_and_log))
-            if metric and self.num_steps % settings.eval_steps:  # The last weights may be the best.
-                events.insert(0, (self.num_steps, evaluate_and_log))
+            if metric and self.until % settings.eval_steps:  # The last weights may be the best.
+                events.insert(0, (self.until, evaluate_and_log))
         step = loop.train(
             trainer,
             batches,
-            self.num_steps,
+            self.until,
             events=events,
             log_steps=settings.log_steps,
             on_log=write,
             on_progress=show,
             should_stop=lambda: bool(stop) or is_over(),
             max_steps_per_call=settings.iterations_per_loop,
+            agree=workers.agree,
+            watched=watch.call,
         )
         if saved_step != step:
             save(step)
-        if stop and step < self.num_steps and not is_over():
+        # One worker's signal ends all; they leave when all is written.
+        signal_number = int(workers.exchange(stop.signal_number or 0).max())
+        if signal_number and step < self.num_steps and not is_over():
             raise Interrupted(
-                stop.signal_number,
-                f"Stopped by signal {stop.signal_number} at step {step}, which is saved. The "
-                "same command goes on from there.",
+                signal_number,
+                f"Stopped by signal {signal_number} at step {step}, which is saved. The same "
+                "command goes on from there.",
             )
         return step
 
@@ -226,14 +266,25 @@ class TrainingRun:
         )
 
 
-def restore_weights(model: keras.Model, folder: str, init_checkpoint: str | None) -> int | None:
+def make_schedule(settings: TrainingSettings, num_warmup_steps: int, num_steps: int) -> Schedule:
+    """The learning rate of a training of `num_steps` steps, as the settings say."""
+    return SCHEDULES[settings.learning_rate_schedule](
+        settings.learning_rate, num_warmup_steps, num_steps, settings.learning_rate_power
+    )
+
+
+def restore_weights(
+    model: keras.Model, folder: str, init_checkpoint: str | None, workers: Workers
+) -> int | None:
     """Loads the newest checkpoint of a run's folder, or else the initial one.
 
     Returns: the step that the weights have; None if they are the initial ones.
     """
     step = tf.Variable(0, dtype=tf.int64, trainable=False)
     variables = {**named_variables(model), "global_step": step}
-    if NumberedCheckpoints(folder, variables).restore():
+    restored = NumberedCheckpoints(folder, variables).restore()
+    workers.check_same_step(int(step), folder)
+    if restored:
         return int(step)
     if init_checkpoint:
         report = load_checkpoint(model, init_checkpoint)
@@ -259,19 +310,6 @@ def write_eval_results(path: str, results: Mapping[str, float]) -> None:
         logger.info("  %s", lines[-1])
     with files.atomic_write(path, "w") as file:
         file.write("\n".join(lines) + "\n")
-
-
-def make_strategy(settings: TrainingSettings) -> tf.distribute.Strategy:
-    """The devices that the settings ask for."""
-    if not settings.use_tpu:
-        return distribution.one_device_strategy()
-    return distribution.tpu_strategy(
-        settings.tpu_name,
-        settings.tpu_zone,
-        settings.gcp_project,
-        settings.master,
-        settings.num_tpu_cores,
-    )
 
 
 @contextlib.contextmanager

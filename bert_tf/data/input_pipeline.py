@@ -104,10 +104,12 @@ def build_eval_dataset(
     host_index: int = 0,
     masking: MaskingSettings | None = None,
     seed: int = 0,
+    num_rows: int | None = None,
 ) -> tf.data.Dataset:
     """Batches for evaluation: all examples once, in the order of the files.
 
-    The last batch is filled up with rows of zeros, whose `is_real_example` is 0.
+    Batches are filled up with rows of zeros, whose `is_real_example` is 0: the last one to
+    `batch_size`, and all of them to `num_rows`.
 
     Args:
         index: the records.
@@ -116,18 +118,20 @@ def build_eval_dataset(
         max_batches: stop after so many; None for all.
         repeat: go over the files again and again until `max_batches` are full, as the original
             release does.
-        num_hosts: how many hosts share a batch; must divide `batch_size`.
+        num_hosts: how many hosts share a batch; must divide `num_rows`.
         host_index: which of them this is, from 0.
         masking: how to mask records made with --masking=dynamic: always alike, whenever it is.
         seed: decides these masks.
+        num_rows: rows of a batch, `batch_size` at least, which is also the default.
 
     Returns:
-        A finite dataset of dicts by name, <int32> or <float32> [batch_size / num_hosts, ...],
-        with `is_real_example`, <float32>[batch_size / num_hosts], beside the features.
+        A finite dataset of dicts by name, <int32> or <float32> [num_rows / num_hosts, ...], with
+        `is_real_example`, <float32>[num_rows / num_hosts], beside the features.
 
     Source: google-research/bert, run_pretraining.py, `input_fn_builder`.
     """
-    check_hosts(batch_size, num_hosts, host_index)
+    num_rows = num_rows or batch_size
+    check_hosts(num_rows, num_hosts, host_index)
     if repeat and max_batches is None:
         raise ValueError("An evaluation that repeats its files needs max_batches.")
     blocks = BlockTable(index)
@@ -137,7 +141,7 @@ def build_eval_dataset(
     dataset = dataset.prefetch(1).rebatch(batch_size)
     if max_batches is not None:
         dataset = dataset.take(max_batches)
-    share = batch_size // num_hosts
+    share = num_rows // num_hosts
     mine = slice(host_index * share, (host_index + 1) * share)
 
     def make_batch(records: tf.Tensor, examples: tf.Tensor):

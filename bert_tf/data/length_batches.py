@@ -94,27 +94,37 @@ class FeatureRecords:
         return self._dataset(order, batch_size // num_hosts, host_index, bucketed)
 
     def ordered_batches(
-        self, batch_size: int, num_hosts: int = 1, host_index: int = 0, bucketed: bool = True
+        self,
+        batch_size: int,
+        num_hosts: int = 1,
+        host_index: int = 0,
+        bucketed: bool = True,
+        num_rows: int | None = None,
     ) -> tf.data.Dataset:
         """All features once: the longest first if bucketed, or else in the order of the file.
 
-        The last batch is filled up with rows of zeros, whose `is_real_example` is 0.
+        Batches are filled up with rows of zeros, whose `is_real_example` is 0: the last one to
+        `batch_size`, and all of them to `num_rows`.
 
-        Args: see `training_batches`.
+        Args: see `training_batches`; and
+            num_rows: rows of a batch, `batch_size` at least, which is also the default; a multiple
+                of `num_hosts`.
 
         Returns:
             A finite dataset as that of `training_batches`, with `feature_numbers`,
-            <int32>[batch_size / num_hosts]: the place of each row's feature in the file, from 0;
+            <int32>[num_rows / num_hosts]: the place of each row's feature in the file, from 0;
             -1 for a row that only fills the batch.
         """
-        check_hosts(batch_size, num_hosts, host_index)
+        num_rows = num_rows or batch_size
+        check_hosts(num_rows, num_hosts, host_index)
         order = longest_first(self.lengths) if bucketed else np.arange(self.num_features)
         num_batches = -(-self.num_features // batch_size)
         missing = num_batches * batch_size - self.num_features
         numbers = np.append(order, np.full(missing, -1)).reshape(num_batches, batch_size)
+        numbers = np.pad(numbers, [(0, 0), (0, num_rows - batch_size)], constant_values=-1)
         return self._dataset(
             tf.data.Dataset.from_tensor_slices(numbers),
-            batch_size // num_hosts,
+            num_rows // num_hosts,
             host_index,
             bucketed,
             numbered=True,

@@ -60,6 +60,7 @@ class RecordSet:
         repeat: bool,
         num_hosts: int,
         host_index: int,
+        num_rows: int | None = None,
     ) -> tf.data.Dataset:
         """See `input_pipeline.build_eval_dataset`."""
         return build_eval_dataset(
@@ -71,6 +72,7 @@ class RecordSet:
             num_hosts=num_hosts,
             host_index=host_index,
             masking=self.masking,
+            num_rows=num_rows,
         )
 
     @contextlib.contextmanager

@@ -3,17 +3,19 @@
 import dataclasses
 
 from bert_tf.files import resolve_path
+from bert_tf.settings.devices import DeviceSettings
 from bert_tf.settings.setting import check_choices, check_whole_numbers, setting
 
-_LOWEST = {"max_seq_length": 2, "batch_size": 1, "num_tpu_cores": 1}
+_LOWEST = {"max_seq_length": 2, "batch_size": 1}
 _CHOICES = {"output_format": ("json", "npz", "tfrecord"), "pool": ("tokens", "cls", "mean")}
 
 
 @dataclasses.dataclass(frozen=True)
-class FeatureExtractionSettings:
+class FeatureExtractionSettings(DeviceSettings):
     """Which text, which model, which layers, and what is written.
 
-    All but the last two fields are the flags of the original extract_features.py.
+    All but the last two fields, and those of DeviceSettings, are the flags of the original
+    extract_features.py.
 
     Raises:
         ValueError: for values that no features can be computed with.
@@ -40,11 +42,9 @@ class FeatureExtractionSettings:
         True, "Whether text is lower-cased: True for uncased models, False for cased ones."
     )
     batch_size: int = setting(32, "Lines that go through the model together, over all devices.")
-    use_tpu: bool = setting(False, "Whether to compute on a TPU.")
     master: str | None = setting(
         None, "The TPU: its name, its grpc:// address, or local (as if empty) on a TPU VM."
     )
-    num_tpu_cores: int = setting(8, "Cores that the TPU is expected to have.")
     use_one_hot_embeddings: bool = setting(
         False,
         "Makes no difference: word embeddings are always looked up, which gives the values of the "
@@ -63,6 +63,7 @@ class FeatureExtractionSettings:
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         needed = ("input_file", "output_file", "bert_config_file", "init_checkpoint", "vocab_file")
         for name in needed:
             if not getattr(self, name):

@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 from bert_tf.config import check_range
+from bert_tf.settings.devices import DeviceSettings
 from bert_tf.settings.setting import (
     MIXED_PRECISIONS,
     check_choices,
@@ -34,6 +35,8 @@ NOT_THE_COURSE = frozenset(
         *("bert_config_file", "output_dir", "do_train", "do_eval", "eval_batch_size"),
         *("save_checkpoints_steps", "iterations_per_loop", "use_tpu", "tpu_name", "tpu_zone"),
         *("gcp_project", "master", "num_tpu_cores", "eval_steps", "xla", "log_steps"),
+        *("distribution_strategy", "num_gpus", "num_virtual_devices", "worker_hosts"),
+        *("task_index", "worker_timeout"),
         *("gradient_accumulation_steps", "keep_checkpoint_max", "allow_changed_settings"),
         "recompute_activations",
     }
@@ -41,7 +44,7 @@ NOT_THE_COURSE = frozenset(
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainingSettings:
+class TrainingSettings(DeviceSettings):
     """The settings that pre-training and fine-tuning share; each adds its own.
 
     Raises:
@@ -60,18 +63,6 @@ class TrainingSettings:
     learning_rate: float = setting(5e-5, "Peak of the learning rate.")
     save_checkpoints_steps: int = setting(1000, "Steps between two checkpoints.")
     iterations_per_loop: int = setting(1000, "Most steps inside one call of the graph.")
-    use_tpu: bool = setting(False, "Whether to train on a TPU.")
-    tpu_name: str | None = setting(
-        None, "The Cloud TPU: its name, a grpc:// address, or local on a TPU VM."
-    )
-    tpu_zone: str | None = setting(
-        None, "The TPU's Google Cloud zone; that of this machine if empty."
-    )
-    gcp_project: str | None = setting(
-        None, "The TPU's Google Cloud project; that of this machine if empty."
-    )
-    master: str | None = setting(None, "The TPU's grpc:// address, where there is no --tpu_name.")
-    num_tpu_cores: int = setting(8, "Cores that the TPU is expected to have.")
     # Beyond the original.
     eval_steps: int = setting(0, "Steps between two evaluations during training; 0 for none.")
     seed: int = setting(
@@ -116,6 +107,7 @@ class TrainingSettings:
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("bert_config_file", "output_dir"):
             if not getattr(self, name):
                 raise ValueError(f"--{name} is needed.")

@@ -1,24 +1,142 @@
 """Which devices compute: the only file that knows of TPUs.
 
 A strategy is made here, and a host's share of a dataset is dealt to its replicas here. Whoever
-trains sees neither.
+trains sees neither. Everything that names devices must be said before TensorFlow's first operation.
 """
 
+import glob
+import importlib.util
 import logging
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import tensorflow as tf
+
+from bert_tf.training.cluster import Cluster
 
 logger = logging.getLogger(__name__)
 
 _TPU_PORT = 8470
 _CONNECT_SECONDS = 20
+# The device files of TPU VMs: up to v4, and later ones.
+_TPU_DEVICES = ("/dev/accel[0-9]*", "/dev/vfio/[0-9]*")
 
 
 def one_device_strategy() -> tf.distribute.Strategy:
     """The default: everything on the first GPU, or else on the CPU."""
     return tf.distribute.get_strategy()
+
+
+def limit_gpus(num_gpus: int) -> None:
+    """Hides all GPUs of this machine but the first `num_gpus`.
+
+    Raises:
+        ValueError: if TensorFlow has started already.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    if len(gpus) < num_gpus:
+        logger.warning("There are %d GPUs, not the %d of --num_gpus.", len(gpus), num_gpus)
+    try:
+        tf.config.set_visible_devices(gpus[:num_gpus], "GPU")
+    except RuntimeError as error:
+        raise ValueError(f"--num_gpus comes too late: {error}") from error
+
+
+def make_virtual_devices(num_devices: int) -> list[str]:
+    """Splits the CPU into pretended devices. Returns: their names.
+
+    Raises:
+        ValueError: if TensorFlow has started already, with another number of them.
+    """
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    configuration = [tf.config.LogicalDeviceConfiguration()] * num_devices
+    try:
+        tf.config.set_logical_device_configuration(cpu, configuration)
+    except RuntimeError as error:
+        if len(tf.config.list_logical_devices("CPU")) != num_devices:
+            raise ValueError(
+                f"--num_virtual_devices={num_devices} comes too late, as TensorFlow has started: "
+                f"{error}"
+            ) from error
+    return [f"CPU:{index}" for index in range(num_devices)]
+
+
+def mirrored_strategy(devices: Sequence[str] | None = None) -> tf.distribute.Strategy:
+    """Several devices of this machine: those named, or else all its GPUs."""
+    strategy = tf.distribute.MirroredStrategy(devices)
+    logger.info("%d devices of this machine share each batch.", strategy.num_replicas_in_sync)
+    return strategy
+
+
+def multi_worker_strategy(cluster: Cluster, worker_timeout: int) -> tf.distribute.Strategy:
+    """This process's GPUs, or its CPU, together with those of the others.
+
+    Args:
+        cluster: the processes.
+        worker_timeout: seconds that one of them may take to come, or may be silent.
+
+    Raises:
+        ValueError: if they do not all come, or TensorFlow has started already.
+    """
+    hosts = ", ".join(cluster.hosts)
+    num_gpus = len(tf.config.get_visible_devices("GPU"))
+    kinds = tf.distribute.experimental.CommunicationImplementation
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec({job: list(addresses) for job, addresses in cluster.jobs}),
+        task_type=cluster.job,
+        task_id=cluster.task,
+        num_accelerators={"GPU": num_gpus},
+        rpc_layer="grpc",
+    )
+    logger.info("Worker %d of %s waits for the others.", cluster.index, hosts)
+    try:
+        _configure_coordination(cluster, worker_timeout)
+        strategy = tf.distribute.MultiWorkerMirroredStrategy(
+            cluster_resolver=resolver,
+            communication_options=tf.distribute.experimental.CommunicationOptions(
+                implementation=kinds.AUTO if num_gpus else kinds.RING
+            ),
+        )
+    except (tf.errors.OpError, RuntimeError) as error:
+        raise ValueError(
+            f"Worker {cluster.index} of {hosts} did not meet the others within {worker_timeout} "
+            f"seconds: {error}\nCheck that all are started, each with the same addresses and a "
+            "number of its own, that these ports are free and no firewall closes them, and that "
+            "--worker_timeout is long enough."
+        ) from error
+    logger.info("%d devices on %s", strategy.num_replicas_in_sync, hosts)
+    return strategy
+
+
+def _configure_coordination(cluster: Cluster, worker_timeout: int) -> None:
+    """Sets how long TensorFlow waits for workers; its own limits are an hour and ten seconds."""
+    # There is no public way to it.
+    from tensorflow.python.eager.context import context
+
+    context().configure_coordination_service(
+        service_type="standalone",
+        service_leader=f"/job:{cluster.jobs[0][0]}/task:0",
+        cluster_register_timeout_in_ms=1000 * worker_timeout,
+        heartbeat_timeout_in_ms=1000 * worker_timeout,
+    )
+    for job, hosts in cluster.jobs:
+        context().coordination_service.coordinated_job_list.add(name=job, num_tasks=len(hosts))
+
+
+def has_tpu() -> bool:
+    """Whether this machine is a TPU VM with the library that drives its TPU."""
+    devices = [path for pattern in _TPU_DEVICES for path in glob.glob(pattern)]
+    return bool(devices) and importlib.util.find_spec("libtpu") is not None
+
+
+def is_tpu(strategy: tf.distribute.Strategy) -> bool:
+    """Whether the devices are TPUs, for which every shape must be known beforehand."""
+    return isinstance(strategy, tf.distribute.TPUStrategy)
+
+
+def gathers_over_workers(strategy: tf.distribute.Strategy) -> bool:
+    """Whether some replicas' outputs are in other processes."""
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
 def tpu_strategy(
@@ -59,7 +177,7 @@ def tpu_strategy(
             f"{gcp_project or 'of this machine'}): {error}\nCheck that the TPU's name, zone and "
             "project are right and its state is READY, that the TensorFlow version of the TPU is "
             f"this program's ({tf.__version__}), and, on a TPU VM, that no other process holds "
-            "the TPU. Without a TPU, leave out --use_tpu."
+            "the TPU. Without a TPU, leave out --use_tpu, or say --distribution_strategy=auto."
         ) from error
     if strategy.num_replicas_in_sync != num_tpu_cores:
         logger.warning(
@@ -74,6 +192,15 @@ def _check_reachable(address: str) -> None:
     """Raises an OSError where nobody listens; TensorFlow itself would try for ever."""
     host, _, port = address.removeprefix("grpc://").partition(":")
     socket.create_connection((host, int(port or _TPU_PORT)), timeout=_CONNECT_SECONDS).close()
+
+
+def padded_batch_size(strategy: tf.distribute.Strategy, batch_size: int) -> int:
+    """The least number of rows, `batch_size` at least, that all replicas can share evenly.
+
+    Evaluation and prediction fill up their batches to it, with rows that count nothing.
+    """
+    num_replicas = strategy.num_replicas_in_sync
+    return -(-batch_size // num_replicas) * num_replicas
 
 
 def distribute(

@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import tensorflow as tf
 
@@ -101,7 +101,7 @@ class Trainer:
         for name, weight in self.optimizer.variables.items():
             if not bool(tf.reduce_all(tf.math.is_finite(weight))):
                 raise NonFiniteLoss(
-                    f"After step {int(self.optimizer.step) - 1} values of {name} are not finite "
+                    f"After step {int(self.optimizer.step.numpy()) - 1} values of {name} are not finite "
                     f"numbers; training stopped there, and nothing of it was saved. {_ADVICE}"
                 )
 
@@ -218,6 +218,8 @@ def train(
     on_progress: Callable[[int, dict[str, float]], None],
     should_stop: Callable[[], bool],
     max_steps_per_call: int,
+    agree: Callable[[bool, int], tuple[bool, int]] = lambda stop, num_steps: (stop, num_steps),
+    watched: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext,
 ) -> int:
     """Trains until `num_steps` steps are counted, or `should_stop()`.
 
@@ -233,21 +235,27 @@ def train(
         on_progress: given how many steps were just done, and the mean figures of these.
         should_stop: asked between graph calls, about once a second.
         max_steps_per_call: most steps inside one graph call.
+        agree: given whether to stop and how many steps to do otherwise, says what is done: where
+            several processes train, all must do the same.
+        watched: gives a context in which each graph call is made.
 
     Returns: the step that was reached.
     """
-    step = int(trainer.optimizer.step)
+    step = int(trainer.optimizer.step.numpy())
     chunk = 1
     sums: dict[str, float] = {}
     logged_at = step
-    while step < num_steps and not should_stop():
+    while step < num_steps:
         ends = [
             num_steps,
             *((step // period + 1) * period for period in (*(p for p, _ in events), log_steps)),
         ]
-        count = min(chunk, min(ends) - step)
+        stop, count = agree(should_stop(), min(chunk, min(ends) - step))
+        if stop:
+            break
         start = time.monotonic()
-        figures = trainer.run(iterator, count)
+        with watched():
+            figures = trainer.run(iterator, count)
         figures["seconds"] = seconds = time.monotonic() - start
         step += count
         chunk = max(
@@ -268,16 +276,19 @@ class Evaluator:
     """Weighted means over finite streams of batches.
 
     Args:
-        step: a batch -> name -> (sum, weight), of this replica's part of it.
+        step: a batch -> sums over this replica's part of it, in whatever structure.
+        figures: these sums over the whole batch -> name -> (sum, weight).
         strategy: the devices.
     """
 
     def __init__(
         self,
-        step: Callable[[Batch], dict[str, tuple[tf.Tensor, tf.Tensor]]],
+        step: Callable[[Batch], Any],
+        figures: Callable[[Any], dict[str, tuple[tf.Tensor, tf.Tensor]]],
         strategy: tf.distribute.Strategy,
     ):
         self._step = step
+        self._figures = figures
         self._strategy = strategy
         self._run = tf.function(self._distributed_step, reduce_retracing=True)
 
@@ -305,4 +316,4 @@ class Evaluator:
 
     def _replica_step(self, batch: Batch):
         context = tf.distribute.get_replica_context()
-        return context.all_reduce(tf.distribute.ReduceOp.SUM, self._step(batch))
+        return self._figures(context.all_reduce(tf.distribute.ReduceOp.SUM, self._step(batch)))

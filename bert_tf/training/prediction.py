@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import tensorflow as tf
 
+from bert_tf.training.distribution import gathers_over_workers
 from bert_tf.training.loop import Batch
 
 # Batches say where their rows belong, and which of them only fill up the batch.
@@ -19,7 +20,8 @@ class OutputCollector:
 
     Args:
         step: a batch -> name -> <float>[B, ...], of this replica's part of it.
-        strategy: the devices, of this host.
+        strategy: the devices. Where they are in several processes, each of these collects all
+            outputs.
     """
 
     def __init__(
@@ -73,7 +75,9 @@ class OutputCollector:
     def _distributed_step(self, batch: Batch):
         outputs = self._strategy.run(self._replica_step, args=(batch,))
         local = self._strategy.experimental_local_results
-        num_replicas = len(local(outputs[NUMBERS]))
+        # After a gathering, every replica has the rows of all.
+        is_gathered = gathers_over_workers(self._strategy)
+        num_replicas = 1 if is_gathered else len(local(outputs[NUMBERS]))
         return [
             {name: local(value)[replica] for name, value in outputs.items()}
             for replica in range(num_replicas)
@@ -81,7 +85,11 @@ class OutputCollector:
 
     def _replica_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         outputs = {name: tf.cast(v, tf.float32) for name, v in self._step(batch).items()}
-        return {**outputs, NUMBERS: batch[NUMBERS], IS_REAL: batch[IS_REAL]}
+        outputs |= {NUMBERS: batch[NUMBERS], IS_REAL: batch[IS_REAL]}
+        if not gathers_over_workers(self._strategy):
+            return outputs
+        context = tf.distribute.get_replica_context()
+        return {name: context.all_gather(value, axis=0) for name, value in outputs.items()}
 
 
 def _room(array: np.ndarray | None, shape: tuple[int, ...], num_examples: int) -> np.ndarray:

@@ -40,18 +40,25 @@ def prepare_folder(folder: str) -> None:
         ) from error
 
 
-def check_settings(folder: str, settings: Mapping[str, Any], allow_changed: bool) -> None:
+def check_settings(
+    folder: str,
+    settings: Mapping[str, Any],
+    allow_changed: bool,
+    defaults: Mapping[str, Any] | None = None,
+) -> None:
     """Compares a run's settings with those of the run whose checkpoints lie in the folder.
 
     Args:
         folder: the run's folder.
         settings: everything that changes the outcome of the run, as JSON values.
         allow_changed: go on in spite of differences.
+        defaults: what settings were before anybody could choose: a run that was begun by an older
+            version knows less of them.
 
     Raises:
         ValueError: for differences, each with the old and the new value.
     """
-    differences = _differences(folder, SETTINGS_NAME, settings)
+    differences = _differences(folder, SETTINGS_NAME, settings, defaults)
     if differences and not allow_changed:
         changed = [f"  {name}: {then} -> {now}" for name, then, now in differences]
         raise ValueError(
@@ -88,7 +95,9 @@ def write_run(folder: str, config_json: str, settings: Mapping[str, Any]) -> Non
         file.write(json.dumps(settings, indent=2, sort_keys=True) + "\n")
 
 
-def _differences(folder: str, name: str, given: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+def _differences(
+    folder: str, name: str, given: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
+) -> list[tuple[str, str, str]]:
     """(key, value in the folder's JSON file, value given) where they differ, as short texts.
 
     A run that failed before its first checkpoint left nothing to go on with: nothing differs then.
@@ -97,6 +106,8 @@ def _differences(folder: str, name: str, given: Mapping[str, Any]) -> list[tuple
     if next(newest_first(folder), None) is None or not files.exists(path):
         return []
     there, given = read_json(path), json.loads(json.dumps(given))
+    known = {k: v for k, v in (defaults or {}).items() if k in given and k not in there}
+    there |= json.loads(json.dumps(known))
     return [
         (key, _short(there.get(key)), _short(given.get(key)))
         for key in sorted({*there, *given})
@@ -176,12 +187,38 @@ class MetricsLog:
         if files.is_remote(self.path):
             self._rewrite()  # Object stores cannot append.
         else:
-            with open(self.path, "a", encoding="utf-8") as file:
-                file.write(line + "\n")
+            try:
+                with open(self.path, "a", encoding="utf-8") as file:
+                    file.write(line + "\n")
+            except OSError as error:  # What a full disk says has no name in it.
+                raise OSError(error.errno, error.strerror, self.path) from error
 
     def _rewrite(self) -> None:
         with files.atomic_write(self.path, "w") as file:
             file.write("".join(f"{line}\n" for line in self._lines))
+
+
+class NoLog:
+    """A MetricsLog that keeps nothing: that of a process which is not the chief of its run."""
+
+    def write(self, step: int, figures: Mapping[str, float], prefix: str = "") -> None:
+        """Does nothing."""
+
+    def has(self, step: int, name: str) -> bool:
+        """True: nothing is to be written."""
+        return True
+
+    def value(self, step: int, name: str) -> float | None:
+        """None: nobody knows here."""
+        return None
+
+    def close(self) -> None:
+        """Does nothing."""
+
+
+def open_log(folder: str, is_chief: bool, start_step: int | None = None) -> MetricsLog | NoLog:
+    """Where a process of a run writes its figures; see MetricsLog."""
+    return MetricsLog(folder, start_step) if is_chief else NoLog()
 
 
 def _short(value: Any) -> str:

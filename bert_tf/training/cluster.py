@@ -1,0 +1,77 @@
+"""Which processes train together, and which of them this one is.
+
+    --worker_hosts=10.0.0.1:2222,10.0.0.2:2222 --task_index=1
+
+or, in the environment, as TensorFlow's own programs read it:
+
+    TF_CONFIG={"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]},
+               "task": {"type": "worker", "index": 1}}
+
+A `chief` of TF_CONFIG is the first of the workers, whose number is then 0.
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Sequence
+from typing import Any
+
+_VARIABLE = "TF_CONFIG"
+_JOBS = ("chief", "worker")
+
+
+@dataclasses.dataclass(frozen=True)
+class Cluster:
+    """The processes of a run.
+
+    jobs: (job, its addresses), in the order in which the processes are numbered.
+    job, task: which of them this process is, and its place there.
+    """
+
+    jobs: tuple[tuple[str, tuple[str, ...]], ...]
+    job: str
+    task: int
+
+    @property
+    def hosts(self) -> list[str]:
+        """All addresses, in the order of the processes' numbers."""
+        return [host for _, hosts in self.jobs for host in hosts]
+
+    @property
+    def index(self) -> int:
+        """This process's number; that of the chief is 0."""
+        before = [job for job, _ in self.jobs]
+        return sum(len(hosts) for _, hosts in self.jobs[: before.index(self.job)]) + self.task
+
+
+def find_cluster(worker_hosts: Sequence[str], task_index: int | None) -> Cluster | None:
+    """The cluster that the flags name, or else TF_CONFIG; None if neither names one.
+
+    Raises:
+        ValueError: if TF_CONFIG cannot be understood.
+    """
+    if worker_hosts:
+        return Cluster((("worker", tuple(worker_hosts)),), "worker", int(task_index or 0))
+    text = os.environ.get(_VARIABLE, "").strip()
+    if not text:
+        return None
+    try:
+        config = json.loads(text)
+        cluster, task = config.get("cluster") or {}, config.get("task") or {}
+        jobs = tuple((job, tuple(cluster[job])) for job in _JOBS if cluster.get(job))
+        job, index = task.get("type", "worker"), int(task.get("index", 0))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise _refusal(text, str(error)) from error
+    if not jobs:
+        return None
+    if job not in dict(jobs) or not 0 <= index < len(dict(jobs)[job]):
+        raise _refusal(text, f"there is no {job} {index} among its chief and workers")
+    return Cluster(jobs, job, index)
+
+
+def _refusal(text: Any, reason: str) -> ValueError:
+    return ValueError(
+        f"TF_CONFIG cannot be used: {reason}. It names the addresses of all processes and which of "
+        'them this one is, as in {"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": '
+        f'{{"type": "worker", "index": 0}}}}. Received: {text}'
+    )
