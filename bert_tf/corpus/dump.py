@@ -285,7 +285,7 @@ def _pieces_of_streams(path: str, piece_bytes: int) -> Iterator[Piece]:
     """Pieces of consecutive streams of together at least `piece_bytes`, but for the last."""
     size, start = files.file_size(path), 0
     for offset in _stream_offsets(path):
-        if offset - start >= piece_bytes:
+        if offset > start and offset - start >= piece_bytes:
             yield Piece(path, start, offset, None, False, offset - start)
             start = offset
     yield Piece(path, start, size, None, True, size - start)
@@ -316,12 +316,14 @@ def _decompress_streams(piece: Piece, allow_truncated: bool) -> bytes:
             text.append(decompressor.decompress(memoryview(compressed)[start:end]))
         except OSError as error:
             raise _damaged(piece.path, piece.start + start, "bz2", error) from error
+        if decompressor.unused_data:
+            raise _damaged(piece.path, piece.start + start, "bz2", "what follows is no stream")
         if not decompressor.eof and not (allow_truncated and piece.is_last):
             raise _truncated(piece.path, f"the stream at byte {piece.start + start} has no end")
     return b"".join(text)
 
 
-def _damaged(path: str, place: int, kind: str, error: Exception) -> ValueError:
+def _damaged(path: str, place: int, kind: str, error: Exception | str) -> ValueError:
     return ValueError(
         f"{path}: damaged {kind} data before or near byte {place} ({error}). Compare its checksum "
         f"with the published one, and download it again."

@@ -1,0 +1,166 @@
+"""What is left of wikitext: expectations written by hand, and mwparserfromhell's own on others."""
+
+import random
+import time
+
+import pytest
+
+from bert_tf.corpus.wikitext import Wiki, article_paragraphs, is_disambiguation
+
+mwparserfromhell = pytest.importorskip("mwparserfromhell")
+
+PREFIXES = Wiki("de", frozenset(("datei", "kategorie"))).all_dropped_prefixes()
+
+
+def plain(text):
+    return list(article_paragraphs(text, PREFIXES))
+
+
+@pytest.mark.parametrize(
+    ("text", "paragraphs"),
+    [
+        ("'''Cats''' are ''[[felis|felines]]''.", ["Cats are felines."]),
+        ("'''''Both''''' and ''the cat's'' tail.", ["Both and the cat's tail."]),
+        (
+            "[[Cat]]s and [[dog (animal)|dogs]] and [[:Category:Pets|pets]].",
+            ["Cats and dogs and pets."],
+        ),
+        ("A [http://a.org/b site] and [https://c.org].", ["A site and."]),
+        ("5&nbsp;km &ndash; caf&eacute; &#x41; &amp;lt;", ["5 km – café A &lt;"]),
+        ("Water is H<sub>2</sub>O<br />and<br>10<sup>3</sup>.", ["Water is H2O and 103."]),
+        ("One line\nand the next.\n\nAnother.", ["One line and the next.", "Another."]),
+        ("-{zh-hans:计算机; zh-hant:電腦}-是机器。", ["计算机是机器。"]),
+        ("__NOTOC__ Text. __FORCETOC__", ["Text."]),
+    ],
+)
+def test_inline_markup_becomes_its_text(text, paragraphs):
+    assert plain(text) == paragraphs
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "{{Infobox|a={{b|{{c}}}}|d=[[e]]}}",
+        "{{Box|\n{| class=x\n| a || {{b}}\n|}\n}}",
+        '{| class="wikitable"\n! Head\n|-\n| a || b\n{|\n| nested\n|}\n|}',
+        ":{|\n| a\n|}",
+        "<ref>See {{cite book|title=A}} there.</ref>",
+        '<ref name="a" /><ref name=b/>',
+        "<REF>See</REF>",
+        "<!-- a\n\nb -->",
+        "<math>x < y \\frac{{a}}{b}</math>",
+        "<gallery>\nFile:a.jpg|A cat\n</gallery>",
+        "<syntaxhighlight lang=c>if (a[[0]]) {{</syntaxhighlight>",
+        "<table><tr><td>a</td></tr><tr><td><table><tr><td>b</td></tr></table></td></tr></table>",
+        "<ul><li>a</li><ul><li>b</li></ul></ul>",
+        "[[File:a.jpg|thumb|A [[cat|small cat]] of [[x]].]]",
+        "[[Datei:a.jpg|mini|Eine [[Katze]].]][[Kategorie:Tiere]]",
+        "[[image:a_b.png]][[fr:Chat]]",
+        "<templatestyles src='a' />",
+    ],
+)
+def test_what_is_no_prose_is_taken_out_whole(block):
+    assert plain(f"Before.\n{block}\nAfter.") in (["Before. After."], ["Before.", "After."])
+    assert plain(f"{block}\n\nAfter.") == ["After."]
+
+
+def test_headers_lists_and_rows_are_dropped():
+    text = (
+        "Text one.\n== Header ==\n* item\n# item\n: item\n; term\n| a = b\n! head\n|-\n----\n"
+        "=== ''Other'' ===<!-- x -->\n<h2>Old</h2>\nText two.\n=Broken header\n"
+    )
+    assert plain(text) == ["Text one.", "Text two."]
+
+
+def test_literal_text_stays_as_it_is():
+    assert plain("Write <nowiki>[[a|b]] {{c}} <ref></nowiki> so.") == [
+        "Write [[a|b]] {{c}} <ref> so."
+    ]
+
+
+def test_templates_that_are_part_of_a_sentence_give_their_text():
+    text = (
+        "It is {{convert|5|km|mi}} or {{convert|3|to|4|m}} long, {{lang|fr|[[a|très]] bien}}, "
+        "{{nowrap|a b}}{{snd}}{{circa|1900}}."
+    )
+    assert plain(text) == ["It is 5 km or 3 to 4 m long, très bien, a b –."]
+
+
+def test_what_a_template_leaves_between_brackets_is_no_empty_pair():
+    assert plain("Kyiv ({{IPA|x}}; {{lang-uk|y}}) is a city ({{audio}}).") == ["Kyiv is a city."]
+    assert plain("Kyiv ({{IPA|x}}, a city).") == ["Kyiv (a city)."]
+
+
+@pytest.mark.parametrize(
+    "opened",
+    [
+        *(
+            "<ref>",
+            "<ref name=a>",
+            "<math>",
+            "<!-- ",
+            "{{cite",
+            "{{a|{{b}}",
+            "<gallery>",
+            "<table>",
+        ),
+        *("{|", "[[", "[[a|", "''", "'''", "<b>", "<nowiki>", "[http://a.org b", "<ref", "<div>"),
+        *("[[File:a.jpg|thumb", "</ref>", "}}", "]]", "|}", "</div>", "-{", "&", "<"),
+    ],
+)
+def test_what_is_never_closed_does_not_eat_the_next_lines(opened):
+    text = f"A first sentence.\nThen {opened} more\n\nA second one.\n\nA [[third]] {{{{x}}}}one."
+    assert plain(text)[0].startswith("A first sentence. Then")
+    assert plain(text)[-2:] == ["A second one.", "A third one."]
+    assert plain(f"{opened}\n\nKept.")[-1] == "Kept."
+
+
+def test_a_reference_without_an_end_does_not_reach_the_next_one():
+    text = "One.<ref>lost\nTwo.<ref>x</ref> Three."
+    assert plain(text) == ["One. Two. Three."]
+
+
+def test_links_and_emphasis_are_resolved_as_the_library_would():
+    """Random well-formed text: the library alone, against what is done before it."""
+    rng = random.Random(3)
+    pieces = [
+        *("word", "two words", "[[Link]]", "[[link|shown text]]", "''italic''", "'''bold'''"),
+        *("[[a|''b'']]", "&amp;", "&eacute;", "isn't", "[http://a.org text]", "''it [[b]]''"),
+        *("'''''x'''''", "[[Link#Part|part]]", "[[a|b|c]]", "x < y", "<small>s</small>"),
+    ]
+    for _ in range(300):
+        text = " ".join(rng.choices(pieces, k=rng.randint(1, 12)))
+        expected = mwparserfromhell.parse(text).strip_code(normalize=True, collapse=True)
+        assert plain(f"x {text}") == [f"x {' '.join(expected.split())}"], text
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *("[[", "]]", "{{", "}}", "{{a", "[[a|", "[[a]]", "<b>", "<ref>", "<ref name=", "<ref/>"),
+        *(
+            "''a'''b",
+            "{|\n",
+            "|}\n",
+            "<table>",
+            "</table>",
+            "[http://a ",
+            "<!--",
+            "-{",
+            "( ",
+            "&am",
+        ),
+        *("<h2>", "<math>", "{{nowrap|", "<nowiki>", "__AB", "{{[[", "* a\n", "<", "   ", "\n"),
+    ],
+)
+def test_endless_repetition_takes_seconds_at_most(piece):
+    start = time.process_time()
+    plain("x " + piece * (200_000 // len(piece)))
+    assert time.process_time() - start < 5  # The library alone takes minutes for some.
+
+
+def test_pages_that_list_articles_of_one_name_are_known():
+    assert is_disambiguation("Mercury", "'''Mercury''' may refer to:\n* x\n{{disambiguation}}")
+    assert is_disambiguation("Merkur", "Merkur steht für:\n{{Begriffsklärung}}")
+    assert is_disambiguation("Mercury (disambiguation)", "")
+    assert not is_disambiguation("Mercury", "{{Infobox planet}} It is a planet.")
