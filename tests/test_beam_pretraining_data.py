@@ -6,6 +6,7 @@ That is the one of $BERT_TF_BEAM_PYTHON, or what setup_beam_environment.sh makes
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -238,6 +239,23 @@ def test_workers_read_and_write_remote_files_by_beams_file_systems_without_tenso
         assert note == {**entry, "made_from": "made from"}
     (folder / "latin").write_bytes(b"ab\nab\xe9\n")
     assert f"elsewhere://{folder}/latin:2: not UTF-8" in run_remotely("text-0", "latin")
+
+
+@needs_beam
+def test_the_flags_that_the_documentation_names_are_beams():
+    section = (REPOSITORY / "docs" / "data.md").read_text().split("## Apache Beam")[1]
+    blocks = section.split("\n## ")[0].split("```")[1::2]
+    commands = "\n".join(block for block in blocks if block.startswith("bash")).split(" -- ")[1:]
+    named = {
+        flag for command in commands for flag in re.findall(r"--(\w+)=", command.split("\n\n")[0])
+    }
+    assert len(named) > 12
+    code = (
+        "from apache_beam.options.pipeline_options import PipelineOptions\n"
+        "print(*PipelineOptions([]).get_all_options())"
+    )
+    result = subprocess.run([BEAM_PYTHON, "-c", code], capture_output=True, text=True, check=True)
+    assert named <= set(result.stdout.split())
 
 
 @pytest.mark.parametrize(

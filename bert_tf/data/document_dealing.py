@@ -8,18 +8,22 @@ would take no disk, but N times the reading; a thousand shards of a large corpus
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from bert_tf import files
-from bert_tf.data.finished_shards import note_path
 
 # The text held in memory before it is written out. Files are opened for that only, as there may be
 # more shards than a process may have files open.
 _BUFFERED_CHARACTERS = 16 * 2**20
 _FOLDER = ".pretraining-text"
+# Shards and their notes under the temporary names of `bert_tf.files.atomic_write`.
+_HALF_WRITTEN = re.compile(
+    r"\.\.?pretraining-\d+-of-\d+\.tfrecord(\.gz)?(\.made\.json)?\.[0-9a-f]+\.tmp"
+)
 
 
 def deal_documents(
@@ -79,7 +83,7 @@ def check_number_of_documents(num_documents: int, num_shards: int) -> None:
 
 
 @contextlib.contextmanager
-def text_folder(output_dir: str, shard_paths: Sequence[str]) -> Iterator[str]:
+def text_folder(output_dir: str) -> Iterator[str]:
     """A folder for the text of shards, which is removed at the end; one run at a time has it.
 
     It lies beside the records, where there is room for the text; only a remote folder is no place
@@ -94,7 +98,7 @@ def text_folder(output_dir: str, shard_paths: Sequence[str]) -> Iterator[str]:
         return
     folder = str(Path(output_dir, _FOLDER))
     with _alone_in(folder, output_dir):
-        _remove_leftovers(folder, output_dir, shard_paths)
+        _remove_leftovers(folder, output_dir)
         try:
             yield folder
         finally:
@@ -128,13 +132,11 @@ def _alone_in(folder: str, output_dir: str) -> Iterator[None]:
             os.close(descriptor)  # Which ends the lock.
 
 
-def _remove_leftovers(folder: str, output_dir: str, shard_paths: Sequence[str]) -> None:
+def _remove_leftovers(folder: str, output_dir: str) -> None:
     for entry in Path(folder).iterdir():
         entry.unlink(missing_ok=True)
-    written = [*shard_paths, *map(note_path, shard_paths)]
-    temporary = {f".{Path(path).name}" for path in written}
-    for path in Path(output_dir).glob(".*.tmp"):  # .NAME.0123abcd.tmp
-        if path.name.rsplit(".", 2)[0] in temporary:
+    for path in Path(output_dir).glob(".*.tmp"):
+        if _HALF_WRITTEN.fullmatch(path.name):
             path.unlink(missing_ok=True)  # Workers of a killed run may be ending yet.
 
 

@@ -113,7 +113,7 @@ def create_pretraining_data(
     else:
         origins = origins_of_shards(settings, description["vocabulary"]["sha256"], input_files)
         corpus = ShardedCorpus(settings, input_files, paths, origins)
-        with text_folder(settings.output_dir, paths) as folder:
+        with text_folder(settings.output_dir) as folder:
             kept = find_finished(paths, origins)
             made = _make_folder(corpus, tokenizer, kept, folder, start_progress, beam_flags)
             _write_manifests(described, paths, made, description)

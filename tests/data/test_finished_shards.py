@@ -170,7 +170,7 @@ def test_a_damaged_note_counts_as_none(tmp_path, run):
 def test_two_runs_do_not_make_the_shards_of_one_folder_at_the_same_time(tmp_path, run):
     (tmp_path / "o").mkdir()
     with (
-        text_folder(str(tmp_path / "o"), []),
+        text_folder(str(tmp_path / "o")),
         pytest.raises(ValueError, match=r"Another run is making shards in this folder.*/o'"),
     ):
         run()
@@ -181,7 +181,8 @@ def test_what_a_killed_run_has_left_is_removed_and_nothing_else(tmp_path, run):
     text = tmp_path / "o" / document_dealing._FOLDER
     text.mkdir(parents=True)
     (text / "shard-00000.txt").write_text("\nabc\n")
-    (tmp_path / "o" / f".{NAMES[1]}.0123abcd.tmp").write_text("half")
+    for name in (f".{NAMES[1]}", f"..{NAMES[1]}.made.json", ".pretraining-00000-of-00007.tfrecord"):
+        (tmp_path / "o" / f"{name}.0123abcd.tmp").write_text("half")
     (tmp_path / "o" / ".pretraining-of-somebody.tmp").write_text("whole")
     run()
     assert sorted(os.listdir(tmp_path / "o")) == [
