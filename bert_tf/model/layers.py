@@ -286,3 +286,38 @@ class TransformerBlock(keras.layers.Layer):
         """Args: `hidden` [B, L, H], `score_bias` [B, 1, 1, L]. Returns: float32 [B, L, H]."""
         attended = self.attention(hidden, score_bias, training=training)
         return self.output_part(self.intermediate(attended), attended, training=training)
+
+
+def recomputed(block: TransformerBlock) -> Callable:
+    """A block of which the gradient keeps the input only, and computes the rest a second time.
+
+    The dropout masks are those of the first time, as their seeds are held on to. Called as the
+    block is.
+
+    Raises:
+        ValueError: with a Keras that cannot do this.
+
+    Source: Chen et al. 2016, Training Deep Nets with Sublinear Memory Cost.
+    """
+    if not hasattr(keras, "remat"):
+        raise ValueError(
+            "--recompute_activations needs Keras 3.9 or a later one. "
+            f"Received: Keras {keras.__version__}"
+        )
+
+    def call(hidden, score_bias, training: bool = False):
+        fold_in = getattr(_dropout, "fold_in", None) or _drawn_seeds()
+
+        def compute(hidden):
+            with dropout_seeds(fold_in):
+                return block(hidden, score_bias, training=training)
+
+        return keras.remat(compute)(hidden)
+
+    return call
+
+
+def _drawn_seeds() -> Callable[[int], object]:
+    """Seeds for all places of a model from one draw of Keras' global generator."""
+    drawn = keras.random.randint((2,), 0, 2**30, dtype="int32")
+    return lambda place: drawn + place
