@@ -5,6 +5,13 @@
         --bert_config_file=bert_config.json --output_dir=/tmp/pretraining \\
         --num_train_steps=10000 --num_warmup_steps=1000 --learning_rate=1e-4
 
+The paper's run, 128 tokens at first and 512 for the last tenth, with one learning rate:
+
+    --phases='seq128:900000:/tmp/records_128/*.tfrecord,seq512:100000:/tmp/records_512/*.tfrecord'
+    --train_batch_size=256 --learning_rate=1e-4 --num_warmup_steps=10000
+
+in place of --input_file, --max_seq_length and --max_predictions_per_seq.
+
 More training of a released model: --model=bert_base_uncased in place of --bert_config_file and
 --init_checkpoint.
 
@@ -21,16 +28,17 @@ import command_line
 from absl import flags
 
 from bert_tf.settings import PretrainingSettings
+from bert_tf.settings.phases import check_sum_of_steps, parse_phases
 
 command_line.define_model_flag()
-command_line.define_flags(
-    PretrainingSettings, required=("bert_config_file", "input_file", "output_dir")
-)
+command_line.define_flags(PretrainingSettings, required=("bert_config_file", "output_dir"))
 flags.adopt_module_key_flags(command_line)
 
 
 def main(_: list[str]) -> None:
     settings = command_line.settings_from_flags(PretrainingSettings)
+    if settings.phases and flags.FLAGS["num_train_steps"].present:
+        check_sum_of_steps(parse_phases(settings.phases), settings.num_train_steps)
     command_line.load_tensorflow()
     from bert_tf.pretraining import run_pretraining
 

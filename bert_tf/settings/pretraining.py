@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from bert_tf.settings.phases import Phase, check_sum_of_steps, parse_eval_files, parse_phases
 from bert_tf.settings.setting import check_choices, check_whole_numbers, setting
 from bert_tf.settings.training import TrainingSettings
 
@@ -38,7 +39,19 @@ class PretrainingSettings(TrainingSettings):
     eval_file: tuple[str, ...] = setting(
         (),
         "TFRecord files to evaluate on, each example once. Without them evaluation reads the "
-        "training files, as the original does.",
+        "training files, as the original does. With --phases: seq128:FILES,seq512:FILES.",
+    )
+    phases: str = setting(
+        "",
+        "One run over several lengths, in place of --input_file, --max_seq_length and "
+        "--max_predictions_per_seq: seq128:900000:FILES,seq512:100000:FILES, or the name of a "
+        ".json file; see docs/training.md. The steps are counted through.",
+    )
+    phase_schedule: str = setting(
+        "one",
+        "Of --phases. one: one learning rate over all steps, and Adam's averages are carried over. "
+        "each: every phase has its own warm-up and decay, and averages that begin anew, like the "
+        "original's runs one after the other.",
     )
     on_corrupt: str = setting(
         "fail", "What to do about damaged records: fail, naming the file, or skip and count them."
@@ -46,16 +59,86 @@ class PretrainingSettings(TrainingSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.input_file:
-            raise ValueError("--input_file is needed.")
+        check_whole_numbers(self, _LOWEST)
+        check_choices(self, {"on_corrupt": ("fail", "skip"), "phase_schedule": ("one", "each")})
         if not self.do_train and not self.do_eval:
             raise ValueError("Nothing to do: at least one of --do_train and --do_eval is needed.")
-        check_whole_numbers(self, _LOWEST)
-        check_choices(self, {"on_corrupt": ("fail", "skip")})
-        if self.do_train and self.num_warmup_steps > self.num_train_steps:
+        if self.phases:
+            self._check_phases()
+        elif not self.input_file:
+            raise ValueError("--input_file is needed.")
+        elif self.do_train:
+            self._check_warmup(self.num_train_steps)
+
+    @property
+    def num_steps(self) -> int:
+        """The step at which training ends, whether there are phases or not."""
+        if not self.phases:
+            return self.num_train_steps
+        return sum(phase.num_steps for phase in parse_phases(self.phases))
+
+    def by_phase(self) -> tuple[tuple[int, "PretrainingSettings"], ...]:
+        """Each phase's steps, and settings that say the same in the words of a single run.
+
+        Without `phases` there is one: all steps, and these settings.
+        """
+        if not self.phases:
+            return ((self.num_train_steps, self),)
+        return tuple((p.num_steps, self._in_phase(p)) for p in parse_phases(self.phases))
+
+    def _in_phase(self, phase: Phase) -> "PretrainingSettings":
+        eval_files = parse_eval_files(self.eval_file)
+        everywhere = eval_files.get(None, ())
+        own = {
+            name: getattr(phase, name)
+            for name in (
+                *("train_batch_size", "gradient_accumulation_steps"),
+                *("learning_rate", "num_warmup_steps"),
+            )
+            if getattr(phase, name) is not None
+        }
+        return dataclasses.replace(
+            self,
+            phases="",
+            phase_schedule="one",
+            max_seq_length=phase.max_seq_length,
+            max_predictions_per_seq=phase.max_predictions_per_seq,
+            input_file=phase.input_file,
+            eval_file=phase.eval_file or eval_files.get(phase.max_seq_length, everywhere),
+            num_train_steps=phase.num_steps if self.phase_schedule == "each" else self.num_steps,
+            **own,
+        )
+
+    def _check_phases(self) -> None:
+        if self.input_file:
+            raise ValueError(
+                "The records stand in --phases or in --input_file. Received both: "
+                f"--input_file={','.join(self.input_file)}"
+            )
+        phases = parse_phases(self.phases)
+        if self.num_train_steps != PretrainingSettings.num_train_steps:
+            check_sum_of_steps(phases, self.num_train_steps)
+        if self.phase_schedule == "one":
+            own = [phase for phase in phases if phase.has_own_schedule]
+            if own:
+                raise ValueError(
+                    "A phase can have a learning_rate and num_warmup_steps of its own only with "
+                    f"--phase_schedule=each. Received: the phase of {own[0].max_seq_length} tokens"
+                )
+            self._check_warmup(self.num_steps)
+        lengths = {phase.max_seq_length for phase in phases}
+        unused = {length for length in parse_eval_files(self.eval_file) if length} - lengths
+        if unused:
+            raise ValueError(
+                f"--eval_file names files of {min(unused)} tokens, but the phases have "
+                f"{', '.join(map(str, sorted(lengths)))}."
+            )
+        self.by_phase()  # Each checks its own values.
+
+    def _check_warmup(self, num_steps: int) -> None:
+        if self.do_train and self.num_warmup_steps > num_steps:
             raise ValueError(
                 f"The warm-up is longer than the training, so the learning rate would never reach "
-                f"its peak. Received: --num_warmup_steps={self.num_warmup_steps}, "
-                f"--num_train_steps={self.num_train_steps}; a tenth or a hundredth of the "
-                "training is usual."
+                f"its peak. Received: --num_warmup_steps={self.num_warmup_steps} and {num_steps} "
+                "training steps; a tenth or a hundredth of the training is usual."
             )

@@ -1,0 +1,167 @@
+"""The phases of one pre-training: how long the sequences are, for how many steps, on which records.
+
+The paper's run trains on 128 tokens for nine tenths of its steps, as that is cheap, and on 512 for
+the rest, so that the positions beyond are learned too:
+
+    seq128:900000:records_128/*.tfrecord,seq512:100000:records_512/*.tfrecord
+
+or, where a phase has more of its own, a file whose name ends in .json:
+
+    [{"max_seq_length": 128, "num_steps": 7506, "input_file": "records_128/*.tfrecord",
+      "train_batch_size": 61440, "learning_rate": 6e-3, "num_warmup_steps": 2133},
+     {"max_seq_length": 512, "max_predictions_per_seq": 80, "num_steps": 1668, ...}]
+
+What a phase leaves out is as the flags say.
+"""
+
+import dataclasses
+import math
+import re
+from typing import Any
+
+from bert_tf.config import check_range, read_json
+from bert_tf.settings.setting import check_whole_numbers
+
+# Of the tokens so many are hidden, rounded up: 20 of 128 and 77 of 512.
+_MASKED_FRACTION = 0.15
+_FORM = "seqLENGTH:STEPS:FILES, as in seq128:900000:records_128/*.tfrecord"
+_BEGINNING = re.compile(r"seq(\d+)(?:pred(\d+))?:(\d+):(.*)", re.DOTALL)
+# Where the next phase begins: the names of files may have commas in between.
+_BETWEEN = re.compile(r",(?=seq\d+(?:pred\d+)?:)")
+_OWN_SCHEDULE = ("learning_rate", "num_warmup_steps")
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """A stretch of a run that has one length of sequence.
+
+    max_seq_length: tokens in an example, as the records have them.
+    num_steps: how long it is.
+    input_file: TFRecord files to train on: paths or patterns.
+    eval_file: TFRecord files to evaluate on while it lasts.
+    max_predictions_per_seq: hidden tokens in an example at most, as the records have them; by
+        default 15 % of the length, rounded up.
+    train_batch_size, gradient_accumulation_steps: instead of the flags'.
+    learning_rate, num_warmup_steps: instead of the flags', where each phase has its own schedule.
+
+    Raises:
+        ValueError: for values that no run can have, naming the phase.
+    """
+
+    max_seq_length: int
+    num_steps: int
+    input_file: tuple[str, ...]
+    eval_file: tuple[str, ...] = ()
+    max_predictions_per_seq: int | None = None
+    train_batch_size: int | None = None
+    gradient_accumulation_steps: int | None = None
+    learning_rate: float | None = None
+    num_warmup_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_predictions_per_seq is None:
+            predictions = math.ceil(self.max_seq_length * _MASKED_FRACTION)
+            object.__setattr__(self, "max_predictions_per_seq", predictions)
+        lowest = {"max_seq_length": 1, "num_steps": 1, "max_predictions_per_seq": 1}
+        for name in ("train_batch_size", "gradient_accumulation_steps"):
+            if getattr(self, name) is not None:
+                lowest[name] = 1
+        if self.num_warmup_steps is not None:
+            lowest["num_warmup_steps"] = 0
+        check_whole_numbers(self, lowest)
+        if self.learning_rate is not None:
+            check_range("learning_rate", self.learning_rate, 0.0, math.inf, True, False)
+        if not any(self.input_file):
+            raise ValueError("input_file is needed: the records to train on.")
+
+    @property
+    def has_own_schedule(self) -> bool:
+        """Whether it says something about the learning rate."""
+        return any(getattr(self, name) is not None for name in _OWN_SCHEDULE)
+
+
+def parse_phases(text: str) -> tuple[Phase, ...]:
+    """The phases that `--phases` names.
+
+    Args:
+        text: `seq128:900000:FILES,seq512:100000:FILES`, or the name of a .json file. FILES may be
+            several, with commas between them. `seq512pred80` says how many tokens are hidden at
+            most.
+
+    Raises:
+        ValueError: naming the part that is not understood, and the form that is.
+    """
+    if text.endswith(".json") and not _BEGINNING.fullmatch(text):
+        return _phases_of_file(text)
+    return tuple(_parse_phase(part) for part in _BETWEEN.split(text))
+
+
+def parse_eval_files(patterns: tuple[str, ...]) -> dict[int | None, tuple[str, ...]]:
+    """The files to evaluate on by length: `seq128:FILE,FILE,seq512:FILE`.
+
+    Returns: length -> patterns; those before any `seqLENGTH:` under None.
+    """
+    by_length: dict[int | None, list[str]] = {}
+    length = None
+    for pattern in patterns:
+        match = re.fullmatch(r"seq(\d+):(.*)", pattern, re.DOTALL)
+        if match:
+            length, pattern = int(match.group(1)), match.group(2)
+        by_length.setdefault(length, []).append(pattern)
+    return {length: tuple(found) for length, found in by_length.items()}
+
+
+def check_sum_of_steps(phases: tuple[Phase, ...], num_train_steps: int) -> None:
+    """Raises a ValueError unless the phases are together `num_train_steps` long."""
+    steps = [phase.num_steps for phase in phases]
+    if sum(steps) != num_train_steps:
+        raise ValueError(
+            f"The steps of --phases are {' + '.join(map(str, steps))} = {sum(steps)}, which "
+            f"--num_train_steps must be too, or be left out. Received: {num_train_steps}"
+        )
+
+
+def _parse_phase(part: str) -> Phase:
+    match = _BEGINNING.fullmatch(part)
+    if not match or not match.group(4):
+        raise ValueError(
+            f"--phases: {part!r} is no phase. Each is {_FORM}; phases have commas between them. "
+            "A name that ends in .json is a file of phases."
+        )
+    length, predictions, num_steps, files = match.groups()
+    try:
+        return Phase(
+            max_seq_length=int(length),
+            num_steps=int(num_steps),
+            input_file=tuple(files.split(",")),
+            max_predictions_per_seq=int(predictions) if predictions else None,
+        )
+    except ValueError as error:
+        raise ValueError(f"--phases: {part!r}: {error}") from error
+
+
+def _phases_of_file(path: str) -> tuple[Phase, ...]:
+    content = read_json(path)
+    if not isinstance(content, list) or not content:
+        raise ValueError(f"{path}: it must hold a list of phases, each an object.")
+    return tuple(_phase_of_json(f"{path}, phase {i}", item) for i, item in enumerate(content, 1))
+
+
+def _phase_of_json(place: str, item: Any) -> Phase:
+    known = {field.name: field for field in dataclasses.fields(Phase)}
+    if not isinstance(item, dict):
+        raise ValueError(f"{place}: a phase is an object. Received: {item!r}")
+    unknown = sorted(set(item) - set(known))
+    needed = [n for n in ("max_seq_length", "num_steps", "input_file") if n not in item]
+    if unknown or needed:
+        what = f"{unknown[0]!r} means nothing" if unknown else f"{needed[0]!r} is needed"
+        raise ValueError(f"{place}: {what}. A phase may have: {', '.join(known)}.")
+    values = dict(item)
+    for name in ("input_file", "eval_file"):
+        if name in values:
+            given = values[name]
+            values[name] = tuple(given.split(",") if isinstance(given, str) else given)
+    try:
+        return Phase(**values)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from error

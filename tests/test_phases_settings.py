@@ -1,0 +1,158 @@
+"""--phases: what it may look like, what a phase's own settings become, and what is refused."""
+
+import json
+
+import pytest
+
+from bert_tf.settings import PretrainingSettings
+from bert_tf.settings.phases import Phase, parse_eval_files, parse_phases
+
+PAPER = "seq128:900000:gs://b/128/*.tfrecord,seq512:100000:gs://b/512/*.tfrecord"
+
+
+def make(**values):
+    defaults = {
+        "bert_config_file": "config.json",
+        "output_dir": "out",
+        "do_train": True,
+        "phases": PAPER,
+        "train_batch_size": 256,
+        "learning_rate": 1e-4,
+    }
+    return PretrainingSettings(**{**defaults, **values})
+
+
+def test_the_papers_run_is_two_phases_of_a_million_steps_in_all():
+    first, second = parse_phases(PAPER)
+    assert (first.max_seq_length, first.num_steps, first.max_predictions_per_seq) == (
+        *(128, 900_000),
+        20,
+    )
+    assert second == Phase(512, 100_000, ("gs://b/512/*.tfrecord",), max_predictions_per_seq=77)
+    assert make().num_steps == make(num_train_steps=1_000_000).num_steps == 1_000_000
+
+
+def test_a_phase_may_have_several_files_and_say_how_many_tokens_are_hidden():
+    phases = parse_phases("seq64pred9:10:a/*.tf,seq_b/c,seq32:5:d")
+    assert [(p.input_file, p.max_predictions_per_seq) for p in phases] == [
+        (("a/*.tf", "seq_b/c"), 9),
+        (("d",), 5),
+    ]
+
+
+def test_each_phase_becomes_the_settings_of_a_run_with_one_schedule_over_all_steps():
+    held_out = ("seq512:e512/*.tf", "e512b", "seq128:e128/*.tf")
+    (steps, first), (_, second) = make(eval_file=held_out).by_phase()
+    assert steps == 900_000
+    assert (first.max_seq_length, first.num_train_steps) == (128, 1_000_000)
+    assert (second.max_predictions_per_seq, second.input_file) == (77, ("gs://b/512/*.tfrecord",))
+    assert first.eval_file == ("e128/*.tf",)
+    assert second.eval_file == ("e512/*.tf", "e512b")
+    assert not first.phases
+
+
+def test_without_phases_a_run_is_its_own_only_phase():
+    settings = make(phases="", input_file=("a",), num_train_steps=7, num_warmup_steps=1)
+    assert settings.by_phase() == ((7, settings),)
+    assert settings.num_steps == 7
+
+
+def test_evaluation_files_without_a_length_are_for_all():
+    assert parse_eval_files(("a", "b", "seq16:c", "d")) == {None: ("a", "b"), 16: ("c", "d")}
+
+
+def write_phases(folder, *phases):
+    (folder / "phases.json").write_text(json.dumps(phases))
+    return str(folder / "phases.json")
+
+
+def test_a_file_gives_each_phase_what_is_its_own(tmp_path):
+    path = write_phases(
+        tmp_path,
+        {
+            "max_seq_length": 128,
+            "num_steps": 7506,
+            "input_file": "a,b",
+            "eval_file": ["e"],
+            "train_batch_size": 61440,
+            "gradient_accumulation_steps": 128,
+            "learning_rate": 6e-3,
+            "num_warmup_steps": 2133,
+        },
+        {
+            "max_seq_length": 512,
+            "num_steps": 1668,
+            "input_file": "c",
+            "max_predictions_per_seq": 80,
+            "num_warmup_steps": 213,
+        },
+    )
+    (_, first), (steps, second) = make(phases=path, phase_schedule="each").by_phase()
+    assert (first.train_batch_size, first.gradient_accumulation_steps) == (61440, 128)
+    assert (first.learning_rate, first.num_warmup_steps, first.num_train_steps) == (
+        *(6e-3, 2133),
+        7506,
+    )
+    assert (first.input_file, first.eval_file) == (("a", "b"), ("e",))
+    assert (second.train_batch_size, second.learning_rate) == (256, 1e-4)
+    assert (steps, second.max_predictions_per_seq) == (1668, 80)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"phases": "seq128:900000"}, "--phases: 'seq128:900000' is no phase. Each is seqLENGTH"),
+        ({"phases": "seq128:9:a,seq512:x:b"}, "'seq512:x:b' is no phase"),
+        ({"phases": "128:9:a"}, "'128:9:a' is no phase"),
+        ({"phases": "seq128:9:"}, "'seq128:9:' is no phase"),
+        ({"phases": "seq128:0:a"}, "'seq128:0:a': --num_steps must be a whole number"),
+        ({"phases": "seq0:9:a"}, "--max_seq_length must be a whole number of at least 1"),
+        (
+            {"num_train_steps": 999_999},
+            r"900000 \+ 100000 = 1000000, which --num_train_steps must be too.*Received: 999999",
+        ),
+        ({"input_file": ("a",)}, "in --phases or in --input_file. Received both"),
+        ({"num_warmup_steps": 2_000_000}, "warm-up is longer than the training"),
+        (
+            {"phase_schedule": "each", "num_warmup_steps": 200_000},
+            "num_warmup_steps=200000 and 100000 training steps",
+        ),
+        ({"phase_schedule": "both"}, "--phase_schedule must be one of"),
+        ({"eval_file": ("seq64:a",)}, "names files of 64 tokens, but the phases have 128, 512"),
+        ({"phases": ""}, "--input_file is needed"),
+    ],
+    ids=str,
+)
+def test_what_no_run_can_have_is_refused_by_name(values, message):
+    with pytest.raises(ValueError, match=message):
+        make(**values)
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ({"max_seq_length": 8, "num_steps": 1}, "phase 1: 'input_file' is needed"),
+        ({"max_seq_length": 8, "num_steps": 1, "input_file": "a", "lr": 1}, "'lr' means nothing"),
+        ({"max_seq_length": 8, "num_steps": "1", "input_file": "a"}, "phase 1: --num_steps must"),
+        ({"max_seq_length": 8, "num_steps": 1, "input_file": ""}, "phase 1: input_file is needed"),
+        (
+            {"max_seq_length": 8, "num_steps": 1, "input_file": "a", "learning_rate": -1.0},
+            "phase 1: learning_rate must be a number",
+        ),
+        (
+            {"max_seq_length": 8, "num_steps": 1, "input_file": "a", "learning_rate": 1.0},
+            "only with --phase_schedule=each. Received: the phase of 8 tokens",
+        ),
+        ("seq8:1:a", "phase 1: a phase is an object"),
+    ],
+    ids=str,
+)
+def test_a_file_is_refused_with_the_phase_and_what_it_may_have(tmp_path, item, message):
+    with pytest.raises(ValueError, match=message):
+        make(phases=write_phases(tmp_path, item), num_warmup_steps=0)
+
+
+def test_a_file_that_is_no_list_is_refused(tmp_path):
+    (tmp_path / "phases.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"phases\.json: it must hold a list of phases"):
+        make(phases=str(tmp_path / "phases.json"))
