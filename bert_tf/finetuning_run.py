@@ -152,7 +152,12 @@ class FinetuningRun:
         feature_file, records = self.data.records("train")
         num_steps = num_train_steps(settings, feature_file.num_examples)
         course = self._course(feature_file)
-        run_directory.check_settings(settings.output_dir, course, settings.allow_changed_settings)
+        run_directory.check_settings(
+            settings.output_dir,
+            course,
+            settings.allow_changed_settings,
+            {field.name: field.default for field in dataclasses.fields(settings)},
+        )
         done = newest_step(settings.output_dir)
         self.best.resume(-1 if done is None else done)
         if done is not None and (done >= num_steps or self.best.is_over()):

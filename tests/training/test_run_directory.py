@@ -98,3 +98,11 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
         prepare_folder(str(tmp_path / "file" / "out"))
     prepare_folder(str(tmp_path / "new" / "out"))
     assert not list((tmp_path / "new" / "out").iterdir())
+
+
+def test_a_run_of_a_version_that_knew_less_of_settings_had_their_defaults(begun):
+    known = {"a": 1, "b": [1, 2]}
+    defaults = {"optimizer": "adam", "a": 7, "unused": ()}
+    check_settings(begun, {**known, "optimizer": "adam"}, False, defaults)
+    with pytest.raises(ValueError, match='optimizer: "adam" -> "lamb"'):
+        check_settings(begun, {**known, "optimizer": "lamb"}, False, defaults)
