@@ -11,6 +11,7 @@ trained for the first step, less what it had after importing everything. Takes a
 on two cores.
 """
 
+import dataclasses
 import datetime
 import importlib.metadata
 import json
@@ -41,6 +42,7 @@ flags.DEFINE_multi_string(
 )
 flags.DEFINE_integer("rounds", 7, "How many turns each takes.")
 flags.DEFINE_bool("xla", False, "Whether to compile the step.")
+flags.DEFINE_bool("recompute_activations", False, "Whether blocks are computed again.")
 flags.DEFINE_string("measure", None, "Used by the script itself: measure this run, print JSON.")
 
 VOCAB_SIZE = 30522
@@ -69,6 +71,7 @@ def make_step(config: BertConfig, batch_size: int, length: int, max_predictions:
     from bert_tf.training.optimizer import AdamWeightDecay, original_schedule
 
     model = PretrainingModel(config)
+    model.encoder.recompute_activations = FLAGS.recompute_activations
     trainer = loop.Trainer(
         model=model,
         objective=PretrainingObjective(),
@@ -109,6 +112,16 @@ def rate_of_a_core(size: int = 2048, times: int = 8) -> float:
     return times * 2.0 * size**3 / (time.process_time() - computed)
 
 
+def copying_rate(num_values: int = 2**25, times: int = 8) -> float:
+    """Bytes/s read and written by one core, by seconds of its computing."""
+    source = np.ones(num_values, np.float32)
+    target = np.zeros_like(source)
+    computed = time.process_time()
+    for _ in range(times):
+        np.copyto(target, source)
+    return times * 2.0 * source.nbytes / (time.process_time() - computed)
+
+
 def measure(layers: int, width: int, batch_size: int, length: int) -> dict:
     import tensorflow  # noqa: F401
 
@@ -121,11 +134,13 @@ def measure(layers: int, width: int, batch_size: int, length: int) -> dict:
     step = make_step(config, batch_size, length, max_predictions)
     step()  # Makes the graph.
     peak_memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - imported
-    products = count_products(config, length, max_predictions)
+    products = count_products(config, length, max_predictions, FLAGS.recompute_activations)
     parameters = count_pretraining_parameters(config)
     turns = []
     for _ in range(FLAGS.rounds):
-        hardware = measure_cpu(cores() * rate_of_a_core(), seconds=0.2)
+        hardware = dataclasses.replace(
+            measure_cpu(cores() * rate_of_a_core(), seconds=0.0), bandwidth=copying_rate()
+        )
         rate = hardware.rate("")
         start, computed = time.perf_counter(), time.process_time()
         step()
@@ -135,7 +150,11 @@ def measure(layers: int, width: int, batch_size: int, length: int) -> dict:
         optimizing = OPTIMIZER_BYTES * parameters / hardware.bandwidth
         efficiency = (predicted - optimizing) * rate.efficiency / max(computing - optimizing, 1e-9)
         turns.append((rate.peak, seconds, computing, predicted, efficiency))
-    memory = MemoryModel(config, length, max_predictions, is_compiled=FLAGS.xla)
+    memory = MemoryModel(
+        *(config, length, max_predictions),
+        recomputes=FLAGS.recompute_activations,
+        is_compiled=FLAGS.xla,
+    )
     return {
         "parameters": parameters,
         "peak_memory": peak_memory,
@@ -150,7 +169,10 @@ def main(_: list[str]) -> None:
         return
     versions = [f"{name} {importlib.metadata.version(name)}" for name in ("tensorflow", "keras")]
     print(f"{datetime.date.today()}, {cores()} cores of {processor()}, {', '.join(versions)}")
-    print(f"{'with' if FLAGS.xla else 'without'} XLA, efficiency of the plan {CPU_EFFICIENCY}\n")
+    how = ", blocks computed again" if FLAGS.recompute_activations else ""
+    print(
+        f"{'with' if FLAGS.xla else 'without'} XLA{how}; the plan's efficiency {CPU_EFFICIENCY}\n"
+    )
     head = ("model", "batch", "examples/s by the clock", "of computing", "planned", "deviation")
     more = ("efficiency", "GFLOP/s of products", "memory, GB", "planned", "deviation")
     print(row(*head, *more))
@@ -159,6 +181,7 @@ def main(_: list[str]) -> None:
         layers, width, batch_size, length = map(int, run.split(","))
         command = [sys.executable, __file__, f"--measure={run}", f"--rounds={FLAGS.rounds}"]
         command.append(f"--xla={FLAGS.xla}")
+        command.append(f"--recompute_activations={FLAGS.recompute_activations}")
         result = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
         peaks, *times, efficiencies = zip(*result["turns"], strict=True)
         _, computing, predicted = times

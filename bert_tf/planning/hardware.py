@@ -6,7 +6,7 @@
 
 Figures are for a chip (TPU) or a card (GPU). A rate stands under the package's --mixed_precision;
 under "" is what float32 models run at: TensorFlow multiplies float32 in TF32 on Ampere and later,
-and a TPU in passes of bfloat16. Where no figure of BERT was published, `source` says what the
+and a TPU in passes of bfloat16. Where no comparable run of BERT was found, `source` says what the
 efficiency was derived from.
 """
 
@@ -85,18 +85,20 @@ _V3_BERT = (
     "You et al. 2019 (arXiv 1904.00962), table 1: BERT-Large, 1M steps of 512 in 81.4 hours on 16 "
     "TPU v3"
 )
-_LIKE_V3 = "no comparable BERT is published: as TPU v3"
+_LIKE_V3 = "no comparable run of BERT was found: as TPU v3"
 # Model FLOPs utilization of one code and one 1.3B model (512 tokens, 8 GPUs, bfloat16): 43.21 % on
 # H100, 60.68 % on A100 (mosaicml/llm-foundry, scripts/train/benchmarking/README.md).
 _H100_TO_A100 = 43.21 / 60.68
 _LIKE_A100 = (
-    "no comparable BERT is published: the A100's times 0.71, the ratio of the two in "
+    "no comparable run of BERT was found: the A100's times 0.71, the ratio of the two in "
     "mosaicml/llm-foundry, scripts/train/benchmarking/README.md, 1.3B model, 512 tokens"
 )
 # The same of Llama 2 70B: 43.8 % on v6e, 65.4 % on v5p (maxtext.readthedocs.io, "Optimized models
 # tiering").
 _V6E_TO_V5P = 43.8 / 65.4
-_LIKE_V5P = "no comparable BERT is published: as TPU v3 times 0.67, v6e to v5p in MaxText's tables"
+_LIKE_V5P = (
+    "no comparable run of BERT was found: as TPU v3 times 0.67, v6e to v5p in MaxText's tables"
+)
 _V3_EFFICIENCY = 0.35
 _A100_EFFICIENCY, _A100_TF32_EFFICIENCY = 0.40, 0.47
 
@@ -181,7 +183,7 @@ HARDWARE = (
 # The processor of this machine: measured, not in the table.
 CPU = "cpu"
 # What training reached of the rate of `measure_cpu`: see benchmarks/results/plan_pretraining.md.
-CPU_EFFICIENCY = 0.60
+CPU_EFFICIENCY = 0.75
 
 
 def hardware_names() -> list[str]:

@@ -31,7 +31,9 @@ ATTENTION_WEIGHT = 4.6
 # both averages read, and the latter three written; the gradient written, the sum of replicas read
 # and written.
 OPTIMIZER_BYTES = 10 * 4
-_PHASE = re.compile(r"seq(\d+):(\d+)(:.*)?")
+_PHASE = re.compile(r"seq(\d+)(?:pred(\d+))?:(\d+)(:.*)?", re.DOTALL)
+# Where the next phase begins: the names of files may have commas in between.
+_BETWEEN_PHASES = re.compile(r",(?=\s*seq\d+(?:pred\d+)?:)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +136,7 @@ def make_plan(settings: PlanningSettings) -> Plan:
         parameters=count_pretraining_parameters(config),
         phases=(),
     )
-    phases = [_plan_phase(plan, *phase) for phase in _parse_phases(settings.phases, config)]
+    phases = [_plan_phase(plan, *phase) for phase in _parse_phases(settings, config)]
     return dataclasses.replace(plan, phases=tuple(phases))
 
 
@@ -167,28 +169,28 @@ def _find_config(settings: PlanningSettings) -> BertConfig:
     return find_released_model(settings.model).config
 
 
-def _parse_phases(phases: tuple[str, ...], config: BertConfig) -> list[tuple[int, int]]:
-    """`seq128:900000` -> (128, 900000)."""
+def _parse_phases(settings: PlanningSettings, config: BertConfig) -> list[tuple[int, int, int]]:
+    """`seq128:900000` -> (128, 20, 900000): tokens, hidden ones at most, steps."""
     parsed = []
-    for phase in phases:
+    for phase in _BETWEEN_PHASES.split(",".join(settings.phases)):
         match = _PHASE.fullmatch(phase.strip())
-        if not match or not int(match[1]) or not int(match[2]):
+        if not match or not int(match[3]):
             raise ValueError(
                 f"--phases: each is seqLENGTH:STEPS, as in seq128:900000. Received: {phase!r}"
             )
-        length, steps = int(match[1]), int(match[2])
+        length, steps = int(match[1]), int(match[3])
         if not 5 <= length <= config.max_position_embeddings:
             raise ValueError(
                 f"--phases: lengths are from 5 to the model's max_position_embeddings, "
                 f"{config.max_position_embeddings}. Received: {phase!r}"
             )
-        parsed.append((length, steps))
+        predictions = int(match[2] or math.ceil(settings.masked_lm_prob * length))
+        parsed.append((length, predictions, steps))
     return parsed
 
 
-def _plan_phase(plan: Plan, max_seq_length: int, steps: int) -> PhasePlan:
+def _plan_phase(plan: Plan, max_seq_length: int, max_predictions: int, steps: int) -> PhasePlan:
     settings = plan.settings
-    max_predictions = math.ceil(settings.masked_lm_prob * max_seq_length)
     recomputes = settings.recompute_activations
     products = count_products(plan.config, max_seq_length, max_predictions, recomputes)
     model = MemoryModel(

@@ -60,10 +60,10 @@ def test_twice_the_devices_take_half_the_time_but_for_the_optimizer():
 
 
 def test_phases_are_planned_one_after_the_other():
-    plan = make_plan(changed(phases=("seq128:900:a/*.tfrecord", "seq512:100")))
+    plan = make_plan(changed(phases=("seq128:900:a/*.tfrecord", "b", "seq512pred80:100")))
     first, second = plan.phases
     assert (first.max_seq_length, first.steps, first.max_predictions) == (128, 900, 20)
-    assert (second.max_seq_length, second.steps, second.max_predictions) == (512, 100, 77)
+    assert (second.max_seq_length, second.steps, second.max_predictions) == (512, 100, 80)
     assert first.hours == pytest.approx(900 * first.seconds_per_step / 3600)
     assert first.examples_per_second == pytest.approx(256 / first.seconds_per_step)
     assert plan.days == pytest.approx((first.hours + second.hours) / 24)
