@@ -61,20 +61,23 @@ def do_all(
 
 def _deal(reader: "_Reader", workers: dict[Connection, Any]) -> Iterator[Any]:
     free, busy = list(workers), set()
-    work = reader.next()
-    while work is not _END or busy:
-        while free and work not in (_END, None):
+    work, is_over = None, False
+    while busy or not is_over:
+        if work is not None and free:
             connection = free.pop()
             _send(connection, work, workers)
             busy.add(connection)
-            work = reader.next()
-        for connection in wait(list(busy), _POLL_SECONDS if busy else 0):
-            result = _receive(connection, workers)
+            work = None
+        wanted = [] if work is not None or is_over else [reader.ready]
+        for connection in wait([*busy, *wanted]):
+            if connection is reader.ready:
+                work = reader.take()
+                if work is _END:
+                    work, is_over = None, True
+                continue
             busy.remove(connection)
             free.append(connection)
-            yield result
-        if work is None:
-            work = reader.next(_POLL_SECONDS if not busy else 0.001)
+            yield _receive(connection, workers)
 
 
 def _send(connection: Connection, work: Any, workers: dict[Connection, Any]) -> None:
@@ -125,31 +128,31 @@ def _work(function: Callable[[Any], Any], connection: Connection) -> None:
 
 
 class _Reader:
-    """Reads ahead in a thread: one piece of work for each worker, and no more."""
+    """Reads ahead in a thread: one piece of work for each worker, and no more.
+
+    `ready` can be waited for, and then there is a piece to take.
+    """
 
     def __init__(self, works: Iterable[Any], num_ahead: int) -> None:
+        self.ready, self._notice = multiprocessing.Pipe(duplex=False)
         self._queue: queue.Queue = queue.Queue(num_ahead)
         self._stopped = threading.Event()
-        self._ended = False
         self._thread = threading.Thread(target=self._read, args=(works,), daemon=True)
         self._thread.start()
 
-    def next(self, seconds: float = 0.001) -> Any:
-        """The next piece; None if there is none yet, `_END` if there is none any more."""
-        if self._ended:
-            return _END
-        try:
-            work = self._queue.get(timeout=seconds)
-        except queue.Empty:
-            return None
-        if isinstance(work, BaseException):
+    def take(self) -> Any:
+        """The next piece, or `_END`; raises what reading it raised."""
+        self.ready.recv_bytes()
+        work = self._queue.get()
+        if isinstance(work, Exception):
             raise work
-        self._ended = work is _END
         return work
 
     def stop(self) -> None:
         self._stopped.set()
         self._thread.join()
+        self.ready.close()
+        self._notice.close()
 
     def _read(self, works: Iterable[Any]) -> None:
         try:
@@ -164,7 +167,8 @@ class _Reader:
         while not self._stopped.is_set():
             try:
                 self._queue.put(work, timeout=_POLL_SECONDS)
-                return True
             except queue.Full:
                 continue
+            self._notice.send_bytes(b"1")
+            return True
         return False

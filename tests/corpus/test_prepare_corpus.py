@@ -182,12 +182,12 @@ def test_what_is_written_is_what_the_next_script_reads(tmp_path, articles, make_
 @pytest.fixture
 def long_dump(tmp_path, articles, make_dump):
     path = tmp_path / "dump.xml.bz2"
-    path.write_bytes(bz2.compress(make_dump(articles(6000)).encode()))
+    path.write_bytes(bz2.compress(make_dump(articles(4000)).encode()))
     return path
 
 
 def test_killed_at_any_moment_it_goes_on_to_the_same_files(tmp_path, long_dump, scripts_dir):
-    settings = {"num_shards": 3, "part_megabytes": 0.15, "truncate_probability": 0.1}
+    settings = {"num_shards": 3, "part_megabytes": 0.1, "truncate_probability": 0.1}
     prepare(tmp_path / "whole", str(long_dump), min_sentences=3, **settings)
     command = [
         *(sys.executable, str(scripts_dir / "prepare_corpus.py"), f"--input_file={long_dump}"),
@@ -197,7 +197,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_files(tmp_path, long_dump, 
     ]
     parts = tmp_path / "killed" / ".parts"
     made = set()
-    for _ in range(3):
+    for _ in range(2):
         process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
         deadline = time.monotonic() + 60
         while len(now := set(parts.glob("part-*.json"))) < len(made) + 2:
@@ -208,8 +208,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_files(tmp_path, long_dump, 
         process.communicate()
         made = now
         assert not list((tmp_path / "killed").glob("corpus*"))
-    times = {path: path.stat().st_mtime_ns for path in parts.glob("part-*.json")}
-    assert len(times) >= 6
+    assert len(made) >= 4
     run = subprocess.run([*command, "--num_workers=1"], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert read_files(tmp_path / "killed") == read_files(tmp_path / "whole")
