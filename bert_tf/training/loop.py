@@ -100,8 +100,9 @@ class Trainer:
         """Raises NonFiniteLoss if a weight is NaN or infinite, so that none such is saved."""
         for name, weight in self.optimizer.variables.items():
             if not bool(tf.reduce_all(tf.math.is_finite(weight))):
+                step = int(self.optimizer.step.numpy()) - 1
                 raise NonFiniteLoss(
-                    f"After step {int(self.optimizer.step.numpy()) - 1} values of {name} are not finite "
+                    f"After step {step} values of {name} are not finite "
                     f"numbers; training stopped there, and nothing of it was saved. {_ADVICE}"
                 )
 

@@ -89,7 +89,10 @@ class OutputCollector:
         if not gathers_over_workers(self._strategy):
             return outputs
         context = tf.distribute.get_replica_context()
-        return {name: context.all_gather(value, axis=0) for name, value in outputs.items()}
+        # Only a tensor that was made here has a device, by which it is gathered.
+        return {
+            name: context.all_gather(tf.identity(value), axis=0) for name, value in outputs.items()
+        }
 
 
 def _room(array: np.ndarray | None, shape: tuple[int, ...], num_examples: int) -> np.ndarray:

@@ -1,0 +1,85 @@
+"""Several processes that train together: started, signalled, waited for."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+class WorkerProcess:
+    """One of them; what it writes goes to a file, as a pipe that nobody reads would stop it."""
+
+    def __init__(self, command: list[str], log: Path, environment: dict[str, str] | None = None):
+        self.log = log
+        with open(log, "w") as output:
+            self.process = subprocess.Popen(
+                command,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(environment or {})},
+            )
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text()
+
+    def send(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def wait(self, timeout: float = 240) -> int:
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"It does not end:\n{self.output}") from None
+
+
+def free_addresses(count: int) -> list[str]:
+    """Addresses of this machine where nobody listens."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for free in sockets:
+            free.bind(("127.0.0.1", 0))
+        return [f"127.0.0.1:{free.getsockname()[1]}" for free in sockets]
+    finally:
+        for free in sockets:
+            free.close()
+
+
+def start_workers(
+    command: Callable[[str, int], list[str]], count: int, folder: Path
+) -> list[WorkerProcess]:
+    """Starts `command(hosts, index)` for each."""
+    hosts = ",".join(free_addresses(count))
+    return [
+        WorkerProcess(command(hosts, index), folder / f"worker-{index}.log")
+        for index in range(count)
+    ]
+
+
+def end(workers: list[WorkerProcess]) -> None:
+    """Kills whatever of them is left."""
+    for worker in workers:
+        if worker.process.poll() is None:
+            worker.send(signal.SIGKILL)
+            worker.process.wait()
+
+
+def newest_step(folder: Path) -> int:
+    """Of the checkpoints there; -1 without any."""
+    names = os.listdir(folder) if folder.exists() else []
+    found = (re.fullmatch(r"model\.ckpt-(\d+)\.index", name) for name in names)
+    return max((int(match.group(1)) for match in found if match), default=-1)
+
+
+def wait_until(is_true: Callable[[], bool], workers: list[WorkerProcess], seconds=240) -> None:
+    """Returns when something is true; fails if a worker ends before."""
+    deadline = time.monotonic() + seconds
+    while not is_true():
+        for worker in workers:
+            assert worker.process.poll() is None, worker.output
+        assert time.monotonic() < deadline, "\n".join(worker.output for worker in workers)
+        time.sleep(0.001)

@@ -1,0 +1,151 @@
+"""Two processes that train together, as real processes with real signals: nothing is lost."""
+
+import json
+import os
+import random
+import re
+import signal
+import time
+
+import pytest
+from script_process import Script, assert_same_weights
+from worker_processes import end, newest_step, start_workers, wait_until
+
+CONFIG = {
+    "vocab_size": 30522,
+    "hidden_size": 8,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+    "max_position_embeddings": 128,
+    "type_vocab_size": 2,
+}
+STEPS, SAVED = 120, 10
+LOST, STOPPED = 75, 128 + signal.SIGTERM
+
+
+def make_script(scripts_dir, folder, golden_dir) -> Script:
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    flags = {
+        "bert_config_file": folder / "config.json",
+        "input_file": golden_dir / "pretraining_data" / "default-*.tfrecord",
+        "train_batch_size": 8,
+        "num_train_steps": STEPS,
+        "num_warmup_steps": 5,
+        "learning_rate": 1e-2,
+        "log_steps": 20,
+        "save_checkpoints_steps": SAVED,
+        "iterations_per_loop": 5,
+        "eval_batch_size": 3,
+        "max_eval_steps": 4,
+        "worker_timeout": 20,
+    }
+    return Script(scripts_dir / "run_pretraining.py", folder, flags)
+
+
+@pytest.fixture
+def start(scripts_dir, tmp_path, golden_dir):
+    """Starts two workers in one folder; whatever is left of them is killed in the end."""
+    script = make_script(scripts_dir, tmp_path, golden_dir)
+    started = []
+
+    def start(*arguments, **flags):
+        workers = start_workers(
+            lambda hosts, index: script.command(
+                *("--do_train", *arguments), worker_hosts=hosts, task_index=index, **flags
+            ),
+            2,
+            tmp_path,
+        )
+        started.extend(workers)
+        return workers
+
+    start.script, start.folder = script, tmp_path / "out"
+    yield start
+    end(started)
+
+
+@pytest.fixture(scope="module")
+def whole_run(scripts_dir, tmp_path_factory, golden_dir):
+    """A run of two workers that nobody disturbs."""
+    folder = tmp_path_factory.mktemp("whole")
+    script = make_script(scripts_dir, folder, golden_dir)
+    workers = start_workers(
+        lambda hosts, index: script.command(
+            *("--do_train", "--do_eval"), worker_hosts=hosts, task_index=index
+        ),
+        2,
+        folder,
+    )
+    try:
+        assert [worker.wait() for worker in workers] == [0, 0], workers[0].output
+    finally:
+        end(workers)
+    return script, workers
+
+
+def wait_for_step(start, step, workers):
+    wait_until(lambda: newest_step(start.folder) >= step, workers)
+
+
+def kill_somewhere(start, workers, victims, rng) -> None:
+    """SIGKILL at a random moment after the next checkpoint."""
+    before = newest_step(start.folder)
+    wait_until(lambda: newest_step(start.folder) > before, workers)
+    time.sleep(rng.uniform(0, 0.1))
+    for victim in victims:
+        victim.send(signal.SIGKILL)
+
+
+def test_one_of_them_writes_and_both_share_the_work(whole_run):
+    script, (chief, other) = whole_run
+    names = os.listdir(script.folder / "out")
+    assert sum(name.startswith("events.out") for name in names) == 2  # Training and evaluation.
+    assert {"checkpoint", "metrics.jsonl", "eval_results.txt", "run_settings.json"} <= set(names)
+    assert not [name for name in names if "tmp" in name]
+    assert f"{STEPS}/{STEPS} steps" in chief.output
+    assert "steps/s" not in other.output
+    steps = [line["step"] for line in script.metrics() if "loss" in line]
+    assert steps == list(range(20, STEPS + 1, 20))
+
+
+def test_whatever_happens_to_workers_a_restart_ends_with_the_same_bits(whole_run, start):
+    """The newest checkpoint is never lost, and who is left says so and leaves."""
+    script, _ = whole_run
+    rng = random.Random(6)
+
+    # One is killed: the other does not hang.
+    workers = start()
+    kill_somewhere(start, workers, workers[1:], rng)
+    assert workers[0].wait(60) == LOST
+    assert re.search(
+        r"Worker 0 of 2 lost another one, and ends: .*Start all workers again", workers[0].output
+    )
+
+    # One hangs, as if its machine did: it is noticed within --worker_timeout.
+    workers = start(worker_timeout=10)
+    wait_for_step(start, newest_step(start.folder) + SAVED, workers)
+    workers[0].send(signal.SIGSTOP)
+    began = time.monotonic()
+    assert workers[1].wait(120) == LOST
+    assert time.monotonic() - began < 60
+    assert "Worker 1 of 2 lost another one" in workers[1].output
+    end(workers)
+
+    # One is told to stop: both save the same step first.
+    workers = start()
+    wait_for_step(start, newest_step(start.folder) + SAVED, workers)
+    workers[1].send(signal.SIGTERM)
+    began = time.monotonic()
+    assert [worker.wait(60) for worker in workers] == [STOPPED, STOPPED]
+    saved = [
+        re.search(r"Stopped by signal 15 at step (\d+), which is saved", worker.output).group(1)
+        for worker in workers
+    ]
+    assert saved == [str(newest_step(start.folder))] * 2
+    assert time.monotonic() - began < 30
+
+    workers = start()
+    assert [worker.wait() for worker in workers] == [0, 0], workers[0].output
+    assert "Going on from" in workers[0].output
+    assert_same_weights(start.script.checkpoint(STEPS), script.checkpoint(STEPS))
