@@ -209,7 +209,11 @@ def test_half_precision_trains_and_resumes(script, precision, xla):
     second = script.run("--do_train", xla, output="again", **flags)
     assert second.returncode == 0, second.stderr
     assert "Going on from" in second.stderr
-    assert_same_weights(script.checkpoint(12, "again"), script.checkpoint(12))
+    # Some processors' half-precision products add in another order where other programs run, as two
+    # runs that nobody stops show: the sameness to the bit is float32's, see the tests above.
+    whole = script.checkpoint(12)
+    for name, value in script.checkpoint(12, "again").items():
+        np.testing.assert_allclose(value, whole[name], rtol=1e-3, atol=1e-6, err_msg=name)
 
 
 def test_other_settings_in_the_folder_are_refused_with_the_difference(whole_run):
