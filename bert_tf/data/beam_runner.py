@@ -6,12 +6,11 @@
 
 A document's shard is its number in the whole text modulo the number of shards, as where documents
 are dealt on one machine, so that the files have the same bytes. Its number is known once the
-documents in the files before it have been counted. What comes of a shard is read from the note
-beside it: only `output_dir` has to be within reach of both the workers and this process.
+documents in the files before it have been counted. What came of a shard is read from the note
+beside it: files are all that the workers and this process have in common.
 
-Workers need this package, numpy and Beam, and hold one shard in memory. Remote files they open by
-Beam's own file systems, not by TensorFlow, of which they would load 400 MB each. Importing this
-file does not import Beam.
+Workers need this package, numpy and Beam, not TensorFlow, and hold one shard in memory. Importing
+this file does not import Beam.
 """
 
 import contextlib
@@ -21,18 +20,17 @@ import io
 import logging
 import os
 import re
-import secrets
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from bert_tf import files
+from bert_tf.data.beam_files import as_local, publish_shard
 from bert_tf.data.corpus_report import CorpusStatistics
 from bert_tf.data.document_dealing import check_number_of_documents
 from bert_tf.data.documents import TextLines
-from bert_tf.data.finished_shards import find_finished, note_path
+from bert_tf.data.finished_shards import find_finished
 from bert_tf.data.manifest import forget_files
 from bert_tf.data.pretraining_shards import ShardedCorpus, make_shard
 from bert_tf.data.shard_workers import Fractions
@@ -200,7 +198,7 @@ def count_file(numbered: tuple[int, str]) -> FileCounts:
     """Counts the lines and documents of an input file, given with its number."""
     number, path = numbered
     parts, starts, is_in_document = 0, None, False
-    with _as_local(path) as local:
+    with as_local(path) as local:
         lines = TextLines([local])
         for line in lines:
             if starts is None:
@@ -265,7 +263,7 @@ def deal_file(
             0,
             Part(-1, 0, 0, ""),
         )  # A text without documents is an error of whoever makes records.
-    with _as_local(path) as local:
+    with as_local(path) as local:
         for line in TextLines([local]):
             if line:
                 if not is_in_document:
@@ -298,7 +296,7 @@ def _make(
         tokenizer = _load_tokenizer(settings.vocab_file, settings.do_lower_case)
         make_shard(corpus, tokenizer, number, shard, Fractions(lambda fraction: None).start)
         if is_remote:
-            _publish(corpus.paths[number], final.paths[number])
+            publish_shard(corpus.paths[number], final.paths[number])
     return number
 
 
@@ -316,61 +314,8 @@ def write_parts(parts: Iterable[Part], path: str) -> None:
 @functools.lru_cache(maxsize=1)
 def _load_tokenizer(vocab_file: str, do_lower_case: bool) -> FullTokenizer:
     """The tokenizer of a worker, which makes many shards."""
-    with _as_local(vocab_file) as local:
+    with as_local(vocab_file) as local:
         return FullTokenizer(local, do_lower_case)
-
-
-@contextlib.contextmanager
-def _as_local(path: str) -> Iterator[str]:
-    """The path of a local copy of a remote file; a local one is its own."""
-    if not files.is_remote(path):
-        yield path
-        return
-    from apache_beam.io.filesystem import CompressionTypes
-    from apache_beam.io.filesystems import FileSystems
-
-    with tempfile.TemporaryDirectory(prefix="pretraining-") as folder:
-        local = str(Path(folder, files.split_path(path)[1]))
-        uncompressed = CompressionTypes.UNCOMPRESSED  # What is gzipped is seen from its content.
-        with (
-            FileSystems.open(path, compression_type=uncompressed) as source,
-            open(local, "wb") as copy,
-        ):
-            shutil.copyfileobj(source, copy)
-        try:
-            yield local
-        except ValueError as error:
-            raise ValueError(str(error).replace(local, path)) from error
-
-
-def _publish(local: str, path: str) -> None:
-    """Copies a shard and its note to where others find them: whole, or not at all."""
-    from apache_beam.io.filesystems import FileSystems
-
-    if FileSystems.exists(path):  # The note must not seem to be about an older shard.
-        FileSystems.delete([path])
-    for source, target in ((note_path(local), note_path(path)), (local, path)):
-        _copy_whole(source, target)
-
-
-def _copy_whole(source: str, target: str) -> None:
-    from apache_beam.io.filesystem import CompressionTypes
-    from apache_beam.io.filesystems import FileSystems
-
-    folder, name = files.split_path(target)
-    temporary = files.join_path(folder, f".{name}.{secrets.token_hex(4)}.tmp")
-    try:
-        uncompressed = CompressionTypes.UNCOMPRESSED
-        with (
-            open(source, "rb") as file,
-            FileSystems.create(temporary, compression_type=uncompressed) as copy,
-        ):
-            shutil.copyfileobj(file, copy)
-        FileSystems.rename([temporary], [target])
-    except BaseException:
-        with contextlib.suppress(Exception):  # The first error is the one to tell.
-            FileSystems.delete([temporary])
-        raise
 
 
 def _with_absolute_paths(corpus: ShardedCorpus) -> ShardedCorpus:
