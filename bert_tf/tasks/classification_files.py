@@ -106,5 +106,5 @@ def _short(number: float) -> float:
 
 def _write_lines(path: str, lines: Iterable[str]) -> str:
     with files.atomic_write(path, "w") as file:
-        file.writelines(f"{line}\n" for line in lines)
+        file.write("".join(f"{line}\n" for line in lines))
     return path

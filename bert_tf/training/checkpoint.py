@@ -158,12 +158,13 @@ def write_tensors(prefix: str, tensors: Mapping[str, tf.Variable | tf.Tensor]) -
     names = sorted(tensors)
     tf.io.gfile.makedirs(os.path.dirname(prefix) or ".")
     try:
-        tf.raw_ops.SaveV2(
-            prefix=temporary,
-            tensor_names=names,
-            shape_and_slices=[""] * len(names),
-            tensors=[tf.convert_to_tensor(tensors[name]) for name in names],
-        )
+        with tf.device("CPU:0"):  # This host's: an accelerator has no files.
+            tf.raw_ops.SaveV2(
+                prefix=temporary,
+                tensor_names=names,
+                shape_and_slices=[""] * len(names),
+                tensors=[tf.identity(tensors[name]) for name in names],
+            )
         for suffix in (".data-00000-of-00001", ".index"):
             tf.io.gfile.rename(temporary + suffix, prefix + suffix, overwrite=True)
     except tf.errors.OpError as error:
@@ -301,7 +302,7 @@ def newest_step(folder: str) -> int | None:
     """The number of training steps behind the newest readable checkpoint; None without any."""
     for prefix in newest_first(folder):
         try:
-            return int(tf.train.load_checkpoint(prefix).get_tensor(STEP_NAME))
+            return int(_reader(prefix).get_tensor(STEP_NAME))
         except (tf.errors.OpError, RuntimeError, ValueError):
             continue  # Damaged: whoever restores it says so.
     return None
@@ -318,9 +319,15 @@ def _saved_steps(folder: str) -> list[int]:
     return [int(match.group(1)) for match in found if match]
 
 
+def _reader(prefix: str):
+    # tf.train.load_checkpoint would ask first whether the prefix is a folder, which some remote
+    # file systems say of everything that a file's name begins with.
+    return tf.compat.v1.train.NewCheckpointReader(prefix)
+
+
 def _shapes(prefix: str) -> dict[str, list[int]]:
     try:
-        return tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
+        return _reader(prefix).get_variable_to_shape_map()
     except (tf.errors.OpError, RuntimeError, ValueError) as error:
         raise DamagedCheckpoint(f"{prefix}: the checkpoint cannot be read: {error}") from error
 
@@ -342,12 +349,13 @@ def _read(prefix: str, variables: Mapping[str, tf.Variable]) -> dict[str, tf.Ten
     """Reads and verifies (by the checksums in the files) all values before any is used."""
     names = list(variables)
     try:
-        values = tf.raw_ops.RestoreV2(
-            prefix=prefix,
-            tensor_names=names,
-            shape_and_slices=[""] * len(names),
-            dtypes=[variables[name].dtype for name in names],
-        )
+        with tf.device("CPU:0"):
+            values = tf.raw_ops.RestoreV2(
+                prefix=prefix,
+                tensor_names=names,
+                shape_and_slices=[""] * len(names),
+                dtypes=[variables[name].dtype for name in names],
+            )
     except tf.errors.InvalidArgumentError as error:
         raise ValueError(f"{prefix}: {error.message}") from error
     except tf.errors.OpError as error:
