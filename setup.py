@@ -53,6 +53,7 @@ setup(
         "serving": SERVING,
         "corpus": CORPUS,
         "minilm": MINILM,
+        "beam": ["apache-beam>=2.77,<3"],  # In an environment of its own: it needs protobuf < 7.
         "test": TEST,
         "dev": DEV,
     },
