@@ -9,6 +9,7 @@ again. The bytes of the files depend on the inputs and settings only.
 
 import collections
 import dataclasses
+import importlib.metadata
 import io
 import itertools
 import json
@@ -56,8 +57,7 @@ def prepare_corpus(settings: CorpusSettings, stream: TextIO | None = None) -> Co
     start = time.monotonic()
     _check_folder(settings)
     inputs = find_inputs(settings)
-    _check_libraries(inputs)
-    identity = _identity(settings, inputs)
+    identity = _identity(settings, inputs, _find_libraries(inputs))
     there = _read_finished(settings, identity)
     if there is not None:
         return there
@@ -90,18 +90,27 @@ def _check_folder(settings: CorpusSettings) -> None:
         )
 
 
-def _check_libraries(inputs: list[Input]) -> None:
+def _find_libraries(inputs: list[Input]) -> dict[str, str]:
+    """The versions of the libraries that the text depends on.
+
+    Raises:
+        ValueError: if one is not installed.
+    """
     is_dump = any(each.source == "wikipedia" for each in inputs)
+    versions = {}
     for library in ("sentencex", *(["mwparserfromhell"] if is_dump else [])):
         try:
-            __import__(library)
-        except ImportError as error:
+            versions[library] = importlib.metadata.version(library)
+        except importlib.metadata.PackageNotFoundError as error:
             raise ValueError(
                 f"{library} is needed for this, and is not installed: pip install 'bert-tf[corpus]'"
             ) from error
+    return versions
 
 
-def _identity(settings: CorpusSettings, inputs: list[Input]) -> dict[str, Any]:
+def _identity(
+    settings: CorpusSettings, inputs: list[Input], libraries: dict[str, str]
+) -> dict[str, Any]:
     """What the files' bytes depend on, as JSON gives it back."""
     values = dataclasses.asdict(settings)
     for name in _FREE_SETTINGS:
@@ -110,7 +119,8 @@ def _identity(settings: CorpusSettings, inputs: list[Input]) -> dict[str, Any]:
         {"path": each.path, "language": each.language, "source": each.source, "bytes": each.size}
         for each in inputs
     ]
-    return json.loads(json.dumps({"format": _FORMAT, "settings": values, "inputs": described}))
+    identity = {"settings": values, "inputs": described, "libraries": libraries}
+    return json.loads(json.dumps({"format": _FORMAT, **identity}))
 
 
 def _read_finished(settings: CorpusSettings, identity: dict[str, Any]) -> CorpusReport | None:
@@ -139,8 +149,13 @@ def _read_finished(settings: CorpusSettings, identity: dict[str, Any]) -> Corpus
     )
 
 
-def _check_same(there: dict[str, Any], identity: dict[str, Any], folder: str) -> None:
-    """Raises a ValueError that names what differs, if something does."""
+def _check_same(
+    there: dict[str, Any], identity: dict[str, Any], folder: str, is_unfinished: bool = False
+) -> None:
+    """Raises a ValueError that names what differs, if something does.
+
+    Parts by two versions of a library would be a corpus of neither; a finished one stays as it is.
+    """
     old, new = there.get("settings", {}), identity["settings"]
     differences = [
         f"{name} was {old.get(name)!r}, now {new[name]!r}"
@@ -149,6 +164,8 @@ def _check_same(there: dict[str, Any], identity: dict[str, Any], folder: str) ->
     ]
     if not differences and there.get("inputs") != identity["inputs"]:
         differences = ["the input files are others, or have changed"]
+    if not differences and is_unfinished and there.get("libraries") != identity["libraries"]:
+        differences = [f"with {there.get('libraries')}, now with {identity['libraries']}"]
     if differences or there.get("format") != identity["format"]:
         raise ValueError(
             f"{folder} holds a corpus, or parts of one, that was made otherwise: "
@@ -162,7 +179,7 @@ def _open_parts(settings: CorpusSettings, identity: dict[str, Any]) -> str:
     folder = files.join_path(settings.output_dir, _PARTS_FOLDER)
     path = files.join_path(folder, "run.json")
     if files.exists(path):
-        _check_same(read_json(path), identity, settings.output_dir)
+        _check_same(read_json(path), identity, settings.output_dir, is_unfinished=True)
     else:
         files.make_directories(folder)
     wanted = set(output_paths(settings))

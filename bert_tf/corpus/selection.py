@@ -84,8 +84,8 @@ def sampling_factors(sizes: Mapping[str, float], exponent: float) -> dict[str, f
     """How often each language's text is written, so that its share becomes smoother.
 
     A language with the share p of all text gets p^S / (sum of all languages' p^S) of it; the sum
-    stays what it is. With S = 0.7 English, with a fifth of a hundred Wikipedias, gives a third of
-    its text away, and a language with a thousandth is written some three times.
+    stays what it is. With S = 0.7, and where that sum is 2.5, a language with a fifth of all text
+    gives a third of it away, and one with a thousandth is written three times.
 
     Args:
         sizes: by language, in characters.

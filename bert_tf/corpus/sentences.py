@@ -1,7 +1,7 @@
 """A paragraph -> its sentences.
 
-Wikimedia's sentencex splits most languages: it knows the abbreviations and marks of 60 and falls
-back on a related one for others. Chinese and Japanese, with no spaces between words and speech in
+Wikimedia's sentencex splits most languages: it knows their abbreviations and marks, or falls back on
+a related language. Chinese and Japanese, with no spaces between words and speech in
 brackets, have rules of their own:
 
     他说：“你好。”然后走了。天黑了！      ->   他说：“你好。”  然后走了。  天黑了！

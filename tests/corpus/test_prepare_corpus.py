@@ -3,6 +3,7 @@
 import bz2
 import contextlib
 import gzip
+import importlib.metadata
 import json
 import signal
 import subprocess
@@ -273,6 +274,29 @@ def test_other_settings_or_inputs_are_refused_in_the_same_folder(tmp_path, artic
     dump.write_text(make_dump(articles(21)), encoding="utf-8")
     with pytest.raises(ValueError, match=r"the input files are others, or have changed"):
         prepare(tmp_path / "out", str(dump))
+
+
+def test_parts_of_another_version_of_a_library_are_not_mixed_in(
+    tmp_path, monkeypatch, articles, make_dump
+):
+    (tmp_path / "dump.xml").write_text(make_dump(articles(20)), encoding="utf-8")
+    with pytest.raises(ValueError, match="documents are left"):
+        prepare(tmp_path / "out", str(tmp_path / "dump.xml"), num_shards=100)
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "99.0")
+    with pytest.raises(ValueError, match=r"made otherwise: with .*sentencex.*'99.0'"):
+        prepare(tmp_path / "out", str(tmp_path / "dump.xml"), num_shards=100)
+
+
+def test_a_library_that_is_missing_is_named_with_the_extra(
+    tmp_path, monkeypatch, articles, make_dump
+):
+    def missing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    (tmp_path / "dump.xml").write_text(make_dump(articles(20)), encoding="utf-8")
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    with pytest.raises(ValueError, match=r"sentencex is needed .*pip install 'bert-tf\[corpus\]'"):
+        prepare(tmp_path / "out", str(tmp_path / "dump.xml"))
 
 
 def test_books_are_a_document_each_with_wrapped_lines_joined(tmp_path, corpus_lines):
