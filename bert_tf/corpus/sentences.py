@@ -1,8 +1,8 @@
 """A paragraph -> its sentences.
 
-Wikimedia's sentencex splits most languages: it knows their abbreviations and marks, or falls back on
-a related language. Chinese and Japanese, with no spaces between words and speech in
-brackets, have rules of their own:
+Wikimedia's sentencex splits most languages: it knows their abbreviations and marks, or falls back
+on a related language. Chinese and Japanese, with no spaces between words and speech in brackets,
+have rules of their own:
 
     他说：“你好。”然后走了。天黑了！      ->   他说：“你好。”  然后走了。  天黑了！
     「はい。そうです。」と彼は言った。      ->   「はい。そうです。」と彼は言った。
