@@ -18,7 +18,7 @@ from bert_tf.data.validation import MAX_UNUSED_ROWS
 from bert_tf.model.layers import dropout_seeds
 from bert_tf.progress import Progress
 from bert_tf.settings import TrainingSettings
-from bert_tf.training import loop, run_directory
+from bert_tf.training import distribution, loop, run_directory
 from bert_tf.training.checkpoint import HEADS, NumberedCheckpoints, load_checkpoint, named_variables
 from bert_tf.training.interruption import Interrupted, StopRequest
 from bert_tf.training.lamb import make_optimizer
@@ -77,7 +77,7 @@ class TrainingRun:
                 random_scope=dropout_seeds,
                 accumulation_steps=settings.gradient_accumulation_steps,
                 loss_scale=LossScale() if settings.mixed_precision == "float16" else None,
-                jit_compile=settings.xla,
+                jit_compile=settings.xla and not distribution.is_tpu(strategy),  # It always is.
                 strategy=strategy,
             )
         self.checkpoints = NumberedCheckpoints(

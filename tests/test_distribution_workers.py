@@ -4,12 +4,20 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import time
 
 import pytest
 from script_process import Script, assert_same_weights
-from worker_processes import end, newest_step, start_workers, wait_until
+from worker_processes import (
+    end,
+    flip_a_byte,
+    free_addresses,
+    newest_step,
+    start_workers,
+    wait_until,
+)
 
 CONFIG = {
     "vocab_size": 30522,
@@ -49,13 +57,14 @@ def start(scripts_dir, tmp_path, golden_dir):
     script = make_script(scripts_dir, tmp_path, golden_dir)
     started = []
 
-    def start(*arguments, **flags):
+    def start(*arguments, largest_file=None, **flags):
         workers = start_workers(
             lambda hosts, index: script.command(
                 *("--do_train", *arguments), worker_hosts=hosts, task_index=index, **flags
             ),
             2,
             tmp_path,
+            largest_file,
         )
         started.extend(workers)
         return workers
@@ -149,3 +158,80 @@ def test_whatever_happens_to_workers_a_restart_ends_with_the_same_bits(whole_run
     assert [worker.wait() for worker in workers] == [0, 0], workers[0].output
     assert "Going on from" in workers[0].output
     assert_same_weights(start.script.checkpoint(STEPS), script.checkpoint(STEPS))
+
+
+@pytest.mark.slow
+def test_twenty_kills_at_random_moments_change_no_bit(whole_run, start):
+    """Of one worker, of the other, of both, and of both while a checkpoint is being written."""
+    script, _ = whole_run
+    rng = random.Random(2026)
+    kills, rounds = 0, 0
+    while kills < 20:
+        rounds += 1
+        if newest_step(start.folder) >= STEPS - SAVED:  # Too near to its end: begun anew.
+            finish(start, script)
+            shutil.rmtree(start.folder)
+        workers = start()
+        if rounds % 5 == 0:
+            wait_until(lambda: is_writing(start.folder), workers)
+            victims = workers
+            for victim in victims:
+                victim.send(signal.SIGKILL)
+        else:
+            victims = rng.choice([workers[:1], workers[1:], workers])
+            kill_somewhere(start, workers, victims, rng)
+        kills += 1
+        statuses = [worker.wait(90) for worker in workers]
+        for worker, status in zip(workers, statuses, strict=True):
+            assert status == (-signal.SIGKILL if worker in victims else LOST), worker.output
+    finish(start, script)
+
+
+def finish(start, whole: Script) -> None:
+    workers = start()
+    assert [worker.wait() for worker in workers] == [0, 0], workers[0].output
+    assert_same_weights(start.script.checkpoint(STEPS), whole.checkpoint(STEPS))
+    assert not is_writing(start.folder)
+
+
+def is_writing(folder) -> bool:
+    """Whether there is a checkpoint that is not whole, beside one that is."""
+    return newest_step(folder) > 0 and any(".tmp-" in name for name in os.listdir(folder))
+
+
+@pytest.mark.slow
+def test_a_full_disk_and_a_damaged_checkpoint_change_no_bit(whole_run, start):
+    script, _ = whole_run
+    workers = start()
+    wait_for_step(start, 2 * SAVED, workers)
+    for worker in workers:
+        worker.send(signal.SIGKILL)
+    for worker in workers:
+        worker.wait()
+    before = set(os.listdir(start.folder))
+
+    # No file may be larger than 1 MB, as on a disk with no more room.
+    workers = start(largest_file=1 << 20)
+    statuses = [worker.wait(90) for worker in workers]
+    assert statuses == [1, LOST], workers[0].output
+    assert re.search(
+        r"Error: .*/model\.ckpt-\d+: the checkpoint cannot be written", workers[0].output
+    )
+    assert {name for name in before if "tmp" not in name} <= set(os.listdir(start.folder))
+    assert not is_writing(start.folder)
+
+    flip_a_byte(start.folder / f"model.ckpt-{newest_step(start.folder)}.data-00000-of-00001")
+    workers = start()
+    assert [worker.wait() for worker in workers] == [0, 0], workers[0].output
+    for worker in workers:
+        assert "Trying the one before it" in worker.output
+    assert_same_weights(start.script.checkpoint(STEPS), script.checkpoint(STEPS))
+
+
+def test_a_worker_whose_others_do_not_come_says_so(scripts_dir, tmp_path, golden_dir):
+    script = make_script(scripts_dir, tmp_path, golden_dir)
+    hosts = ",".join(free_addresses(2))
+    result = script.run("--do_train", worker_hosts=hosts, task_index=1, worker_timeout=2)
+    assert result.returncode == 1
+    assert re.search(r"Error: Worker 1 of .* did not meet the others within 2 s", result.stderr)
+    assert "Traceback" not in result.stderr

@@ -115,6 +115,10 @@ class TrainingSettings(DeviceSettings):
         check_choices(self, _CHOICES)
         check_range("learning_rate", self.learning_rate, 0.0, math.inf, True, False)
         check_range("learning_rate_power", self.learning_rate_power, 0.0, 10.0, False, True)
+        if self.xla and self.num_virtual_devices:
+            raise ValueError(
+                "--xla cannot compile for pretended devices: give it without --num_virtual_devices."
+            )
         if self.train_batch_size % self.gradient_accumulation_steps:
             raise ValueError(
                 f"--train_batch_size must be a multiple of --gradient_accumulation_steps. "

@@ -74,7 +74,14 @@ class Trainer:
     strategy: tf.distribute.Strategy = dataclasses.field(default_factory=tf.distribute.get_strategy)
 
     def __post_init__(self) -> None:
-        self._step = tf.function(self._replica_step, jit_compile=self.jit_compile or None)
+        # XLA has no exchange between replicas: of several, each compiles what lies in between.
+        is_alone = self.strategy.num_replicas_in_sync == 1
+        self._step = tf.function(
+            self._replica_step, jit_compile=(self.jit_compile and is_alone) or None
+        )
+        self._compute = self._losses_and_gradients
+        if self.jit_compile and not is_alone:
+            self._compute = tf.function(self._losses_and_gradients, jit_compile=True)
         self._run = tf.function(self._run_steps)
 
     def state(self) -> dict[str, tf.Variable]:
@@ -139,7 +146,7 @@ class Trainer:
             name: weight + self.objective.epsilons.get(name, 0.0)
             for name, weight in weights.items()
         }
-        losses, gradients = self._losses_and_gradients(batch, divisors, scale)
+        losses, gradients = self._compute(batch, divisors, scale)
         losses, gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, (losses, gradients))
         if scale is not None:
             gradients = [gradient / scale for gradient in gradients]

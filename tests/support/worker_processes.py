@@ -11,10 +11,21 @@ from pathlib import Path
 
 
 class WorkerProcess:
-    """One of them; what it writes goes to a file, as a pipe that nobody reads would stop it."""
+    """One of them; what it writes goes to a file, as a pipe that nobody reads would stop it.
 
-    def __init__(self, command: list[str], log: Path, environment: dict[str, str] | None = None):
+    largest_file: bytes that a file may have, as if the disk were full then.
+    """
+
+    def __init__(
+        self,
+        command: list[str],
+        log: Path,
+        environment: dict[str, str] | None = None,
+        largest_file: int | None = None,
+    ):
         self.log = log
+        if largest_file is not None:
+            command = ["bash", "-c", f'ulimit -f {largest_file // 1024}; exec "$@"', "-", *command]
         with open(log, "w") as output:
             self.process = subprocess.Popen(
                 command,
@@ -50,12 +61,17 @@ def free_addresses(count: int) -> list[str]:
 
 
 def start_workers(
-    command: Callable[[str, int], list[str]], count: int, folder: Path
+    command: Callable[[str, int], list[str]],
+    count: int,
+    folder: Path,
+    largest_file: int | None = None,
 ) -> list[WorkerProcess]:
     """Starts `command(hosts, index)` for each."""
     hosts = ",".join(free_addresses(count))
     return [
-        WorkerProcess(command(hosts, index), folder / f"worker-{index}.log")
+        WorkerProcess(
+            command(hosts, index), folder / f"worker-{index}.log", largest_file=largest_file
+        )
         for index in range(count)
     ]
 
@@ -83,3 +99,10 @@ def wait_until(is_true: Callable[[], bool], workers: list[WorkerProcess], second
             assert worker.process.poll() is None, worker.output
         assert time.monotonic() < deadline, "\n".join(worker.output for worker in workers)
         time.sleep(0.001)
+
+
+def flip_a_byte(path: Path) -> None:
+    """Damages a file as a bad disk does, near its middle."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x10
+    path.write_bytes(bytes(data))
