@@ -140,3 +140,23 @@ def test_features_are_the_same_of_two_workers(extraction, tmp_path):
     finally:
         end(workers)
     assert_same_features(tmp_path, ["one.npz", "two.npz"])
+
+
+@pytest.mark.slow
+def test_two_workers_do_restarts_and_keep_the_best(finetuning):
+    script = finetuning
+    workers = start_workers(
+        lambda hosts, index: script.command(
+            *("--do_train", "--do_eval"), worker_hosts=hosts, task_index=index, num_restarts=2
+        ),
+        2,
+        script.folder,
+    )
+    try:
+        assert [worker.wait() for worker in workers] == [0, 0], workers[0].output
+    finally:
+        end(workers)
+    content = json.loads((script.folder / "out" / "runs.json").read_text())
+    assert len({run["seed"] for run in content["runs"]}) == 2
+    best = next(run for run in content["runs"] if run["name"] == content["best"])
+    assert read_results(script, "out")["eval_accuracy"] == pytest.approx(best["value"])

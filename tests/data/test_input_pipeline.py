@@ -149,6 +149,23 @@ def test_evaluation_reads_all_examples_once_in_order_and_fills_up_the_last_batch
     assert numbers[103:].tolist() == [0] * 7
 
 
+def test_evaluation_batches_are_filled_up_to_a_number_of_rows_that_hosts_can_share(index):
+    shares = [
+        list(build_eval_dataset(index, FEATURES, 7, num_rows=9, num_hosts=3, host_index=host))
+        for host in range(3)
+    ]
+    batches = [
+        np.concatenate([b["number"][:, 0] for b in batch]) for batch in zip(*shares, strict=True)
+    ]
+    is_real = [
+        np.concatenate([b["is_real_example"] for b in batch]) for batch in zip(*shares, strict=True)
+    ]
+    assert len(batches) == 15
+    assert is_real[0].tolist() == [1] * 7 + [0] * 2
+    real = [numbers[rows == 1].tolist() for numbers, rows in zip(batches, is_real, strict=True)]
+    assert real == [list(range(start, min(start + 7, 103))) for start in range(0, 103, 7)]
+
+
 def test_evaluation_stops_after_max_batches(index):
     batches = read(build_eval_dataset(index, FEATURES, batch_size=10, max_batches=2))
     assert flat(batches) == list(range(20))

@@ -256,6 +256,19 @@ def test_the_shapes_are_known_beforehand_but_for_the_length_of_a_bucketed_batch(
             }
 
 
+def test_ordered_batches_are_filled_up_to_a_number_of_rows_that_hosts_can_share(make_records):
+    records = make_records(lengths_of(8))
+    shares = [
+        as_numpy(records.ordered_batches(3, 2, host, bucketed=False, num_rows=4))
+        for host in range(2)
+    ]
+    numbers = [
+        [batch["feature_numbers"].tolist() for batch in batches]
+        for batches in zip(*shares, strict=True)
+    ]
+    assert numbers == [[[0, 1], [2, -1]], [[3, 4], [5, -1]], [[6, 7], [-1, -1]]]
+
+
 @pytest.mark.parametrize("bucketed", [False, True])
 @pytest.mark.parametrize(("num_features", "batch_size"), [(1, 8), (16, 8), (19, 8), (5, 1)])
 def test_ordered_batches_hold_every_feature_once_and_say_which(

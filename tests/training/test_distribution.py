@@ -61,8 +61,10 @@ def test_two_devices_train_to_the_weights_of_the_original(golden_dir):
 
 
 def test_without_a_tpu_the_error_says_what_to_check():
-    with pytest.raises(ValueError, match=r"No TPU answers at 'local'(.|\n)*name, zone and project"):
+    with pytest.raises(ValueError, match="No TPU answers at 'local'") as refusal:
         distribution.tpu_strategy()
+    for hint in ("name, zone and project", f"this program's ({tf.__version__})"):
+        assert hint in str(refusal.value)
 
 
 def test_an_address_where_nobody_listens_is_reported_at_once():
