@@ -129,7 +129,7 @@ def test_the_averages_are_carried_over_the_change_of_length(whole):
     assert before.max() > 0
 
 
-@pytest.mark.parametrize("step", [5, 12, 15])
+@pytest.mark.parametrize("step", [pytest.param(5, marks=pytest.mark.slow), 12, 15])
 def test_stopped_anywhere_it_goes_on_in_the_right_phase_at_the_right_example(
     files, whole, tmp_path, monkeypatch, step
 ):
