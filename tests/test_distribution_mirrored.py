@@ -1,4 +1,4 @@
-"""Two devices of one process: killed, out of room on the disk, damaged, told to stop."""
+"""Two devices of one process: killed, out of room on the disk, with a damaged checkpoint."""
 
 import json
 import os
@@ -72,23 +72,12 @@ def test_whatever_happens_a_restart_ends_with_the_same_bits(script, tmp_path):
     assert newest_step(folder) == killed_at
     assert not [name for name in os.listdir(folder) if "tmp" in name]
 
-    # The newest checkpoint is damaged: the one before it is taken. SIGTERM saves.
+    # The newest checkpoint is damaged: the one before it is taken.
     flip_a_byte(folder / f"model.ckpt-{killed_at}.data-00000-of-00001")
-    process = WorkerProcess(script.command("--do_train"), log)
-    try:
-        wait_until(lambda: (folder / f"model.ckpt-{killed_at + SAVED}.index").exists(), [process])
-        process.send(signal.SIGTERM)
-        assert process.wait() == 128 + signal.SIGTERM, process.output
-    finally:
-        end([process])
-    assert f"model.ckpt-{killed_at}: the checkpoint is damaged" in process.output
-    assert "Trying the one before it" in process.output
-    saved = int(re.search(r"Stopped by signal 15 at step (\d+)", process.output).group(1))
-    assert newest_step(folder) == saved
-
     last = script.run("--do_train")
     assert last.returncode == 0, last.stderr
-    assert f"Going on from {folder}/model.ckpt-{saved}" in last.stderr
+    assert f"model.ckpt-{killed_at}: the checkpoint is damaged" in last.stderr
+    assert "Trying the one before it" in last.stderr
     assert_same_weights(script.checkpoint(STEPS), script.checkpoint(STEPS, "whole"))
 
 

@@ -85,10 +85,12 @@ def end(workers: list[WorkerProcess]) -> None:
 
 
 def newest_step(folder: Path) -> int:
-    """Of the checkpoints there; -1 without any."""
-    names = os.listdir(folder) if folder.exists() else []
-    found = (re.fullmatch(r"model\.ckpt-(\d+)\.index", name) for name in names)
-    return max((int(match.group(1)) for match in found if match), default=-1)
+    """Of the checkpoint that the file `checkpoint` names; -1 without one."""
+    try:
+        text = (folder / "checkpoint").read_text()
+    except FileNotFoundError:
+        return -1
+    return int(re.search(r'^model_checkpoint_path: "model\.ckpt-(\d+)"', text).group(1))
 
 
 def wait_until(is_true: Callable[[], bool], workers: list[WorkerProcess], seconds=240) -> None:

@@ -63,8 +63,7 @@ def make_trainer(objective, model, optimizer: str = "adam", **settings) -> loop.
         make_optimizer(optimizer, weights, schedule),
         1,
         dropout_seeds,
-        jit_compile=True,
-        **settings,
+        **{"jit_compile": True, **settings},
     )
 
 
@@ -99,8 +98,10 @@ def dynamic_shapes(function, *arguments) -> list[str]:
     return [line for line in hlo.splitlines() if "<=" in line]
 
 
-@pytest.mark.parametrize("parts", [1, 2])
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize(
+    ("program", "parts"),
+    [("pretraining", 1), ("classifier", 1), ("squad", 1), ("pretraining", 2)],
+)
 def test_the_whole_step_compiles_with_static_shapes_and_ops_that_xla_has(program, parts):
     objective, model, features = PROGRAMS[program]()
     trainer = make_trainer(objective, model, accumulation_steps=parts)
@@ -155,7 +156,7 @@ def test_tracing_the_step_makes_no_variable_and_leaves_nothing_in_python():
 
 def test_one_call_of_the_host_feeds_as_many_steps_as_it_is_told():
     objective, model, features = pretraining()
-    trainer = make_trainer(objective, model)
+    trainer = make_trainer(objective, model, jit_compile=False)
     batch = make_batch(features)
 
     def numbered(number):  # The first id of a batch is its number.
