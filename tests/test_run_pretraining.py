@@ -209,11 +209,12 @@ def test_half_precision_trains_and_resumes(script, precision, xla):
     second = script.run("--do_train", xla, output="again", **flags)
     assert second.returncode == 0, second.stderr
     assert "Going on from" in second.stderr
-    # Some processors' half-precision products add in another order where other programs run, as two
-    # runs that nobody stops show: the sameness to the bit is float32's, see the tests above.
+    # On some processors gradients come out one unit of float16's smallest number apart (2^-24, over
+    # the loss scale), depending on how many steps a call of the graph has: seen in Adam's averages.
+    # The sameness to the bit is float32's, see the tests above.
     whole = script.checkpoint(12)
     for name, value in script.checkpoint(12, "again").items():
-        np.testing.assert_allclose(value, whole[name], rtol=1e-3, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(value, whole[name], rtol=1e-5, atol=1e-7, err_msg=name)
 
 
 def test_other_settings_in_the_folder_are_refused_with_the_difference(whole_run):
