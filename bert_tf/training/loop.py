@@ -114,15 +114,23 @@ class Trainer:
                 )
 
     def _run_steps(self, iterator: Iterator, num_steps: tf.Tensor):
-        sums = self._distributed_step(next(iterator))
-        bad_step = self._bad_step(sums, tf.constant(-1, tf.int64))
-        done = tf.constant(1, tf.int64)
+        # All steps are one and the same piece of the graph. TensorFlow would optimize a first step
+        # outside the loop otherwise than those inside, and round otherwise; then the weights would
+        # depend on how many steps a call has.
+        sums = {name: tf.constant(0.0) for name in self._figure_names(iterator)}
+        bad_step = tf.constant(-1, tf.int64)
+        done = tf.constant(0, tf.int64)
         while done < num_steps and bad_step < 0:
             figures = self._distributed_step(next(iterator))
             bad_step = self._bad_step(figures, bad_step)
             sums = {name: sums[name] + figures[name] for name in sums}
             done += 1
         return sums, bad_step
+
+    def _figure_names(self, iterator: Iterator) -> list[str]:
+        """The names of a step's figures: those of a step that is traced and not run."""
+        step = tf.function(lambda: self._distributed_step(next(iterator)))
+        return list(step.get_concrete_function().structured_outputs)
 
     def _bad_step(self, figures: dict[str, tf.Tensor], bad_step: tf.Tensor) -> tf.Tensor:
         is_finite = tf.math.is_finite(figures["loss"])
@@ -172,15 +180,15 @@ class Trainer:
             rows = tf.nest.map_structure(lambda x: x[number], parts)
             return self._part(rows, divisors, scale, number)
 
-        # The first part gives the sums their shapes; the others are added in a loop.
-        total = part(tf.constant(0, tf.int64))
+        weights = self.optimizer.variables.values()
+        zeros = {name: tf.constant(0.0) for name in divisors}, [tf.zeros_like(w) for w in weights]
         _, total = tf.while_loop(
             lambda number, _: number < self.accumulation_steps,
             lambda number, total: (
                 number + 1,
                 tf.nest.map_structure(tf.add, total, part(number)),
             ),
-            (tf.constant(1, tf.int64), total),
+            (tf.constant(0, tf.int64), zeros),
             parallel_iterations=1,
         )
         return total
