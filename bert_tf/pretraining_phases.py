@@ -17,8 +17,9 @@ from typing import Any
 
 from bert_tf import files
 from bert_tf.config import BertConfig
-from bert_tf.data.record_set import RecordSet, open_record_set
+from bert_tf.data.record_set import RecordSet, find_max_predictions, open_record_set
 from bert_tf.settings import NOT_THE_COURSE, PretrainingSettings
+from bert_tf.settings.phases import parse_phases
 from bert_tf.training.optimizer import Schedule, schedules_in_turn
 from bert_tf.training_run import check_length, make_schedule
 
@@ -75,8 +76,12 @@ def open_phases(settings: PretrainingSettings, config: BertConfig) -> tuple[RunP
         ValueError: for files that are not there, or that do not fit the phase or the model.
     """
     stretches = settings.by_phase()
+    named = parse_phases(settings.phases) if settings.phases else ()
     phases, start = [], 0
     for number, (num_steps, own) in enumerate(stretches, start=1):
+        if named and not settings.said_max_predictions(named[number - 1]):
+            found = find_max_predictions(own.input_file) or own.max_predictions_per_seq
+            own = dataclasses.replace(own, max_predictions_per_seq=found)
         # Of the order of examples and their dynamic masks: the same records come in another order.
         own = dataclasses.replace(own, seed=settings.seed + number - 1)
         records, eval_records = _open_records(own, config, f"_{number}" if number > 1 else "")

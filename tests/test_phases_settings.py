@@ -24,11 +24,8 @@ def make(**values):
 
 def test_the_papers_run_is_two_phases_of_a_million_steps_in_all():
     first, second = parse_phases(PAPER)
-    assert (first.max_seq_length, first.num_steps, first.max_predictions_per_seq) == (
-        *(128, 900_000),
-        20,
-    )
-    assert second == Phase(512, 100_000, ("gs://b/512/*.tfrecord",), max_predictions_per_seq=77)
+    assert (first.max_seq_length, first.num_steps) == (128, 900_000)
+    assert second == Phase(512, 100_000, ("gs://b/512/*.tfrecord",))
     assert make().num_steps == make(num_train_steps=1_000_000).num_steps == 1_000_000
 
 
@@ -36,7 +33,7 @@ def test_a_phase_may_have_several_files_and_say_how_many_tokens_are_hidden():
     phases = parse_phases("seq64pred9:10:a/*.tf,seq_b/c,seq32:5:d")
     assert [(p.input_file, p.max_predictions_per_seq) for p in phases] == [
         (("a/*.tf", "seq_b/c"), 9),
-        (("d",), 5),
+        (("d",), None),
     ]
 
 
@@ -49,6 +46,18 @@ def test_each_phase_becomes_the_settings_of_a_run_with_one_schedule_over_all_ste
     assert first.eval_file == ("e128/*.tf",)
     assert second.eval_file == ("e512/*.tf", "e512b")
     assert not first.phases
+
+
+def test_a_phase_that_does_not_say_how_many_are_hidden_takes_the_flag_if_there_is_one():
+    (_, first), (_, second) = make(max_predictions_per_seq=40).by_phase()
+    assert (first.max_predictions_per_seq, second.max_predictions_per_seq) == (40, 40)
+    (_, first), (_, second) = make().by_phase()
+    assert (first.max_predictions_per_seq, second.max_predictions_per_seq) == (20, 77)
+
+
+def test_a_length_beside_the_phases_that_none_of_them_has_is_refused():
+    with pytest.raises(ValueError, match="says the lengths"):
+        make(max_seq_length=64)
 
 
 def test_without_phases_a_run_is_its_own_only_phase():

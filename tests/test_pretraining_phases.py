@@ -24,7 +24,7 @@ CONFIG = {
     "type_vocab_size": 2,
 }
 NUM_EXAMPLES = {8: 21, 16: 13}
-NUM_PREDICTIONS = {8: 2, 16: 3}
+NUM_PREDICTIONS = {8: 3, 16: 4}  # Not the 15 % that a phase has where its records do not say.
 
 
 def write_records(path, length, seed):
@@ -180,7 +180,7 @@ def test_a_single_phase_is_a_run_without_phases(files, tmp_path):
     assert not list(tmp_path.glob("phase/phase_*"))
 
 
-PLAIN_8 = {"max_seq_length": 8, "max_predictions_per_seq": 2, "num_train_steps": 6}
+PLAIN_8 = {"max_seq_length": 8, "max_predictions_per_seq": 3, "num_train_steps": 6}
 
 
 def test_with_a_schedule_each_it_is_the_originals_two_runs_with_their_own_warm_ups(files, tmp_path):
@@ -215,7 +215,7 @@ def test_with_a_schedule_each_it_is_the_originals_two_runs_with_their_own_warm_u
         input_file=(f"{files}/train_16*",),
         init_checkpoint=str(tmp_path / "a"),
         max_seq_length=16,
-        max_predictions_per_seq=3,
+        max_predictions_per_seq=4,
         num_train_steps=4,
         train_batch_size=6,
         gradient_accumulation_steps=2,
@@ -236,6 +236,7 @@ def test_with_a_schedule_each_it_is_the_originals_two_runs_with_their_own_warm_u
 def test_files_that_do_not_fit_any_phase_are_refused_before_the_first_step(files, tmp_path):
     for phases, message in (
         (f"seq8:3:{files}/train_8*,seq16:2:{files}/nothing_*", "nothing_"),
+        (f"seq8pred2:3:{files}/train_8*", "must have 2 values"),
         (f"seq8:3:{files}/train_8*,seq16:2:{files}/train_8*", "must have 16 values"),
         (f"seq8:3:{files}/train_8*,seq32:2:{files}/train_16*", "max_position_embeddings is 16"),
     ):

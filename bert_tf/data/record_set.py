@@ -12,6 +12,7 @@ from bert_tf.data import schema
 from bert_tf.data.dynamic_masking import MaskingSettings, masking_from_manifest
 from bert_tf.data.input_pipeline import build_eval_dataset, build_training_dataset
 from bert_tf.data.record_index import RecordIndex, build_record_index
+from bert_tf.data.record_scan import compression_of
 from bert_tf.data.validation import check_manifests, check_records, find_corrupt_record
 
 logger = logging.getLogger(__name__)
@@ -120,3 +121,17 @@ def open_record_set(
     left_out = f"; {len(index.faults)} damaged places left out" if index.faults else ""
     logger.info("%d examples in %d files%s", index.num_examples, len(paths), left_out)
     return RecordSet(index, features, masking)
+
+
+def find_max_predictions(patterns: Sequence[str]) -> int | None:
+    """How many hidden tokens a record has room for, which all of them share: the first one says it.
+
+    Returns: None if its masks are not made yet, or it cannot be read: `open_record_set` says why.
+    """
+    path = files.expand_input_files(patterns)[0]
+    try:
+        records = tf.data.TFRecordDataset(path, compression_of(path)).take(1)
+        example = tf.train.Example.FromString(next(records.as_numpy_iterator()))
+    except Exception:  # Of a file that is damaged or none; protobuf's errors have moved around.
+        return None
+    return len(example.features.feature["masked_lm_positions"].int64_list.value) or None

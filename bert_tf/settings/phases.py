@@ -22,12 +22,11 @@ from typing import Any
 from bert_tf.config import check_range, read_json
 from bert_tf.settings.setting import check_whole_numbers
 
-# Of the tokens so many are hidden, rounded up: 20 of 128 and 77 of 512.
-_MASKED_FRACTION = 0.15
 _FORM = "seqLENGTH:STEPS:FILES, as in seq128:900000:records_128/*.tfrecord"
 _BEGINNING = re.compile(r"seq(\d+)(?:pred(\d+))?:(\d+):(.*)", re.DOTALL)
 # Where the next phase begins: the names of files may have commas in between.
 _BETWEEN = re.compile(r",(?=seq\d+(?:pred\d+)?:)")
+_OPTIONAL_COUNTS = ("max_predictions_per_seq", "train_batch_size", "gradient_accumulation_steps")
 _OWN_SCHEDULE = ("learning_rate", "num_warmup_steps")
 
 
@@ -39,8 +38,8 @@ class Phase:
     num_steps: how long it is.
     input_file: TFRecord files to train on: paths or patterns.
     eval_file: TFRecord files to evaluate on while it lasts.
-    max_predictions_per_seq: hidden tokens in an example at most, as the records have them; by
-        default 15 % of the length, rounded up.
+    max_predictions_per_seq: hidden tokens in an example at most; None for as many as the records
+        have, or, where masks are drawn in training, for 15 % of the length.
     train_batch_size, gradient_accumulation_steps: instead of the flags'.
     learning_rate, num_warmup_steps: instead of the flags', where each phase has its own schedule.
 
@@ -59,11 +58,8 @@ class Phase:
     num_warmup_steps: int | None = None
 
     def __post_init__(self) -> None:
-        if self.max_predictions_per_seq is None:
-            predictions = math.ceil(self.max_seq_length * _MASKED_FRACTION)
-            object.__setattr__(self, "max_predictions_per_seq", predictions)
-        lowest = {"max_seq_length": 1, "num_steps": 1, "max_predictions_per_seq": 1}
-        for name in ("train_batch_size", "gradient_accumulation_steps"):
+        lowest = {"max_seq_length": 1, "num_steps": 1}
+        for name in _OPTIONAL_COUNTS:
             if getattr(self, name) is not None:
                 lowest[name] = 1
         if self.num_warmup_steps is not None:

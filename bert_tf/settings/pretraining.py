@@ -1,11 +1,14 @@
 """A pre-training run: PretrainingSettings."""
 
 import dataclasses
+import math
 
 from bert_tf.settings.phases import Phase, check_sum_of_steps, parse_eval_files, parse_phases
 from bert_tf.settings.setting import check_choices, check_whole_numbers, setting
 from bert_tf.settings.training import TrainingSettings
 
+# Of the tokens so many are hidden, rounded up: 20 of 128 and 77 of 512.
+_MASKED_FRACTION = 0.15
 _LOWEST = {
     "max_seq_length": 1,
     "max_predictions_per_seq": 1,
@@ -44,8 +47,9 @@ class PretrainingSettings(TrainingSettings):
     phases: str = setting(
         "",
         "One run over several lengths, in place of --input_file, --max_seq_length and "
-        "--max_predictions_per_seq: seq128:900000:FILES,seq512:100000:FILES, or the name of a "
-        ".json file; see docs/training.md. The steps are counted through.",
+        "--max_predictions_per_seq, which the records then say: "
+        "seq128:900000:FILES,seq512:100000:FILES, or the name of a .json file; see "
+        "docs/training.md. The steps are counted through.",
     )
     phase_schedule: str = setting(
         "one",
@@ -80,11 +84,19 @@ class PretrainingSettings(TrainingSettings):
     def by_phase(self) -> tuple[tuple[int, "PretrainingSettings"], ...]:
         """Each phase's steps, and settings that say the same in the words of a single run.
 
+        Of a phase that does not say how many tokens its records hide, it is 15 % of the length.
         Without `phases` there is one: all steps, and these settings.
         """
         if not self.phases:
             return ((self.num_train_steps, self),)
         return tuple((p.num_steps, self._in_phase(p)) for p in parse_phases(self.phases))
+
+    def said_max_predictions(self, phase: Phase) -> int | None:
+        """How many tokens its records hide, as the phase or else a flag says; None if neither."""
+        is_default = self.max_predictions_per_seq == PretrainingSettings.max_predictions_per_seq
+        return phase.max_predictions_per_seq or (
+            None if is_default else self.max_predictions_per_seq
+        )
 
     def _in_phase(self, phase: Phase) -> "PretrainingSettings":
         eval_files = parse_eval_files(self.eval_file)
@@ -102,7 +114,8 @@ class PretrainingSettings(TrainingSettings):
             phases="",
             phase_schedule="one",
             max_seq_length=phase.max_seq_length,
-            max_predictions_per_seq=phase.max_predictions_per_seq,
+            max_predictions_per_seq=self.said_max_predictions(phase)
+            or math.ceil(_MASKED_FRACTION * phase.max_seq_length),
             input_file=phase.input_file,
             eval_file=phase.eval_file or eval_files.get(phase.max_seq_length, everywhere),
             num_train_steps=phase.num_steps if self.phase_schedule == "each" else self.num_steps,
@@ -118,6 +131,12 @@ class PretrainingSettings(TrainingSettings):
         phases = parse_phases(self.phases)
         if self.num_train_steps != PretrainingSettings.num_train_steps:
             check_sum_of_steps(phases, self.num_train_steps)
+        lengths = {phase.max_seq_length for phase in phases}
+        if self.max_seq_length not in {PretrainingSettings.max_seq_length, *lengths}:
+            raise ValueError(
+                "--phases says the lengths: seqLENGTH:STEPS:FILES. Received beside it: "
+                f"--max_seq_length={self.max_seq_length}"
+            )
         if self.phase_schedule == "one":
             own = [phase for phase in phases if phase.has_own_schedule]
             if own:
@@ -126,7 +145,6 @@ class PretrainingSettings(TrainingSettings):
                     f"--phase_schedule=each. Received: the phase of {own[0].max_seq_length} tokens"
                 )
             self._check_warmup(self.num_steps)
-        lengths = {phase.max_seq_length for phase in phases}
         unused = {length for length in parse_eval_files(self.eval_file) if length} - lengths
         if unused:
             raise ValueError(
