@@ -11,15 +11,16 @@
 # What is to be expected, from published runs; what is planned is planned by
 # run_scripts/plan_pretraining.py, which docs/planning.md holds to such runs:
 #
-# Time        4 days on 16 TPU v2 chips (Devlin et al. 2019, A.2); about 2 weeks, and $500 preemptible,
-#             on a single TPU v2 of 4 chips (the original's README)
-# Memory      2.8 GB of a core's 8.6 at 128 tokens and 5.6 at 512 (planned; 8 sequences a core, 32 cores)
-# Storage     903 GB of records with MASKING=static and dupe_factor 10 (442 of 128 tokens, 461 of 512), a
-#             tenth with MASKING=dynamic; 1.3 GB a checkpoint, of which the last five and one of each phase
-#             are kept
-# Quality     a masked-LM perplexity of 3.99 on held-out text (Devlin et al. 2019, table 6), which is a
-#             masked_lm_loss of 1.38. A masked-LM accuracy was published for BERT-Large only (0.72).
-#             Fine-tuned: MNLI 84.4, SQuAD 1.1 F1 88.5 (the same paper, development sets)
+# Time        4 days on 16 TPU v2 chips (Devlin et al. 2019, A.2); about 2 weeks, and $500
+#             preemptible, on a single TPU v2 of 4 chips (the original's README)
+# Memory      2.8 GB of a core's 8.6 at 128 tokens and 5.6 at 512 (planned; 8 sequences a core, 32
+#             cores)
+# Storage     903 GB of records with MASKING=static and dupe_factor 10 (442 of 128 tokens, 461 of
+#             512), a tenth with MASKING=dynamic; 1.3 GB a checkpoint, of which the last five and
+#             one of each phase are kept
+# Quality     a masked-LM perplexity of 3.99 on held-out text (Devlin et al. 2019, table 6), which
+#             is a masked_lm_loss of 1.38. A masked-LM accuracy was published for BERT-Large only
+#             (0.72). Fine-tuned: MNLI 84.4, SQuAD 1.1 F1 88.5 (the same paper, development sets)
 #
 # The other settings are explained in pretraining_steps.sh. pretrain_base_tpu_dryrun.sh tries it all
 # on this machine first.

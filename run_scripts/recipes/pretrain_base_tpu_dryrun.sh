@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Tries pretrain_base_tpu.sh: the same steps and code in minutes, on this machine's CPU. See dryrun.sh.
+# Tries pretrain_base_tpu.sh: the same steps and code in minutes, on this machine's CPU. See
+# dryrun.sh.
 #
 #   bash run_scripts/recipes/pretrain_base_tpu_dryrun.sh
 source "$(dirname "${BASH_SOURCE[0]}")/dryrun.sh"

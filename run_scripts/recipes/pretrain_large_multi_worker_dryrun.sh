@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Tries pretrain_large_multi_worker.sh: the same steps and code in minutes, on this machine's CPU. See dryrun.sh.
+# Tries pretrain_large_multi_worker.sh: the same steps and code in minutes, on this machine's CPU.
+# See dryrun.sh.
 #
 #   bash run_scripts/recipes/pretrain_large_multi_worker_dryrun.sh
 source "$(dirname "${BASH_SOURCE[0]}")/dryrun.sh"

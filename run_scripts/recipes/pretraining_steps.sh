@@ -8,10 +8,12 @@
 #
 # Given in the environment:
 #
-#   CORPUS        files that prepare_corpus.py reads, with commas between them (enwiki-*.xml.bz2,books/*.txt)
+#   CORPUS        files that prepare_corpus.py reads, with commas between them
+#                 (enwiki-*.xml.bz2,books/*.txt)
 #   OUTPUT        the folder for all of this; gs://... for a TPU that is not this machine's. All
 #                 hosts must see it under this name
-#   TEXT          a folder on this machine for corpus and vocabulary ($OUTPUT/text, where that is one)
+#   TEXT          a folder on this machine for corpus and vocabulary ($OUTPUT/text, where that is
+#                 one)
 #   VOCAB_FILE    a vocabulary, in place of one that is learned from the corpus
 #   NUM_WORKERS   processes that prepare the data (all cores)
 #   NUM_SHARDS    record files of each length (1000)
@@ -20,8 +22,9 @@
 #   TRAIN_FLAGS   more flags for run_pretraining.py (--gradient_accumulation_steps=2)
 #   PYTHON        the Python where bert-tf[corpus,vocab] is installed
 #
-# Started again, it goes on: what is finished is not made twice, and training goes on from its newest
-# checkpoint. With DRYRUN=1 everything is a thousandth as long, on a small model and short sequences.
+# Started again, it goes on: what is finished is not made twice, and training goes on from its
+# newest checkpoint. With DRYRUN=1 everything is a thousandth as long, on a small model and short
+# sequences.
 set -euo pipefail
 CALLED_FROM=$PWD
 REPOSITORY=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
