@@ -52,6 +52,7 @@ class TaskEvaluator:
         self.folder = folder
         self.stream = self.workers.stream(stream)
         self.step = 0
+        self._between_batches: Callable[[], None] = lambda: None
         self._answers: dict[str, tuple[list[Any], np.ndarray | None]] = {}
         self._collectors = {
             has_loss: OutputCollector(self._output_step(has_loss), strategy)
@@ -62,6 +63,14 @@ class TaskEvaluator:
         """Forgets answers of earlier weights; the present ones have seen `step` steps."""
         self.step = step
         self._answers.clear()
+
+    def figures_or_leave(self, between_batches: Callable[[], None]) -> dict[str, float]:
+        """The same as `figures`, unless what it calls between batches raises."""
+        self._between_batches = between_batches
+        try:
+            return self.figures()
+        finally:
+            self._between_batches = lambda: None
 
     def figures(self) -> dict[str, float]:
         """The figures of all evaluation splits: `accuracy`, and `mismatched_accuracy` for a second
@@ -153,7 +162,9 @@ class TaskEvaluator:
             num_rows,
         )
         with Progress(num_features, "examples", self.stream, label=name) as progress:
-            return self._collectors[has_loss].run(batches, num_features, progress.update)
+            return self._collectors[has_loss].run(
+                batches, num_features, progress.update, self._between_batches
+            )
 
     def _output_step(self, has_loss: bool) -> Callable[[loop.Batch], dict[str, tf.Tensor]]:
         def step(batch: loop.Batch) -> dict[str, tf.Tensor]:

@@ -214,9 +214,11 @@ class FinetuningRun:
             )
         self.evaluator.weights_changed(step)
 
-    def _evaluate_on_the_way(self, step: int) -> dict[str, float]:
+    def _evaluate_on_the_way(
+        self, step: int, between_batches: Callable[[], None]
+    ) -> dict[str, float]:
         self.evaluator.weights_changed(step)
-        figures = self.evaluator.figures()
+        figures = self.evaluator.figures_or_leave(between_batches)
         self.best.note(step, figures[self.task.metric])
         return figures
 

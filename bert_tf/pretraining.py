@@ -8,6 +8,7 @@ Source: google-research/bert, run_pretraining.py.
 
 import contextlib
 import logging
+from collections.abc import Callable
 from typing import TextIO
 
 import keras
@@ -186,13 +187,15 @@ class _Run:
             write_eval_results(files.join_path(folder, "eval_results.txt"), results)
         NumberedCheckpoints(folder, run.checkpoints.variables).save(self.step)
 
-    def evaluate(self, step: int) -> dict[str, float]:
+    def evaluate(
+        self, step: int, between_batches: Callable[[], None] = lambda: None
+    ) -> dict[str, float]:
         """Loss and accuracy of both tasks on the evaluation records, with the present weights."""
         if self._evaluated is None or self._evaluated[0] != step:
-            self._evaluated = (step, self._evaluate())
+            self._evaluated = (step, self._evaluate(between_batches))
         return self._evaluated[1]
 
-    def _evaluate(self) -> dict[str, float]:
+    def _evaluate(self, between_batches: Callable[[], None]) -> dict[str, float]:
         settings, records = self.phase.settings, self.phase.eval_records
         max_batches = settings.max_eval_steps or None
         # The original goes over the training files again until it has its number of batches.
@@ -212,7 +215,7 @@ class _Run:
             Progress(num_batches, "batches", self.stream, label="eval") as progress,
             records.named_corruption(),
         ):
-            return self.evaluator.run(iterator, progress.update)
+            return self.evaluator.run(iterator, progress.update, between_batches)
 
     def _eval_step(self, batch: loop.Batch) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
         return evaluation_sums(batch, self.model(batch, training=False))

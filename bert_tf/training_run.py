@@ -20,7 +20,7 @@ from bert_tf.progress import Progress
 from bert_tf.settings import TrainingSettings
 from bert_tf.training import distribution, loop, run_directory
 from bert_tf.training.checkpoint import HEADS, NumberedCheckpoints, load_checkpoint, named_variables
-from bert_tf.training.interruption import Interrupted, StopRequest
+from bert_tf.training.interruption import EvaluationLeft, Interrupted, StopRequest
 from bert_tf.training.lamb import make_optimizer
 from bert_tf.training.optimizer import SCHEDULES, LossScale, Schedule
 from bert_tf.training.workers import StallWatch, Workers
@@ -144,7 +144,7 @@ class TrainingRun:
         self,
         batches: Iterator,
         log: run_directory.MetricsLog | run_directory.NoLog,
-        evaluate: Callable[[int], Mapping[str, float]] | None = None,
+        evaluate: Callable[[int, Callable[[], None]], Mapping[str, float]] | None = None,
         is_over: Callable[[], bool] = lambda: False,
         metric: str | None = None,
     ) -> int:
@@ -153,7 +153,9 @@ class TrainingRun:
         Args:
             batches: from the present step on.
             log: where figures are written.
-            evaluate: given a step, the figures to be logged for it.
+            evaluate: given a step, the figures to be logged for it. Also given what it calls
+                between two batches; that raises EvaluationLeft where a signal has come, as there
+                may be no time to finish.
             is_over: asked now and then; training ends where it is true.
             metric: the evaluation's figure that is shown beside the loss.
 
@@ -191,8 +193,16 @@ class TrainingRun:
             saved_step = step
 
         def evaluate_and_log(step: int) -> None:
-            figures = evaluate(step)
-            log.write(step, figures, prefix="eval_")
+            def between_batches() -> None:
+                # That of the last weights is finished: no later start would do it.
+                if step < self.until and workers.agree(bool(stop), 1)[0]:
+                    raise EvaluationLeft
+
+            try:
+                figures = evaluate(step, between_batches)
+            except EvaluationLeft:
+                return
+            log.write(step, figures, prefix=run_directory.EVALUATION)
             if metric:
                 latest[f"eval_{metric}"] = figures[metric]
 
@@ -216,6 +226,8 @@ class TrainingRun:
             events.insert(0, (settings.eval_steps, evaluate_and_log))
             if metric and self.until % settings.eval_steps:  # The last weights may be the best.
                 events.insert(0, (self.until, evaluate_and_log))
+            if self._lacks_evaluation(saved_step, log):
+                evaluate_and_log(saved_step)
         step = loop.train(
             trainer,
             batches,
@@ -240,6 +252,14 @@ class TrainingRun:
                 "command goes on from there.",
             )
         return step
+
+    def _lacks_evaluation(self, step: int, log: run_directory.MetricsLog | run_directory.NoLog):
+        """Whether a step should have been evaluated, and a signal ended that."""
+        if not step or step % self.settings.eval_steps:
+            return False
+        return bool(
+            self.workers.exchange(float(not log.has_evaluation(step)))[0, 0]
+        )  # The chief knows.
 
     def _rates(self, figures: Mapping[str, float]) -> dict[str, float]:
         seconds = max(figures["seconds"], 1e-9)

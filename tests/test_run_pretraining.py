@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -194,6 +195,35 @@ def test_eval_file_and_evaluation_during_training(script, golden_dir):
     assert result.returncode == 0, result.stderr
     assert "No --eval_file" not in result.stderr
     assert [line["step"] for line in script.metrics() if "eval_loss" in line] == [4, 8, 10]
+
+
+def test_sigterm_in_an_evaluation_leaves_it_and_it_is_done_after_the_restart(
+    whole_run, script, golden_dir
+):
+    whole, _ = whole_run
+    for number in range(40):  # Some ten thousand batches: nobody waits for their end.
+        shutil.copy(
+            golden_dir / "pretraining_data" / "default-0.tfrecord", script.folder / f"{number}.tf"
+        )
+    flags = {"num_train_steps": 30, "eval_steps": 14, "eval_batch_size": 1, "log_steps": 1}
+    process = script.start(
+        "--do_train", eval_file=script.folder / "*.tf", max_eval_steps=0, **flags
+    )
+    wait_for_file(script.folder / "out" / "metrics.jsonl", process)
+    while script.metrics()[-1:] == [] or script.metrics()[-1]["step"] < 14:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, output
+    assert "at step 14, which is saved" in output
+    assert (script.folder / "out" / "model.ckpt-14.index").exists()
+    assert not any("eval_loss" in line for line in script.metrics())
+
+    result = script.run("--do_train", eval_file=script.folder / "*.tf", max_eval_steps=3, **flags)
+    assert result.returncode == 0, result.stderr
+    assert [line["step"] for line in script.metrics() if "eval_loss" in line] == [14, 28]
+    assert_same_weights(script.checkpoint(30), whole.checkpoint(30))
 
 
 @pytest.mark.parametrize(("precision", "xla"), [("bfloat16", "--xla"), ("float16", "--noxla")])

@@ -15,6 +15,10 @@ class Interrupted(Exception):
         self.signal_number = signal_number
 
 
+class EvaluationLeft(Exception):
+    """A signal came during an evaluation on the way, which is done again when training goes on."""
+
+
 class StopRequest:
     """Within it, the first SIGTERM or SIGINT is only noted; a second one acts as always.
 

@@ -14,6 +14,8 @@ from bert_tf.training.checkpoint import newest_first
 CONFIG_NAME = "bert_config.json"
 SETTINGS_NAME = "run_settings.json"
 METRICS_NAME = "metrics.jsonl"
+# Before the names of an evaluation's figures.
+EVALUATION = "eval_"
 
 
 def prepare_folder(folder: str) -> None:
@@ -132,7 +134,7 @@ class MetricsLog:
             self._rewrite()
         self._writers = {
             "": tf.summary.create_file_writer(folder),
-            "eval_": tf.summary.create_file_writer(files.join_path(folder, "eval")),
+            EVALUATION: tf.summary.create_file_writer(files.join_path(folder, "eval")),
         }
 
     def write(self, step: int, figures: Mapping[str, float], prefix: str = "") -> None:
@@ -152,6 +154,13 @@ class MetricsLog:
         """Whether a figure of this name was written for this step."""
         lines = map(json.loads, self._lines)
         return any(line["step"] == step and name in line for line in lines)
+
+    def has_evaluation(self, step: int) -> bool:
+        """Whether an evaluation of this step was written."""
+        lines = map(json.loads, self._lines)
+        return any(
+            line["step"] == step and any(n.startswith(EVALUATION) for n in line) for line in lines
+        )
 
     def value(self, step: int, name: str) -> float | None:
         """The figure of this name that was last written for this step."""
@@ -205,6 +214,10 @@ class NoLog:
         """Does nothing."""
 
     def has(self, step: int, name: str) -> bool:
+        """True: nothing is to be written."""
+        return True
+
+    def has_evaluation(self, step: int) -> bool:
         """True: nothing is to be written."""
         return True
 
