@@ -132,6 +132,24 @@ def settings_from_flags() -> PretrainingDataSettings:
 
 def beam_flags(words: list[str]) -> list[str] | None:
     """Beam's flags, which are the words after a lone `--`; None for the local runner."""
+    after = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
+    # `--gzip True` leaves a word behind that says what the flag says by itself.
+    stray = [word for word in words[: len(words) - len(after)] if word.lower() != "true"]
+    if FLAGS.runner == "beam":
+        follows_flag = [False, *(word.startswith("-") and "=" not in word for word in after)]
+        stray += [
+            word
+            for word, is_value in zip(after, follows_flag, strict=False)
+            if not word.startswith("-") and not is_value
+        ]
+    else:
+        stray += after
+    if stray:
+        raise ValueError(
+            f"not understood: {' '.join(stray)!r}. Write --flag=value, or --noflag for a flag that "
+            f"is not to be set; put a pattern of files in quotes. (Flags after -- are for "
+            f"--runner=beam.)"
+        )
     if FLAGS.runner == "beam":
         if not FLAGS.output_dir:
             raise ValueError("--runner=beam makes shards: it needs --output_dir and --num_shards.")
@@ -140,14 +158,7 @@ def beam_flags(words: list[str]) -> list[str] | None:
                 "--num_workers is of --runner=local. How many workers Beam has is for its own "
                 "flags to say, after --: such as --direct_num_workers=4."
             )
-        return words
-    words = [word for word in words if word.lower() != "true"]  # Of `--gzip True`.
-    if words:
-        raise ValueError(
-            f"not understood: {' '.join(words)!r}. Write --flag=value, or --noflag for a flag that "
-            f"is not to be set; put a pattern of files in quotes. (Flags after -- are for "
-            f"--runner=beam.)"
-        )
+        return after
     return None
 
 

@@ -3,6 +3,7 @@
 That is the one of $BERT_TF_BEAM_PYTHON, or what setup_beam_environment.sh makes in the checkout.
 """
 
+import contextlib
 import json
 import os
 import random
@@ -113,6 +114,44 @@ def test_beam_goes_on_where_this_machine_was_ended_and_the_other_way_round(folde
         assert contents(folder / "o") == expected
         assert (folder / "o" / SHARDS[3]).stat().st_mtime_ns == before
         assert f"{5 - len(gone)} of them were whole already" in result.stdout
+
+
+def workers_of_beam():
+    """The processes of Beam's DirectRunner that are Python, not the shells that started them."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command = (process / "cmdline").read_bytes().split(b"\0")
+            if b"apache_beam.runners.worker.sdk_worker_main" in command:
+                found.append(int(process.name))
+    return found
+
+
+@needs_beam
+@pytest.mark.skipif(not Path("/proc").exists(), reason="finds Beam's processes in /proc")
+def test_a_killed_worker_of_beam_ends_the_run_and_leaves_whole_shards_only(folder):
+    before = set(workers_of_beam())
+    in_processes = ["--direct_num_workers=2", "--direct_running_mode=multi_processing"]
+    process = subprocess.Popen(
+        [BEAM_PYTHON, str(SCRIPT), *BASE, "--dupe_factor=60", *DIRECT, *in_processes],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 90
+    while not list((folder / "o").glob(".*.tmp")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.002)
+    os.kill(sorted(set(workers_of_beam()) - before)[0], signal.SIGKILL)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "A worker of Beam's was killed" in stderr
+    run(folder, BEAM_PYTHON, "--dupe_factor=60", *DIRECT)
+    made = contents(folder / "o")
+    (folder / "o").rename(folder / "killed")
+    run(folder, sys.executable, "--dupe_factor=60")
+    assert contents(folder / "o") == made
 
 
 @needs_beam
@@ -263,6 +302,8 @@ def test_the_flags_that_the_documentation_names_are_beams():
     [
         (["--num_workers=2", *DIRECT], "--num_workers is of --runner=local"),
         (["--", "--direct_num_workers=2"], "not understood: '--direct_num_workers=2'"),
+        (["more.txt", "--gzip", "True", *DIRECT], "not understood: 'more.txt'"),
+        ([*DIRECT, "runner=DirectRunner"], "not understood: 'runner=DirectRunner'"),
         (["--output_dir=", "--output_file=r", "--num_shards=1", *DIRECT], "needs --output_dir"),
     ],
 )

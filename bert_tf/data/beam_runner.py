@@ -21,8 +21,10 @@ import logging
 import os
 import re
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from bert_tf import files
@@ -40,6 +42,8 @@ logger = logging.getLogger(__name__)
 
 # Runners of this process's machine: there are no flags that only another program would know.
 _LOCAL_RUNNERS = {"DirectRunner", "SwitchingDirectRunner", "BundleBasedDirectRunner", "FnApiRunner"}
+# What a thread of the DirectRunner dies of when its process does.
+_KILLED_WORKER = "Worker subprocess exited"
 # A long document travels in parts.
 _PART_CHARACTERS = 2**20
 _PLAIN_ERROR = re.compile(
@@ -166,22 +170,54 @@ def run_pipeline(corpus: ShardedCorpus, wanted: frozenset[int], options: Any) ->
     import apache_beam as beam
 
     try:
-        pipeline = beam.Pipeline(options=options)
-        inputs = (
-            pipeline
-            | "List files" >> beam.Create(list(enumerate(corpus.input_files)))
-            | "Spread files" >> beam.Reshuffle()
-        )
-        counts = beam.pvalue.AsList(inputs | "Count" >> beam.Map(count_file))
-        dealt = inputs | "Deal" >> beam.FlatMap(deal_file, counts, len(corpus.paths), wanted)
-        _ = dealt | "Group" >> beam.GroupByKey() | "Make" >> beam.Map(_make, counts, corpus)
-        pipeline.run().wait_until_finish()
+        with _ended_with_its_workers():
+            _run(beam, corpus, wanted, options)
     except Exception as error:
         plain = _plain_error(error)
         if plain is None:
             raise
         logger.debug("", exc_info=True)
         raise plain from error
+
+
+def _run(beam: ModuleType, corpus: ShardedCorpus, wanted: frozenset[int], options: Any) -> None:
+    pipeline = beam.Pipeline(options=options)
+    inputs = (
+        pipeline
+        | "List files" >> beam.Create(list(enumerate(corpus.input_files)))
+        | "Spread files" >> beam.Reshuffle()
+    )
+    counts = beam.pvalue.AsList(inputs | "Count" >> beam.Map(count_file))
+    dealt = inputs | "Deal" >> beam.FlatMap(deal_file, counts, len(corpus.paths), wanted)
+    _ = dealt | "Group" >> beam.GroupByKey() | "Make" >> beam.Map(_make, counts, corpus)
+    pipeline.run().wait_until_finish()
+
+
+@contextlib.contextmanager
+def _ended_with_its_workers() -> Iterator[None]:
+    """Within it, this process ends when one of Beam's on this machine is killed.
+
+    Beam's DirectRunner would wait for it for ever, and cannot be made to stop waiting. The other
+    workers end when nobody is there to be asked.
+    """
+    before = threading.excepthook
+
+    def note(death: threading.ExceptHookArgs) -> None:
+        before(death)
+        if _KILLED_WORKER in str(death.exc_value):
+            logger.error(
+                "A worker of Beam's was killed, for its memory perhaps (%s). Start again: the "
+                "shards that are whole are kept.",
+                death.exc_value,
+            )
+            logging.shutdown()
+            os._exit(1)
+
+    threading.excepthook = note
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 def _plain_error(error: Exception) -> Exception | None:
