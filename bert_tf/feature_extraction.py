@@ -49,7 +49,7 @@ def extract_features(settings: FeatureExtractionSettings, stream: TextIO | None 
         OSError: for files that cannot be read or written.
     """
     strategy = make_strategy(settings)
-    with together(strategy):
+    with together(strategy, settings):
         return _extract(settings, strategy, stream)
 
 

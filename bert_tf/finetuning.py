@@ -39,7 +39,7 @@ def run_finetuning(
         loop.NonFiniteLoss: naming the step.
         Interrupted: after SIGTERM or Ctrl-C, when all is saved.
     """
-    with together(make_strategy(settings)):
+    with together(make_strategy(settings), settings):
         return _run_task(settings, stream)
 
 

@@ -27,6 +27,7 @@ from bert_tf.pretraining_phases import (
     RunPhase,
     check_lengths,
     course,
+    describe_records,
     learning_rate,
     open_phases,
     phase_that_reached,
@@ -34,7 +35,7 @@ from bert_tf.pretraining_phases import (
 from bert_tf.progress import Progress
 from bert_tf.settings import PretrainingSettings
 from bert_tf.training import distribution, loop, run_directory
-from bert_tf.training.checkpoint import NumberedCheckpoints
+from bert_tf.training.checkpoint import NumberedCheckpoints, newest_step, remove_checkpoints
 from bert_tf.training.workers import Workers, together
 from bert_tf.training_run import (
     TrainingRun,
@@ -67,7 +68,7 @@ def run_pretraining(
     config = BertConfig.from_json_file(settings.bert_config_file)
     check_lengths(settings, config)
     strategy = make_strategy(settings)
-    with together(strategy):
+    with together(strategy, settings):
         return _train_and_evaluate(settings, config, strategy, stream)
 
 
@@ -80,6 +81,7 @@ def _train_and_evaluate(
     run_directory.prepare_folder(settings.output_dir)
     run_directory.check_model(settings.output_dir, config.to_json_string())
     phases = open_phases(settings, config)
+    Workers(strategy).check_same(describe_records(phases))
     with strategy.scope(), precision(settings.mixed_precision):
         keras.utils.set_random_seed(settings.seed % 2**32)
         model = PretrainingModel(config)
@@ -173,7 +175,12 @@ class _Run:
     ) -> None:
         """Evaluates at the end of a phase, and leaves its checkpoint in a folder of its own."""
         folder = files.join_path(self.settings.output_dir, f"phase_{phase.name}")
-        if files.exists(files.join_path(folder, "checkpoint")):  # The file that is written last.
+        kept = NumberedCheckpoints(folder, run.checkpoints.variables, keep=1)
+        is_kept = newest_step(folder) == self.step
+        self.workers.wait()  # All have seen the folder as it was.
+        if self.workers.is_chief:
+            kept.remove_unfinished()
+        if is_kept:
             return
         if phase.eval_records is not None:
             figures = self.evaluate(self.step)
@@ -185,7 +192,8 @@ class _Run:
         if phase.eval_records is not None:
             results = {"global_step": self.step, **figures}
             write_eval_results(files.join_path(folder, "eval_results.txt"), results)
-        NumberedCheckpoints(folder, run.checkpoints.variables).save(self.step)
+        remove_checkpoints(folder)  # Those of another course, which was gone on with otherwise.
+        kept.save(self.step)
 
     def evaluate(
         self, step: int, between_batches: Callable[[], None] = lambda: None

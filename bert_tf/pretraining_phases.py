@@ -139,6 +139,15 @@ def course(settings: PretrainingSettings, phases: tuple[RunPhase, ...]) -> dict[
     return {**known, "phases": own}
 
 
+def describe_records(phases: tuple[RunPhase, ...]) -> dict[str, Any]:
+    """What the records of all phases are, by which two data sets can be told apart."""
+    return {
+        f"the {purpose} records of phase {number}": None if records is None else _named(records)
+        for number, phase in enumerate(phases, start=1)
+        for purpose, records in (("training", phase.records), ("evaluation", phase.eval_records))
+    }
+
+
 def _named(records: RecordSet) -> dict[str, Any]:
     names = [os.path.basename(path) for path in records.index.paths]
     return {"files": names, "num_examples": records.num_examples}

@@ -105,6 +105,7 @@ class TrainingRun:
             ValueError: if the folder's run has another course, or its checkpoints are unusable.
         """
         settings = self.settings
+        self.workers.check_same(course)
         run_directory.check_settings(
             settings.output_dir,
             course,
@@ -194,6 +195,7 @@ class TrainingRun:
 
         def evaluate_and_log(step: int) -> None:
             def between_batches() -> None:
+                watch.goes_on()
                 # That of the last weights is finished: no later start would do it.
                 if step < self.until and workers.agree(bool(stop), 1)[0]:
                     raise EvaluationLeft

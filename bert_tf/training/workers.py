@@ -11,13 +11,17 @@ LOST_WORKER_STATUS; started again, the run goes on from its last checkpoint.
 """
 
 import contextlib
+import dataclasses
+import hashlib
+import json
 import logging
 import os
+import re
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from typing import TextIO
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TextIO
 
 import numpy as np
 import tensorflow as tf
@@ -26,8 +30,9 @@ logger = logging.getLogger(__name__)
 
 # EX_TEMPFAIL of sysexits.h: a failure that starting again may mend.
 LOST_WORKER_STATUS = 75
-# A graph call lasts a second or a step. If one lasts so many times the timeout, some worker's work
-# stands still although its process answers, as on a file system that hangs.
+# A graph call lasts a second or a step, and between two a checkpoint is written. If nothing ends
+# for so many times the timeout, some worker's work stands still although its process answers, as on
+# a file system that hangs.
 _STALL_TIMEOUTS = 10
 # What collectives raise when another process is gone.
 _LOSSES = (
@@ -39,8 +44,18 @@ _LOSSES = (
 )
 
 
+# Of these messages they are when the processes compute different things.
+_MISMATCH = re.compile("mismatch|but got", re.IGNORECASE)
+# What each process may have its own of: itself, and how it reaches the files that all have.
+_OWN_OF_WORKER = re.compile(
+    r"task_index|worker_timeout|num_workers|num_gpus|\w+_(file|dir|checkpoint)|phases|task_options"
+)
+# So many bits of a digest are whole numbers in the float32 that is exchanged.
+_DIGEST_BYTES = 3
+
+
 class WorkersDisagree(ValueError):
-    """The processes of a run do not see the same files."""
+    """The processes of a run were told other things, or do not see the same files."""
 
 
 class Workers:
@@ -86,6 +101,43 @@ class Workers:
         table = self.exchange(float(stop), float(num_steps))
         return bool(table[:, 0].any()), int(table[:, 1].min())
 
+    def check_same_settings(self, settings: Any) -> None:
+        """Raises WorkersDisagree unless all were told the same, by a dataclass of settings.
+
+        Where files lie may differ, as hosts may see them in other places; what is in them, see
+        `check_same`.
+        """
+        self.check_same(
+            {
+                field.name: getattr(settings, field.name)
+                for field in dataclasses.fields(settings)
+                if not _OWN_OF_WORKER.fullmatch(field.name)
+            }
+        )
+
+    def check_same(self, values: Mapping[str, Any]) -> None:
+        """Raises WorkersDisagree unless all have the same values, which JSON can hold, by name."""
+        if self.count == 1:
+            return
+        names = sorted(values)
+        if self._differing([names, [values[name] for name in names]]):
+            differing = [] if self._differing([names]) else self._differing(map(values.get, names))
+            what = ", ".join(f"{names[i]} (here: {values[names[i]]})" for i in differing)
+            raise WorkersDisagree(
+                f"The workers were not all told the same, and would not train one model: "
+                f"{what or 'their settings'}. Start all with the same command but for --task_index."
+            )
+
+    def _differing(self, values: Iterable[Any]) -> list[int]:
+        """The places of the values that are not the same in all workers; all give as many."""
+        digests = []
+        for value in values:
+            text = json.dumps(value, sort_keys=True, default=str)
+            digest = hashlib.sha256(text.encode()).digest()
+            digests.append(int.from_bytes(digest[:_DIGEST_BYTES], "big"))
+        table = self.exchange(*digests)
+        return np.flatnonzero((table != table[0]).any(axis=0)).tolist()
+
     def check_same_step(self, step: int, folder: str) -> None:
         """Raises WorkersDisagree unless all have restored the weights of one step."""
         steps = self.exchange(float(step))[:, 0].astype(int)
@@ -113,9 +165,10 @@ class Workers:
 
 
 @contextlib.contextmanager
-def together(strategy: tf.distribute.Strategy) -> Iterator[None]:
+def together(strategy: tf.distribute.Strategy, settings: Any = None) -> Iterator[None]:
     """Within it, this process works with its others, and ends if one of them is lost.
 
+    They begin it with the same settings, a dataclass, or not at all: see `check_same_settings`.
     They leave it together: who is done waits for the others. Whoever loses one of them says so, and
     exits with LOST_WORKER_STATUS, at once and past all that still waits.
     """
@@ -124,6 +177,8 @@ def together(strategy: tf.distribute.Strategy) -> Iterator[None]:
         yield
         return
     try:
+        if settings is not None:
+            workers.check_same_settings(settings)
         yield
     except tf.errors.OpError as error:
         if not _is_loss(error):
@@ -135,6 +190,8 @@ def together(strategy: tf.distribute.Strategy) -> Iterator[None]:
 
 
 def _is_loss(error: tf.errors.OpError) -> bool:
+    if _MISMATCH.search(error.message):
+        return False
     return isinstance(error, _LOSSES) or "ollective" in error.message
 
 
@@ -162,19 +219,21 @@ def _leave() -> None:
 
 
 class StallWatch:
-    """Ends the process if a call of the graph does not come back though all workers answer.
+    """Ends the process if training stands still though all workers answer.
+
+    That is one of them that waits for a file, in a step or between two, and the others that wait
+    for it.
 
     Args:
         workers: the processes; for a single one nothing is watched.
         timeout: seconds after which a silent worker counts as lost. Here ten times as long is
-            waited, and the first call, which compiles the graph, may take any time.
+            waited, and the first call of the graph, which compiles it, may take any time.
     """
 
     def __init__(self, workers: Workers, timeout: float):
         self._workers = workers
         self._seconds = _STALL_TIMEOUTS * timeout
-        self._began: float | None = None
-        self._num_calls = 0
+        self._latest: float | None = None
         self._is_over = threading.Event()
 
     def __enter__(self) -> "StallWatch":
@@ -188,18 +247,20 @@ class StallWatch:
     @contextlib.contextmanager
     def call(self) -> Iterator[None]:
         """A call that takes a second or a step."""
-        self._num_calls += 1
-        self._began = time.monotonic() if self._num_calls > 1 else None
-        try:
-            yield
-        finally:
-            self._began = None
+        if self._latest is not None:
+            self.goes_on()
+        yield
+        self.goes_on()
+
+    def goes_on(self) -> None:
+        """Says that something was done."""
+        self._latest = time.monotonic()
 
     def _watch(self) -> None:
         while not self._is_over.wait(min(1.0, self._seconds / 4)):
-            began = self._began
-            if began is not None and time.monotonic() - began > self._seconds:
-                _exit_for_loss(f"no step has ended for {self._seconds:.0f} seconds", self._workers)
+            latest = self._latest
+            if latest is not None and time.monotonic() - latest > self._seconds:
+                _exit_for_loss(f"nothing went on for {self._seconds:.0f} seconds", self._workers)
 
 
 class _Nowhere:

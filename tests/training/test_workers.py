@@ -1,13 +1,16 @@
 """Workers of one process; those of several are tested as processes, in test_distribution_*.py."""
 
+import concurrent.futures
 import io
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from bert_tf.settings import PretrainingSettings
 from bert_tf.training import run_directory
 from bert_tf.training.workers import LOST_WORKER_STATUS, Workers, together
 
@@ -61,6 +64,54 @@ def test_other_checkpoints_on_other_hosts_are_refused():
         several([[20], [0]]).check_same_step(0, "out")
 
 
+def check_same_together(*told):
+    """What each of several workers, here threads, raises or returns when told something."""
+    given, meeting = [None] * len(told), threading.Barrier(len(told))
+
+    def check(index: int):
+        workers = Workers(tf.distribute.get_strategy())
+        workers.count, workers.index = len(told), index
+
+        def exchange(*values):
+            given[index] = values
+            meeting.wait(20)
+            table = np.array(given, np.float32)
+            meeting.wait(20)
+            return table
+
+        workers.exchange = exchange
+        try:
+            return workers.check_same(told[index])
+        except ValueError as error:
+            return str(error)
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        return list(pool.map(check, range(len(told))))
+
+
+def test_workers_that_were_told_other_things_are_refused_by_name():
+    same = {"seed": 1, "rate": 0.5, "files": ("a", "b")}
+    assert check_same_together(same, {**same, "files": ["a", "b"]}) == [None, None]
+    first, second = check_same_together(same, {**same, "rate": 0.1, "seed": 2})
+    assert "train one model: rate (here: 0.5), seed (here: 1). Start all" in first
+    assert "train one model: rate (here: 0.1), seed (here: 2). Start all" in second
+    for message in check_same_together(same, {"seed": 1}):
+        assert "train one model: their settings. Start all" in message
+
+
+def test_what_is_a_workers_own_may_differ():
+    seen = []
+    workers = several([])
+    workers.check_same = seen.append
+    workers.check_same_settings(
+        PretrainingSettings(
+            bert_config_file="a", input_file=("b",), output_dir="c", do_train=True, seed=5
+        )
+    )
+    assert seen[0]["seed"] == 5
+    assert not {"task_index", "output_dir", "input_file", "bert_config_file"} & set(seen[0])
+
+
 STALL = """
 import logging, time
 import tensorflow as tf
@@ -69,15 +120,18 @@ logging.basicConfig()
 workers = Workers(tf.distribute.get_strategy())
 workers.count = 2
 with StallWatch(workers, timeout=0.2) as watch:
-    for seconds in (3.0, 0.1, 60.0):  # The first call may take any time.
+    for seconds in (3.0, 0.1, {in_call}):  # The first call may take any time.
         with watch.call():
             time.sleep(seconds)
+    time.sleep(60.0)
 """
 
 
-def test_a_step_that_does_not_end_ends_the_process():
+@pytest.mark.parametrize("in_call", [60.0, 0.1])
+def test_what_does_not_end_in_a_step_or_after_it_ends_the_process(in_call):
+    code = STALL.format(in_call=in_call)
     result = subprocess.run(
-        [sys.executable, "-c", STALL], capture_output=True, text=True, timeout=50, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False
     )
     assert result.returncode == LOST_WORKER_STATUS, result.stderr
-    assert "Worker 0 of 2 lost another one, and ends: no step has ended for 2 s" in result.stderr
+    assert "Worker 0 of 2 lost another one, and ends: nothing went on for 2 s" in result.stderr
