@@ -1,6 +1,5 @@
 """The best of the models that a run evaluated on its way, and when it is time to stop looking."""
 
-import json
 import logging
 
 import keras
@@ -13,7 +12,7 @@ from bert_tf.training.checkpoint import (
     newest_step,
     remove_checkpoints,
 )
-from bert_tf.training.run_directory import METRICS_NAME
+from bert_tf.training.run_directory import METRICS_NAME, read_metrics
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +52,9 @@ class BestCheckpoint:
         self._values: list[tuple[int, float]] = []
 
     def resume(self, step: int) -> None:
-        """Takes up the evaluations of a run up to `step`."""
+        """Takes up the evaluations of a run up to `step`; removes what a kill left half-written."""
+        if self.is_writer:
+            self._checkpoints.remove_unfinished()
         self._values = [v for v in self._logged_values() if v[0] <= step]
 
     def note(self, step: int, value: float) -> None:
@@ -97,14 +98,8 @@ class BestCheckpoint:
                 files.remove_file(path)
 
     def _logged_values(self) -> list[tuple[int, float]]:
-        if not files.exists(self._metrics_path):
-            return []
-        values = []
-        for text in files.open_text_lines(self._metrics_path):
-            try:
-                line = json.loads(text)
-            except json.JSONDecodeError:
-                continue  # The half of a line that a killed run was writing.
-            if line.get(self.metric) is not None:
-                values.append((line["step"], line[self.metric]))
-        return values
+        return [
+            (line["step"], line[self.metric])
+            for _, line in read_metrics(self._metrics_path)
+            if line.get(self.metric) is not None
+        ]

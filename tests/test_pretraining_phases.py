@@ -167,10 +167,20 @@ def test_a_finished_run_trains_nothing_and_evaluates_alike(files, whole):
 
 def test_other_phases_or_another_optimizer_are_refused_in_its_folder(files, whole):
     output, _, values = whole
-    with pytest.raises(ValueError, match=r'"num_steps": 12.*"num_steps": 13'):
+    with pytest.raises(ValueError, match=r"phases\[0\]\.num_steps: 12 -> 13"):
         train(files, output, steps=(13, 8), **values)
     with pytest.raises(ValueError, match='optimizer: "lamb" -> "adam"'):
         train(files, output, **{**values, "optimizer": "adam"})
+
+
+def test_gone_on_with_other_phases_a_phase_keeps_its_new_last_checkpoint(files, tmp_path):
+    train(files, tmp_path, steps=(4, 4))
+    half_written = tmp_path / "phase_2_seq16" / "model.ckpt-8.tmp-1.index"
+    half_written.write_bytes(b"killed while writing")
+    train(files, tmp_path, steps=(4, 6), allow_changed_settings=True)
+    assert_same(checkpoint(tmp_path / "phase_2_seq16", 10), checkpoint(tmp_path, 10))
+    assert not list(tmp_path.glob("phase_2_seq16/*ckpt-8*"))
+    assert tf.train.latest_checkpoint(str(tmp_path / "phase_2_seq16")).endswith("ckpt-10")
 
 
 def test_a_single_phase_is_a_run_without_phases(files, tmp_path):

@@ -279,8 +279,9 @@ def newest_first(folder: str) -> Iterator[str]:
     named = None
     state = os.path.join(folder, "checkpoint")
     if tf.io.gfile.exists(state):
-        with tf.io.gfile.GFile(state, "r") as file:
-            match = re.search(r'^model_checkpoint_path: "(.*)"', file.read(), re.MULTILINE)
+        with tf.io.gfile.GFile(state, "rb") as file:
+            text = file.read().decode(errors="replace")  # It may be damaged: then it names nothing.
+        match = re.search(r'^model_checkpoint_path: "(.*)"', text, re.MULTILINE)
         named = match and os.path.join(folder, os.path.basename(match.group(1)))
     if named and tf.io.gfile.exists(named + ".index"):
         yield named
@@ -303,7 +304,7 @@ def newest_step(folder: str) -> int | None:
     for prefix in newest_first(folder):
         try:
             return int(_reader(prefix).get_tensor(STEP_NAME))
-        except (tf.errors.OpError, RuntimeError, ValueError):
+        except Exception:  # TensorFlow's reader raises IndexError as well as errors of its own.
             continue  # Damaged: whoever restores it says so.
     return None
 
@@ -328,7 +329,7 @@ def _reader(prefix: str):
 def _shapes(prefix: str) -> dict[str, list[int]]:
     try:
         return _reader(prefix).get_variable_to_shape_map()
-    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+    except Exception as error:  # The reader raises IndexError as well as TensorFlow's errors.
         raise DamagedCheckpoint(f"{prefix}: the checkpoint cannot be read: {error}") from error
 
 

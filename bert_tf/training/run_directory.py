@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -110,11 +110,31 @@ def _differences(
     there, given = read_json(path), json.loads(json.dumps(given))
     known = {k: v for k, v in (defaults or {}).items() if k in given and k not in there}
     there |= json.loads(json.dumps(known))
-    return [
-        (key, _short(there.get(key)), _short(given.get(key)))
-        for key in sorted({*there, *given})
-        if there.get(key) != given.get(key)
-    ]
+    return list(_compare("", there, given))
+
+
+def _compare(name: str, then: Any, now: Any) -> Iterator[tuple[str, str, str]]:
+    """(place, value then, value now) of all that differs in two JSON values, the deepest it can."""
+    if then == now:
+        return
+    if isinstance(then, dict) and isinstance(now, dict):
+        for key in sorted({*then, *now}):
+            yield from _compare(f"{name}.{key}" if name else key, then.get(key), now.get(key))
+    elif _are_alike(then, now):
+        for number, (old, new) in enumerate(zip(then, now, strict=True)):
+            yield from _compare(f"{name}[{number}]", old, new)
+    else:
+        yield name, _short(then), _short(now)
+
+
+def _are_alike(then: Any, now: Any) -> bool:
+    """Whether both are lists of as many objects, as those of phases are."""
+    return (
+        isinstance(then, list)
+        and isinstance(now, list)
+        and len(then) == len(now)
+        and all(isinstance(value, dict) for value in (*then, *now))
+    )
 
 
 class MetricsLog:
@@ -173,23 +193,13 @@ class MetricsLog:
             writer.close()
 
     def _lines_until(self, step: float) -> list[str]:
-        if not files.exists(self.path):
-            return []
-        kept = []
-        with files.open_file(self.path, "r") as file:
-            for line in file.read().splitlines():
-                try:
-                    if json.loads(line)["step"] <= step:
-                        kept.append(line)
-                except (json.JSONDecodeError, KeyError, TypeError):
-                    continue  # The half of a line that a killed run was writing.
-        return kept
+        return [text for text, line in read_metrics(self.path) if line["step"] <= step]
 
     def _ends_in_half_a_line(self) -> bool:
         if not files.exists(self.path):
             return False
-        with files.open_file(self.path, "r") as file:
-            return not file.read().endswith("\n")
+        with files.open_file(self.path, "rb") as file:
+            return not file.read().endswith(b"\n")
 
     def _append(self, line: str) -> None:
         self._lines.append(line)
@@ -205,6 +215,25 @@ class MetricsLog:
     def _rewrite(self) -> None:
         with files.atomic_write(self.path, "w") as file:
             file.write("".join(f"{line}\n" for line in self._lines))
+
+
+def read_metrics(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The lines of a `metrics.jsonl`, as text and as JSON objects that have a `step`.
+
+    What is none is passed over: the half of a line that a killed run was writing, damaged bytes.
+    """
+    if not files.exists(path):
+        return
+    with files.open_file(path, "rb") as file:
+        content = file.read()
+    for encoded in content.splitlines():
+        try:
+            text = encoded.decode()
+            line = json.loads(text)
+        except ValueError:
+            continue
+        if isinstance(line, dict) and isinstance(line.get("step"), int):
+            yield text, line
 
 
 class NoLog:
@@ -235,5 +264,5 @@ def open_log(folder: str, is_chief: bool, start_step: int | None = None) -> Metr
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(value)
+    text = json.dumps(value, sort_keys=True)
     return text if len(text) <= 200 else text[:197] + "..."

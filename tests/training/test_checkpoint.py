@@ -11,6 +11,7 @@ from bert_tf.training.checkpoint import (
     NumberedCheckpoints,
     find_checkpoint,
     named_variables,
+    newest_step,
     write_tensors,
 )
 from bert_tf.training.optimizer import AdamWeightDecay, original_schedule
@@ -143,6 +144,37 @@ def test_tensorflow_itself_finds_the_newest_of_the_kept_checkpoints(tmp_path):
     assert variable.numpy() == [15.0]
 
 
+def flip_bits(path, place, bits):
+    content = bytearray(path.read_bytes())
+    content[place] ^= bits
+    path.write_bytes(bytes(content))
+
+
+def test_a_flipped_byte_anywhere_in_an_index_is_never_more_than_damage(tmp_path):
+    """TensorFlow's reader raises errors of many kinds."""
+    variables = {name: tf.Variable([1.0, 2.0]) for name in "xyz"}
+    checkpoints = NumberedCheckpoints(str(tmp_path), variables)
+    checkpoints.save(1)
+    checkpoints.save(2)
+    index = tmp_path / "model.ckpt-2.index"
+    whole = index.read_bytes()
+    for place in range(len(whole)):
+        for bits in (0x10, 0x80):
+            flip_bits(index, place, bits)
+            assert checkpoints.restore() in {str(tmp_path / f"model.ckpt-{n}") for n in (1, 2)}
+            assert newest_step(str(tmp_path)) is None  # These have no step.
+            assert [float(v[1]) for v in variables.values()] == [2.0] * 3
+            index.write_bytes(whole)
+
+
+def test_a_damaged_file_that_names_the_newest_names_nothing(tmp_path):
+    checkpoints = NumberedCheckpoints(str(tmp_path), {"x": tf.Variable([1.0])})
+    checkpoints.save(1)
+    checkpoints.save(2)
+    flip_bits(tmp_path / "checkpoint", 30, 0x80)
+    assert checkpoints.restore() == str(tmp_path / "model.ckpt-2")
+
+
 @pytest.mark.parametrize("damage", ["truncate data", "flip a byte", "truncate index", "no data"])
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, damage, caplog):
     variable = tf.Variable(np.arange(1000, dtype=np.float32))
@@ -155,9 +187,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, damage, capl
     if damage == "truncate data":
         data.write_bytes(data.read_bytes()[:100])
     elif damage == "flip a byte":
-        content = bytearray(data.read_bytes())
-        content[500] ^= 1
-        data.write_bytes(bytes(content))
+        flip_bits(data, 500, 1)
     elif damage == "truncate index":
         index.write_bytes(index.read_bytes()[:20])
     else:

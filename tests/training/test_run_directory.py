@@ -38,6 +38,22 @@ def test_a_run_that_goes_on_drops_the_lines_beyond_its_checkpoint(tmp_path):
     assert list(tmp_path.glob("eval/events.out.tfevents*"))
 
 
+def test_damaged_lines_are_dropped_and_the_others_stay(tmp_path):
+    log = MetricsLog(str(tmp_path), 0)
+    for step in (5, 10, 15):
+        log.write(step, {"loss": float(step)})
+    log.close()
+    path = tmp_path / "metrics.jsonl"
+    content = bytearray(path.read_bytes())
+    content[content.index(b"\n") + 3] ^= 0x80
+    path.write_bytes(bytes(content) + b"7\n[]\n")
+
+    log = MetricsLog(str(tmp_path), 20)
+    assert [step for step in (5, 10, 15) if log.has(step, "loss")] == [5, 15]
+    log.close()
+    assert [line["step"] for line in lines(tmp_path)] == [5, 15]
+
+
 def test_whoever_only_evaluates_leaves_all_lines(tmp_path):
     log = MetricsLog(str(tmp_path), 0)
     log.write(15, {"loss": 2.0})
