@@ -11,15 +11,14 @@ Pieces come from one process, in order, and are the same however many workers th
 """
 
 import collections
-import contextlib
 import dataclasses
 import itertools
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from bert_tf import files
+from bert_tf.corpus import data_sets
 from bert_tf.corpus.dump import Piece, read_pages, read_pieces, read_wiki
 from bert_tf.corpus.languages import LANGUAGES, check_language
 from bert_tf.corpus.sentences import WITHOUT_SPACES
@@ -209,7 +208,9 @@ def _read_texts(inputs: list[Input], settings: CorpusSettings, piece_bytes: int)
     def texts() -> Iterator[tuple[str, str]]:
         for each in inputs:
             if each.source == "tfds":
-                yield from _tfds_texts(each.path, settings)
+                yield from data_sets.read_texts(
+                    each.path, settings.split, settings.text_field, settings.tfds_data_dir
+                )
             elif each.source == "jsonl":
                 yield from _numbered_lines(each.path, read)
             else:
@@ -267,45 +268,3 @@ def _text_of_line(place: str, line: str, field: str) -> str:
             f"--text_field. Received: {there}"
         )
     return text
-
-
-def _tfds_texts(name: str, settings: CorpusSettings) -> Iterator[tuple[str, str]]:
-    import tensorflow_datasets as tfds
-
-    builder = _builder(name, settings.tfds_data_dir)
-    if settings.split.partition("[")[0] not in builder.info.splits:
-        raise ValueError(
-            f"{name} has no split {settings.split!r}, but {', '.join(builder.info.splits)}."
-        )
-    if settings.text_field not in builder.info.features:
-        raise ValueError(
-            f"{name} has no {settings.text_field!r}, but {', '.join(builder.info.features)}. Name "
-            f"the one that has the text with --text_field."
-        )
-    rows = builder.as_dataset(split=settings.split, shuffle_files=False)
-    for number, row in enumerate(tfds.as_numpy(rows)):
-        yield f"{name}/{settings.split}:{number}", _decode(row[settings.text_field])
-
-
-def _decode(text: Any) -> str:
-    return text.decode("utf-8") if isinstance(text, bytes) else str(text)
-
-
-def _builder(name: str, data_dir: str) -> Any:
-    """What has the files, of whatever version. They are got and made if there are none."""
-    import tensorflow_datasets as tfds
-
-    if data_dir and files.exists(files.join_path(data_dir, "dataset_info.json")):
-        return tfds.builder_from_directory(data_dir)
-    with contextlib.suppress(tfds.core.registered.DatasetNotFoundError):
-        return tfds.core.read_only_builder.builder_from_files(name, data_dir=data_dir or None)
-    try:
-        builder = tfds.builder(name, data_dir=data_dir or None)
-        builder.download_and_prepare()
-    except Exception as error:  # Of many kinds: no network, no such data set, a full disk.
-        raise ValueError(
-            f"tensorflow-datasets has no {name} in {data_dir or 'its folder'}, and could not get "
-            f"it ({type(error).__name__}: {error}). Prepare it where it can, with: tfds build "
-            f"{name} --data_dir=FOLDER"
-        ) from error
-    return builder
