@@ -13,13 +13,13 @@ Pieces come from one process, in order, and are the same however many workers th
 import collections
 import dataclasses
 import itertools
-import json
 import re
 from collections.abc import Callable, Iterator
 
 from bert_tf import files
 from bert_tf.corpus import data_sets
 from bert_tf.corpus.dump import Piece, read_pages, read_pieces, read_wiki
+from bert_tf.corpus.json_lines import text_of_line
 from bert_tf.corpus.languages import LANGUAGES, check_language
 from bert_tf.corpus.sentences import WITHOUT_SPACES
 from bert_tf.corpus.wikitext import article_paragraphs, is_disambiguation
@@ -125,7 +125,7 @@ def read_documents(
         if task.input.source == "books":
             yield book_paragraphs(text, task.input.language)
         elif task.input.source == "jsonl":
-            yield iter(_text_of_line(place, text, settings.text_field).split("\n"))
+            yield iter(text_of_line(place, text, settings.text_field).split("\n"))
         else:
             yield iter(text.split("\n"))
 
@@ -253,18 +253,3 @@ def _adder(total: list[int]) -> Callable[[int], None]:
         total[0] += num_bytes
 
     return add
-
-
-def _text_of_line(place: str, line: str, field: str) -> str:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{place}: not JSON: {error.msg} (column {error.colno}).") from error
-    text = row.get(field) if isinstance(row, dict) else None
-    if not isinstance(text, str):
-        there = ", ".join(map(repr, row)) if isinstance(row, dict) else type(row).__name__
-        raise ValueError(
-            f"{place}: no text in the field {field!r}. Name the one that has it with "
-            f"--text_field. Received: {there}"
-        )
-    return text

@@ -337,8 +337,14 @@ def test_json_lines_give_their_field(tmp_path, corpus_lines):
     [
         ("{", r"a.jsonl:2: not JSON: .*\(column 2\)"),
         ('{"title": "x"}', r"a.jsonl:2: no text in the field 'text'.*--text_field.*'title'"),
-        ('{"text": 5}', r"a.jsonl:2: no text"),
-        ("[1]", r"a.jsonl:2: no text .*Received: list"),
+        ("{}", r"a.jsonl:2: no text in the field 'text'.*Received: an object without fields"),
+        ('{"text": 5}', r"a.jsonl:2: the field 'text' is a number, no text\. .*Received: 5"),
+        ('{"text": null}', r"a.jsonl:2: the field 'text' is null, no text\. "),
+        ('{"text": [' + "1, " * 99 + "1]}", r"is a list, no text.*Received: \[1, 1, .*, \.\.\.$"),
+        ("[1]", r"a.jsonl:2: a list, where an object with the field 'text' .*Received: \[1\]"),
+        (r'{"text": "Ok. \ud83d"}', r"a.jsonl:2: \\ud83d, character 4 of .*half.*encode"),
+        ('{"text": ' + "1" * 5000 + "}", r"a.jsonl:2: a value that cannot be read: .*digits"),
+        ("[" * 100_000, r"a.jsonl:2: lists or objects are nested too deeply"),
     ],
 )
 def test_a_line_without_text_is_refused_with_its_place(tmp_path, line, message):
