@@ -227,8 +227,14 @@ def _read_texts(inputs: list[Input], settings: CorpusSettings, piece_bytes: int)
     yield Task(inputs[0], group, sum(each.size for each in inputs) - told)
 
 
-def _numbered_lines(path: str, read: list[int]) -> Iterator[tuple[str, str]]:
+def _lines(path: str, read: list[int]) -> Iterator[tuple[int, str]]:
+    """Lines and their numbers. What Windows programs put at a file's start is no text."""
     for number, line in enumerate(files.open_text_lines(path, _adder(read)), start=1):
+        yield number, line.removeprefix("\ufeff") if number == 1 else line
+
+
+def _numbered_lines(path: str, read: list[int]) -> Iterator[tuple[str, str]]:
+    for number, line in _lines(path, read):
         if line.strip():
             yield f"{path}:{number}", line
 
@@ -237,7 +243,7 @@ def _sections(path: str, read: list[int], section_bytes: int) -> Iterator[tuple[
     """A file, or of a long one parts that end at a blank line (or any, if these do not come)."""
     lines: list[str] = []
     size = first = 0
-    for number, line in enumerate(files.open_text_lines(path, _adder(read)), start=1):
+    for number, line in _lines(path, read):
         first = first or number
         lines.append(line)
         size += len(line) + 1

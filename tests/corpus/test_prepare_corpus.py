@@ -332,6 +332,21 @@ def test_json_lines_give_their_field(tmp_path, corpus_lines):
     ]
 
 
+def test_a_mark_at_the_start_of_a_file_that_says_it_is_utf_8_is_no_text(tmp_path, corpus_lines):
+    (tmp_path / "a.jsonl").write_text('{"text": "A cat. It sleeps."}\n', encoding="utf-8-sig")
+    (tmp_path / "b.txt").write_text("A dog. It barks.\n", encoding="utf-8-sig")
+    prepare(tmp_path / "out", (f"{tmp_path}/a.jsonl", f"{tmp_path}/b.txt"))
+    assert corpus_lines(tmp_path / "out") == [
+        "A cat.",
+        "It sleeps.",
+        "",
+        "A dog.",
+        "It barks.",
+        "",
+        "",
+    ]
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
