@@ -3,7 +3,7 @@
 | source    | a document is                                         | a paragraph is           |
 |-----------|-------------------------------------------------------|--------------------------|
 | wikipedia | an article                                            | as MediaWiki has it      |
-| books     | a file (of a long one, each so much of it as a piece) | lines up to a blank one  |
+| books     | a file (of a long one, each so much of it as a piece) | see `books`              |
 | jsonl     | a line's text                                         | a line of the text       |
 | tfds      | an example's text                                     | a line of the text       |
 
@@ -13,15 +13,14 @@ Pieces come from one process, in order, and are the same however many workers th
 import collections
 import dataclasses
 import itertools
-import re
 from collections.abc import Callable, Iterator
 
 from bert_tf import files
 from bert_tf.corpus import data_sets
+from bert_tf.corpus.books import book_paragraphs
 from bert_tf.corpus.dump import Piece, read_pages, read_pieces, read_wiki
 from bert_tf.corpus.json_lines import text_of_line
 from bert_tf.corpus.languages import LANGUAGES, check_language
-from bert_tf.corpus.sentences import WITHOUT_SPACES
 from bert_tf.corpus.wikitext import article_paragraphs, is_disambiguation
 from bert_tf.settings import CorpusSettings
 
@@ -30,8 +29,6 @@ _ENDINGS = {
     "jsonl": (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".ndjson", ".ndjson.gz"),
     "books": (".txt", ".txt.gz"),
 }
-_GUTENBERG_START = re.compile(r"^\*\*\* ?START OF.*$", re.MULTILINE)
-_GUTENBERG_END = re.compile(r"^\*\*\* ?END OF", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,21 +125,6 @@ def read_documents(
             yield iter(text_of_line(place, text, settings.text_field).split("\n"))
         else:
             yield iter(text.split("\n"))
-
-
-def book_paragraphs(text: str, language: str) -> Iterator[str]:
-    """The paragraphs of a book: lines up to a blank one; single lines where there is none.
-
-    What Project Gutenberg puts before and after a book is left out.
-    """
-    start, end = _GUTENBERG_START.search(text), _GUTENBERG_END.search(text)
-    text = text[start.end() if start else 0 : end.start() if end else None].strip()
-    if not re.search(r"\n\s*\n", text):
-        yield from text.split("\n")
-        return
-    joint = "" if language in WITHOUT_SPACES else " "
-    for paragraph in re.split(r"\n\s*\n", text):
-        yield joint.join(line.strip() for line in paragraph.split("\n"))
 
 
 def _describe(path: str, language: str, source: str) -> Input:
