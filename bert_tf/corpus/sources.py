@@ -29,6 +29,8 @@ _ENDINGS = {
     "jsonl": (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".ndjson", ".ndjson.gz"),
     "books": (".txt", ".txt.gz"),
 }
+# Which sources a setting is for, where it is not for all.
+_SOURCES_OF = {"text_field": ("jsonl", "tfds"), "split": ("tfds",), "tfds_data_dir": ("tfds",)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +71,8 @@ def find_inputs(settings: CorpusSettings) -> list[Input]:
     """The inputs in the order of the patterns.
 
     Raises:
-        ValueError: if there is none of a pattern, or its source or language cannot be told.
+        ValueError: if there is none of a pattern, its source or language cannot be told, or a
+            setting is for sources only that none of them is of.
     """
     inputs = []
     for language, pattern in settings.inputs_by_language():
@@ -80,6 +83,7 @@ def find_inputs(settings: CorpusSettings) -> list[Input]:
             continue
         for path in files.expand_input_files(pattern):
             inputs.append(_describe(path, language, settings.source))
+    _check_all_used(settings, {each.source for each in inputs})
     return inputs
 
 
@@ -125,6 +129,17 @@ def read_documents(
             yield iter(text_of_line(place, text, settings.text_field).split("\n"))
         else:
             yield iter(text.split("\n"))
+
+
+def _check_all_used(settings: CorpusSettings, sources: set[str]) -> None:
+    defaults = {field.name: field.default for field in dataclasses.fields(settings)}
+    for name, its_sources in _SOURCES_OF.items():
+        value = getattr(settings, name)
+        if value != defaults[name] and sources.isdisjoint(its_sources):
+            raise ValueError(
+                f"--{name} is for --source={' and '.join(its_sources)}, and the input is "
+                f"{', '.join(sorted(sources))}. Leave it out. Received: {value!r}"
+            )
 
 
 def _describe(path: str, language: str, source: str) -> Input:

@@ -426,6 +426,9 @@ def test_some_sentences_lose_their_end_and_always_the_same_ones(
         ({"input_file": ("dump.xml",), "min_sentences": 99}, r"0 documents are left"),
         ({"input_file": ("dump.xml",), "output_dir": "gs://a/b"}, r"must be a local folder"),
         ({"input_file": ("dump.xml",), "source": "web"}, r"--source must be one of"),
+        ({"input_file": ("dump.xml",), "split": "a"}, r"--split is for --source=tfds, and .* wiki"),
+        ({"input_file": ("notes.txt",), "text_field": "a"}, r"_field is for --source=jsonl and tf"),
+        ({"input_file": ("notes.txt",), "tfds_data_dir": "a"}, r"_dir is for .*, and .* is books"),
         ({"input_file": ()}, r"--input_file is needed"),
         ({"input_file": ("dump.xml",), "held_out_share": 1.0}, r"held_out_share must be"),
     ],
@@ -436,6 +439,7 @@ def test_what_cannot_be_done_is_refused_with_what_would_do(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dump.xml").write_text(make_dump(articles(4)), encoding="utf-8")
     (tmp_path / "notes.md").write_text("x")
+    (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(ValueError, match=message):
         prepare_corpus(CorpusSettings(**{"output_dir": "out", **settings}))
 
