@@ -40,6 +40,20 @@ def read_texts(
             raise ValueError(f"{place}: {text_field!r} is not UTF-8: {error}.") from error
 
 
+def read_version(name: str, data_dir: str = "") -> str:
+    """A data set's version and the sizes of its splits: "1.0.0, train: 5 examples, 310 bytes".
+
+    Raises:
+        ValueError: if there is no such data set.
+    """
+    info = _builder(name, data_dir).info
+    sizes = [
+        f"{split}: {size.num_examples} examples, {int(size.num_bytes)} bytes"
+        for split, size in sorted(info.splits.items())
+    ]
+    return ", ".join([str(info.version), *sizes])
+
+
 def _check_split(name: str, split: str, splits: Any) -> None:
     try:
         num_examples = splits[split].num_examples

@@ -35,7 +35,7 @@ from bert_tf.settings import CorpusSettings
 logger = logging.getLogger(__name__)
 
 MANIFEST = "corpus.json"
-_FORMAT = 1
+_FORMAT = 2
 _PARTS_FOLDER = ".parts"
 # What the text does not depend on.
 _FREE_SETTINGS = ("output_dir", "num_workers", "allow_truncated")
@@ -116,7 +116,13 @@ def _identity(
     for name in _FREE_SETTINGS:
         del values[name]
     described = [
-        {"path": each.path, "language": each.language, "source": each.source, "bytes": each.size}
+        {
+            "path": each.path,
+            "language": each.language,
+            "source": each.source,
+            "bytes": each.size,
+            "version": each.version,
+        }
         for each in inputs
     ]
     identity = {"settings": values, "inputs": described, "libraries": libraries}

@@ -13,6 +13,7 @@ Pieces come from one process, in order, and are the same however many workers th
 import collections
 import dataclasses
 import itertools
+import os
 from collections.abc import Callable, Iterator
 
 from bert_tf import files
@@ -42,6 +43,8 @@ class Input:
         path: the file, or the data set's name.
         language: its code.
         size: bytes; 0 if not known.
+        version: other if its content is: of a local file when it was last changed, of a data set
+            its version and the sizes of its splits.
         dropped_prefixes: of a dump, see `Wiki`.
     """
 
@@ -49,6 +52,7 @@ class Input:
     path: str
     language: str
     size: int = 0
+    version: str = ""
     dropped_prefixes: frozenset[str] = frozenset()
 
 
@@ -79,7 +83,9 @@ def find_inputs(settings: CorpusSettings) -> list[Input]:
         if language:
             check_language(language, f"--input_file or --language, for {pattern}")
         if settings.source == "tfds":
-            inputs.append(Input("tfds", pattern, language or _language_of_name(pattern)))
+            version = data_sets.read_version(pattern, settings.tfds_data_dir)
+            language = language or _language_of_name(pattern)
+            inputs.append(Input("tfds", pattern, language, version=version))
             continue
         for path in files.expand_input_files(pattern):
             inputs.append(_describe(path, language, settings.source))
@@ -153,8 +159,9 @@ def _describe(path: str, language: str, source: str) -> Input:
                 f"or jsonl."
             )
     size = files.file_size(path)
+    version = "" if files.is_remote(path) else str(os.stat(path).st_mtime_ns)
     if source != "wikipedia":
-        return Input(source, path, language or "en", size)
+        return Input(source, path, language or "en", size, version)
     wiki = read_wiki(path)
     if (
         language
@@ -171,7 +178,7 @@ def _describe(path: str, language: str, source: str) -> Input:
         )
     language = language or wiki.language or "en"
     check_language(language, path)
-    return Input(source, path, language, size, wiki.all_dropped_prefixes())
+    return Input(source, path, language, size, version, wiki.all_dropped_prefixes())
 
 
 def _language_of_name(name: str) -> str:

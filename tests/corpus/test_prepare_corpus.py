@@ -5,6 +5,7 @@ import contextlib
 import gzip
 import importlib.metadata
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -274,6 +275,16 @@ def test_other_settings_or_inputs_are_refused_in_the_same_folder(tmp_path, artic
     dump.write_text(make_dump(articles(21)), encoding="utf-8")
     with pytest.raises(ValueError, match=r"the input files are others, or have changed"):
         prepare(tmp_path / "out", str(dump))
+
+
+def test_an_input_of_the_same_size_that_has_changed_is_refused_in_the_same_folder(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("A cat. It sleeps.\n")
+    prepare(tmp_path / "out", str(path))
+    path.write_text("A dog. It sleeps.\n")
+    os.utime(path, ns=(0, 1))
+    with pytest.raises(ValueError, match=r"the input files are others, or have changed"):
+        prepare(tmp_path / "out", str(path))
 
 
 def test_parts_of_another_version_of_a_library_are_not_mixed_in(

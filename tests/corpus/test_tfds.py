@@ -1,8 +1,12 @@
 """A data set as tensorflow-datasets stores it, in the layout of its wikipedia."""
 
+import json
+import re
+
 import numpy as np
 import pytest
 
+from bert_tf.corpus import data_sets
 from bert_tf.corpus.preparation import prepare_corpus
 from bert_tf.settings import CorpusSettings
 
@@ -69,6 +73,18 @@ def test_a_data_set_becomes_sentences_in_the_language_of_its_name(tmp_path, fold
     assert report.languages["de"]["headings left out"] == 5
     prepare_corpus(settings(folder, tmp_path / "two", num_workers=2, part_megabytes=0.0001))
     assert corpus_lines(tmp_path / "two") == corpus_lines(tmp_path / "one")
+
+
+def test_another_version_of_the_data_set_is_refused_in_the_same_folder(
+    tmp_path, folder, monkeypatch
+):
+    prepare_corpus(settings(folder, tmp_path / "out"))
+    assert prepare_corpus(settings(folder, tmp_path / "out")).was_there
+    version = json.loads((tmp_path / "out" / "corpus.json").read_text())["inputs"][0]["version"]
+    assert re.fullmatch(r"1\.0\.0, test: 3 .*, \d+ bytes, train: 5 examples, \d+ bytes", version)
+    monkeypatch.setattr(data_sets, "read_version", lambda *_: "1.0.1, train: 5 examples, 9 bytes")
+    with pytest.raises(ValueError, match="the input files are others, or have changed"):
+        prepare_corpus(settings(folder, tmp_path / "out"))
 
 
 @pytest.mark.parametrize(
