@@ -196,13 +196,16 @@ def hold_folder(folder: str, refusal: str) -> Iterator[None]:
         return
     while True:
         make_directories(folder)
-        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            descriptor = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:  # Another process has just removed it.
+            continue
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise ValueError(refusal) from None
-            # Another process may have removed the folder between the lines above.
+            # It may have been removed between the lines above, too.
             if os.path.isdir(folder) and os.path.samestat(os.fstat(descriptor), os.stat(folder)):
                 yield
                 return
