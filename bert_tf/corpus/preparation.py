@@ -60,6 +60,7 @@ def prepare_corpus(settings: CorpusSettings, stream: TextIO | None = None) -> Co
     """
     _check_folder(settings)
     inputs = find_inputs(settings)
+    _check_not_inputs(settings, inputs)
     identity = _identity(settings, inputs, _find_libraries(inputs))
     there = _read_finished(settings, identity)
     if there is not None and not files.exists(parts_folder(settings.output_dir)):
@@ -96,6 +97,20 @@ def _check_folder(settings: CorpusSettings) -> None:
             f"--output_dir must be a local folder, as parts of the text are read in another order "
             f"than they are written: copy the files from there. Received: {settings.output_dir!r}"
         )
+
+
+def _check_not_inputs(settings: CorpusSettings, inputs: list[Input]) -> None:
+    """Refuses, before the work, to write over an input or remove it with the parts."""
+    manifest = files.join_path(settings.output_dir, MANIFEST)
+    written = {files.resolve_path(path) for path in [*output_paths(settings), manifest]}
+    folder = files.resolve_path(parts_folder(settings.output_dir))
+    for each in inputs:
+        path = files.resolve_path(each.path)
+        if each.source != "tfds" and (path in written or files.split_path(path)[0] == folder):
+            raise ValueError(
+                f"{each.path}: an input file, which the corpus would be written over. Choose "
+                f"another --output_dir, or an --input_file that does not match it."
+            )
 
 
 def _find_libraries(inputs: list[Input]) -> dict[str, str]:

@@ -205,3 +205,24 @@ def test_parts_of_a_finished_corpus_that_were_left_behind_are_removed(tmp_path):
     (tmp_path / "out" / ".parts" / "part-000000.txt").write_text("x")
     assert prepare(tmp_path / "out", path).was_there
     assert not (tmp_path / "out" / ".parts").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["corpus-00000-of-00001.txt", "held_out.txt", "corpus.json", ".parts/part-000000.txt", "a.txt"],
+)
+def test_an_input_is_never_written_over_nor_removed(tmp_path, name):
+    path = tmp_path / "out" / name
+    path.parent.mkdir(parents=True)
+    if name == "a.txt":  # Which leads to an output.
+        path.symlink_to("corpus-00000-of-00001.txt")
+    path.write_text("A cat. It sleeps.\n")
+    with pytest.raises(ValueError, match=rf"{name}: an input file, .* another --output_dir"):
+        prepare(tmp_path / "out", path, source="books", held_out_share=0.1)
+    assert path.read_text() == "A cat. It sleeps.\n"
+
+
+def test_an_input_beside_the_corpus_is_no_harm(tmp_path):
+    path = write_rows(tmp_path / "a.jsonl", range(3))
+    assert prepare(tmp_path, path).total("documents") == 3
+    assert prepare(tmp_path, path).was_there
