@@ -176,6 +176,44 @@ def open_text_lines(path: str, on_read: Callable[[int], None] | None = None) -> 
 
 
 @contextlib.contextmanager
+def hold_folder(folder: str, refusal: str) -> Iterator[None]:
+    """Makes a local folder, and keeps other processes of this machine that would hold it out.
+
+    It may be removed by whoever holds it.
+
+    Args:
+        folder: one that is there for this only.
+        refusal: what is said to the others.
+
+    Raises:
+        ValueError: `refusal`, if another process holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        make_directories(folder)
+        yield
+        return
+    while True:
+        make_directories(folder)
+        try:
+            descriptor = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:  # Another process has just removed it.
+            continue
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ValueError(refusal) from None
+            # It may have been removed between the lines above, too.
+            if os.path.isdir(folder) and os.path.samestat(os.fstat(descriptor), os.stat(folder)):
+                yield
+                return
+        finally:
+            os.close(descriptor)  # Which ends the lock.
+
+
+@contextlib.contextmanager
 def atomic_write(path: str, mode: str = "wb") -> Iterator[IO]:
     """Opens a file that appears under its name only when the block ends without an error.
 

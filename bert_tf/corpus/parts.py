@@ -2,7 +2,8 @@
 
     part-000012.txt     a sentence a line, a blank line after each document
     part-000012.index   of each document a hash, and its sizes: `DOCUMENT`
-    part-000012.json    counts; written last, so that a part is whole if this is there
+    part-000012.json    counts, and what it was made of; written last, so that a part is whole if
+                        this is there
 
 Parts are made in any order by any number of workers, each from its own piece only. What depends on
 all documents (which came before, how many a language has) is decided afterwards from the indexes.
@@ -20,6 +21,7 @@ import numpy as np
 
 from bert_tf import files
 from bert_tf.config import read_json
+from bert_tf.corpus.dump import Piece
 from bert_tf.corpus.sentences import WITHOUT_SPACES, is_heading, split_sentences
 from bert_tf.corpus.sources import Task, read_documents
 from bert_tf.settings import CorpusSettings
@@ -48,13 +50,34 @@ def part_path(folder: str, number: int, ending: str) -> str:
     return files.join_path(folder, f"part-{number:06d}.{ending}")
 
 
-def is_whole(folder: str, number: int) -> bool:
-    """Whether a part was made."""
-    return files.exists(part_path(folder, number, "json"))
+def is_whole(folder: str, number: int, task: Task) -> bool:
+    """Whether a part was made, and of this piece."""
+    path = part_path(folder, number, "json")
+    return files.exists(path) and read_json(path)["made_of"] == digest_of_task(task)
+
+
+def digest_of_task(task: Task) -> str:
+    """A digest of what a part is made of: text, or a place in a file that was not changed since."""
+    each, data = task.input, task.data
+    digest = hashlib.blake2b(digest_size=16)
+    described = [each.source, each.language, sorted(each.dropped_prefixes)]
+    if isinstance(data, Piece):
+        described += [data.is_last]
+        if data.data is None:
+            described += [each.path, each.size, each.version, data.start, data.end]
+    digest.update(json.dumps(described).encode())
+    if isinstance(data, Piece):
+        digest.update(data.data or b"")
+    else:
+        for _, text in data:
+            encoded = text.encode("utf-8", "surrogatepass")
+            digest.update(b"%d:" % len(encoded))
+            digest.update(encoded)
+    return digest.hexdigest()
 
 
 def read_counts(folder: str, number: int) -> dict[str, Any]:
-    """{"language": "en", "counts": {...}} of a part."""
+    """{"language": "en", "counts": {...}, "made_of": "9f3c..."} of a part."""
     return read_json(part_path(folder, number, "json"))
 
 
@@ -82,7 +105,11 @@ def make_part(work: PartWork) -> int:
             if row is not None:
                 rows.append(row)
         index_file.write(np.array(rows, DOCUMENT).tobytes())
-    described = {"language": task.input.language, "counts": dict(sorted(counts.items()))}
+    described = {
+        "language": task.input.language,
+        "counts": dict(sorted(counts.items())),
+        "made_of": digest_of_task(task),
+    }
     with files.atomic_write(part_path(work.folder, work.number, "json"), "w") as file:
         file.write(json.dumps(described, ensure_ascii=False) + "\n")
     return task.file_bytes

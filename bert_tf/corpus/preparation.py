@@ -14,10 +14,8 @@ import io
 import itertools
 import json
 import logging
-import shutil
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
@@ -25,6 +23,13 @@ import numpy as np
 from bert_tf import files
 from bert_tf.config import read_json
 from bert_tf.corpus import parts, shards
+from bert_tf.corpus.parts_folder import (
+    hold_parts,
+    list_differences,
+    parts_folder,
+    remove_parts,
+    start_or_go_on,
+)
 from bert_tf.corpus.report import CorpusReport
 from bert_tf.corpus.selection import Selection, select_documents
 from bert_tf.corpus.sources import Input, find_inputs, read_tasks
@@ -35,8 +40,7 @@ from bert_tf.settings import CorpusSettings
 logger = logging.getLogger(__name__)
 
 MANIFEST = "corpus.json"
-_FORMAT = 1
-_PARTS_FOLDER = ".parts"
+_FORMAT = 2
 # What the text does not depend on.
 _FREE_SETTINGS = ("output_dir", "num_workers", "allow_truncated")
 
@@ -54,23 +58,28 @@ def prepare_corpus(settings: CorpusSettings, stream: TextIO | None = None) -> Co
         OSError: if a file cannot be read or written. What was whole before stays, and the same
             command goes on from there.
     """
-    start = time.monotonic()
     _check_folder(settings)
     inputs = find_inputs(settings)
+    _check_not_inputs(settings, inputs)
     identity = _identity(settings, inputs, _find_libraries(inputs))
     there = _read_finished(settings, identity)
-    if there is not None:
+    if there is not None and not files.exists(parts_folder(settings.output_dir)):
         return there
-    folder = _open_parts(settings, identity)
-    stream = io.StringIO() if stream is None else stream
-    num_parts = _make_parts(settings, inputs, folder, stream)
-    languages, entries = _make_files(settings, folder, num_parts, stream)
-    held_out = entries.pop() if settings.held_out_share else None
-    report = CorpusReport(
-        settings.output_dir, languages, entries, held_out, time.monotonic() - start
-    )
-    _write_manifest(settings, identity, report)
-    shutil.rmtree(folder)
+    with hold_parts(settings.output_dir) as folder:
+        # Another run may have ended meanwhile, or before it could remove its parts.
+        report = _read_finished(settings, identity)
+        if report is None:
+            _check_others(settings)
+            start_or_go_on(folder, identity)
+            if files.exists(files.join_path(settings.output_dir, MANIFEST)):
+                logger.warning(
+                    "%s: files are missing, or not whole: the corpus is made again.",
+                    settings.output_dir,
+                )
+            stream = io.StringIO() if stream is None else stream
+            report = _make_corpus(settings, inputs, folder, stream)
+            _write_manifest(settings, identity, report)
+        remove_parts(folder)
     return report
 
 
@@ -88,6 +97,20 @@ def _check_folder(settings: CorpusSettings) -> None:
             f"--output_dir must be a local folder, as parts of the text are read in another order "
             f"than they are written: copy the files from there. Received: {settings.output_dir!r}"
         )
+
+
+def _check_not_inputs(settings: CorpusSettings, inputs: list[Input]) -> None:
+    """Refuses, before the work, to write over an input or remove it with the parts."""
+    manifest = files.join_path(settings.output_dir, MANIFEST)
+    written = {files.resolve_path(path) for path in [*output_paths(settings), manifest]}
+    folder = files.resolve_path(parts_folder(settings.output_dir))
+    for each in inputs:
+        path = files.resolve_path(each.path)
+        if each.source != "tfds" and (path in written or files.split_path(path)[0] == folder):
+            raise ValueError(
+                f"{each.path}: an input file, which the corpus would be written over. Choose "
+                f"another --output_dir, or an --input_file that does not match it."
+            )
 
 
 def _find_libraries(inputs: list[Input]) -> dict[str, str]:
@@ -116,7 +139,13 @@ def _identity(
     for name in _FREE_SETTINGS:
         del values[name]
     described = [
-        {"path": each.path, "language": each.language, "source": each.source, "bytes": each.size}
+        {
+            "path": each.path,
+            "language": each.language,
+            "source": each.source,
+            "bytes": each.size,
+            "version": each.version,
+        }
         for each in inputs
     ]
     identity = {"settings": values, "inputs": described, "libraries": libraries}
@@ -124,7 +153,10 @@ def _identity(
 
 
 def _read_finished(settings: CorpusSettings, identity: dict[str, Any]) -> CorpusReport | None:
-    """The report of a run that ended well before this one; None if there was none.
+    """The report of a run that ended well before this one.
+
+    Returns:
+        None if there was none, or a file of its corpus is not there or not whole.
 
     Raises:
         ValueError: if it made something else.
@@ -140,7 +172,6 @@ def _read_finished(settings: CorpusSettings, identity: dict[str, Any]) -> Corpus
     for entry in made:
         file = files.join_path(settings.output_dir, entry["name"])
         if not files.exists(file) or files.file_size(file) != entry["bytes"]:
-            logger.warning("%s is not there, or not whole: the corpus is made again.", file)
             return None
     return CorpusReport(
         settings.output_dir,
@@ -149,54 +180,45 @@ def _read_finished(settings: CorpusSettings, identity: dict[str, Any]) -> Corpus
     )
 
 
-def _check_same(
-    there: dict[str, Any], identity: dict[str, Any], folder: str, is_unfinished: bool = False
-) -> None:
+def _check_same(there: dict[str, Any], identity: dict[str, Any], folder: str) -> None:
     """Raises a ValueError that names what differs, if something does.
 
-    Parts by two versions of a library would be a corpus of neither; a finished one stays as it is.
+    A finished corpus stays as it is, whatever the libraries' versions are now.
     """
-    old, new = there.get("settings", {}), identity["settings"]
-    differences = [
-        f"{name} was {old.get(name)!r}, now {new[name]!r}"
-        for name in new
-        if old.get(name) != new[name]
-    ]
-    if not differences and there.get("inputs") != identity["inputs"]:
+    differences = list_differences(there, identity)
+    if not differences and there["inputs"] != identity["inputs"]:
         differences = ["the input files are others, or have changed"]
-    if not differences and is_unfinished and there.get("libraries") != identity["libraries"]:
-        differences = [f"with {there.get('libraries')}, now with {identity['libraries']}"]
-    if differences or there.get("format") != identity["format"]:
+    if differences:
         raise ValueError(
-            f"{folder} holds a corpus, or parts of one, that was made otherwise: "
-            f"{'; '.join(differences) or 'by another version'}. Choose another --output_dir, or "
-            f"remove the folder."
+            f"{folder} holds a corpus that was made otherwise: {'; '.join(differences)}. Choose "
+            f"another --output_dir, or remove the folder."
         )
 
 
-def _open_parts(settings: CorpusSettings, identity: dict[str, Any]) -> str:
-    """The folder of the parts, with those in it that an earlier start of the same run has made."""
-    folder = files.join_path(settings.output_dir, _PARTS_FOLDER)
-    path = files.join_path(folder, "run.json")
-    if files.exists(path):
-        _check_same(read_json(path), identity, settings.output_dir, is_unfinished=True)
-    else:
-        files.make_directories(folder)
+def _check_others(settings: CorpusSettings) -> None:
+    """Refuses a folder with files that are not of this corpus, but would seem to be."""
     wanted = set(output_paths(settings))
-    pattern = files.join_path(settings.output_dir, "corpus-*-of-*.txt*")
-    others = [name for name in files.glob_files(pattern) if name not in wanted]
+    there = [
+        name
+        for pattern in ("corpus-*-of-*.txt*", "held_out.txt", "held_out.txt.gz")
+        for name in files.glob_files(files.join_path(settings.output_dir, pattern))
+    ]
+    others = [name for name in there if name not in wanted]
     if others:
         raise ValueError(
-            f"{settings.output_dir} holds files of another corpus, which a pattern for these would "
-            f"match too, as {others[0]}. Remove them, or choose another folder."
+            f"{settings.output_dir} holds files of another corpus, or of one that was not finished "
+            f"and was to have other files, as {others[0]}. Remove them, or choose another folder."
         )
-    # What was being written when an earlier start was killed.
-    for place in (settings.output_dir, folder):
-        for left in Path(place).glob(".*.tmp"):
-            left.unlink(missing_ok=True)
-    with files.atomic_write(path, "w") as file:
-        file.write(json.dumps(identity, indent=1, ensure_ascii=False) + "\n")
-    return folder
+
+
+def _make_corpus(
+    settings: CorpusSettings, inputs: list[Input], folder: str, stream: TextIO
+) -> CorpusReport:
+    start = time.monotonic()
+    num_parts = _make_parts(settings, inputs, folder, stream)
+    languages, entries = _make_files(settings, folder, num_parts, stream)
+    held_out = entries.pop() if settings.held_out_share else None
+    return CorpusReport(settings.output_dir, languages, entries, held_out, time.monotonic() - start)
 
 
 def _make_parts(settings: CorpusSettings, inputs: list[Input], folder: str, stream: TextIO) -> int:
@@ -208,7 +230,7 @@ def _make_parts(settings: CorpusSettings, inputs: list[Input], folder: str, stre
         nonlocal num_parts, skipped_bytes
         for number, task in enumerate(read_tasks(inputs, settings)):
             num_parts = number + 1
-            if parts.is_whole(folder, number):
+            if parts.is_whole(folder, number, task):
                 skipped_bytes += task.file_bytes
             else:
                 yield parts.PartWork(settings, folder, number, task)
@@ -245,7 +267,7 @@ def _make_files(
     entries = {}
     works = []
     for work in _file_works(settings, folder, index, part_of, selection):
-        entry = shards.read_entry(folder, work.path)
+        entry = shards.read_entry(work)
         if entry is None:
             works.append(work)
         else:

@@ -39,6 +39,11 @@ class ShardWork:
     index: np.ndarray
     is_gzip: bool
 
+    @property
+    def made_of(self) -> str:
+        """A digest of its documents; how they are truncated is the same for all of a run."""
+        return hashlib.blake2b(self.index.tobytes(), digest_size=16).hexdigest()
+
 
 def shard_boundaries(sizes: np.ndarray, num_shards: int) -> np.ndarray:
     """Where each of N stretches of documents begins and the last ends: <int64>[N + 1].
@@ -62,13 +67,15 @@ def entry_path(work_folder: str, path: str) -> str:
     return files.join_path(work_folder, files.split_path(path)[1] + ".json")
 
 
-def read_entry(work_folder: str, path: str) -> dict[str, Any] | None:
-    """The entry of a file that was made before, or None."""
-    place = entry_path(work_folder, path)
-    if not files.exists(place) or not files.exists(path):
+def read_entry(work: ShardWork) -> dict[str, Any] | None:
+    """The entry of a file that was made before, of the same documents, or None."""
+    place = entry_path(work.folder, work.path)
+    if not files.exists(place) or not files.exists(work.path):
         return None
     entry = read_json(place)
-    return entry if files.file_size(path) == entry["bytes"] else None
+    if entry.pop("made_of") != work.made_of or files.file_size(work.path) != entry["bytes"]:
+        return None
+    return entry
 
 
 def make_shard(work: ShardWork) -> dict[str, Any]:
@@ -98,7 +105,7 @@ def make_shard(work: ShardWork) -> dict[str, Any]:
     entry["documents"] = len(work.index)
     entry.update({name: int(work.index[name].sum(dtype=np.int64)) for name in _COUNTS})
     with files.atomic_write(entry_path(work.folder, work.path), "w") as file:
-        file.write(json.dumps(entry) + "\n")
+        file.write(json.dumps({**entry, "made_of": work.made_of}) + "\n")
     return entry
 
 

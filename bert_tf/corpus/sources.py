@@ -3,7 +3,7 @@
 | source    | a document is                                         | a paragraph is           |
 |-----------|-------------------------------------------------------|--------------------------|
 | wikipedia | an article                                            | as MediaWiki has it      |
-| books     | a file (of a long one, each so much of it as a piece) | lines up to a blank one  |
+| books     | a file (of a long one, each so much of it as a piece) | see `books`              |
 | jsonl     | a line's text                                         | a line of the text       |
 | tfds      | an example's text                                     | a line of the text       |
 
@@ -11,18 +11,17 @@ Pieces come from one process, in order, and are the same however many workers th
 """
 
 import collections
-import contextlib
 import dataclasses
 import itertools
-import json
-import re
+import os
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from bert_tf import files
+from bert_tf.corpus import data_sets
+from bert_tf.corpus.books import book_paragraphs
 from bert_tf.corpus.dump import Piece, read_pages, read_pieces, read_wiki
+from bert_tf.corpus.json_lines import text_of_line
 from bert_tf.corpus.languages import LANGUAGES, check_language
-from bert_tf.corpus.sentences import WITHOUT_SPACES
 from bert_tf.corpus.wikitext import article_paragraphs, is_disambiguation
 from bert_tf.settings import CorpusSettings
 
@@ -31,8 +30,8 @@ _ENDINGS = {
     "jsonl": (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".ndjson", ".ndjson.gz"),
     "books": (".txt", ".txt.gz"),
 }
-_GUTENBERG_START = re.compile(r"^\*\*\* ?START OF.*$", re.MULTILINE)
-_GUTENBERG_END = re.compile(r"^\*\*\* ?END OF", re.MULTILINE)
+# Which sources a setting is for, where it is not for all.
+_SOURCES_OF = {"text_field": ("jsonl", "tfds"), "split": ("tfds",), "tfds_data_dir": ("tfds",)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +43,8 @@ class Input:
         path: the file, or the data set's name.
         language: its code.
         size: bytes; 0 if not known.
+        version: other if its content is: of a local file when it was last changed, of a data set
+            its version and the sizes of its splits.
         dropped_prefixes: of a dump, see `Wiki`.
     """
 
@@ -51,6 +52,7 @@ class Input:
     path: str
     language: str
     size: int = 0
+    version: str = ""
     dropped_prefixes: frozenset[str] = frozenset()
 
 
@@ -73,17 +75,21 @@ def find_inputs(settings: CorpusSettings) -> list[Input]:
     """The inputs in the order of the patterns.
 
     Raises:
-        ValueError: if there is none of a pattern, or its source or language cannot be told.
+        ValueError: if there is none of a pattern, its source or language cannot be told, or a
+            setting is for sources only that none of them is of.
     """
     inputs = []
     for language, pattern in settings.inputs_by_language():
         if language:
             check_language(language, f"--input_file or --language, for {pattern}")
         if settings.source == "tfds":
-            inputs.append(Input("tfds", pattern, language or _language_of_name(pattern)))
+            version = data_sets.read_version(pattern, settings.tfds_data_dir)
+            language = language or _language_of_name(pattern)
+            inputs.append(Input("tfds", pattern, language, version=version))
             continue
         for path in files.expand_input_files(pattern):
             inputs.append(_describe(path, language, settings.source))
+    _check_all_used(settings, {each.source for each in inputs})
     return inputs
 
 
@@ -126,24 +132,20 @@ def read_documents(
         if task.input.source == "books":
             yield book_paragraphs(text, task.input.language)
         elif task.input.source == "jsonl":
-            yield iter(_text_of_line(place, text, settings.text_field).split("\n"))
+            yield iter(text_of_line(place, text, settings.text_field).split("\n"))
         else:
             yield iter(text.split("\n"))
 
 
-def book_paragraphs(text: str, language: str) -> Iterator[str]:
-    """The paragraphs of a book: lines up to a blank one; single lines where there is none.
-
-    What Project Gutenberg puts before and after a book is left out.
-    """
-    start, end = _GUTENBERG_START.search(text), _GUTENBERG_END.search(text)
-    text = text[start.end() if start else 0 : end.start() if end else None].strip()
-    if not re.search(r"\n\s*\n", text):
-        yield from text.split("\n")
-        return
-    joint = "" if language in WITHOUT_SPACES else " "
-    for paragraph in re.split(r"\n\s*\n", text):
-        yield joint.join(line.strip() for line in paragraph.split("\n"))
+def _check_all_used(settings: CorpusSettings, sources: set[str]) -> None:
+    defaults = {field.name: field.default for field in dataclasses.fields(settings)}
+    for name, its_sources in _SOURCES_OF.items():
+        value = getattr(settings, name)
+        if value != defaults[name] and sources.isdisjoint(its_sources):
+            raise ValueError(
+                f"--{name} is for --source={' and '.join(its_sources)}, and the input is "
+                f"{', '.join(sorted(sources))}. Leave it out. Received: {value!r}"
+            )
 
 
 def _describe(path: str, language: str, source: str) -> Input:
@@ -157,8 +159,9 @@ def _describe(path: str, language: str, source: str) -> Input:
                 f"or jsonl."
             )
     size = files.file_size(path)
+    version = "" if files.is_remote(path) else str(os.stat(path).st_mtime_ns)
     if source != "wikipedia":
-        return Input(source, path, language or "en", size)
+        return Input(source, path, language or "en", size, version)
     wiki = read_wiki(path)
     if (
         language
@@ -175,7 +178,7 @@ def _describe(path: str, language: str, source: str) -> Input:
         )
     language = language or wiki.language or "en"
     check_language(language, path)
-    return Input(source, path, language, size, wiki.all_dropped_prefixes())
+    return Input(source, path, language, size, version, wiki.all_dropped_prefixes())
 
 
 def _language_of_name(name: str) -> str:
@@ -209,7 +212,9 @@ def _read_texts(inputs: list[Input], settings: CorpusSettings, piece_bytes: int)
     def texts() -> Iterator[tuple[str, str]]:
         for each in inputs:
             if each.source == "tfds":
-                yield from _tfds_texts(each.path, settings)
+                yield from data_sets.read_texts(
+                    each.path, settings.split, settings.text_field, settings.tfds_data_dir
+                )
             elif each.source == "jsonl":
                 yield from _numbered_lines(each.path, read)
             else:
@@ -226,8 +231,14 @@ def _read_texts(inputs: list[Input], settings: CorpusSettings, piece_bytes: int)
     yield Task(inputs[0], group, sum(each.size for each in inputs) - told)
 
 
-def _numbered_lines(path: str, read: list[int]) -> Iterator[tuple[str, str]]:
+def _lines(path: str, read: list[int]) -> Iterator[tuple[int, str]]:
+    """Lines and their numbers. What Windows programs put at a file's start is no text."""
     for number, line in enumerate(files.open_text_lines(path, _adder(read)), start=1):
+        yield number, line.removeprefix("\ufeff") if number == 1 else line
+
+
+def _numbered_lines(path: str, read: list[int]) -> Iterator[tuple[str, str]]:
+    for number, line in _lines(path, read):
         if line.strip():
             yield f"{path}:{number}", line
 
@@ -236,7 +247,7 @@ def _sections(path: str, read: list[int], section_bytes: int) -> Iterator[tuple[
     """A file, or of a long one parts that end at a blank line (or any, if these do not come)."""
     lines: list[str] = []
     size = first = 0
-    for number, line in enumerate(files.open_text_lines(path, _adder(read)), start=1):
+    for number, line in _lines(path, read):
         first = first or number
         lines.append(line)
         size += len(line) + 1
@@ -252,60 +263,3 @@ def _adder(total: list[int]) -> Callable[[int], None]:
         total[0] += num_bytes
 
     return add
-
-
-def _text_of_line(place: str, line: str, field: str) -> str:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{place}: not JSON: {error.msg} (column {error.colno}).") from error
-    text = row.get(field) if isinstance(row, dict) else None
-    if not isinstance(text, str):
-        there = ", ".join(map(repr, row)) if isinstance(row, dict) else type(row).__name__
-        raise ValueError(
-            f"{place}: no text in the field {field!r}. Name the one that has it with "
-            f"--text_field. Received: {there}"
-        )
-    return text
-
-
-def _tfds_texts(name: str, settings: CorpusSettings) -> Iterator[tuple[str, str]]:
-    import tensorflow_datasets as tfds
-
-    builder = _builder(name, settings.tfds_data_dir)
-    if settings.split.partition("[")[0] not in builder.info.splits:
-        raise ValueError(
-            f"{name} has no split {settings.split!r}, but {', '.join(builder.info.splits)}."
-        )
-    if settings.text_field not in builder.info.features:
-        raise ValueError(
-            f"{name} has no {settings.text_field!r}, but {', '.join(builder.info.features)}. Name "
-            f"the one that has the text with --text_field."
-        )
-    rows = builder.as_dataset(split=settings.split, shuffle_files=False)
-    for number, row in enumerate(tfds.as_numpy(rows)):
-        yield f"{name}/{settings.split}:{number}", _decode(row[settings.text_field])
-
-
-def _decode(text: Any) -> str:
-    return text.decode("utf-8") if isinstance(text, bytes) else str(text)
-
-
-def _builder(name: str, data_dir: str) -> Any:
-    """What has the files, of whatever version. They are got and made if there are none."""
-    import tensorflow_datasets as tfds
-
-    if data_dir and files.exists(files.join_path(data_dir, "dataset_info.json")):
-        return tfds.builder_from_directory(data_dir)
-    with contextlib.suppress(tfds.core.registered.DatasetNotFoundError):
-        return tfds.core.read_only_builder.builder_from_files(name, data_dir=data_dir or None)
-    try:
-        builder = tfds.builder(name, data_dir=data_dir or None)
-        builder.download_and_prepare()
-    except Exception as error:  # Of many kinds: no network, no such data set, a full disk.
-        raise ValueError(
-            f"tensorflow-datasets has no {name} in {data_dir or 'its folder'}, and could not get "
-            f"it ({type(error).__name__}: {error}). Prepare it where it can, with: tfds build "
-            f"{name} --data_dir=FOLDER"
-        ) from error
-    return builder

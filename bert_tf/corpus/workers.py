@@ -100,9 +100,9 @@ def _receive(connection: Connection, workers: dict[Connection, Any]) -> Any:
 def _killed(worker: Any) -> ChildProcessError:
     worker.join()
     return ChildProcessError(
-        f"A worker was ended by something (exit status {worker.exitcode}). If it ran out of "
-        f"memory, have fewer workers, or smaller parts. Started again, the command goes on where "
-        f"it was."
+        f"A worker was ended by something (exit status {worker.exitcode}). Started again, the "
+        f"command goes on where it was. If memory ran out, have fewer workers: it goes on with "
+        f"these, too. (With smaller parts it has to begin anew.)"
     )
 
 

@@ -7,7 +7,6 @@ would take no disk, but N times the reading; a thousand shards of a large corpus
 """
 
 import contextlib
-import os
 import re
 import shutil
 import tempfile
@@ -97,39 +96,16 @@ def text_folder(output_dir: str) -> Iterator[str]:
             yield folder
         return
     folder = str(Path(output_dir, _FOLDER))
-    with _alone_in(folder, output_dir):
+    refusal = (
+        f"Another run is making shards in this folder: wait for its end, or choose another folder. "
+        f"Received: output_dir={output_dir!r}"
+    )
+    with files.hold_folder(folder, refusal):
         _remove_leftovers(folder, output_dir)
         try:
             yield folder
         finally:
             shutil.rmtree(folder)
-
-
-@contextlib.contextmanager
-def _alone_in(folder: str, output_dir: str) -> Iterator[None]:
-    """Makes the folder, and keeps other processes of this machine out of it."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        Path(folder).mkdir(exist_ok=True)
-        yield
-        return
-    while True:
-        Path(folder).mkdir(exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Another run may have removed the folder between the two lines above.
-            if os.path.isdir(folder) and os.path.samestat(os.fstat(descriptor), os.stat(folder)):
-                yield
-                return
-        except BlockingIOError:
-            raise ValueError(
-                f"Another run is making shards in this folder: wait for its end, or choose another "
-                f"folder. Received: output_dir={output_dir!r}"
-            ) from None
-        finally:
-            os.close(descriptor)  # Which ends the lock.
 
 
 def _remove_leftovers(folder: str, output_dir: str) -> None:

@@ -39,7 +39,10 @@ class CorpusSettings:
         "default that which a dump says, elsewhere en.",
     )
     text_field: str = setting("text", "Where JSON lines, or a data set's examples, have the text.")
-    split: str = setting("train", "With --source=tfds: which split.")
+    split: str = setting(
+        "train",
+        "With --source=tfds: which split, several (train+test), or some of one (train[:10%]).",
+    )
     tfds_data_dir: str = setting(
         "", "Where tensorflow-datasets keeps its data sets; by default ~/tensorflow_datasets."
     )

@@ -5,6 +5,7 @@ import contextlib
 import gzip
 import importlib.metadata
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -276,6 +277,16 @@ def test_other_settings_or_inputs_are_refused_in_the_same_folder(tmp_path, artic
         prepare(tmp_path / "out", str(dump))
 
 
+def test_an_input_of_the_same_size_that_has_changed_is_refused_in_the_same_folder(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("A cat. It sleeps.\n")
+    prepare(tmp_path / "out", str(path))
+    path.write_text("A dog. It sleeps.\n")
+    os.utime(path, ns=(0, 1))
+    with pytest.raises(ValueError, match=r"the input files are others, or have changed"):
+        prepare(tmp_path / "out", str(path))
+
+
 def test_parts_of_another_version_of_a_library_are_not_mixed_in(
     tmp_path, monkeypatch, articles, make_dump
 ):
@@ -332,13 +343,34 @@ def test_json_lines_give_their_field(tmp_path, corpus_lines):
     ]
 
 
+def test_a_mark_at_the_start_of_a_file_that_says_it_is_utf_8_is_no_text(tmp_path, corpus_lines):
+    (tmp_path / "a.jsonl").write_text('{"text": "A cat. It sleeps."}\n', encoding="utf-8-sig")
+    (tmp_path / "b.txt").write_text("A dog. It barks.\n", encoding="utf-8-sig")
+    prepare(tmp_path / "out", (f"{tmp_path}/a.jsonl", f"{tmp_path}/b.txt"))
+    assert corpus_lines(tmp_path / "out") == [
+        "A cat.",
+        "It sleeps.",
+        "",
+        "A dog.",
+        "It barks.",
+        "",
+        "",
+    ]
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
         ("{", r"a.jsonl:2: not JSON: .*\(column 2\)"),
         ('{"title": "x"}', r"a.jsonl:2: no text in the field 'text'.*--text_field.*'title'"),
-        ('{"text": 5}', r"a.jsonl:2: no text"),
-        ("[1]", r"a.jsonl:2: no text .*Received: list"),
+        ("{}", r"a.jsonl:2: no text in the field 'text'.*Received: an object without fields"),
+        ('{"text": 5}', r"a.jsonl:2: the field 'text' is a number, no text\. .*Received: 5"),
+        ('{"text": null}', r"a.jsonl:2: the field 'text' is null, no text\. "),
+        ('{"text": [' + "1, " * 99 + "1]}", r"is a list, no text.*Received: \[1, 1, .*, \.\.\.$"),
+        ("[1]", r"a.jsonl:2: a list, where an object with the field 'text' .*Received: \[1\]"),
+        (r'{"text": "Ok. \ud83d"}', r"a.jsonl:2: \\ud83d, character 4 of .*half.*encode"),
+        ('{"text": ' + "1" * 5000 + "}", r"a.jsonl:2: a value that cannot be read: .*digits"),
+        ("[" * 100_000, r"a.jsonl:2: lists or objects are nested too deeply"),
     ],
 )
 def test_a_line_without_text_is_refused_with_its_place(tmp_path, line, message):
@@ -405,6 +437,9 @@ def test_some_sentences_lose_their_end_and_always_the_same_ones(
         ({"input_file": ("dump.xml",), "min_sentences": 99}, r"0 documents are left"),
         ({"input_file": ("dump.xml",), "output_dir": "gs://a/b"}, r"must be a local folder"),
         ({"input_file": ("dump.xml",), "source": "web"}, r"--source must be one of"),
+        ({"input_file": ("dump.xml",), "split": "a"}, r"--split is for --source=tfds, and .* wiki"),
+        ({"input_file": ("notes.txt",), "text_field": "a"}, r"_field is for --source=jsonl and tf"),
+        ({"input_file": ("notes.txt",), "tfds_data_dir": "a"}, r"_dir is for .*, and .* is books"),
         ({"input_file": ()}, r"--input_file is needed"),
         ({"input_file": ("dump.xml",), "held_out_share": 1.0}, r"held_out_share must be"),
     ],
@@ -415,6 +450,7 @@ def test_what_cannot_be_done_is_refused_with_what_would_do(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dump.xml").write_text(make_dump(articles(4)), encoding="utf-8")
     (tmp_path / "notes.md").write_text("x")
+    (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(ValueError, match=message):
         prepare_corpus(CorpusSettings(**{"output_dir": "out", **settings}))
 

@@ -1,0 +1,102 @@
+"""The text of a book -> its paragraphs, whichever of three ways it marks them.
+
+blank lines              a line each              wrapped, without blank lines
+
+It was late. The         It was late. The cat        It was late. The cat that had
+cat slept.               slept.                   come home slept.
+                         The dog did not.            The dog did not sleep, as it
+The dog did not.                                  had to watch.
+"""
+
+import re
+from collections.abc import Iterator
+
+from bert_tf.corpus.sentences import WITHOUT_SPACES, is_heading
+
+_GUTENBERG_START = re.compile(r"^\*\*\* ?START OF.*$", re.MULTILINE)
+_GUTENBERG_END = re.compile(r"^\*\*\* ?END OF", re.MULTILINE)
+_BLANK_LINE = re.compile(r"\n\s*\n")
+
+# Characters of a line's end that tell whether a sentence ends there.
+_END = 20
+# A text is taken for wrapped if its longest lines, but for a few, have so many characters,
+_WIDTHS = range(30, 121)
+_NOT_TOO_LONG = 0.95
+# so many of all lines end within a sentence, and most of these have no room for more.
+_END_WITHIN_SENTENCE, _LEAST_WITHIN_SENTENCE = 0.25, 3
+_ARE_FULL = 0.6
+# Full is a line which with the next word would have so much of the width: some are wrapped by hand.
+_FULL = 0.75
+
+
+def book_paragraphs(text: str, language: str) -> Iterator[str]:
+    """The paragraphs of a book.
+
+    They are parted by blank lines. Where there is none, each line is one; or, if lines are
+    evidently wrapped, a paragraph begins with an indented line or after one that ends a sentence
+    early, and a short line between paragraphs is one by itself, as it is a heading.
+
+    What Project Gutenberg puts before and after a book is left out.
+    """
+    start, end = _GUTENBERG_START.search(text), _GUTENBERG_END.search(text)
+    text = text[start.end() if start else 0 : end.start() if end else None].strip()
+    joint = "" if language in WITHOUT_SPACES else " "
+    if _BLANK_LINE.search(text):
+        paragraphs = (paragraph.split("\n") for paragraph in _BLANK_LINE.split(text))
+    else:
+        lines = [line.rstrip() for line in text.split("\n")]
+        width = _wrapped_width(lines, joint)
+        paragraphs = _unwrap(lines, joint, width) if width else ([line] for line in lines)
+    for paragraph in paragraphs:
+        yield joint.join(line.strip() for line in paragraph)
+
+
+def _wrapped_width(lines: list[str], joint: str) -> int:
+    """To how many characters lines were wrapped; 0 if they were not."""
+    lengths = sorted(map(len, lines))
+    width = lengths[int(_NOT_TOO_LONG * (len(lines) - 1))]
+    within = [number for number, line in enumerate(lines[:-1]) if not _ends_sentence(line)]
+    full = sum(_is_full(lines, number, joint, width) for number in within)
+    is_wrapped = (
+        width in _WIDTHS
+        and len(within) >= max(_END_WITHIN_SENTENCE * len(lines), _LEAST_WITHIN_SENTENCE)
+        and full >= _ARE_FULL * len(within)
+    )
+    return width if is_wrapped else 0
+
+
+def _unwrap(lines: list[str], joint: str, width: int) -> Iterator[list[str]]:
+    """The lines of each paragraph.
+
+    In doubt a line goes on with the next: a heading within a paragraph does little harm, and half
+    a sentence by itself would be taken for a heading.
+    """
+    paragraph: list[str] = []
+    for number, line in enumerate(lines):
+        paragraph.append(line)
+        if number + 1 == len(lines):
+            break
+        after = lines[number + 1]
+        is_full = _is_full(lines, number, joint, width)
+        if _ends_sentence(line):
+            is_last = not is_full or _indentation(after) > _indentation(line)
+        else:
+            is_last = len(paragraph) == 1 and not is_full and not after.lstrip()[:1].islower()
+        if is_last:
+            yield paragraph
+            paragraph = []
+    yield paragraph
+
+
+def _ends_sentence(line: str) -> bool:
+    return not is_heading(line[-_END:])
+
+
+def _is_full(lines: list[str], number: int, joint: str, width: int) -> bool:
+    """Whether a line has no room for the first word of the next one."""
+    words = lines[number + 1].split(maxsplit=1) if joint else []
+    return len(lines[number]) + len(joint) + len(words[0] if words else "") >= _FULL * width
+
+
+def _indentation(line: str) -> int:
+    return len(line) - len(line.lstrip())
