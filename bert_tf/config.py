@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,11 @@ class BertConfig:
     def to_json_string(self) -> str:
         """The config as the text of a `bert_config.json`: sorted keys, two spaces, a newline."""
         return json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n"
+
+
+def is_address(host: str) -> bool:
+    """Whether it is host:port, with a name, an IPv4 or an [IPv6] address."""
+    return re.fullmatch(r"[^\s:/]+:\d+|\[[0-9a-fA-F:]+\]:\d+", host) is not None
 
 
 def check_range(

@@ -36,6 +36,7 @@ from bert_tf.training.prediction import IS_REAL
 from bert_tf.training.workers import Workers
 from bert_tf.training_run import (
     TrainingRun,
+    check_batch_size,
     check_length,
     check_vocabulary_size,
     precision,
@@ -103,6 +104,8 @@ class FinetuningRun:
         run_directory.check_model(settings.output_dir, self.config.to_json_string())
         self.strategy = make_strategy(settings)
         self.workers = Workers(self.strategy)
+        if settings.do_train:
+            check_batch_size(settings, self.strategy)
         with self.strategy.scope(), precision(settings.mixed_precision):
             keras.utils.set_random_seed(settings.seed % 2**32)
             self.model = task.head(self.config)

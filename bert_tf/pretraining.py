@@ -39,6 +39,7 @@ from bert_tf.training.checkpoint import NumberedCheckpoints, newest_step, remove
 from bert_tf.training.workers import Workers, together
 from bert_tf.training_run import (
     TrainingRun,
+    check_batch_size,
     precision,
     restore_weights,
     write_eval_results,
@@ -80,6 +81,9 @@ def _train_and_evaluate(
 ) -> dict[str, float] | None:
     run_directory.prepare_folder(settings.output_dir)
     run_directory.check_model(settings.output_dir, config.to_json_string())
+    if settings.do_train:
+        for _, of_phase in settings.by_phase():
+            check_batch_size(of_phase, strategy)
     phases = open_phases(settings, config)
     Workers(strategy).check_same(describe_records(phases))
     with strategy.scope(), precision(settings.mixed_precision):

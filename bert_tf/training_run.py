@@ -345,6 +345,21 @@ def precision(mixed_precision: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
+def check_batch_size(settings: TrainingSettings, strategy: tf.distribute.Strategy) -> None:
+    """Raises a ValueError if a training batch cannot be shared by the devices, in equal parts."""
+    num_replicas = strategy.num_replicas_in_sync
+    parts = settings.gradient_accumulation_steps
+    if settings.train_batch_size % (num_replicas * parts):
+        by_parts = f" in --gradient_accumulation_steps={parts} parts" if parts > 1 else ""
+        multiple = num_replicas * parts
+        below = settings.train_batch_size // multiple * multiple
+        raise ValueError(
+            f"--train_batch_size={settings.train_batch_size} cannot be dealt evenly to "
+            f"{num_replicas} device{'s' * (num_replicas > 1)}{by_parts}: it must be a multiple of "
+            f"{multiple}, such as {below or multiple}."
+        )
+
+
 def check_length(max_seq_length: int, max_position_embeddings: int, bert_config_file: str) -> None:
     """Raises a ValueError if sequences are longer than the model's position table."""
     if max_seq_length > max_position_embeddings:

@@ -61,7 +61,8 @@ def test_auto_takes_what_there_is(asked, gpus, monkeypatch):
     assert asked(worker_hosts=("a:1", "b:2"), task_index=1)[0] == "multi_worker"
     monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["a:1"]}}')
     assert asked()[0] == "tpu"  # Whoever is alone in TF_CONFIG needs no other.
-    monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["a:1", "b:2"]}}')
+    workers = '{"cluster": {"worker": ["a:1", "b:2"]}, "task": {"index": 1}}'
+    monkeypatch.setenv("TF_CONFIG", workers)
     assert asked()[0] == "multi_worker"
 
 

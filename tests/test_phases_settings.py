@@ -153,6 +153,22 @@ def test_what_no_run_can_have_is_refused_by_name(values, message):
             "only with --phase_schedule=each. Received: the phase of 8 tokens",
         ),
         ("seq8:1:a", "phase 1: a phase is an object"),
+        ({"max_seq_length": 8, "num_steps": 1, "input_file": 5}, "phase 1: input_file is a path"),
+        ({"max_seq_length": 8, "num_steps": 1, "input_file": [1]}, "phase 1: input_file is a path"),
+        (
+            {"max_seq_length": 8, "num_steps": 1, "input_file": "a", "eval_file": None},
+            "phase 1: eval_file is a path",
+        ),
+        (
+            {
+                "max_seq_length": 8,
+                "num_steps": 1,
+                "input_file": "a",
+                "train_batch_size": 7,
+                "gradient_accumulation_steps": 2,
+            },
+            "phase 1 of 8 tokens: .*7",
+        ),
     ],
     ids=str,
 )

@@ -253,3 +253,21 @@ def test_files_that_do_not_fit_any_phase_are_refused_before_the_first_step(files
         with pytest.raises(ValueError, match=message):
             train(files, tmp_path, phases=phases, num_warmup_steps=0)
     assert not list(tmp_path.glob("model.ckpt*"))
+
+
+def test_a_batch_of_a_later_phase_that_cannot_be_had_is_refused_before_the_first_step(
+    files, tmp_path
+):
+    phases = [
+        {"max_seq_length": 8, "num_steps": 3, "input_file": f"{files}/train_8*"},
+        {
+            "max_seq_length": 16,
+            "num_steps": 3,
+            "input_file": f"{files}/train_16*",
+            "gradient_accumulation_steps": 3,
+        },
+    ]
+    (tmp_path / "phases.json").write_text(json.dumps(phases))
+    with pytest.raises(ValueError, match=r"phase 2 of 16 tokens: .*4.*3"):
+        train(files, tmp_path, phases=str(tmp_path / "phases.json"), num_warmup_steps=0)
+    assert not list(tmp_path.glob("model.ckpt*"))

@@ -16,6 +16,7 @@ they count for more than their FLOPs.
 import dataclasses
 import math
 import re
+from collections.abc import Iterator
 
 from bert_tf.config import BertConfig
 from bert_tf.planning.costs import Products, count_pretraining_parameters, count_products
@@ -24,6 +25,7 @@ from bert_tf.planning.memory import Memory, MemoryModel
 from bert_tf.planning.records import Examples, estimate_examples
 from bert_tf.pretrained.zoo import find_released_model
 from bert_tf.settings import DUPE_FACTORS, PlanningSettings
+from bert_tf.settings.phases import parse_phases
 
 # Between NVIDIA's 206.5 examples/s at 128 and 40.95 at 512 tokens, BERT-Large, one V100, float16.
 ATTENTION_WEIGHT = 4.6
@@ -40,7 +42,7 @@ _BETWEEN_PHASES = re.compile(r",(?=\s*seq\d+(?:pred\d+)?:)")
 class PhasePlan:
     """What a phase takes.
 
-    max_seq_length, steps: as given.
+    max_seq_length, steps, batch_size: as given; the batch is that of all replicas.
     max_predictions: hidden tokens of an example at most.
     products: FLOPs of an example.
     batch_per_replica: examples that a replica has in a step.
@@ -55,6 +57,7 @@ class PhasePlan:
 
     max_seq_length: int
     steps: int
+    batch_size: int
     max_predictions: int
     products: Products
     batch_per_replica: int
@@ -99,8 +102,7 @@ class Plan:
     @property
     def flops(self) -> float:
         """Of all matrix products."""
-        batch = self.settings.train_batch_size
-        return sum(phase.steps * batch * phase.products.total for phase in self.phases)
+        return sum(p.steps * p.batch_size * p.products.total for p in self.phases)
 
     @property
     def epochs(self) -> float:
@@ -123,6 +125,20 @@ def make_plan(settings: PlanningSettings) -> Plan:
         source = "as given by --efficiency"
         rate = dataclasses.replace(rate, efficiency=settings.efficiency, source=source)
     num_replicas = settings.num_chips * hardware.devices_per_chip
+    plan = Plan(
+        *(settings, config, hardware, rate, num_replicas),
+        device_memory=usable_memory(hardware, settings.memory_margin),
+        parameters=count_pretraining_parameters(config),
+        phases=(),
+    )
+    phases = []
+    for own, *phase in _parse_phases(settings, config):
+        _check_batch_size(own, num_replicas, hardware)
+        phases.append(_plan_phase(dataclasses.replace(plan, settings=own), *phase))
+    return dataclasses.replace(plan, phases=tuple(phases))
+
+
+def _check_batch_size(settings: PlanningSettings, num_replicas: int, hardware: Hardware) -> None:
     if settings.train_batch_size % num_replicas:
         above = math.ceil(settings.train_batch_size / num_replicas) * num_replicas
         raise ValueError(
@@ -130,14 +146,6 @@ def make_plan(settings: PlanningSettings) -> Plan:
             f"({settings.num_chips} chips of {hardware.name}, {hardware.devices_per_chip} each). "
             f"Received: {settings.train_batch_size}; {above} would do."
         )
-    plan = Plan(
-        *(settings, config, hardware, rate, num_replicas),
-        device_memory=usable_memory(hardware, settings.memory_margin),
-        parameters=count_pretraining_parameters(config),
-        phases=(),
-    )
-    phases = [_plan_phase(plan, *phase) for phase in _parse_phases(settings, config)]
-    return dataclasses.replace(plan, phases=tuple(phases))
 
 
 def usable_memory(hardware: Hardware, margin: float) -> float:
@@ -169,24 +177,46 @@ def _find_config(settings: PlanningSettings) -> BertConfig:
     return find_released_model(settings.model).config
 
 
-def _parse_phases(settings: PlanningSettings, config: BertConfig) -> list[tuple[int, int, int]]:
-    """`seq128:900000` -> (128, 20, 900000): tokens, hidden ones at most, steps."""
-    parsed = []
-    for phase in _BETWEEN_PHASES.split(",".join(settings.phases)):
-        match = _PHASE.fullmatch(phase.strip())
-        if not match or not int(match[3]):
-            raise ValueError(
-                f"--phases: each is seqLENGTH:STEPS, as in seq128:900000. Received: {phase!r}"
-            )
-        length, steps = int(match[1]), int(match[3])
+def _parse_phases(
+    settings: PlanningSettings, config: BertConfig
+) -> list[tuple[PlanningSettings, int, int, int]]:
+    """`seq128:900000` -> (settings, 128, 20, 900000): tokens, hidden ones at most, steps.
+
+    The settings are the phase's own where a file of phases gives it a batch and parts of its own.
+    """
+    text = ",".join(settings.phases)
+    parsed = _named_phases(text) if not text.endswith(".json") else _phases_of_file(text)
+    with_settings = []
+    for length, predictions, steps, own in parsed:
         if not 5 <= length <= config.max_position_embeddings:
             raise ValueError(
                 f"--phases: lengths are from 5 to the model's max_position_embeddings, "
-                f"{config.max_position_embeddings}. Received: {phase!r}"
+                f"{config.max_position_embeddings}. Received: {length} in {text!r}"
             )
-        predictions = int(match[2] or math.ceil(settings.masked_lm_prob * length))
-        parsed.append((length, predictions, steps))
-    return parsed
+        predictions = predictions or math.ceil(settings.masked_lm_prob * length)
+        with_settings.append((dataclasses.replace(settings, **own), length, predictions, steps))
+    return with_settings
+
+
+def _phases_of_file(path: str) -> Iterator[tuple[int, int | None, int, dict[str, int]]]:
+    for phase in parse_phases(path):
+        own = {
+            name: getattr(phase, name)
+            for name in ("train_batch_size", "gradient_accumulation_steps")
+            if getattr(phase, name) is not None
+        }
+        yield phase.max_seq_length, phase.max_predictions_per_seq, phase.num_steps, own
+
+
+def _named_phases(text: str) -> Iterator[tuple[int, int | None, int, dict[str, int]]]:
+    for phase in _BETWEEN_PHASES.split(text):
+        match = _PHASE.fullmatch(phase.strip())
+        if not match or not int(match[3]):
+            raise ValueError(
+                f"--phases: each is seqLENGTH:STEPS, as in seq128:900000, or all are a .json file "
+                f"as run_pretraining.py takes it. Received: {phase!r}"
+            )
+        yield int(match[1]), int(match[2]) if match[2] else None, int(match[3]), {}
 
 
 def _plan_phase(plan: Plan, max_seq_length: int, max_predictions: int, steps: int) -> PhasePlan:
@@ -215,7 +245,8 @@ def _plan_phase(plan: Plan, max_seq_length: int, max_predictions: int, steps: in
     )
     num_seen = steps * settings.train_batch_size
     return PhasePlan(
-        *(max_seq_length, steps, max_predictions, products, batch, parts),
+        *(max_seq_length, steps, settings.train_batch_size),
+        *(max_predictions, products, batch, parts),
         largest_batch=model.largest_batch(plan.device_memory, parts > 1),
         memory=model.of_batch(batch // parts, parts > 1),
         seconds_per_step=seconds,

@@ -65,7 +65,7 @@ def _phase_lines(plan: Plan, phase: PhasePlan) -> Iterable[str]:
         f"{100 * phase.products.attention / phase.products.total:.0f} % inside of attention",
     )
     yield _row("speed", f"{phase.examples_per_second:,.5g} examples/s")
-    yield _row("", f"{phase.seconds_per_step:.3g} s a step of {plan.settings.train_batch_size:,}")
+    yield _row("", f"{phase.seconds_per_step:.3g} s a step of {phase.batch_size:,}")
     yield _row("time", duration(phase.hours))
     yield _row(
         "memory",

@@ -1,14 +1,13 @@
 """Which devices compute, and on how many hosts: DeviceSettings."""
 
 import dataclasses
-import re
 
+from bert_tf.config import is_address
 from bert_tf.settings.setting import check_choices, check_whole_numbers, setting
 
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 
 _LOWEST = {"num_tpu_cores": 1, "num_gpus": 0, "num_virtual_devices": 0, "worker_timeout": 1}
-_HOST = re.compile(r"[^\s:/]+:\d+|\[[0-9a-fA-F:]+\]:\d+")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +83,7 @@ class DeviceSettings:
                 "--worker_hosts and --task_index are for --distribution_strategy=multi_worker. "
                 f"Received: {self.distribution_strategy!r}"
             )
-        wrong = [host for host in hosts if not _HOST.fullmatch(host)]
+        wrong = [host for host in hosts if not is_address(host)]
         if wrong or len(set(hosts)) < len(hosts):
             raise ValueError(
                 "--worker_hosts takes host:port of each process, with commas between them and each "

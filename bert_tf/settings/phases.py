@@ -155,8 +155,13 @@ def _phase_of_json(place: str, item: Any) -> Phase:
     values = dict(item)
     for name in ("input_file", "eval_file"):
         if name in values:
-            given = values[name]
-            values[name] = tuple(given.split(",") if isinstance(given, str) else given)
+            given = values[name].split(",") if isinstance(values[name], str) else values[name]
+            if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
+                raise ValueError(
+                    f"{place}: {name} is a path or pattern, or a list of them. Received: "
+                    f"{values[name]!r}"
+                )
+            values[name] = tuple(given)
     try:
         return Phase(**values)
     except ValueError as error:

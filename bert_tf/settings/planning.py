@@ -36,8 +36,9 @@ class PlanningSettings:
     )
     phases: tuple[str, ...] = setting(
         ("seq128:900000", "seq512:100000"),
-        "Sequence lengths and steps, one after the other, as run_pretraining.py takes them; the "
-        "files that may follow a second colon are not looked at.",
+        "Sequence lengths and steps, one after the other, or the name of a .json file of phases, "
+        "as run_pretraining.py takes them; the files that may follow a second colon are not "
+        "looked at.",
     )
     train_batch_size: int = setting(256, "Examples in a training step, over all devices.")
     hardware: str = setting("tpu_v2", "What it runs on: see --list_hardware.")

@@ -151,7 +151,13 @@ class PretrainingSettings(TrainingSettings):
                 f"--eval_file names files of {min(unused)} tokens, but the phases have "
                 f"{', '.join(map(str, sorted(lengths)))}."
             )
-        self.by_phase()  # Each checks its own values.
+        for number, phase in enumerate(phases, start=1):
+            try:
+                self._in_phase(phase)  # It checks its own values.
+            except ValueError as error:
+                raise ValueError(
+                    f"--phases, phase {number} of {phase.max_seq_length} tokens: {error}"
+                ) from error
 
     def _check_warmup(self, num_steps: int) -> None:
         if self.do_train and self.num_warmup_steps > num_steps:

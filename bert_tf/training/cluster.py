@@ -13,8 +13,11 @@ A `chief` of TF_CONFIG is the first of the workers, whose number is then 0.
 import dataclasses
 import json
 import os
+import re
 from collections.abc import Sequence
 from typing import Any
+
+from bert_tf.config import is_address
 
 _VARIABLE = "TF_CONFIG"
 _JOBS = ("chief", "worker")
@@ -58,15 +61,32 @@ def find_cluster(worker_hosts: Sequence[str], task_index: int | None) -> Cluster
     try:
         config = json.loads(text)
         cluster, task = config.get("cluster") or {}, config.get("task") or {}
-        jobs = tuple((job, tuple(cluster[job])) for job in _JOBS if cluster.get(job))
-        job, index = task.get("type", "worker"), int(task.get("index", 0))
+        jobs = tuple((job, _addresses(job, cluster[job])) for job in _JOBS if cluster.get(job))
+        job, index = task.get("type", "worker"), task.get("index", 0)
     except (AttributeError, TypeError, ValueError) as error:
         raise _refusal(text, str(error)) from error
     if not jobs:
         return None
+    hosts = [host for _, its in jobs for host in its]
+    if len(set(hosts)) < len(hosts):
+        raise _refusal(text, "an address stands there twice")
+    if len(hosts) > 1 and "index" not in task:
+        raise _refusal(text, "it does not say which of them this process is")
+    if not re.fullmatch(r"\d+", str(index)):  # Some managers write it as a text.
+        raise _refusal(text, f"an index is a whole number, not {index!r}")
+    index = int(index)
     if job not in dict(jobs) or not 0 <= index < len(dict(jobs)[job]):
         raise _refusal(text, f"there is no {job} {index} among its chief and workers")
     return Cluster(jobs, job, index)
+
+
+def _addresses(job: str, hosts: Any) -> tuple[str, ...]:
+    if not isinstance(hosts, list):
+        raise ValueError(f"the addresses of {job} are no list")
+    wrong = [host for host in hosts if not isinstance(host, str) or not is_address(host)]
+    if wrong:
+        raise ValueError(f"an address is host:port, not {wrong[0]!r}")
+    return tuple(hosts)
 
 
 def _refusal(text: Any, reason: str) -> ValueError:

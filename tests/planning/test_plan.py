@@ -72,6 +72,25 @@ def test_phases_are_planned_one_after_the_other():
     )
 
 
+def test_a_file_of_phases_gives_each_its_batch_and_parts(tmp_path):
+    path = tmp_path / "phases.json"
+    phases = [
+        {"max_seq_length": 128, "num_steps": 900, "input_file": "a", "train_batch_size": 512},
+        {
+            "max_seq_length": 512,
+            "num_steps": 100,
+            "input_file": "b",
+            "gradient_accumulation_steps": 4,
+        },
+    ]
+    path.write_text(json.dumps(phases))
+    plan = make_plan(changed(phases=(str(path),)))
+    assert [phase.batch_size for phase in plan.phases] == [512, 256]
+    assert plan.phases[1].accumulation_steps == 4
+    inline = make_plan(changed(phases=("seq128:900",), train_batch_size=512))
+    assert plan.phases[0].hours == inline.phases[0].hours
+
+
 def test_a_batch_that_does_not_fit_is_computed_in_as_few_parts_as_do():
     plan = make_plan(changed(num_chips=1, train_batch_size=4096, phases=("seq512:10",)))
     (phase,) = plan.phases

@@ -28,7 +28,7 @@ def test_a_chief_is_the_first_worker(set_config):
     cluster = find_cluster((), None)
     assert cluster.hosts == ["a:1", "b:2", "c:3"]
     assert cluster.index == 2
-    set_config({"cluster": jobs, "task": {"type": "chief", "index": 0}})
+    set_config({"cluster": jobs, "task": {"type": "chief", "index": "0"}})
     assert find_cluster((), None).index == 0
 
 
@@ -45,6 +45,14 @@ def test_without_workers_there_is_no_cluster(set_config, text):
         ("[]", "no attribute"),
         ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "ps"}}', "no ps 0 among"),
         ('{"cluster": {"worker": ["a:1"]}, "task": {"index": 1}}', "no worker 1 among"),
+        ('{"cluster": {"worker": "a:1"}}', "addresses of worker are no list"),
+        ('{"cluster": {"worker": {"a:1": 0}}}', "addresses of worker are no list"),
+        ('{"cluster": {"worker": ["a"]}}', "host:port, not 'a'"),
+        ('{"cluster": {"worker": [5]}}', "host:port, not 5"),
+        ('{"cluster": {"worker": ["a:1", "a:1"]}, "task": {"index": 0}}', "twice"),
+        ('{"cluster": {"worker": ["a:1", "b:1"]}}', "which of them this process is"),
+        ('{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"index": 1.7}}', "not 1.7"),
+        ('{"cluster": {"worker": ["a:1"]}, "task": {"index": true}}', "not True"),
     ],
 )
 def test_a_broken_configuration_is_refused_with_an_example(set_config, text, reason):
