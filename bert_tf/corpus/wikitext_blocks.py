@@ -11,6 +11,7 @@ are rows of a table or parameters of a template are left to be known by their fi
 What remains is well-formed, so that a parser takes no more than linear time over it.
 """
 
+import collections
 import html
 import re
 from collections.abc import Collection
@@ -36,6 +37,8 @@ _TAG_OF = {
 }
 _UNCLOSED = "\0"  # XML has no such character.
 _REST_OF_LINE = re.compile(rf"{_UNCLOSED}[^\n]*")
+# Characters, or pieces of text. Links in links in links, a page long, would each be read anew.
+_LONGEST_LINK = 5000
 _NO_TARGET = re.compile(r"[\n<>\[\]{}]")
 _IN_LINK = re.compile(r"''|[&<{]|//")
 _MARKUP_CHARACTER = re.compile(r"[\[\]{}<>&|'*#:;=_~!-]")
@@ -75,6 +78,8 @@ class _Remover:
         self.place = 0
         self.kept: list[str] = []
         self.opened: list[tuple[str, int]] = []
+        # How many of each kind: a page may be full of closing pieces that close nothing.
+        self.num_opened: collections.Counter[str] = collections.Counter()
 
     def remove(self) -> str:
         while match := _TOKEN.search(self.text, self.place):
@@ -99,6 +104,7 @@ class _Remover:
 
     def _open(self, kind: str) -> None:
         self.opened.append((kind, len(self.kept)))
+        self.num_opened[kind] += 1
         self.kept.append("")
 
     def _close(self, token: str) -> None:
@@ -108,17 +114,28 @@ class _Remover:
             if kind == "{{" and content is not None:
                 self.kept.append(template_text(content))
         elif self.opened and self.opened[-1][0] == kind:  # Else it closes nothing.
-            self.kept.append(self._link(self._pop(kind)))
+            if self._is_long(self.opened[-1][1]):
+                self.opened.pop()
+                self.num_opened[kind] -= 1
+            else:
+                self.kept.append(self._link(self._pop(kind)))
 
     def _pop(self, kind: str) -> str | None:
         """What stands between the last opening of this kind and here, taken out; None if none."""
-        for number in range(len(self.opened) - 1, -1, -1):
-            if self.opened[number][0] == kind:
-                index = self.opened[number][1]
-                content = "".join(self.kept[index:])
-                del self.opened[number:], self.kept[index:]
-                return content
-        return None
+        if not self.num_opened[kind]:
+            return None
+        opened = ""
+        while opened != kind:  # What was opened after it was never closed.
+            opened, index = self.opened.pop()
+            self.num_opened[opened] -= 1
+        content = "".join(self.kept[index:])
+        del self.kept[index:]
+        return content
+
+    def _is_long(self, index: int) -> bool:
+        """Whether more was kept since then than a link or a caption has."""
+        num_pieces = len(self.kept) - index
+        return num_pieces > _LONGEST_LINK or sum(map(len, self.kept[index:])) > _LONGEST_LINK
 
     def _link(self, content: str) -> str:
         target, pipe, shown = content.partition("|")

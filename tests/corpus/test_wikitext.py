@@ -1,10 +1,12 @@
 """What is left of wikitext: expectations written by hand, and mwparserfromhell's own on others."""
 
 import random
+import sys
 import time
 
 import pytest
 
+from bert_tf.corpus import wikitext_blocks
 from bert_tf.corpus.wikitext import Wiki, article_paragraphs, is_disambiguation
 
 mwparserfromhell = pytest.importorskip("mwparserfromhell")
@@ -157,6 +159,47 @@ def test_endless_repetition_takes_seconds_at_most(piece):
     start = time.process_time()
     plain("x " + piece * (200_000 // len(piece)))
     assert time.process_time() - start < 5  # The library alone takes minutes for some.
+
+
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [
+        *(("[[", "}}"), ("[[a", "]]"), ("{{", "]]"), ("{{", "\n|}\n"), ("<ul>", "}}")),
+        *(("<ul>", "\n|}\n"), ("{|\n", "}}"), ("[[", "</table>"), ("<ol>", "</ul>")),
+    ],
+)
+def test_twice_the_text_takes_twice_the_steps(opening, closing):
+    def steps_for(text):
+        steps = 0
+
+        def count(frame, event, _):
+            nonlocal steps
+            steps += 1
+            return count if frame.f_code.co_filename == wikitext_blocks.__file__ else None
+
+        before = sys.gettrace()
+        sys.settrace(count)
+        try:
+            wikitext_blocks.remove_blocks(text, PREFIXES)
+        finally:
+            sys.settrace(before)
+        return steps
+
+    for make in (lambda n: (opening + closing) * n, lambda n: opening * n + closing * n):
+        assert steps_for(make(400)) < 2.2 * steps_for(make(200))
+
+
+def test_links_in_links_are_not_read_over_and_over():
+    text = "[[word " * 2000 + "]]" * 2000
+    read = []
+
+    class Remover(wikitext_blocks._Remover):
+        def _link(self, content):
+            read.append(len(content))
+            return super()._link(content)
+
+    assert Remover(text, PREFIXES).remove().split() == ["word"] * 2000
+    assert max(read) <= 5000
 
 
 def test_pages_that_list_articles_of_one_name_are_known():
