@@ -45,11 +45,22 @@ _AFTER_BRACKET = re.compile(r"(?<=[(（])\s*[,;，；、]\s*|(?<=[(（])\s+")
 _BEFORE_MARK = re.compile(r"\s+(?=[,.)](?:\s|$))")
 _NOT_PROSE = ("=", "*", "#", ":", ";", "|", "!", "{|", "----")
 
+# Templates on pages that only list articles of one name. The whole name counts: one that begins
+# alike may stand on any article, as {{disambiguation needed}} and {{Begriffsklärungshinweis}} do.
+_DISAMBIGUATION_NAMES = (
+    r"disambig(?:uation)?(?:(?: |-)cleanup| page)?|disamb|dab|hndis(?:(?: |-)cleanup)?|geodis|"
+    r"roaddis|schooldis|hospitaldis|numberdis|mathdab|mathematical disambiguation|human name dis|"
+    r"(?:human name|place name|airport|biology|call sign|chinese title|genus|hospital|"
+    r"letter[–-]number combination|military unit|music|political party|road|school|"
+    r"species latin name(?: abbreviation)?|station|taxonomic authority) disambiguation|"
+    r"begriffsklärung|homonymie(?: (?:de |d['’])[^{|}\n]{0,60})?|desambig|desambiguaci[oó]n?|"
+    r"desambiguação|disambigua|disambiguasi|doorverwijspagina|dp|ujednoznacznienie|"
+    r"неоднозначность|багатозначність|(?:robotskapad )?förgrening(?:ssida)?|grensida|rozcestník|"
+    r"egyért|aimai|(?:\w{1,10}の)?曖昧さ回避|(?:人名|地名|中文)?消歧[义義][页頁]?|동음이의어?|"
+    r"توضيح|ابهام(?: |\u200c)?زدایی|פירושונים|anlam ayrımı|täsmennyssivu|trang định hướng"
+)
 _DISAMBIGUATION = re.compile(
-    r"__DISAMBIG__|\{\{\s*(?:disambig|dab\s*[|}]|hndis|geodis|human name dis|begriffsklärung|"
-    r"homonymie|desambigua|disambigua|doorverwijs|dp\s*[|}]|ujednoznacznienie|неоднозначность|"
-    r"förgrening|grensida|rozcestník|egyért|aimai|曖昧さ回避|disambig|消歧义|消歧義|동음이의|توضيح|"
-    r"ابهام|פירושונים|anlam ayrımı|täsmennyssivu|trang định hướng|багатозначність)",
+    r"__DISAMBIG__|\{\{\s*(?:" + _DISAMBIGUATION_NAMES.replace(" ", "[ _]") + r")\s*[|}]",
     re.IGNORECASE,
 )
 

@@ -202,8 +202,39 @@ def test_links_in_links_are_not_read_over_and_over():
     assert max(read) <= 5000
 
 
-def test_pages_that_list_articles_of_one_name_are_known():
-    assert is_disambiguation("Mercury", "'''Mercury''' may refer to:\n* x\n{{disambiguation}}")
-    assert is_disambiguation("Merkur", "Merkur steht für:\n{{Begriffsklärung}}")
+@pytest.mark.parametrize(
+    "template",
+    [
+        *("disambiguation", "Disambig", "disambiguation|geo", "dab", "hndis|Smith, John", "geodis"),
+        *("human name disambiguation", "Human_name_disambiguation", "Begriffsklärung", "dp"),
+        *("Homonymie", "Homonymie de personnes", "desambiguación", "Desambiguação", "disambigua"),
+        *("ujednoznacznienie", "неоднозначность\n|тип=1", "förgrening", "rozcestník", "egyért"),
+        *("aimai", "人名の曖昧さ回避", "消歧义", "消歧義頁", "동음이의", "توضيح", "ابهام‌زدایی"),
+        *("פירושונים", "anlam ayrımı", "täsmennyssivu", "trang định hướng", " disambig "),
+    ],
+)
+def test_pages_that_list_articles_of_one_name_are_known(template):
+    assert is_disambiguation("Mercury", f"'''Mercury''' may be:\n* x\n{{{{{template}}}}}")
+
+
+def test_pages_are_known_by_their_title_and_magic_word_too():
     assert is_disambiguation("Mercury (disambiguation)", "")
-    assert not is_disambiguation("Mercury", "{{Infobox planet}} It is a planet.")
+    assert is_disambiguation("Mercury", "* x\n__DISAMBIG__")
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        *("disambiguation needed|date=May 2024", "disambiguation needed", "Disambig needed"),
+        *("Begriffsklärungshinweis", "egyért-redir|x", "nota disambigua|x", "disambigR|x"),
+        *("desambiguación necesaria", "voir homonymes|x", "Infobox planet", "dpz|x", "dablink|x"),
+        *(
+            "zie doorverwijspagina",
+            "消歧义链接",
+            "曖昧さ回避リンク",
+            "other uses|x (disambiguation)",
+        ),
+    ],
+)
+def test_an_article_that_only_points_to_such_a_page_is_kept(template):
+    assert not is_disambiguation("Mercury", f"{{{{{template}}}}} It is a [[planet]].")
