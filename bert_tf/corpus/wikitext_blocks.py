@@ -39,9 +39,20 @@ _UNCLOSED = "\0"  # XML has no such character.
 _REST_OF_LINE = re.compile(rf"{_UNCLOSED}[^\n]*")
 # Characters, or pieces of text. Links in links in links, a page long, would each be read anew.
 _LONGEST_LINK = 5000
+_OPEN_ADDRESS = re.compile(r"\[(?:[a-z]{3,6}:)?//[^\[\]]*\Z")
+_TARGET = re.compile(r"^[^\[\]{}|\n]{0,255}\|")
 _NO_TARGET = re.compile(r"[\n<>\[\]{}]")
 _IN_LINK = re.compile(r"''|[&<{]|//")
 _MARKUP_CHARACTER = re.compile(r"[\[\]{}<>&|'*#:;=_~!-]")
+
+# Prefixes of links to Wikimedia's other wikis, and to pages about this one.
+_OTHER_PROJECTS = frozenset(
+    (
+        *("w", "wikipedia", "project", "wikt", "wiktionary", "b", "wikibooks", "n", "wikinews"),
+        *("q", "wikiquote", "s", "wikisource", "v", "wikiversity", "voy", "wikivoyage", "mw"),
+        *("d", "wikidata", "c", "commons", "m", "meta", "species", "wikispecies"),
+    )
+)
 
 # Templates whose text belongs to the sentence, and which of their parts, from 1, that is.
 _TEXT_PART = {
@@ -99,7 +110,7 @@ class _Remover:
                 self._pop(match["block"].lower())
         self.kept.append(self.text[self.place :])
         for kind, index in self.opened:
-            self.kept[index] = "" if kind == "[[" else _UNCLOSED
+            self._leave_open(kind, index)
         return _REST_OF_LINE.sub("", "".join(self.kept))
 
     def _open(self, kind: str) -> None:
@@ -112,13 +123,32 @@ class _Remover:
         if kind != "[[":
             content = self._pop(kind)
             if kind == "{{" and content is not None:
+                if content.count("{") > content.count("}"):  # {{a|{b}}}
+                    content += self._take_one_more("}")
                 self.kept.append(template_text(content))
         elif self.opened and self.opened[-1][0] == kind:  # Else it closes nothing.
             if self._is_long(self.opened[-1][1]):
-                self.opened.pop()
                 self.num_opened[kind] -= 1
-            else:
-                self.kept.append(self._link(self._pop(kind)))
+                self._leave_open(*self.opened.pop())
+                return
+            content = self._pop(kind)
+            if _OPEN_ADDRESS.search(content):  # [[File:a.jpg|See [http://b.org c]]]
+                content += self._take_one_more("]")
+            self.kept.append(self._link(content))
+
+    def _take_one_more(self, character: str) -> str:
+        """Of three closing characters in a row the first closes a single one; two are taken."""
+        if not self.text.startswith(character, self.place):
+            return ""
+        self.place += 1
+        return character
+
+    def _leave_open(self, kind: str, index: int) -> None:
+        """What is never closed loses the rest of its line, but a link to an article its target."""
+        if kind != "[[" or self._is_dropped(self.kept[index + 1]):
+            self.kept[index] = _UNCLOSED
+        else:
+            self.kept[index + 1] = _TARGET.sub("", self.kept[index + 1])
 
     def _pop(self, kind: str) -> str | None:
         """What stands between the last opening of this kind and here, taken out; None if none."""
@@ -139,15 +169,30 @@ class _Remover:
 
     def _link(self, content: str) -> str:
         target, pipe, shown = content.partition("|")
-        prefix, colon, _ = target.partition(":")
-        if colon and prefix.strip().replace("_", " ").lower() in self.dropped_prefixes:
+        if self._is_dropped(target):
             return ""
         if _NO_TARGET.search(target) or not target.strip(" :") or "\n\n" in shown or "[[" in shown:
             return shown if pipe else target
         content = content.lstrip(" :")
+        if not pipe:
+            content = self._without_prefixes(content)
         if _IN_LINK.search(content):
             return f"[[{content}]]"
         return shown if pipe else content
+
+    def _is_dropped(self, target: str) -> bool:
+        prefix, colon, _ = target.partition(":")
+        return bool(colon) and _normalized(prefix) in self.dropped_prefixes
+
+    def _without_prefixes(self, target: str) -> str:
+        """wikt:cat -> cat; w:de:Katze -> Katze."""
+        for _ in range(2):
+            prefix, _, rest = target.partition(":")
+            if rest.strip(" :") and (
+                self._is_dropped(target) or _normalized(prefix) in _OTHER_PROJECTS
+            ):
+                target = rest.lstrip(" :")
+        return target
 
     def _skip_comment(self) -> None:
         end = self.text.find("-->", self.place)
@@ -190,6 +235,10 @@ def template_text(content: str) -> str:
         return " ".join(parts[: 4 if parts[1] in ("to", "and", "or") else 2])
     place = _TEXT_PART.get(name, 0)
     return parts[place if place < 0 else place - 1] if place and len(parts) >= place else ""
+
+
+def _normalized(prefix: str) -> str:
+    return prefix.strip().replace("_", " ").lower()
 
 
 def _without_pipe(match: re.Match) -> str:

@@ -33,6 +33,11 @@ def plain(text):
         ("One line\nand the next.\n\nAnother.", ["One line and the next.", "Another."]),
         ("-{zh-hans:计算机; zh-hant:電腦}-是机器。", ["计算机是机器。"]),
         ("__NOTOC__ Text. __FORCETOC__", ["Text."]),
+        (
+            "A [[wikt:cat]], [[:de:Katze]], [[w:en:Cat]] and [[:Category:Pets]].",
+            ["A cat, Katze, Cat and Pets."],
+        ),
+        ("[[wikt:cat|cats]] of [[Star Trek: Picard]], [[q:]].", ["cats of Star Trek: Picard, q:."]),
     ],
 )
 def test_inline_markup_becomes_its_text(text, paragraphs):
@@ -59,6 +64,9 @@ def test_inline_markup_becomes_its_text(text, paragraphs):
         "[[Datei:a.jpg|mini|Eine [[Katze]].]][[Kategorie:Tiere]]",
         "[[image:a_b.png]][[fr:Chat]]",
         "<templatestyles src='a' />",
+        "[[File:a.jpg|thumb|See [http://x.org the site]]]",
+        "[[File:a.jpg|thumb|See [//x.org [[the]] {{a}}site]]]",
+        "{{cite|title={b}}}{{{1|x}}}{{a|{{{b|{{{c}}}}}}}}",
     ],
 )
 def test_what_is_no_prose_is_taken_out_whole(block):
@@ -83,9 +91,9 @@ def test_literal_text_stays_as_it_is():
 def test_templates_that_are_part_of_a_sentence_give_their_text():
     text = (
         "It is {{convert|5|km|mi}} or {{convert|3|to|4|m}} long, {{lang|fr|[[a|très]] bien}}, "
-        "{{nowrap|a b}}{{snd}}{{circa|1900}}."
+        "{{nowrap|{x}}}, {{nowrap|a b}}{{snd}}{{circa|1900}}."
     )
-    assert plain(text) == ["It is 5 km or 3 to 4 m long, très bien, a b –."]
+    assert plain(text) == ["It is 5 km or 3 to 4 m long, très bien, {x}, a b –."]
 
 
 def test_what_a_template_leaves_between_brackets_is_no_empty_pair():
@@ -115,6 +123,16 @@ def test_what_is_never_closed_does_not_eat_the_next_lines(opened):
     assert plain(text)[0].startswith("A first sentence. Then")
     assert plain(text)[-2:] == ["A second one.", "A third one."]
     assert plain(f"{opened}\n\nKept.")[-1] == "Kept."
+
+
+def test_a_link_that_is_never_closed_shows_what_a_closed_one_would():
+    assert plain("He saw [[dog|big dogs and left.\n\nMore.") == [
+        "He saw big dogs and left.",
+        "More.",
+    ]
+    assert plain("He saw [[dogs and left.") == ["He saw dogs and left."]
+    assert plain("One. [[File:cat.jpg|thumb|A [[cat]] sleeps.\nTwo.") == ["One. Two."]
+    assert plain("One. [[Datei:cat.jpg|A [[dog|big dog") == ["One."]
 
 
 def test_a_reference_without_an_end_does_not_reach_the_next_one():
