@@ -33,6 +33,9 @@ _LINE_BREAK = re.compile(r"</?br\b[^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-z][a-z0-9]*(?:[\s/][^<>]*)?>", re.IGNORECASE)
 _OPEN_ANGLE = re.compile(r"<(?=[a-z/!?])", re.IGNORECASE)
 _VARIANTS = re.compile(r"-\{([^{}]*)\}-")
+_FLAGS = re.compile(r"[A-Za-z;\s-]*\|")
+# A title, a rule for the rest of the page, the end of one.
+_HIDDEN = frozenset("TH-")
 _MAGIC_WORD = re.compile(r"__[A-Z]{3,}__")
 _UNCLOSED_ADDRESS = re.compile(r"\[(?=(?:[a-z]{3,6}:)?//)(?![^\]\n]{0,500}\])")
 _MARKUP = re.compile(r"''|\[\[|&|\[(?:[a-z]{3,6}:)?//")
@@ -42,6 +45,7 @@ _PLAIN_EMPHASIS = re.compile(r"(?<!')('{2,3})(?!')([^'\[\]<&]+(?:'[^'\[\]<&]+)*)
 _MAX_QUOTES = 1000
 _EMPTY_BRACKETS = re.compile(r"\s*[(（]\s*[,;:.，；、]*\s*[)）]")
 _AFTER_BRACKET = re.compile(r"(?<=[(（])\s*[,;，；、]\s*|(?<=[(（])\s+")
+_BEFORE_CLOSING = re.compile(r"(?<![\s,;:、，；])[\s,;:、，；]+(?=[)）])")
 _BEFORE_MARK = re.compile(r"\s+(?=[,.)](?:\s|$))")
 _NOT_PROSE = ("=", "*", "#", ":", ";", "|", "!", "{|", "----")
 
@@ -136,13 +140,17 @@ def _plain_text(paragraph: str) -> str:
         paragraph = _QUOTES.sub("", paragraph)
     paragraph = " ".join(paragraph.split())
     if "(" in paragraph or "（" in paragraph:
-        paragraph = _EMPTY_BRACKETS.sub("", _AFTER_BRACKET.sub("", paragraph))
+        paragraph = _BEFORE_CLOSING.sub("", _AFTER_BRACKET.sub("", paragraph))
+        paragraph = _EMPTY_BRACKETS.sub("", paragraph)
     return _BEFORE_MARK.sub("", paragraph).strip()
 
 
 def _first_variant(match: re.Match) -> str:
-    """`-{zh-hans:计算机; zh-hant:電腦}-` -> 计算机."""
-    content = match[1].rpartition("|")[2]
+    """`-{zh-hans:计算机; zh-hant:電腦}-` -> 计算机; "" for `-{H|...}-`, which shows nothing."""
+    flags = _FLAGS.match(match[1])
+    if flags and _HIDDEN.intersection(flags[0].strip("|").replace(" ", "").split(";")):
+        return ""
+    content = match[1][flags.end() if flags else 0 :]
     first = content.split(";")[0]
     variant, colon, words = first.partition(":")
     return words.strip() if colon and variant.strip().startswith(("zh", "sr")) else content

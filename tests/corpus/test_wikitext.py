@@ -32,6 +32,8 @@ def plain(text):
         ("Water is H<sub>2</sub>O<br />and<br>10<sup>3</sup>.", ["Water is H2O and 103."]),
         ("One line\nand the next.\n\nAnother.", ["One line and the next.", "Another."]),
         ("-{zh-hans:计算机; zh-hant:電腦}-是机器。", ["计算机是机器。"]),
+        ("-{原样}--{A|zh-hans:软件;zh-hant:軟體}--{zh-hans;zh-hant|x}-。", ["原样软件x。"]),
+        ("-{[[猫|''家猫'']]}-很小。", ["家猫很小。"]),
         ("__NOTOC__ Text. __FORCETOC__", ["Text."]),
         (
             "A [[wikt:cat]], [[:de:Katze]], [[w:en:Cat]] and [[:Category:Pets]].",
@@ -67,6 +69,7 @@ def test_inline_markup_becomes_its_text(text, paragraphs):
         "[[File:a.jpg|thumb|See [http://x.org the site]]]",
         "[[File:a.jpg|thumb|See [//x.org [[the]] {{a}}site]]]",
         "{{cite|title={b}}}{{{1|x}}}{{a|{{{b|{{{c}}}}}}}}",
+        "-{T|zh-hans:标题甲;zh-hant:標題甲}--{H|zh-hans:软件;zh-hant:軟體}--{A;H|zh:x}--{-|zh:x}-",
     ],
 )
 def test_what_is_no_prose_is_taken_out_whole(block):
@@ -99,6 +102,9 @@ def test_templates_that_are_part_of_a_sentence_give_their_text():
 def test_what_a_template_leaves_between_brackets_is_no_empty_pair():
     assert plain("Kyiv ({{IPA|x}}; {{lang-uk|y}}) is a city ({{audio}}).") == ["Kyiv is a city."]
     assert plain("Kyiv ({{IPA|x}}, a city).") == ["Kyiv (a city)."]
+    assert plain("Kyiv (also Kiev, {{lang-uk|x}}) is a city.") == ["Kyiv (also Kiev) is a city."]
+    assert plain("東京（とうきょう、{{lang-en|Tokyo}}）は都市。") == ["東京（とうきょう）は都市。"]
+    assert plain("A ((b; {{c}}); d: {{e}} ) f.") == ["A ((b); d) f."]
 
 
 @pytest.mark.parametrize(
