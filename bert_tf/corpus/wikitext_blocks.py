@@ -16,6 +16,8 @@ import html
 import re
 from collections.abc import Collection
 
+from bert_tf.corpus.wikitext_templates import template_text
+
 # Of these the content goes as well.
 _DROPPED_TAGS = (
     "ref|references|math|chem|ce|gallery|timeline|score|syntaxhighlight|source|pre|imagemap|graph|"
@@ -53,15 +55,6 @@ _OTHER_PROJECTS = frozenset(
         *("d", "wikidata", "c", "commons", "m", "meta", "species", "wikispecies"),
     )
 )
-
-# Templates whose text belongs to the sentence, and which of their parts, from 1, that is.
-_TEXT_PART = {
-    **dict.fromkeys(("nowrap", "nobr", "abbr", "small", "em", "strong", "sic"), 1),
-    **dict.fromkeys(("lang", "langr", "lien"), 2),
-    **dict.fromkeys(("transl", "transliteration"), -1),
-}
-_SYMBOLS = {"–": " – ", "ndash": " – ", "snd": " – ", "spaced ndash": " – ", "—": "—", "mdash": "—"}
-_MEASURES = frozenset(("convert", "cvt"))
 
 
 def remove_blocks(text: str, dropped_prefixes: Collection[str]) -> str:
@@ -218,31 +211,8 @@ class _Remover:
         return end if end >= 0 else len(self.text)
 
 
-def template_text(content: str) -> str:
-    """What a template contributes to the sentence it stands in; "" for nearly all.
-
-    Args:
-        content: what is between its braces, with the templates in it already replaced.
-    """
-    if len(content) > 1000:
-        return ""
-    name, *parts = re.sub(r"\[\[[^\[\]]*\]\]", _without_pipe, content).split("|")
-    name = name.strip().lower()
-    if name in _SYMBOLS:
-        return _SYMBOLS[name]
-    parts = [part.strip().replace("\1", "|") for part in parts if "=" not in part]
-    if name in _MEASURES and len(parts) >= 2:  # {{convert|5|km|mi}}; {{convert|5|to|6|km}}
-        return " ".join(parts[: 4 if parts[1] in ("to", "and", "or") else 2])
-    place = _TEXT_PART.get(name, 0)
-    return parts[place if place < 0 else place - 1] if place and len(parts) >= place else ""
-
-
 def _normalized(prefix: str) -> str:
     return prefix.strip().replace("_", " ").lower()
-
-
-def _without_pipe(match: re.Match) -> str:
-    return match[0].replace("|", "\1")
 
 
 def _as_references(text: str) -> str:

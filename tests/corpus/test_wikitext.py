@@ -94,7 +94,7 @@ def test_literal_text_stays_as_it_is():
 def test_templates_that_are_part_of_a_sentence_give_their_text():
     text = (
         "It is {{convert|5|km|mi}} or {{convert|3|to|4|m}} long, {{lang|fr|[[a|très]] bien}}, "
-        "{{nowrap|{x}}}, {{nowrap|a b}}{{snd}}{{circa|1900}}."
+        "{{nowrap|{x}}}, {{nowrap|a b}}{{snd}}{{IPA|x}}."
     )
     assert plain(text) == ["It is 5 km or 3 to 4 m long, très bien, {x}, a b –."]
 
