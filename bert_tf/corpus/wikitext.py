@@ -47,7 +47,9 @@ _EMPTY_BRACKETS = re.compile(r"\s*[(（]\s*[,;:.，；、]*\s*[)）]")
 _AFTER_BRACKET = re.compile(r"(?<=[(（])\s*[,;，；、]\s*|(?<=[(（])\s+")
 _BEFORE_CLOSING = re.compile(r"(?<![\s,;:、，；])[\s,;:、，；]+(?=[)）])")
 _BEFORE_MARK = re.compile(r"\s+(?=[,.)](?:\s|$))")
-_NOT_PROSE = ("=", "*", "#", ":", ";", "|", "!", "{|", "----")
+_NOT_PROSE = ("=", "*", "#", ":", ";", "|", "{|", "----")
+# !Kung is a word.
+_HEADER_CELL = re.compile(r"!(?:\s|$|.*(?:!!|\|\|)|[^\[|=]*=[^\[|]*\|)")
 
 # Templates on pages that only list articles of one name. The whole name counts: one that begins
 # alike may stand on any article, as {{disambiguation needed}} and {{Begriffsklärungshinweis}} do.
@@ -115,9 +117,12 @@ def article_paragraphs(text: str, dropped_prefixes: frozenset[str]) -> Iterator[
 def _join_lines(lines: list[str]) -> Iterator[str]:
     """Paragraphs: lines up to an empty one, or to one that is a header, list item or table row."""
     paragraph: list[str] = []
+    in_table = False  # of which only rows are left
     for line in lines:
         line = line.strip()
-        if line and not line.startswith(_NOT_PROSE):
+        is_header = line.startswith("!") and (in_table or bool(_HEADER_CELL.match(line)))
+        in_table = is_header or line.startswith(("|", "{|"))
+        if line and not is_header and not line.startswith(_NOT_PROSE):
             paragraph.append(line)
         elif paragraph:
             yield " ".join(paragraph)

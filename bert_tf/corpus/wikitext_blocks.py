@@ -138,7 +138,9 @@ class _Remover:
 
     def _leave_open(self, kind: str, index: int) -> None:
         """What is never closed loses the rest of its line, but a link to an article its target."""
-        if kind != "[[" or self._is_dropped(self.kept[index + 1]):
+        if kind == "{|":
+            self.kept[index] = "{|" + _UNCLOSED
+        elif kind != "[[" or self._is_dropped(self.kept[index + 1]):
             self.kept[index] = _UNCLOSED
         else:
             self.kept[index + 1] = _TARGET.sub("", self.kept[index + 1])

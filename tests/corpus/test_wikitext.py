@@ -85,6 +85,14 @@ def test_headers_lists_and_rows_are_dropped():
     assert plain(text) == ["Text one.", "Text two."]
 
 
+def test_an_exclamation_mark_begins_a_row_only_in_a_table():
+    assert plain("!Kung is spoken.\n\n!Xóõ is, too.") == ["!Kung is spoken.", "!Xóõ is, too."]
+    assert plain("They speak\n!Kung there.\nAnd so on.") == ["They speak !Kung there. And so on."]
+    assert plain("!'''Kung''' is [[a|''one'']].") == ["!Kung is one."]
+    assert plain("{|\n!Name\n!Age\n|-\n|x\n!y\n\nText.") == ["Text."]
+    assert plain("!Name!!Age\n! scope=col\n!scope=col|Age\n!a||b\n!\n|-\n!Cat\nText.") == ["Text."]
+
+
 def test_literal_text_stays_as_it_is():
     assert plain("Write <nowiki>[[a|b]] {{c}} <ref></nowiki> so.") == [
         "Write [[a|b]] {{c}} <ref> so."
