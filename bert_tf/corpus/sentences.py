@@ -21,6 +21,10 @@ _ORDINAL_LANGUAGES = frozenset(
     )
 )
 _ORDINAL = re.compile(r"(?:^|[\s(–-])\d{1,2}\.$")
+# J.-J. Rousseau: French initials. No surname follows J.-C., so that a sentence may end with it.
+_INITIALS = re.compile(r"(?<!\w)[^\W\d_]\.-[^\W\d_]\.$")
+_CHRIST, _AFTER_CHRIST = "J.-C.", frozenset(",;:)(–—")
+_LONGEST_LOOK_BACK = 40  # characters
 # Abbreviations that the library does not know, or takes for the end of a sentence.
 _ABBREVIATIONS = {"fr": ("M.", "MM.", "Mme.", "Mlle.", "janv.", "févr.", "av.", "p.")}
 
@@ -61,13 +65,16 @@ def is_heading(paragraph: str) -> bool:
 
 def _mend(sentences: list[str], language: str) -> list[str]:
     """Joins what was split after a full stop that ends no sentence."""
-    mended: list[str] = []
+    mended: list[list[str]] = []
+    before = ""
     for sentence in sentences:
-        if mended and _belongs_to(sentence, mended[-1].rstrip(), language):
-            mended[-1] += sentence
+        if mended and _belongs_to(sentence, before.rstrip(), language):
+            mended[-1].append(sentence)
+            before = (before + sentence)[-_LONGEST_LOOK_BACK:]
         else:
-            mended.append(sentence)
-    return mended
+            mended.append([sentence])
+            before = sentence[-_LONGEST_LOOK_BACK:]
+    return ["".join(pieces) for pieces in mended]
 
 
 def _belongs_to(sentence: str, before: str, language: str) -> bool:
@@ -75,6 +82,11 @@ def _belongs_to(sentence: str, before: str, language: str) -> bool:
         return False
     if sentence[:1].islower() and not before.endswith(".."):
         return True
+    if before[-2:-1].isalpha() and not before[-3:-2].isalnum():  # An initial.
+        if before.endswith(_CHRIST):
+            return sentence[:1] in _AFTER_CHRIST
+        if (sentence[:1] == "-" and sentence[1:2].isalpha()) or _INITIALS.search(before):
+            return True
     if language in _ORDINAL_LANGUAGES and _ORDINAL.search(before):
         return True
     return before.rpartition(" ")[2].lstrip("(«“") in _ABBREVIATIONS.get(language, ())

@@ -15,6 +15,13 @@ pytest.importorskip("sentencex")
         ("en", ["The U.S. Army won.", "It cost $3.50 (see fig. 3).", '"Why?" she asked.']),
         ("de", ["Im 19. Jahrhundert kam Dr. Müller.", "Am 3. Oktober ging er.", "Warum?"]),
         ("fr", ["M. Dupont est né le 1er janv. 1900.", "Il partit !", "Où ?"]),
+        ("fr", ["En 52 av. J.-C., César vint.", "Puis – en 20 av. J.-C. – Auguste."]),
+        (
+            "fr",
+            ["Rome vainquit en 52 av. J.-C.", "Elle dura.", "Vers 30 apr. J.-C. (ou 33) il vint."],
+        ),
+        ("fr", ["J.-J. Rousseau et J.-B. Poquelin écrivent.", "J.-B.-A. Dumas aussi."]),
+        ("it", ["Lo scrisse J.-J. Rousseau.", "Poi morì."]),
         ("es", ["¿Qué es?", "El Sr. García vino.", "¡Sí!"]),
         ("ru", ["А. С. Пушкин родился в 1799 г. в Москве.", "Он жил там, т. е. в России."]),
         ("el", ["Τι είναι αυτό;", "Αυτό είναι."]),
