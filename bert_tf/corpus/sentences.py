@@ -37,8 +37,19 @@ _GOES_ON = frozenset("，、。！？；：…とってはがをにのでもや�
 _STOP = re.compile(rf"[{re.escape(''.join(_BRACKETS) + _ENDS)}]")
 _AFTER_END = re.compile(rf"[{re.escape(_ENDS)}]*[{re.escape(_CLOSING)}]*")
 
-# What ends a sentence, in any script.
-_FINAL = re.compile(r"[.!?…。！？．｡؟۔।॥։።፧။៕་།·;‽¡¿:]['\"”’»›)\]」』）》】*]*\s*$")
+# What ends a sentence: Unicode's Sentence_Terminal in the scripts of the Wikipedias, and marks that
+# stand there besides (… : ; as in Greek, Tibetan's).
+_FINAL_MARKS = "".join(
+    (
+        *("!.?…:;·¡¿", "‽‼⁇⁈⁉⸮", "。！？．｡", "\u0589"),  # the last is Armenian
+        *("\u061d\u061e\u061f\u06d4", "\u0700\u0701\u0702", "\u07f9"),  # Arabic, Syriac, N'Ko
+        *("।॥", "𑑋𑑌", "᱾᱿", "꯫꫰꫱"),  # Indic, Newa, Ol Chiki, Meitei
+        *("၊။", "។៕", "་།༎", "᠃᠉"),  # Myanmar, Khmer, Tibetan, Mongolian
+        *("᭚᭛᭞᭟᭽᭾᭿", "꧈꧉", "᜵᜶"),  # Balinese, Javanese, Philippine
+        *("።፧፨", "᙮", "꓿"),  # Ethiopic, Canadian syllabics, Lisu
+    )
+)
+_FINAL = re.compile(rf"[{re.escape(_FINAL_MARKS)}]['\"”’»›)\]」』）》】*]*\s*$")
 _LONGEST_HEADING = 80
 
 

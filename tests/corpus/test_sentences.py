@@ -74,6 +74,18 @@ def test_other_lines_are_text(text):
     assert not is_heading(text)
 
 
+@pytest.mark.parametrize(
+    "mark",
+    [
+        *("\u0589", "\u061f", "\u06d4", "\u0702", "\u07f9", "।", "𑑋", "᱾", "᱿", "꯫", "။", "។", "།"),
+        *("᠃", "᠉", "᭟", "᭞", "᭛", "꧉", "꧈", "።", "፧", "᙮", "…", ":", ";", "｡", "⁉"),
+    ],
+)
+def test_a_short_line_with_the_final_mark_of_its_script_is_text(mark):
+    assert not is_heading(f"ab cd{mark}")
+    assert not is_heading(f"ab cd{mark}»")
+
+
 def test_an_unknown_language_is_refused_with_those_that_are_known():
     assert {"en", "zh", "ja", "zh-min-nan"} <= LANGUAGES
     with pytest.raises(ValueError, match=r"language 'eng' is not known. Similar: .*Known: aa, ab"):
