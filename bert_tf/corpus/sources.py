@@ -21,7 +21,7 @@ from typing import Any
 
 from bert_tf import files
 from bert_tf.corpus.dump import Piece, read_pages, read_pieces, read_wiki
-from bert_tf.corpus.languages import LANGUAGES, check_language
+from bert_tf.corpus.languages import LANGUAGES, check_language, is_same_language
 from bert_tf.corpus.sentences import WITHOUT_SPACES
 from bert_tf.corpus.wikitext import article_paragraphs, is_disambiguation
 from bert_tf.settings import CorpusSettings
@@ -78,7 +78,7 @@ def find_inputs(settings: CorpusSettings) -> list[Input]:
     inputs = []
     for language, pattern in settings.inputs_by_language():
         if language:
-            check_language(language, f"--input_file or --language, for {pattern}")
+            language = check_language(language, f"--input_file or --language, for {pattern}")
         if settings.source == "tfds":
             inputs.append(Input("tfds", pattern, language or _language_of_name(pattern)))
             continue
@@ -160,21 +160,12 @@ def _describe(path: str, language: str, source: str) -> Input:
     if source != "wikipedia":
         return Input(source, path, language or "en", size)
     wiki = read_wiki(path)
-    if (
-        language
-        and wiki.language
-        and language.partition("-")[0]
-        not in (
-            wiki.language.partition("-")[0],
-            "simple",
-        )
-    ):
+    if language and wiki.language and not is_same_language(language, wiki.language):
         raise ValueError(
             f"{path}: the dump says that its language is {wiki.language!r}. Leave --language out, "
             f"or give this one. Received: {language!r}"
         )
-    language = language or wiki.language or "en"
-    check_language(language, path)
+    language = check_language(language or wiki.language or "en", path)
     return Input(source, path, language, size, wiki.all_dropped_prefixes())
 
 

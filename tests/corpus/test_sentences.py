@@ -2,7 +2,6 @@
 
 import pytest
 
-from bert_tf.corpus.languages import LANGUAGES, check_language
 from bert_tf.corpus.sentences import is_heading, split_sentences
 
 pytest.importorskip("sentencex")
@@ -84,9 +83,3 @@ def test_other_lines_are_text(text):
 def test_a_short_line_with_the_final_mark_of_its_script_is_text(mark):
     assert not is_heading(f"ab cd{mark}")
     assert not is_heading(f"ab cd{mark}»")
-
-
-def test_an_unknown_language_is_refused_with_those_that_are_known():
-    assert {"en", "zh", "ja", "zh-min-nan"} <= LANGUAGES
-    with pytest.raises(ValueError, match=r"language 'eng' is not known. Similar: .*Known: aa, ab"):
-        check_language("eng", "--language")
