@@ -80,6 +80,7 @@ class _Remover:
         self.text = text
         self.dropped_prefixes = dropped_prefixes
         self.place = 0
+        self.last_comment_end = text.rfind("-->")  # Not looked for in vain at every beginning.
         self.kept: list[str] = []
         self.opened: list[tuple[str, int]] = []
         # How many of each kind: a page may be full of closing pieces that close nothing.
@@ -190,7 +191,7 @@ class _Remover:
         return target
 
     def _skip_comment(self) -> None:
-        end = self.text.find("-->", self.place)
+        end = self.text.find("-->", self.place, self.last_comment_end + 3)
         self.place = end + 3 if end >= 0 else self._end_of_line()
 
     def _skip_tag(self, name: str, tag: str) -> None:

@@ -221,6 +221,20 @@ def test_twice_the_text_takes_twice_the_steps(opening, closing):
         assert steps_for(make(400)) < 2.2 * steps_for(make(200))
 
 
+def test_the_end_of_a_comment_is_not_looked_for_at_every_beginning():
+    class Text(str):
+        searched = 0  # characters at most
+
+        def find(self, what, start, end=None):
+            if what == "-->":
+                Text.searched += max((len(self) if end is None else end) - start, 0)
+            return super().find(what, start, end)
+
+    text = Text("a <!--\n" * 100)
+    assert wikitext_blocks.remove_blocks(text, PREFIXES).split() == ["a"] * 100
+    assert Text.searched <= len(text)
+
+
 def test_links_in_links_are_not_read_over_and_over():
     text = "[[word " * 2000 + "]]" * 2000
     read = []
