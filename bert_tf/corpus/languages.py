@@ -21,17 +21,63 @@ xmf yi yo yue za zea zgh zh zh-classical zh-min-nan zh-yue zu
 LANGUAGES = frozenset(_CODES.split())
 
 
-def check_language(language: str, where: str) -> None:
-    """Raises a ValueError if no Wikipedia has this code.
+# The header of a dump has the standard's code (BCP 47), also where a Wikipedia has one of its own.
+_STANDARD_CODES = """
+gsw=als sgs=bat-smg be-tarask=be-x-old bho=bh cbk=cbk-zam egl=eml vro=fiu-vro ike=iu
+jv-x-bms=map-bms ro-cyrl-md=mo nb=no nrf=nrm rup=roa-rup nap-x-tara=roa-tara en-simple=simple
+lzh=zh-classical nan=zh-min-nan yue=zh-yue
+"""
+_BY_STANDARD_CODE = dict(pair.split("=") for pair in _STANDARD_CODES.split())
+
+
+def wikipedia_code(code: str) -> str:
+    """The code in the list for one that a dump's header may have; in lower case if there is none.
+
+    nds-NL -> nds-nl; egl -> eml; crh-Latn -> crh. Of two that the list has for a language, as gsw
+    and als, either stays.
+    """
+    code = code.strip().lower()
+    if code in LANGUAGES:
+        return code
+    language, _, rest = code.partition("-")
+    if code not in _BY_STANDARD_CODE and len(rest) == len("latn"):
+        code = wikipedia_code(language)
+    return _BY_STANDARD_CODE.get(code, code)
+
+
+def is_same_language(given: str, dump_language: str) -> bool:
+    """Whether a language that was given may be that of a dump.
+
+    Args:
+        given: a code, as `be`.
+        dump_language: what the dump's header has, as `be-tarask`.
+    """
+    one, other = wikipedia_code(given), wikipedia_code(dump_language)
+    if _BY_STANDARD_CODE.get(one, one) == _BY_STANDARD_CODE.get(other, other):
+        return True
+    if one == "simple":  # Its dump says that it is English.
+        one = "en"
+    first = one.partition("-")[0]
+    # With roa-rup and roa-tara it is no language.
+    return first in LANGUAGES and first == other.partition("-")[0]
+
+
+def check_language(language: str, where: str) -> str:
+    """The code of a Wikipedia for this one.
 
     Args:
         language: a code.
         where: what it was given for.
+
+    Raises:
+        ValueError: if no Wikipedia has it.
     """
-    if language not in LANGUAGES:
-        similar = difflib.get_close_matches(language, sorted(LANGUAGES), 3)
+    code = wikipedia_code(language)
+    if code not in LANGUAGES:
+        similar = difflib.get_close_matches(code, sorted(LANGUAGES), 3)
         hint = f" Similar: {', '.join(similar)}." if similar else ""
         raise ValueError(
             f"{where}: language {language!r} is not known.{hint} Known: "
             f"{', '.join(sorted(LANGUAGES))}."
         )
+    return code

@@ -16,11 +16,31 @@ WITHOUT_SPACES = frozenset((*_CHINESE, "ja"))
 # Where a number with a full stop is an ordinal: im 19. Jahrhundert.
 _ORDINAL_LANGUAGES = frozenset(
     (
-        *("de", "als", "bar", "nds", "lb", "da", "nb", "nn", "no", "fo", "is", "fi", "et", "lv"),
+        *(
+            "de",
+            "als",
+            "gsw",
+            "bar",
+            "nds",
+            "lb",
+            "da",
+            "nb",
+            "nn",
+            "no",
+            "fo",
+            "is",
+            "fi",
+            "et",
+            "lv",
+        ),
         *("cs", "sk", "sl", "hr", "bs", "sh", "sr", "hu", "hsb", "dsb", "eu", "tr"),
     )
 )
 _ORDINAL = re.compile(r"(?:^|[\s(–-])\d{1,2}\.$")
+# J.-J. Rousseau: French initials. No surname follows J.-C., so that a sentence may end with it.
+_INITIALS = re.compile(r"(?<!\w)[^\W\d_]\.-[^\W\d_]\.$")
+_CHRIST, _AFTER_CHRIST = "J.-C.", frozenset(",;:)(–—")
+_LONGEST_LOOK_BACK = 40  # characters
 # Abbreviations that the library does not know, or takes for the end of a sentence.
 _ABBREVIATIONS = {"fr": ("M.", "MM.", "Mme.", "Mlle.", "janv.", "févr.", "av.", "p.")}
 
@@ -33,8 +53,19 @@ _GOES_ON = frozenset("，、。！？；：…とってはがをにのでもや�
 _STOP = re.compile(rf"[{re.escape(''.join(_BRACKETS) + _ENDS)}]")
 _AFTER_END = re.compile(rf"[{re.escape(_ENDS)}]*[{re.escape(_CLOSING)}]*")
 
-# What ends a sentence, in any script.
-_FINAL = re.compile(r"[.!?…。！？．｡؟۔।॥։።፧။៕་།·;‽¡¿:]['\"”’»›)\]」』）》】*]*\s*$")
+# What ends a sentence: Unicode's Sentence_Terminal in the scripts of the Wikipedias, and marks that
+# stand there besides (… : ; as in Greek, Tibetan's).
+_FINAL_MARKS = "".join(
+    (
+        *("!.?…:;·¡¿", "‽‼⁇⁈⁉⸮", "。！？．｡", "\u0589"),  # the last is Armenian
+        *("\u061d\u061e\u061f\u06d4", "\u0700\u0701\u0702", "\u07f9"),  # Arabic, Syriac, N'Ko
+        *("।॥", "𑑋𑑌", "᱾᱿", "꯫꫰꫱"),  # Indic, Newa, Ol Chiki, Meitei
+        *("၊။", "។៕", "་།༎", "᠃᠉"),  # Myanmar, Khmer, Tibetan, Mongolian
+        *("᭚᭛᭞᭟᭽᭾᭿", "꧈꧉", "᜵᜶"),  # Balinese, Javanese, Philippine
+        *("።፧፨", "᙮", "꓿"),  # Ethiopic, Canadian syllabics, Lisu
+    )
+)
+_FINAL = re.compile(rf"[{re.escape(_FINAL_MARKS)}]['\"”’»›)\]」』）》】*]*\s*$")
 _LONGEST_HEADING = 80
 
 
@@ -61,13 +92,16 @@ def is_heading(paragraph: str) -> bool:
 
 def _mend(sentences: list[str], language: str) -> list[str]:
     """Joins what was split after a full stop that ends no sentence."""
-    mended: list[str] = []
+    mended: list[list[str]] = []
+    before = ""
     for sentence in sentences:
-        if mended and _belongs_to(sentence, mended[-1].rstrip(), language):
-            mended[-1] += sentence
+        if mended and _belongs_to(sentence, before.rstrip(), language):
+            mended[-1].append(sentence)
+            before = (before + sentence)[-_LONGEST_LOOK_BACK:]
         else:
-            mended.append(sentence)
-    return mended
+            mended.append([sentence])
+            before = sentence[-_LONGEST_LOOK_BACK:]
+    return ["".join(pieces) for pieces in mended]
 
 
 def _belongs_to(sentence: str, before: str, language: str) -> bool:
@@ -75,6 +109,11 @@ def _belongs_to(sentence: str, before: str, language: str) -> bool:
         return False
     if sentence[:1].islower() and not before.endswith(".."):
         return True
+    if before[-2:-1].isalpha() and not before[-3:-2].isalnum():  # An initial.
+        if before.endswith(_CHRIST):
+            return sentence[:1] in _AFTER_CHRIST
+        if (sentence[:1] == "-" and sentence[1:2].isalpha()) or _INITIALS.search(before):
+            return True
     if language in _ORDINAL_LANGUAGES and _ORDINAL.search(before):
         return True
     return before.rpartition(" ")[2].lstrip("(«“") in _ABBREVIATIONS.get(language, ())

@@ -21,7 +21,7 @@ from bert_tf.corpus import data_sets
 from bert_tf.corpus.books import book_paragraphs
 from bert_tf.corpus.dump import Piece, read_pages, read_pieces, read_wiki
 from bert_tf.corpus.json_lines import text_of_line
-from bert_tf.corpus.languages import LANGUAGES, check_language
+from bert_tf.corpus.languages import LANGUAGES, check_language, is_same_language
 from bert_tf.corpus.wikitext import article_paragraphs, is_disambiguation
 from bert_tf.settings import CorpusSettings
 
@@ -81,7 +81,7 @@ def find_inputs(settings: CorpusSettings) -> list[Input]:
     inputs = []
     for language, pattern in settings.inputs_by_language():
         if language:
-            check_language(language, f"--input_file or --language, for {pattern}")
+            language = check_language(language, f"--input_file or --language, for {pattern}")
         if settings.source == "tfds":
             version = data_sets.read_version(pattern, settings.tfds_data_dir)
             language = language or _language_of_name(pattern)
@@ -163,21 +163,12 @@ def _describe(path: str, language: str, source: str) -> Input:
     if source != "wikipedia":
         return Input(source, path, language or "en", size, version)
     wiki = read_wiki(path)
-    if (
-        language
-        and wiki.language
-        and language.partition("-")[0]
-        not in (
-            wiki.language.partition("-")[0],
-            "simple",
-        )
-    ):
+    if language and wiki.language and not is_same_language(language, wiki.language):
         raise ValueError(
             f"{path}: the dump says that its language is {wiki.language!r}. Leave --language out, "
             f"or give this one. Received: {language!r}"
         )
-    language = language or wiki.language or "en"
-    check_language(language, path)
+    language = check_language(language or wiki.language or "en", path)
     return Input(source, path, language, size, version, wiki.all_dropped_prefixes())
 
 

@@ -33,6 +33,9 @@ _LINE_BREAK = re.compile(r"</?br\b[^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-z][a-z0-9]*(?:[\s/][^<>]*)?>", re.IGNORECASE)
 _OPEN_ANGLE = re.compile(r"<(?=[a-z/!?])", re.IGNORECASE)
 _VARIANTS = re.compile(r"-\{([^{}]*)\}-")
+_FLAGS = re.compile(r"[A-Za-z;\s-]*\|")
+# A title, a rule for the rest of the page, the end of one.
+_HIDDEN = frozenset("TH-")
 _MAGIC_WORD = re.compile(r"__[A-Z]{3,}__")
 _UNCLOSED_ADDRESS = re.compile(r"\[(?=(?:[a-z]{3,6}:)?//)(?![^\]\n]{0,500}\])")
 _MARKUP = re.compile(r"''|\[\[|&|\[(?:[a-z]{3,6}:)?//")
@@ -42,14 +45,28 @@ _PLAIN_EMPHASIS = re.compile(r"(?<!')('{2,3})(?!')([^'\[\]<&]+(?:'[^'\[\]<&]+)*)
 _MAX_QUOTES = 1000
 _EMPTY_BRACKETS = re.compile(r"\s*[(（]\s*[,;:.，；、]*\s*[)）]")
 _AFTER_BRACKET = re.compile(r"(?<=[(（])\s*[,;，；、]\s*|(?<=[(（])\s+")
+_BEFORE_CLOSING = re.compile(r"(?<![\s,;:、，；])[\s,;:、，；]+(?=[)）])")
 _BEFORE_MARK = re.compile(r"\s+(?=[,.)](?:\s|$))")
-_NOT_PROSE = ("=", "*", "#", ":", ";", "|", "!", "{|", "----")
+_NOT_PROSE = ("=", "*", "#", ":", ";", "|", "{|", "----")
+# !Kung is a word.
+_HEADER_CELL = re.compile(r"!(?:\s|$|.*(?:!!|\|\|)|[^\[|=]*=[^\[|]*\|)")
 
+# Templates on pages that only list articles of one name. The whole name counts: one that begins
+# alike may stand on any article, as {{disambiguation needed}} and {{Begriffsklärungshinweis}} do.
+_DISAMBIGUATION_NAMES = (
+    r"disambig(?:uation)?(?:(?: |-)cleanup| page)?|disamb|dab|hndis(?:(?: |-)cleanup)?|geodis|"
+    r"roaddis|schooldis|hospitaldis|numberdis|mathdab|mathematical disambiguation|human name dis|"
+    r"(?:human name|place name|airport|biology|call sign|chinese title|genus|hospital|"
+    r"letter[–-]number combination|military unit|music|political party|road|school|"
+    r"species latin name(?: abbreviation)?|station|taxonomic authority) disambiguation|"
+    r"begriffsklärung|homonymie(?: (?:de |d['’])[^{|}\n]{0,60})?|desambig|desambiguaci[oó]n?|"
+    r"desambiguação|disambigua|disambiguasi|doorverwijspagina|dp|ujednoznacznienie|"
+    r"неоднозначность|багатозначність|(?:robotskapad )?förgrening(?:ssida)?|grensida|rozcestník|"
+    r"egyért|aimai|(?:\w{1,10}の)?曖昧さ回避|(?:人名|地名|中文)?消歧[义義][页頁]?|동음이의어?|"
+    r"توضيح|ابهام(?: |\u200c)?زدایی|פירושונים|anlam ayrımı|täsmennyssivu|trang định hướng"
+)
 _DISAMBIGUATION = re.compile(
-    r"__DISAMBIG__|\{\{\s*(?:disambig|dab\s*[|}]|hndis|geodis|human name dis|begriffsklärung|"
-    r"homonymie|desambigua|disambigua|doorverwijs|dp\s*[|}]|ujednoznacznienie|неоднозначность|"
-    r"förgrening|grensida|rozcestník|egyért|aimai|曖昧さ回避|disambig|消歧义|消歧義|동음이의|توضيح|"
-    r"ابهام|פירושונים|anlam ayrımı|täsmennyssivu|trang định hướng|багатозначність)",
+    r"__DISAMBIG__|\{\{\s*(?:" + _DISAMBIGUATION_NAMES.replace(" ", "[ _]") + r")\s*[|}]",
     re.IGNORECASE,
 )
 
@@ -100,9 +117,12 @@ def article_paragraphs(text: str, dropped_prefixes: frozenset[str]) -> Iterator[
 def _join_lines(lines: list[str]) -> Iterator[str]:
     """Paragraphs: lines up to an empty one, or to one that is a header, list item or table row."""
     paragraph: list[str] = []
+    in_table = False  # of which only rows are left
     for line in lines:
         line = line.strip()
-        if line and not line.startswith(_NOT_PROSE):
+        is_header = line.startswith("!") and (in_table or bool(_HEADER_CELL.match(line)))
+        in_table = is_header or line.startswith(("|", "{|"))
+        if line and not is_header and not line.startswith(_NOT_PROSE):
             paragraph.append(line)
         elif paragraph:
             yield " ".join(paragraph)
@@ -125,13 +145,17 @@ def _plain_text(paragraph: str) -> str:
         paragraph = _QUOTES.sub("", paragraph)
     paragraph = " ".join(paragraph.split())
     if "(" in paragraph or "（" in paragraph:
-        paragraph = _EMPTY_BRACKETS.sub("", _AFTER_BRACKET.sub("", paragraph))
+        paragraph = _BEFORE_CLOSING.sub("", _AFTER_BRACKET.sub("", paragraph))
+        paragraph = _EMPTY_BRACKETS.sub("", paragraph)
     return _BEFORE_MARK.sub("", paragraph).strip()
 
 
 def _first_variant(match: re.Match) -> str:
-    """`-{zh-hans:计算机; zh-hant:電腦}-` -> 计算机."""
-    content = match[1].rpartition("|")[2]
+    """`-{zh-hans:计算机; zh-hant:電腦}-` -> 计算机; "" for `-{H|...}-`, which shows nothing."""
+    flags = _FLAGS.match(match[1])
+    if flags and _HIDDEN.intersection(flags[0].strip("|").replace(" ", "").split(";")):
+        return ""
+    content = match[1][flags.end() if flags else 0 :]
     first = content.split(";")[0]
     variant, colon, words = first.partition(":")
     return words.strip() if colon and variant.strip().startswith(("zh", "sr")) else content

@@ -11,9 +11,12 @@ are rows of a table or parameters of a template are left to be known by their fi
 What remains is well-formed, so that a parser takes no more than linear time over it.
 """
 
+import collections
 import html
 import re
 from collections.abc import Collection
+
+from bert_tf.corpus.wikitext_templates import template_text
 
 # Of these the content goes as well.
 _DROPPED_TAGS = (
@@ -36,18 +39,22 @@ _TAG_OF = {
 }
 _UNCLOSED = "\0"  # XML has no such character.
 _REST_OF_LINE = re.compile(rf"{_UNCLOSED}[^\n]*")
+# Characters, or pieces of text. Links in links in links, a page long, would each be read anew.
+_LONGEST_LINK = 5000
+_OPEN_ADDRESS = re.compile(r"\[(?:[a-z]{3,6}:)?//[^\[\]]*\Z")
+_TARGET = re.compile(r"^[^\[\]{}|\n]{0,255}\|")
 _NO_TARGET = re.compile(r"[\n<>\[\]{}]")
 _IN_LINK = re.compile(r"''|[&<{]|//")
 _MARKUP_CHARACTER = re.compile(r"[\[\]{}<>&|'*#:;=_~!-]")
 
-# Templates whose text belongs to the sentence, and which of their parts, from 1, that is.
-_TEXT_PART = {
-    **dict.fromkeys(("nowrap", "nobr", "abbr", "small", "em", "strong", "sic"), 1),
-    **dict.fromkeys(("lang", "langr", "lien"), 2),
-    **dict.fromkeys(("transl", "transliteration"), -1),
-}
-_SYMBOLS = {"–": " – ", "ndash": " – ", "snd": " – ", "spaced ndash": " – ", "—": "—", "mdash": "—"}
-_MEASURES = frozenset(("convert", "cvt"))
+# Prefixes of links to Wikimedia's other wikis, and to pages about this one.
+_OTHER_PROJECTS = frozenset(
+    (
+        *("w", "wikipedia", "project", "wikt", "wiktionary", "b", "wikibooks", "n", "wikinews"),
+        *("q", "wikiquote", "s", "wikisource", "v", "wikiversity", "voy", "wikivoyage", "mw"),
+        *("d", "wikidata", "c", "commons", "m", "meta", "species", "wikispecies"),
+    )
+)
 
 
 def remove_blocks(text: str, dropped_prefixes: Collection[str]) -> str:
@@ -73,8 +80,11 @@ class _Remover:
         self.text = text
         self.dropped_prefixes = dropped_prefixes
         self.place = 0
+        self.last_comment_end = text.rfind("-->")  # Not looked for in vain at every beginning.
         self.kept: list[str] = []
         self.opened: list[tuple[str, int]] = []
+        # How many of each kind: a page may be full of closing pieces that close nothing.
+        self.num_opened: collections.Counter[str] = collections.Counter()
 
     def remove(self) -> str:
         while match := _TOKEN.search(self.text, self.place):
@@ -94,11 +104,12 @@ class _Remover:
                 self._pop(match["block"].lower())
         self.kept.append(self.text[self.place :])
         for kind, index in self.opened:
-            self.kept[index] = "" if kind == "[[" else _UNCLOSED
+            self._leave_open(kind, index)
         return _REST_OF_LINE.sub("", "".join(self.kept))
 
     def _open(self, kind: str) -> None:
         self.opened.append((kind, len(self.kept)))
+        self.num_opened[kind] += 1
         self.kept.append("")
 
     def _close(self, token: str) -> None:
@@ -106,34 +117,81 @@ class _Remover:
         if kind != "[[":
             content = self._pop(kind)
             if kind == "{{" and content is not None:
+                if content.count("{") > content.count("}"):  # {{a|{b}}}
+                    content += self._take_one_more("}")
                 self.kept.append(template_text(content))
         elif self.opened and self.opened[-1][0] == kind:  # Else it closes nothing.
-            self.kept.append(self._link(self._pop(kind)))
+            if self._is_long(self.opened[-1][1]):
+                self.num_opened[kind] -= 1
+                self._leave_open(*self.opened.pop())
+                return
+            content = self._pop(kind)
+            if _OPEN_ADDRESS.search(content):  # [[File:a.jpg|See [http://b.org c]]]
+                content += self._take_one_more("]")
+            self.kept.append(self._link(content))
+
+    def _take_one_more(self, character: str) -> str:
+        """Of three closing characters in a row the first closes a single one; two are taken."""
+        if not self.text.startswith(character, self.place):
+            return ""
+        self.place += 1
+        return character
+
+    def _leave_open(self, kind: str, index: int) -> None:
+        """What is never closed loses the rest of its line, but a link to an article its target."""
+        if kind == "{|":
+            self.kept[index] = "{|" + _UNCLOSED
+        elif kind != "[[" or self._is_dropped(self.kept[index + 1]):
+            self.kept[index] = _UNCLOSED
+        else:
+            self.kept[index + 1] = _TARGET.sub("", self.kept[index + 1])
 
     def _pop(self, kind: str) -> str | None:
         """What stands between the last opening of this kind and here, taken out; None if none."""
-        for number in range(len(self.opened) - 1, -1, -1):
-            if self.opened[number][0] == kind:
-                index = self.opened[number][1]
-                content = "".join(self.kept[index:])
-                del self.opened[number:], self.kept[index:]
-                return content
-        return None
+        if not self.num_opened[kind]:
+            return None
+        opened = ""
+        while opened != kind:  # What was opened after it was never closed.
+            opened, index = self.opened.pop()
+            self.num_opened[opened] -= 1
+        content = "".join(self.kept[index:])
+        del self.kept[index:]
+        return content
+
+    def _is_long(self, index: int) -> bool:
+        """Whether more was kept since then than a link or a caption has."""
+        num_pieces = len(self.kept) - index
+        return num_pieces > _LONGEST_LINK or sum(map(len, self.kept[index:])) > _LONGEST_LINK
 
     def _link(self, content: str) -> str:
         target, pipe, shown = content.partition("|")
-        prefix, colon, _ = target.partition(":")
-        if colon and prefix.strip().replace("_", " ").lower() in self.dropped_prefixes:
+        if self._is_dropped(target):
             return ""
         if _NO_TARGET.search(target) or not target.strip(" :") or "\n\n" in shown or "[[" in shown:
             return shown if pipe else target
         content = content.lstrip(" :")
+        if not pipe:
+            content = self._without_prefixes(content)
         if _IN_LINK.search(content):
             return f"[[{content}]]"
         return shown if pipe else content
 
+    def _is_dropped(self, target: str) -> bool:
+        prefix, colon, _ = target.partition(":")
+        return bool(colon) and _normalized(prefix) in self.dropped_prefixes
+
+    def _without_prefixes(self, target: str) -> str:
+        """wikt:cat -> cat; w:de:Katze -> Katze."""
+        for _ in range(2):
+            prefix, _, rest = target.partition(":")
+            if rest.strip(" :") and (
+                self._is_dropped(target) or _normalized(prefix) in _OTHER_PROJECTS
+            ):
+                target = rest.lstrip(" :")
+        return target
+
     def _skip_comment(self) -> None:
-        end = self.text.find("-->", self.place)
+        end = self.text.find("-->", self.place, self.last_comment_end + 3)
         self.place = end + 3 if end >= 0 else self._end_of_line()
 
     def _skip_tag(self, name: str, tag: str) -> None:
@@ -156,27 +214,8 @@ class _Remover:
         return end if end >= 0 else len(self.text)
 
 
-def template_text(content: str) -> str:
-    """What a template contributes to the sentence it stands in; "" for nearly all.
-
-    Args:
-        content: what is between its braces, with the templates in it already replaced.
-    """
-    if len(content) > 1000:
-        return ""
-    name, *parts = re.sub(r"\[\[[^\[\]]*\]\]", _without_pipe, content).split("|")
-    name = name.strip().lower()
-    if name in _SYMBOLS:
-        return _SYMBOLS[name]
-    parts = [part.strip().replace("\1", "|") for part in parts if "=" not in part]
-    if name in _MEASURES and len(parts) >= 2:  # {{convert|5|km|mi}}; {{convert|5|to|6|km}}
-        return " ".join(parts[: 4 if parts[1] in ("to", "and", "or") else 2])
-    place = _TEXT_PART.get(name, 0)
-    return parts[place if place < 0 else place - 1] if place and len(parts) >= place else ""
-
-
-def _without_pipe(match: re.Match) -> str:
-    return match[0].replace("|", "\1")
+def _normalized(prefix: str) -> str:
+    return prefix.strip().replace("_", " ").lower()
 
 
 def _as_references(text: str) -> str:

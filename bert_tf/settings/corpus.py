@@ -10,7 +10,9 @@ SOURCES = ("wikipedia", "books", "tfds", "jsonl")
 
 _CHOICES = {"source": ("auto", *SOURCES)}
 _LOWEST = {"num_shards": 1, "num_workers": 1, "min_sentences": 1, "min_characters": 0}
-_LANGUAGE_PREFIX = re.compile(r"([a-z]{2,3}(?:-[a-z]+)*)=(.*)", re.DOTALL)
+_LANGUAGE_PREFIX = re.compile(
+    r"((?:simple|[a-z]{2,3})(?:-[a-z]+)*)=(.*)", re.DOTALL | re.IGNORECASE
+)
 
 
 @dataclasses.dataclass(frozen=True)

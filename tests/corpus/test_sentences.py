@@ -2,7 +2,6 @@
 
 import pytest
 
-from bert_tf.corpus.languages import LANGUAGES, check_language
 from bert_tf.corpus.sentences import is_heading, split_sentences
 
 pytest.importorskip("sentencex")
@@ -15,6 +14,13 @@ pytest.importorskip("sentencex")
         ("en", ["The U.S. Army won.", "It cost $3.50 (see fig. 3).", '"Why?" she asked.']),
         ("de", ["Im 19. Jahrhundert kam Dr. Müller.", "Am 3. Oktober ging er.", "Warum?"]),
         ("fr", ["M. Dupont est né le 1er janv. 1900.", "Il partit !", "Où ?"]),
+        ("fr", ["En 52 av. J.-C., César vint.", "Puis – en 20 av. J.-C. – Auguste."]),
+        (
+            "fr",
+            ["Rome vainquit en 52 av. J.-C.", "Elle dura.", "Vers 30 apr. J.-C. (ou 33) il vint."],
+        ),
+        ("fr", ["J.-J. Rousseau et J.-B. Poquelin écrivent.", "J.-B.-A. Dumas aussi."]),
+        ("it", ["Lo scrisse J.-J. Rousseau.", "Poi morì."]),
         ("es", ["¿Qué es?", "El Sr. García vino.", "¡Sí!"]),
         ("ru", ["А. С. Пушкин родился в 1799 г. в Москве.", "Он жил там, т. е. в России."]),
         ("el", ["Τι είναι αυτό;", "Αυτό είναι."]),
@@ -67,7 +73,13 @@ def test_other_lines_are_text(text):
     assert not is_heading(text)
 
 
-def test_an_unknown_language_is_refused_with_those_that_are_known():
-    assert {"en", "zh", "ja", "zh-min-nan"} <= LANGUAGES
-    with pytest.raises(ValueError, match=r"language 'eng' is not known. Similar: .*Known: aa, ab"):
-        check_language("eng", "--language")
+@pytest.mark.parametrize(
+    "mark",
+    [
+        *("\u0589", "\u061f", "\u06d4", "\u0702", "\u07f9", "।", "𑑋", "᱾", "᱿", "꯫", "။", "។", "།"),
+        *("᠃", "᠉", "᭟", "᭞", "᭛", "꧉", "꧈", "።", "፧", "᙮", "…", ":", ";", "｡", "⁉"),
+    ],
+)
+def test_a_short_line_with_the_final_mark_of_its_script_is_text(mark):
+    assert not is_heading(f"ab cd{mark}")
+    assert not is_heading(f"ab cd{mark}»")

@@ -1,10 +1,12 @@
 """What is left of wikitext: expectations written by hand, and mwparserfromhell's own on others."""
 
 import random
+import sys
 import time
 
 import pytest
 
+from bert_tf.corpus import wikitext_blocks
 from bert_tf.corpus.wikitext import Wiki, article_paragraphs, is_disambiguation
 
 mwparserfromhell = pytest.importorskip("mwparserfromhell")
@@ -30,7 +32,14 @@ def plain(text):
         ("Water is H<sub>2</sub>O<br />and<br>10<sup>3</sup>.", ["Water is H2O and 103."]),
         ("One line\nand the next.\n\nAnother.", ["One line and the next.", "Another."]),
         ("-{zh-hans:计算机; zh-hant:電腦}-是机器。", ["计算机是机器。"]),
+        ("-{原样}--{A|zh-hans:软件;zh-hant:軟體}--{zh-hans;zh-hant|x}-。", ["原样软件x。"]),
+        ("-{[[猫|''家猫'']]}-很小。", ["家猫很小。"]),
         ("__NOTOC__ Text. __FORCETOC__", ["Text."]),
+        (
+            "A [[wikt:cat]], [[:de:Katze]], [[w:en:Cat]] and [[:Category:Pets]].",
+            ["A cat, Katze, Cat and Pets."],
+        ),
+        ("[[wikt:cat|cats]] of [[Star Trek: Picard]], [[q:]].", ["cats of Star Trek: Picard, q:."]),
     ],
 )
 def test_inline_markup_becomes_its_text(text, paragraphs):
@@ -57,6 +66,10 @@ def test_inline_markup_becomes_its_text(text, paragraphs):
         "[[Datei:a.jpg|mini|Eine [[Katze]].]][[Kategorie:Tiere]]",
         "[[image:a_b.png]][[fr:Chat]]",
         "<templatestyles src='a' />",
+        "[[File:a.jpg|thumb|See [http://x.org the site]]]",
+        "[[File:a.jpg|thumb|See [//x.org [[the]] {{a}}site]]]",
+        "{{cite|title={b}}}{{{1|x}}}{{a|{{{b|{{{c}}}}}}}}",
+        "-{T|zh-hans:标题甲;zh-hant:標題甲}--{H|zh-hans:软件;zh-hant:軟體}--{A;H|zh:x}--{-|zh:x}-",
     ],
 )
 def test_what_is_no_prose_is_taken_out_whole(block):
@@ -72,6 +85,14 @@ def test_headers_lists_and_rows_are_dropped():
     assert plain(text) == ["Text one.", "Text two."]
 
 
+def test_an_exclamation_mark_begins_a_row_only_in_a_table():
+    assert plain("!Kung is spoken.\n\n!Xóõ is, too.") == ["!Kung is spoken.", "!Xóõ is, too."]
+    assert plain("They speak\n!Kung there.\nAnd so on.") == ["They speak !Kung there. And so on."]
+    assert plain("!'''Kung''' is [[a|''one'']].") == ["!Kung is one."]
+    assert plain("{|\n!Name\n!Age\n|-\n|x\n!y\n\nText.") == ["Text."]
+    assert plain("!Name!!Age\n! scope=col\n!scope=col|Age\n!a||b\n!\n|-\n!Cat\nText.") == ["Text."]
+
+
 def test_literal_text_stays_as_it_is():
     assert plain("Write <nowiki>[[a|b]] {{c}} <ref></nowiki> so.") == [
         "Write [[a|b]] {{c}} <ref> so."
@@ -81,14 +102,17 @@ def test_literal_text_stays_as_it_is():
 def test_templates_that_are_part_of_a_sentence_give_their_text():
     text = (
         "It is {{convert|5|km|mi}} or {{convert|3|to|4|m}} long, {{lang|fr|[[a|très]] bien}}, "
-        "{{nowrap|a b}}{{snd}}{{circa|1900}}."
+        "{{nowrap|{x}}}, {{nowrap|a b}}{{snd}}{{IPA|x}}."
     )
-    assert plain(text) == ["It is 5 km or 3 to 4 m long, très bien, a b –."]
+    assert plain(text) == ["It is 5 km or 3 to 4 m long, très bien, {x}, a b –."]
 
 
 def test_what_a_template_leaves_between_brackets_is_no_empty_pair():
     assert plain("Kyiv ({{IPA|x}}; {{lang-uk|y}}) is a city ({{audio}}).") == ["Kyiv is a city."]
     assert plain("Kyiv ({{IPA|x}}, a city).") == ["Kyiv (a city)."]
+    assert plain("Kyiv (also Kiev, {{lang-uk|x}}) is a city.") == ["Kyiv (also Kiev) is a city."]
+    assert plain("東京（とうきょう、{{lang-en|Tokyo}}）は都市。") == ["東京（とうきょう）は都市。"]
+    assert plain("A ((b; {{c}}); d: {{e}} ) f.") == ["A ((b); d) f."]
 
 
 @pytest.mark.parametrize(
@@ -113,6 +137,16 @@ def test_what_is_never_closed_does_not_eat_the_next_lines(opened):
     assert plain(text)[0].startswith("A first sentence. Then")
     assert plain(text)[-2:] == ["A second one.", "A third one."]
     assert plain(f"{opened}\n\nKept.")[-1] == "Kept."
+
+
+def test_a_link_that_is_never_closed_shows_what_a_closed_one_would():
+    assert plain("He saw [[dog|big dogs and left.\n\nMore.") == [
+        "He saw big dogs and left.",
+        "More.",
+    ]
+    assert plain("He saw [[dogs and left.") == ["He saw dogs and left."]
+    assert plain("One. [[File:cat.jpg|thumb|A [[cat]] sleeps.\nTwo.") == ["One. Two."]
+    assert plain("One. [[Datei:cat.jpg|A [[dog|big dog") == ["One."]
 
 
 def test_a_reference_without_an_end_does_not_reach_the_next_one():
@@ -159,8 +193,94 @@ def test_endless_repetition_takes_seconds_at_most(piece):
     assert time.process_time() - start < 5  # The library alone takes minutes for some.
 
 
-def test_pages_that_list_articles_of_one_name_are_known():
-    assert is_disambiguation("Mercury", "'''Mercury''' may refer to:\n* x\n{{disambiguation}}")
-    assert is_disambiguation("Merkur", "Merkur steht für:\n{{Begriffsklärung}}")
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [
+        *(("[[", "}}"), ("[[a", "]]"), ("{{", "]]"), ("{{", "\n|}\n"), ("<ul>", "}}")),
+        *(("<ul>", "\n|}\n"), ("{|\n", "}}"), ("[[", "</table>"), ("<ol>", "</ul>")),
+    ],
+)
+def test_twice_the_text_takes_twice_the_steps(opening, closing):
+    def steps_for(text):
+        steps = 0
+
+        def count(frame, event, _):
+            nonlocal steps
+            steps += 1
+            return count if frame.f_code.co_filename == wikitext_blocks.__file__ else None
+
+        before = sys.gettrace()
+        sys.settrace(count)
+        try:
+            wikitext_blocks.remove_blocks(text, PREFIXES)
+        finally:
+            sys.settrace(before)
+        return steps
+
+    for make in (lambda n: (opening + closing) * n, lambda n: opening * n + closing * n):
+        assert steps_for(make(400)) < 2.2 * steps_for(make(200))
+
+
+def test_the_end_of_a_comment_is_not_looked_for_at_every_beginning():
+    class Text(str):
+        searched = 0  # characters at most
+
+        def find(self, what, start, end=None):
+            if what == "-->":
+                Text.searched += max((len(self) if end is None else end) - start, 0)
+            return super().find(what, start, end)
+
+    text = Text("a <!--\n" * 100)
+    assert wikitext_blocks.remove_blocks(text, PREFIXES).split() == ["a"] * 100
+    assert Text.searched <= len(text)
+
+
+def test_links_in_links_are_not_read_over_and_over():
+    text = "[[word " * 2000 + "]]" * 2000
+    read = []
+
+    class Remover(wikitext_blocks._Remover):
+        def _link(self, content):
+            read.append(len(content))
+            return super()._link(content)
+
+    assert Remover(text, PREFIXES).remove().split() == ["word"] * 2000
+    assert max(read) <= 5000
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        *("disambiguation", "Disambig", "disambiguation|geo", "dab", "hndis|Smith, John", "geodis"),
+        *("human name disambiguation", "Human_name_disambiguation", "Begriffsklärung", "dp"),
+        *("Homonymie", "Homonymie de personnes", "desambiguación", "Desambiguação", "disambigua"),
+        *("ujednoznacznienie", "неоднозначность\n|тип=1", "förgrening", "rozcestník", "egyért"),
+        *("aimai", "人名の曖昧さ回避", "消歧义", "消歧義頁", "동음이의", "توضيح", "ابهام‌زدایی"),
+        *("פירושונים", "anlam ayrımı", "täsmennyssivu", "trang định hướng", " disambig "),
+    ],
+)
+def test_pages_that_list_articles_of_one_name_are_known(template):
+    assert is_disambiguation("Mercury", f"'''Mercury''' may be:\n* x\n{{{{{template}}}}}")
+
+
+def test_pages_are_known_by_their_title_and_magic_word_too():
     assert is_disambiguation("Mercury (disambiguation)", "")
-    assert not is_disambiguation("Mercury", "{{Infobox planet}} It is a planet.")
+    assert is_disambiguation("Mercury", "* x\n__DISAMBIG__")
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        *("disambiguation needed|date=May 2024", "disambiguation needed", "Disambig needed"),
+        *("Begriffsklärungshinweis", "egyért-redir|x", "nota disambigua|x", "disambigR|x"),
+        *("desambiguación necesaria", "voir homonymes|x", "Infobox planet", "dpz|x", "dablink|x"),
+        *(
+            "zie doorverwijspagina",
+            "消歧义链接",
+            "曖昧さ回避リンク",
+            "other uses|x (disambiguation)",
+        ),
+    ],
+)
+def test_an_article_that_only_points_to_such_a_page_is_kept(template):
+    assert not is_disambiguation("Mercury", f"{{{{{template}}}}} It is a [[planet]].")

@@ -1,0 +1,137 @@
+"""What a template says in the sentence it stands in.
+
+    {{lang|fr|bonjour}} -> bonjour     {{convert|5|km|mi}} -> 5 km     {{cite book|title=A}} -> ""
+
+A dump has no templates' text, only their names and parts. Those of a few Wikipedias that stand
+within sentences are known here; where another stands the sentence has a hole.
+"""
+
+import re
+from collections.abc import Callable
+
+from bert_tf.corpus.languages import LANGUAGES
+
+# The parts that may be the text, by name or number; the first that is there is taken.
+_SHOWN: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("nowrap", "nobr", "abbr", "small", "em", "strong", "sic"), ("1",)),
+    **dict.fromkeys(("ruby", "ruby-ja", "ルビ", "読み仮名", "ふりがな"), ("1",)),
+    **dict.fromkeys(("lang", "langr", "langue"), ("2",)),
+    **dict.fromkeys(("transl", "transliteration"), ("3", "2")),
+    "nihongo": ("1", "3", "2"),
+    # Links to articles that only another Wikipedia has. {{link-en|...}} and so on are as `le`.
+    "lien": ("texte", "1", "fr", "trad"),
+    "le": ("d", "3", "1"),
+    "tsl": ("4", "3"),
+}
+_LINKS = frozenset(
+    (
+        *("ill", "ill2", "illm", "interlanguage link", "interlanguage link multi"),
+        *("link-interwiki", "仮リンク"),
+    )
+)
+_SYMBOLS = {"–": " – ", "ndash": " – ", "snd": " – ", "spaced ndash": " – ", "—": "—", "mdash": "—"}
+_ROMAN = re.compile(r"[IVX]+")
+_LINK = re.compile(r"\[\[[^\[\]]*\]\]")
+_NO_NAME = re.compile(r"[<>\[\]{}\"]")
+_LONGEST = 1000  # characters; none that stands in a sentence is longer.
+
+
+def template_text(content: str) -> str:
+    """What a template contributes to the sentence it stands in; "" for nearly all.
+
+    Args:
+        content: what is between its braces, with the templates in it already replaced.
+    """
+    if len(content) > _LONGEST:
+        return ""
+    name, *written = _LINK.sub(_without_pipe, content).split("|")
+    name = name.strip().lower().replace("_", " ")
+    if name in _SYMBOLS:
+        return _SYMBOLS[name]
+    if name.startswith("formatnum:"):
+        return name.partition(":")[2].strip()
+    parts = _parts(written)
+    if name in _LINKS:
+        return _link(parts)
+    if name in _WRITTEN:
+        return _WRITTEN[name](parts) if parts.get("1") or parts.get("2") else ""
+    if name.startswith("link-") and name[5:] in LANGUAGES:
+        name = "le"
+    return next((parts[place] for place in _SHOWN.get(name, ()) if parts.get(place)), "")
+
+
+def _parts(written: list[str]) -> dict[str, str]:
+    """|a|x=b|4=c -> {"1": "a", "x": "b", "4": "c"}"""
+    parts, number = {}, 0
+    for part in written:
+        part = part.replace("\1", "|")
+        name, equals, value = part.partition("=")
+        if equals and not _NO_NAME.search(name):  # Else it is an attribute or an address.
+            parts[name.strip().lower()] = value.strip()
+        else:
+            number += 1
+            parts[str(number)] = part.strip()
+    return parts
+
+
+def _numbered(parts: dict[str, str], most: int) -> list[str]:
+    """The first parts without a name that have text."""
+    return [parts[str(n)] for n in range(1, most + 1) if parts.get(str(n))]
+
+
+def _link(parts: dict[str, str]) -> str:
+    """{{ill|John Smith|de|lt=Smith}}; the language once came first, and does in some Wikipedias."""
+    title = "2" if parts.get("1") in LANGUAGES else "1"
+    return next((parts[place] for place in ("lt", "label", title) if parts.get(place)), "")
+
+
+def _measure(parts: dict[str, str]) -> str:
+    """{{convert|5|km|mi}}; {{convert|5|to|6|km|mi}}"""
+    return " ".join(_numbered(parts, 4 if parts.get("2") in ("to", "and", "or") else 2))
+
+
+def _number(parts: dict[str, str]) -> str:
+    """{{unité|5|kg}}; {{nb|1000}}, which is a footnote elsewhere."""
+    return " ".join(_numbered(parts, 2)) if parts.get("1", "").strip("-−")[:1].isdigit() else ""
+
+
+def _value(parts: dict[str, str]) -> str:
+    """{{val|5.2|u=m}}"""
+    return f"{parts.get('1', '')} {parts.get('u', '') or parts.get('ul', '')}".strip()
+
+
+def _date(parts: dict[str, str]) -> str:
+    """{{date|14|juillet|1789|en littérature}}; {{date|14 juillet 1789}}"""
+    return " ".join(_numbered(parts, 3))
+
+
+def _around(parts: dict[str, str]) -> str:
+    """{{circa|1900|1910}}. Whole, as not every language has the abbreviation."""
+    return "circa " + " – ".join(_numbered(parts, 2))
+
+
+def _as_of(parts: dict[str, str]) -> str:
+    """{{as of|2010|lc=y}}"""
+    return parts.get("alt") or ("as of " if parts.get("lc") else "As of ") + parts.get("1", "")
+
+
+def _century(parts: dict[str, str]) -> str:
+    """{{s|XIX|e}}, as in French; other templates have this name."""
+    century = parts.get("1", "")
+    ending = parts.get("2") or ("er" if century == "I" else "e")
+    return f"{century}{ending} siècle" if _ROMAN.fullmatch(century) else ""
+
+
+_WRITTEN: dict[str, Callable[[dict[str, str]], str]] = {
+    **dict.fromkeys(("convert", "cvt"), _measure),
+    **dict.fromkeys(("unité", "unite", "unidad", "unità", "nombre", "nb"), _number),
+    **dict.fromkeys(("date", "date-"), _date),
+    **dict.fromkeys(("s", "s-"), _century),
+    "val": _value,
+    "circa": _around,
+    "as of": _as_of,
+}
+
+
+def _without_pipe(match: re.Match) -> str:
+    return match[0].replace("|", "\1")
