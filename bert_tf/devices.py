@@ -65,6 +65,9 @@ def _mirrored(devices: DeviceSettings) -> tf.distribute.Strategy:
         names = distribution.make_virtual_devices(devices.num_virtual_devices)
         return distribution.mirrored_strategy(names)
     if not tf.config.get_visible_devices("GPU"):
+        names = distribution.logical_cpus()
+        if len(names) > 1:  # The program that runs this has split its CPU.
+            return distribution.mirrored_strategy(names)
         raise ValueError(
             "--distribution_strategy=mirrored uses all GPUs of this machine, and TensorFlow sees "
             "none. Check the driver and that TensorFlow was installed with its CUDA libraries "

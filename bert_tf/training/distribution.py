@@ -61,6 +61,11 @@ def make_virtual_devices(num_devices: int) -> list[str]:
     return [f"CPU:{index}" for index in range(num_devices)]
 
 
+def logical_cpus() -> list[str]:
+    """The names of the devices that this process's CPU is split into; of one, if it is whole."""
+    return [f"CPU:{index}" for index in range(len(tf.config.list_logical_devices("CPU")))]
+
+
 def mirrored_strategy(devices: Sequence[str] | None = None) -> tf.distribute.Strategy:
     """Several devices of this machine: those named, or else all its GPUs."""
     strategy = tf.distribute.MirroredStrategy(devices)
