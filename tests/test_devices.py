@@ -83,6 +83,11 @@ def test_what_is_asked_for_by_name_is_not_replaced(asked, gpus):
     gpus(0)
     with pytest.raises(ValueError, match="mirrored uses all GPUs of this machine"):
         asked(distribution_strategy="mirrored")
+    with pytest.raises(ValueError, match="multi_worker needs the addresses of all workers"):
+        asked(distribution_strategy="multi_worker")
+    gpus(4)
+    assert asked(distribution_strategy="one_device")[0] == "one_device"
+    assert asked(distribution_strategy="mirrored", num_gpus=2)[1][0] == ("limit", 2)
 
 
 def test_without_gpus_mirrored_takes_the_devices_that_a_program_has_split_its_cpu_into(
@@ -91,11 +96,6 @@ def test_without_gpus_mirrored_takes_the_devices_that_a_program_has_split_its_cp
     gpus(0)
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [kind] * 3)
     assert asked(distribution_strategy="mirrored")[1] == [("mirrored", ["CPU:0", "CPU:1", "CPU:2"])]
-    with pytest.raises(ValueError, match="multi_worker needs the addresses of all workers"):
-        asked(distribution_strategy="multi_worker")
-    gpus(4)
-    assert asked(distribution_strategy="one_device")[0] == "one_device"
-    assert asked(distribution_strategy="mirrored", num_gpus=2)[1][0] == ("limit", 2)
 
 
 def test_the_same_devices_are_made_once(asked, gpus):
