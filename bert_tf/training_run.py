@@ -5,6 +5,7 @@ What pre-training and fine-tuning have in common, between their settings and the
 
 import contextlib
 import dataclasses
+import functools
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
@@ -74,7 +75,9 @@ class TrainingRun:
                     settings.optimizer, weights, self.schedule, settings.bias_correction, restarts
                 ),
                 seed=settings.seed,
-                random_scope=dropout_seeds,
+                random_scope=functools.partial(
+                    dropout_seeds, algorithm=distribution.random_algorithm(strategy)
+                ),
                 accumulation_steps=settings.gradient_accumulation_steps,
                 loss_scale=LossScale() if settings.mixed_precision == "float16" else None,
                 jit_compile=settings.xla and not distribution.is_tpu(strategy),  # It always is.

@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from bert_tf.config import BertConfig
@@ -62,36 +63,29 @@ def layer_norm() -> keras.layers.LayerNormalization:
 
 
 _dropout = threading.local()
+_ALGORITHM = "philox"
 
 
 @contextlib.contextmanager
-def dropout_seeds(fold_in: Callable[[int], object]) -> Iterator[None]:
+def dropout_seeds(fold_in: Callable[[int], object], algorithm: str | None = None) -> Iterator[None]:
     """Within it, every dropout of this thread draws its mask from `fold_in(place)`.
 
     `fold_in` returns a seed, an int32 tensor [2], for the number of a place in the model. A
     training step derives it from (seed, step, replica), so that a mask depends on these and on
-    nothing that would have to be saved. Outside of it masks come from Keras' global generator.
+    nothing that would have to be saved. Outside of it seeds come from Keras' global generator.
+
+    `algorithm` is that of `tf.random.stateless_uniform`, by default the one around it: outermost
+    Philox, which draws the same everywhere. What TensorFlow chooses by itself differs between
+    devices, and under XLA.
     """
-    outer = getattr(_dropout, "fold_in", None)
+    outer = dict(_dropout.__dict__)
     _dropout.fold_in = fold_in
+    _dropout.algorithm = algorithm or outer.get("algorithm", _ALGORITHM)
     try:
         yield
     finally:
-        _dropout.fold_in = outer
-
-
-class _PlaceSeed(keras.random.SeedGenerator):
-    """The seed of one dropout: no state of its own, so nothing of it is missing in a checkpoint."""
-
-    def __init__(self, place: int):
-        # The parent's constructor would make a state variable.
-        self.place = place
-
-    def next(self, ordered: bool = True):
-        fold_in = getattr(_dropout, "fold_in", None)
-        if fold_in is not None:
-            return fold_in(self.place)
-        return keras.random.randint((2,), 0, 2**31 - 1, dtype="int32")
+        _dropout.__dict__.clear()
+        _dropout.__dict__.update(outer)
 
 
 class Dropout(keras.layers.Layer):
@@ -110,8 +104,30 @@ class Dropout(keras.layers.Layer):
     def call(self, inputs, training: bool = False):
         if not training or not self.rate:
             return inputs
-        # Made here, as Keras asks the seeds that a layer keeps for their state.
-        return keras.random.dropout(inputs, self.rate, seed=_PlaceSeed(self.place))
+        fold_in = getattr(_dropout, "fold_in", None)
+        if fold_in is None:
+            seed = keras.random.randint((2,), 0, 2**31 - 1, dtype="int32")
+        else:
+            seed = fold_in(self.place)
+        drawn = _draw(inputs, seed)
+        return ops.where(drawn >= self.rate * 2.0**32, inputs * (1.0 / (1.0 - self.rate)), 0.0)
+
+
+def _draw(inputs, seed) -> tf.Tensor:
+    """float32 in the shape of `inputs`: uniform in [0, 2**32].
+
+    Drawn as whole numbers, of which TensorFlow and XLA make fractions in different ways; and not in
+    the precision of `inputs`: bfloat16 has a number in each 128th only, and so another rate.
+    """
+    bits = tf.random.stateless_uniform(
+        inputs.shape if inputs.shape.is_fully_defined() else tf.shape(inputs),
+        tf.convert_to_tensor(seed),
+        minval=None,
+        maxval=None,
+        dtype=tf.uint32,
+        alg=getattr(_dropout, "algorithm", _ALGORITHM),
+    )
+    return tf.cast(bits, tf.float32)
 
 
 @ops.custom_gradient

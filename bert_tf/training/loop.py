@@ -9,6 +9,7 @@ What is random in a step comes from (seed, step, replica, part of the batch) and
 
 import contextlib
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
@@ -216,7 +217,8 @@ class Trainer:
         return losses, [tf.convert_to_tensor(gradient) for gradient in gradients]
 
     def _seeds(self, part_number: tf.Tensor) -> Callable[[int], tf.Tensor]:
-        fold_in = tf.random.experimental.stateless_fold_in
+        # By name: what TensorFlow chooses by itself is another one under XLA.
+        fold_in = functools.partial(tf.random.experimental.stateless_fold_in, alg="philox")
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         base = fold_in(tf.constant([self.seed % 2**31, 0], tf.int32), self.optimizer.step + 0)
         base = fold_in(fold_in(base, tf.cast(replica, tf.int64)), part_number)

@@ -72,6 +72,17 @@ def test_sixty_steps_agree_with_the_original(golden_dir, trajectory, settings):
         np.testing.assert_allclose(variable, reader.get_tensor(name), atol=1e-5, err_msg=name)
 
 
+def test_dropout_draws_the_same_masks_with_xla_and_without(golden_dir, trajectory):
+    for settings in ({}, {"accumulation_steps": 2}):
+        plain, compiled = (
+            new_trainer(golden_dir, trajectory, dropout=0.3, jit_compile=is_compiled, **settings)
+            for is_compiled in (False, True)
+        )
+        for step in range(3):
+            losses = [t.run(batches(trajectory, step), 1)["loss"] for t in (plain, compiled)]
+            assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
 def test_the_gradients_agree_with_the_original(golden_dir, trajectory):
     trainer = new_trainer(golden_dir, trajectory)
     forward = np.load(golden_dir / "model" / "forward.npz")
