@@ -7,6 +7,7 @@ everything (Devlin et al. 2019, section 4.1). Such runs are named, and never the
     OUTPUT_DIR/runs/lr-5e-05-batch-32-seed-12345/    metrics.jsonl, eval_results.txt, result.json
     OUTPUT_DIR/runs.tsv, runs.json                   a line a run; mean and deviation of settings
     OUTPUT_DIR/best/model.ckpt-STEP                  the weights of the best
+    OUTPUT_DIR/best/run.json                         its name
 """
 
 import dataclasses
@@ -39,6 +40,8 @@ from bert_tf.training.workers import Workers
 logger = logging.getLogger(__name__)
 
 _RESULT_NAME = "result.json"
+# In the folder of the best weights: which run they are of.
+_RUN_NAME = "run.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +110,7 @@ def run_sweep(
     whole.restore()
     if not whole.best.is_there():
         raise ValueError(f"{settings.output_dir}: the weights of the best run are gone.")
+    _check_whose_weights(whole.best.best_folder, best_of(results).name)
     figures = whole.evaluator.evaluate_and_write()
     if settings.do_predict:
         whole.evaluator.predict_and_write()
@@ -211,7 +215,10 @@ def _train(
     if best_of([*before, result]) is result and run.workers.is_chief:
         run.write_model_folder(settings.output_dir)
         label = f"{task.metric} of all runs"
-        BestCheckpoint(settings.output_dir, run.model, label).note(result.step, result.value)
+        best = BestCheckpoint(settings.output_dir, run.model, label)
+        best.note(result.step, result.value)
+        with files.atomic_write(files.join_path(best.best_folder, _RUN_NAME), "w") as file:
+            file.write(json.dumps({"name": name}) + "\n")
     return result
 
 
@@ -238,6 +245,17 @@ def _read_result(path: str, course: dict[str, Any]) -> RunResult:
             "Give a new --output_dir, or the old settings."
         )
     return RunResult(**content["result"])
+
+
+def _check_whose_weights(best_folder: str, best: str) -> None:
+    """Refuses weights of a run that is not asked for any more; those of the others are gone."""
+    path = files.join_path(best_folder, _RUN_NAME)
+    kept = read_json(path)["name"] if files.exists(path) else best
+    if kept != best:
+        raise ValueError(
+            f"{best_folder} holds the weights of {kept}, which is not among the runs asked for; "
+            f"the best of these is {best}. Ask for {kept} too, or give a new --output_dir."
+        )
 
 
 def best_of(results: Sequence[RunResult]) -> RunResult:

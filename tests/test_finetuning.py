@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -241,10 +242,14 @@ def test_restarts_and_a_grid_keep_the_best_and_tell_of_all(settings, tmp_path, c
     assert done.stat().st_mtime_ns == before
     with pytest.raises(ValueError, match=r"done with other settings.*num_train_epochs"):
         run_finetuning(dataclasses.replace(sweep, num_train_epochs=2.0))
+    # The weights that are kept are those of the best of all that were asked for.
+    others = tuple(r for r in sweep.learning_rates if float(r) != best["learning_rate"])
+    with pytest.raises(ValueError, match=rf"the weights of {re.escape(best['name'])}, which is"):
+        run_finetuning(dataclasses.replace(sweep, learning_rates=others))
 
 
 def test_a_collapsed_run_is_named_and_never_the_best(settings, caplog):
-    sweep = dataclasses.replace(settings, num_train_epochs=5.0, learning_rates=("1e-9", "2e-3"))
+    sweep = dataclasses.replace(settings, num_train_epochs=9.0, learning_rates=("1e-9", "2e-3"))
     with caplog.at_level("INFO"):
         run_finetuning(sweep)
     content = json.loads(Path(settings.output_dir, "runs.json").read_text())

@@ -134,7 +134,9 @@ def test_own_data_needs_no_code(script, reviews, tmp_path):
         text = "".join(json.dumps(row) + "\n" for row in content)
         (data / f"{name}.jsonl").write_text(text)
     flags = {"task_name": "tsv", "data_dir": data, "text_a_column": "review"}
-    result = script.run("--do_train", "--do_eval", label_column="verdict", **flags)
+    result = script.run(
+        "--do_train", "--do_eval", label_column="verdict", num_train_epochs=12, **flags
+    )
     assert result.returncode == 0, result.stderr
     assert json.loads((tmp_path / "out" / "task.json").read_text())["labels"] == ["bad", "good"]
     # Predictions know the labels without the training file.

@@ -11,6 +11,8 @@ from tensorflow.python.framework import kernels
 
 import bert_tf
 from bert_tf.data import schema
+from bert_tf.data.length_batches import FeatureRecords
+from bert_tf.data.record_set import open_record_set
 from bert_tf.finetuning import run_finetuning
 from bert_tf.finetuning_run import TaskObjective
 from bert_tf.model.layers import dropout_seeds
@@ -22,6 +24,7 @@ from bert_tf.training import loop
 from bert_tf.training.checkpoint import load_checkpoint
 from bert_tf.training.lamb import make_optimizer
 from bert_tf.training.optimizer import original_schedule
+from bert_tf.training_run import precision
 
 LENGTH, ROWS = 72, 8
 CONFIG = bert_tf.BertConfig(
@@ -76,6 +79,15 @@ def make_batch(features) -> dict[str, tf.Tensor]:
     return {**batch, "is_real_example": tf.ones([ROWS])}
 
 
+def write_features(path, features) -> FeatureRecords:
+    """A file of features of a task."""
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for _ in range(3 * ROWS):
+            arrays = {name: np.ones(f.shape or (1,), f.dtype) for name, f in features.items()}
+            writer.write(schema.encode_example(arrays))
+    return FeatureRecords(str(path), features, LENGTH)
+
+
 def ops_of(concrete_function) -> set[str]:
     """The kinds of all operations of a graph and of the functions that it calls."""
     graph = concrete_function.graph.as_graph_def()
@@ -98,12 +110,16 @@ def dynamic_shapes(function, *arguments) -> list[str]:
     return [line for line in hlo.splitlines() if "<=" in line]
 
 
+@pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize(
-    ("program", "parts"),
-    [("pretraining", 1), ("classifier", 1), ("squad", 1), ("pretraining", 2)],
+    ("parts", "half", "recomputes"), [(1, "", False), (2, "bfloat16", True)], ids=str
 )
-def test_the_whole_step_compiles_with_static_shapes_and_ops_that_xla_has(program, parts):
-    objective, model, features = PROGRAMS[program]()
+def test_the_whole_step_compiles_with_static_shapes_and_ops_that_xla_has(
+    program, parts, half, recomputes
+):
+    with precision(half):
+        objective, model, features = PROGRAMS[program]()
+    model.encoder.recompute_activations = recomputes
     trainer = make_trainer(objective, model, accumulation_steps=parts)
     batch = make_batch(features)
     assert dynamic_shapes(trainer._step, batch) == []
@@ -135,23 +151,76 @@ def test_these_checks_would_notice_what_a_tpu_cannot_do():
     assert any(FORBIDDEN.search(op) for op in ops)
 
 
-def test_tracing_the_step_makes_no_variable_and_leaves_nothing_in_python():
-    objective, model, features = pretraining()
-    trainer, batch = make_trainer(objective, model), make_batch(features)
+def trace(trainer, batch) -> tuple:
+    """The step's operations and constants, traced anew; a variable that it makes is refused."""
 
     def refuse(next_creator, **arguments):
         raise AssertionError(f"The step makes the variable {arguments.get('name')}.")
 
-    def trace():
-        step = tf.function(trainer._replica_step)
-        with tf.variable_creator_scope(refuse):
-            graph = step.get_concrete_function(batch).graph.as_graph_def()
-        return sorted((node.op, node.name) for node in graph.node)
+    step = tf.function(trainer._replica_step)
+    with tf.variable_creator_scope(refuse):
+        graph = step.get_concrete_function(batch).graph.as_graph_def()
 
+    def known(nodes):
+        return sorted((n.op, n.name, n.attr["value"].SerializeToString()) for n in nodes)
+
+    return known(graph.node), sorted(known(f.node_def) for f in graph.library.function)
+
+
+def python_state(*objects) -> list[dict]:
+    """What objects hold in Python, as it is now."""
+    return [{name: repr(value) for name, value in vars(each).items()} for each in objects]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_tracing_the_step_makes_no_variable_and_leaves_nothing_in_python(program, capfd):
+    objective, model, features = PROGRAMS[program]()
+    trainer, batch = make_trainer(objective, model), make_batch(features)
     before = {name: value.numpy() for name, value in trainer.state().items()}
-    assert trace() == trace()
+    in_python = python_state(trainer, objective)
+    assert trace(trainer, batch) == trace(trainer, batch)
+    assert python_state(trainer, objective) == in_python
+    assert capfd.readouterr().out == ""
     for name, value in trainer.state().items():
         np.testing.assert_array_equal(value, before[name], err_msg=name)
+
+
+def test_these_checks_would_notice_what_tracing_leaves_behind():
+    class Careless:
+        calls = 0
+
+        def __init__(self):
+            self._replica_step = self.step
+
+        def step(self, x):
+            self.calls += 1
+            return x * float(self.calls)
+
+    class Making(Careless):
+        def step(self, x):
+            return x * tf.Variable(2.0)
+
+    careless = Careless()
+    before = python_state(careless)
+    assert trace(careless, tf.ones([2])) != trace(careless, tf.ones([2]))
+    assert python_state(careless) != before
+    with pytest.raises(AssertionError, match="makes the variable"):
+        trace(Making(), tf.ones([2]))
+
+
+def test_batches_of_every_program_have_static_shapes(golden_dir, tmp_path):
+    """On one host and as its share of several; the batches of tasks as a TPU gets them."""
+    patterns = [str(golden_dir / "pretraining_data" / "default-*.tfrecord")]
+    records = open_record_set(patterns, 128, 20, 30522, 2)
+    specs = [records.training_batches(ROWS, 1, 0, hosts, 0).element_spec for hosts in (1, 2)]
+    for program in ("classifier", "squad"):
+        _, _, features = PROGRAMS[program]()
+        of_task = write_features(tmp_path / program, features)
+        specs += [of_task.training_batches(ROWS, 1, 0, 2, 1, False).element_spec]
+        specs += [of_task.ordered_batches(5, 1, 0, False, num_rows=ROWS).element_spec]
+    for spec in specs:
+        for name, tensor in spec.items():
+            assert tensor.shape.is_fully_defined(), name
 
 
 def test_one_call_of_the_host_feeds_as_many_steps_as_it_is_told():
