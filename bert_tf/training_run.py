@@ -6,6 +6,7 @@ What pre-training and fine-tuning have in common, between their settings and the
 import contextlib
 import dataclasses
 import functools
+import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
@@ -129,9 +130,17 @@ class TrainingRun:
             )
             logger.info("%s", report)
         self.workers.check_same_step(self.step, settings.output_dir)
+        if self.workers.count > 1:  # The initial checkpoint may be another one on each host.
+            self.workers.check_same({"the weights to begin with": self._digest()})
         if self.step < self.num_steps and self.workers.is_chief:
             run_directory.write_run(settings.output_dir, self.model.config.to_json_string(), course)
         return self.step
+
+    def _digest(self) -> str:
+        digest = hashlib.sha256()
+        for _, weight in sorted(named_variables(self.model).items()):
+            digest.update(tf.convert_to_tensor(weight).numpy().tobytes())
+        return digest.hexdigest()[:12]
 
     def enter(self, settings: TrainingSettings, until: int) -> None:
         """Has training go on to the step `until` only, with another batch size and other parts.
