@@ -24,13 +24,16 @@ MAY_IMPORT = {
     "files": set(),
     "progress": set(),
     "config": set(),
+    "tfds_builder": {"files"},
     "settings": {"config", "files"},
     "text": {"config", "files", "progress"},
     "data": {"config", "settings", "files", "progress", "text"},
     "model": {"config"},
     "training": {"config", "files", "progress"},
     "metrics": set(),
-    "tasks": {"config", "settings", "files", "text", "data", "model", "metrics"},
+    "tasks": {
+        *("config", "settings", "files", "text", "data", "model", "metrics", "tfds_builder"),
+    },
     "pretrained": {
         *("version", "files", "progress", "config", "settings", "text", "model", "training"),
     },
@@ -38,7 +41,7 @@ MAY_IMPORT = {
         *("version", "files", "progress", "config", "settings", "text", "data", "model"),
         *("training", "tasks", "metrics", "pretrained"),
     },
-    "corpus": {"version", "files", "progress", "config", "settings", "text"},
+    "corpus": {"version", "files", "progress", "config", "settings", "text", "tfds_builder"},
     "planning": {"version", "files", "config", "settings", "text", "data", "pretrained"},
     "programs": {
         *("version", "files", "progress", "config", "settings", "text", "data", "model"),

@@ -5,11 +5,10 @@
 A data set that is not there is got and prepared first.
 """
 
-import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from bert_tf import files
+from bert_tf.tfds_builder import find_builder
 
 
 def read_texts(
@@ -28,7 +27,7 @@ def read_texts(
     """
     import tensorflow_datasets as tfds
 
-    builder = _builder(name, data_dir)
+    builder = find_builder(name, data_dir)
     _check_split(name, split, builder.info.splits)
     _check_field(name, text_field, builder.info.features)
     rows = builder.as_dataset(split=split, shuffle_files=False)
@@ -46,7 +45,7 @@ def read_version(name: str, data_dir: str = "") -> str:
     Raises:
         ValueError: if there is no such data set.
     """
-    info = _builder(name, data_dir).info
+    info = find_builder(name, data_dir).info
     sizes = [
         f"{split}: {size.num_examples} examples, {int(size.num_bytes)} bytes"
         for split, size in sorted(info.splits.items())
@@ -89,23 +88,3 @@ def _kind(feature: Any) -> str:
     if feature.shape == () and feature.tf_dtype == "string":
         return "text"
     return repr(feature)
-
-
-def _builder(name: str, data_dir: str) -> Any:
-    """What has the files, of whatever version. They are got and made if there are none."""
-    import tensorflow_datasets as tfds
-
-    if data_dir and files.exists(files.join_path(data_dir, "dataset_info.json")):
-        return tfds.builder_from_directory(data_dir)
-    with contextlib.suppress(tfds.core.registered.DatasetNotFoundError):
-        return tfds.core.read_only_builder.builder_from_files(name, data_dir=data_dir or None)
-    try:
-        builder = tfds.builder(name, data_dir=data_dir or None)
-        builder.download_and_prepare()
-    except Exception as error:  # Of many kinds: no network, no such data set, a full disk.
-        raise ValueError(
-            f"tensorflow-datasets has no {name} in {data_dir or 'its folder'}, and could not get "
-            f"it ({type(error).__name__}: {error}). Prepare it where it can, with: tfds build "
-            f"{name} --data_dir=FOLDER"
-        ) from error
-    return builder

@@ -6,13 +6,12 @@
 They lie there in a random order, and are put into that of their `idx`.
 """
 
-import contextlib
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from bert_tf import files
 from bert_tf.tasks.classification import TextExample
+from bert_tf.tfds_builder import find_builder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +38,7 @@ class TfdsReader:
     language: str = ""
 
     def splits(self, purpose: str) -> tuple[str, ...]:
-        available = self._builder().info.splits
+        available = self._splits()
         wanted = [names for names in self.split_names if names[0].partition("_")[0] == purpose]
         splits = tuple(split for split, name, _ in wanted if name in available)
         if not splits:
@@ -52,14 +51,14 @@ class TfdsReader:
 
     def sources(self, split: str) -> list[str]:
         name, _ = self._names(split)
-        return sorted(str(path) for path in self._builder().info.splits[name].filepaths)
+        return sorted(str(path) for path in self._splits()[name].filepaths)
 
     def read(self, split: str) -> list[TextExample]:
         """All examples of a split, in the order of `idx`; as they are stored if they have none."""
         import tensorflow_datasets as tfds
 
         name, prefix = self._names(split)
-        builder = self._builder()
+        builder = find_builder(self.dataset, self.data_dir)
         label_words = self._label_words(builder.info.features["label"])
         rows = enumerate(tfds.as_numpy(builder.as_dataset(split=name, shuffle_files=False)))
         numbered = sorted(
@@ -87,28 +86,11 @@ class TfdsReader:
         names = tuple(getattr(feature, "names", None) or ())
         return names if set(names) == set(self.labels) else self.labels
 
+    def _splits(self) -> Any:
+        return find_builder(self.dataset, self.data_dir).info.splits
+
     def _names(self, split: str) -> tuple[str, str]:
         return {own: (name, prefix) for own, name, prefix in self.split_names}[split]
-
-    def _builder(self) -> Any:
-        """What has the files, of whatever version. They are got and made if there are none."""
-        import tensorflow_datasets as tfds
-
-        if self.data_dir and files.exists(files.join_path(self.data_dir, "dataset_info.json")):
-            return tfds.builder_from_directory(self.data_dir)
-        from_files = tfds.core.read_only_builder.builder_from_files
-        with contextlib.suppress(tfds.core.registered.DatasetNotFoundError):
-            return from_files(self.dataset, data_dir=self.data_dir or None)
-        try:
-            builder = tfds.builder(self.dataset, data_dir=self.data_dir or None)
-            builder.download_and_prepare()
-        except Exception as error:  # Of many kinds: no network, no such data set, a full disk.
-            raise ValueError(
-                f"tensorflow-datasets has no {self.dataset} in {self.data_dir or 'its folder'}, "
-                f"and could not get it ({type(error).__name__}: {error}). Prepare it where it can, "
-                f"with: tfds build {self.dataset} --data_dir=FOLDER"
-            ) from error
-        return builder
 
 
 def _text(value: Any, language: str) -> str:
