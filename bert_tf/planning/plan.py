@@ -15,7 +15,6 @@ they count for more than their FLOPs.
 
 import dataclasses
 import math
-import re
 from collections.abc import Iterator
 
 from bert_tf.config import BertConfig
@@ -25,7 +24,7 @@ from bert_tf.planning.memory import Memory, MemoryModel
 from bert_tf.planning.records import Examples, estimate_examples
 from bert_tf.pretrained.zoo import find_released_model
 from bert_tf.settings import DUPE_FACTORS, PlanningSettings
-from bert_tf.settings.phases import parse_phases
+from bert_tf.settings.phases import match_phase, names_file, parse_phases, split_phases
 
 # Between NVIDIA's 206.5 examples/s at 128 and 40.95 at 512 tokens, BERT-Large, one V100, float16.
 ATTENTION_WEIGHT = 4.6
@@ -33,9 +32,6 @@ ATTENTION_WEIGHT = 4.6
 # both averages read, and the latter three written; the gradient written, the sum of replicas read
 # and written.
 OPTIMIZER_BYTES = 10 * 4
-_PHASE = re.compile(r"seq(\d+)(?:pred(\d+))?:(\d+)(:.*)?", re.DOTALL)
-# Where the next phase begins: the names of files may have commas in between.
-_BETWEEN_PHASES = re.compile(r",(?=\s*seq\d+(?:pred\d+)?:)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,7 +181,7 @@ def _parse_phases(
     The settings are the phase's own where a file of phases gives it a batch and parts of its own.
     """
     text = ",".join(settings.phases)
-    parsed = _named_phases(text) if not text.endswith(".json") else _phases_of_file(text)
+    parsed = _phases_of_file(text) if names_file(text) else _named_phases(text)
     with_settings = []
     for length, predictions, steps, own in parsed:
         if not 5 <= length <= config.max_position_embeddings:
@@ -209,14 +205,14 @@ def _phases_of_file(path: str) -> Iterator[tuple[int, int | None, int, dict[str,
 
 
 def _named_phases(text: str) -> Iterator[tuple[int, int | None, int, dict[str, int]]]:
-    for phase in _BETWEEN_PHASES.split(text):
-        match = _PHASE.fullmatch(phase.strip())
-        if not match or not int(match[3]):
+    for phase in split_phases(text):
+        matched = match_phase(phase)
+        if not matched or not matched[2]:
             raise ValueError(
                 f"--phases: each is seqLENGTH:STEPS, as in seq128:900000, or all are a .json file "
                 f"as run_pretraining.py takes it. Received: {phase!r}"
             )
-        yield int(match[1]), int(match[2]) if match[2] else None, int(match[3]), {}
+        yield *matched[:3], {}
 
 
 def _plan_phase(plan: Plan, max_seq_length: int, max_predictions: int, steps: int) -> PhasePlan:

@@ -23,9 +23,9 @@ from bert_tf.config import check_range, read_json
 from bert_tf.settings.setting import check_whole_numbers
 
 _FORM = "seqLENGTH:STEPS:FILES, as in seq128:900000:records_128/*.tfrecord"
-_BEGINNING = re.compile(r"seq(\d+)(?:pred(\d+))?:(\d+):(.*)", re.DOTALL)
+_PHASE = re.compile(r"seq(\d+)(?:pred(\d+))?:(\d+)(?::(.*))?", re.DOTALL)
 # Where the next phase begins: the names of files may have commas in between.
-_BETWEEN = re.compile(r",(?=seq\d+(?:pred\d+)?:)")
+_BETWEEN = re.compile(r",\s*(?=seq\d+(?:pred\d+)?:)")
 _OPTIONAL_COUNTS = ("max_predictions_per_seq", "train_batch_size", "gradient_accumulation_steps")
 _OWN_SCHEDULE = ("learning_rate", "num_warmup_steps")
 
@@ -87,9 +87,28 @@ def parse_phases(text: str) -> tuple[Phase, ...]:
     Raises:
         ValueError: naming the part that is not understood, and the form that is.
     """
-    if text.endswith(".json") and not _BEGINNING.fullmatch(text):
+    if names_file(text):
         return _phases_of_file(text)
-    return tuple(_parse_phase(part) for part in _BETWEEN.split(text))
+    return tuple(_parse_phase(part) for part in split_phases(text))
+
+
+def names_file(text: str) -> bool:
+    """Whether it is the name of a file of phases, and not the phases themselves."""
+    return text.endswith(".json") and not _PHASE.fullmatch(text)
+
+
+def split_phases(text: str) -> list[str]:
+    """seq128:900000:a,b,seq512:100000:c -> one text for each."""
+    return _BETWEEN.split(text.strip())
+
+
+def match_phase(part: str) -> tuple[int, int | None, int, str | None] | None:
+    """seq512pred80:100000:FILES -> (512, 80, 100000, FILES); None for what is no phase."""
+    match = _PHASE.fullmatch(part)
+    if not match:
+        return None
+    length, predictions, num_steps, files = match.groups()
+    return int(length), int(predictions) if predictions else None, int(num_steps), files
 
 
 def parse_eval_files(patterns: tuple[str, ...]) -> dict[int | None, tuple[str, ...]]:
@@ -118,19 +137,19 @@ def check_sum_of_steps(phases: tuple[Phase, ...], num_train_steps: int) -> None:
 
 
 def _parse_phase(part: str) -> Phase:
-    match = _BEGINNING.fullmatch(part)
-    if not match or not match.group(4):
+    matched = match_phase(part)
+    if not matched or not matched[3]:
         raise ValueError(
             f"--phases: {part!r} is no phase. Each is {_FORM}; phases have commas between them. "
             "A name that ends in .json is a file of phases."
         )
-    length, predictions, num_steps, files = match.groups()
+    length, predictions, num_steps, files = matched
     try:
         return Phase(
-            max_seq_length=int(length),
-            num_steps=int(num_steps),
+            max_seq_length=length,
+            num_steps=num_steps,
             input_file=tuple(files.split(",")),
-            max_predictions_per_seq=int(predictions) if predictions else None,
+            max_predictions_per_seq=predictions,
         )
     except ValueError as error:
         raise ValueError(f"--phases: {part!r}: {error}") from error
