@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
 import keras
@@ -52,7 +52,6 @@ class TaskEvaluator:
         self.folder = folder
         self.stream = self.workers.stream(stream)
         self.step = 0
-        self._between_batches: Callable[[], None] = lambda: None
         self._answers: dict[str, tuple[list[Any], np.ndarray | None]] = {}
         self._collectors = {
             has_loss: OutputCollector(self._output_step(has_loss), strategy)
@@ -64,19 +63,12 @@ class TaskEvaluator:
         self.step = step
         self._answers.clear()
 
-    def figures_or_leave(self, between_batches: Callable[[], None]) -> dict[str, float]:
-        """The same as `figures`, unless what it calls between batches raises."""
-        self._between_batches = between_batches
-        try:
-            return self.figures()
-        finally:
-            self._between_batches = lambda: None
-
-    def figures(self) -> dict[str, float]:
+    def figures(self, between_batches: Callable[[], None] = lambda: None) -> dict[str, float]:
         """The figures of all evaluation splits: `accuracy`, and `mismatched_accuracy` for a second
-        split `eval_mismatched`."""
+        split `eval_mismatched`. `between_batches` may raise to end it."""
         figures = {}
         for split in self.task.splits("eval"):
+            self.answers(split, self.settings.eval_batch_size, between_batches)
             prefix = split.removeprefix("eval").removeprefix("_")
             for name, value in self._figures(split).items():
                 figures[f"{prefix}_{name}" if prefix else name] = value
@@ -137,12 +129,25 @@ class TaskEvaluator:
             logger.info("Predictions: %s", ", ".join(paths))
         return paths
 
-    def answers(self, split: str, batch_size: int) -> tuple[list[Any], np.ndarray | None]:
-        """The answers to a split's examples, and their losses where the split has labels."""
+    def answers(
+        self, split: str, batch_size: int, between_batches: Callable[[], None] = lambda: None
+    ) -> tuple[list[Any], np.ndarray | None]:
+        """The answers to a split's examples, and their losses where the split has labels.
+
+        Computed once for the present weights; `between_batches` may raise to end it.
+        """
         if split not in self._answers:
             feature_file, records = self.data.records(split)
             has_loss = split.startswith("eval") and self.data.has_labels(split)
-            outputs = self._outputs(records, feature_file.num_features, batch_size, has_loss, split)
+            num_features = feature_file.num_features
+            with Progress(num_features, "examples", self.stream, label=split) as progress:
+
+                def done(count: int) -> None:
+                    progress.update(count)
+                    between_batches()
+
+                batches = self._ordered_batches(records, batch_size)
+                outputs = self._collectors[has_loss].run(batches, num_features, done)
             losses = outputs.pop("loss", None)
             answers = self.task.predict(
                 self.data.examples(split), outputs, self.tokenizer, self.data.max_seq_length
@@ -150,21 +155,15 @@ class TaskEvaluator:
             self._answers[split] = answers, losses
         return self._answers[split]
 
-    def _outputs(
-        self, records: FeatureRecords, num_features: int, batch_size: int, has_loss: bool, name: str
-    ) -> dict[str, np.ndarray]:
+    def _ordered_batches(self, records: FeatureRecords, batch_size: int) -> Iterator:
         num_rows = distribution.padded_batch_size(self.strategy, batch_size)
-        batches = distribution.distribute(
+        return distribution.distribute(
             self.strategy,
             lambda num_hosts, host_index: records.ordered_batches(
                 batch_size, num_hosts, host_index, self.data.is_bucketed, num_rows
             ),
             num_rows,
         )
-        with Progress(num_features, "examples", self.stream, label=name) as progress:
-            return self._collectors[has_loss].run(
-                batches, num_features, progress.update, self._between_batches
-            )
 
     def _output_step(self, has_loss: bool) -> Callable[[loop.Batch], dict[str, tf.Tensor]]:
         def step(batch: loop.Batch) -> dict[str, tf.Tensor]:

@@ -221,7 +221,7 @@ class FinetuningRun:
         self, step: int, between_batches: Callable[[], None]
     ) -> dict[str, float]:
         self.evaluator.weights_changed(step)
-        figures = self.evaluator.figures_or_leave(between_batches)
+        figures = self.evaluator.figures(between_batches)
         self.best.note(step, figures[self.task.metric])
         return figures
 

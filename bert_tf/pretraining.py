@@ -227,7 +227,12 @@ class _Run:
             Progress(num_batches, "batches", self.stream, label="eval") as progress,
             records.named_corruption(),
         ):
-            return self.evaluator.run(iterator, progress.update, between_batches)
+
+            def done(count: int) -> None:
+                progress.update(count)
+                between_batches()
+
+            return self.evaluator.run(iterator, done)
 
     def _eval_step(self, batch: loop.Batch) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
         return evaluation_sums(batch, self.model(batch, training=False))

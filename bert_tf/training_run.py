@@ -67,6 +67,7 @@ class TrainingRun:
         self.schedule = schedule or make_schedule(settings, num_warmup_steps, num_steps)
         model.encoder.recompute_activations = settings.recompute_activations
         self.num_warmup_steps = num_warmup_steps
+        is_tpu = distribution.is_tpu(strategy)
         with strategy.scope():
             weights = {n: v for n, v in named_variables(model).items() if is_trained(n)}
             self.trainer = loop.Trainer(
@@ -76,12 +77,13 @@ class TrainingRun:
                     settings.optimizer, weights, self.schedule, settings.bias_correction, restarts
                 ),
                 seed=settings.seed,
+                # A TPU has a fast way of its own to draw; elsewhere all draw alike.
                 random_scope=functools.partial(
-                    dropout_seeds, algorithm=distribution.random_algorithm(strategy)
+                    dropout_seeds, algorithm="auto_select" if is_tpu else None
                 ),
                 accumulation_steps=settings.gradient_accumulation_steps,
                 loss_scale=LossScale() if settings.mixed_precision == "float16" else None,
-                jit_compile=settings.xla and not distribution.is_tpu(strategy),  # It always is.
+                jit_compile=settings.xla and not is_tpu,  # It always is.
                 strategy=strategy,
             )
         self.checkpoints = NumberedCheckpoints(
@@ -267,13 +269,14 @@ class TrainingRun:
             )
         return step
 
-    def _lacks_evaluation(self, step: int, log: run_directory.MetricsLog | run_directory.NoLog):
+    def _lacks_evaluation(
+        self, step: int, log: run_directory.MetricsLog | run_directory.NoLog
+    ) -> bool:
         """Whether a step should have been evaluated, and a signal ended that."""
         if not step or step % self.settings.eval_steps:
             return False
-        return bool(
-            self.workers.exchange(float(not log.has_evaluation(step)))[0, 0]
-        )  # The chief knows.
+        by_worker = self.workers.exchange(float(not log.has_evaluation(step)))
+        return bool(by_worker[0, 0])  # Only the chief has a log.
 
     def _rates(self, figures: Mapping[str, float]) -> dict[str, float]:
         seconds = max(figures["seconds"], 1e-9)

@@ -133,33 +133,34 @@ def settings_from_flags() -> PretrainingDataSettings:
 def beam_flags(words: list[str]) -> list[str] | None:
     """Beam's flags, which are the words after a lone `--`; None for the local runner."""
     after = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
+    is_beam = FLAGS.runner == "beam"
     # `--gzip True` leaves a word behind that says what the flag says by itself.
     stray = [word for word in words[: len(words) - len(after)] if word.lower() != "true"]
-    if FLAGS.runner == "beam":
-        follows_flag = [False, *(word.startswith("-") and "=" not in word for word in after)]
-        stray += [
-            word
-            for word, is_value in zip(after, follows_flag, strict=False)
-            if not word.startswith("-") and not is_value
-        ]
-    else:
-        stray += after
+    stray += without_flags(after) if is_beam else after
     if stray:
         raise ValueError(
             f"not understood: {' '.join(stray)!r}. Write --flag=value, or --noflag for a flag that "
             f"is not to be set; put a pattern of files in quotes. (Flags after -- are for "
             f"--runner=beam.)"
         )
-    if FLAGS.runner == "beam":
-        if not FLAGS.output_dir:
-            raise ValueError("--runner=beam makes shards: it needs --output_dir and --num_shards.")
-        if FLAGS["num_workers"].present:
-            raise ValueError(
-                "--num_workers is of --runner=local. How many workers Beam has is for its own "
-                "flags to say, after --: such as --direct_num_workers=4."
-            )
-        return after
-    return None
+    if is_beam and not FLAGS.output_dir:
+        raise ValueError("--runner=beam makes shards: it needs --output_dir and --num_shards.")
+    if is_beam and FLAGS["num_workers"].present:
+        raise ValueError(
+            "--num_workers is of --runner=local. How many workers Beam has is for its own "
+            "flags to say, after --: such as --direct_num_workers=4."
+        )
+    return after if is_beam else None
+
+
+def without_flags(words: list[str]) -> list[str]:
+    """The words that are no flag, nor what may be the value of one (`--flag value`)."""
+    before = ["", *words]
+    return [
+        word
+        for word, last in zip(words, before, strict=False)
+        if not word.startswith("-") and (not last.startswith("-") or "=" in last)
+    ]
 
 
 def main(arguments: list[str]) -> None:

@@ -73,6 +73,17 @@ def settings_of(files, output, config="config.json", steps=(12, 8), **values):
     )
 
 
+def write_phases(folder, files, steps, of_second) -> str:
+    """A file of both phases, the second one with settings of its own."""
+    phases = [
+        {"max_seq_length": length, "num_steps": count, "input_file": f"{files}/train_{length}*"}
+        for length, count in zip((8, 16), steps, strict=True)
+    ]
+    phases[1] |= of_second
+    (folder / "phases.json").write_text(json.dumps(phases))
+    return str(folder / "phases.json")
+
+
 def train(files, output, **values):
     return run_pretraining(settings_of(files, output, **values), io.StringIO())
 
@@ -194,27 +205,15 @@ PLAIN_8 = {"max_seq_length": 8, "max_predictions_per_seq": 3, "num_train_steps":
 
 
 def test_with_a_schedule_each_it_is_the_originals_two_runs_with_their_own_warm_ups(files, tmp_path):
-    phases = [
-        {"max_seq_length": 8, "num_steps": 6, "input_file": f"{files}/train_8*"},
-        {
-            "max_seq_length": 16,
-            "num_steps": 4,
-            "input_file": f"{files}/train_16*",
-            "train_batch_size": 6,
-            "gradient_accumulation_steps": 2,
-            "learning_rate": 5e-3,
-            "num_warmup_steps": 2,
-        },
-    ]
-    (tmp_path / "phases.json").write_text(json.dumps(phases))
+    own = {
+        "train_batch_size": 6,
+        "gradient_accumulation_steps": 2,
+        "learning_rate": 5e-3,
+        "num_warmup_steps": 2,
+    }
+    phases = write_phases(tmp_path, files, (6, 4), own)
     without_dropout = {"config": "no_dropout.json"}
-    train(
-        files,
-        tmp_path / "one",
-        phases=str(tmp_path / "phases.json"),
-        phase_schedule="each",
-        **without_dropout,
-    )
+    train(files, tmp_path / "one", phases=phases, phase_schedule="each", **without_dropout)
 
     plain = {**without_dropout, "phases": ""}
     train(files, tmp_path / "a", input_file=(f"{files}/train_8*",), **PLAIN_8, **plain)
@@ -258,16 +257,7 @@ def test_files_that_do_not_fit_any_phase_are_refused_before_the_first_step(files
 def test_a_batch_of_a_later_phase_that_cannot_be_had_is_refused_before_the_first_step(
     files, tmp_path
 ):
-    phases = [
-        {"max_seq_length": 8, "num_steps": 3, "input_file": f"{files}/train_8*"},
-        {
-            "max_seq_length": 16,
-            "num_steps": 3,
-            "input_file": f"{files}/train_16*",
-            "gradient_accumulation_steps": 3,
-        },
-    ]
-    (tmp_path / "phases.json").write_text(json.dumps(phases))
+    phases = write_phases(tmp_path, files, (3, 3), {"gradient_accumulation_steps": 3})
     with pytest.raises(ValueError, match=r"phase 2 of 16 tokens: .*4.*3"):
-        train(files, tmp_path, phases=str(tmp_path / "phases.json"), num_warmup_steps=0)
+        train(files, tmp_path, phases=phases, num_warmup_steps=0)
     assert not list(tmp_path.glob("model.ckpt*"))

@@ -16,23 +16,8 @@ WITHOUT_SPACES = frozenset((*_CHINESE, "ja"))
 # Where a number with a full stop is an ordinal: im 19. Jahrhundert.
 _ORDINAL_LANGUAGES = frozenset(
     (
-        *(
-            "de",
-            "als",
-            "gsw",
-            "bar",
-            "nds",
-            "lb",
-            "da",
-            "nb",
-            "nn",
-            "no",
-            "fo",
-            "is",
-            "fi",
-            "et",
-            "lv",
-        ),
+        *("de", "als", "gsw", "bar", "nds", "lb", "da", "nb", "nn", "no", "fo", "is"),
+        *("fi", "et", "lv"),
         *("cs", "sk", "sl", "hr", "bs", "sh", "sr", "hu", "hsb", "dsb", "eu", "tr"),
     )
 )

@@ -78,14 +78,17 @@ def dropout_seeds(fold_in: Callable[[int], object], algorithm: str | None = None
     Philox, which draws the same everywhere. What TensorFlow chooses by itself differs between
     devices, and under XLA.
     """
-    outer = dict(_dropout.__dict__)
-    _dropout.fold_in = fold_in
-    _dropout.algorithm = algorithm or outer.get("algorithm", _ALGORITHM)
+    outer = _dropout_scope()
+    _dropout.scope = fold_in, algorithm or outer[1]
     try:
         yield
     finally:
-        _dropout.__dict__.clear()
-        _dropout.__dict__.update(outer)
+        _dropout.scope = outer
+
+
+def _dropout_scope() -> tuple[Callable[[int], object] | None, str]:
+    """What `dropout_seeds` was last given in this thread."""
+    return getattr(_dropout, "scope", (None, _ALGORITHM))
 
 
 class Dropout(keras.layers.Layer):
@@ -104,16 +107,16 @@ class Dropout(keras.layers.Layer):
     def call(self, inputs, training: bool = False):
         if not training or not self.rate:
             return inputs
-        fold_in = getattr(_dropout, "fold_in", None)
+        fold_in, algorithm = _dropout_scope()
         if fold_in is None:
             seed = keras.random.randint((2,), 0, 2**31 - 1, dtype="int32")
         else:
             seed = fold_in(self.place)
-        drawn = _draw(inputs, seed)
+        drawn = _draw(inputs, seed, algorithm)
         return ops.where(drawn >= self.rate * 2.0**32, inputs * (1.0 / (1.0 - self.rate)), 0.0)
 
 
-def _draw(inputs, seed) -> tf.Tensor:
+def _draw(inputs, seed, algorithm: str) -> tf.Tensor:
     """float32 in the shape of `inputs`: uniform in [0, 2**32].
 
     Drawn as whole numbers, of which TensorFlow and XLA make fractions in different ways; and not in
@@ -125,7 +128,7 @@ def _draw(inputs, seed) -> tf.Tensor:
         minval=None,
         maxval=None,
         dtype=tf.uint32,
-        alg=getattr(_dropout, "algorithm", _ALGORITHM),
+        alg=algorithm,
     )
     return tf.cast(bits, tf.float32)
 
@@ -322,7 +325,7 @@ def recomputed(block: TransformerBlock) -> Callable:
         )
 
     def call(hidden, score_bias, training: bool = False):
-        fold_in = getattr(_dropout, "fold_in", None) or _drawn_seeds()
+        fold_in = _dropout_scope()[0] or _drawn_seeds()
 
         def compute(hidden):
             with dropout_seeds(fold_in):

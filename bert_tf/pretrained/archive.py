@@ -23,6 +23,7 @@ from bert_tf.pretrained.structure import CONFIG_NAME
 
 _ENCRYPTED = 0x1
 _COPY_BYTES = 1 << 20
+# What zipfile raises for a zip that is damaged or packed in a way that Python cannot unpack.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
 
 

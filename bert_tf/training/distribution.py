@@ -139,11 +139,6 @@ def is_tpu(strategy: tf.distribute.Strategy) -> bool:
     return isinstance(strategy, tf.distribute.TPUStrategy)
 
 
-def random_algorithm(strategy: tf.distribute.Strategy) -> str:
-    """How random numbers are drawn: the same on all devices but TPUs, whose own way is fast."""
-    return "auto_select" if is_tpu(strategy) else "philox"
-
-
 def gathers_over_workers(strategy: tf.distribute.Strategy) -> bool:
     """Whether some replicas' outputs are in other processes."""
     return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)

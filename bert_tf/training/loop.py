@@ -311,15 +311,12 @@ class Evaluator:
         self._run = tf.function(self._distributed_step, reduce_retracing=True)
 
     def run(
-        self,
-        iterator: Iterator,
-        on_progress: Callable[[int], None] = lambda count: None,
-        between_batches: Callable[[], None] = lambda: None,
+        self, iterator: Iterator, on_progress: Callable[[int], None] = lambda count: None
     ) -> dict[str, float]:
         """Goes through the batches. Returns: name -> sum of the sums / sum of the weights.
 
-        A mean over nothing is 0. `on_progress` is told the number of batches just done;
-        `between_batches` may raise to end it.
+        A mean over nothing is 0. `on_progress` is told the number of batches just done, and may
+        raise to end it.
         """
         sums: dict[str, float] = {}
         weights: dict[str, float] = {}
@@ -328,7 +325,6 @@ class Evaluator:
                 sums[name] = sums.get(name, 0.0) + float(value)
                 weights[name] = weights.get(name, 0.0) + float(weight)
             on_progress(1)
-            between_batches()
         return {name: sums[name] / weights[name] if weights[name] else 0.0 for name in sums}
 
     def _distributed_step(self, batch: Batch):

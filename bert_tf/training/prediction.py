@@ -36,7 +36,6 @@ class OutputCollector:
         batches: Iterator,
         num_examples: int,
         on_progress: Callable[[int], None] = lambda count: None,
-        between_batches: Callable[[], None] = lambda: None,
     ) -> dict[str, np.ndarray]:
         """Goes through the batches, in whatever order they come.
 
@@ -44,8 +43,7 @@ class OutputCollector:
             batches: dicts with NUMBERS, int32 [B]: the place of each row among the examples; and
                 IS_REAL, float32 [B]: 0 for rows that belong nowhere.
             num_examples: N.
-            on_progress: told the number of examples just done.
-            between_batches: called after each batch; may raise to end it.
+            on_progress: told the number of examples just done; may raise to end it.
 
         Returns: name -> <float32>[N, ...]. Where batches have different lengths, the longest one's,
             filled up with NO_SCORE.
@@ -66,7 +64,6 @@ class OutputCollector:
                     collected[name][places] = value[rows]
                 is_done[numbers] = True
                 on_progress(len(numbers))
-            between_batches()
         if not is_done.all():
             missing = np.flatnonzero(~is_done)
             raise ValueError(

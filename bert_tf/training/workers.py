@@ -42,9 +42,7 @@ _LOSSES = (
     tf.errors.FailedPreconditionError,
     tf.errors.UnavailableError,
 )
-
-
-# Of these messages they are when the processes compute different things.
+# What the same errors say when nobody is gone, but the processes compute different things.
 _MISMATCH = re.compile("mismatch|but got", re.IGNORECASE)
 # What each process may have its own of: itself, and how it reaches the files that all have.
 _OWN_OF_WORKER = re.compile(
@@ -165,7 +163,7 @@ class Workers:
 
 
 @contextlib.contextmanager
-def together(strategy: tf.distribute.Strategy, settings: Any = None) -> Iterator[None]:
+def together(strategy: tf.distribute.Strategy, settings: Any) -> Iterator[None]:
     """Within it, this process works with its others, and ends if one of them is lost.
 
     They begin it with the same settings, a dataclass, or not at all: see `check_same_settings`.
@@ -177,8 +175,7 @@ def together(strategy: tf.distribute.Strategy, settings: Any = None) -> Iterator
         yield
         return
     try:
-        if settings is not None:
-            workers.check_same_settings(settings)
+        workers.check_same_settings(settings)
         yield
     except tf.errors.OpError as error:
         if not _is_loss(error):

@@ -18,8 +18,8 @@ from bert_tf.corpus.preparation import prepare_corpus
 from bert_tf.corpus.workers import do_all
 from bert_tf.settings import CorpusSettings
 
-pytest.importorskip("mwparserfromhell")
-pytest.importorskip("sentencex")
+pytest.importorskip("mwparserfromhell", reason="needs: pip install bert-tf[corpus]")
+pytest.importorskip("sentencex", reason="needs: pip install bert-tf[corpus]")
 
 
 def prepare(folder, input_file, **settings):

@@ -10,8 +10,8 @@ from bert_tf.corpus import data_sets
 from bert_tf.corpus.preparation import prepare_corpus
 from bert_tf.settings import CorpusSettings
 
-pytest.importorskip("sentencex")
-tfds = pytest.importorskip("tensorflow_datasets")
+pytest.importorskip("sentencex", reason="needs: pip install bert-tf[corpus]")
+tfds = pytest.importorskip("tensorflow_datasets", reason="needs: pip install tensorflow-datasets")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,9 @@ import pytest
 from bert_tf.corpus import wikitext_blocks
 from bert_tf.corpus.wikitext import Wiki, article_paragraphs, is_disambiguation
 
-mwparserfromhell = pytest.importorskip("mwparserfromhell")
+mwparserfromhell = pytest.importorskip(
+    "mwparserfromhell", reason="needs: pip install bert-tf[corpus]"
+)
 
 PREFIXES = Wiki("de", frozenset(("datei", "kategorie"))).all_dropped_prefixes()
 

@@ -157,7 +157,7 @@ def test_a_released_folder_tells_its_shape_and_its_vocabulary(made_by_tfm):
 
 
 def test_params_yaml_tells_the_shape(made_by_tfm):
-    pytest.importorskip("yaml")
+    pytest.importorskip("yaml", reason="needs: pip install pyyaml")
 
     read = tensorflow_models.read(str(made_by_tfm / "pretrainer_v2"))
 
@@ -176,7 +176,7 @@ def test_without_a_config_the_weights_tell_the_shape_and_the_rest_is_said(copy_o
 
 
 def test_what_has_no_counterpart_is_dropped_with_the_reason(made_by_tfm):
-    pytest.importorskip("yaml")
+    pytest.importorskip("yaml", reason="needs: pip install pyyaml")
 
     dropped = tensorflow_models.read(str(made_by_tfm / "pretrainer_v2")).dropped
 
@@ -283,7 +283,7 @@ def test_heads_of_next_sentences_that_are_not_berts_are_dropped(
     ],
 )
 def test_heads_that_params_yaml_tells_to_be_others_are_dropped(copy_of, settings, dropped, reason):
-    pytest.importorskip("yaml")
+    pytest.importorskip("yaml", reason="needs: pip install pyyaml")
     folder = copy_of("pretrainer_v2")
     write_params(folder, **settings)
 
@@ -304,7 +304,7 @@ def test_heads_that_params_yaml_tells_to_be_others_are_dropped(copy_of, settings
     ],
 )
 def test_encoders_that_are_no_bert_are_refused(copy_of, settings, message):
-    pytest.importorskip("yaml")
+    pytest.importorskip("yaml", reason="needs: pip install pyyaml")
     folder = copy_of("pretrainer_v2")
     write_params(folder, **settings)
 
@@ -313,7 +313,7 @@ def test_encoders_that_are_no_bert_are_refused(copy_of, settings, message):
 
 
 def test_params_yaml_that_is_damaged_or_of_something_else_is_refused(copy_of):
-    pytest.importorskip("yaml")
+    pytest.importorskip("yaml", reason="needs: pip install pyyaml")
     folder = copy_of("pretrainer_v2")
 
     (folder / "params.yaml").write_text("task: {model: [")

@@ -184,7 +184,7 @@ def test_padding_takes_the_place_of_answers_unless_it_is_masked(tokenizer):
 
 @pytest.mark.parametrize("mask_padding", [False, True])
 def test_the_loss_is_the_mean_of_two_cross_entropies(mask_padding):
-    tf = pytest.importorskip("tensorflow")
+    tf = pytest.importorskip("tensorflow", reason="needs: pip install tensorflow")
     start, end = np.array([[1.0, 2.0, 0.5, 3.0]]), np.array([[0.0, -1.0, 2.0, 1.0]])
     num_tokens = 3 if mask_padding else 4
     batch = {
@@ -204,7 +204,7 @@ def test_the_loss_is_the_mean_of_two_cross_entropies(mask_padding):
 
 
 def test_the_head_scores_starts_and_ends():
-    pytest.importorskip("tensorflow")
+    pytest.importorskip("tensorflow", reason="needs: pip install tensorflow")
     from bert_tf.config import BertConfig
 
     config = BertConfig(

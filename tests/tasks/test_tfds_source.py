@@ -5,7 +5,7 @@ import pytest
 
 from bert_tf.tasks.task import find_task
 
-tfds = pytest.importorskip("tensorflow_datasets")
+tfds = pytest.importorskip("tensorflow_datasets", reason="needs: pip install tensorflow-datasets")
 
 LANGUAGES = ("de", "zh")
 

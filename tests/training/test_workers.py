@@ -14,6 +14,10 @@ from bert_tf.settings import PretrainingSettings
 from bert_tf.training import run_directory
 from bert_tf.training.workers import LOST_WORKER_STATUS, Workers, together
 
+SETTINGS = PretrainingSettings(
+    bert_config_file="a", input_file=("b",), output_dir="c", do_train=True, seed=5
+)
+
 
 @pytest.fixture
 def alone():
@@ -28,7 +32,7 @@ def test_who_trains_alone_is_the_chief_and_agrees_with_itself(alone):
     alone.check_same_step(7, "folder")
     stream = io.StringIO()
     assert alone.stream(stream) is stream
-    with together(tf.distribute.get_strategy()):
+    with together(tf.distribute.get_strategy(), SETTINGS):
         alone.wait()
 
 
@@ -103,11 +107,7 @@ def test_what_is_a_workers_own_may_differ():
     seen = []
     workers = several([])
     workers.check_same = seen.append
-    workers.check_same_settings(
-        PretrainingSettings(
-            bert_config_file="a", input_file=("b",), output_dir="c", do_train=True, seed=5
-        )
-    )
+    workers.check_same_settings(SETTINGS)
     assert seen[0]["seed"] == 5
     assert not {"task_index", "output_dir", "input_file", "bert_config_file"} & set(seen[0])
 
