@@ -114,6 +114,8 @@ def test_a_file_gives_each_phase_what_is_its_own(tmp_path):
         ({"phases": "seq128:9:a,seq512:x:b"}, "'seq512:x:b' is no phase"),
         ({"phases": "128:9:a"}, "'128:9:a' is no phase"),
         ({"phases": "seq128:9:"}, "'seq128:9:' is no phase"),
+        ({"phases": "seq128:9:a,sec512:9:b"}, "'sec512:9:b' is no phase"),
+        ({"phases": "seq128:9:a,b,:512:9:b"}, "':512:9:b' is no phase"),
         ({"phases": "seq128:0:a"}, "'seq128:0:a': --num_steps must be a whole number"),
         ({"phases": "seq0:9:a"}, "--max_seq_length must be a whole number of at least 1"),
         (

@@ -17,7 +17,7 @@ import os
 from collections.abc import Callable, Iterator
 
 from bert_tf import files
-from bert_tf.corpus import data_sets
+from bert_tf.corpus import tfds_texts
 from bert_tf.corpus.books import book_paragraphs
 from bert_tf.corpus.dump import Piece, read_pages, read_pieces, read_wiki
 from bert_tf.corpus.json_lines import text_of_line
@@ -83,7 +83,7 @@ def find_inputs(settings: CorpusSettings) -> list[Input]:
         if language:
             language = check_language(language, f"--input_file or --language, for {pattern}")
         if settings.source == "tfds":
-            version = data_sets.read_version(pattern, settings.tfds_data_dir)
+            version = tfds_texts.read_version(pattern, settings.tfds_data_dir)
             language = language or _language_of_name(pattern)
             inputs.append(Input("tfds", pattern, language, version=version))
             continue
@@ -203,7 +203,7 @@ def _read_texts(inputs: list[Input], settings: CorpusSettings, piece_bytes: int)
     def texts() -> Iterator[tuple[str, str]]:
         for each in inputs:
             if each.source == "tfds":
-                yield from data_sets.read_texts(
+                yield from tfds_texts.read_texts(
                     each.path, settings.split, settings.text_field, settings.tfds_data_dir
                 )
             elif each.source == "jsonl":

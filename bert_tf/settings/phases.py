@@ -24,6 +24,8 @@ from bert_tf.settings.setting import check_whole_numbers
 
 _FORM = "seqLENGTH:STEPS:FILES, as in seq128:900000:records_128/*.tfrecord"
 _PHASE = re.compile(r"seq(\d+)(?:pred(\d+))?:(\d+)(?::(.*))?", re.DOTALL)
+# What is no file's name, but a phase that was not written as one is: sec512:100000:FILES.
+_LIKE_A_PHASE = re.compile(r"\w*:\d+:.*", re.DOTALL)
 # Where the next phase begins: the names of files may have commas in between.
 _BETWEEN = re.compile(r",\s*(?=seq\d+(?:pred\d+)?:)")
 _OPTIONAL_COUNTS = ("max_predictions_per_seq", "train_batch_size", "gradient_accumulation_steps")
@@ -139,11 +141,11 @@ def check_sum_of_steps(phases: tuple[Phase, ...], num_train_steps: int) -> None:
 def _parse_phase(part: str) -> Phase:
     matched = match_phase(part)
     if not matched or not matched[3]:
-        raise ValueError(
-            f"--phases: {part!r} is no phase. Each is {_FORM}; phases have commas between them. "
-            "A name that ends in .json is a file of phases."
-        )
+        raise _no_phase(part)
     length, predictions, num_steps, files = matched
+    for name in files.split(","):
+        if _LIKE_A_PHASE.fullmatch(name):
+            raise _no_phase(name)
     try:
         return Phase(
             max_seq_length=length,
@@ -153,6 +155,13 @@ def _parse_phase(part: str) -> Phase:
         )
     except ValueError as error:
         raise ValueError(f"--phases: {part!r}: {error}") from error
+
+
+def _no_phase(text: str) -> ValueError:
+    return ValueError(
+        f"--phases: {text!r} is no phase. Each is {_FORM}; phases have commas between them. "
+        "A name that ends in .json is a file of phases."
+    )
 
 
 def _phases_of_file(path: str) -> tuple[Phase, ...]:
