@@ -284,11 +284,11 @@ def test_a_run_that_dies_while_it_is_evaluated_evaluates_again(
     calls = []
     figures = TaskEvaluator.figures
 
-    def die(self):
+    def die(self, *between_batches):
         calls.append(self.step)
         if len(calls) == evaluation:
             raise KeyboardInterrupt
-        return figures(self)
+        return figures(self, *between_batches)
 
     killed = dataclasses.replace(course, output_dir=settings.output_dir)
     with monkeypatch.context() as patched:
