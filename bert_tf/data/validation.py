@@ -25,6 +25,8 @@ CHECKED_EXAMPLES = 1_000_000
 # Rows are added to a vocabulary so that its size divides well, or for words to come; not more.
 MAX_UNUSED_ROWS = 1024
 _SECONDS_BETWEEN_REPORTS = 10.0
+# Before the number, where one run has records of several kinds: seq512pred77.
+_IN_PHASES = {"max_seq_length": "seq", "max_predictions_per_seq": "pred"}
 # A record that cannot be parsed. TensorFlow quotes it, and Python may not be able to decode that.
 _PARSE_ERRORS = (tf.errors.InvalidArgumentError, UnicodeDecodeError)
 
@@ -53,8 +55,9 @@ def check_manifests(
             if settings[name] != value:
                 raise ValueError(
                     f"{file.path}: its records were made with {name}={settings[name]}, says the "
-                    f"manifest.json beside it. Give --{name}={settings[name]}, or make the records "
-                    f"anew. Received: {name}={value}"
+                    f"manifest.json beside it. Give --{name}={settings[name]} (in --phases: "
+                    f"{_IN_PHASES[name]}{settings[name]}), or make the records anew. Received: "
+                    f"{name}={value}"
                 )
         made_with = file.run["vocabulary"]
         if made_with["size"] > vocab_size:

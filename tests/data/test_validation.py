@@ -279,9 +279,14 @@ def test_settings_of_the_manifest_are_compared_with_those_of_the_run(write):
         ValueError, match=r"vocabulary of 30 tokens .*too small for a model of 2000"
     ):
         check_manifests(index, 6, 2, 2000)
-    with pytest.raises(ValueError, match=r"Give --max_seq_length=6, .*Received: max_seq_length=8"):
+    with pytest.raises(
+        ValueError,
+        match=r"Give --max_seq_length=6 \(in --phases: seq6\), .*Received: max_seq_length=8",
+    ):
         check_manifests(index, 8, 2, 30)
-    with pytest.raises(ValueError, match=r"Give --max_predictions_per_seq=2, .*=3"):
+    with pytest.raises(
+        ValueError, match=r"Give --max_predictions_per_seq=2 \(in --phases: pred2\), .*=3"
+    ):
         check_manifests(index, 6, 3, 30)
     with pytest.raises(ValueError, match=r"vocabulary of 30 tokens .*room for 29"):
         check_manifests(index, 6, 2, 29)
