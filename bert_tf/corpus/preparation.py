@@ -317,6 +317,8 @@ def _file_works(
     """
     paths = output_paths(settings)
     num_documents = len(selection.corpus)
+    if not num_documents:
+        remove_parts(folder)  # So that the command can be mended as the error says.
     if num_documents < settings.num_shards:
         raise ValueError(
             f"{num_documents} documents are left of the input, too few for --num_shards="

@@ -52,6 +52,14 @@ def unfinished(tmp_path):
     return tmp_path / "out"
 
 
+def test_when_nothing_is_left_the_command_may_be_mended_as_the_error_says(tmp_path):
+    write_rows(tmp_path / "a.jsonl", range(5))
+    with pytest.raises(ValueError, match=r"0 documents are left.*See --min_sentences"):
+        prepare(tmp_path / "out", tmp_path / "a.jsonl", min_sentences=9)
+    prepare(tmp_path / "out", tmp_path / "a.jsonl", min_sentences=2)
+    assert len(read_corpus(tmp_path / "out")) == 1
+
+
 @pytest.mark.parametrize(
     "settings",
     [
