@@ -172,8 +172,9 @@ def evaluate(strategy, trainer: loop.Trainer, folder: str, name: str) -> None:
         np.savez(f"{folder}/{name}_figures.npz", **results)
 
 
-def run(strategy, folder: str, name: str) -> None:
-    with together(strategy):
+def run(settings: DeviceSettings, folder: str, name: str) -> None:
+    strategy = make_strategy(settings)
+    with together(strategy, settings):
         trainer = train(strategy, folder, name)
         evaluate(strategy, trainer, folder, name)
         draw_masks(strategy, trainer, folder, name)
@@ -181,15 +182,15 @@ def run(strategy, folder: str, name: str) -> None:
 
 def main(folder: str, kind: str, *arguments: str) -> None:
     if kind == "one":
-        run(distribution.one_device_strategy(), folder, "one")
+        run(DeviceSettings(distribution_strategy="one_device"), folder, "one")
         train(distribution.one_device_strategy(), folder, "parts", parts=4)
     elif kind == "mirrored":
         settings = DeviceSettings(num_virtual_devices=int(arguments[0]))
-        run(make_strategy(settings), folder, f"mirrored_{arguments[0]}")
+        run(settings, folder, f"mirrored_{arguments[0]}")
     else:
         hosts, index = arguments
         settings = DeviceSettings(worker_hosts=tuple(hosts.split(",")), task_index=int(index))
-        run(make_strategy(settings), folder, "workers")
+        run(settings, folder, "workers")
 
 
 if __name__ == "__main__":
