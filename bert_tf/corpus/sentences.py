@@ -27,7 +27,19 @@ _INITIALS = re.compile(r"(?<!\w)[^\W\d_]\.-[^\W\d_]\.$")
 _CHRIST, _AFTER_CHRIST = "J.-C.", frozenset(",;:)(–—")
 _LONGEST_LOOK_BACK = 40  # characters
 # Abbreviations that the library does not know, or takes for the end of a sentence.
-_ABBREVIATIONS = {"fr": ("M.", "MM.", "Mme.", "Mlle.", "janv.", "févr.", "av.", "p.")}
+_ABBREVIATIONS = {
+    "ar": ("د.",),
+    "de": ("Hl.", "hl."),
+    "en": ("vol.", "Vol.", "vols.", "Vols."),
+    "fr": ("M.", "MM.", "Mme.", "Mlle.", "janv.", "févr.", "av.", "p."),
+    "hi": ("डॉ.", "श्री.", "पं."),
+    "pt": ("séc.", "Séc.", "sécs."),
+    "sv": ("kl.", "Kl."),
+    "tr": ("M.Ö.", "M.S."),
+    "vi": ("TP.", "Tp.", "tp."),
+}
+# «Стой!» — крикнул он.
+_DASH = re.compile(r"[—–―-]\s*")
 
 _ENDS = "。！？!?．…"
 _CLOSING = "」』”’）)》】〉〕］\"'"
@@ -75,12 +87,20 @@ def is_heading(paragraph: str) -> bool:
     return len(paragraph) <= _LONGEST_HEADING and not _FINAL.search(paragraph)
 
 
+def is_small(character: str) -> bool:
+    """Whether it is a letter that a sentence would begin with another form of.
+
+    Georgian's are small by Unicode's tables, but sentences begin with them.
+    """
+    return character.islower() and character != character.title()
+
+
 def _mend(sentences: list[str], language: str) -> list[str]:
-    """Joins what was split after a full stop that ends no sentence."""
+    """Joins what was split within a sentence."""
     mended: list[list[str]] = []
     before = ""
     for sentence in sentences:
-        if mended and _belongs_to(sentence, before.rstrip(), language):
+        if mended and _belongs_to(sentence, before, language):
             mended[-1].append(sentence)
             before = (before + sentence)[-_LONGEST_LOOK_BACK:]
         else:
@@ -90,9 +110,15 @@ def _mend(sentences: list[str], language: str) -> list[str]:
 
 
 def _belongs_to(sentence: str, before: str, language: str) -> bool:
+    dash = _DASH.match(sentence)
+    if dash and is_small(sentence[dash.end() : dash.end() + 1]):
+        return True
+    if before[-2:-1].isdecimal() and before.endswith(".") and sentence[:1].isdecimal():
+        return True  # 4.5 in other digits than ours.
+    before = before.rstrip()
     if not before.endswith("."):
         return False
-    if sentence[:1].islower() and not before.endswith(".."):
+    if is_small(sentence[:1]) and not before.endswith(".."):
         return True
     if before[-2:-1].isalpha() and not before[-3:-2].isalnum():  # An initial.
         if before.endswith(_CHRIST):

@@ -32,6 +32,13 @@ pytest.importorskip("sentencex", reason="needs: pip install bert-tf[corpus]")
         ("ko", ["이것은 문장이다.", "다음 문장이다."]),
         ("sw", ["Hii ni sentensi.", "Hii ni nyingine."]),
         ("he", ["זה משפט.", "האם זה נכון?"]),
+        ("ka", ["საქართველო არის ქვეყანა.", "დედაქალაქია თბილისი.", "ის დიდია."]),  # No capitals.
+        ("hi", ["वजन ४.५ किलोग्राम है।", "डॉ. शर्मा आए।"]),
+        ("ar", ["الوزن ٤.٥ كيلو.", "هذا كتاب."]),
+        ("ru", ["«Стой!» — крикнул он.", "Он ушёл."]),
+        ("es", ["—¿Quién es? —preguntó.", "No sé."]),
+        ("pl", ["„Stój!” – krzyknął.", "Potem poszedł."]),
+        ("en", ["He is 5.", "6 are left."]),
     ],
 )
 def test_sentences_are_parted_where_people_would(language, sentences):
