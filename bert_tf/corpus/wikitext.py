@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator
 
 from bert_tf.corpus.languages import LANGUAGES
-from bert_tf.corpus.wikitext_blocks import remove_blocks
+from bert_tf.corpus.wikitext_blocks import ADDRESS, remove_blocks
 
 # Of every Wikipedia, whatever its own words for them are.
 _DROPPED_PREFIXES = frozenset(("file", "image", "category", "media"))
@@ -36,9 +36,18 @@ _VARIANTS = re.compile(r"-\{([^{}]*)\}-")
 _FLAGS = re.compile(r"[A-Za-z;\s-]*\|")
 # A title, a rule for the rest of the page, the end of one.
 _HIDDEN = frozenset("TH-")
-_MAGIC_WORD = re.compile(r"__[A-Z]{3,}__")
-_UNCLOSED_ADDRESS = re.compile(r"\[(?=(?:[a-z]{3,6}:)?//)(?![^\]\n]{0,500}\])")
-_MARKUP = re.compile(r"''|\[\[|&|\[(?:[a-z]{3,6}:)?//")
+# __NOTOC__, __KEIN_INHALTSVERZEICHNIS__, __notoc__; not __init__.
+_MAGIC_WORD = re.compile(r"__([^\W\d_]{2,}(?:_[^\W\d_]+)*)__")
+_ENGLISH_MAGIC_WORDS = frozenset(
+    (
+        *("notoc", "toc", "forcetoc", "noeditsection", "nogallery", "newsectionlink"),
+        *("nonewsectionlink", "hiddencat", "index", "noindex", "staticredirect", "disambig"),
+        *("notitleconvert", "notc", "nocontentconvert", "nocc"),
+    )
+)
+_REFERENCE = re.compile(r"&#(?:[xX]0*([0-9a-fA-F]{1,7})|0*([0-9]{1,8}));")
+_UNCLOSED_ADDRESS = re.compile(rf"\[(?={ADDRESS})(?![^\]\n]{{0,500}}\])")
+_MARKUP = re.compile(rf"''|\[\[|&|\[{ADDRESS}")
 _QUOTES = re.compile(r"'{2,}")
 # Nothing is in it, and nothing touches it, that gives quotes another meaning.
 _PLAIN_EMPHASIS = re.compile(r"(?<!')('{2,3})(?!')([^'\[\]<&]+(?:'[^'\[\]<&]+)*)\1(?!')")
@@ -107,7 +116,7 @@ def article_paragraphs(text: str, dropped_prefixes: frozenset[str]) -> Iterator[
         text = _OPEN_ANGLE.sub("&lt;", _TAG.sub("", text))
     if "-{" in text:
         text = _VARIANTS.sub(_first_variant, text)
-    text = _MAGIC_WORD.sub("", text)
+    text = _MAGIC_WORD.sub(_without_magic, text)
     for paragraph in _join_lines(text.split("\n")):
         paragraph = _plain_text(paragraph)
         if paragraph:
@@ -134,8 +143,10 @@ def _join_lines(lines: list[str]) -> Iterator[str]:
 def _plain_text(paragraph: str) -> str:
     import mwparserfromhell
 
-    if "//" in paragraph:
+    if "[" in paragraph:
         paragraph = _UNCLOSED_ADDRESS.sub("", paragraph)
+    if "&#" in paragraph:
+        paragraph = _REFERENCE.sub(_valid_reference, paragraph)
     if "''" in paragraph:
         paragraph = _PLAIN_EMPHASIS.sub(r"\2", paragraph)
     if _MARKUP.search(paragraph):
@@ -148,6 +159,22 @@ def _plain_text(paragraph: str) -> str:
         paragraph = _BEFORE_CLOSING.sub("", _AFTER_BRACKET.sub("", paragraph))
         paragraph = _EMPTY_BRACKETS.sub("", paragraph)
     return _BEFORE_MARK.sub("", paragraph).strip()
+
+
+def _without_magic(match: re.Match) -> str:
+    """ "" for a word of MediaWiki, which in any language is written in capitals where it has them,
+    and in English however one likes."""
+    word = match[1]
+    return "" if word == word.upper() or word.lower() in _ENGLISH_MAGIC_WORDS else match[0]
+
+
+def _valid_reference(match: re.Match) -> str:
+    """ "" for what is no character in HTML, such as half of one: &#xD800;"""
+    code = int(match[1], 16) if match[1] else int(match[2])
+    is_character = code in (0x9, 0xA, 0xD) or (
+        0x20 <= code <= 0x10FFFF and not 0x7F <= code < 0xA0 and not 0xD800 <= code < 0xE000
+    )
+    return match[0] if is_character and code not in (0xFFFE, 0xFFFF) else ""
 
 
 def _first_variant(match: re.Match) -> str:

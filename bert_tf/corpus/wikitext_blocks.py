@@ -24,6 +24,10 @@ _DROPPED_TAGS = (
     "hiero|mapframe|maplink|inputbox|categorytree|templatedata|templatestyles|includeonly|"
     "indicator|section"
 )
+# Of these, those that stand in a line, or show nothing: no paragraph ends with them.
+_INLINE_TAGS = frozenset(
+    ("ref", "math", "chem", "ce", "includeonly", "indicator", "section", "templatestyles")
+)
 _TOKEN = re.compile(
     r"(?P<comment><!--)"
     rf"|<(?P<raw>nowiki|{_DROPPED_TAGS})\b[^<>]*>"
@@ -37,11 +41,15 @@ _TAG_OF = {
     name: re.compile(rf"<(/?){name}\b[^<>]*>", re.IGNORECASE)
     for name in ("nowiki", *_DROPPED_TAGS.split("|"))
 }
-_UNCLOSED = "\0"  # XML has no such character.
+_UNCLOSED, _GONE = "\0", "\1"  # XML has no such characters.
 _REST_OF_LINE = re.compile(rf"{_UNCLOSED}[^\n]*")
+# A line of which nothing is left is no empty line, which would end a paragraph.
+_GONE_LINE = re.compile(rf"^[ \t]*{_GONE}[ \t{_GONE}]*\n", re.MULTILINE)
 # Characters, or pieces of text. Links in links in links, a page long, would each be read anew.
 _LONGEST_LINK = 5000
-_OPEN_ADDRESS = re.compile(r"\[(?:[a-z]{3,6}:)?//[^\[\]]*\Z")
+# What an address begins with: of MediaWiki's list, what mwparserfromhell knows.
+ADDRESS = r"(?i:(?:[a-z]{3,10}:)?//|(?:bitcoin|geo|magnet|mailto|news|sips?|sms|tel|urn|xmpp):)"
+_OPEN_ADDRESS = re.compile(rf"\[{ADDRESS}[^\[\]]*\Z")
 _TARGET = re.compile(r"^[^\[\]{}|\n]{0,255}\|")
 _NO_TARGET = re.compile(r"[\n<>\[\]{}]")
 _IN_LINK = re.compile(r"''|[&<{]|//")
@@ -105,7 +113,8 @@ class _Remover:
         self.kept.append(self.text[self.place :])
         for kind, index in self.opened:
             self._leave_open(kind, index)
-        return _REST_OF_LINE.sub("", "".join(self.kept))
+        text = _GONE_LINE.sub("", _REST_OF_LINE.sub("", "".join(self.kept)))
+        return text.replace(_GONE, "")
 
     def _open(self, kind: str) -> None:
         self.opened.append((kind, len(self.kept)))
@@ -156,7 +165,7 @@ class _Remover:
             self.num_opened[opened] -= 1
         content = "".join(self.kept[index:])
         del self.kept[index:]
-        return content
+        return _GONE_LINE.sub("", content).replace(_GONE, "") if _GONE in content else content
 
     def _is_long(self, index: int) -> bool:
         """Whether more was kept since then than a link or a caption has."""
@@ -193,9 +202,13 @@ class _Remover:
     def _skip_comment(self) -> None:
         end = self.text.find("-->", self.place, self.last_comment_end + 3)
         self.place = end + 3 if end >= 0 else self._end_of_line()
+        if end >= 0:
+            self.kept.append(_GONE)
 
     def _skip_tag(self, name: str, tag: str) -> None:
         if tag.endswith("/>"):
+            if name in _INLINE_TAGS:
+                self.kept.append(_GONE)
             return
         start = self.place
         for match in _TAG_OF[name].finditer(self.text, start):
@@ -203,6 +216,8 @@ class _Remover:
                 self.place = match.end()
                 if name == "nowiki":
                     self.kept.append(_as_references(self.text[start : match.start()]))
+                elif name in _INLINE_TAGS:
+                    self.kept.append(_GONE)
                 return
             if not match[0].endswith("/>"):
                 break  # Another one is opened, so this one was never closed.

@@ -37,6 +37,20 @@ def plain(text):
         ("-{原样}--{A|zh-hans:软件;zh-hant:軟體}--{zh-hans;zh-hant|x}-。", ["原样软件x。"]),
         ("-{[[猫|''家猫'']]}-很小。", ["家猫很小。"]),
         ("__NOTOC__ Text. __FORCETOC__", ["Text."]),
+        ("__KEIN_INHALTSVERZEICHNIS__ __目次__Text. __notoc__ __БЕЗОГЛ__", ["Text."]),
+        ("Python calls __init__ first.", ["Python calls __init__ first."]),
+        (
+            "Ask [mailto:a@b.c the office] or [TEL:+12 call] [sic].",
+            ["Ask the office or call [sic]."],
+        ),
+        ("Half &#xD800; and &#0;&#1;&#x110000;&#128; none, &#x1F408;.", ["Half and none, 🐈."]),
+        ("A cat<!-- a -->\n<!-- b\n\nc --> <!-- d -->\nsleeps.\n<!-- e -->", ["A cat sleeps."]),
+        ("A cat.\n\n<!-- a -->\n\nA dog.", ["A cat.", "A dog."]),
+        (
+            "A cat<ref name=a/>\n<ref>b</ref>\nsleeps.\n<references/>\nEnd.",
+            ["A cat sleeps.", "End."],
+        ),
+        ("[[A<!-- b -->|cat]] {{lang<!-- c -->|la|felis}}.", ["cat felis."]),
         (
             "A [[wikt:cat]], [[:de:Katze]], [[w:en:Cat]] and [[:Category:Pets]].",
             ["A cat, Katze, Cat and Pets."],
