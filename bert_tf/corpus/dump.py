@@ -316,11 +316,19 @@ def _decompress_streams(piece: Piece, allow_truncated: bool) -> bytes:
             text.append(decompressor.decompress(memoryview(compressed)[start:end]))
         except OSError as error:
             raise _damaged(piece.path, piece.start + start, "bz2", error) from error
-        if decompressor.unused_data:
+        is_last = piece.is_last and end == len(compressed)
+        left = decompressor.unused_data
+        if left and not (is_last and _begins_stream(left)):
             raise _damaged(piece.path, piece.start + start, "bz2", "what follows is no stream")
-        if not decompressor.eof and not (allow_truncated and piece.is_last):
-            raise _truncated(piece.path, f"the stream at byte {piece.start + start} has no end")
+        if (left or not decompressor.eof) and not (allow_truncated and is_last):
+            place = piece.end - len(left) if left else piece.start + start
+            raise _truncated(piece.path, f"the stream at byte {place} has no end")
     return b"".join(text)
+
+
+def _begins_stream(data: bytes) -> bool:
+    """Whether these bytes can be the first few of a stream."""
+    return _STREAM_START.fullmatch(data + b"BZh91AY&SY"[len(data) :]) is not None
 
 
 def _damaged(path: str, place: int, kind: str, error: Exception | str) -> ValueError:

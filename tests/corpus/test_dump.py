@@ -101,6 +101,19 @@ def test_a_truncated_dump_is_refused_unless_that_is_allowed(
     assert len(titles) >= (0 if name == "b.xml.bz2" else 10)
 
 
+def test_a_dump_may_be_cut_anywhere_in_a_streams_beginning(tmp_path, make_multistream, pages):
+    whole = make_multistream(pages, 3)
+    start = whole.rindex(b"BZh9", 0, len(whole) * 3 // 4)
+    path = tmp_path / "dump.xml.bz2"
+    numbers = set()
+    for num_bytes in range(11):
+        path.write_bytes(whole[: start + num_bytes])
+        with pytest.raises(ValueError, match=r"the dump is truncated: .*--allow_truncated"):
+            read(path)
+        numbers.add(len(read(path, allow_truncated=True)[1]))
+    assert len(numbers) == 1
+
+
 @pytest.mark.parametrize("name", ["b.xml.bz2", "c.xml.gz", "e.xml.bz2"])
 def test_a_damaged_dump_is_refused_with_the_place(
     tmp_path, make_dump, make_multistream, pages, name
