@@ -1,4 +1,4 @@
-"""The text of a book -> its paragraphs, whichever of three ways it marks them.
+"""A file -> its books; a book -> its paragraphs, whichever of three ways it marks them.
 
 blank lines              a line each              wrapped, without blank lines
 
@@ -8,13 +8,22 @@ cat slept.               slept.                   come home slept.
 The dog did not.                                  had to watch.
 """
 
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from bert_tf.corpus.sentences import WITHOUT_SPACES, is_heading
+from bert_tf.corpus.sentences import WITHOUT_SPACES, is_heading, is_small
 
-_GUTENBERG_START = re.compile(r"^\*\*\* ?START OF.*$", re.MULTILINE)
-_GUTENBERG_END = re.compile(r"^\*\*\* ?END OF", re.MULTILINE)
+# Project Gutenberg's marks: of today, and of before 2003.
+_START = re.compile(
+    r"\*\*\* ?START OF\b.*\bPROJECT GUTENBERG|\*END\*\s?THE SMALL PRINT", re.IGNORECASE
+)
+_STOP = re.compile(
+    r"\*\*\* ?END OF\b.*\bPROJECT GUTENBERG|End of (?:(?:the|this) )?Project Gutenberg\b",
+    re.IGNORECASE,
+)
+# A book's mark of its beginning is in the first so many lines of a file.
+_HEADER_LINES = 1000
 _BLANK_LINE = re.compile(r"\n\s*\n")
 
 # Characters of a line's end that tell whether a sentence ends there.
@@ -29,17 +38,35 @@ _ARE_FULL = 0.6
 _FULL = 0.75
 
 
+def lines_of_books(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str | None]]:
+    """Lines of a file, without what Project Gutenberg puts before and after a book.
+
+    Args:
+        lines: numbered.
+
+    Returns: lines with their numbers; None for one where a book begins or ends.
+    """
+    lines = iter(lines)
+    header = list(itertools.islice(lines, _HEADER_LINES))
+    first = next((line for _, line in header if _START.match(line) or _STOP.match(line)), "")
+    in_book = not _START.match(first)
+    for number, line in itertools.chain(header, lines):
+        is_start, is_stop = _START.match(line), _STOP.match(line)
+        if is_start or is_stop:
+            in_book = bool(is_start)
+            yield number, None
+        elif in_book:
+            yield number, line
+
+
 def book_paragraphs(text: str, language: str) -> Iterator[str]:
     """The paragraphs of a book.
 
     They are parted by blank lines. Where there is none, each line is one; or, if lines are
     evidently wrapped, a paragraph begins with an indented line or after one that ends a sentence
     early, and a short line between paragraphs is one by itself, as it is a heading.
-
-    What Project Gutenberg puts before and after a book is left out.
     """
-    start, end = _GUTENBERG_START.search(text), _GUTENBERG_END.search(text)
-    text = text[start.end() if start else 0 : end.start() if end else None].strip()
+    text = text.strip()
     joint = "" if language in WITHOUT_SPACES else " "
     if _BLANK_LINE.search(text):
         paragraphs = (paragraph.split("\n") for paragraph in _BLANK_LINE.split(text))
@@ -81,7 +108,7 @@ def _unwrap(lines: list[str], joint: str, width: int) -> Iterator[list[str]]:
         if _ends_sentence(line):
             is_last = not is_full or _indentation(after) > _indentation(line)
         else:
-            is_last = len(paragraph) == 1 and not is_full and not after.lstrip()[:1].islower()
+            is_last = len(paragraph) == 1 and not is_full and not is_small(after.lstrip()[:1])
         if is_last:
             yield paragraph
             paragraph = []

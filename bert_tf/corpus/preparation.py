@@ -40,7 +40,7 @@ from bert_tf.settings import CorpusSettings
 logger = logging.getLogger(__name__)
 
 MANIFEST = "corpus.json"
-_FORMAT = 2
+_FORMAT = 3
 # What the text does not depend on.
 _FREE_SETTINGS = ("output_dir", "num_workers", "allow_truncated")
 

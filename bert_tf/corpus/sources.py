@@ -3,7 +3,7 @@
 | source    | a document is                                         | a paragraph is           |
 |-----------|-------------------------------------------------------|--------------------------|
 | wikipedia | an article                                            | as MediaWiki has it      |
-| books     | a file (of a long one, each so much of it as a piece) | see `books`              |
+| books     | a book (of a long one, each so much of it as a piece) | see `books`              |
 | jsonl     | a line's text                                         | a line of the text       |
 | tfds      | an example's text                                     | a line of the text       |
 
@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 
 from bert_tf import files
 from bert_tf.corpus import tfds_texts
-from bert_tf.corpus.books import book_paragraphs
+from bert_tf.corpus.books import book_paragraphs, lines_of_books
 from bert_tf.corpus.dump import Piece, read_pages, read_pieces, read_wiki
 from bert_tf.corpus.json_lines import text_of_line
 from bert_tf.corpus.languages import LANGUAGES, check_language, is_same_language
@@ -235,15 +235,18 @@ def _numbered_lines(path: str, read: list[int]) -> Iterator[tuple[str, str]]:
 
 
 def _sections(path: str, read: list[int], section_bytes: int) -> Iterator[tuple[str, str]]:
-    """A file, or of a long one parts that end at a blank line (or any, if these do not come)."""
+    """The books of a file; of long ones parts that end at a blank line (or any, if none comes)."""
     lines: list[str] = []
     size = first = 0
-    for number, line in _lines(path, read):
+    for number, line in lines_of_books(_lines(path, read)):
         first = first or number
-        lines.append(line)
-        size += len(line) + 1
-        if size >= section_bytes and (not line.strip() or size >= 2 * section_bytes):
-            yield f"{path}:{first}", "\n".join(lines)
+        if line is not None:
+            lines.append(line)
+            size += len(line) + 1
+        is_full = size >= section_bytes and (not (line or "").strip() or size >= 2 * section_bytes)
+        if line is None or is_full:
+            if lines:
+                yield f"{path}:{first}", "\n".join(lines)
             lines, size, first = [], 0, 0
     if lines:
         yield f"{path}:{first}", "\n".join(lines)

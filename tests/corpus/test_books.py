@@ -5,7 +5,7 @@ import textwrap
 
 import pytest
 
-from bert_tf.corpus.books import book_paragraphs
+from bert_tf.corpus.books import book_paragraphs, lines_of_books
 
 WORDS = (
     "the quick brown fox jumps over a lazy dog while many other animals watch from some distance "
@@ -97,6 +97,33 @@ def test_blank_lines_part_paragraphs_whatever_the_lines_are_like():
     written = make_paragraphs(9)
     text = "\n \n".join(textwrap.fill(each, 60, initial_indent="  ") for each in written)
     assert paragraphs_of(text) == written
+
+
+LICENCE = [f"Licence {n}." for n in range(30)]
+MARKS = [
+    ("*** START OF THE PROJECT GUTENBERG EBOOK A ***", "*** END OF THE PROJECT GUTENBERG EBOOK A"),
+    ("***START OF THIS PROJECT GUTENBERG EBOOK A***", "End of the Project Gutenberg EBook of A"),
+    ("*** Start of the Project Gutenberg EBook A ***", "*** End of the Project Gutenberg EBook A"),
+    ("*END*THE SMALL PRINT! FOR PUBLIC DOMAIN", "End of Project Gutenberg's Etext of A"),
+]
+
+
+@pytest.mark.parametrize(("start", "end"), MARKS)
+def test_of_each_book_what_is_between_project_gutenbergs_marks_is_kept(start, end):
+    first, second = ["CHAPTER I", "", "A cat."], ["A dog."]
+    text = [*LICENCE, start, *first, end, *LICENCE, start, *second, end, *LICENCE]
+    kept = [line for _, line in lines_of_books(enumerate(text, 1))]
+    assert kept == [None, *first, None, None, *second, None]
+    numbers = [number for number, line in lines_of_books(enumerate(text, 1)) if line == "A dog."]
+    assert numbers == [text.index("A dog.") + 1]
+
+
+def test_a_book_with_one_mark_is_kept_from_it_or_to_it():
+    start, end = MARKS[0]
+    assert [line for _, line in lines_of_books(enumerate([*LICENCE, start, "A."]))] == [None, "A."]
+    assert [line for _, line in lines_of_books(enumerate(["A.", end, *LICENCE]))] == ["A.", None]
+    both = ["A.", end, *LICENCE, start, "B."]
+    assert [line for _, line in lines_of_books(enumerate(both))] == ["A.", None, None, "B."]
 
 
 def test_an_empty_text_has_no_words():
