@@ -91,7 +91,13 @@ def glob_files(pattern: str) -> list[str]:
     changes from disk to disk.)
     """
     if is_remote(pattern):
-        return sorted(_gfile().glob(str(pattern)))
+        try:
+            return sorted(_gfile().glob(str(pattern)))
+        except Exception as error:  # TensorFlow's, of a kind for each cause.
+            raise ValueError(
+                f"{pattern}: cannot be looked up ({getattr(error, 'message', error)}). TensorFlow "
+                f"reads local files and, with access to them, gs:// and hdfs://; get others first."
+            ) from error
     paths = [""]
     for part in re.split(r"(/+)", str(pattern)):
         if _GLOB_CHARACTERS.search(part):

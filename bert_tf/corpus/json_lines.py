@@ -55,7 +55,11 @@ def _parse(place: str, line: str) -> Any:
     try:
         return json.loads(line)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{place}: not JSON: {error.msg} (column {error.colno}).") from error
+        raise ValueError(
+            f"{place}: not JSON: {error.msg} (column {error.colno}). Each line must be a whole "
+            f'object, as {{"text": "..."}}: write an array, or objects over several lines, so '
+            f"first. Received: {_cut(line.strip())}"
+        ) from error
     except ValueError as error:  # A number of more digits than Python takes.
         raise ValueError(f"{place}: a value that cannot be read: {error}.") from error
     except RecursionError as error:
@@ -75,5 +79,8 @@ def _check_characters(place: str, text: str) -> None:
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value)
+    return _cut(json.dumps(value))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

@@ -61,6 +61,8 @@ def hold_parts(output_dir: str) -> Iterator[str]:
         try:
             yield folder
         finally:
+            if not _has_parts(folder):
+                remove_parts(folder)
             with contextlib.suppress(OSError):  # There are parts in it, to go on with.
                 Path(folder).rmdir()
 
@@ -77,7 +79,7 @@ def start_or_go_on(folder: str, identity: dict[str, Any]) -> None:
     """
     path = files.join_path(folder, "run.json")
     identity = _identity_of_parts(identity)
-    if files.glob_files(files.join_path(folder, "part-*.json")) and files.exists(path):
+    if _has_parts(folder) and files.exists(path):
         there = read_json(path)
         differences = list_differences(there, identity)
         if not differences and there["libraries"] != identity["libraries"]:
@@ -94,6 +96,10 @@ def start_or_go_on(folder: str, identity: dict[str, Any]) -> None:
         remove_parts(folder)
     with files.atomic_write(path, "w") as file:
         file.write(json.dumps(identity, indent=1, ensure_ascii=False) + "\n")
+
+
+def _has_parts(folder: str) -> bool:
+    return bool(files.glob_files(files.join_path(folder, "part-*.json")))
 
 
 def remove_parts(folder: str) -> None:

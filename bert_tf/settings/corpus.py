@@ -1,6 +1,7 @@
 """How a corpus is prepared: CorpusSettings."""
 
 import dataclasses
+import math
 import re
 
 from bert_tf.config import check_range
@@ -93,10 +94,7 @@ class CorpusSettings:
         check_range("truncate_probability", self.truncate_probability, 0.0, 1.0)
         check_range("sampling_exponent", self.sampling_exponent, 0.0, 1.0)
         check_range("held_out_share", self.held_out_share, 0.0, 1.0, includes_high=False)
-        if not self.part_megabytes > 0:
-            raise ValueError(
-                f"--part_megabytes must be more than 0. Received: {self.part_megabytes!r}"
-            )
+        check_range("part_megabytes", self.part_megabytes, 0.0, math.inf, False, False)
 
     def inputs_by_language(self) -> list[tuple[str, str]]:
         """(language, pattern) of each input; "" where none is given, neither there nor for all."""

@@ -334,6 +334,19 @@ def test_a_long_file_is_read_in_parts_that_end_with_a_paragraph(tmp_path, corpus
     assert report.total("documents") == 6
 
 
+def test_no_part_of_a_long_book_has_project_gutenbergs_licence(tmp_path, corpus_lines):
+    licence = "\n\n".join(f"Licence {n} is here. It goes on." for n in range(200))
+    book = "\n\n".join(f"Paragraph {n} is here. It goes on." for n in range(150))
+    start, end = (f"*** {w} OF THE PROJECT GUTENBERG EBOOK ***" for w in ("START", "END"))
+    text = [licence, start, book, end, licence, start, "Another book. It is short.", end, licence]
+    (tmp_path / "books.txt").write_text("\n".join(text))
+    report = prepare(tmp_path / "out", str(tmp_path / "books.txt"), part_megabytes=0.002)
+    lines = corpus_lines(tmp_path / "out")
+    paragraphs = [s for n in range(150) for s in (f"Paragraph {n} is here.", "It goes on.")]
+    assert [line for line in lines if line] == [*paragraphs, "Another book.", "It is short."]
+    assert report.total("documents") == 4
+
+
 def test_json_lines_give_their_field(tmp_path, corpus_lines):
     rows = [{"id": n, "body": f"Title\n\nText {n} é 猫. Second.\nNew line. "} for n in range(3)]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n\n")
@@ -361,7 +374,7 @@ def test_a_mark_at_the_start_of_a_file_that_says_it_is_utf_8_is_no_text(tmp_path
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", r"a.jsonl:2: not JSON: .*\(column 2\)"),
+        ("{", r"a.jsonl:2: not JSON: .*\(column 2\).*a whole object.*Received: \{"),
         ('{"title": "x"}', r"a.jsonl:2: no text in the field 'text'.*--text_field.*'title'"),
         ("{}", r"a.jsonl:2: no text in the field 'text'.*Received: an object without fields"),
         ('{"text": 5}', r"a.jsonl:2: the field 'text' is a number, no text\. .*Received: 5"),
@@ -439,6 +452,11 @@ def test_some_sentences_lose_their_end_and_always_the_same_ones(
         ({"input_file": ("dump.xml",), "source": "web"}, r"--source must be one of"),
         ({"input_file": ("dump.xml",), "split": "a"}, r"--split is for --source=tfds, and .* wiki"),
         ({"input_file": ("notes.txt",), "text_field": "a"}, r"_field is for --source=jsonl and tf"),
+        (
+            {"input_file": ("notes.txt",), "part_megabytes": float("inf")},
+            r"part_megabytes must be a number in \(0.0, inf\)",
+        ),
+        ({"input_file": ("http://a.b/c.xml",)}, r"^http://a.b/c.xml: cannot be looked up \("),
         ({"input_file": ("notes.txt",), "tfds_data_dir": "a"}, r"_dir is for .*, and .* is books"),
         ({"input_file": ()}, r"--input_file is needed"),
         ({"input_file": ("dump.xml",), "held_out_share": 1.0}, r"held_out_share must be"),
