@@ -120,8 +120,9 @@ class BertConfig:
 
 
 def is_address(host: str) -> bool:
-    """Whether it is host:port, with a name, an IPv4 or an [IPv6] address."""
-    return re.fullmatch(r"[^\s:/]+:\d+|\[[0-9a-fA-F:]+\]:\d+", host) is not None
+    """Whether it is host:port, with a name, an IPv4 or an [IPv6] address, and a port of TCP's."""
+    match = re.fullmatch(r"(?:[^\s:/]+|\[[0-9a-fA-F:]+\]):([0-9]{1,5})", host)
+    return match is not None and 0 < int(match[1]) < 1 << 16
 
 
 def check_range(

@@ -11,6 +11,7 @@ import time
 import pytest
 from script_process import Script, assert_same_weights
 from worker_processes import (
+    WorkerProcess,
     end,
     flip_a_byte,
     free_addresses,
@@ -228,10 +229,36 @@ def test_a_full_disk_and_a_damaged_checkpoint_change_no_bit(whole_run, start):
     assert_same_weights(start.script.checkpoint(STEPS), script.checkpoint(STEPS))
 
 
-def test_a_worker_whose_others_do_not_come_says_so(scripts_dir, tmp_path, golden_dir):
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_worker_whose_others_do_not_come_says_so(scripts_dir, tmp_path, golden_dir, index):
     script = make_script(scripts_dir, tmp_path, golden_dir)
-    hosts = ",".join(free_addresses(2))
-    result = script.run("--do_train", worker_hosts=hosts, task_index=1, worker_timeout=2)
+    hosts = free_addresses(2)
+    result = script.run(
+        "--do_train", worker_hosts=",".join(hosts), task_index=index, worker_timeout=2
+    )
     assert result.returncode == 1
-    assert re.search(r"Error: Worker 1 of .* did not meet the others within 2 s", result.stderr)
+    assert re.search(
+        rf"Error: Worker {index} of .* did not meet the others within 2 s", result.stderr
+    )
+    if index == 0:
+        assert f"nobody answers at {hosts[1]}" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(("index", "number"), [(0, signal.SIGTERM), (1, signal.SIGINT)])
+def test_a_signal_ends_a_worker_that_waits_for_others(
+    scripts_dir, tmp_path, golden_dir, index, number
+):
+    script = make_script(scripts_dir, tmp_path, golden_dir)
+    command = script.command(
+        *("--do_train", f"--worker_hosts={','.join(free_addresses(2))}", f"--task_index={index}"),
+        "--worker_timeout=300",
+    )
+    worker = WorkerProcess(command, tmp_path / "worker.log")
+    try:
+        wait_until(lambda: "waits for the others" in worker.output, [worker])
+        time.sleep(1)
+        worker.send(number)
+        assert worker.wait(30) in (-number, 128 + number)
+    finally:
+        end([worker])

@@ -14,6 +14,8 @@ import dataclasses
 import json
 import os
 import re
+import socket
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +23,7 @@ from bert_tf.config import is_address
 
 _VARIABLE = "TF_CONFIG"
 _JOBS = ("chief", "worker")
+_SECONDS_BETWEEN_TRIES = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +81,36 @@ def find_cluster(worker_hosts: Sequence[str], task_index: int | None) -> Cluster
     if job not in dict(jobs) or not 0 <= index < len(dict(jobs)[job]):
         raise _refusal(text, f"there is no {job} {index} among its chief and workers")
     return Cluster(jobs, job, index)
+
+
+def wait_for_others(cluster: Cluster, timeout: float) -> None:
+    """Returns when all other processes listen at their addresses.
+
+    Args:
+        cluster: the processes.
+        timeout: seconds that they may take.
+
+    Raises:
+        TimeoutError: naming those that did not come.
+    """
+    end = time.monotonic() + timeout
+    missing = [host for index, host in enumerate(cluster.hosts) if index != cluster.index]
+    while True:
+        missing = [host for host in missing if not _listens(host, max(end - time.monotonic(), 1.0))]
+        if not missing:
+            return
+        if time.monotonic() > end:
+            raise TimeoutError(f"nobody answers at {', '.join(missing)}")
+        time.sleep(_SECONDS_BETWEEN_TRIES)
+
+
+def _listens(address: str, timeout: float) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout).close()
+    except OSError:
+        return False
+    return True
 
 
 def _addresses(job: str, hosts: Any) -> tuple[str, ...]:

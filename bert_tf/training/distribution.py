@@ -4,20 +4,27 @@ A strategy is made here, and a host's share of a dataset is dealt to its replica
 trains sees neither. Everything that names devices must be said before TensorFlow's first operation.
 """
 
+import contextlib
+import faulthandler
 import glob
 import importlib.util
 import logging
+import signal
 import socket
+import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 
 import tensorflow as tf
 
-from bert_tf.training.cluster import Cluster
+from bert_tf.training.cluster import Cluster, wait_for_others
 
 logger = logging.getLogger(__name__)
 
 _TPU_PORT = 8470
 _CONNECT_SECONDS = 20
+# How long TensorFlow may take to connect processes beyond three times --worker_timeout.
+_START_SECONDS = 60
 # The device files of TPU VMs: up to v4, and later ones.
 _TPU_DEVICES = ("/dev/accel[0-9]*", "/dev/vfio/[0-9]*")
 
@@ -95,14 +102,17 @@ def multi_worker_strategy(cluster: Cluster, worker_timeout: int) -> tf.distribut
     )
     logger.info("Worker %d of %s waits for the others.", cluster.index, hosts)
     try:
+        if cluster.index == 0:  # TensorFlow's chief would wait for others without end.
+            wait_for_others(cluster, worker_timeout)
         _configure_coordination(cluster, worker_timeout)
-        strategy = tf.distribute.MultiWorkerMirroredStrategy(
-            cluster_resolver=resolver,
-            communication_options=tf.distribute.experimental.CommunicationOptions(
-                implementation=kinds.AUTO if num_gpus else kinds.RING
-            ),
-        )
-    except (tf.errors.OpError, RuntimeError) as error:
+        with _ended_at_once(3 * worker_timeout + _START_SECONDS):
+            strategy = tf.distribute.MultiWorkerMirroredStrategy(
+                cluster_resolver=resolver,
+                communication_options=tf.distribute.experimental.CommunicationOptions(
+                    implementation=kinds.AUTO if num_gpus else kinds.RING
+                ),
+            )
+    except (tf.errors.OpError, RuntimeError, TimeoutError) as error:
         raise ValueError(
             f"Worker {cluster.index} of {hosts} did not meet the others within {worker_timeout} "
             f"seconds: {error}\nCheck that all are started, each with the same addresses and a "
@@ -126,6 +136,25 @@ def _configure_coordination(cluster: Cluster, worker_timeout: int) -> None:
     )
     for job, hosts in cluster.jobs:
         context().coordination_service.coordinated_job_list.add(name=job, num_tasks=len(hosts))
+
+
+@contextlib.contextmanager
+def _ended_at_once(seconds: float) -> Iterator[None]:
+    """Within it Ctrl-C and, after `seconds`, time end the process.
+
+    TensorFlow lets nothing of Python's run while it waits for other processes: no signal's handler
+    and no thread. (SIGTERM it takes itself.)
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGINT, signal.SIG_DFL) if is_main else None
+    if sys.__stderr__ is not None:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=sys.__stderr__)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+        if is_main:
+            signal.signal(signal.SIGINT, handler)
 
 
 def has_tpu() -> bool:

@@ -47,6 +47,8 @@ def test_without_workers_there_is_no_cluster(set_config, text):
         ('{"cluster": {"worker": ["a:1"]}, "task": {"index": 1}}', "no worker 1 among"),
         ('{"cluster": {"worker": "a:1"}}', "addresses of worker are no list"),
         ('{"cluster": {"worker": {"a:1": 0}}}', "addresses of worker are no list"),
+        ('{"cluster": {"worker": ["a:1", "a:65536"]}}', "an address is host:port, not 'a:65536'"),
+        ('{"cluster": {"worker": ["a:0", "a:1"]}}', "an address is host:port, not 'a:0'"),
         ('{"cluster": {"worker": ["a"]}}', "host:port, not 'a'"),
         ('{"cluster": {"worker": [5]}}', "host:port, not 5"),
         ('{"cluster": {"worker": ["a:1", "a:1"]}, "task": {"index": 0}}', "twice"),
