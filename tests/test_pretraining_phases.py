@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from bert_tf.data import schema
-from bert_tf.data.record_set import RecordSet
+from bert_tf.data.record_set import RecordSet, find_max_predictions
 from bert_tf.pretraining import run_pretraining
 from bert_tf.settings import PretrainingSettings
 
@@ -240,6 +240,22 @@ def test_with_a_schedule_each_it_is_the_originals_two_runs_with_their_own_warm_u
     np.testing.assert_allclose(
         [rates[s] for s in range(7, 11)], [0, 2.5e-3, 2.5e-3, 1.25e-3], rtol=1e-5
     )
+
+
+@pytest.mark.parametrize("compression", ["", "GZIP"])
+def test_records_say_how_many_tokens_they_hide_though_the_first_is_damaged(tmp_path, compression):
+    path = tmp_path / "a.tfrecord"
+    with tf.io.TFRecordWriter(str(path), compression) as writer:
+        for number in (4, 5, 5):  # As if damaged, in a way that still can be parsed.
+            example = tf.train.Example()
+            example.features.feature["masked_lm_positions"].int64_list.value.extend([1] * number)
+            writer.write(example.SerializeToString())
+    assert find_max_predictions([str(path)]) == 5
+    if not compression:
+        data = bytearray(path.read_bytes())
+        data[20] ^= 0xFF
+        path.write_bytes(data)
+        assert find_max_predictions([str(path)]) == 5
 
 
 def test_files_that_do_not_fit_any_phase_are_refused_before_the_first_step(files, tmp_path):

@@ -10,6 +10,7 @@ checks every length against its checksum; the records' contents have checksums o
 TensorFlow checks whenever it reads a record.
 """
 
+import contextlib
 import dataclasses
 import gzip
 import struct
@@ -108,6 +109,24 @@ def scan_file(path: str, compression: str, records_per_block: int) -> ScannedFil
         )
         fault = Fault(path, walk.num_records, walk.end, reason, left_out)
     return ScannedFile(walk.num_records, np.array(walk.block_offsets, np.int64), fault)
+
+
+def first_records(path: str, compression: str, count: int) -> list[bytes]:
+    """The first few records of a file, damaged or not; fewer where the file has no more."""
+    records = []
+    with files.open_file(path, "rb") as raw:
+        stream = gzip.GzipFile(fileobj=raw) if compression else raw
+        with contextlib.suppress(EOFError, gzip.BadGzipFile, zlib.error):
+            while len(records) < count:
+                header = stream.read(_HEADER_BYTES)
+                if (
+                    len(header) < _HEADER_BYTES
+                    or not _headers_are_valid(header, np.array([0])).all()
+                ):
+                    break
+                records.append(stream.read(_read_length(header, 0)[0]))
+                stream.read(_FOOTER_BYTES)
+    return records
 
 
 class _Walk:

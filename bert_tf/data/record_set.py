@@ -1,5 +1,6 @@
 """A checked set of pre-training records, from patterns of file names to batches."""
 
+import collections
 import contextlib
 import dataclasses
 import logging
@@ -8,11 +9,11 @@ from collections.abc import Iterator, Sequence
 import tensorflow as tf
 
 from bert_tf import files
-from bert_tf.data import schema
+from bert_tf.data import manifest, schema
 from bert_tf.data.dynamic_masking import MaskingSettings, masking_from_manifest
 from bert_tf.data.input_pipeline import build_eval_dataset, build_training_dataset
 from bert_tf.data.record_index import RecordIndex, build_record_index
-from bert_tf.data.record_scan import compression_of
+from bert_tf.data.record_scan import compression_of, first_records
 from bert_tf.data.validation import check_manifests, check_records, find_corrupt_record
 
 logger = logging.getLogger(__name__)
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 # A wrong checksum; a file that has become shorter; a record that is none, which TensorFlow quotes
 # and Python may not be able to decode.
 _READING_ERRORS = (tf.errors.DataLossError, tf.errors.InvalidArgumentError, UnicodeDecodeError)
+# Some of them may be damaged.
+_FIRST_RECORDS = 9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,14 +127,19 @@ def open_record_set(
 
 
 def find_max_predictions(patterns: Sequence[str]) -> int | None:
-    """How many hidden tokens a record has room for, which all of them share: the first one says it.
+    """How many hidden tokens a record has room for: what the manifest says, or most of the first.
 
-    Returns: None if its masks are not made yet, or it cannot be read: `open_record_set` says why.
+    Returns: None if masks are not made yet, or none can be read: `open_record_set` says why.
     """
     path = files.expand_input_files(patterns)[0]
-    try:
-        records = tf.data.TFRecordDataset(path, compression_of(path)).take(1)
-        example = tf.train.Example.FromString(next(records.as_numpy_iterator()))
-    except Exception:  # Of a file that is damaged or none; protobuf's errors have moved around.
-        return None
-    return len(example.features.feature["masked_lm_positions"].int64_list.value) or None
+    folder, name = files.split_path(path)
+    run = manifest.find_run(manifest.read_manifest(folder) or {"runs": []}, name)
+    if run is not None:
+        is_static = run["settings"].get("masking", "static") == "static"
+        return run["settings"]["max_predictions_per_seq"] if is_static else None
+    numbers: collections.Counter[int] = collections.Counter()
+    for record in first_records(path, compression_of(path), _FIRST_RECORDS):
+        with contextlib.suppress(Exception):  # Of what is damaged; protobuf's have moved around.
+            features = tf.train.Example.FromString(record).features.feature
+            numbers[len(features["masked_lm_positions"].int64_list.value)] += 1
+    return numbers.most_common(1)[0][0] or None if numbers else None
