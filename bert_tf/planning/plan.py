@@ -168,7 +168,7 @@ def step_seconds(
 
 
 def _find_config(settings: PlanningSettings) -> BertConfig:
-    if settings.bert_config_file is not None:
+    if settings.bert_config_file:
         return BertConfig.from_json_file(settings.bert_config_file)
     return find_released_model(settings.model).config
 
@@ -189,7 +189,13 @@ def _parse_phases(
                 f"--phases: lengths are from 5 to the model's max_position_embeddings, "
                 f"{config.max_position_embeddings}. Received: {length} in {text!r}"
             )
-        predictions = predictions or math.ceil(settings.masked_lm_prob * length)
+        if predictions is None:
+            predictions = math.ceil(settings.masked_lm_prob * length)
+        if not 1 <= predictions <= length:
+            raise ValueError(
+                f"--phases: from 1 to {length} of {length} tokens can be hidden. Received: "
+                f"seq{length}pred{predictions} in {text!r}"
+            )
         with_settings.append((dataclasses.replace(settings, **own), length, predictions, steps))
     return with_settings
 
@@ -238,6 +244,7 @@ def _plan_phase(plan: Plan, max_seq_length: int, max_predictions: int, steps: in
         settings.masked_lm_prob,
         settings.dupe_factor or DUPE_FACTORS[settings.masking],
         settings.masking == "dynamic",
+        plan.config.vocab_size,
     )
     num_seen = steps * settings.train_batch_size
     return PhasePlan(

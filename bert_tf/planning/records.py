@@ -16,6 +16,7 @@ FRAME_BYTES = 16  # TFRecord: the length, its checksum and that of the record.
 # English novels, Google's uncased vocabulary: mean bytes of an id in a record. Those below 128 are
 # [CLS], [SEP], [MASK] and others that no text has.
 BYTES_PER_ID = 1.89
+_ONE_BYTE = 128  # Ids below take one byte.
 # The original shortens one example in ten to a length drawn at random: the mean of what is aimed
 # at, as a fraction of L less [CLS] and two [SEP].
 _MEAN_TARGET = 0.95
@@ -57,6 +58,7 @@ def estimate_examples(
     masked_lm_prob: float,
     dupe_factor: int,
     is_dynamic: bool,
+    vocab_size: int,
 ) -> Examples:
     """What create_pretraining_data.py makes of a corpus.
 
@@ -68,20 +70,23 @@ def estimate_examples(
         masked_lm_prob: the fraction of tokens that is hidden.
         dupe_factor: how often the text is gone through.
         is_dynamic: whether the records are for dynamic masking.
+        vocab_size: of the vocabulary. In a large one of many languages more ids take three bytes
+            than is reckoned with.
     """
+    id_size = BYTES_PER_ID if vocab_size > _ONE_BYTE else 1.0
     target = _MEAN_TARGET * (max_seq_length - _RESERVED)
     used = _USED * (target + _OVERSHOOT)
     per_document = max(tokens_per_document / used + _MORE_PER_DOCUMENT, 1.0)
     share = max(_FILLED - _LOST_TO_ENDS * max_seq_length / tokens_per_document, _LEAST_FILLED)
     mean_tokens = share * (target + _RESERVED)
     num_masked = min(max_predictions, masked_lm_prob * mean_tokens)
-    id_bytes = round(BYTES_PER_ID * mean_tokens + max_seq_length - mean_tokens)
+    id_bytes = round(id_size * mean_tokens + max_seq_length - mean_tokens)
     if is_dynamic:
         size = dynamic_record_bytes(
             max_seq_length, id_bytes, word_id_bytes(max_seq_length, mean_tokens)
         )
     else:
-        label_bytes = round(BYTES_PER_ID * num_masked + max_predictions - num_masked)
+        label_bytes = round(id_size * num_masked + max_predictions - num_masked)
         far = max(0.0, 1.0 - 128 / mean_tokens) * num_masked
         size = static_record_bytes(
             *(max_seq_length, max_predictions, id_bytes, label_bytes),

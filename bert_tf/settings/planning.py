@@ -83,7 +83,7 @@ class PlanningSettings:
     )
 
     def __post_init__(self) -> None:
-        if self.bert_config_file is None and not self.model:
+        if not self.bert_config_file and not self.model:
             raise ValueError("--model or --bert_config_file is needed.")
         if not self.phases:
             raise ValueError("--phases is needed, as in --phases=seq128:900000,seq512:100000")
@@ -94,5 +94,10 @@ class PlanningSettings:
         check_range("memory_margin", self.memory_margin, 0.0, 1.0, includes_high=False)
         check_range("masked_lm_prob", self.masked_lm_prob, 0.0, 1.0, False, False)
         check_range("peak_flops", self.peak_flops, 0.0, float("inf"), includes_high=False)
+        if self.peak_flops and self.hardware.lower() != "cpu":
+            raise ValueError(
+                f"--peak_flops is of --hardware=cpu; of others --efficiency says how much of the "
+                f"published peak is reached. Received: --hardware={self.hardware}"
+            )
         for name in ("corpus_words", "tokens_per_word", "tokens_per_document"):
             check_range(name, getattr(self, name), 0.0, float("inf"), False, False)

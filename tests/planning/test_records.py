@@ -75,16 +75,23 @@ def test_sizes_are_those_of_the_original_releases_own_records(golden_dir):
 
 
 def test_records_are_as_many_as_the_text_is_long_and_copied():
-    once = estimate_examples(1e6, 950, 128, 20, 0.15, 1, False)
-    copies = estimate_examples(2e6, 950, 128, 20, 0.15, 10, False)
+    once = estimate_examples(1e6, 950, 128, 20, 0.15, 1, False, 30522)
+    copies = estimate_examples(2e6, 950, 128, 20, 0.15, 10, False, 30522)
     assert copies.number == pytest.approx(20 * once.number)
     assert copies.bytes_each == once.bytes_each
     assert copies.total_bytes == copies.number * copies.bytes_each
 
 
+def test_ids_of_a_small_vocabulary_take_a_byte_each():
+    small = estimate_examples(1e6, 950, 128, 20, 0.15, 1, False, 97)
+    large = estimate_examples(1e6, 950, 128, 20, 0.15, 1, False, 30522)
+    ids = small.mean_tokens * 1.15
+    assert large.bytes_each - small.bytes_each == pytest.approx(0.89 * ids, rel=0.05)
+
+
 def test_short_documents_become_more_and_emptier_examples():
-    short = estimate_examples(1e6, 200, 512, 77, 0.15, 1, False)
-    long = estimate_examples(1e6, 20_000, 512, 77, 0.15, 1, False)
+    short = estimate_examples(1e6, 200, 512, 77, 0.15, 1, False, 30522)
+    long = estimate_examples(1e6, 20_000, 512, 77, 0.15, 1, False, 30522)
     assert short.number > long.number
     assert short.mean_tokens < long.mean_tokens
 
@@ -111,7 +118,7 @@ def test_a_corpus_becomes_what_is_estimated(length, masked, masking, data_dir, t
     (written,) = read_manifest(str(tmp_path))["runs"][0]["files"]
     # What the report says of this text: 988,565 tokens in 1,044 documents.
     estimate = estimate_examples(
-        988_565, 988_565 / 1_044, length, masked, 0.15, 1, masking == "dynamic"
+        988_565, 988_565 / 1_044, length, masked, 0.15, 1, masking == "dynamic", 30522
     )
     assert estimate.number == pytest.approx(written["examples"], rel=0.1)
     assert estimate.mean_tokens == pytest.approx(written["tokens"] / written["examples"], rel=0.1)
