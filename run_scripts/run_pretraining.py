@@ -39,6 +39,12 @@ def main(_: list[str]) -> None:
     settings = command_line.settings_from_flags(PretrainingSettings)
     if settings.phases and flags.FLAGS["num_train_steps"].present:
         check_sum_of_steps(parse_phases(settings.phases), settings.num_train_steps)
+    is_default = settings.max_predictions_per_seq == PretrainingSettings.max_predictions_per_seq
+    if settings.phases and flags.FLAGS["max_predictions_per_seq"].present and is_default:
+        raise ValueError(
+            "--max_predictions_per_seq, where it is the default, says nothing beside --phases: "
+            f"write it into each phase, as seq128pred{settings.max_predictions_per_seq}."
+        )
     command_line.load_tensorflow()
     from bert_tf.pretraining import run_pretraining
 

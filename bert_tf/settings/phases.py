@@ -23,7 +23,7 @@ from bert_tf.config import check_range, read_json
 from bert_tf.settings.setting import check_whole_numbers
 
 _FORM = "seqLENGTH:STEPS:FILES, as in seq128:900000:records_128/*.tfrecord"
-_PHASE = re.compile(r"seq(\d+)(?:pred(\d+))?:(\d+)(?::(.*))?", re.DOTALL)
+_PHASE = re.compile(r"seq([0-9]+)(?:pred([0-9]+))?:([0-9]+)(?::(.*))?", re.DOTALL)
 # What is no file's name, but a phase that was not written as one is: sec512:100000:FILES.
 _LIKE_A_PHASE = re.compile(r"\w*:\d+:.*", re.DOTALL)
 # Where the next phase begins: the names of files may have commas in between.
@@ -67,6 +67,11 @@ class Phase:
         if self.num_warmup_steps is not None:
             lowest["num_warmup_steps"] = 0
         check_whole_numbers(self, lowest)
+        if (self.max_predictions_per_seq or 1) > self.max_seq_length:
+            raise ValueError(
+                f"max_predictions_per_seq must be at most max_seq_length, {self.max_seq_length}. "
+                f"Received: {self.max_predictions_per_seq}"
+            )
         if self.learning_rate is not None:
             check_range("learning_rate", self.learning_rate, 0.0, math.inf, True, False)
         if not any(self.input_file):
@@ -110,7 +115,7 @@ def match_phase(part: str) -> tuple[int, int | None, int, str | None] | None:
     if not match:
         return None
     length, predictions, num_steps, files = match.groups()
-    return int(length), int(predictions) if predictions else None, int(num_steps), files
+    return int(length), None if predictions is None else int(predictions), int(num_steps), files
 
 
 def parse_eval_files(patterns: tuple[str, ...]) -> dict[int | None, tuple[str, ...]]:

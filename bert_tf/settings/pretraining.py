@@ -151,13 +151,22 @@ class PretrainingSettings(TrainingSettings):
                 f"--eval_file names files of {min(unused)} tokens, but the phases have "
                 f"{', '.join(map(str, sorted(lengths)))}."
             )
+        without_evaluation = []
         for number, phase in enumerate(phases, start=1):
             try:
-                self._in_phase(phase)  # It checks its own values.
+                if not self._in_phase(phase).eval_file:  # It checks its own values.
+                    without_evaluation.append(phase.max_seq_length)
             except ValueError as error:
                 raise ValueError(
                     f"--phases, phase {number} of {phase.max_seq_length} tokens: {error}"
                 ) from error
+        evaluates = self.do_eval or self.eval_steps > 0
+        if evaluates and 0 < len(without_evaluation) < len(phases):
+            length = without_evaluation[0]
+            raise ValueError(
+                f"--eval_file has nothing for the phase of {length} tokens, which would be "
+                f"evaluated on its training records, and others not. Add seq{length}:FILES."
+            )
 
     def _check_warmup(self, num_steps: int) -> None:
         if self.do_train and self.num_warmup_steps > num_steps:
