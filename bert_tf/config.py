@@ -157,6 +157,8 @@ def read_json(path: str) -> Any:
         raise ValueError(
             f"{path}:{error.lineno}: not JSON: {error.msg} (column {error.colno})."
         ) from error
+    except RecursionError as error:
+        raise ValueError(f"{path}: lists or objects are nested too deeply to be read.") from error
 
 
 def _read_bytes(path: str) -> bytes:

@@ -133,6 +133,7 @@ def test_a_file_gives_each_phase_what_is_its_own(tmp_path):
         ({"phases": ""}, "--input_file is needed"),
         ({"phases": "seq8pred9:5:a"}, "max_predictions_per_seq must be at most max_seq_length, 8"),
         ({"phases": "seq٣:5:a"}, "is no phase"),
+        ({"phases": "seq8:5:a,"}, "'seq8:5:a,': a file without a name: is there a comma too many"),
         (
             {"eval_file": ("seq512:a",), "eval_steps": 5},
             "--eval_file has nothing for the phase of 128 tokens.*Add seq128:FILES",

@@ -76,6 +76,8 @@ class Phase:
             check_range("learning_rate", self.learning_rate, 0.0, math.inf, True, False)
         if not any(self.input_file):
             raise ValueError("input_file is needed: the records to train on.")
+        if not all((*self.input_file, *self.eval_file)):
+            raise ValueError("a file without a name: is there a comma too many?")
 
     @property
     def has_own_schedule(self) -> bool:
