@@ -22,6 +22,7 @@ Killed or stopped, the same command goes on from the newest checkpoint, to the s
 A 4-layer, 256-wide model takes about one second a step of 32 x 128 tokens on two CPU cores.
 """
 
+import logging
 import sys
 
 import command_line
@@ -41,9 +42,11 @@ def main(_: list[str]) -> None:
         check_sum_of_steps(parse_phases(settings.phases), settings.num_train_steps)
     is_default = settings.max_predictions_per_seq == PretrainingSettings.max_predictions_per_seq
     if settings.phases and flags.FLAGS["max_predictions_per_seq"].present and is_default:
-        raise ValueError(
-            "--max_predictions_per_seq, where it is the default, says nothing beside --phases: "
-            f"write it into each phase, as seq128pred{settings.max_predictions_per_seq}."
+        logging.warning(
+            "--max_predictions_per_seq=%d is the default, and says nothing beside --phases: as "
+            "many tokens are hidden as the records have room for, 15 %% by dynamic masks. To say "
+            "it for a phase, write seq128pred%d.",
+            *(settings.max_predictions_per_seq, settings.max_predictions_per_seq),
         )
     command_line.load_tensorflow()
     from bert_tf.pretraining import run_pretraining

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator
 
 from bert_tf.corpus.languages import LANGUAGES
-from bert_tf.corpus.wikitext_blocks import ADDRESS, remove_blocks
+from bert_tf.corpus.wikitext_blocks import ADDRESS, as_references, remove_blocks
 
 # Of every Wikipedia, whatever its own words for them are.
 _DROPPED_PREFIXES = frozenset(("file", "image", "category", "media"))
@@ -45,7 +45,8 @@ _ENGLISH_MAGIC_WORDS = frozenset(
         *("notitleconvert", "notc", "nocontentconvert", "nocc"),
     )
 )
-_REFERENCE = re.compile(r"&#(?:[xX]0*([0-9a-fA-F]{1,7})|0*([0-9]{1,8}));")
+_REFERENCE = re.compile(r"&#(?:[xX][0-9a-fA-F]{1,8}|[0-9]{1,8});")
+_NO_CHARACTER = "\ufffd"  # What `&#xD800;` is, half of one.
 _UNCLOSED_ADDRESS = re.compile(rf"\[(?={ADDRESS})(?![^\]\n]{{0,500}}\])")
 _MARKUP = re.compile(rf"''|\[\[|&|\[{ADDRESS}")
 _QUOTES = re.compile(r"'{2,}")
@@ -146,7 +147,7 @@ def _plain_text(paragraph: str) -> str:
     if "[" in paragraph:
         paragraph = _UNCLOSED_ADDRESS.sub("", paragraph)
     if "&#" in paragraph:
-        paragraph = _REFERENCE.sub(_valid_reference, paragraph)
+        paragraph = _REFERENCE.sub(_without_invalid, paragraph)
     if "''" in paragraph:
         paragraph = _PLAIN_EMPHASIS.sub(r"\2", paragraph)
     if _MARKUP.search(paragraph):
@@ -162,19 +163,14 @@ def _plain_text(paragraph: str) -> str:
 
 
 def _without_magic(match: re.Match) -> str:
-    """ "" for a word of MediaWiki, which in any language is written in capitals where it has them,
-    and in English however one likes."""
+    """Nothing for a word of MediaWiki's: in any language it is written in capitals, where there are
+    any, and in English however one likes."""
     word = match[1]
     return "" if word == word.upper() or word.lower() in _ENGLISH_MAGIC_WORDS else match[0]
 
 
-def _valid_reference(match: re.Match) -> str:
-    """ "" for what is no character in HTML, such as half of one: &#xD800;"""
-    code = int(match[1], 16) if match[1] else int(match[2])
-    is_character = code in (0x9, 0xA, 0xD) or (
-        0x20 <= code <= 0x10FFFF and not 0x7F <= code < 0xA0 and not 0xD800 <= code < 0xE000
-    )
-    return match[0] if is_character and code not in (0xFFFE, 0xFFFF) else ""
+def _without_invalid(match: re.Match) -> str:
+    return as_references(match[0]).replace(_NO_CHARACTER, "")
 
 
 def _first_variant(match: re.Match) -> str:

@@ -18,15 +18,12 @@ from collections.abc import Collection
 
 from bert_tf.corpus.wikitext_templates import template_text
 
-# Of these the content goes as well.
+# Of these the content goes as well. The first stand in a line, or show nothing: no paragraph ends
+# with them.
+_INLINE_TAGS = "ref|math|chem|ce|templatestyles|includeonly|indicator|section"
 _DROPPED_TAGS = (
-    "ref|references|math|chem|ce|gallery|timeline|score|syntaxhighlight|source|pre|imagemap|graph|"
-    "hiero|mapframe|maplink|inputbox|categorytree|templatedata|templatestyles|includeonly|"
-    "indicator|section"
-)
-# Of these, those that stand in a line, or show nothing: no paragraph ends with them.
-_INLINE_TAGS = frozenset(
-    ("ref", "math", "chem", "ce", "includeonly", "indicator", "section", "templatestyles")
+    f"{_INLINE_TAGS}|references|gallery|timeline|score|syntaxhighlight|source|pre|imagemap|graph|"
+    "hiero|mapframe|maplink|inputbox|categorytree|templatedata"
 )
 _TOKEN = re.compile(
     r"(?P<comment><!--)"
@@ -113,8 +110,7 @@ class _Remover:
         self.kept.append(self.text[self.place :])
         for kind, index in self.opened:
             self._leave_open(kind, index)
-        text = _GONE_LINE.sub("", _REST_OF_LINE.sub("", "".join(self.kept)))
-        return text.replace(_GONE, "")
+        return _without_gone(_REST_OF_LINE.sub("", "".join(self.kept)))
 
     def _open(self, kind: str) -> None:
         self.opened.append((kind, len(self.kept)))
@@ -165,7 +161,7 @@ class _Remover:
             self.num_opened[opened] -= 1
         content = "".join(self.kept[index:])
         del self.kept[index:]
-        return _GONE_LINE.sub("", content).replace(_GONE, "") if _GONE in content else content
+        return _without_gone(content)
 
     def _is_long(self, index: int) -> bool:
         """Whether more was kept since then than a link or a caption has."""
@@ -206,18 +202,17 @@ class _Remover:
             self.kept.append(_GONE)
 
     def _skip_tag(self, name: str, tag: str) -> None:
+        what_stays = _GONE if name in _INLINE_TAGS.split("|") else ""
         if tag.endswith("/>"):
-            if name in _INLINE_TAGS:
-                self.kept.append(_GONE)
+            self.kept.append(what_stays)
             return
         start = self.place
         for match in _TAG_OF[name].finditer(self.text, start):
             if match[1]:
                 self.place = match.end()
                 if name == "nowiki":
-                    self.kept.append(_as_references(self.text[start : match.start()]))
-                elif name in _INLINE_TAGS:
-                    self.kept.append(_GONE)
+                    what_stays = as_references(self.text[start : match.start()])
+                self.kept.append(what_stays)
                 return
             if not match[0].endswith("/>"):
                 break  # Another one is opened, so this one was never closed.
@@ -233,6 +228,10 @@ def _normalized(prefix: str) -> str:
     return prefix.strip().replace("_", " ").lower()
 
 
-def _as_references(text: str) -> str:
-    """Characters that mean something in wikitext as `&#91;`, so that nobody takes them for it."""
+def _without_gone(text: str) -> str:
+    return _GONE_LINE.sub("", text).replace(_GONE, "") if _GONE in text else text
+
+
+def as_references(text: str) -> str:
+    """Text in which only characters that mean something in wikitext are references: `&#91;`."""
     return _MARKUP_CHARACTER.sub(lambda match: f"&#{ord(match[0])};", html.unescape(text))

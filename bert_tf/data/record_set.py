@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import tensorflow as tf
 
 from bert_tf import files
-from bert_tf.data import manifest, schema
+from bert_tf.data import schema
 from bert_tf.data.dynamic_masking import MaskingSettings, masking_from_manifest
 from bert_tf.data.input_pipeline import build_eval_dataset, build_training_dataset
 from bert_tf.data.record_index import RecordIndex, build_record_index
@@ -127,19 +127,14 @@ def open_record_set(
 
 
 def find_max_predictions(patterns: Sequence[str]) -> int | None:
-    """How many hidden tokens a record has room for: what the manifest says, or most of the first.
+    """How many hidden tokens a record has room for: most of the first ones say it.
 
     Returns: None if masks are not made yet, or none can be read: `open_record_set` says why.
     """
     path = files.expand_input_files(patterns)[0]
-    folder, name = files.split_path(path)
-    run = manifest.find_run(manifest.read_manifest(folder) or {"runs": []}, name)
-    if run is not None:
-        is_static = run["settings"].get("masking", "static") == "static"
-        return run["settings"]["max_predictions_per_seq"] if is_static else None
-    numbers: collections.Counter[int] = collections.Counter()
+    numbers: collections.Counter[int | None] = collections.Counter()
     for record in first_records(path, compression_of(path), _FIRST_RECORDS):
         with contextlib.suppress(Exception):  # Of what is damaged; protobuf's have moved around.
             features = tf.train.Example.FromString(record).features.feature
-            numbers[len(features["masked_lm_positions"].int64_list.value)] += 1
-    return numbers.most_common(1)[0][0] or None if numbers else None
+            numbers[len(features["masked_lm_positions"].int64_list.value) or None] += 1
+    return max(numbers, key=numbers.get, default=None)

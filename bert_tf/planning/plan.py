@@ -24,7 +24,13 @@ from bert_tf.planning.memory import Memory, MemoryModel
 from bert_tf.planning.records import Examples, estimate_examples
 from bert_tf.pretrained.zoo import find_released_model
 from bert_tf.settings import DUPE_FACTORS, PlanningSettings
-from bert_tf.settings.phases import match_phase, names_file, parse_phases, split_phases
+from bert_tf.settings.phases import (
+    check_max_predictions,
+    match_phase,
+    names_file,
+    parse_phases,
+    split_phases,
+)
 
 # Between NVIDIA's 206.5 examples/s at 128 and 40.95 at 512 tokens, BERT-Large, one V100, float16.
 ATTENTION_WEIGHT = 4.6
@@ -191,11 +197,7 @@ def _parse_phases(
             )
         if predictions is None:
             predictions = math.ceil(settings.masked_lm_prob * length)
-        if not 1 <= predictions <= length:
-            raise ValueError(
-                f"--phases: from 1 to {length} of {length} tokens can be hidden. Received: "
-                f"seq{length}pred{predictions} in {text!r}"
-            )
+        check_max_predictions(predictions, length)
         with_settings.append((dataclasses.replace(settings, **own), length, predictions, steps))
     return with_settings
 

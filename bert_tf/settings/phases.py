@@ -67,11 +67,8 @@ class Phase:
         if self.num_warmup_steps is not None:
             lowest["num_warmup_steps"] = 0
         check_whole_numbers(self, lowest)
-        if (self.max_predictions_per_seq or 1) > self.max_seq_length:
-            raise ValueError(
-                f"max_predictions_per_seq must be at most max_seq_length, {self.max_seq_length}. "
-                f"Received: {self.max_predictions_per_seq}"
-            )
+        if self.max_predictions_per_seq is not None:
+            check_max_predictions(self.max_predictions_per_seq, self.max_seq_length)
         if self.learning_rate is not None:
             check_range("learning_rate", self.learning_rate, 0.0, math.inf, True, False)
         if not any(self.input_file):
@@ -83,6 +80,15 @@ class Phase:
     def has_own_schedule(self) -> bool:
         """Whether it says something about the learning rate."""
         return any(getattr(self, name) is not None for name in _OWN_SCHEDULE)
+
+
+def check_max_predictions(max_predictions: int, max_seq_length: int) -> None:
+    """Raises a ValueError unless so many of a sequence's tokens can be hidden."""
+    if not 1 <= max_predictions <= max_seq_length:
+        raise ValueError(
+            f"from 1 to {max_seq_length} of {max_seq_length} tokens can be hidden. Received: "
+            f"seq{max_seq_length}pred{max_predictions}"
+        )
 
 
 def parse_phases(text: str) -> tuple[Phase, ...]:

@@ -105,7 +105,7 @@ def multi_worker_strategy(cluster: Cluster, worker_timeout: int) -> tf.distribut
         if cluster.index == 0:  # TensorFlow's chief would wait for others without end.
             wait_for_others(cluster, worker_timeout)
         _configure_coordination(cluster, worker_timeout)
-        with _ended_at_once(3 * worker_timeout + _START_SECONDS):
+        with _interruptible(3 * worker_timeout + _START_SECONDS):
             strategy = tf.distribute.MultiWorkerMirroredStrategy(
                 cluster_resolver=resolver,
                 communication_options=tf.distribute.experimental.CommunicationOptions(
@@ -139,7 +139,7 @@ def _configure_coordination(cluster: Cluster, worker_timeout: int) -> None:
 
 
 @contextlib.contextmanager
-def _ended_at_once(seconds: float) -> Iterator[None]:
+def _interruptible(seconds: float) -> Iterator[None]:
     """Within it Ctrl-C and, after `seconds`, time end the process.
 
     TensorFlow lets nothing of Python's run while it waits for other processes: no signal's handler

@@ -43,7 +43,8 @@ def plain(text):
             "Ask [mailto:a@b.c the office] or [TEL:+12 call] [sic].",
             ["Ask the office or call [sic]."],
         ),
-        ("Half &#xD800; and &#0;&#1;&#x110000;&#128; none, &#x1F408;.", ["Half and none, 🐈."]),
+        ("Half &#xD800; and &#0;&#1;&#x110000; none, &#x1F408;.", ["Half and none, 🐈."]),
+        ("For &#128;5 &#91;&#91;a&#93;&#93; &#60;b>.", ["For €5 [[a]] <b>."]),  # As browsers show them.
         ("A cat<!-- a -->\n<!-- b\n\nc --> <!-- d -->\nsleeps.\n<!-- e -->", ["A cat sleeps."]),
         ("A cat.\n\n<!-- a -->\n\nA dog.", ["A cat.", "A dog."]),
         (
