@@ -86,8 +86,8 @@ class DeviceSettings:
         wrong = [host for host in hosts if not is_address(host)]
         if wrong or len(set(hosts)) < len(hosts):
             raise ValueError(
-                "--worker_hosts takes host:port of each process, with commas between them and each "
-                f"once. Received: {','.join(hosts)!r}"
+                "--worker_hosts takes host:port of each process (ports to 65535), with commas "
+                f"between them and each once. Received: {','.join(hosts)!r}"
             )
         if not hosts or index is None or not 0 <= index < len(hosts):
             raise ValueError(

@@ -118,7 +118,7 @@ def _addresses(job: str, hosts: Any) -> tuple[str, ...]:
         raise ValueError(f"the addresses of {job} are no list")
     wrong = [host for host in hosts if not isinstance(host, str) or not is_address(host)]
     if wrong:
-        raise ValueError(f"an address is host:port, not {wrong[0]!r}")
+        raise ValueError(f"an address is host:port (ports to 65535), not {wrong[0]!r}")
     return tuple(hosts)
 
 

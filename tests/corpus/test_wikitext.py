@@ -44,7 +44,7 @@ def plain(text):
             ["Ask the office or call [sic]."],
         ),
         ("Half &#xD800; and &#0;&#1;&#x110000; none, &#x1F408;.", ["Half and none, 🐈."]),
-        ("For &#128;5 &#91;&#91;a&#93;&#93; &#60;b>.", ["For €5 [[a]] <b>."]),  # As browsers show them.
+        ("For &#128;5 &#91;&#91;a&#93;&#93; &#60;b>.", ["For €5 [[a]] <b>."]),
         ("A cat<!-- a -->\n<!-- b\n\nc --> <!-- d -->\nsleeps.\n<!-- e -->", ["A cat sleeps."]),
         ("A cat.\n\n<!-- a -->\n\nA dog.", ["A cat.", "A dog."]),
         (
