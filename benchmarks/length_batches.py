@@ -30,11 +30,11 @@ from absl import app, flags
 
 import bert_tf
 from bert_tf.data.batch_order import CHUNK_BATCHES
-from bert_tf.data.feature_files import ensure_features
-from bert_tf.data.length_batches import FeatureRecords
+from bert_tf.data.feature_records import FeatureRecords
 from bert_tf.data.record_writer import RecordWriter
 from bert_tf.data.schema import encode_example
-from bert_tf.finetuning_run import TaskObjective
+from bert_tf.finetuning.feature_files import ensure_features
+from bert_tf.finetuning.run import TaskObjective
 from bert_tf.model.layers import dropout_seeds
 from bert_tf.tasks.task import find_task
 from bert_tf.training import distribution, loop

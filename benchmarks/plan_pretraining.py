@@ -65,7 +65,7 @@ def make_step(config: BertConfig, batch_size: int, length: int, max_predictions:
 
     from bert_tf.model.heads import PretrainingModel
     from bert_tf.model.layers import dropout_seeds
-    from bert_tf.pretraining_objective import PretrainingObjective
+    from bert_tf.pretraining.objective import PretrainingObjective
     from bert_tf.training import loop
     from bert_tf.training.checkpoint import named_variables
     from bert_tf.training.optimizer import AdamWeightDecay, original_schedule

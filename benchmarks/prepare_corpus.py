@@ -29,14 +29,14 @@ from absl import app, flags
 from machine import processor
 
 from bert_tf.corpus import dump
+from bert_tf.corpus.documentation import collect_documents
 from bert_tf.corpus.parts import PartWork, document_sentences, make_part
 from bert_tf.corpus.sentences import split_sentences
 from bert_tf.corpus.sources import Input, Task
 from bert_tf.corpus.wikitext import Wiki, article_paragraphs
 from bert_tf.corpus.wikitext_blocks import remove_blocks
-from bert_tf.files import glob_files, open_text_lines
+from bert_tf.files.paths import glob_files, open_text_lines
 from bert_tf.settings import CorpusSettings
-from bert_tf.text.documentation import collect_documents
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("megabytes", "1,10,30", "Sizes of dumps, in 1e6 bytes of XML.")

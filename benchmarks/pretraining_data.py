@@ -24,12 +24,12 @@ from pathlib import Path
 from absl import app, flags
 from machine import processor
 
-from bert_tf.data.documents import Documents, TextLines
 from bert_tf.data.manifest import read_manifest
-from bert_tf.data.pretraining_examples import Instance, InstanceMaker
-from bert_tf.data.pretraining_records import RecordEncoder
 from bert_tf.data.record_writer import RecordWriter
-from bert_tf.files import expand_input_files, open_text_lines
+from bert_tf.files.paths import expand_input_files, open_text_lines
+from bert_tf.pretraining_data.documents import Documents, TextLines
+from bert_tf.pretraining_data.examples import Instance, InstanceMaker
+from bert_tf.pretraining_data.records import RecordEncoder
 from bert_tf.settings import PretrainingDataSettings
 from bert_tf.text.tokenization import FullTokenizer
 

@@ -29,7 +29,7 @@ from machine import processor
 
 import bert_tf
 from bert_tf.model.layers import dropout_seeds
-from bert_tf.pretraining_objective import PretrainingObjective
+from bert_tf.pretraining.objective import PretrainingObjective
 from bert_tf.training import loop
 from bert_tf.training.checkpoint import named_variables
 from bert_tf.training.lamb import make_optimizer

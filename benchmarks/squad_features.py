@@ -24,7 +24,7 @@ from pathlib import Path
 from absl import app, flags
 from machine import processor
 
-from bert_tf.files import open_text_lines
+from bert_tf.files.paths import open_text_lines
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("train_file", None, "SQuAD 1.1 to train on; may be gzipped.", required=True)
@@ -50,7 +50,7 @@ print(len(examples), features, time.process_time() - started)
 """
 OURS = """
 import sys
-from bert_tf.data.feature_files import ensure_features
+from bert_tf.finetuning.feature_files import ensure_features
 from bert_tf.tasks.task import find_task
 train_file, vocab_file, output, num_workers = sys.argv[1:]
 if __name__ == "__main__":

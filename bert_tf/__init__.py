@@ -15,7 +15,7 @@ _PUBLIC_NAMES = {
     "WordpieceTokenizer": "bert_tf.text.tokenization",
     "BertEncoder": "bert_tf.model.encoder",
     "PretrainingModel": "bert_tf.model.heads",
-    "Predictor": "bert_tf.predictor",
+    "Predictor": "bert_tf.inference.predictor",
     "load_checkpoint": "bert_tf.training.checkpoint",
     "save_checkpoint": "bert_tf.training.checkpoint",
 }

@@ -10,7 +10,7 @@ installation gives the same bytes.
 import command_line
 from absl import flags
 
-from bert_tf.text.documentation import DEFAULT_PACKAGES, write_corpus
+from bert_tf.corpus.documentation import DEFAULT_PACKAGES, write_corpus
 
 FLAGS = flags.FLAGS
 

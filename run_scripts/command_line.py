@@ -87,7 +87,7 @@ def model_values() -> dict[str, str | bool]:
     Raises:
         ValueError: if there is no such model, or the script cannot tokenize as it does.
     """
-    from bert_tf.find_model import find_init_checkpoint, find_model
+    from bert_tf.released.find_model import find_init_checkpoint, find_model
 
     model, values = flags.FLAGS.model, {}
     if model:

@@ -34,7 +34,7 @@ def main(_: list[str]) -> None:
         ConversionSettings, source=flags.FLAGS["from"].value
     )
     command_line.load_tensorflow()
-    from bert_tf.conversion import convert
+    from bert_tf.conversion.convert import convert
 
     for line in convert(settings).lines():
         print(line)

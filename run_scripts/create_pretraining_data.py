@@ -32,7 +32,7 @@ import sys
 import command_line
 from absl import flags
 
-from bert_tf.data.pretraining_files import create_pretraining_data
+from bert_tf.pretraining_data.program import create_pretraining_data
 from bert_tf.settings import DUPE_FACTORS, PretrainingDataSettings
 
 DEFAULT = PretrainingDataSettings  # The defaults are written there.

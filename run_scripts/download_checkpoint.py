@@ -16,7 +16,7 @@ import sys
 import command_line
 from absl import flags
 
-from bert_tf.pretrained.zoo import RELEASED_MODELS, ReleasedModel, find_released_model
+from bert_tf.released.models import RELEASED_MODELS, ReleasedModel, find_released_model
 
 FLAGS = flags.FLAGS
 
@@ -55,8 +55,8 @@ def main(_: list[str]) -> None:
             print("\n".join([*table([model]), *details(model)]))
         return
     command_line.load_tensorflow()
-    from bert_tf.pretrained.download import download_model
-    from bert_tf.pretrained.transfer import Patience
+    from bert_tf.released.download import download_model
+    from bert_tf.released.transfer import Patience
 
     patience = Patience(stall_seconds=FLAGS.stall_seconds, attempts=FLAGS.attempts)
     for model in models:

@@ -26,7 +26,7 @@ flags.adopt_module_key_flags(command_line)
 def main(_: list[str]) -> None:
     settings = command_line.settings_from_flags(ExportSettings)
     command_line.load_tensorflow()
-    from bert_tf.export import export_saved_model
+    from bert_tf.serving.export import export_saved_model
 
     export = export_saved_model(settings)
     description = export.description

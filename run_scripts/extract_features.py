@@ -34,7 +34,7 @@ flags.adopt_module_key_flags(command_line)
 def main(_: list[str]) -> None:
     settings = command_line.settings_from_flags(FeatureExtractionSettings)
     command_line.load_tensorflow()
-    from bert_tf.feature_extraction import extract_features
+    from bert_tf.features.extraction import extract_features
 
     extract_features(settings, sys.stderr)
 

@@ -43,7 +43,7 @@ def main(_: list[str]) -> None:
         task_options=tuple(f"{name}={value}" for name, value in options.items()),
     )
     command_line.load_tensorflow()
-    from bert_tf.finetuning import run_finetuning
+    from bert_tf.finetuning.program import run_finetuning
 
     run_finetuning(settings, sys.stderr)
 

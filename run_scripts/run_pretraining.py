@@ -49,7 +49,7 @@ def main(_: list[str]) -> None:
             *(settings.max_predictions_per_seq, settings.max_predictions_per_seq),
         )
     command_line.load_tensorflow()
-    from bert_tf.pretraining import run_pretraining
+    from bert_tf.pretraining.run import run_pretraining
 
     run_pretraining(settings, sys.stderr)
 

@@ -48,7 +48,7 @@ def main(_: list[str]) -> None:
         task_options=command_line.options_from_flags(options_of("squad")),
     )
     command_line.load_tensorflow()
-    from bert_tf.finetuning import run_finetuning
+    from bert_tf.finetuning.program import run_finetuning
 
     run_finetuning(settings, sys.stderr)
 

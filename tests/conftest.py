@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+# Fixtures that the tests of several packages share, in tests/support.
+pytest_plugins = ["record_fixtures", "served_model_fixtures"]
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 # A shell has what it starts in the background ignore Ctrl-C, and so would all that is started here.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -17,35 +17,39 @@ import bert_tf
 
 PACKAGE = Path(bert_tf.__file__).parent
 
-# Group -> the groups that it may import, besides itself. A group is a folder of the package; of the
-# modules at its top, those named here are groups of their own, and all others are programs.
+# Group -> the groups that it may import, besides itself. A group is a folder of the package, or one
+# of the four modules at its top.
 MAY_IMPORT = {
     "version": set(),
-    "files": set(),
-    "progress": set(),
     "config": set(),
-    "tfds_builder": {"files"},
+    "progress": set(),
+    "files": {"progress"},
+    "metrics": set(),
     "settings": {"config", "files"},
     "text": {"config", "files", "progress"},
-    "data": {"config", "settings", "files", "progress", "text"},
+    "data": {"config", "files", "settings"},
     "model": {"config"},
-    "training": {"config", "files", "progress"},
-    "metrics": set(),
-    "tasks": {
-        *("config", "settings", "files", "text", "data", "model", "metrics", "tfds_builder"),
+    "training": {"config", "data", "files", "model", "progress", "settings"},
+    "tasks": {"config", "data", "files", "metrics", "model", "settings", "text"},
+    "corpus": {"config", "files", "progress", "settings", "text", "version"},
+    "pretraining_data": {"config", "data", "files", "progress", "settings", "text"},
+    "pretraining": {"config", "data", "files", "model", "progress", "settings", "training"},
+    "features": {"config", "data", "files", "model", "progress", "settings", "text", "training"},
+    "formats": {"config", "files", "model", "text", "training"},
+    "released": {
+        *("config", "files", "formats", "model", "progress", "settings", "tasks", "text"),
+        *("training", "version"),
     },
-    "pretrained": {
-        *("version", "files", "progress", "config", "settings", "text", "model", "training"),
+    "inference": {"config", "files", "model", "released", "settings", "tasks", "text", "training"},
+    "finetuning": {
+        *("config", "data", "files", "model", "progress", "released", "settings", "tasks", "text"),
+        "training",
     },
+    "conversion": {"config", "files", "formats", "model", "released", "settings", "training"},
+    "planning": {"config", "data", "files", "released", "settings", "text", "version"},
     "serving": {
-        *("version", "files", "progress", "config", "settings", "text", "data", "model"),
-        *("training", "tasks", "metrics", "pretrained"),
-    },
-    "corpus": {"version", "files", "progress", "config", "settings", "text", "tfds_builder"},
-    "planning": {"version", "files", "config", "settings", "text", "data", "pretrained"},
-    "programs": {
-        *("version", "files", "progress", "config", "settings", "text", "data", "model"),
-        *("training", "tasks", "metrics", "pretrained", "serving", "corpus", "planning"),
+        *("config", "files", "inference", "model", "released", "settings", "tasks", "text"),
+        *("training", "version"),
     },
 }
 
@@ -54,10 +58,10 @@ WITHOUT_TENSORFLOW = (
     "bert_tf",
     "bert_tf.config",
     "bert_tf.settings",
-    "bert_tf.files",
+    "bert_tf.files.paths",
     "bert_tf.text.tokenization",
     "bert_tf.text.wordpiece",
-    "bert_tf.text.documentation",
+    "bert_tf.corpus.documentation",
     "bert_tf.text.packing",
     "bert_tf.tasks.task",
     "bert_tf.tasks.glue",
@@ -66,26 +70,26 @@ WITHOUT_TENSORFLOW = (
     "bert_tf.tasks.xnli",
     "bert_tf.metrics.classification",
     "bert_tf.metrics.squad",
-    "bert_tf.data.feature_encoding",
-    "bert_tf.data.masking",
-    "bert_tf.data.pretraining_examples",
+    "bert_tf.finetuning.feature_encoding",
+    "bert_tf.pretraining_data.masking",
+    "bert_tf.pretraining_data.examples",
     "bert_tf.data.schema",
-    "bert_tf.data.feature_encoding",
-    "bert_tf.data.encoding_workers",
-    "bert_tf.data.feature_files",
+    "bert_tf.finetuning.feature_encoding",
+    "bert_tf.finetuning.encoding_workers",
+    "bert_tf.finetuning.feature_files",
     "bert_tf.tasks.span_offsets",
-    "bert_tf.pretrained.zoo",
-    "bert_tf.pretrained.huggingface_outputs",
-    "bert_tf.pretrained.download",
-    "bert_tf.find_model",
+    "bert_tf.released.models",
+    "bert_tf.formats.huggingface_outputs",
+    "bert_tf.released.download",
+    "bert_tf.released.find_model",
     "bert_tf.text.graph_characters",
     "bert_tf.corpus.preparation",
     "bert_tf.planning.report",
     "bert_tf.planning.published",
-    "bert_tf.data.pretraining_files",
-    "bert_tf.data.beam_runner",
-    "bert_tf.data.beam_files",
-    "bert_tf.data.finished_shards",
+    "bert_tf.pretraining_data.program",
+    "bert_tf.pretraining_data.beam_runner",
+    "bert_tf.pretraining_data.beam_files",
+    "bert_tf.pretraining_data.finished_shards",
 )
 
 MAX_LINES = 420
@@ -111,9 +115,8 @@ def imported_modules(tree: ast.AST) -> set[str]:
 
 
 def group_of(module: str) -> str:
-    """bert_tf.text.packing -> text; bert_tf.config -> config; bert_tf.pretraining -> programs."""
-    first = module.split(".")[1]
-    return first if first in MAY_IMPORT else "programs"
+    """bert_tf.text.packing -> text; bert_tf.config -> config."""
+    return module.split(".")[1]
 
 
 def called_names(tree: ast.AST) -> set[str]:

@@ -32,7 +32,7 @@ _OWN = re.compile(
     rf"(part-\d+\.(txt|index|json)|run\.json|{_OUTPUT}\.json"
     rf"|\.(part-\d+\.(txt|index|json)|run\.json|{_OUTPUT}\.json)\.[0-9a-f]+\.tmp)"
 )
-# Outputs under the temporary names of `bert_tf.files.atomic_write`.
+# Outputs under the temporary names of `bert_tf.files.paths.atomic_write`.
 _HALF_WRITTEN = re.compile(rf"\.({_OUTPUT}|corpus\.json)\.[0-9a-f]+\.tmp")
 
 

@@ -8,7 +8,7 @@ A data set that is not there is got and prepared first.
 from collections.abc import Iterator
 from typing import Any
 
-from bert_tf.tfds_builder import find_builder
+from bert_tf.files.tfds import find_builder
 
 
 def read_texts(

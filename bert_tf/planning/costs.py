@@ -14,7 +14,7 @@ segment ids.
 import dataclasses
 
 from bert_tf.config import BertConfig
-from bert_tf.pretrained.zoo import count_parameters
+from bert_tf.released.models import count_parameters
 
 
 @dataclasses.dataclass(frozen=True)

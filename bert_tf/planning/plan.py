@@ -22,7 +22,7 @@ from bert_tf.planning.costs import Products, count_pretraining_parameters, count
 from bert_tf.planning.hardware import HARDWARE, Hardware, Rate, find_hardware
 from bert_tf.planning.memory import Memory, MemoryModel
 from bert_tf.planning.records import Examples, estimate_examples
-from bert_tf.pretrained.zoo import find_released_model
+from bert_tf.released.models import find_released_model
 from bert_tf.settings import DUPE_FACTORS, PlanningSettings
 from bert_tf.settings.phases import (
     check_max_predictions,

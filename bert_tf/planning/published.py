@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from bert_tf.planning.memory import MemoryModel
 from bert_tf.planning.plan import make_plan
-from bert_tf.pretrained.zoo import find_released_model
+from bert_tf.released.models import find_released_model
 from bert_tf.settings import PlanningSettings
 
 _PAPER = "Devlin et al. 2019, appendix A.2"

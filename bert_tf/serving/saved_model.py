@@ -15,9 +15,9 @@ import tensorflow as tf
 import tensorflow_text
 
 from bert_tf import files
-from bert_tf.serving.served_model import ServedModel
+from bert_tf.inference.loaded_model import ServedModel
+from bert_tf.inference.versions import DESCRIPTION
 from bert_tf.serving.signatures import ServedGraph
-from bert_tf.serving.versions import DESCRIPTION
 from bert_tf.version import __version__
 
 

@@ -20,7 +20,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bert_tf.serving.served_model import ServedModel
+from bert_tf.inference.loaded_model import ServedModel
 from bert_tf.text.graph_packing import pack_texts
 from bert_tf.text.graph_tokenization import GraphTokenizer
 

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from bert_tf import files
-from bert_tf.serving.served_model import ServedModel
+from bert_tf.inference.loaded_model import ServedModel
 from bert_tf.serving.signatures import IDS
 
 _TOLERANCE = 1e-3

@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
+from bert_tf.inference.mask_filler import MASK
+from bert_tf.inference.model_predictor import ModelPredictor
 from bert_tf.serving import standalone_check
-from bert_tf.serving.mask_filler import MASK
-from bert_tf.serving.model_predictor import ModelPredictor
 
 logger = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from bert_tf.files import resolve_path
+from bert_tf.files.paths import resolve_path
 from bert_tf.settings.devices import DeviceSettings
 from bert_tf.settings.setting import check_choices, check_whole_numbers, setting
 

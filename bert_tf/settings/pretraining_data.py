@@ -3,7 +3,7 @@
 import dataclasses
 
 from bert_tf.config import check_range
-from bert_tf.files import resolve_path
+from bert_tf.files.paths import resolve_path
 
 # How often text is gone through for pre-training records, by kind of masking. Static: the
 # original's. Dynamic: records need no copies to have other masks.

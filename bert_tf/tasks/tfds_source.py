@@ -10,8 +10,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from bert_tf.files.tfds import find_builder
 from bert_tf.tasks.classification import TextExample
-from bert_tf.tfds_builder import find_builder
 
 
 @dataclasses.dataclass(frozen=True)

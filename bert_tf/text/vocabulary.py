@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 
-from bert_tf.files import open_text_lines
+from bert_tf.files.paths import open_text_lines
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -22,7 +22,7 @@ def load_vocab(vocab_file: str) -> dict[str, int]:
     White space around a token is ignored, as in the original, and so is a byte order mark.
 
     Args:
-      vocab_file: path of a UTF-8 text file, see `bert_tf.files.open_text_lines`.
+      vocab_file: path of a UTF-8 text file, see `bert_tf.files.paths.open_text_lines`.
 
     Raises:
       ValueError: with file and line, when a line is not UTF-8, a token stands there twice, one

@@ -6,7 +6,7 @@ Stretches between spaces are counted first, which is fast, and made into words o
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
-from bert_tf.files import open_text_lines
+from bert_tf.files.paths import open_text_lines
 from bert_tf.text.tokenization import BasicTokenizer
 
 # Memory is bounded by the numbers of different stretches and words that are counted at a time

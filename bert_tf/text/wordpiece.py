@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import TextIO
 
-from bert_tf.files import atomic_write, expand_input_files, file_size, resolve_path
+from bert_tf.files.paths import atomic_write, expand_input_files, file_size, resolve_path
 from bert_tf.progress import Progress
 from bert_tf.text.tokenization import WordpieceTokenizer
 from bert_tf.text.word_counts import count_words

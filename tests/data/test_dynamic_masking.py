@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bert_tf.data import masking, schema
+from bert_tf.data import schema
 from bert_tf.data.dynamic_masking import (
     MaskingSettings,
     choose_tokens,
@@ -13,9 +13,10 @@ from bert_tf.data.dynamic_masking import (
     masking_from_manifest,
 )
 from bert_tf.data.input_pipeline import build_eval_dataset, build_training_dataset
-from bert_tf.data.pretraining_files import create_pretraining_data
 from bert_tf.data.record_index import FileIndex, RecordIndex, build_record_index
 from bert_tf.data.validation import check_manifests, check_records
+from bert_tf.pretraining_data import masking
+from bert_tf.pretraining_data.program import create_pretraining_data
 from bert_tf.settings import PretrainingDataSettings
 
 NAMES = ("input_ids", "input_mask", "word_ids")

@@ -7,7 +7,7 @@ import pytest
 
 import bert_tf
 from bert_tf.config import BertConfig
-from bert_tf.feature_extraction import extract_features
+from bert_tf.features.extraction import extract_features
 from bert_tf.settings import FeatureExtractionSettings
 from bert_tf.text.batch_tokenization import BatchTokenizer
 

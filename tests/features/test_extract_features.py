@@ -13,7 +13,7 @@ import pytest
 
 import bert_tf
 from bert_tf.config import BertConfig
-from bert_tf.feature_extractor import FeatureExtractor
+from bert_tf.features.extractor import FeatureExtractor
 from bert_tf.settings import FeatureExtractionSettings
 from bert_tf.training.checkpoint import named_variables, write_tensors
 

@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 
 import bert_tf
-from bert_tf import feature_extractor
 from bert_tf.config import BertConfig
-from bert_tf.feature_extractor import FeatureExtractor, split_pair
+from bert_tf.features import extractor as feature_extractor
+from bert_tf.features.extractor import FeatureExtractor, split_pair
 
 
 def test_layers_are_those_that_the_original_computed(golden_dir, tokenizer):
@@ -147,7 +147,7 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 import bert_tf
-from bert_tf.feature_extractor import FeatureExtractor
+from bert_tf.features.extractor import FeatureExtractor
 from bert_tf.text.batch_tokenization import BatchTokenizer
 
 folder = sys.argv[1]

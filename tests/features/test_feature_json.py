@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from bert_tf.feature_json import JsonFormatter, format_rows
+from bert_tf.features.original_json import JsonFormatter, format_rows
 
 
 def by_json(values: np.ndarray) -> list[bytes]:

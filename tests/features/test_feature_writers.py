@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bert_tf import feature_extractor
-from bert_tf.feature_extractor import FeatureExtractor
-from bert_tf.feature_writers import FeatureShape, open_writer
+from bert_tf.features import extractor as feature_extractor
+from bert_tf.features.extractor import FeatureExtractor
+from bert_tf.features.writers import FeatureShape, open_writer
 
 
 def test_npz_holds_all_tokens_one_after_the_other_and_where_lines_begin(

@@ -139,7 +139,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 
 import bert_tf
 from bert_tf.model.layers import dropout_seeds
-from bert_tf.pretraining_objective import PretrainingObjective
+from bert_tf.pretraining.objective import PretrainingObjective
 from bert_tf.training import distribution, loop
 from bert_tf.training.checkpoint import named_variables
 from bert_tf.training.lamb import make_optimizer

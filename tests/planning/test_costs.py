@@ -5,7 +5,7 @@ import pytest
 
 from bert_tf.config import BertConfig
 from bert_tf.planning.costs import count_pretraining_parameters, count_products
-from bert_tf.pretrained.zoo import find_released_model
+from bert_tf.released.models import find_released_model
 
 SMALL = BertConfig(
     vocab_size=20,
@@ -62,7 +62,7 @@ def graph_of_a_step():
     import tensorflow as tf
 
     from bert_tf.model.heads import PretrainingModel
-    from bert_tf.pretraining_objective import PretrainingObjective
+    from bert_tf.pretraining.objective import PretrainingObjective
 
     model = PretrainingModel(SMALL)
     objective = PretrainingObjective()

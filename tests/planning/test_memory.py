@@ -6,7 +6,7 @@ import pytest
 
 from bert_tf.planning.memory import MemoryModel
 from bert_tf.planning.published import PUBLISHED_BATCHES
-from bert_tf.pretrained.zoo import find_released_model
+from bert_tf.released.models import find_released_model
 
 BASE = find_released_model("bert_base_uncased").config
 MODEL = MemoryModel(BASE, max_seq_length=128, max_predictions=20)

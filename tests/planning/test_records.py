@@ -101,7 +101,7 @@ def test_short_documents_become_more_and_emptier_examples():
 @pytest.mark.parametrize("masking", ["static", "dynamic"])
 def test_a_corpus_becomes_what_is_estimated(length, masked, masking, data_dir, tmp_path):
     from bert_tf.data.manifest import read_manifest
-    from bert_tf.data.pretraining_files import create_pretraining_data
+    from bert_tf.pretraining_data.program import create_pretraining_data
     from bert_tf.settings import PretrainingDataSettings
 
     create_pretraining_data(

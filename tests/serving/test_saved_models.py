@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import bert_tf
-from bert_tf.serving.saved_model_predictor import SavedModelPredictor
+from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 from bert_tf.serving.validation import decoded
 from bert_tf.text.packing import pack_truncated
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from bert_tf.config import BertConfig
-from bert_tf.pretrained import names
-from bert_tf.pretrained.source import Head, PretrainedModel, TokenizerFiles
+from bert_tf.formats import names
+from bert_tf.formats.source import Head, PretrainedModel, TokenizerFiles
 
 CONFIG = BertConfig(
     vocab_size=30,

@@ -34,11 +34,11 @@ def replace(module: str, **names) -> None:
 
 
 def main(script: Path, arguments: list[str]) -> None:
-    replace("bert_tf.finetuning", run_finetuning=record)
-    replace("bert_tf.pretraining", run_pretraining=record)
-    replace("bert_tf.feature_extraction", extract_features=record)
-    replace("bert_tf.data.pretraining_files", create_pretraining_data=record)
-    replace("bert_tf.serving.mask_filler", MaskFiller=MaskFiller, files_of_model=dict)
+    replace("bert_tf.finetuning.program", run_finetuning=record)
+    replace("bert_tf.pretraining.run", run_pretraining=record)
+    replace("bert_tf.features.extraction", extract_features=record)
+    replace("bert_tf.pretraining_data.program", create_pretraining_data=record)
+    replace("bert_tf.inference.mask_filler", MaskFiller=MaskFiller, files_of_model=dict)
     sys.path.insert(0, str(script.parent))
     import command_line
 

@@ -6,7 +6,7 @@ import keras
 
 import bert_tf
 from bert_tf.model.heads import ClassificationModel, SpanModel, TokenClassificationModel
-from bert_tf.model_folder import ModelDescription, write_description
+from bert_tf.released.model_folder import ModelDescription, write_description
 
 VOCAB = Path(__file__).parents[2] / "vocab" / "english_uncased_2000.txt"
 LABELS = {"classification": ("bad", "good", "naïve"), "tagging": ("O", "B-PER", "I-PER")}

@@ -18,9 +18,8 @@ import numpy as np
 import tensorflow as tf
 
 import bert_tf
-from bert_tf.devices import make_strategy
 from bert_tf.model.layers import Dropout, dropout_seeds
-from bert_tf.pretraining_objective import (
+from bert_tf.pretraining.objective import (
     PretrainingObjective,
     evaluation_figures,
     evaluation_sums,
@@ -28,6 +27,7 @@ from bert_tf.pretraining_objective import (
 from bert_tf.settings.devices import DeviceSettings
 from bert_tf.training import distribution, loop
 from bert_tf.training.checkpoint import named_variables
+from bert_tf.training.devices import make_strategy
 from bert_tf.training.optimizer import AdamWeightDecay, original_schedule
 from bert_tf.training.prediction import IS_REAL, NUMBERS, OutputCollector
 from bert_tf.training.workers import Workers, together

@@ -9,7 +9,7 @@ import random
 import numpy as np
 import pytest
 
-from bert_tf.finetuning import run_finetuning
+from bert_tf.finetuning.program import run_finetuning
 from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import find_task
 from bert_tf.text.tokenization import FullTokenizer

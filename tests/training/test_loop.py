@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import bert_tf
 from bert_tf.model.layers import dropout_seeds
-from bert_tf.pretraining_objective import PretrainingObjective
+from bert_tf.pretraining.objective import PretrainingObjective
 from bert_tf.training import loop
 from bert_tf.training.checkpoint import named_variables
 from bert_tf.training.optimizer import AdamWeightDecay, LossScale, original_schedule

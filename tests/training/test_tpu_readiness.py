@@ -11,20 +11,20 @@ from tensorflow.python.framework import kernels
 
 import bert_tf
 from bert_tf.data import schema
-from bert_tf.data.length_batches import FeatureRecords
+from bert_tf.data.feature_records import FeatureRecords
 from bert_tf.data.record_set import open_record_set
-from bert_tf.finetuning import run_finetuning
-from bert_tf.finetuning_run import TaskObjective
+from bert_tf.finetuning.program import run_finetuning
+from bert_tf.finetuning.run import TaskObjective
 from bert_tf.model.layers import dropout_seeds
-from bert_tf.pretraining import run_pretraining
-from bert_tf.pretraining_objective import PretrainingObjective
+from bert_tf.pretraining.objective import PretrainingObjective
+from bert_tf.pretraining.run import run_pretraining
 from bert_tf.settings import FinetuningSettings, PretrainingSettings
 from bert_tf.tasks.task import find_task
 from bert_tf.training import loop
 from bert_tf.training.checkpoint import load_checkpoint
 from bert_tf.training.lamb import make_optimizer
 from bert_tf.training.optimizer import original_schedule
-from bert_tf.training_run import precision
+from bert_tf.training.run import precision
 
 LENGTH, ROWS = 72, 8
 CONFIG = bert_tf.BertConfig(

@@ -1,0 +1,1 @@
+"""Converts models between google-research, Hugging Face, keras-hub and tensorflow/models."""

@@ -1,0 +1,162 @@
+"""Whether a model computes the same in its new format: both are run on the same random ids.
+
+The new files are run by the library that they are for, where it is installed; else they are read
+back and run here. What is compared is every layer at every position, and the scores of the heads.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+
+from bert_tf import files
+from bert_tf.config import BertConfig
+from bert_tf.formats import google, huggingface, huggingface_outputs, names
+from bert_tf.formats.source import PretrainedModel
+from bert_tf.model.encoder import BertEncoder
+from bert_tf.model.heads import (
+    ClassificationModel,
+    PretrainingModel,
+    SpanModel,
+    TokenClassificationModel,
+)
+from bert_tf.training.checkpoint import load_checkpoint, named_variables
+
+TOLERANCE = 1e-4
+
+_SEED = 1
+_MAX_LENGTH = 24
+_OURS = "bert_tf"
+_TRANSFORMERS = "transformers"
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """What a comparison gave.
+
+    difference: the largest absolute difference of any number.
+    programs: what ran the model as it was, and as it was written.
+    outputs: what was compared.
+    """
+
+    difference: float
+    programs: tuple[str, str]
+    outputs: tuple[str, ...]
+
+    def __str__(self) -> str:
+        before, after = self.programs
+        return (
+            f"largest difference {self.difference:.1e} in {', '.join(self.outputs)}; before: "
+            f"{before}; after: {after}"
+        )
+
+
+def check_conversion(model: PretrainedModel, folder: str, to: str, is_whole: bool = True) -> Check:
+    """Runs a model, and the files that were written of it.
+
+    Args:
+        model: as it was read. The files may have more rows of word embeddings.
+        folder: the files.
+        to: their format.
+        is_whole: whether its own files have all of its weights, so that their library can run it.
+
+    Raises:
+        ValueError: if the outputs differ by more than TOLERANCE, or the files cannot be loaded.
+    """
+    inputs = random_inputs(model.config)
+    is_installed = huggingface_outputs.is_installed()
+    before, expected = _OURS, _run(keras_model(model), inputs)
+    if model.format == "huggingface" and is_whole and is_installed and to == "google":
+        before = _TRANSFORMERS
+        expected = huggingface_outputs.outputs_of(files.split_path(model.path)[0], inputs)
+    if to == "google":
+        after, actual = "bert_tf.load_checkpoint", _run(_load_google(model, folder), inputs)
+    elif is_installed:
+        after, actual = _TRANSFORMERS, huggingface_outputs.outputs_of(folder, inputs)
+    else:
+        after = f"{_OURS}, which read the files back ({_TRANSFORMERS} is not installed)"
+        actual = _run(keras_model(huggingface.read(folder)), inputs)
+    compared = _comparable(model, expected, actual)
+    difference = max(_difference(expected[name], actual[name]) for name in compared)
+    check = Check(difference, (before, after), compared)
+    if not difference <= TOLERANCE:  # Nor if it is not a number.
+        raise ValueError(
+            f"{model.path}: what was written of it computes something else: {check}. Allowed: "
+            f"{TOLERANCE}. Nothing was kept."
+        )
+    return check
+
+
+def random_inputs(config: BertConfig) -> dict[str, np.ndarray]:
+    """Two sequences of random ids: a pair that fills its row, and a shorter one with padding."""
+    rng = np.random.default_rng(_SEED)
+    length = min(_MAX_LENGTH, config.max_position_embeddings)
+    input_mask = np.ones((2, length), np.int32)
+    input_mask[1, max(1, 2 * length // 3) :] = 0
+    segment_ids = np.zeros((2, length), np.int32)
+    if config.type_vocab_size > 1:
+        segment_ids[:, length // 2 :] = 1
+    input_ids = rng.integers(0, config.vocab_size, (2, length), np.int32) * input_mask
+    return {
+        "input_ids": input_ids,
+        "input_mask": input_mask,
+        "segment_ids": segment_ids * input_mask,
+        "masked_lm_positions": np.tile(np.arange(length, dtype=np.int32), (2, 1)),
+    }
+
+
+def keras_model(model: PretrainedModel) -> keras.Model:
+    """The model of this package with these weights; those that are not there stay as they start."""
+    built = _build(model)
+    for name, variable in named_variables(built).items():
+        if name in model.weights:
+            variable.assign(model.weights[name])
+    return built
+
+
+def _build(model: PretrainedModel, config: BertConfig | None = None) -> keras.Model:
+    config, kind = config or model.config, model.head.kind
+    if kind == "":
+        return BertEncoder(config)
+    if kind == "pretraining":
+        return PretrainingModel(config)
+    if kind == "span":
+        return SpanModel(config)
+    model_class = TokenClassificationModel if kind == "tagging" else ClassificationModel
+    return model_class(config, len(model.weights["output_bias"]))
+
+
+def _load_google(model: PretrainedModel, folder: str) -> keras.Model:
+    config = BertConfig.from_json_file(files.join_path(folder, google.CONFIG_NAME))
+    built = _build(model, config)
+    # No others than those that were not there before.
+    missing = [name for name in named_variables(built) if name not in model.weights]
+    load_checkpoint(built, folder, allow_missing=f"^({'|'.join(missing)})$" if missing else None)
+    return built
+
+
+def _run(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    outputs = dict(model(inputs))
+    layers = [outputs.pop("embedding_output"), *outputs.pop("all_encoder_layers")]
+    return {"all_layers": np.stack(layers)} | {k: np.asarray(v) for k, v in outputs.items()}
+
+
+def _comparable(
+    model: PretrainedModel, expected: Mapping[str, np.ndarray], actual: Mapping[str, np.ndarray]
+) -> tuple[str, ...]:
+    """The outputs that do not depend on weights that were missing."""
+    heads = names.heads_in(model.weights)
+    possible = ["all_layers", "logits", "start_logits", "end_logits"]
+    if all(name in model.weights for name in names.POOLER):
+        possible.append("pooled_output")
+    if names.MASKED_LM in heads:
+        possible.append("masked_lm_logits")
+    if names.NEXT_SENTENCE in heads:
+        possible.append("next_sentence_logits")
+    return tuple(name for name in possible if name in expected and name in actual)
+
+
+def _difference(expected: np.ndarray, actual: np.ndarray) -> float:
+    actual = actual[..., : expected.shape[-1]]  # There may be more words.
+    return float(np.abs(expected - actual).max())

@@ -1,0 +1,261 @@
+"""A model from one format into another: nothing is lost without a word, and the result is run.
+
+    read ── average ── strip ── fill ── pad ──> write ── task.json ── run both ──> names
+                                                   |                      |
+                                         a temporary folder      removed if they differ
+
+What was mapped, dropped and missing is in the report, by name.
+"""
+
+import dataclasses
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from bert_tf import files
+from bert_tf.conversion.check import Check, check_conversion
+from bert_tf.conversion.weights import (
+    average,
+    fill,
+    needed_shapes,
+    pad,
+    without,
+    without_optimizer,
+)
+from bert_tf.formats import google, huggingface, names
+from bert_tf.formats.source import Head, PretrainedModel, read_pretrained
+from bert_tf.formats.staging import check_free, new_files
+from bert_tf.released.archive import is_checkpoint_zip
+from bert_tf.released.download import unpack_archive
+from bert_tf.released.find_model import find_model
+from bert_tf.released.model_folder import (
+    KINDS,
+    TASK_NAME,
+    ModelDescription,
+    description_of,
+    read_description,
+    write_description,
+)
+from bert_tf.settings import ConversionSettings
+from bert_tf.training.checkpoint import OPTIMIZER_STATE
+
+_WRITERS = {"google": google, "huggingface": huggingface}
+# Groups of the report, by the start of the names.
+_GROUPS = {
+    "bert/embeddings/": "embeddings",
+    "bert/encoder/": "layers",
+    "bert/pooler/": "pooler",
+    names.MASKED_LM: "masked LM",
+    names.NEXT_SENTENCE: "next sentence",
+    names.SPAN: "span",
+    "output_": "classifier",
+}
+_OPTIMIZER = "optimizer state"
+# That of other libraries' optimizers, which goes on nowhere else: no loss that has to be allowed.
+_OTHER_STATE = re.compile(r"(^|/)optimizer/")
+
+
+@dataclasses.dataclass(frozen=True)
+class ConversionReport:
+    """What became of a model.
+
+    source, format: what was read.
+    to, output_dir: what was written, and where.
+    mapped: how many weights of each group were written.
+    dropped: what was not, with the reason.
+    redundant: what was not, as it follows from the rest.
+    missing: what the model had not, with what that means.
+    notes: what else is worth knowing.
+    check: the comparison of both.
+    """
+
+    source: str
+    format: str
+    to: str
+    output_dir: str
+    mapped: Mapping[str, int]
+    dropped: Mapping[str, str]
+    redundant: Mapping[str, str]
+    missing: Mapping[str, str]
+    notes: tuple[str, ...]
+    check: Check
+
+    def lines(self) -> list[str]:
+        """The report as text."""
+        groups = ", ".join(f"{name} {count}" for name, count in self.mapped.items())
+        return [
+            f"{self.source} ({self.format}) -> {self.output_dir} ({self.to})",
+            f"mapped: {sum(self.mapped.values())} ({groups})",
+            *_listed("dropped", {**self.redundant, **self.dropped}),
+            *_listed("missing", self.missing),
+            *(f"note: {note}" for note in self.notes),
+            f"verified: {self.check}",
+        ]
+
+
+def convert(settings: ConversionSettings) -> ConversionReport:
+    """Converts a model, and compares what both compute.
+
+    Raises:
+        ValueError: if there is no such model, or it is damaged or no BERT; if weights would be lost
+            or are missing, and `allow_missing` is not set; if both do not compute the same. Nothing
+            is written then.
+    """
+    writer = _WRITERS[settings.to]
+    check_free(settings.output_dir, writer.FILE_NAMES, settings.overwrite)
+    model = _read(settings)
+    description = _description_of(model)
+    model = _described(model, description)
+    model, dropped = _reduced(model, settings)
+    num_weights = len(model.weights)
+    model, missing = _completed(model, settings)
+    is_whole = len(model.weights) == num_weights
+    written = pad(model, settings.padded_vocab_size or model.config.vocab_size)
+    with new_files(settings.output_dir, settings.overwrite) as folder:
+        writer.write(written, folder)
+        if settings.to == "google" and model.head.kind in KINDS:
+            write_description(folder, description or description_of(model, settings.inputs))
+        check = check_conversion(model, folder, settings.to, is_whole)
+    return ConversionReport(
+        source=model.path,
+        format=model.format,
+        to=settings.to,
+        output_dir=settings.output_dir,
+        mapped=_count_groups(written.weights),
+        dropped=dropped,
+        redundant=model.redundant,
+        missing=missing,
+        notes=tuple(_notes(written, settings)),
+        check=check,
+    )
+
+
+def _read(settings: ConversionSettings) -> PretrainedModel:
+    source = settings.source
+    if settings.average_last:
+        return average(source, settings.average_last)
+    if not files.exists(source) and not files.exists(f"{source}.index"):
+        source = find_model(source).init_checkpoint  # A released model's name.
+    elif source.lower().endswith(".zip") or is_checkpoint_zip(Path(source)):
+        source = unpack_archive(source)
+    return read_pretrained(str(source))
+
+
+def _description_of(model: PretrainedModel) -> ModelDescription | None:
+    """What `task.json` says, which only this package writes."""
+    if model.format != "google":
+        return None
+    return read_description(files.split_path(model.path)[0])
+
+
+def _described(model: PretrainedModel, description: ModelDescription | None) -> PretrainedModel:
+    """The model with what `task.json` says of it."""
+    if description is None:
+        return model
+    labels = description.labels
+    rows = len(model.weights.get("output_bias", labels))
+    if labels and len(labels) != rows:
+        raise ValueError(
+            f"{model.path}: its classifier has {rows} rows, {TASK_NAME} beside it names "
+            f"{len(labels)} labels: {names.some(labels)}"
+        )
+    tokenizer = dataclasses.replace(
+        model.tokenizer,
+        do_lower_case=description.do_lower_case,
+        strip_accents=description.strip_accents,
+    )
+    return dataclasses.replace(model, head=Head(description.kind, labels), tokenizer=tokenizer)
+
+
+def _reduced(
+    model: PretrainedModel, settings: ConversionSettings
+) -> tuple[PretrainedModel, dict[str, str]]:
+    """The model without what is not to be written, and the reasons."""
+    dropped = dict(model.dropped)
+    state = {name: _OPTIMIZER for name in model.weights if OPTIMIZER_STATE.search(name)}
+    if settings.to != "google" or not settings.keep_optimizer:
+        model = without_optimizer(model)
+    else:
+        state = {}
+    left = _WRITERS[settings.to].without_place(model)
+    dropped |= left
+    lost = {name: reason for name, reason in dropped.items() if not _OTHER_STATE.search(name)}
+    if lost and not settings.allow_missing:
+        lines = "\n".join(_listed("would be lost", lost))
+        raise ValueError(
+            f"{model.path}: not everything has a place in {settings.to}'s format.\n{lines}\n"
+            "To go on without, give --allow_missing."
+        )
+    return without(model, left), {**dropped, **state}
+
+
+def _completed(
+    model: PretrainedModel, settings: ConversionSettings
+) -> tuple[PretrainedModel, dict[str, str]]:
+    """The model with initial values for what it lacks, if that is allowed; and what it lacks."""
+    needed = needed_shapes(model)
+    lacking = {name: shape for name, shape in needed.items() if name not in model.weights}
+    if lacking and not settings.allow_missing:
+        raise ValueError(
+            f"{model.path}: {len(lacking)} weights that its head {model.head.kind!r} needs are "
+            f"missing: {names.some(lacking)}. To start them from initial values, as if nothing "
+            "had been learned, give --allow_missing."
+        )
+    missing = dict.fromkeys(lacking, "starts from its initial value")
+    pooler = {
+        name: shape
+        for name, shape in names.encoder_shapes(model.config).items()
+        if name in names.POOLER and name not in needed and name not in model.weights
+    }
+    if settings.to == "google" and settings.allow_missing:
+        missing |= dict.fromkeys(pooler, "starts from its initial value; no output needs it")
+        lacking |= pooler
+    elif pooler:
+        missing |= dict.fromkeys(
+            pooler,
+            "no output needs it; where a program wants it, --allow_missing gives initial values",
+        )
+    if model.head.kind == "pretraining":
+        there = names.heads_in(model.weights)
+        for head in (names.MASKED_LM, names.NEXT_SENTENCE):
+            if head not in there and not any(name.startswith(head) for name in lacking):
+                missing[f"{head}*"] = f"no {_GROUPS[head]} head"
+    return fill(model, lacking), missing
+
+
+def _notes(model: PretrainedModel, settings: ConversionSettings) -> Iterator[str]:
+    if settings.average_last:
+        yield f"the mean of the {settings.average_last} newest checkpoints."
+    if settings.to == "google" and model.config.hidden_act == "gelu_erf":
+        yield (
+            "hidden_act is gelu_erf, the exact form, which the original's code does not know. "
+            "Write gelu there to use these weights with it: its tanh form differs by up to 5e-4 "
+            "in each gelu."
+        )
+    if model.tokenizer.vocab is None:
+        yield "there was no vocabulary beside the weights; put vocab.txt there."
+    elif model.tokenizer.do_lower_case is None:
+        yield "nothing says whether text is lower-cased; programs have to be told."
+
+
+def _count_groups(weights: Iterable[str]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for name in weights:
+        group = next((g for start, g in _GROUPS.items() if name.startswith(start)), "other")
+        group = _OPTIMIZER if OPTIMIZER_STATE.search(name) else group
+        counts[group] = counts.get(group, 0) + 1
+    order = [*_GROUPS.values(), "other", _OPTIMIZER]
+    return {group: counts[group] for group in order if group in counts}
+
+
+def _listed(title: str, reasons: Mapping[str, str]) -> list[str]:
+    """A line for each reason, with the names that it holds for."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        by_reason.setdefault(reason, []).append(name)
+    if not reasons:
+        return [f"{title}: nothing"]
+    return [
+        f"{title}: {len(listed)} ({reason}): {names.some(sorted(listed), listed=4)}"
+        for reason, listed in by_reason.items()
+    ]

@@ -1,0 +1,149 @@
+"""What may be done to a model's weights on their way to another format; no file is written here.
+
+average         the mean of the newest checkpoints of a training folder
+fill            initial values for weights that are missing
+pad             more rows of word embeddings, none of which is ever predicted
+"""
+
+import dataclasses
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from bert_tf.formats import google, names
+from bert_tf.formats.source import PretrainedModel
+from bert_tf.training.checkpoint import OPTIMIZER_STATE, STEP_NAME, newest_first
+
+# The score of a row that no word has: its probability is 0 in float32.
+_NEVER = -10000.0
+_SEED = 0
+
+
+def average(folder: str, count: int) -> PretrainedModel:
+    """The mean of the weights of the `count` newest checkpoints of a folder, taken in float64.
+
+    The config, the vocabulary and `global_step` are the newest one's; the optimizer's averages
+    belong to one course of weights, and are left out.
+
+    Raises:
+        ValueError: if there are fewer checkpoints, or they are not of one model.
+    """
+    prefixes = sorted(set(newest_first(folder)), key=_step, reverse=True)
+    if len(prefixes) < count:
+        listed = ", ".join(prefix.rpartition("/")[2] for prefix in prefixes) or "none"
+        raise ValueError(
+            f"{folder}: --average_last={count} needs so many checkpoints (model.ckpt-STEP). "
+            f"There: {listed}. Training keeps --keep_checkpoint_max of them."
+        )
+    newest = google.read(prefixes[0])
+    averaged = [name for name in newest.weights if not OPTIMIZER_STATE.search(name)]
+    sums = {name: newest.weights[name].astype(np.float64) for name in averaged}
+    for prefix in prefixes[1:count]:
+        weights = google.read_weights(prefix)
+        for name in averaged:
+            if name not in weights or weights[name].shape != sums[name].shape:
+                raise ValueError(f"{prefix}: {name} is not as in {prefixes[0]}: another model?")
+            sums[name] += weights[name]
+    mean = {name: (total / count).astype(np.float32) for name, total in sums.items()}
+    kept = {n: newest.weights[n] for n in (STEP_NAME,) if n in newest.weights}
+    return dataclasses.replace(newest, weights={**mean, **kept})
+
+
+def without_optimizer(model: PretrainedModel) -> PretrainedModel:
+    """The model without its optimizer's state and its step."""
+    return without(model, [name for name in model.weights if OPTIMIZER_STATE.search(name)])
+
+
+def without(model: PretrainedModel, left_out: Sequence[str] | Mapping) -> PretrainedModel:
+    """The model without some of its weights."""
+    weights = {name: value for name, value in model.weights.items() if name not in left_out}
+    return dataclasses.replace(model, weights=weights)
+
+
+def needed_shapes(model: PretrainedModel) -> names.Shapes:
+    """The weights that the model's outputs depend on, with their shapes.
+
+    A head that sees every token, and not the pooled output, needs no pooler. Of the two heads of
+    pre-training those are needed of which some weights are there.
+
+    Raises:
+        ValueError: if nothing tells how many classes a classifier has.
+    """
+    config, kind = model.config, model.head.kind
+    shapes = names.encoder_shapes(config)
+    heads = names.heads_in(model.weights)
+    if kind == "pretraining":
+        heads = [h for h in heads if h in (names.MASKED_LM, names.NEXT_SENTENCE)]
+        for head in heads or [names.MASKED_LM]:
+            shapes |= names.head_shapes(config, head)
+    elif kind == "span":
+        shapes |= names.head_shapes(config, names.SPAN)
+    elif kind:
+        shapes |= names.head_shapes(config, names.CLASSIFIER, _num_classes(model))
+    if kind in ("span", "tagging") or heads == [names.MASKED_LM]:
+        shapes = {name: shape for name, shape in shapes.items() if name not in names.POOLER}
+    return shapes
+
+
+def fill(model: PretrainedModel, shapes: names.Shapes) -> PretrainedModel:
+    """The model with initial values for weights: always the same ones for the same name and shape.
+
+    As when training starts: matrices from a truncated normal distribution, biases 0, LayerNorm's
+    factors 1.
+    """
+    stddev = model.config.initializer_range
+    new = {name: _initial_value(name, shape, stddev) for name, shape in shapes.items()}
+    return dataclasses.replace(model, weights={**model.weights, **new})
+
+
+def pad(model: PretrainedModel, vocab_size: int) -> PretrainedModel:
+    """The model with `vocab_size` rows of word embeddings: zeros, whose words are never predicted.
+
+    Raises:
+        ValueError: if it has more than that.
+    """
+    more = vocab_size - model.config.vocab_size
+    if more < 0:
+        raise ValueError(
+            f"--padded_vocab_size={vocab_size} is less than the {model.config.vocab_size} rows of "
+            f"the word embeddings of {model.path}."
+        )
+    weights = dict(model.weights)
+    for name, value in model.weights.items():
+        variable = re.sub(r"/adam_[mv]$", "", name)
+        if variable in (names.WORD_EMBEDDINGS, names.MASKED_LM_BIAS):
+            rows = np.zeros((more, *value.shape[1:]), value.dtype)
+            if name == names.MASKED_LM_BIAS:
+                rows += _NEVER
+            weights[name] = np.concatenate([value, rows])
+    config = dataclasses.replace(model.config, vocab_size=vocab_size)
+    return dataclasses.replace(model, config=config, weights=weights)
+
+
+def _num_classes(model: PretrainedModel) -> int:
+    for name in ("output_bias", "output_weights"):
+        if name in model.weights:
+            return len(model.weights[name])
+    num_labels = 1 if model.head.kind == "regression" else len(model.head.labels)
+    if not num_labels:
+        raise ValueError(f"{model.path}: nothing tells how many labels its classifier has.")
+    return num_labels
+
+
+def _initial_value(name: str, shape: tuple[int, ...], stddev: float) -> np.ndarray:
+    if name.endswith(("bias", "beta")):
+        return np.zeros(shape, np.float32)
+    if name.endswith("gamma"):
+        return np.ones(shape, np.float32)
+    rng = np.random.default_rng([_SEED, zlib.crc32(name.encode())])
+    values = rng.standard_normal(shape)
+    while (outside := np.abs(values) > 2).any():
+        values[outside] = rng.standard_normal(int(outside.sum()))
+    return (stddev * values).astype(np.float32)
+
+
+def _step(prefix: str) -> int:
+    match = re.search(r"model\.ckpt-(\d+)$", prefix)
+    return int(match[1]) if match else -1

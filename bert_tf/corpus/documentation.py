@@ -1,0 +1,291 @@
+"""English prose from the documentation of installed Python packages: a corpus every machine has.
+
+Documentation is read from source files with `ast`; no package is imported. Of each docstring the
+sentences are kept; code, signatures, tables, headings and lists of names are left out:
+
+    Computes the mean of a tensor.               Computes the mean of a tensor.
+                                                 The axes to average over.
+    Args:                               ->
+      axis: The axes to average over.
+      dtype: float32, float64
+
+    >>> mean([1, 2])
+    1.5
+
+A document is one docstring, of a module, class or function, or one of Python's help topics. No
+TensorFlow.
+"""
+
+import ast
+import importlib.util
+import inspect
+import logging
+import re
+import sysconfig
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from bert_tf.config import check_range
+from bert_tf.files.paths import atomic_writes, join_path, make_directories
+
+# Stands for Python itself: the standard library and, among its files, the help topics.
+PYTHON = "python"
+DEFAULT_PACKAGES = ("numpy", "keras", "tensorflow", PYTHON)
+
+_SKIPPED_FOLDERS = {
+    "__pycache__", "dist-packages", "idle_test", "site-packages", "test", "tests"
+}  # fmt: skip
+_TEST_FILE = re.compile(r"test_.*|.*_test")
+
+_FENCE = re.compile(r"\s*(```|~~~)")
+_UNDERLINE = re.compile(r"\s*([=\-~*^#\"'`+.])\1{2,}\s*$")
+_TABLE_ROW = re.compile(r"\s*(\||\+[-=]|[=-]+ +[=-]+)")
+_DIRECTIVE = re.compile(r"\s*\.\. ")
+_BULLET = re.compile(r"\s*([-*+•]|\(?\d{1,2}[.)])\s+")
+_NAMED_ENTRY = re.compile(r"\s*[`*]*\w[\w.,*` ]{0,60}?(\([^)]*\))?[`*]*:(\s+|$)")  # Google's
+_TYPED_NAME = re.compile(r"\s*[\w*.,` ]+ : ")  # numpy's: `axis : int, optional`
+
+_MARKUP = (
+    (re.compile(r"!?\[([^\]]+)\]\([^)]*\)"), r"\1"),  # [text](address)
+    (re.compile(r":[a-z:]+:`([^`]*)`"), r"\1"),  # :role:`name`
+    (re.compile(r"\s*\[\w+\]_"), ""),  # [1]_
+    (re.compile(r"`+"), ""),
+    (re.compile(r"(?<!\w)(\*{1,2})([^*\s](?:[^*]*[^*\s])?)\1(?!\w)"), r"\2"),  # *text*, **text**
+    (re.compile(r"\s+"), " "),
+)
+_SENTENCE_END = re.compile(r"[.!?][\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])")
+_ABBREVIATION = re.compile(
+    r"\b(e\.g|i\.e|etc|vs|cf|al|fig|eq|sec|ch|no|resp|approx|[A-Z])\.$", re.IGNORECASE
+)
+_CODE = re.compile(r"[{}\\|$^@~=]|://|::|->|>>>|\.\.\.\s*\S|__|[^\x20-\x7e‘-”–—]")
+_WORD = re.compile(r"[\"'(\[]?[A-Za-z]+(?:['’-][A-Za-z]+)*[\"')\]]*[.,;:!?]*[\"')\]]*$")
+_FUNCTION_WORD = re.compile(
+    r"a|an|the|this|that|these|of|in|on|at|by|for|from|to|with|as|is|are|was|be|been|has|have|can|"
+    r"may|must|will|should|not|no|if|when|which|it|its|and|or"
+)
+
+_logger = logging.getLogger(__name__)
+
+
+def collect_documents(
+    packages: Sequence[str] = DEFAULT_PACKAGES,
+    report: Callable[[str], None] = lambda line: None,
+) -> Iterator[list[str]]:
+    """Yields the documents of some installed packages, each a list of sentences.
+
+    The order is that of `packages`, then of file names, then of lines, so that the same
+    installation always gives the same documents. A sentence that came before is left out: "A name
+    for the operation (optional)." stands in 1,700 places, and a copy of a sentence that was
+    trained on says nothing in an evaluation.
+
+    Args:
+        packages: names of top-level packages, or `python` for Python itself.
+        report: is called with one line of text after each package.
+
+    Raises:
+        ValueError: if a package is not installed.
+    """
+    folders = {package: _package_folder(package) for package in packages}
+    seen: set[str] = set()
+    for package, folder in folders.items():
+        num_documents = num_characters = 0
+        for path in _source_files(folder):
+            for text in documentation_strings(path):
+                document = []
+                for sentence in prose_sentences(text):
+                    if sentence not in seen:
+                        seen.add(sentence)
+                        document.append(sentence)
+                if document:
+                    num_documents += 1
+                    num_characters += sum(map(len, document))
+                    yield document
+        report(f"{package}: {num_documents:,} documents, {num_characters / 1e6:.1f} MB of prose")
+
+
+def write_corpus(
+    output_dir: str,
+    packages: Sequence[str] = DEFAULT_PACKAGES,
+    held_out_share: float = 0.02,
+    report: Callable[[str], None] = lambda line: None,
+) -> tuple[int, int]:
+    """Writes `train.txt` and `held_out.txt`: one sentence a line, a blank line after a document.
+
+    Args:
+        output_dir: the folder; it is made if need be.
+        packages: as for `collect_documents`.
+        held_out_share: the fraction of the documents, evenly spread, that goes to `held_out.txt`.
+        report: is called with one line of text after each package.
+
+    Returns:
+        How many documents were written to `train.txt`, and how many to `held_out.txt`.
+
+    Raises:
+        ValueError: if a package is not installed, or the share is not in (0, 1).
+    """
+    check_range("held_out_share", held_out_share, 0, 1, includes_low=False, includes_high=False)
+    make_directories(output_dir)
+    paths = [join_path(output_dir, name) for name in ("train.txt", "held_out.txt")]
+    num_documents = [0, 0]
+    with atomic_writes(paths, "w") as files:
+        for index, document in enumerate(collect_documents(packages, report)):
+            is_held_out = int((index + 1) * held_out_share) > int(index * held_out_share)
+            num_documents[is_held_out] += 1
+            files[is_held_out].write("\n".join(document) + "\n\n")
+    return num_documents[0], num_documents[1]
+
+
+def documentation_strings(path: Path) -> list[str]:
+    """The documentation in a Python source file, in the order of its lines.
+
+    That is every string that stands alone (docstrings), and every other one with a blank line in
+    it: numpy documents its C functions with `add_newdoc(place, name, text)`, Keras fills templates
+    in, Python's help topics are a dict of strings.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # "invalid escape sequence" and the like, in their files.
+        try:
+            tree = ast.parse(path.read_bytes())
+        except (SyntaxError, ValueError) as error:
+            _logger.warning("%s is left out: %s", path, error)
+            return []
+    return list(_strings_of_node(tree))
+
+
+def prose_sentences(text: str) -> list[str]:
+    """The sentences of a docstring, without what is not prose and without markup."""
+    lines = _without_code(inspect.cleandoc(text).splitlines())
+    return [
+        sentence
+        for paragraph in _paragraphs(lines)
+        for sentence in _split_sentences(_plain_text(paragraph))
+        if is_prose(sentence)
+    ]
+
+
+def is_prose(sentence: str) -> bool:
+    """Whether a piece of text reads as an English sentence.
+
+    It ends as one, has 4 to 80 words, three of four of them plain words rather than names or
+    numbers, some of them such as "the" and "of", and no characters of code.
+    """
+    if not sentence.rstrip("\"')]").endswith((".", "!", "?")) or _CODE.search(sentence):
+        return False
+    words = sentence.split()
+    if not 4 <= len(words) <= 80:
+        return False
+    num_plain = sum(bool(_WORD.match(word)) for word in words)
+    num_function_words = sum(
+        bool(_FUNCTION_WORD.fullmatch(word.lower().strip("(,"))) for word in words
+    )
+    return num_plain >= 0.75 * len(words) and num_function_words >= max(1, len(words) // 8)
+
+
+def _package_folder(package: str) -> Path:
+    if package == PYTHON:
+        return Path(sysconfig.get_paths()["stdlib"])
+    # Looking a dotted name up would import what is before the dot.
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise ValueError(
+            f"There is no installed package {package!r} to take documentation from. Names of "
+            f"top-level packages are understood, and {PYTHON!r} for Python's own documentation."
+        )
+    return Path(spec.submodule_search_locations[0])
+
+
+def _source_files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*.py")):
+        folders = path.relative_to(folder).parts[:-1]
+        if _SKIPPED_FOLDERS.isdisjoint(folders) and not _TEST_FILE.fullmatch(path.stem):
+            yield path
+
+
+def _strings_of_node(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        if isinstance(node.value.value, str):
+            yield node.value.value
+    elif isinstance(node, ast.Constant):
+        if isinstance(node.value, str) and "\n\n" in node.value:
+            yield node.value
+    elif not isinstance(node, ast.JoinedStr):  # An f-string is a message, cut into pieces.
+        for child in ast.iter_child_nodes(node):
+            yield from _strings_of_node(child)
+
+
+def _without_code(lines: list[str]) -> Iterator[str]:
+    """The lines with an empty one for each that is code, a table, a directive or an underline.
+
+    Code is what is fenced, what follows `>>>` up to a blank line, and what is indented deeper
+    after a line that ends in `::`.
+    """
+    in_fence = in_session = False
+    code_is_deeper_than: int | None = None
+    for line in lines:
+        indent = _indent(line)
+        if _FENCE.match(line):
+            in_fence = not in_fence
+            yield ""
+            continue
+        if not line.strip():
+            in_session = False
+        elif code_is_deeper_than is not None and indent <= code_is_deeper_than:
+            code_is_deeper_than = None
+        in_session = in_session or line.lstrip().startswith(">>>")
+        if in_fence or in_session or code_is_deeper_than is not None:
+            yield ""
+            continue
+        if line.rstrip().endswith("::") or _DIRECTIVE.match(line):
+            code_is_deeper_than = indent
+        is_markup = _UNDERLINE.match(line) or _TABLE_ROW.match(line) or _DIRECTIVE.match(line)
+        yield "" if is_markup or _TYPED_NAME.match(line) else line
+
+
+def _paragraphs(lines: Iterator[str]) -> Iterator[str]:
+    """Joins lines that belong together: up to a blank line, another indent, or a list's next item.
+
+    The second and later lines of an item (`- text` or `name: text`) may be indented deeper.
+    """
+    paragraph: list[str] = []
+    first_indent = later_indent = 0
+    is_item = False
+    for line in lines:
+        indent = _indent(line)
+        marker = _BULLET.match(line)
+        may_start_entry = not paragraph or is_item or paragraph[-1].endswith((".", ":"))
+        if marker is None and may_start_entry and (not paragraph or indent <= first_indent):
+            marker = _NAMED_ENTRY.match(line)
+        text = line[marker.end() :].strip() if marker else line.strip()
+        if len(paragraph) == 1 and is_item and indent > first_indent:
+            later_indent = indent
+        if paragraph and (marker or not text or indent != later_indent):
+            yield " ".join(paragraph)
+            paragraph = []
+        if not text:
+            continue
+        if not paragraph:
+            first_indent = later_indent = indent
+            is_item = marker is not None
+        paragraph.append(text)
+    if paragraph:
+        yield " ".join(paragraph)
+
+
+def _plain_text(paragraph: str) -> str:
+    for pattern, replacement in _MARKUP:
+        paragraph = pattern.sub(replacement, paragraph)
+    return paragraph.strip()
+
+
+def _split_sentences(paragraph: str) -> Iterator[str]:
+    start = 0
+    for end in _SENTENCE_END.finditer(paragraph):
+        if not _ABBREVIATION.search(paragraph[start : end.start() + 1]):
+            yield paragraph[start : end.end()].rstrip()
+            start = end.end()
+    yield paragraph[start:]
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())

@@ -1,0 +1,322 @@
+"""One fine-tuning: a task, BERT, a folder; from the beginning, or from where it was killed."""
+
+import contextlib
+import dataclasses
+import logging
+import os
+import re
+from collections.abc import Callable
+from typing import Any, TextIO
+
+import keras
+import tensorflow as tf
+
+from bert_tf import files
+from bert_tf.config import BertConfig, read_json
+from bert_tf.data.feature_records import FeatureRecords
+from bert_tf.finetuning.evaluation import TaskEvaluator
+from bert_tf.finetuning.feature_files import FeatureFile
+from bert_tf.finetuning.task_data import TaskData
+from bert_tf.model.freezing import frozen_names
+from bert_tf.released.model_folder import check_model_folder, write_model_folder
+from bert_tf.settings import NOT_THE_COURSE, FinetuningSettings
+from bert_tf.tasks.task import Task
+from bert_tf.text.tokenization import FullTokenizer, validate_case_matches_checkpoint
+from bert_tf.text.vocabulary import check_vocabulary
+from bert_tf.training import distribution, loop, run_directory
+from bert_tf.training.best_checkpoint import BestCheckpoint
+from bert_tf.training.checkpoint import (
+    NumberedCheckpoints,
+    named_variables,
+    newest_has_optimizer,
+    newest_step,
+)
+from bert_tf.training.devices import make_strategy
+from bert_tf.training.prediction import IS_REAL
+from bert_tf.training.run import (
+    TrainingRun,
+    check_batch_size,
+    check_length,
+    check_vocabulary_size,
+    precision,
+    restore_weights,
+)
+from bert_tf.training.workers import Workers
+
+logger = logging.getLogger(__name__)
+
+# Of its own settings, what may change between a kill and the next start.
+_NOT_THE_COURSE = NOT_THE_COURSE - {"eval_steps"} | {
+    *("vocab_file", "do_predict", "predict_batch_size", "keep_optimizer", "num_workers"),
+    *("num_restarts", "learning_rates", "train_batch_sizes", "early_stopping_patience"),
+}
+
+
+class TaskObjective:
+    """A task's loss, as a sum over examples and the number of examples to divide it by."""
+
+    def __init__(self, task: Task):
+        self.epsilons: dict[str, float] = {}
+        self._task = task
+
+    def weights(self, batch: loop.Batch) -> dict[str, tf.Tensor]:
+        """The number of examples."""
+        return {"loss": tf.reduce_sum(batch[IS_REAL])}
+
+    def sums(self, batch: loop.Batch, outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """The sum of their losses."""
+        return {"loss": tf.reduce_sum(self._task.loss(batch, outputs) * batch[IS_REAL])}
+
+    def counts(self, batch: loop.Batch) -> dict[str, tf.Tensor]:
+        """The number of tokens that are not padding."""
+        return {"tokens": tf.cast(tf.reduce_sum(batch["input_mask"]), tf.float32)}
+
+
+class FinetuningRun:
+    """A task, a model, and a folder.
+
+    Args:
+        settings: the run.
+        task: what is learned.
+        feature_dir: where the features' files lie, for several runs to share; by default the run's
+            own folder.
+        stream: where progress is shown.
+
+    Raises:
+        ValueError: for settings, vocabulary, config and checkpoint that do not fit each other.
+    """
+
+    def __init__(
+        self,
+        settings: FinetuningSettings,
+        task: Task,
+        feature_dir: str | None = None,
+        stream: TextIO | None = None,
+    ):
+        self.settings = settings
+        self.task = task
+        self.stream = stream
+        self.max_seq_length = settings.max_seq_length or task.default_seq_length
+        self.config = BertConfig.from_json_file(settings.bert_config_file)
+        tokenizer = self._checked_tokenizer()
+        self._is_trained = self._trained_names()
+        run_directory.prepare_folder(settings.output_dir)
+        run_directory.check_model(settings.output_dir, self.config.to_json_string())
+        self.strategy = make_strategy(settings)
+        self.workers = Workers(self.strategy)
+        if settings.do_train:
+            check_batch_size(settings, self.strategy)
+        with self.strategy.scope(), precision(settings.mixed_precision):
+            keras.utils.set_random_seed(settings.seed % 2**32)
+            self.model = task.head(self.config)
+        folder = feature_dir or settings.output_dir
+        self.data = TaskData(settings, task, self.max_seq_length, folder, self.strategy, stream)
+        self.evaluator = TaskEvaluator(
+            self.data, self.model, tokenizer, self.strategy, settings.output_dir, stream
+        )
+        self.best = BestCheckpoint(
+            settings.output_dir,
+            self.model,
+            f"eval_{task.metric}",
+            settings.early_stopping_patience,
+            is_writer=self.workers.is_chief,
+        )
+
+    def _checked_tokenizer(self) -> FullTokenizer:
+        settings, config = self.settings, self.config
+        check_length(self.max_seq_length, config.max_position_embeddings, settings.bert_config_file)
+        validate_case_matches_checkpoint(settings.do_lower_case, settings.init_checkpoint)
+        tokenizer = FullTokenizer(settings.vocab_file, settings.do_lower_case)
+        check_vocabulary(tokenizer.vocab, settings.vocab_file, settings.do_lower_case)
+        check_vocabulary_size(
+            len(tokenizer.vocab),
+            settings.vocab_file,
+            config.vocab_size,
+            settings.bert_config_file,
+        )
+        return tokenizer
+
+    def _trained_names(self) -> Callable[[str], bool]:
+        frozen = frozen_names(self.settings.freeze, self.config.num_hidden_layers)
+        unused = tuple(self.task.unused_weights)
+        return lambda name: not name.startswith(unused) and not (frozen and re.search(frozen, name))
+
+    def train(self) -> None:
+        """Trains to the end, from the newest checkpoint or else from the beginning.
+
+        The model is left with the best weights if it was evaluated on the way, else with the last.
+
+        Raises:
+            Interrupted: after SIGTERM or Ctrl-C, when all is saved.
+        """
+        settings = self.settings
+        if settings.eval_steps:
+            self.task.splits("eval")  # That there is nothing to evaluate on is said now.
+        feature_file, records = self.data.records("train")
+        num_steps = num_train_steps(settings, feature_file.num_examples)
+        course = self._course(feature_file)
+        run_directory.check_settings(
+            settings.output_dir,
+            course,
+            settings.allow_changed_settings,
+            {field.name: field.default for field in dataclasses.fields(settings)},
+        )
+        done = newest_step(settings.output_dir)
+        self.best.resume(-1 if done is None else done)
+        if done is not None and (done >= num_steps or self.best.is_over()):
+            logger.info("Training is complete at step %d; there is nothing to train.", done)
+            drops = not settings.keep_optimizer and newest_has_optimizer(settings.output_dir)
+            self.workers.wait()  # All have seen the folder as it was.
+            if drops:
+                restore_weights(self.model, settings.output_dir, None, self.workers)
+                self.evaluator.weights_changed(done)
+                self._drop_optimizer()
+            self.restore()
+            return
+        run = TrainingRun(
+            settings,
+            self.model,
+            TaskObjective(self.task),
+            num_steps,
+            int(num_steps * settings.warmup_proportion),
+            self.strategy,
+            is_trained=self._is_trained,
+            stream=self.stream,
+        )
+        self._train(run, course, feature_file.num_examples, records)
+        if not settings.keep_optimizer:
+            self._drop_optimizer()
+        if settings.eval_steps:
+            self.restore()
+
+    def _train(
+        self, run: TrainingRun, course: dict, num_examples: int, records: FeatureRecords
+    ) -> None:
+        settings = self.settings
+        step = run.begin(course, new_heads=True)
+        self.best.resume(step)
+        if self.workers.is_chief:
+            self._write_model_folders()
+        logger.info("%s", run.describe(num_examples))
+        batches = distribution.distribute(
+            self.strategy,
+            lambda num_hosts, host_index: records.training_batches(
+                settings.train_batch_size,
+                settings.seed,
+                step,
+                num_hosts,
+                host_index,
+                self.data.is_bucketed,
+            ),
+            settings.train_batch_size,
+        )
+        log = run_directory.open_log(settings.output_dir, self.workers.is_chief, step)
+        with contextlib.closing(log):
+            step = run.train(
+                batches, log, self._evaluate_on_the_way, self.best.is_over, self.task.metric
+            )
+        self.evaluator.weights_changed(step)
+
+    def _evaluate_on_the_way(
+        self, step: int, between_batches: Callable[[], None]
+    ) -> dict[str, float]:
+        self.evaluator.weights_changed(step)
+        figures = self.evaluator.figures(between_batches)
+        self.best.note(step, figures[self.task.metric])
+        return figures
+
+    def _drop_optimizer(self) -> None:
+        """Writes the last checkpoint anew without the optimizer's state, and drops the others."""
+        step = self.evaluator.step
+        variables = {**named_variables(self.model), "global_step": tf.constant(step, tf.int64)}
+        for keep in (2, 1):  # The one before stays until this one is whole.
+            if self.workers.is_chief:
+                NumberedCheckpoints(self.settings.output_dir, variables, keep).save(step)
+        self.workers.wait()
+
+    def _course(self, feature_file: FeatureFile) -> dict[str, Any]:
+        """All that the trained weights depend on."""
+        sources = [os.path.basename(path) for path in self.task.sources("train")]
+        # Files may be moved, and what is predicted does not change what was learned.
+        options = {
+            name: value
+            for name, value in dataclasses.asdict(self.task.options).items()
+            if not name.endswith(("_file", "_dir"))
+        }
+        return {
+            **course_of(self.settings),
+            "max_seq_length": self.max_seq_length,
+            "length_buckets": self.data.is_bucketed,
+            "task_options": options,
+            "data": {"files": sources, "num_examples": feature_file.num_examples},
+            "records": records_sha256(feature_file),
+        }
+
+    def restore(self) -> None:
+        """Loads the best checkpoint of the folder, or its newest, or else the initial one.
+
+        Raises:
+            ValueError: if the folder's model was trained for something else.
+        """
+        if newest_step(self.settings.output_dir) is not None or self.best.is_there():
+            check_model_folder(
+                self.settings.output_dir,
+                self.task.name,
+                self.settings.vocab_file,
+                self.settings.do_lower_case,
+                self.max_seq_length,
+            )
+        step = self.best.restore()
+        if step is None:
+            settings = self.settings
+            step = restore_weights(
+                self.model, settings.output_dir, settings.init_checkpoint, self.workers
+            )
+        self.evaluator.weights_changed(step or 0)
+
+    def _write_model_folders(self) -> None:
+        self.write_model_folder(self.settings.output_dir)
+        if self.settings.eval_steps:
+            files.make_directories(self.best.best_folder)
+            self.write_model_folder(self.best.best_folder)
+        else:
+            self.best.remove()
+
+    def write_model_folder(self, folder: str) -> None:
+        """Writes what whoever uses the model later needs beside its weights."""
+        settings = self.settings
+        write_model_folder(
+            folder,
+            self.task,
+            self.config,
+            settings.vocab_file,
+            settings.do_lower_case,
+            self.max_seq_length,
+        )
+
+
+def course_of(settings: FinetuningSettings) -> dict[str, Any]:
+    """The settings that the trained weights depend on."""
+    values = dataclasses.asdict(settings)
+    return {name: value for name, value in values.items() if name not in _NOT_THE_COURSE}
+
+
+def num_train_steps(settings: FinetuningSettings, num_examples: int) -> int:
+    """The number of training steps, counted from examples as in the original.
+
+    Raises:
+        ValueError: if there are too few examples for one step.
+    """
+    num_steps = int(num_examples / settings.train_batch_size * settings.num_train_epochs)
+    if not num_steps:
+        raise ValueError(
+            f"{num_examples} training examples, {settings.num_train_epochs} times each, do not "
+            f"fill one batch of {settings.train_batch_size}. A smaller --train_batch_size or a "
+            "larger --num_train_epochs would do."
+        )
+    return num_steps
+
+
+def records_sha256(feature_file: FeatureFile) -> str:
+    """What tells other data, labels or another vocabulary: the digest of the features' file."""
+    return read_json(f"{feature_file.path}.json")["records"]["sha256"]

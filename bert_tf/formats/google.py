@@ -1,0 +1,164 @@
+"""google-research's checkpoints, read whole and written whole.
+
+    bert_model.ckpt.index, .data-00000-of-00001     every variable by its name, Adam's averages and
+                                                    `global_step` included
+    bert_config.json                                the shape of the model
+    vocab.txt                                       its vocabulary
+    tokenizer_config.json                           whether text is lower-cased, if that is known;
+                                                    the original does not read it
+
+A released model's folder, a folder that training wrote here (`model.ckpt-STEP`) and a checkpoint's
+prefix are the same thing to the reader. What is read and what is written have the same names, so
+nothing needs a table.
+"""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from bert_tf import files
+from bert_tf.config import BertConfig
+from bert_tf.formats import names
+from bert_tf.formats.source import Head, PretrainedModel
+from bert_tf.formats.staging import new_files
+from bert_tf.formats.tokenizer_files import read_tokenizer, write_tokenizer
+from bert_tf.training.checkpoint import DamagedCheckpoint, find_checkpoint, write_tensors
+
+CHECKPOINT_NAME = "bert_model.ckpt"
+CONFIG_NAME = "bert_config.json"
+# What is written, besides the weights' data.
+FILE_NAMES = (f"{CHECKPOINT_NAME}.index", CONFIG_NAME, "vocab.txt", "tokenizer_config.json")
+
+# Checkpoints of Keras and tensorflow/models have it; those that are by name have not.
+_OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+_SUFFIX = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
+# The released folders whose names tell whether text is lower-cased.
+_UNCASED = re.compile(r"(wwm_)?uncased_L-.*|multilingual_L-.*|chinese_L-.*")
+_CASED = re.compile(r"(wwm_|multi_)?cased_L-.*")
+
+
+def recognizes(path: str) -> bool:
+    """Whether there is a checkpoint by name: at a prefix, one of its files, or in a folder."""
+    prefix = _find(str(path))
+    if prefix is None:
+        return False
+    try:
+        return not tf.train.load_checkpoint(prefix).has_tensor(_OBJECT_GRAPH)
+    except (tf.errors.OpError, RuntimeError, ValueError, IndexError):
+        return True  # Damaged: `read` says how.
+
+
+def read(path: str) -> PretrainedModel:
+    """Reads a checkpoint and what lies beside it.
+
+    Args:
+        path: a checkpoint's prefix (`.../bert_model.ckpt`), one of its files, or a folder: its
+            `bert_model.ckpt`, else its newest `model.ckpt-STEP`, else its only checkpoint.
+
+    Raises:
+        ValueError: if there is no checkpoint, it is damaged, `bert_config.json` is not beside it,
+            or is another model's.
+    """
+    prefix = _find(str(path)) or find_checkpoint(str(path))
+    folder = files.split_path(prefix)[0]
+    config_file = files.join_path(folder, CONFIG_NAME)
+    if not files.exists(config_file):
+        raise ValueError(
+            f"{folder}: there is no {CONFIG_NAME} beside the checkpoint {prefix}. It says the "
+            "shape of the model, of which the number of attention heads cannot be seen in the "
+            "weights: put it there."
+        )
+    config = BertConfig.from_json_file(config_file)
+    weights = read_weights(prefix)
+    names.check_shapes(prefix, config, weights)
+    tokenizer, dropped = read_tokenizer(folder, config.vocab_size)
+    if tokenizer.do_lower_case is None:
+        tokenizer = dataclasses.replace(tokenizer, do_lower_case=_case_of_release(folder))
+    return PretrainedModel(
+        format="google",
+        path=prefix,
+        config=config,
+        weights=weights,
+        head=Head(names.kind_of(weights)),
+        tokenizer=tokenizer,
+        dropped=dropped,
+    )
+
+
+def read_weights(prefix: str) -> dict[str, np.ndarray]:
+    """Every tensor of a checkpoint by its name, the optimizer's included; 16-bit ones as float32.
+
+    Raises:
+        DamagedCheckpoint: if its files are truncated or altered.
+    """
+    try:
+        reader = tf.train.load_checkpoint(prefix)
+        weights = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:
+        raise DamagedCheckpoint(f"{prefix}: the checkpoint cannot be read: {error}") from error
+    return {name: _widened(weights[name]) for name in sorted(weights)}
+
+
+def without_place(model: PretrainedModel) -> dict[str, str]:
+    """The weights that a checkpoint cannot hold: none, as it has no fixed list of names."""
+    return {}
+
+
+def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
+    """Writes a model as the original's files; they get their names when all are whole.
+
+    `hidden_act` is written as it is. The original knows no `gelu_erf`, and refuses it.
+
+    Args:
+        model: all its weights are written, the optimizer's too if they are there.
+        folder: where; it need not exist.
+        overwrite: whether files of these names may be overwritten.
+
+    Raises:
+        ValueError: if there are such files, and `overwrite` is not set; or if weights do not fit
+            the config.
+    """
+    names.check_shapes(model.path, model.config, model.weights)
+    with new_files(folder, overwrite) as temporary:
+        tensors = {name: tf.constant(value) for name, value in model.weights.items()}
+        write_tensors(files.join_path(temporary, CHECKPOINT_NAME), tensors)
+        with files.open_file(files.join_path(temporary, CONFIG_NAME), "w") as file:
+            file.write(model.config.to_json_string())
+        write_tokenizer(temporary, model.tokenizer, model.config.max_position_embeddings)
+
+
+def _find(path: str) -> str | None:
+    """The prefix of the checkpoint that `path` means; None if there is none."""
+    prefix = _SUFFIX.sub("", path)
+    if files.exists(prefix + ".index"):
+        return prefix
+    if not files.is_directory(path):
+        return None
+    released = files.join_path(path, CHECKPOINT_NAME)
+    if files.exists(released + ".index"):
+        return released
+    indices = [name for name in tf.io.gfile.listdir(path) if name.endswith(".index")]
+    is_told = files.exists(files.join_path(path, "checkpoint"))  # Which one is the newest.
+    numbered = any(re.match(r"model\.ckpt-\d+\.", name) for name in indices)
+    if len(indices) > 1 and not is_told and not numbered:
+        raise ValueError(
+            f"{path}: there are {len(indices)} checkpoints. Name one of them: "
+            f"{', '.join(sorted(name.removesuffix('.index') for name in indices))}"
+        )
+    return find_checkpoint(path) if indices else None
+
+
+def _case_of_release(folder: str) -> bool | None:
+    """Whether a released model lower-cases text, as the name of its folder tells."""
+    name = folder.rstrip("/").rpartition("/")[2] if files.is_remote(folder) else None
+    name = name or Path(folder).resolve().name
+    return True if _UNCASED.fullmatch(name) else False if _CASED.fullmatch(name) else None
+
+
+def _widened(value: np.ndarray) -> np.ndarray:
+    value = np.asarray(value)
+    is_half = value.dtype.itemsize == 2 and value.dtype.kind in "fV"
+    return value.astype(np.float32) if is_half else value

@@ -1,0 +1,181 @@
+"""Hugging Face's config.json and what it means here: the shape of a BERT, and the head on it.
+
+Two things differ under the same names. `gelu` there is the exact form, which is `gelu_erf` here;
+google-research's `gelu`, the tanh form, is `gelu_new` there. And `type_vocab_size` is 2 there,
+where nothing is said.
+"""
+
+import dataclasses
+from typing import Any
+
+from bert_tf.config import BertConfig
+from bert_tf.formats import names
+from bert_tf.formats.source import Head
+
+# Their activations -> ours; of ours -> theirs, the first that fits.
+_ACTIVATIONS = {
+    "gelu": "gelu_erf",
+    "gelu_python": "gelu_erf",
+    "gelu_new": "gelu",
+    "gelu_pytorch_tanh": "gelu",
+    "gelu_fast": "gelu",
+    "gelu_accurate": "gelu",
+    "relu": "relu",
+    "tanh": "tanh",
+    "linear": "linear",
+}
+_THEIR_DEFAULTS = {"vocab_size": 30522, "hidden_act": "gelu", "type_vocab_size": 2}
+# Keys of released bert_config.json files that Hugging Face's copies of them still have.
+_RELEASED_KEYS = (
+    *("directionality", "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers"),
+    *("pooler_size_per_head", "pooler_type"),
+)
+# What BERT here always is. A file may leave these out.
+_FIXED = {
+    "model_type": ("bert", "another architecture"),
+    "layer_norm_eps": (1e-12, "LayerNorm's epsilon is 1e-12 here, as in the original"),
+    "position_embedding_type": ("absolute", "positions are absolute here, as in the original"),
+    "is_decoder": (False, "attention looks both ways here"),
+    "add_cross_attention": (False, "there is no decoder here"),
+}
+# Class names there -> kinds of heads here. The others have no counterpart.
+_ARCHITECTURES = {
+    "BertModel": "",
+    "BertForPreTraining": "pretraining",
+    "BertForMaskedLM": "pretraining",
+    "BertForNextSentencePrediction": "pretraining",
+    "BertForSequenceClassification": "classification",
+    "BertForTokenClassification": "tagging",
+    "BertForQuestionAnswering": "span",
+}
+_FIELDS = tuple(
+    field.name for field in dataclasses.fields(BertConfig) if field.name != "unknown_keys"
+)
+
+
+def read_config(path: str, content: dict[str, Any]) -> BertConfig:
+    """The shape that a config.json describes.
+
+    Args:
+        path: the file, for messages.
+        content: what it holds.
+
+    Raises:
+        ValueError: if it describes something that BERT here is not.
+    """
+    for name, (value, reason) in _FIXED.items():
+        if content.get(name, value) != value:
+            raise ValueError(
+                f"{path}: {name} must be {value!r}: {reason}. Received: {content[name]!r}"
+            )
+    if content.get("pruned_heads"):
+        raise ValueError(f"{path}: some attention heads are pruned (pruned_heads).")
+    values = {**_THEIR_DEFAULTS, **{name: content[name] for name in _FIELDS if name in content}}
+    if values["hidden_act"] not in _ACTIVATIONS:
+        raise ValueError(
+            f"{path}: hidden_act must be one of {', '.join(_ACTIVATIONS)}. "
+            f"Received: {values['hidden_act']!r}"
+        )
+    values["hidden_act"] = _ACTIVATIONS[values["hidden_act"]]
+    released = {name: content[name] for name in _RELEASED_KEYS if name in content}
+    try:
+        return BertConfig(**values, unknown_keys=released)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def read_head(path: str, content: dict[str, Any], weights: dict) -> Head:
+    """The head that a config.json names, or, where it names none, the weights show.
+
+    Args:
+        path, content: see `read_config`.
+        weights: under google-research's names.
+
+    Raises:
+        ValueError: for a head that has no counterpart here, and for labels that do not fit it.
+    """
+    architectures = content.get("architectures") or ["BertModel"]
+    if architectures[0] not in _ARCHITECTURES:
+        raise ValueError(
+            f"{path}: architectures must be one of {', '.join(_ARCHITECTURES)}. "
+            f"Received: {architectures}"
+        )
+    kind = _ARCHITECTURES[architectures[0]] or names.kind_of(weights)
+    if kind not in ("classification", "regression", "tagging"):
+        return Head(kind)
+    problem = content.get("problem_type")
+    if problem == "multi_label_classification":
+        raise ValueError(
+            f"{path}: problem_type is multi_label_classification: several labels may be right at "
+            "once. A classifier here gives one."
+        )
+    rows = len(weights["output_bias"]) if "output_bias" in weights else None
+    if kind != "tagging" and (problem == "regression" or rows == 1):
+        if rows not in (None, 1):
+            raise ValueError(f"{path}: a regression of {rows} numbers; here it gives one.")
+        return Head("regression")
+    return Head("classification" if kind == "regression" else kind, _labels(path, content, rows))
+
+
+def _labels(path: str, content: dict[str, Any], rows: int | None) -> tuple[str, ...]:
+    by_id = content.get("id2label")
+    if by_id is None:
+        return tuple(f"LABEL_{i}" for i in range(rows or 0))
+    labels = tuple(str(by_id.get(str(i))) for i in range(len(by_id)))
+    if set(by_id) != set(map(str, range(len(by_id)))) or rows not in (None, len(labels)):
+        raise ValueError(
+            f"{path}: id2label must name the labels 0 to {(rows or len(by_id)) - 1}, as many as "
+            f"the classifier has rows. Received: {names.some(sorted(by_id))}"
+        )
+    return labels
+
+
+def architecture_of(head: Head, weights: dict) -> str:
+    """The class there that has such a head."""
+    if head.kind == "pretraining":
+        heads = names.heads_in(weights)
+        if names.NEXT_SENTENCE not in heads:
+            return "BertForMaskedLM"
+        return "BertForPreTraining" if names.MASKED_LM in heads else "BertForNextSentencePrediction"
+    kind = "classification" if head.kind == "regression" else head.kind
+    return next(name for name, k in _ARCHITECTURES.items() if k == kind)
+
+
+def write_config(
+    config: BertConfig, head: Head, weights: dict, pad_token_id: int
+) -> dict[str, Any]:
+    """The content of a config.json that transformers 4 and 5 read."""
+    values = {name: getattr(config, name) for name in _FIELDS}
+    act = str(config.hidden_act or "linear").lower()
+    preferred = {"gelu": "gelu_new"}
+    values["hidden_act"] = preferred.get(
+        act, next(theirs for theirs, ours in _ACTIVATIONS.items() if ours == act)
+    )
+    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+        values[name] = values[name] or 0.0
+    content = {
+        **{key: config.unknown_keys[key] for key in _RELEASED_KEYS if key in config.unknown_keys},
+        **values,
+        "architectures": [architecture_of(head, weights)],
+        "model_type": "bert",
+        "layer_norm_eps": 1e-12,
+        "pad_token_id": pad_token_id,
+        "tie_word_embeddings": True,
+    }
+    return {**content, **_head_keys(head, weights)}
+
+
+def _head_keys(head: Head, weights: dict) -> dict[str, Any]:
+    if head.kind not in ("classification", "regression", "tagging"):
+        return {}
+    labels = head.labels or [f"LABEL_{i}" for i in range(len(weights["output_bias"]))]
+    keys = {
+        "id2label": {str(i): label for i, label in enumerate(labels)},
+        "label2id": {label: i for i, label in enumerate(labels)},
+        "classifier_dropout": 0.1,  # As here, whatever the encoder's is.
+    }
+    if head.kind == "regression":
+        keys["problem_type"] = "regression"
+    elif head.kind == "classification":
+        keys["problem_type"] = "single_label_classification"
+    return keys

@@ -1,0 +1,1 @@
+"""Inference on text: loads a model and predicts labels, answers, masked words, embeddings."""

@@ -1,0 +1,1 @@
+"""Pre-training: the program behind `run_pretraining.py`."""

@@ -1,0 +1,188 @@
+"""What a pre-training run does between two steps: its records, settings and learning rate there.
+
+A run without --phases has one phase. With them the steps are counted through, and a phase's place
+in its records is the number of steps since its beginning:
+
+    step       0                          900,000      1,000,000
+    phase      |-------- seq128 ------------|-- seq512 --|
+    records    from example 0, by epochs    from example 0 of others
+
+so that a step alone tells the phase and the examples, and a run goes on wherever it was stopped.
+"""
+
+import dataclasses
+import logging
+import os
+from typing import Any
+
+from bert_tf import files
+from bert_tf.config import BertConfig
+from bert_tf.data.record_set import RecordSet, find_max_predictions, open_record_set
+from bert_tf.settings import NOT_THE_COURSE, PretrainingSettings
+from bert_tf.settings.phases import parse_phases
+from bert_tf.training.optimizer import Schedule, schedules_in_turn
+from bert_tf.training.run import check_length, make_schedule
+
+logger = logging.getLogger(__name__)
+
+# Of its own settings, what may change between a kill and the next start. What --phases names
+# stands in the course as it was understood.
+_NOT_THE_COURSE = NOT_THE_COURSE | {"input_file", "eval_file", "max_eval_steps", "phases"}
+# Of a phase, what of its settings is its own.
+_OF_PHASE = (
+    *("max_seq_length", "max_predictions_per_seq", "train_batch_size"),
+    *("learning_rate", "num_warmup_steps"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunPhase:
+    """A stretch of steps.
+
+    name: `1_seq128`, in a run of several; empty for the only one.
+    start, end: its first step, and the step after its last.
+    settings: those of a run that has this phase only.
+    records: to train on; None where nothing is trained.
+    eval_records: to evaluate on; None where nothing is evaluated.
+    """
+
+    name: str
+    start: int
+    end: int
+    settings: PretrainingSettings
+    records: RecordSet | None
+    eval_records: RecordSet | None
+
+    def describe(self) -> str:
+        """A line for the log."""
+        settings, num_examples = self.settings, self.records.num_examples
+        epochs = (self.end - self.start) * settings.train_batch_size / num_examples
+        return (
+            f"Phase {self.name}: steps {self.start:,} to {self.end:,} of "
+            f"{settings.train_batch_size} examples are {epochs:.2f} times all {num_examples:,}"
+        )
+
+
+def check_lengths(settings: PretrainingSettings, config: BertConfig) -> None:
+    """Raises a ValueError if a phase's sequences are longer than the model's position table."""
+    for _, own in settings.by_phase():
+        check_length(own.max_seq_length, config.max_position_embeddings, own.bert_config_file)
+
+
+def open_phases(settings: PretrainingSettings, config: BertConfig) -> tuple[RunPhase, ...]:
+    """All phases of a run with their records, checked before the first step of the first.
+
+    Raises:
+        ValueError: for files that are not there, or that do not fit the phase or the model.
+    """
+    stretches = settings.by_phase()
+    named = parse_phases(settings.phases) if settings.phases else ()
+    phases, start = [], 0
+    for number, (num_steps, own) in enumerate(stretches, start=1):
+        if named and not settings.said_max_predictions(named[number - 1]):
+            found = find_max_predictions(own.input_file) or own.max_predictions_per_seq
+            own = dataclasses.replace(own, max_predictions_per_seq=found)
+        # Of the order of examples and their dynamic masks: the same records come in another order.
+        own = dataclasses.replace(own, seed=settings.seed + number - 1)
+        records, eval_records = _open_records(own, config, f"_{number}" if number > 1 else "")
+        phases.append(
+            RunPhase(
+                name=f"{number}_seq{own.max_seq_length}" if len(stretches) > 1 else "",
+                start=start,
+                end=start + num_steps,
+                settings=own,
+                records=records,
+                eval_records=eval_records,
+            )
+        )
+        start += num_steps
+    return tuple(phases)
+
+
+def phase_that_reached(phases: tuple[RunPhase, ...], step: int) -> RunPhase:
+    """The phase whose training led to this step; the last one for steps beyond."""
+    return next((phase for phase in phases if step <= phase.end), phases[-1])
+
+
+def learning_rate(
+    settings: PretrainingSettings, phases: tuple[RunPhase, ...]
+) -> tuple[Schedule, tuple[int, ...]]:
+    """The learning rate over all steps, and the steps at which the averages begin anew."""
+    if settings.phase_schedule == "one" or len(phases) == 1:
+        own = phases[0].settings if len(phases) == 1 else settings
+        return make_schedule(own, own.num_warmup_steps, phases[-1].end), ()
+    starts = [phase.start for phase in phases]
+    schedules = [
+        make_schedule(phase.settings, phase.settings.num_warmup_steps, phase.end - phase.start)
+        for phase in phases
+    ]
+    return schedules_in_turn(starts, schedules), tuple(starts[1:])
+
+
+def course(settings: PretrainingSettings, phases: tuple[RunPhase, ...]) -> dict[str, Any]:
+    """All that the trained weights depend on, to compare a run with the one it goes on from."""
+    values = dataclasses.asdict(settings)
+    known = {name: value for name, value in values.items() if name not in _NOT_THE_COURSE}
+    if not settings.phases:
+        return {**known, "records": _named(phases[0].records)}
+    for name in _OF_PHASE:
+        known.pop(name)
+    known["num_train_steps"] = phases[-1].end
+    own = [
+        {
+            "num_steps": phase.end - phase.start,
+            **{name: getattr(phase.settings, name) for name in _OF_PHASE},
+            "records": _named(phase.records),
+        }
+        for phase in phases
+    ]
+    return {**known, "phases": own}
+
+
+def describe_records(phases: tuple[RunPhase, ...]) -> dict[str, Any]:
+    """What the records of all phases are, by which two data sets can be told apart."""
+    return {
+        f"the {purpose} records of phase {number}": None if records is None else _named(records)
+        for number, phase in enumerate(phases, start=1)
+        for purpose, records in (("training", phase.records), ("evaluation", phase.eval_records))
+    }
+
+
+def _named(records: RecordSet) -> dict[str, Any]:
+    names = [os.path.basename(path) for path in records.index.paths]
+    return {"files": names, "num_examples": records.num_examples}
+
+
+def _open_records(
+    settings: PretrainingSettings, config: BertConfig, suffix: str
+) -> tuple[RecordSet | None, RecordSet | None]:
+    """The records for training and for evaluation, as far as they are needed."""
+    evaluates = settings.do_eval or (settings.do_train and settings.eval_steps > 0)
+    needs_training_files = settings.do_train or (evaluates and not settings.eval_file)
+    training = evaluation = None
+    if needs_training_files:
+        training = _open(settings, settings.input_file, config, f"record_index{suffix}.json")
+    if evaluates and settings.eval_file:
+        name = f"eval_record_index{suffix}.json"
+        evaluation = _open(settings, settings.eval_file, config, name)
+    elif evaluates:
+        logger.warning(
+            "No --eval_file: evaluating on the training records, as the original does. The figures "
+            "say how well the model remembers them, not how well it reads."
+        )
+        evaluation = training
+    return training, evaluation
+
+
+def _open(
+    settings: PretrainingSettings, patterns: tuple[str, ...], config: BertConfig, cache_name: str
+) -> RecordSet:
+    return open_record_set(
+        patterns,
+        settings.max_seq_length,
+        settings.max_predictions_per_seq,
+        config.vocab_size,
+        config.type_vocab_size,
+        settings.on_corrupt,
+        cache_file=files.join_path(settings.output_dir, cache_name),
+    )

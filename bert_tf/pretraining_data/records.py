@@ -1,0 +1,118 @@
+"""Instances -> serialized tf.train.Examples, ten times as fast as `schema.encode_example`.
+
+An id is serialized once, when the vocabulary is read, and these bytes stand for it from then on, in
+documents and in instances. Most of a record is the same in all records of its length: names, sizes,
+masks, padding. What is its own waits for its place in the order of the file, in two bytes a token;
+the rest is joined to it when it is written.
+"""
+
+import struct
+from collections.abc import Iterable, Mapping
+
+from bert_tf.data.schema import ListHeaders, encode_entry, encode_values, encode_varint
+from bert_tf.pretraining_data import masking
+from bert_tf.pretraining_data.examples import Instance, continuations
+from bert_tf.settings import PretrainingDataSettings
+
+# is_random_next, num_tokens_a, tokens, hidden tokens, bytes of the ids, bytes of the second list.
+_HEAD = struct.Struct("<?IIIII")
+
+
+class RecordEncoder:
+    """Pads and serializes instances as the records of the original, or those for dynamic masking.
+
+    Args:
+        settings: see `PretrainingDataSettings`.
+        vocab: the id of every token.
+
+    Attributes:
+        token_of: by id, its serialized bytes: what stands for it in instances.
+    """
+
+    def __init__(self, settings: PretrainingDataSettings, vocab: Mapping[str, int]) -> None:
+        self._length = settings.max_seq_length
+        self._num_predictions = settings.max_predictions_per_seq
+        self._is_dynamic = settings.masking == "dynamic"
+        self._whole_words = settings.do_whole_word_mask
+        self._mend_quirks = settings.mend_quirks
+        self.token_of = [encode_varint(index) for index in range(max(vocab.values()) + 1)]
+        self._continuations = continuations(vocab, self.token_of)
+        self._places = [encode_varint(place) for place in range(self._length + 1)]
+        self._ids = ListHeaders("input_ids")
+        self._labels = ListHeaders("masked_lm_ids")
+        self._positions = ListHeaders("masked_lm_positions")
+        self._words = ListHeaders("word_ids")
+        self._segments = ListHeaders("segment_ids")[self._length]
+        self._input_mask = ListHeaders("input_mask")[self._length]
+        self._one = struct.pack("<f", 1.0)
+        no_weights = _entry("masked_lm_weights", [0.0] * self._num_predictions)
+        self._weights = no_weights[: -4 * self._num_predictions]
+        self._next_labels = [_entry("next_sentence_labels", [label]) for label in (0, 1)]
+
+    def begin(self, instance: Instance) -> bytes:
+        """What is an instance's own, for `finish`; its tokens and labels are of `token_of`."""
+        tokens, num_tokens_a, is_random_next, positions, labels = instance
+        num_tokens, num_masked = len(tokens), len(positions)
+        if self._is_dynamic:
+            second, third = self._encode(self._word_ids(instance)), b""
+        else:
+            second, third = b"".join(labels), self._encode(positions)
+        first = b"".join(tokens)
+        sizes = (num_tokens_a, num_tokens, num_masked, len(first), len(second))
+        return b"".join((_HEAD.pack(is_random_next, *sizes), first, second, third))
+
+    def finish(self, begun: bytes) -> tuple[bytes, int]:
+        """The record of what `begin` gave, and how many tokens it holds."""
+        head = _HEAD.unpack_from(begun)
+        is_random_next, num_tokens_a, num_tokens, num_masked, size_ids, size_second = head
+        end_ids = _HEAD.size + size_ids
+        end_second = end_ids + size_second
+        second = begun[end_ids:end_second]
+        padding = bytes(self._length - num_tokens)
+        ids_and_mask = (
+            *(self._ids[size_ids + len(padding)], begun[_HEAD.size : end_ids], padding),
+            *(self._input_mask, b"\1" * num_tokens, padding),
+        )
+        label_and_segments = (
+            self._next_labels[is_random_next],
+            *(self._segments, bytes(num_tokens_a + 2), b"\1" * (num_tokens - num_tokens_a - 2)),
+            padding,
+        )
+        if self._is_dynamic:
+            words = (self._words[size_second + len(padding)], second, padding)
+            return _message((*ids_and_mask, *label_and_segments, *words)), num_tokens
+        third, no_masks = begun[end_second:], bytes(self._num_predictions - num_masked)
+        masks = (
+            *(self._labels[size_second + len(no_masks)], second, no_masks),
+            *(self._positions[len(third) + len(no_masks)], third, no_masks),
+            *(self._weights, self._one * num_masked, bytes(4 * len(no_masks))),
+        )
+        return _message((*ids_and_mask, *masks, *label_and_segments)), num_tokens
+
+    def _encode(self, places: Iterable[int]) -> bytes:
+        return b"".join(map(self._places.__getitem__, places))
+
+    def _word_ids(self, instance: Instance) -> list[int]:
+        """`word_ids` of the schema, up to the last [SEP]."""
+        num_tokens_a, num_tokens = instance.num_tokens_a, len(instance.tokens)
+        if not self._whole_words:
+            of_b = range(num_tokens_a + 1, num_tokens - 2)
+            return [0, *range(1, num_tokens_a + 1), 0, *of_b, 0]
+        numbers = [0] * num_tokens
+        words = masking.group_words(
+            instance.tokens, num_tokens_a, self._continuations, self._mend_quirks
+        )
+        for number, word in enumerate(words, start=1):
+            for place in word:
+                numbers[place] = number
+        return numbers
+
+
+def _entry(name: str, values: list) -> bytes:
+    return encode_entry(name, encode_values(name, values))
+
+
+def _message(parts: tuple[bytes, ...]) -> bytes:
+    """The serialized example of its features, which are in the order of their names."""
+    features = b"".join(parts)
+    return b"\x0a" + encode_varint(len(features)) + features

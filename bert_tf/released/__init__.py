@@ -1,0 +1,1 @@
+"""Released models: finds a model by name or path, downloads and caches it."""

@@ -1,0 +1,170 @@
+"""What stands beside a model's weights, for whoever uses it later.
+
+task.json           of a fine-tuned one: what it does, its labels in the order of its outputs
+bert_config.json    the shape of the model
+vocab.txt           its vocabulary
+"""
+
+import dataclasses
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from bert_tf import files
+from bert_tf.config import BertConfig, read_json
+from bert_tf.formats.source import PretrainedModel
+from bert_tf.tasks.task import Task, find_task
+from bert_tf.training.run_directory import CONFIG_NAME
+
+logger = logging.getLogger(__name__)
+
+TASK_NAME = "task.json"
+VOCAB_NAME = "vocab.txt"
+# What fine-tuned models do.
+KINDS = ("classification", "regression", "tagging", "span")
+# Tokens of a sequence, for a model that was made elsewhere and can read more.
+_MAX_SEQ_LENGTH = 512
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelDescription:
+    """What `task.json` says of a fine-tuned model.
+
+    task: the task's name; "" for a model that was made elsewhere.
+    kind: what it does, see `bert_tf.tasks.task.Task`.
+    inputs: what its texts are called: `text`; `text_a`, `text_b`; `question`, `context`.
+    labels: the classes in the order of its outputs; () where it has none.
+    options: the task's.
+    max_seq_length: tokens of a sequence, as it was trained.
+    do_lower_case, strip_accents: see `bert_tf.text.tokenization.FullTokenizer`.
+    """
+
+    task: str
+    kind: str
+    inputs: tuple[str, ...]
+    labels: tuple[str, ...]
+    options: dict[str, Any]
+    max_seq_length: int
+    do_lower_case: bool
+    strip_accents: bool | None = None
+
+
+def write_model_folder(
+    folder: str,
+    task: Task,
+    config: BertConfig,
+    vocab_file: str,
+    do_lower_case: bool,
+    max_seq_length: int,
+) -> None:
+    """Writes the three files."""
+    description = ModelDescription(
+        task=task.name,
+        kind=task.kind,
+        inputs=task.inputs,
+        labels=task.labels,
+        options=dataclasses.asdict(task.options),
+        max_seq_length=max_seq_length,
+        do_lower_case=do_lower_case,
+    )
+    write_description(folder, description)
+    with files.atomic_write(files.join_path(folder, CONFIG_NAME), "w") as file:
+        file.write(config.to_json_string())
+    copy = files.join_path(folder, VOCAB_NAME)
+    if files.resolve_path(copy) != files.resolve_path(vocab_file):
+        content = _content(vocab_file)
+        with files.atomic_write(copy) as file:
+            file.write(content)
+
+
+def description_of(model: PretrainedModel, inputs: Sequence[str] = ()) -> ModelDescription:
+    """What a fine-tuned model that was made elsewhere does, as far as its files tell.
+
+    Args:
+        model: one with a head of KINDS.
+        inputs: what a classifier's texts are called, which no format says; one text by default.
+    """
+    kind, do_lower_case = model.head.kind, model.tokenizer.do_lower_case
+    is_classifier = kind in ("classification", "regression")
+    usual = ("question", "context") if kind == "span" else ("text",)
+    labels = model.head.labels
+    if not labels and kind in ("classification", "tagging"):
+        labels = tuple(f"LABEL_{i}" for i in range(len(model.weights["output_bias"])))
+    return ModelDescription(
+        task="",
+        kind=kind,
+        inputs=tuple(inputs) if inputs and is_classifier else usual,
+        labels=labels,
+        options={},
+        max_seq_length=min(_MAX_SEQ_LENGTH, model.config.max_position_embeddings),
+        do_lower_case=True if do_lower_case is None else do_lower_case,
+        strip_accents=model.tokenizer.strip_accents,
+    )
+
+
+def write_description(folder: str, description: ModelDescription) -> None:
+    """Writes `task.json`."""
+    with files.atomic_write(files.join_path(folder, TASK_NAME), "w") as file:
+        content = dataclasses.asdict(description)
+        file.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def check_model_folder(
+    folder: str, task_name: str, vocab_file: str, do_lower_case: bool, max_seq_length: int
+) -> None:
+    """Refuses to use a folder's model for another task, or with another vocabulary or case.
+
+    Raises:
+        ValueError: with what the model was trained for.
+    """
+    there = read_description(folder)
+    if there is None:  # Trained by the original, say.
+        return
+    # The diagnostic set is there for models of MNLI.
+    if there.task != task_name and (there.task, task_name) != ("glue:mnli", "glue:ax"):
+        raise ValueError(
+            f"{folder}: its model was trained for the task {there.task}. Received: {task_name}"
+        )
+    if there.do_lower_case != do_lower_case:
+        raise ValueError(
+            f"{folder}: its model was trained with --do_lower_case={there.do_lower_case}. "
+            f"Received: {do_lower_case}"
+        )
+    copy = files.join_path(folder, VOCAB_NAME)
+    if files.exists(copy) and _content(copy) != _content(vocab_file):
+        raise ValueError(
+            f"{folder}: its model was trained with the vocabulary {copy}, which {vocab_file} is "
+            "not."
+        )
+    if there.max_seq_length != max_seq_length:
+        logger.warning(
+            "%s: its model was trained with sequences of %d tokens; these have %d.",
+            *(folder, there.max_seq_length, max_seq_length),
+        )
+
+
+def _content(path: str) -> bytes:
+    with files.open_file(path) as file:
+        return file.read()
+
+
+def read_description(folder: str) -> ModelDescription | None:
+    """What `task.json` says; None if there is none.
+
+    Raises:
+        ValueError: if it lacks something.
+    """
+    path = files.join_path(folder, TASK_NAME)
+    if not files.exists(path):
+        return None
+    content = read_json(path)
+    try:
+        if "kind" not in content:  # Written before version 0.2.
+            task = find_task(content["task"], content["options"], content["labels"])
+            content |= {"kind": task.kind, "inputs": task.inputs}
+        for name in ("inputs", "labels"):
+            content[name] = tuple(content[name])
+        return ModelDescription(**content)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not what describes a model's task: {error}") from error

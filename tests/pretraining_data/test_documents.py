@@ -1,0 +1,56 @@
+"""Documents: lines become sentences, blank lines end documents, files do not."""
+
+import itertools
+
+import pytest
+
+from bert_tf.pretraining_data.documents import Documents, TextLines
+
+
+def read(tmp_path, *contents):
+    """Documents as lists of sentences of ids: every letter is its place in the alphabet."""
+    paths = []
+    for number, content in enumerate(contents):
+        paths.append(tmp_path / f"text{number}")
+        paths[-1].write_bytes(content.encode() if isinstance(content, str) else content)
+    lines = TextLines(paths)
+    documents = Documents()
+    documents.read(lines, lambda line: [ord(letter) - 96 for letter in line if letter.isalpha()])
+    starts = documents.sentence_starts
+    sentences = [documents.tokens[start:end] for start, end in itertools.pairwise(starts)]
+    return [sentences[first:past] for first, past in documents.documents], lines
+
+
+def test_a_line_is_a_sentence_and_a_blank_line_ends_a_document(tmp_path):
+    documents, lines = read(tmp_path, "ab\nc\n\nd\n")
+    assert documents == [[[1, 2], [3]], [[4]]]
+    assert (lines.num_lines, lines.num_blank_lines) == (4, 1)
+
+
+@pytest.mark.parametrize("blank", ["\n", "\n\n", " \t\n", "\u3000\n", "\r\n", "\x0c\n", "\x85\n"])
+def test_any_number_of_lines_of_white_space_end_a_document(tmp_path, blank):
+    assert read(tmp_path, f"{blank}a\n{blank}{blank}b{blank}")[0] == [[[1]], [[2]]]
+
+
+def test_a_line_without_tokens_is_passed_over_and_ends_nothing(tmp_path):
+    documents, lines = read(tmp_path, "a\n...\n\u200b\nb\n\n...\n\nc")
+    assert documents == [[[1], [2]], [[3]]]
+    assert lines.num_blank_lines == 2
+
+
+def test_the_end_of_a_file_does_not_end_a_document(tmp_path):
+    documents, lines = read(tmp_path, "a\n\nb", "c\n\n", "", "d\n", "\n", "e")
+    assert documents == [[[1]], [[2], [3]], [[4]], [[5]]]
+    assert lines.num_unclosed_files == 1  # The first. The fourth is closed by the fifth.
+    assert lines.num_empty_files == 2
+
+
+def test_a_document_over_three_files_leaves_two_unclosed(tmp_path):
+    documents, lines = read(tmp_path, "a\n", "b\n", "c\n")
+    assert documents == [[[1], [2], [3]]]
+    assert lines.num_unclosed_files == 2
+
+
+def test_text_without_tokens_has_no_documents(tmp_path):
+    assert read(tmp_path, "\n\n...\n")[0] == []
+    assert read(tmp_path, "")[0] == []

@@ -1,0 +1,137 @@
+"""Which devices settings ask for, and settings that contradict each other."""
+
+import dataclasses
+
+import pytest
+import tensorflow as tf
+
+from bert_tf.settings import PretrainingSettings
+from bert_tf.settings.devices import DeviceSettings
+from bert_tf.settings.training import NOT_THE_COURSE
+from bert_tf.training import devices, distribution
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What a strategy is asked for, in place of making it; `tpu` says whether a TPU answers."""
+    calls = []
+
+    def tpu_strategy(*arguments):
+        calls.append(("tpu", *arguments))
+        if asked.tpu_fails:
+            raise ValueError("No TPU answers")
+        return "tpu"
+
+    def record(name):
+        return lambda *arguments: calls.append((name, *arguments)) or name
+
+    def asked(**settings):
+        calls.clear()
+        devices._strategy.cache_clear()
+        return devices.make_strategy(DeviceSettings(**settings)), list(calls)
+
+    asked.tpu_fails = False
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    monkeypatch.setattr(distribution, "tpu_strategy", tpu_strategy)
+    for name in ("one_device", "mirrored", "multi_worker"):
+        monkeypatch.setattr(distribution, f"{name}_strategy", record(name))
+    monkeypatch.setattr(distribution, "make_virtual_devices", lambda n: ["CPU"] * n)
+    monkeypatch.setattr(distribution, "limit_gpus", record("limit"))
+    yield asked
+    devices._strategy.cache_clear()
+
+
+@pytest.fixture
+def gpus(monkeypatch):
+    def gpus(count: int) -> None:
+        monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: ["GPU"] * count)
+
+    return gpus
+
+
+def test_auto_takes_what_there_is(asked, gpus, monkeypatch):
+    gpus(1)
+    assert asked() == ("one_device", [("one_device",)])
+    gpus(4)
+    assert asked()[0] == "mirrored"
+    monkeypatch.setattr(distribution, "has_tpu", lambda: True)
+    assert asked()[0] == "tpu"
+    assert asked(num_virtual_devices=2) == ("mirrored", [("mirrored", ["CPU", "CPU"])])
+    assert asked(worker_hosts=("a:1", "b:2"), task_index=1)[0] == "multi_worker"
+    monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["a:1"]}}')
+    assert asked()[0] == "tpu"  # Whoever is alone in TF_CONFIG needs no other.
+    workers = '{"cluster": {"worker": ["a:1", "b:2"]}, "task": {"index": 1}}'
+    monkeypatch.setenv("TF_CONFIG", workers)
+    assert asked()[0] == "multi_worker"
+
+
+def test_auto_goes_on_without_a_tpu_that_does_not_answer(asked, gpus, caplog):
+    gpus(2)
+    asked.tpu_fails = True
+    strategy, calls = asked(tpu_name="bert", tpu_zone="z")
+    assert calls[0] == ("tpu", "bert", "z", None, None, 8)
+    assert strategy == "mirrored"
+    assert "Going on without a TPU" in caplog.text
+
+
+def test_what_is_asked_for_by_name_is_not_replaced(asked, gpus):
+    asked.tpu_fails = True
+    for settings in ({"use_tpu": True}, {"distribution_strategy": "tpu"}):
+        with pytest.raises(ValueError, match="No TPU answers"):
+            asked(master="grpc://10.0.0.2", **settings)
+    gpus(0)
+    with pytest.raises(ValueError, match="mirrored uses all GPUs of this machine"):
+        asked(distribution_strategy="mirrored")
+    with pytest.raises(ValueError, match="multi_worker needs the addresses of all workers"):
+        asked(distribution_strategy="multi_worker")
+    gpus(4)
+    assert asked(distribution_strategy="one_device")[0] == "one_device"
+    assert asked(distribution_strategy="mirrored", num_gpus=2)[1][0] == ("limit", 2)
+
+
+def test_without_gpus_mirrored_takes_the_devices_that_a_program_has_split_its_cpu_into(
+    asked, gpus, monkeypatch
+):
+    gpus(0)
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [kind] * 3)
+    assert asked(distribution_strategy="mirrored")[1] == [("mirrored", ["CPU:0", "CPU:1", "CPU:2"])]
+
+
+def test_the_same_devices_are_made_once(asked, gpus):
+    gpus(0)
+    first = devices.make_strategy(DeviceSettings())
+    settings = PretrainingSettings(
+        bert_config_file="c", output_dir="o", input_file=("i",), do_train=True
+    )
+    assert devices.make_strategy(settings) is first
+
+
+def test_virtual_devices_come_too_late_once_tensorflow_has_started():
+    tf.constant(1)
+    with pytest.raises(ValueError, match="--num_virtual_devices=7 comes too late"):
+        distribution.make_virtual_devices(7)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"distribution_strategy": "all"}, "'auto', 'one_device', 'mirrored'"),
+        ({"use_tpu": True, "distribution_strategy": "mirrored"}, "--use_tpu is"),
+        ({"use_tpu": True, "num_virtual_devices": 2}, "pretends that there are several"),
+        ({"worker_hosts": ("a:1", "b:2")}, "--task_index is this process's place"),
+        ({"worker_hosts": ("a:1", "b:2"), "task_index": 2}, "from 0 to 1"),
+        ({"task_index": 0}, "both are needed"),
+        ({"worker_hosts": ("a", "b:2"), "task_index": 0}, "takes host:port of each"),
+        ({"worker_hosts": ("a:1", "a:1"), "task_index": 0}, "each once"),
+        ({"worker_hosts": ("a:1",), "task_index": 0, "use_tpu": True}, "are for --distribution"),
+        ({"worker_timeout": 0}, "--worker_timeout must be a whole number of at least 1"),
+    ],
+    ids=str,
+)
+def test_settings_that_contradict_each_other_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        DeviceSettings(**settings)
+
+
+def test_a_run_may_go_on_with_other_devices():
+    assert {field.name for field in dataclasses.fields(DeviceSettings)} <= NOT_THE_COURSE
