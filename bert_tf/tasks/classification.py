@@ -1,9 +1,9 @@
-"""Tasks of one kind: a text, or a pair of texts, is put into a class or given a number.
+"""Tasks that assign a class or a number to a text or a pair of texts.
 
-    text_a [, text_b] --> [CLS] a [SEP] (b [SEP]) --> BERT --> a score for each class --> softmax
+    text_a [, text_b] --> [CLS] a [SEP] (b [SEP]) --> BERT --> a logit per class --> softmax
 
-A task of this kind is a reader of its files, its labels and its official figures. Everything else
-is here: what the model is fed, its head and loss, what is predicted, scored and written.
+Such a task is a reader of its files, its labels and its official metrics. Everything else is here:
+features, head, loss, predictions, scores and the prediction files.
 
 Source: google-research/bert, run_classifier.py.
 """
@@ -27,36 +27,36 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 # Functions of `metrics.classification`, by name.
-CLASS_FIGURES = ("accuracy", "f1", "matthews")
-NUMBER_FIGURES = ("pearson", "spearman")
+CLASS_METRICS = ("accuracy", "f1", "matthews")
+NUMBER_METRICS = ("pearson", "spearman")
 
-# Of a regression's correlation; below it, the model does not look at its input.
+# A regression whose correlation with the labels is below this ignores its input.
 _COLLAPSED_CORRELATION = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
 class TextClassification:
-    """A task that puts texts into classes or, where there are no labels, gives them numbers.
+    """A task that predicts a class or, if it has no labels, a number.
 
     Args:
         name, options, labels, default_seq_length: see `bert_tf.tasks.task.Task`. Without labels
             it is a regression: one output, no sigmoid, squared error.
         reader: reads the files.
-        figures: what `score` reports: some of CLASS_FIGURES or, without labels, NUMBER_FIGURES.
-        metric: the one of `figures` that tells the better of two models.
-        positive_label: the class that `f1` is about.
-        submission: what a benchmark's server wants, if there is one.
+        metrics: what `score` reports: some of CLASS_METRICS or, without labels, NUMBER_METRICS.
+        metric: the one of `metrics` that models are compared by.
+        positive_label: the class whose F1 is `f1`.
+        submission: the files that a benchmark's server expects, if there is one.
         is_pair: whether an example has two texts.
 
     Raises:
-        ValueError: for labels or figures with which nothing can be learned or reported.
+        ValueError: for inconsistent labels or metrics.
     """
 
     name: str
     options: Any
     labels: tuple[str, ...]
     reader: TextReader
-    figures: tuple[str, ...]
+    metrics: tuple[str, ...]
     metric: str
     positive_label: str = "1"
     submission: Submission | None = None
@@ -70,19 +70,19 @@ class TextClassification:
     def __post_init__(self):
         if len(self.labels) == 1 or len(set(self.labels)) < len(self.labels):
             raise ValueError(
-                f"{self.name}: labels are at least two different words, or none at all for a "
+                f"{self.name}: there must be at least two different labels, or none at all for a "
                 f"regression. Received: {', '.join(self.labels)}"
             )
-        allowed = CLASS_FIGURES if self.labels else NUMBER_FIGURES
-        if not set(self.figures) <= set(allowed) or self.metric not in self.figures:
+        allowed = CLASS_METRICS if self.labels else NUMBER_METRICS
+        if not set(self.metrics) <= set(allowed) or self.metric not in self.metrics:
             raise ValueError(
-                f"{self.name}: figures must be of {', '.join(allowed)}, and the metric one of "
-                f"them. Received: {', '.join(self.figures)}; {self.metric}"
+                f"{self.name}: metrics must be among {', '.join(allowed)}, and the metric to "
+                f"compare models by one of them. Received: {', '.join(self.metrics)}; {self.metric}"
             )
-        if "f1" in self.figures and self.positive_label not in self.labels:
+        if "f1" in self.metrics and self.positive_label not in self.labels:
             raise ValueError(
-                f"{self.name}: F1 is that of one of the labels, {', '.join(self.labels)}. "
-                f"Received: {self.positive_label}"
+                f"{self.name}: F1 needs one of the labels, {', '.join(self.labels)}, as "
+                f"positive_label. Received: {self.positive_label}"
             )
 
     @property
@@ -100,11 +100,11 @@ class TextClassification:
         return self.reader.sources(split)
 
     def read(self, split: str) -> list[TextExample]:
-        """All examples of a split, every label checked; a regression's are numbers.
+        """All examples of a split, with checked labels; those of a regression are floats.
 
         Raises:
-            ValueError: for rows that cannot be understood, for unknown labels and missing ones,
-                with file and line; and if there are no examples at all.
+            ValueError: for invalid rows, unknown or missing labels, with file and line; and if
+                there are no examples.
         """
         examples = [self._checked(example, split) for example in self.reader.read(split)]
         if not examples:
@@ -112,10 +112,11 @@ class TextClassification:
         return examples
 
     def features(self, split: str, max_seq_length: int) -> dict[str, Feature]:
-        """The original's features. `label_ids` is 0 where the label is not known."""
+        """The original's features. `label_ids` is 0 where the label is unknown."""
         if max_seq_length < 3:
             raise ValueError(
-                f"A text needs at least 3 tokens with [CLS] and [SEP]. Received: {max_seq_length}"
+                f"max_seq_length must be at least 3: [CLS], a token and [SEP]. Received: "
+                f"{max_seq_length}"
             )
         return {
             "input_ids": Feature((max_seq_length,)),
@@ -132,7 +133,7 @@ class TextClassification:
         tokenizer: FullTokenizer,
         max_seq_length: int,
     ) -> Iterator[dict[str, Sequence[int] | Sequence[float]]]:
-        """One dict of features an example.
+        """One dict of features per example.
 
         Source: google-research/bert, run_classifier.py, `convert_single_example`.
         """
@@ -154,7 +155,7 @@ class TextClassification:
             }
 
     def head(self, config) -> "keras.Model":
-        """A `ClassificationModel` with an output for each label, or one for a number."""
+        """A `ClassificationModel` with an output per label, or one for a number."""
         from bert_tf.model.heads import ClassificationModel
 
         return ClassificationModel(config, len(self.labels) or 1)
@@ -162,7 +163,7 @@ class TextClassification:
     def loss(
         self, batch: Mapping[str, "tf.Tensor"], outputs: Mapping[str, "tf.Tensor"]
     ) -> "tf.Tensor":
-        """float32 [B]: cross entropy of softmax and label, or the squared difference.
+        """float32 [B]: the softmax cross entropy, or the squared error of a regression.
 
         Args:
             batch: `label_ids` [B].
@@ -194,21 +195,25 @@ class TextClassification:
     def score(
         self, examples: Sequence[TextExample], answers: Sequence[TextAnswer]
     ) -> dict[str, float]:
-        """The official figures, as fractions. Empty where an example has no label."""
+        """The official metrics, as fractions. Empty if an example has no label."""
         if not examples or any(example.label is None for example in examples):
             return {}
         labels, predictions = _gold_and_predicted(examples, answers)
-        return {name: self._figure(name, labels, predictions) for name in self.figures}
+        scores = {}
+        for name in self.metrics:
+            arguments = (self.positive_label,) if name == "f1" else ()
+            scores[name] = getattr(metrics, name)(labels, predictions, *arguments)
+        return scores
 
     def is_collapsed(self, examples: Sequence[TextExample], answers: Sequence[TextAnswer]) -> bool:
-        """Whether all get one class though they should not, or numbers without correlation."""
+        """Whether all examples get one class, or numbers without correlation to their labels."""
         gold = {example.label for example in examples}
         if None in gold or len(gold) < 2:
             return False
         labels, predictions = _gold_and_predicted(examples, answers)
         if self.labels:
             return len(set(predictions.tolist())) == 1
-        # That of constant predictions is 0.
+        # The correlation of constant predictions is 0.
         return abs(metrics.pearson(labels, predictions)) < _COLLAPSED_CORRELATION
 
     def write(
@@ -218,11 +223,11 @@ class TextClassification:
         answers: Sequence[TextAnswer],
         folder: str,
     ) -> list[str]:
-        """Writes the predictions' files, see `write_predictions`. Returns: their paths."""
+        """Writes the prediction files, see `write_predictions`. Returns: their paths."""
         return write_predictions(split, examples, answers, self.labels, self.submission, folder)
 
     def _checked(self, example: TextExample, split: str) -> TextExample:
-        """The example, if its label will do: as a float in a regression."""
+        """The example, after its label was checked and, in a regression, made a float."""
         if example.label is None:
             if split.partition("_")[0] == "predict":
                 return example
@@ -242,14 +247,9 @@ class TextClassification:
             raise ValueError(f"{example.where}: label {example.label!r} is not a number.")
         return dataclasses.replace(example, label=number)
 
-    def _figure(self, name: str, labels: np.ndarray, predictions: np.ndarray) -> float:
-        if name == "f1":
-            return metrics.f1(labels, predictions, self.positive_label)
-        return getattr(metrics, name)(labels, predictions)
-
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """float32 [N, C] -> float32 [N, C]: positive, and each row's sum is 1."""
+    """The softmax of each row, float32 [N, C] -> float32 [N, C]."""
     shifted = np.exp(logits - np.max(logits, axis=-1, keepdims=True))
     return shifted / np.sum(shifted, axis=-1, keepdims=True)
 

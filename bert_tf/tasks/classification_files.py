@@ -1,14 +1,13 @@
-"""The files that predicted classes and numbers are written to.
+"""Writes predicted classes and numbers.
 
-    test_results.tsv         0.0218   0.9782                     the original release's
+    test_results.tsv         0.0218   0.9782                     the original release's file
     predictions.jsonl        {"id": "test-1", "label": "1", "probabilities": {"0": 0.0218, ...}}
-    submission/MRPC.tsv      0   1                               what a benchmark's server wants
+    submission/MRPC.tsv      0   1                               for a benchmark's server
 
 Source: google-research/bert, run_classifier.py; https://gluebenchmark.com/faq.
 """
 
 import dataclasses
-import itertools
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -22,30 +21,26 @@ from bert_tf.tasks.text_examples import TextAnswer, TextExample
 
 @dataclasses.dataclass(frozen=True)
 class Submission:
-    """The files that a benchmark's server wants, in `<folder>/submission/`.
+    """The files that a benchmark's server expects, in `<folder>/submission/`.
 
         index   prediction
         0       entailment
 
     Args:
         names: pairs of a split and its file's name.
-        lowest, highest: numbers beyond these are moved to them.
+        lowest, highest: numbers are clipped to this range.
     """
 
     names: tuple[tuple[str, str], ...]
     lowest: float = -math.inf
     highest: float = math.inf
 
-    def name(self, split: str) -> str | None:
-        """The name of the file for a split, if there is one."""
-        return dict(self.names).get(split)
-
     def word(self, answer: TextAnswer) -> str:
-        """An answer as the server wants it: the class, or a number with three decimals."""
+        """An answer as the server expects it: the class, or a number with three decimals."""
         if isinstance(answer.label, str):
             return answer.label
         number = min(max(answer.label, self.lowest), self.highest)
-        return f"{round(number, 3) + 0.0:.3f}"  # + 0.0: nothing is -0.000.
+        return f"{round(number, 3) + 0.0:.3f}"  # + 0.0 turns -0.0 into 0.0.
 
 
 def write_predictions(
@@ -56,34 +51,34 @@ def write_predictions(
     submission: Submission | None,
     folder: str,
 ) -> list[str]:
-    """Writes `test_results.tsv`, `predictions.jsonl` and, if there is one, the submission's file.
+    """Writes `test_results.tsv`, `predictions.jsonl` and the submission file, if there is one.
 
-    `test_results.tsv` is the original's: a line an example, in their order, of probabilities in the
-    order of the labels, with tabs between them; no header. A regression's numbers stand there
-    alone. The names of what is not the split `predict` tell which: `test_results_mismatched.tsv`.
+    `test_results.tsv` is the original's: a line per example with its tab-separated probabilities in
+    the order of the labels (for a regression, the number), without a header. The file names of
+    other splits than `predict` say which: `test_results_mismatched.tsv`.
 
     Returns: the paths.
     """
-    files.make_directories(folder)
     suffix = split.removeprefix("predict").removeprefix("_")
     suffix = f"_{suffix}" if suffix else ""
-    rows = (
-        json.dumps(_as_json(example, answer, labels), ensure_ascii=False)
-        for example, answer in zip(examples, answers, strict=True)
-    )
-    paths = [
-        _write_lines(
-            files.join_path(folder, f"test_results{suffix}.tsv"), map(_results_line, answers)
+    pairs = list(zip(examples, answers, strict=True))
+    contents: dict[str, Iterable[str]] = {
+        f"test_results{suffix}.tsv": map(_results_line, answers),
+        f"predictions{suffix}.jsonl": (
+            json.dumps(_as_json(*pair, labels), ensure_ascii=False) for pair in pairs
         ),
-        _write_lines(files.join_path(folder, f"predictions{suffix}.jsonl"), rows),
-    ]
-    name = submission.name(split) if submission else None
+    }
+    name = dict(submission.names).get(split) if submission else None
     if name:
-        submission_folder = files.join_path(folder, "submission")
-        files.make_directories(submission_folder)
-        lines = (f"{index}\t{submission.word(answer)}" for index, answer in enumerate(answers))
-        path = files.join_path(submission_folder, name)
-        paths.append(_write_lines(path, itertools.chain(["index\tprediction"], lines)))
+        words = (f"{index}\t{submission.word(answer)}" for index, answer in enumerate(answers))
+        contents[files.join_path("submission", name)] = ["index\tprediction", *words]
+        files.make_directories(files.join_path(folder, "submission"))
+    files.make_directories(folder)
+    paths = []
+    for name, lines in contents.items():
+        paths.append(files.join_path(folder, name))
+        with files.atomic_write(paths[-1], "w") as file:
+            file.writelines(f"{line}\n" for line in lines)
     return paths
 
 
@@ -100,11 +95,5 @@ def _as_json(example: TextExample, answer: TextAnswer, labels: Sequence[str]) ->
 
 
 def _short(number: float) -> float:
-    """With as many digits as float32 has."""
+    """The number with as many digits as float32 has."""
     return float(str(np.float32(number)))
-
-
-def _write_lines(path: str, lines: Iterable[str]) -> str:
-    with files.atomic_write(path, "w") as file:
-        file.write("".join(f"{line}\n" for line in lines))
-    return path

@@ -1,8 +1,8 @@
-"""GLUE: nine tasks on a sentence or two, and a diagnostic set. `--task=glue:mrpc`.
+"""GLUE: nine tasks on single sentences or pairs, and a diagnostic set. `--task=glue:mrpc`.
 
-How its files lie is in `glue_files.py`; with `data_source=tfds` tensorflow-datasets' are read.
+The files are described in `glue_files.py`; `data_source=tfds` reads tensorflow-datasets' instead.
 
-    variant   labels                              figures              metric
+    variant   labels                              metrics              selects the model
     cola      0 1 (acceptable)                    Matthews, accuracy   Matthews
     mnli      contradiction entailment neutral    accuracy             accuracy
     mrpc      0 1 (paraphrase)                    F1, accuracy         F1
@@ -12,10 +12,10 @@ How its files lie is in `glue_files.py`; with `data_source=tfds` tensorflow-data
     qnli      entailment not_entailment           accuracy             accuracy
     rte       entailment not_entailment           accuracy             accuracy
     wnli      0 1                                 accuracy             accuracy
-    ax        MNLI's; only to predict
+    ax        MNLI's; prediction only
 
-The figures are the GLUE leaderboard's. Where it has two, the better of two models has the higher
-one of that which the BERT paper reports (section 4.1).
+The metrics are the GLUE leaderboard's. Where it has two, models are compared by the one that the
+BERT paper reports (section 4.1).
 
 Source: google-research/bert, run_classifier.py; Wang et al. (2018), https://gluebenchmark.com.
 """
@@ -24,8 +24,9 @@ import dataclasses
 import math
 
 from bert_tf.settings.setting import check_choices, setting
-from bert_tf.tasks.classification import Submission, TextClassification
-from bert_tf.tasks.glue_files import GlueReader
+from bert_tf.tasks.classification import TextClassification
+from bert_tf.tasks.classification_files import Submission
+from bert_tf.tasks.glue_files import COLUMN_NAMES, GlueReader
 from bert_tf.tasks.text_examples import TextExample, TextReader
 from bert_tf.tasks.tfds_source import TfdsReader
 
@@ -38,15 +39,15 @@ _SPELLINGS = {"sst2": "sst-2", "stsb": "sts-b"}
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What can be set of a GLUE task."""
+    """The options of a GLUE task."""
 
     data_dir: str = setting(
         "",
-        "The folder with the task's files, as GLUE distributes them (train.tsv, ...), or that of "
+        "Folder with the task's files as GLUE distributes them (train.tsv, ...), or of "
         "tensorflow-datasets.",
     )
     data_source: str = setting(
-        "files", "files: GLUE's own, in data_dir. tfds: what tensorflow-datasets has of it."
+        "files", "files: GLUE's own files in data_dir. tfds: tensorflow-datasets."
     )
 
     def __post_init__(self):
@@ -58,77 +59,64 @@ class _Corpus:
     """One of GLUE's data sets.
 
     Args:
-        texts: how tensorflow-datasets calls the text, or both.
-        labels: as the official files write them, in the order of the original release; () for a
-            number.
-        numbered: the labels in the order in which tensorflow-datasets and others number them: in
-            their files 0 is the first of these.
-        figures, metric: see `TextClassification`.
-        submission: how the server wants the file with the predictions of each split to be called.
+        labels: as in the official files, in the order of the original release; () for a number.
+        metrics: see `TextClassification`; the first one selects the model, but for STS-B.
+        submission: the name that the server expects for the predictions of each split.
+        numbered: the labels in the order in which tensorflow-datasets and others number them, if it
+            is not that of `labels`.
     """
 
-    texts: tuple[str, ...]
     labels: tuple[str, ...]
-    numbered: tuple[str, ...]
-    figures: tuple[str, ...]
-    metric: str
+    metrics: tuple[str, ...]
     submission: dict[str, str]
+    numbered: tuple[str, ...] = ()
 
 
-_TRUTHS = ("0", "1")
-_ENTAILMENTS = ("entailment", "not_entailment")
+_BINARY = ("0", "1")
+_ENTAILMENT = ("entailment", "not_entailment")
 _MNLI = ("contradiction", "entailment", "neutral")
 _MNLI_NUMBERED = ("entailment", "neutral", "contradiction")
-_SENTENCES = ("sentence1", "sentence2")
 _ACCURACY = ("accuracy",)
 
 # fmt: off
 _CORPORA = {
-    "cola": _Corpus(("sentence",), _TRUTHS, _TRUTHS, ("matthews", "accuracy"), "matthews",
-                    {"predict": "CoLA.tsv"}),
-    "mnli": _Corpus(("premise", "hypothesis"), _MNLI, _MNLI_NUMBERED, _ACCURACY, "accuracy",
-                    {"predict": "MNLI-m.tsv", "predict_mismatched": "MNLI-mm.tsv"}),
-    "mrpc": _Corpus(_SENTENCES, _TRUTHS, _TRUTHS, ("f1", "accuracy"), "f1",
-                    {"predict": "MRPC.tsv"}),
-    "sst-2": _Corpus(("sentence",), _TRUTHS, _TRUTHS, _ACCURACY, "accuracy",
-                     {"predict": "SST-2.tsv"}),
-    "sts-b": _Corpus(_SENTENCES, (), (), ("pearson", "spearman"), "spearman",
-                     {"predict": "STS-B.tsv"}),
-    "qqp": _Corpus(("question1", "question2"), _TRUTHS, _TRUTHS, ("f1", "accuracy"), "f1",
-                   {"predict": "QQP.tsv"}),
-    "qnli": _Corpus(("question", "sentence"), _ENTAILMENTS, _ENTAILMENTS, _ACCURACY, "accuracy",
-                    {"predict": "QNLI.tsv"}),
-    "rte": _Corpus(_SENTENCES, _ENTAILMENTS, _ENTAILMENTS, _ACCURACY, "accuracy",
-                   {"predict": "RTE.tsv"}),
-    "wnli": _Corpus(_SENTENCES, _TRUTHS, _TRUTHS, _ACCURACY, "accuracy",
-                    {"predict": "WNLI.tsv"}),
-    "ax": _Corpus(("premise", "hypothesis"), _MNLI, _MNLI_NUMBERED, ("matthews", "accuracy"),
-                  "matthews", {"predict": "AX.tsv"}),
+    "cola": _Corpus(_BINARY, ("matthews", "accuracy"), {"predict": "CoLA.tsv"}),
+    "mnli": _Corpus(_MNLI, _ACCURACY,
+                    {"predict": "MNLI-m.tsv", "predict_mismatched": "MNLI-mm.tsv"}, _MNLI_NUMBERED),
+    "mrpc": _Corpus(_BINARY, ("f1", "accuracy"), {"predict": "MRPC.tsv"}),
+    "sst-2": _Corpus(_BINARY, _ACCURACY, {"predict": "SST-2.tsv"}),
+    "sts-b": _Corpus((), ("pearson", "spearman"), {"predict": "STS-B.tsv"}),
+    "qqp": _Corpus(_BINARY, ("f1", "accuracy"), {"predict": "QQP.tsv"}),
+    "qnli": _Corpus(_ENTAILMENT, _ACCURACY, {"predict": "QNLI.tsv"}),
+    "rte": _Corpus(_ENTAILMENT, _ACCURACY, {"predict": "RTE.tsv"}),
+    "wnli": _Corpus(_BINARY, _ACCURACY, {"predict": "WNLI.tsv"}),
+    "ax": _Corpus(_MNLI, ("matthews", "accuracy"), {"predict": "AX.tsv"}, _MNLI_NUMBERED),
 }
 # fmt: on
 
-
-# The task's split, tensorflow-datasets' one, and what its examples are named with.
-_TFDS_SPLITS = {
-    "": (("train", "train", "train"), ("eval", "validation", "dev"), ("predict", "test", "test")),
-    "mnli": (
-        ("train", "train", "train"),
-        ("eval", "validation_matched", "dev_matched"),
-        ("eval_mismatched", "validation_mismatched", "dev_mismatched"),
-        ("predict", "test_matched", "test"),
-        ("predict_mismatched", "test_mismatched", "test_mismatched"),
-    ),
-}
+# The task's split, its name in tensorflow-datasets, and the prefix of its examples' names.
+_TFDS_SPLITS = (
+    ("train", "train", "train"),
+    ("eval", "validation", "dev"),
+    ("predict", "test", "test"),
+)
+_TFDS_MNLI_SPLITS = (
+    ("train", "train", "train"),
+    ("eval", "validation_matched", "dev_matched"),
+    ("eval_mismatched", "validation_mismatched", "dev_mismatched"),
+    ("predict", "test_matched", "test"),
+    ("predict_mismatched", "test_mismatched", "test_mismatched"),
+)
 
 
 def make(variant: str, options: Options, labels: tuple[str, ...] | None) -> TextClassification:
-    """The task of a variant.
+    """Makes the task of a variant.
 
     Args:
-        labels: of the model that is used again: the same ones, perhaps in another order.
+        labels: those of a trained model, if one is used: the variant's, in any order.
 
     Raises:
-        ValueError: if these are others.
+        ValueError: if they are others.
     """
     variant = _SPELLINGS.get(variant, variant)
     corpus = _CORPORA[variant]
@@ -143,17 +131,17 @@ def make(variant: str, options: Options, labels: tuple[str, ...] | None) -> Text
         name=f"glue:{variant}",
         options=options,
         labels=labels or corpus.labels,
-        reader=DiagnosticReader(reader) if variant == "ax" else reader,
-        figures=corpus.figures,
-        metric=corpus.metric,
+        reader=PredictOnlyReader(reader) if variant == "ax" else reader,
+        metrics=corpus.metrics,
+        metric="spearman" if variant == "sts-b" else corpus.metrics[0],
         submission=Submission(tuple(corpus.submission.items()), lowest, highest),
-        is_pair=len(corpus.texts) == 2,
+        is_pair=len(_text_names(variant)) == 2,
     )
 
 
 @dataclasses.dataclass(frozen=True)
-class DiagnosticReader:
-    """A reader of examples that are only there to be predicted, by a model of another task."""
+class PredictOnlyReader:
+    """Reads the diagnostic set, which is only predicted, with a model of another task."""
 
     reader: TextReader
 
@@ -161,7 +149,7 @@ class DiagnosticReader:
         if purpose != "predict":
             raise ValueError(
                 f"glue:ax only has examples to predict, none for {purpose!r}. Fine-tune glue:mnli, "
-                f"and give its checkpoint to predict glue:ax with."
+                f"and predict glue:ax with its checkpoint."
             )
         return self.reader.splits(purpose)
 
@@ -172,13 +160,19 @@ class DiagnosticReader:
         return self.reader.read(split)
 
 
+def _text_names(variant: str) -> tuple[str, ...]:
+    """The names of the text or texts in tensorflow-datasets."""
+    return tuple(names[-1] for names in COLUMN_NAMES[variant][:-1])
+
+
 def _reader(variant: str, corpus: _Corpus, options: Options) -> TextReader:
+    numbered = corpus.numbered or corpus.labels
     if options.data_source == "files":
-        return GlueReader(variant, options.data_dir, corpus.numbered)
+        return GlueReader(variant, options.data_dir, numbered)
     return TfdsReader(
         dataset=f"glue/{variant.replace('-', '')}",
         data_dir=options.data_dir,
-        split_names=_TFDS_SPLITS.get(variant, _TFDS_SPLITS[""]),
-        texts=corpus.texts,
-        labels=corpus.numbered,
+        split_names=_TFDS_MNLI_SPLITS if variant == "mnli" else _TFDS_SPLITS,
+        texts=_text_names(variant),
+        labels=numbered,
     )

@@ -1,8 +1,8 @@
-"""How GLUE's files lie: names, columns, headers, and those that some data sets come from.
+"""Reads GLUE's files in the layouts in which they are distributed, there and elsewhere.
 
-They are read as they are distributed, or gzipped (`train.tsv.gz`): quotes are letters, CoLA's
-`train.tsv` has no header, MNLI's label is in the last column. Where a header says so, columns may
-stand elsewhere, and have the names that tensorflow-datasets and others give them.
+Files may be gzipped (`train.tsv.gz`). Quotes are ordinary characters, CoLA's `train.tsv` has no
+header, and MNLI's label is in the last column. If a header says so, columns may be in other places
+and have the names that tensorflow-datasets and others give them.
 
 Source: google-research/bert, run_classifier.py; https://gluebenchmark.com.
 """
@@ -11,23 +11,23 @@ import dataclasses
 import logging
 from collections.abc import Callable
 
-from bert_tf.tasks.classification import TextExample
-from bert_tf.tasks.delimited import Row
-from bert_tf.tasks.tables import Column, find_table, read_columns, read_rows
+from bert_tf.tasks.benchmark_tables import Column, find_table, read_columns, read_table
+from bert_tf.tasks.tables import Row
+from bert_tf.tasks.text_examples import TextExample
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Layout:
-    """One way in which a split lies in files.
+    """One way in which a split is stored.
 
     Args:
-        files: these, one after the other; all must be there.
+        files: the files, read one after the other; all must exist.
         places: the columns of the text or both texts and, if there is one, of the label.
-        has_header: whether the first row is one.
-        only: a file of ids: the rows that it names make up the split. It must be there.
-        without: a file of ids: the rows that it names, if it is there, belong to another split.
+        has_header: whether the first row is a header.
+        only: a file of ids that must exist: the split has only these rows.
+        without: a file of ids: if it exists, the split has all but these rows.
     """
 
     files: tuple[str, ...]
@@ -41,6 +41,7 @@ _Layouts = dict[str, tuple[_Layout, ...]]
 
 
 def _usual(places: tuple[int, ...], test_places: tuple[int, ...]) -> _Layouts:
+    """train.tsv, dev.tsv and test.tsv."""
     return {
         "train": (_Layout(("train.tsv",), places),),
         "eval": (_Layout(("dev.tsv",), places),),
@@ -52,7 +53,7 @@ _COLA_DEV = ("in_domain_dev.tsv", "out_of_domain_dev.tsv")
 _MSR_TRAIN, _MSR_TEST = ("msr_paraphrase_train.txt",), ("msr_paraphrase_test.txt",)
 
 # fmt: off
-# By variant and split, the ways in which it may lie: the first of them that is there is read.
+# By variant and split, its possible layouts: the first one whose files exist is read.
 _LAYOUTS: dict[str, _Layouts] = {
     "cola": {
         "train": (_Layout(("train.tsv",), (3, 1), has_header=False),
@@ -94,8 +95,8 @@ _LAYOUTS: dict[str, _Layouts] = {
 
 _PREMISES = (("sentence1", "premise"), ("sentence2", "hypothesis"))
 _SENTENCES = (("sentence1",), ("sentence2",))
-# What a header may call the text or both texts, and the label.
-_COLUMN_NAMES: dict[str, tuple[tuple[str, ...], ...]] = {
+# The names that a header may give to the text or both texts, and to the label.
+COLUMN_NAMES: dict[str, tuple[tuple[str, ...], ...]] = {
     "cola": (("sentence",), ("label",)),
     "mnli": (*_PREMISES, ("gold_label", "label")),
     "mrpc": (("#1 String", "sentence1"), ("#2 String", "sentence2"), ("Quality", "label")),
@@ -109,7 +110,7 @@ _COLUMN_NAMES: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 # fmt: on
 
-# What the original names the examples of a split with.
+# The prefix of the examples' names, as in the original.
 _PREFIXES = {
     "train": "train",
     "eval": "dev",
@@ -117,7 +118,7 @@ _PREFIXES = {
     "eval_mismatched": "dev_mismatched",
     "predict_mismatched": "test_mismatched",
 }
-# A few of its questions hold a line break: what stands before and after it are no rows.
+# Some of QQP's questions contain a line break, which leaves two incomplete rows.
 _HAS_BROKEN_ROWS = "qqp"
 
 
@@ -127,8 +128,8 @@ class GlueReader:
 
     Args:
         variant: `mrpc`.
-        data_dir: the folder that the task's files are in.
-        numbered: the labels in the order in which files that write numbers for them number them.
+        data_dir: the folder of the task's files.
+        numbered: the labels in the order of their numbers, for files with numbers in their place.
     """
 
     variant: str
@@ -140,13 +141,13 @@ class GlueReader:
         wanted = [split for split in layouts if split.partition("_")[0] == purpose]
         splits = tuple(split for split in wanted if self._find(split))
         if not splits:
-            files = " or ".join(
+            names = " or ".join(
                 " and ".join((*layout.files, *([layout.only] if layout.only else [])))
                 for layout in layouts[wanted[0]]
             )
             raise ValueError(
-                f"glue:{self.variant} needs {files} for {purpose!r} (each may be gzipped, with .gz "
-                f"after its name) in the folder data_dir. Received: {self.data_dir!r}"
+                f"glue:{self.variant} needs {names} for {purpose!r} (optionally gzipped, with .gz "
+                f"after the name) in the folder data_dir. Received: {self.data_dir!r}"
             )
         return splits
 
@@ -157,77 +158,68 @@ class GlueReader:
 
     def read(self, split: str) -> list[TextExample]:
         layout, paths = self._found(split)
-        names = _COLUMN_NAMES[self.variant]
-        columns = [
-            Column(*pair) for pair in zip(names[: len(layout.places)], layout.places, strict=True)
-        ]
+        names = COLUMN_NAMES[self.variant][: len(layout.places)]
+        columns = [Column(*pair) for pair in zip(names, layout.places, strict=True)]
         broken: list[Row] = []
         may_be_broken = self.variant == _HAS_BROKEN_ROWS and split != "predict"
+        on_short = broken.append if may_be_broken else None
+        is_in_split = self._row_filter(layout)
         examples: list[TextExample] = []
-        is_wanted = self._row_filter(layout)
         first_number = 0
         for path in paths:
             row = None
-            rows = read_columns(
-                path, columns, layout.has_header, broken.append if may_be_broken else None
-            )
-            for row, cells in rows:
-                if is_wanted(row):
+            for row, cells in read_columns(path, columns, layout.has_header, on_short):
+                if is_in_split(row):
                     guid = self._guid(split, row, first_number)
                     examples.append(self._example(guid, cells, row.where))
             first_number += row.number + 1 if row else 0
         if broken:
             _logger.warning(
-                "%s: %d rows with too few columns are left out; GLUE's own file has some. The "
-                "first one is %s.",
-                ", ".join(paths),
-                len(broken),
-                broken[0].where,
+                "%s: %d rows with too few columns are skipped; GLUE's own file has some. The first "
+                "one is %s.",
+                *(", ".join(paths), len(broken), broken[0].where),
             )
         return examples
 
     def _example(self, guid: str, cells: list[str], where: str) -> TextExample:
-        num_texts = len(_COLUMN_NAMES[self.variant]) - 1
+        num_texts = len(COLUMN_NAMES[self.variant]) - 1
         texts, labels = cells[:num_texts], cells[num_texts:]
         return TextExample(
-            guid=guid,
-            text_a=texts[0],
-            text_b=texts[1] if num_texts == 2 else None,
-            label=self._word(labels[0]) if labels else None,
-            where=where,
+            guid, *texts, label=self._label(labels[0]) if labels else None, where=where
         )
 
-    def _word(self, label: str) -> str:
-        """A label, also where its number stands for it."""
+    def _label(self, label: str) -> str:
+        """A label, also if the file has its number in its place."""
         if label in self.numbered or not label.isdecimal() or int(label) >= len(self.numbered):
             return label
         return self.numbered[int(label)]
 
     def _guid(self, split: str, row: Row, first_number: int) -> str:
-        """The original's: MNLI's first column, and else the number of the row."""
+        """The original's name: with MNLI's first column, and else with the number of the row."""
         if self.variant == "mnli":
             prefix = "dev_matched" if split == "eval" else _PREFIXES[split]
             return f"{prefix}-{row.cells[0]}"
         return f"{_PREFIXES[split]}-{first_number + row.number}"
 
     def _row_filter(self, layout: _Layout) -> Callable[[Row], bool]:
-        """Whether a row belongs to the split: by the ids in its second and third column."""
+        """Whether a row belongs to the split, by the ids in its second and third column."""
         path = self._path(layout.only or layout.without)
         if self.variant == "mrpc" and layout.files == _MSR_TEST and len(layout.places) == 3:
             _logger.warning(
-                "%s: no dev.tsv and no dev_ids.tsv, so the labelled test set is evaluated on.",
+                "%s: no dev.tsv and no dev_ids.tsv, so the labelled test set is used for "
+                "evaluation.",
                 self.data_dir,
             )
         if path is None:
             return lambda row: True
-        ids = {tuple(row.cells[:2]) for row in read_rows(path)}
-        _logger.info("%s: names the %d rows of dev among those of train.", path, len(ids))
+        ids = {tuple(row.cells[:2]) for row in read_table(path)}
+        _logger.info("%s: lists the %d rows of train that belong to dev.", path, len(ids))
         return lambda row: (tuple(row.cells[1:3]) in ids) == bool(layout.only)
 
     def _found(self, split: str) -> tuple[_Layout, list[str]]:
         found = self._find(split)
         if found is None:
-            self.splits(split.partition("_")[0])  # Says which files would do.
+            self.splits(split.partition("_")[0])  # Its error names the files.
             raise ValueError(f"glue:{self.variant}: no file for {split!r} in {self.data_dir!r}.")
         return found
 

@@ -1,122 +1,264 @@
-"""Columns of the tables that benchmarks come as, found by name or, without one, by place."""
+"""Reads tables in TSV, CSV or JSON lines, gzipped or not; every row comes with its `file:line`.
 
+    my/train.csv:1    text,stars
+    my/train.csv:2    "Good, but          read_records("my/train.csv", layout, ["stars", "text"])
+    my/train.csv:3    slow.",4            -> "my/train.csv:2", ["4", "Good, but\\nslow."]
+
+    format    between columns          quotes
+    tsv       a tab                    ordinary characters: a line is a row
+    csv       a comma                  around fields with commas, line ends or (doubled) quotes
+    jsonl     an object per line       JSON's
+
+Empty lines at the end of a file are skipped. Elsewhere they are refused, because line numbers in
+the file and in the predictions made for it would no longer match.
+"""
+
+import csv
 import dataclasses
 import itertools
-import logging
-from collections.abc import Callable, Iterator, Sequence
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from bert_tf import files
-from bert_tf.tasks.delimited import Row, csv_rows, tsv_rows
+from bert_tf.settings.setting import check_choices
 
-logger = logging.getLogger(__name__)
+FORMATS = ("tsv", "csv", "jsonl")
+
+# File name endings, without `.gz`.
+FORMAT_BY_ENDING = {
+    ".tsv": "tsv",
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+}
+_DELIMITER_BY_WORD = {"tab": "\t", "comma": ",", "semicolon": ";", "space": " ", "\\t": "\t"}
+# The csv module's default limit is 131,072 characters; this is the largest on every system.
+_MAX_FIELD_LENGTH = 2**31 - 1
 
 
 @dataclasses.dataclass(frozen=True)
-class Column:
-    """A column that is wanted.
+class TableLayout:
+    """How a table is written.
 
     Args:
-        names: what a header may call it; upper case does not matter.
-        place: where it stands if no header says so; -1 is the last one.
-    """
-
-    names: tuple[str, ...]
-    place: int
-
-
-def find_table(folder: str, name: str) -> str | None:
-    """The path of a file or, if only that is there, of the same file gzipped (`name.gz`)."""
-    path = files.join_path(folder, name)
-    return next((each for each in (path, path + ".gz") if files.exists(each)), None)
-
-
-def read_rows(path: str) -> Iterator[Row]:
-    """All rows but blank ones, which have numbers too.
-
-    Args:
-        path: CSV where it ends with `.csv` (or `.csv.gz`), and tab-separated else.
+        format: one of FORMATS, or `auto` to go by the file's name.
+        delimiter: one character, or `tab`, `comma`, `semicolon`, `space`; `auto` for the format's.
+        has_header: whether the first row names the columns. Ignored for JSON lines.
 
     Raises:
-        ValueError: for what is no UTF-8, no whole gzip file or no CSV, with file and line.
+        ValueError: for other values.
     """
-    is_csv = path.lower().removesuffix(".gz").endswith(".csv")
-    return (row for row in (csv_rows(path) if is_csv else tsv_rows(path)) if not row.is_blank)
+
+    format: str = "auto"
+    delimiter: str = "auto"
+    has_header: bool = True
+
+    def __post_init__(self):
+        check_choices(self, {"format": ("auto", *FORMATS)})
+        if self.delimiter != "auto" and (len(self._delimiter) != 1 or self._delimiter in '"\r\n'):
+            raise ValueError(
+                f"--delimiter must be one character, or auto, tab, comma, semicolon or space. "
+                f"Received: {self.delimiter!r}"
+            )
+
+    @property
+    def _delimiter(self) -> str:
+        return _DELIMITER_BY_WORD.get(self.delimiter, self.delimiter)
+
+    def format_of(self, path: str) -> str:
+        """The format of a file; raises a ValueError if neither layout nor file name tells."""
+        if self.format != "auto":
+            return self.format
+        ending = os.path.splitext(path.lower().removesuffix(".gz"))[1]
+        if ending in FORMAT_BY_ENDING:
+            return FORMAT_BY_ENDING[ending]
+        raise ValueError(
+            f"{path}: cannot tell the table's format, as the name ends with none of "
+            f"{', '.join(FORMAT_BY_ENDING)} (optionally followed by .gz). Rename the file, or give "
+            f"--format=tsv, csv or jsonl."
+        )
+
+    def delimiter_of(self, path: str) -> str:
+        """The character between the fields of a TSV or CSV file."""
+        if self.delimiter != "auto":
+            return self._delimiter
+        return "," if self.format_of(path) == "csv" else "\t"
 
 
-def read_columns(
-    path: str,
-    columns: Sequence[Column],
-    has_header: bool = True,
-    on_short: Callable[[Row], None] | None = None,
-) -> Iterator[tuple[Row, list[str]]]:
-    """The rows after the header, each with the cells of some columns.
+class Row(NamedTuple):
+    """One row: its number in the file, from 0, its `file:line`, and its cells."""
 
-    A column is found by its name and, where the header has none of its names, by its place.
+    number: int
+    where: str
+    cells: list[str]
 
-    Args:
-        columns: those that are wanted, in the order in which their cells are.
-        has_header: whether the first row is a header whatever stands there. Else it is one if it
-            has a name of every column.
-        on_short: called with each row with too few cells, which is left out then, not refused.
+    @property
+    def is_blank(self) -> bool:
+        """Whether the line is empty."""
+        return self.cells in ([], [""])
+
+
+def read_rows(path: str, layout: TableLayout) -> Iterable[Row]:
+    """All rows of a TSV or CSV file, header and empty lines included.
 
     Raises:
-        ValueError: for a row that lacks one of the columns, with file and line, and for a header
-            that has one column in another place, and another one not at all.
+        ValueError: for invalid UTF-8, gzip or CSV, with file and line.
+
+    Source: google-research/bert, run_classifier.py, `_read_tsv`.
     """
-    rows = read_rows(path)
+    delimiter = layout.delimiter_of(path)
+    if layout.format_of(path) == "csv":
+        return _csv_rows(path, delimiter)
+    return (
+        Row(number, f"{path}:{number + 1}", line.split(delimiter))
+        for number, line in enumerate(_read_lines(path))
+    )
+
+
+def read_records(
+    path: str, layout: TableLayout, columns: Sequence[str]
+) -> Iterator[tuple[str, list[str | None]]]:
+    """Yields the `file:line` of each row and its values in the given columns.
+
+    Args:
+        path: the file.
+        layout: how it is written.
+        columns: each by its name in the header or its number from 0; in JSON lines by its key.
+            The value of the column "" is None.
+
+    Raises:
+        ValueError: for missing columns, rows with more or fewer columns than the first one, and
+            invalid UTF-8, CSV, JSON or gzip, with file and line.
+    """
+    if layout.format_of(path) == "jsonl":
+        lines = enumerate(_read_lines(path))
+        rows = (Row(number, f"{path}:{number + 1}", [line.strip()]) for number, line in lines)
+        for row in _without_empty_lines(rows):
+            yield row.where, _json_values(row, columns)
+        return
+    rows = _without_empty_lines(read_rows(path, layout))
     first = next(rows, None)
     if first is None:
         return
-    by_name = [_place_by_name(first.cells, column) for column in columns]
-    is_header = has_header or None not in by_name
-    places = _places(first, columns, by_name) if is_header else [each.place for each in columns]
-    # Nothing is known of a header that has none of the names: not even that it has a row's cells.
-    num_cells = None if is_header and set(by_name) == {None} else len(first.cells)
-    needed = max(places) + 1
-    odd: list[Row] = []
-    for row in rows if is_header else itertools.chain([first], rows):
-        if on_short and len(row.cells) < (num_cells or needed):
-            on_short(row)
-            continue
-        if len(row.cells) < needed:
+    places = [_place(first, column, layout.has_header) for column in columns]
+    for row in rows if layout.has_header else itertools.chain([first], rows):
+        if len(row.cells) != len(first.cells):
             raise ValueError(
-                f"{row.where}: at least {needed} columns are needed, with tabs (or, in a .csv "
-                f"file, commas) between them. Received: {len(row.cells)}"
+                f"{row.where}: each row needs as many columns as the first one, "
+                f"{len(first.cells)}. Received: {len(row.cells)}. {_delimiter_hint(path, layout)}"
             )
-        if num_cells not in (None, len(row.cells)):
-            odd.append(row)
-        yield row, [row.cells[place] for place in places]
-    if odd:
-        logger.warning(
-            "%s: %d rows have more or fewer columns than the first one, %d; what is needed of them "
-            "is read all the same. The first has %d.",
-            *(odd[0].where, len(odd), num_cells, len(odd[0].cells)),
-        )
+        yield row.where, [None if place is None else row.cells[place] for place in places]
 
 
-def _place_by_name(header: Sequence[str], column: Column) -> int | None:
-    words = [cell.strip().lower() for cell in header]
-    found = [words.index(name.lower()) for name in column.names if name.lower() in words]
-    return found[0] if found else None
+def is_number(column: str) -> bool:
+    """Whether a column is given by its number, from 0, rather than by its name."""
+    return column.isascii() and column.isdigit()
 
 
-def _places(header: Row, columns: Sequence[Column], by_name: Sequence[int | None]) -> list[int]:
-    """By name if the header has all names; by place if it contradicts none of the places."""
-    last = len(header.cells) - 1
-    # Of a row with more cells than the header the last one is still meant.
-    by_name = [
-        -1 if column.place == -1 and place == last else place
-        for column, place in zip(columns, by_name, strict=True)
-    ]
-    if None not in by_name:
-        return list(by_name)
-    usual = [
-        column.place % len(header.cells) if column.place < 0 else column.place for column in columns
-    ]
-    if any(place not in (None, usual[i], columns[i].place) for i, place in enumerate(by_name)):
-        missing = columns[by_name.index(None)]
+def _read_lines(path: str) -> Iterator[str]:
+    """The lines of a file, without a byte order mark."""
+    for number, line in enumerate(files.open_text_lines(path)):
+        yield line if number else line.removeprefix("\ufeff")
+
+
+def _csv_rows(path: str, delimiter: str) -> list[Row]:
+    """The rows of a CSV file. A row that spans several lines has the number of the first one."""
+    lines = (f"{line}\n" for line in _read_lines(path))
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    rows: list[Row] = []
+    line_number = 1
+    limit = csv.field_size_limit(_MAX_FIELD_LENGTH)  # It holds for the process: restored below.
+    try:
+        for cells in reader:
+            rows.append(Row(len(rows), f"{path}:{line_number}", cells))
+            line_number = reader.line_num + 1
+    except csv.Error as error:
         raise ValueError(
-            f"{header.where}: no column is called {' or '.join(map(repr, missing.names))}. There "
-            f"are: {', '.join(header.cells)}"
+            f"{path}:{line_number}: invalid CSV in the row that begins here: {error}. Quotes "
+            f"inside a quoted field are doubled. If quotes have no meaning in this file, give "
+            f"--format=tsv --delimiter={_delimiter_word(delimiter)}."
+        ) from error
+    finally:
+        csv.field_size_limit(limit)
+    return rows
+
+
+def _without_empty_lines(rows: Iterable[Row]) -> Iterator[Row]:
+    """Skips empty lines at the end, and refuses others."""
+    empty = None
+    for row in rows:
+        if row.is_blank:
+            empty = empty or row
+        elif empty:
+            raise ValueError(
+                f"{empty.where}: an empty line before the end of the file. Remove it or fill it in."
+            )
+        else:
+            yield row
+
+
+def _place(first: Row, column: str, has_header: bool) -> int | None:
+    """The index of a column, given the first row; None for the column ""."""
+    if not column:
+        return None
+    names = [cell.strip() for cell in first.cells]
+    if is_number(column):
+        found = [int(column)] if int(column) < len(names) else []
+    else:
+        found = [i for i, name in enumerate(names) if has_header and name == column]
+    if len(found) == 1:
+        return found[0]
+    listed = f"The header is {', '.join(map(repr, names))}" if has_header else "There is no header"
+    raise ValueError(
+        f"{first.where}: {'several columns' if found else 'no column'} {column!r}. {listed}; "
+        f"columns can also be given by number, 0 to {len(names) - 1}."
+    )
+
+
+def _delimiter_hint(path: str, layout: TableLayout) -> str:
+    word = _delimiter_word(layout.delimiter_of(path))
+    if layout.format_of(path) == "csv":
+        return f"The delimiter is {word}; a field that contains one must be quoted."
+    return (
+        f"The delimiter is {word}, and quotes are ordinary characters; to have them parsed, give "
+        f"--format=csv --delimiter={word}."
+    )
+
+
+def _delimiter_word(delimiter: str) -> str:
+    """A delimiter as it is written as a setting: `tab`."""
+    words = {character: word for word, character in reversed(_DELIMITER_BY_WORD.items())}
+    return words.get(delimiter, delimiter)
+
+
+def _json_values(row: Row, keys: Sequence[str]) -> list[str | None]:
+    """The values of an object in a JSON line, as the text that they would be in a TSV file."""
+    (line,) = row.cells
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        record, reason = None, f"invalid JSON: {error.msg} at character {error.pos}"
+    else:
+        reason = f"not a JSON object: {line[:50]!r}"
+    if not isinstance(record, dict):
+        raise ValueError(
+            f'{row.where}: {reason}. Each line must be an object such as {{"text": "good", '
+            f'"label": "1"}}.'
         )
-    return [column.place for column in columns]
+    missing = [key for key in keys if key and key not in record]
+    if missing:
+        raise ValueError(
+            f"{row.where}: no key {missing[0]!r}. There are: {', '.join(map(repr, record))}."
+        )
+    return [_json_text(record.get(key), key, row.where) for key in keys]
+
+
+def _json_text(value: Any, key: str, where: str) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, (bool, int, float)):
+        return json.dumps(value)
+    raise ValueError(f"{where}: {key!r} must be a string or a number. Received: {value!r:.50}")

@@ -1,4 +1,4 @@
-"""What is classified, and what is said of it: texts with labels, and answers.
+"""Examples and answers of text classification, and the protocol of what reads the examples.
 
 TextExample("dev-1", "Amrozi accused his brother ...", "Referring to him as ...", "1")
 TextAnswer("1", (0.0218, 0.9782))
@@ -13,15 +13,14 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TextExample:
-    """A text, or a pair of texts, to be classified.
+    """A text, or a pair of texts, to classify.
 
     Args:
-        guid: names the example, as the original release does: `dev-17`.
+        guid: the example's name, as in the original release: `dev-17`.
         text_a: the text.
-        text_b: the second text of a pair. One without any token is as good as none.
-        label: its class, or its number (a reader may give a number as text, too). None where it is
-            not known: where predictions are wanted.
-        where: `file:line` that it was read from, for errors.
+        text_b: the second text of a pair. A text without tokens is treated like None.
+        label: the class or number (which a reader may give as text), or None if unknown.
+        where: the `file:line` it was read from, for error messages.
     """
 
     guid: str
@@ -33,11 +32,11 @@ class TextExample:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TextAnswer:
-    """What the model says of an example.
+    """The prediction for an example.
 
     Args:
-        label: the likeliest class, or the number.
-        probabilities: float32, one for each class, in the order of the labels; () for numbers.
+        label: the most likely class, or the number.
+        probabilities: float32, one per class in the order of the labels; () for numbers.
     """
 
     label: str | float
@@ -45,10 +44,10 @@ class TextAnswer:
 
 
 class TextReader(Protocol):
-    """Reads a task's files. It can be pickled: a frozen dataclass at the top of a module.
+    """Reads a task's files. It must be picklable: a frozen dataclass at the top of a module.
 
-    The splits for a purpose are called as it is (`train`, `eval`, `predict`), or begin with it and
-    `_` (`eval_mismatched`).
+    The splits for a purpose have its name (`train`, `eval`, `predict`), or begin with it and `_`
+    (`eval_mismatched`).
     """
 
     def splits(self, purpose: str) -> tuple[str, ...]:
@@ -58,8 +57,8 @@ class TextReader(Protocol):
         """See `bert_tf.tasks.task.Task`."""
 
     def read(self, split: str) -> Sequence[TextExample]:
-        """All examples of a split, their labels as they stand in the file: they are checked here.
+        """All examples of a split. The task checks their labels afterwards.
 
         Raises:
-            ValueError: for rows that cannot be understood, with file and line.
+            ValueError: for invalid rows, with file and line.
         """

@@ -1,10 +1,10 @@
-"""XNLI: does one sentence follow from another, in fifteen languages. `--task=xnli`.
+"""XNLI: natural language inference in fifteen languages. `--task=xnli`.
 
-    data_dir/multinli/multinli.train.zh.tsv    MultiNLI, translated by a machine: to train on
+    data_dir/multinli/multinli.train.zh.tsv    MultiNLI, machine-translated, for training
     data_dir/xnli.dev.tsv, xnli.test.tsv       all languages, translated by people
 
-Chinese is the original's only language; here it is an option. The test file has labels, so that
-what is predicted for it can be scored.
+The original only has Chinese; here the language is an option. The test file has labels, so that its
+predictions can be scored.
 
 Source: google-research/bert, run_classifier.py, `XnliProcessor`; Conneau et al. (2018).
 """
@@ -13,8 +13,9 @@ import dataclasses
 
 from bert_tf import files
 from bert_tf.settings.setting import check_choices, setting
-from bert_tf.tasks.classification import TextClassification, TextExample
-from bert_tf.tasks.tables import Column, find_table, read_columns
+from bert_tf.tasks.benchmark_tables import Column, find_table, read_columns
+from bert_tf.tasks.classification import TextClassification
+from bert_tf.tasks.text_examples import TextExample
 from bert_tf.tasks.tfds_source import TfdsReader
 
 VARIANTS = ()
@@ -23,8 +24,8 @@ LABELS = ("contradiction", "entailment", "neutral")
 _LANGUAGES = (
     *("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh"),
 )
-# In the machine-translated files one label has another name.
-_OTHER_WORDS = {"contradictory": "contradiction"}
+# The machine-translated files have another name for one label.
+_SYNONYMS = {"contradictory": "contradiction"}
 _TRAIN_COLUMNS = (
     Column(("premise",), 0),
     Column(("hypo", "hypothesis"), 1),
@@ -36,7 +37,7 @@ _COLUMNS = (
     Column(("gold_label",), 1),
     Column(("language",), 0),
 )
-# The task's split, tensorflow-datasets' one, and what its examples are named with.
+# The task's split, its name in tensorflow-datasets, and the prefix of its examples' names.
 _TFDS_SPLITS = (
     ("train", "train", "train"),
     ("eval", "validation", "dev"),
@@ -47,15 +48,15 @@ _TFDS_LABELS = ("entailment", "neutral", "contradiction")
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What can be set of XNLI."""
+    """The options of XNLI."""
 
     data_dir: str = setting(
-        "", "The folder with xnli.dev.tsv and multinli/, or that of tensorflow-datasets."
+        "", "Folder with xnli.dev.tsv and multinli/, or of tensorflow-datasets."
     )
     data_source: str = setting(
         "files",
-        "files: XNLI's own, in data_dir. tfds: what tensorflow-datasets has of it, which is "
-        "nothing to train on.",
+        "files: XNLI's own files in data_dir. tfds: tensorflow-datasets, which has no training "
+        "examples.",
     )
     language: str = setting("zh", f"One of {', '.join(_LANGUAGES)}.")
 
@@ -64,25 +65,35 @@ class Options:
 
 
 def make(variant: None, options: Options, labels: tuple[str, ...] | None) -> TextClassification:
-    """The task.
+    """Makes the task.
 
     Args:
-        labels: of the model that is used again: the same ones, perhaps in another order.
+        labels: those of a trained model, if one is used: XNLI's, in any order.
 
     Raises:
-        ValueError: if these are others.
+        ValueError: if they are others.
     """
     if labels and set(labels) != set(LABELS):
         raise ValueError(
             f"xnli has the labels {', '.join(LABELS)}, but the model was trained for "
             f"{', '.join(labels)}."
         )
+    reader = XnliReader(options)
+    if options.data_source == "tfds":
+        reader = TfdsReader(
+            dataset="xnli",
+            data_dir=options.data_dir,
+            split_names=_TFDS_SPLITS,
+            texts=("premise", "hypothesis"),
+            labels=_TFDS_LABELS,
+            language=options.language,
+        )
     return TextClassification(
         name="xnli",
         options=options,
         labels=labels or LABELS,
-        reader=_tfds_reader(options) if options.data_source == "tfds" else XnliReader(options),
-        figures=("accuracy",),
+        reader=reader,
+        metrics=("accuracy",),
         metric="accuracy",
         is_pair=True,
     )
@@ -120,27 +131,11 @@ class XnliReader:
             text_a, text_b, label, *language = cells
             if language and language != [self.options.language]:
                 continue
-            label = _OTHER_WORDS.get(label, label)
-            examples.append(
-                TextExample(
-                    guid=f"{prefix}-{row.number}",
-                    text_a=text_a,
-                    text_b=text_b,
-                    label=label if split != "predict" or label in LABELS else None,
-                    where=row.where,
-                )
-            )
+            label = _SYNONYMS.get(label, label)
+            if split == "predict" and label not in LABELS:
+                label = None
+            guid = f"{prefix}-{row.number}"
+            examples.append(TextExample(guid, text_a, text_b, label, row.where))
         if not examples:
             raise ValueError(f"{path}: no examples in the language {self.options.language!r}.")
         return examples
-
-
-def _tfds_reader(options: Options) -> TfdsReader:
-    return TfdsReader(
-        dataset="xnli",
-        data_dir=options.data_dir,
-        split_names=_TFDS_SPLITS,
-        texts=("premise", "hypothesis"),
-        labels=_TFDS_LABELS,
-        language=options.language,
-    )

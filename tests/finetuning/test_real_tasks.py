@@ -81,7 +81,7 @@ def test_train_evaluate_predict_submit(name, folder, header, data_dir, tmp_path)
         num_train_epochs=0.2 if name == "sst-2" else 1.0,
     )
     figures = run_finetuning(settings)
-    for figure in task.figures:
+    for figure in task.metrics:
         assert -1.0 <= figures[f"eval_{figure}"] <= 1.0
     (submission,) = Path(settings.output_dir, "submission").iterdir()
     lines = submission.read_text().splitlines()

@@ -174,7 +174,7 @@ def test_mrpc_is_read_from_its_original_files_with_the_test_set_to_evaluate_on(m
         ("predict", "test-1", "e", "f", None),
     ]
     assert [record.message.partition(": ")[2] for record in caplog.records] == [
-        "no dev.tsv and no dev_ids.tsv, so the labelled test set is evaluated on."
+        "no dev.tsv and no dev_ids.tsv, so the labelled test set is used for evaluation."
     ]
 
 
@@ -187,7 +187,7 @@ def test_mrpc_is_divided_by_the_ids_of_dev_where_they_are_there(make_glue, caplo
     ]
     names = ["msr_paraphrase_train.txt", "dev_ids.tsv"]
     assert task.sources("train") == task.sources("eval") == [str(tmp_path / n) for n in names]
-    assert "dev_ids.tsv: names the 2 rows of dev among those of train." in caplog.text
+    assert "dev_ids.tsv: lists the 2 rows of train that belong to dev." in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_broken_rows_of_qqp_are_counted_but_not_those_of_its_test_set(
     task = make_glue("qqp", glue_files["qqp"])
     assert len(task.read("train")) == 2
     (message,) = [record.message for record in caplog.records]
-    assert "2 rows with too few columns are left out" in message
+    assert "2 rows with too few columns are skipped" in message
     assert f"{tmp_path / 'train.tsv'}:3" in message
     (tmp_path / "test.tsv").write_text("id\tquestion1\tquestion2\n0\tg\n")
     with pytest.raises(ValueError, match=r"test\.tsv:2: at least 3 columns"):

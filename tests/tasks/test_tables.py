@@ -1,138 +1,216 @@
-"""Rows of tables: where they are, what they hold, and what is refused."""
+"""read_records: rows of TSV, CSV and JSON lines with their lines, and what is refused."""
 
+import csv
 import gzip
+import json
 
 import pytest
 
-from bert_tf.tasks.tables import Column, Row, find_table, read_columns, read_rows
+from bert_tf.tasks.tables import TableLayout, read_records
 
-A, B = Column(("a", "first"), 1), Column(("b",), 2)
-
-
-def write(path, text):
-    path.write_bytes(text.encode("utf-8"))
-    return str(path)
+NAMED = TableLayout()
+NUMBERED = TableLayout(has_header=False)
 
 
-def test_a_quote_is_a_letter_like_any_other_between_tabs(tmp_path):
-    path = write(tmp_path / "x.tsv", 'a\tb\n"x\ty"\n"\t\n')
-    assert list(read_rows(path)) == [
-        Row(0, f"{path}:1", ["a", "b"]),
-        Row(1, f"{path}:2", ['"x', 'y"']),
-        Row(2, f"{path}:3", ['"', ""]),
+@pytest.fixture
+def write(tmp_path):
+    def write(name: str, content: str | bytes) -> str:
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return str(path)
+
+    return write
+
+
+def read(path: str, columns: list[str], layout: TableLayout = NAMED) -> list[tuple[int, list]]:
+    """Line numbers and values."""
+    rows = list(read_records(path, layout, columns))
+    assert all(where.rpartition(":")[0] == path for where, _ in rows)
+    return [(int(where.rpartition(":")[2]), values) for where, values in rows]
+
+
+def refusal(path: str, columns: list[str], layout: TableLayout = NAMED) -> str:
+    """The message of the error, without the folder."""
+    with pytest.raises(ValueError, match=r"\S") as error:
+        list(read_records(path, layout, columns))
+    return str(error.value).replace(path, path.rpartition("/")[2])
+
+
+def test_columns_are_found_by_name_in_any_order_and_by_number(write):
+    path = write("a.tsv", "id\ttext\tlabel\n7\tgood film\t1\n8\tbad film\t0\n")
+    assert read(path, ["label", "text"]) == [(2, ["1", "good film"]), (3, ["0", "bad film"])]
+    assert read(path, ["0", "label"]) == [(2, ["7", "1"]), (3, ["8", "0"])]
+    assert read(path, ["1"], NUMBERED)[0] == (1, ["text"])
+
+
+def test_the_column_without_a_name_has_no_value(write):
+    path = write("a.tsv", "text\tlabel\ngood\t1\n")
+    assert read(path, ["text", "", "label"]) == [(2, ["good", None, "1"])]
+    assert read(write("a.jsonl", '{"text": "good"}\n'), ["text", ""]) == [(1, ["good", None])]
+
+
+def test_quotes_are_letters_in_tsv(write):
+    path = write("a.tsv", 'text\tlabel\n"good\t1\nsay "it", twice""\t0\n')
+    assert read(path, ["text"]) == [(2, ['"good']), (3, ['say "it", twice""'])]
+
+
+def test_csv_fields_hold_commas_quotes_and_lines_and_a_row_is_where_it_begins(write):
+    content = 'text,label\n"Good, but\nslow, ""they"" say.\n",4\nplain,2\n"\n\n",1\nlast,3\n'
+    assert read(write("a.csv", content), ["label", "text"]) == [
+        (2, ["4", 'Good, but\nslow, "they" say.\n']),
+        (5, ["2", "plain"]),
+        (6, ["1", "\n\n"]),
+        (9, ["3", "last"]),
     ]
 
 
-def test_carriage_returns_a_byte_order_mark_and_blank_rows_are_no_cells(tmp_path):
-    path = write(tmp_path / "x.tsv", "\ufeffa\tb\r\n\r\n1\t2\u2028\r\n\n")
-    assert list(read_rows(path)) == [
-        Row(0, f"{path}:1", ["a", "b"]),
-        Row(2, f"{path}:3", ["1", "2\u2028"]),
+def test_what_the_csv_module_writes_is_read(write, tmp_path):
+    texts = ['a "b"', "c,d", "e\nf", " g ", "", "é\t終", "'h'", '"', "\n"]
+    with (tmp_path / "a.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["text", "label"], *([text, "x"] for text in texts)])
+    rows = read(str(tmp_path / "a.csv"), ["text", "label"])
+    assert [values for _, values in rows] == [[text, "x"] for text in texts]
+
+
+def test_json_lines_are_read_by_key_and_numbers_become_their_text(write):
+    rows = [
+        {"text": "good\nfilm é", "label": 1},
+        {"label": 2.5, "text": "a\tb", "more": [1]},
+        {"text": "c", "label": True},
+        {"text": "d", "label": None},
+    ]
+    path = write("a.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    assert read(path, ["text", "label"]) == [
+        (1, ["good\nfilm é", "1"]),
+        (2, ["a\tb", "2.5"]),
+        (3, ["c", "true"]),
+        (4, ["d", None]),
     ]
 
 
-def test_csv_has_quotes_commas_in_them_and_rows_of_several_lines(tmp_path):
-    path = write(tmp_path / "x.csv", '\ufeff"a, ""b""",c\n"two\nlines",d\ne,f\n')
-    assert list(read_rows(path)) == [
-        Row(0, f"{path}:1", ['a, "b"', "c"]),
-        Row(1, f"{path}:2", ["two\nlines", "d"]),
-        Row(2, f"{path}:4", ["e", "f"]),
-    ]
-
-
-@pytest.mark.parametrize("text", ['a,b\n"c"d,e\n', 'a,b\n"c,d\n'])
-def test_broken_csv_is_refused_with_its_line(tmp_path, text):
-    path = write(tmp_path / "x.csv", text)
-    with pytest.raises(ValueError, match=r"x\.csv:2: not CSV"):
-        list(read_rows(path))
-
-
-@pytest.mark.parametrize("name", ["x.tsv", "x.csv"])
-def test_a_gzipped_file_is_found_and_read_like_any_other(tmp_path, name):
-    separator = "," if name == "x.csv" else "\t"
-    (tmp_path / f"{name}.gz").write_bytes(gzip.compress(f"a{separator}b\n".encode()))
-    path = find_table(str(tmp_path), name)
-    assert path == str(tmp_path / f"{name}.gz")
-    assert list(read_rows(path)) == [Row(0, f"{path}:1", ["a", "b"])]
-    write(tmp_path / name, "")
-    assert find_table(str(tmp_path), name) == str(tmp_path / name)
-    assert find_table(str(tmp_path), "y.tsv") is None
-
-
-def cells(path, *columns, **options):
-    return [found for _, found in read_columns(path, columns, **options)]
-
-
-def test_columns_are_found_by_any_of_their_names(tmp_path):
-    path = write(tmp_path / "x.tsv", "B\tid\t First\n1\t2\t3\n")
-    assert cells(path, A, B) == [["3", "1"]]
-
-
-def test_columns_are_where_they_always_are_if_the_header_has_other_names(tmp_path):
-    path = write(tmp_path / "x.tsv", "one header\n0\t1\t2\n0\t1\t2\t3\n")
-    assert cells(path, A, B) == [["1", "2"], ["1", "2"]]
-    assert cells(path, A, Column(("z",), -1)) == [["1", "2"], ["1", "3"]]
-
-
-def test_a_header_with_some_of_the_names_must_have_them_in_their_places(tmp_path):
-    path = write(tmp_path / "x.tsv", "id\ta\tc\n0\t1\t2\n")
-    assert cells(path, A, B) == [["1", "2"]]
-    path = write(tmp_path / "y.tsv", "a\tid\tc\n0\t1\t2\n")
-    with pytest.raises(ValueError, match=r"y\.tsv:1: no column is called 'b'.*a, id, c"):
-        cells(path, A, B)
-
-
-def test_a_file_without_a_header_may_yet_have_one_that_names_every_column(tmp_path):
-    path = write(tmp_path / "x.tsv", "0\t1\t2\n")
-    assert cells(path, A, B, has_header=False) == [["1", "2"]]
-    path = write(tmp_path / "y.tsv", "b\ta\n0\t1\n")
-    assert cells(path, A, B, has_header=False) == [["1", "0"]]
+@pytest.mark.parametrize("ending", [".tsv", ".csv", ".jsonl", ".ndjson", ".json"])
+def test_a_gzipped_file_is_read_as_what_it_holds(write, ending):
+    contents = {".tsv": "text\tn\na b\t1\n", ".csv": 'text,n\n"a b",1\n'}
+    content = contents.get(ending, '{"text": "a b", "n": "1"}\n')
+    path = write("A" + ending.upper() + ".gz", gzip.compress(content.encode()))
+    assert [values for _, values in read(path, ["n", "text"])] == [["1", "a b"]]
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "message"),
+    ("name", "content"),
     [
-        ("id\ta\tb\n0\t1\t2\n0\t1\n", 3, "at least 3 columns are needed.*Received: 2"),
-        ("a\tb\tid\n0\n", 2, "at least 2 columns are needed.*Received: 1"),
-        ("header\n0\t1\n", 2, "at least 3 columns are needed.*Received: 2"),
+        ("a.tsv", "text\tn\r\na\t1\r\n"),
+        ("a.csv", '"text",n\r\na,1\r\n'),
+        ("a.json", '{"text": "a", "n": 1}\r\n'),
     ],
 )
-def test_a_row_that_lacks_a_column_is_refused_with_its_line(tmp_path, text, line, message):
-    path = write(tmp_path / "x.tsv", text)
-    with pytest.raises(ValueError, match=rf"x\.tsv:{line}: {message}"):
-        cells(path, A, B)
+def test_a_byte_order_mark_and_carriage_returns_are_dropped(write, name, content):
+    path = write(name, b"\xef\xbb\xbf" + content.encode())
+    assert [values for _, values in read(path, ["text", "n"])] == [["a", "1"]]
+
+
+def test_a_last_line_without_an_end_counts_and_empty_lines_at_the_end_do_not(write):
+    assert read(write("a.tsv", "text\na\nb"), ["text"]) == [(2, ["a"]), (3, ["b"])]
+    assert read(write("b.tsv", "text\na\n\n\n"), ["text"]) == [(2, ["a"])]
+    assert read(write("b.csv", "text\na\n\n\n"), ["text"]) == [(2, ["a"])]
+    assert read(write("b.jsonl", '{"text": "a"}\n\n \n'), ["text"]) == [(1, ["a"])]
+
+
+def test_an_empty_file_and_one_of_a_header_alone_have_no_rows(write):
+    for name in ("a.tsv", "a.csv", "a.jsonl"):
+        assert read(write(name, ""), ["text"]) == []
+    assert read(write("a.csv", "text,label\n"), ["text"]) == []
+
+
+def test_an_empty_line_before_the_end_is_refused(write):
+    assert refusal(write("a.tsv", "text\na\n\nb\n"), ["text"]).startswith("a.tsv:3: an empty line")
+    assert refusal(write("a.csv", "text\na\n\nb\n"), ["text"]).startswith("a.csv:3: an empty line")
+    path = write("a.jsonl", '{"text": "a"}\n\n\n{"text": "b"}\n')
+    assert refusal(path, ["text"]).startswith("a.jsonl:2: an empty line")
+
+
+def test_a_delimiter_is_a_character_or_its_name(write):
+    for delimiter, character in (("semicolon", ";"), (";", ";"), ("|", "|"), ("space", " ")):
+        path = write("a.csv", f'text{character}label\n"a{character}b"{character}1\n')
+        layout = TableLayout(delimiter=delimiter)
+        assert read(path, ["text", "label"], layout) == [(2, [f"a{character}b", "1"])]
+    path = write("a.txt", 'text\tlabel\n"a\tb"\t1\n')
+    for delimiter in ("tab", "\\t", "\t"):
+        layout = TableLayout("csv", delimiter)
+        assert read(path, ["text", "label"], layout) == [(2, ["a\tb", "1"])]
+    path = write("a.txt", 'text,label\n"a",1\n')
+    assert read(path, ["text"], TableLayout("tsv", "comma")) == [(2, ['"a"'])]
+
+
+@pytest.mark.parametrize("layout", [("xls",), ("auto", "tabs"), ("csv", '"'), ("csv", "")])
+def test_an_unknown_format_or_delimiter_is_refused(layout):
+    with pytest.raises(ValueError, match=r"--(format|delimiter) must be one"):
+        TableLayout(*layout)
+
+
+def test_a_name_that_does_not_tell_the_format_is_refused(write):
+    assert "--format=tsv" in refusal(write("train.txt.gz", "a\tb\n"), ["0"])
+    assert read(write("train.txt", "a\tb\n"), ["0"], TableLayout("tsv", has_header=False))
+
+
+def test_a_row_with_more_or_fewer_columns_is_refused_with_its_line(write):
+    path = write("a.tsv", "text\tlabel\ngood\t1\nbad\n")
+    message = refusal(path, ["text"])
+    assert message.startswith("a.tsv:3: each row needs as many columns as the first one, 2.")
+    assert "Received: 1." in message
+    assert "--format=csv --delimiter=tab" in message
+    message = refusal(write("a.csv", 'text,label\n"a\nb",1\nbad, really,0\n'), ["text"])
+    assert message.startswith("a.csv:4:")
+    assert "Received: 3." in message
+    assert refusal(write("b.tsv", "a\tb\na\tb\tc\n"), ["0"], NUMBERED).startswith("b.tsv:2:")
+
+
+def test_a_missing_column_is_refused_with_those_that_there_are(write):
+    path = write("a.tsv", " text \tlabel\ngood\t1\n")
+    assert read(path, ["text"])
+    assert refusal(path, ["Text"]) == (
+        "a.tsv:1: no column 'Text'. The header is 'text', 'label'; columns can also be "
+        "given by number, 0 to 1."
+    )
+    assert "no column '2'" in refusal(path, ["2"])
+    assert "There is no header" in refusal(path, ["text"], NUMBERED)
+    assert "several columns 'a'" in refusal(write("b.tsv", "a\ta\n1\t2\n"), ["a"])
+    message = refusal(write("a.jsonl", '{"text": "a"}\n{"txt": "b", "n": 1}\n'), ["text"])
+    assert message == "a.jsonl:2: no key 'text'. There are: 'txt', 'n'."
+
+
+def test_what_is_not_csv_is_refused_where_the_row_begins(write):
+    message = refusal(write("a.csv", 'text,n\na,1\n"open,2\nb,3\n'), ["text"])
+    assert message.startswith("a.csv:3: invalid CSV")
+    assert "--format=tsv --delimiter=comma" in message
+    assert refusal(write("b.csv", 'text,n\n"a" b,1\n'), ["text"]).startswith("b.csv:2: invalid CSV")
 
 
 @pytest.mark.parametrize(
-    ("text", "row"),
+    ("line", "words"),
     [
-        ("id\ta\tb\n0\t1\t2\n0\t1\t2\t3\n", 3),  # The original reads it, too.
-        ("a\tb\tid\n1\t2\n", 2),
+        ('{"text": "a"', "invalid JSON"),
+        ('[{"text": "a"}]', "not a JSON object"),
+        ('"a"', "not a JSON object"),
+        ('{"text": ["a", "b"]}', "'text' must be a string or a number"),
     ],
 )
-def test_a_row_with_more_or_fewer_columns_is_read_with_a_warning(tmp_path, caplog, text, row):
-    path = write(tmp_path / "x.tsv", text)
-    assert cells(path, A, B)[-1] == ["1", "2"]
-    assert f"x.tsv:{row}: 1 rows have more or fewer columns" in caplog.text
+def test_a_line_that_is_no_json_object_is_refused(write, line, words):
+    message = refusal(write("a.jsonl", f'{{"text": "a"}}\n{line}\n'), ["text"])
+    assert message.startswith("a.jsonl:2: ")
+    assert words in message
 
 
-def test_the_last_column_is_the_last_one_of_a_longer_row_too(tmp_path):
-    path = write(tmp_path / "x.tsv", "id\ta\tb\tz\n0\t1\t2\t3\t4\n")
-    assert cells(path, A, Column(("z",), -1)) == [["1", "4"]]
+def test_bytes_that_are_not_utf8_are_refused_with_their_line(write):
+    for name in ("a.tsv", "a.csv", "a.jsonl"):
+        first = '{"text": "a"}' if name == "a.jsonl" else "text"
+        path = write(name, f"{first}\n".encode() + b"caf\xe9\n")
+        assert refusal(path, ["text"]).startswith(f"{name}:2: not UTF-8")
 
 
-def test_without_a_header_every_row_needs_its_columns(tmp_path):
-    path = write(tmp_path / "y.tsv", "0\t1\n")
-    with pytest.raises(ValueError, match=r"y\.tsv:1: at least 3 columns"):
-        cells(path, A, B, has_header=False)
-
-
-def test_short_rows_can_be_left_out(tmp_path):
-    path = write(tmp_path / "x.tsv", "id\ta\tb\n0\t1\n0\t1\t2\n")
-    short = []
-    assert cells(path, A, B, on_short=short.append) == [["1", "2"]]
-    assert [row.where for row in short] == [f"{path}:2"]
-
-
-def test_an_empty_file_has_no_rows(tmp_path):
-    assert cells(write(tmp_path / "x.tsv", ""), A, B) == []
+def test_a_field_may_be_longer_than_the_csv_module_allows_and_its_limit_stays(write):
+    limit = csv.field_size_limit()
+    text = "word " * 100_000
+    path = write("a.csv", f'text,label\n"{text}",1\n')
+    assert read(path, ["text", "label"]) == [(2, [text, "1"])]
+    assert csv.field_size_limit() == limit < len(text)

@@ -106,7 +106,7 @@ def test_one_label_none_and_too_many_are_refused(write, make):
     assert path in message
     assert "at least two labels" in message
     write("train.tsv", "text|label")
-    assert "not one row" in refusal(make)
+    assert "no row" in refusal(make)
     path = write("train.tsv", "text|label", "a|1", "b|")
     assert refusal(make) == f"{path}:3: no label in column 'label'."
     write("train.tsv", "text|label", *(f"a|{i}" for i in range(1001)))
@@ -140,7 +140,7 @@ def test_a_regression_reads_numbers(write, make):
     assert [example.label for example in task.read("train")] == [2.5, -1000.0]
     write("train.tsv", "text|label", "a|2.5", "b|3,5")
     assert refusal(task.read, "train").startswith(f"{path}:3: label '3,5' is not a number")
-    assert "leave out one" in refusal(make, regression="true", labels="0,1")
+    assert "drop one" in refusal(make, regression="true", labels="0,1")
 
 
 def test_what_is_to_be_predicted_needs_no_label_and_none_is_looked_at(write, make):
@@ -188,11 +188,11 @@ def test_named_files_win_and_may_be_several(three, write, make):
 def test_a_missing_file_and_two_for_one_purpose_are_refused(write, make):
     message = refusal(make)
     assert "There is no train file" in message
-    assert "unless --labels does" in message
+    assert "unless --labels is given" in message
     assert "Give --dev_file" in refusal(make(labels="0,1").splits, "eval")
     write("dev.tsv", "text|label", "a|1")
     write("dev.csv", "text,label", "a,1")
-    assert "Say it by --dev_file" in refusal(make(labels="0,1").splits, "eval")
+    assert "Give --dev_file" in refusal(make(labels="0,1").splits, "eval")
 
 
 def test_columns_that_are_not_said_or_said_twice_are_refused(write, make):
@@ -230,7 +230,7 @@ def test_a_forgotten_header_is_noticed(write, make):
 
 
 def test_two_labels_have_an_f1_of_the_last_one_and_more_have_none(three, write, make):
-    assert make().figures == ("accuracy", "matthews")
+    assert make().metrics == ("accuracy", "matthews")
     write("dev.tsv", "text|label", "a|no", "b|no", "c|yes")
     task = make(labels="no,yes")
     answers = task.predict([], {"logits": np.array([[1, 0], [0, 1], [0, 1]])}, None, 8)
