@@ -33,8 +33,9 @@ from bert_tf.data.batch_order import CHUNK_BATCHES
 from bert_tf.data.feature_records import FeatureRecords
 from bert_tf.data.record_writer import RecordWriter
 from bert_tf.data.schema import encode_example
+from bert_tf.finetuning.feature_encoding import Encoding
 from bert_tf.finetuning.feature_files import ensure_features
-from bert_tf.finetuning.run import TaskObjective
+from bert_tf.finetuning.objective import TaskObjective
 from bert_tf.model.layers import dropout_seeds
 from bert_tf.tasks.task import find_task
 from bert_tf.training import distribution, loop
@@ -63,16 +64,8 @@ LENGTH_COUNTS = (
 
 
 def real_features(task, path: str) -> str:
-    written = ensure_features(
-        task,
-        "train",
-        lambda: task.read("train"),
-        path,
-        vocab_file=FLAGS.vocab_file,
-        do_lower_case=True,
-        max_seq_length=FLAGS.max_seq_length,
-    )
-    return written.path
+    encoding = Encoding(task, "train", FLAGS.vocab_file, True, FLAGS.max_seq_length)
+    return ensure_features(encoding, lambda: task.read("train"), path).path
 
 
 def random_features(path: str) -> str:

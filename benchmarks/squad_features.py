@@ -50,14 +50,14 @@ print(len(examples), features, time.process_time() - started)
 """
 OURS = """
 import sys
+from bert_tf.finetuning.feature_encoding import Encoding
 from bert_tf.finetuning.feature_files import ensure_features
 from bert_tf.tasks.task import find_task
 train_file, vocab_file, output, num_workers = sys.argv[1:]
 if __name__ == "__main__":
     task = find_task("squad", {"train_file": train_file})
-    file = ensure_features(
-        task, "train", lambda: task.read("train"), output, vocab_file=vocab_file,
-        do_lower_case=True, max_seq_length=384, num_workers=int(num_workers))
+    encoding = Encoding(task, "train", vocab_file, True, 384)
+    file = ensure_features(encoding, lambda: task.read("train"), output, int(num_workers))
     print(file.num_examples, file.num_features)
 """
 

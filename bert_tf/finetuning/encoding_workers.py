@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, NoReturn
 
-from bert_tf.finetuning.feature_encoding import EncodedFeature, Encoder, Encoding
+from bert_tf.finetuning.feature_encoding import EncodedWindow, Encoder, Encoding
 
 _CHUNK_EXAMPLES = 128
 # Fewer are encoded before other processes have started and read the vocabulary.
@@ -31,7 +31,7 @@ _CHUNKS_AHEAD = 3
 
 def encode_examples(
     encoding: Encoding, examples: Sequence[Any], num_workers: int = 0
-) -> Iterator[tuple[int, list[EncodedFeature]]]:
+) -> Iterator[list[list[EncodedWindow]]]:
     """Encodes examples, in their order. Close the iterator, so that no worker outlives it.
 
     Args:
@@ -40,7 +40,7 @@ def encode_examples(
         num_workers: how many processes; 0 for one on each core. A few examples are always encoded
             in this one.
 
-    Yields: how many examples were encoded, and the features made of them.
+    Yields: for some successive examples, the windows of each.
 
     Raises:
         ValueError, OSError: what the task says of an example, wherever it was encoded.
@@ -54,16 +54,16 @@ def encode_examples(
     if num_workers < 2 or len(examples) < _FEW_EXAMPLES:
         encoder = Encoder(encoding)
         for chunk in chunks:
-            yield len(chunk), encoder.encode(_taken(examples, chunk))
+            yield encoder.encode(_taken(examples, chunk))
         return
     with contextlib.closing(_Workers(encoding, num_workers, examples[0])) as workers:
-        for number, chunk in enumerate(chunks):
+        for number in range(len(chunks)):
             while True:
                 workers.send(examples, chunks[: number + _CHUNKS_AHEAD * num_workers])
                 if number in workers.made:
                     break
                 workers.receive()
-            yield len(chunk), workers.made.pop(number)
+            yield workers.made.pop(number)
 
 
 class _Workers:
@@ -82,7 +82,7 @@ class _Workers:
         # A forked process would inherit the threads of TensorFlow, where it is loaded, half alive.
         context = multiprocessing.get_context("spawn")
         is_elsewhere = b"__main__" not in pickle.dumps((encoding, example))
-        self.made: dict[int, list[EncodedFeature]] = {}
+        self.made: dict[int, list[list[EncodedWindow]]] = {}
         self._num_sent = 0
         self._idle: list[Connection] = []
         self._processes: dict[Connection, Any] = {}

@@ -1,6 +1,7 @@
-"""Examples -> features -> records: encoded by a task, padded and serialized. No TensorFlow.
+"""Encodes examples into serialized records: encoded by their task, then padded. No TensorFlow.
 
-What a record lacks at the end is its number in the file, which whoever encodes does not know.
+A record misses its `unique_ids` at first, the number of the window in the file: a process that
+encodes some of the examples does not know how many windows come before them.
 """
 
 import dataclasses
@@ -15,17 +16,17 @@ from bert_tf.data.schema import (
     encode_values,
     encode_varint,
 )
+from bert_tf.tasks.task import Row
 from bert_tf.text.tokenization import FullTokenizer
 
-# The number of a feature in its file; known only when all features before it are.
 UNIQUE_IDS = "unique_ids"
 
-# Numbers below 128, each of which is one byte in a record.
+# Their values are below 128, so that each is one byte in a record.
 _ONE_BYTE_EACH = ("input_mask", "segment_ids")
 
 
-class EncodedFeature(NamedTuple):
-    """A record but for its number: its entries before that one and behind it, serialized."""
+class EncodedWindow(NamedTuple):
+    """A record without its number: the serialized entries before and after it."""
 
     num_tokens: int
     before: bytes
@@ -34,12 +35,12 @@ class EncodedFeature(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Encoding:
-    """All that one needs to know to encode a split's examples.
+    """How a split's examples are encoded.
 
-    task: encodes examples; see `bert_tf/tasks/task.py`.
-    split: which of the task's.
+    task: see `bert_tf/tasks/task.py`.
+    split: one of the task's.
     vocab_file, do_lower_case: of the tokenizer.
-    max_seq_length: tokens of a feature, padding included.
+    max_seq_length: tokens of a window, padding included.
     """
 
     task: Any
@@ -54,10 +55,10 @@ class Encoding:
 
 
 class FeatureSerializer:
-    """Pads and serializes the features of one split.
+    """Pads and serializes the features of a split.
 
-    The bytes are those of `schema.encode_example`, made several times as fast: a number's bytes are
-    looked up, and what stands before a list is made once for lists of a size.
+    The bytes are those of `schema.encode_example`, made several times as fast: the bytes of a
+    number are looked up, and what precedes a list is made once for each size.
 
     Args:
         features: what a record holds.
@@ -72,16 +73,15 @@ class FeatureSerializer:
         self._varints = _Varints()
         self._headers = {name: ListHeaders(name) for name in names}
 
-    def serialize(self, row: Mapping[str, Sequence[int] | Sequence[float]]) -> EncodedFeature:
-        """A feature as a task encodes it -> all of its record but the number.
+    def serialize(self, row: Row) -> EncodedWindow:
+        """Serializes a window as a task encodes it, but for its number.
 
         Args:
-            row: by name, values without padding. What is left out may be `input_mask`: 1 for each
-                of the ids; and `is_real_example`: 1.
+            row: by name, values without padding. `input_mask` (by default 1 for each token) and
+                `is_real_example` (by default 1) may be left out.
 
         Raises:
-            ValueError: if another feature is missing, or one is there that is not described, or
-                holds too many or too few values.
+            ValueError: for missing or undescribed features, and too many or too few values.
         """
         num_tokens = len(row["input_ids"])
         row = {"input_mask": b"\1" * num_tokens, "is_real_example": [1], **row}
@@ -90,24 +90,24 @@ class FeatureSerializer:
             raise ValueError(f"The task encodes features that it does not describe: {unknown}.")
         before = b"".join([self._entry(name, row) for name in self._before])
         after = b"".join([self._entry(name, row) for name in self._after])
-        return EncodedFeature(num_tokens, before, after)
+        return EncodedWindow(num_tokens, before, after)
 
-    def record(self, feature: EncodedFeature, unique_id: int) -> bytes:
+    def record(self, window: EncodedWindow, unique_id: int) -> bytes:
         """The serialized `tf.train.Example`."""
         number = b""
         if self._is_numbered:
             number = encode_entry(UNIQUE_IDS, encode_values(UNIQUE_IDS, [unique_id]))
-        size = len(feature.before) + len(number) + len(feature.after)
-        return b"".join((b"\x0a", encode_varint(size), feature.before, number, feature.after))
+        size = len(window.before) + len(number) + len(window.after)
+        return b"".join((b"\x0a", encode_varint(size), window.before, number, window.after))
 
-    def _entry(self, name: str, row: Mapping[str, Sequence]) -> bytes:
+    def _entry(self, name: str, row: Row) -> bytes:
         feature = self._features[name]
         if name not in row:
             raise ValueError(f"The task describes the feature {name}, but does not encode it.")
         values, size = row[name], math.prod(feature.shape)
         missing = size - len(values)
         if missing < 0 or (missing and size == 1):
-            raise ValueError(f"{name}: {len(values)} values, where a feature has room for {size}.")
+            raise ValueError(f"{name}: {len(values)} values, but the feature holds {size}.")
         if feature.dtype != "int64":
             floats = [*map(float, values), *([0.0] * missing)]
             return encode_entry(name, encode_values(name, floats))
@@ -119,7 +119,7 @@ class FeatureSerializer:
 
 
 class _Varints(dict):
-    """A number -> its bytes in a record."""
+    """The bytes of a number in a record."""
 
     def __missing__(self, value: int) -> bytes:
         self[value] = encode_varint(value)
@@ -127,7 +127,7 @@ class _Varints(dict):
 
 
 class Encoder:
-    """Encodes examples, with a tokenizer that remembers words from one call to the next.
+    """Encodes examples, with a tokenizer that caches words from one call to the next.
 
     Args:
         encoding: how.
@@ -138,14 +138,16 @@ class Encoder:
         self._serializer = FeatureSerializer(encoding.features())
         self._tokenizer = FullTokenizer(encoding.vocab_file, encoding.do_lower_case)
 
-    def encode(self, examples: Sequence[Any]) -> list[EncodedFeature]:
-        """The features of examples, in their order.
+    def encode(self, examples: Sequence[Any]) -> list[list[EncodedWindow]]:
+        """The windows of each example.
 
         Raises:
-            ValueError: what the task says of one of them; see `FeatureSerializer.serialize`, too.
+            ValueError: what the task says of an example; and see `FeatureSerializer.serialize`.
         """
+        return [list(map(self._serializer.serialize, self._rows(each))) for each in examples]
+
+    def _rows(self, example: Any) -> Sequence[Row]:
         encoding = self._encoding
-        rows = encoding.task.encode(
-            examples, encoding.split, self._tokenizer, encoding.max_seq_length
+        return encoding.task.encode(
+            example, encoding.split, self._tokenizer, encoding.max_seq_length
         )
-        return [self._serializer.serialize(row) for row in rows]

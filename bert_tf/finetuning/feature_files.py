@@ -1,10 +1,10 @@
-"""The file of a split's features: made by all cores, and made again only if it must be.
+"""Writes the features of a split to a file, unless it already holds the right ones.
 
     train.tf_record         the original's records: its features, under its names
-    train.tf_record.json    what they were made from
+    train.tf_record.json    what they were made from, and how many windows each example has
 
-The original makes its features at every start, and asks nothing. Here they are used again, but only
-if the file beside them says that data, vocabulary and settings are the same, to the byte.
+The original makes its features at every start. Here they are reused if data, vocabulary and
+settings are the same to the byte.
 
 Source: google-research/bert, run_classifier.py, `file_based_convert_examples_to_features`;
 run_squad.py, `FeatureWriter`.
@@ -27,13 +27,11 @@ from bert_tf.progress import Progress, format_number
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 # The original's first `unique_ids`.
 FIRST_UNIQUE_ID = 1_000_000_000
 
 _PIECE_BYTES = 8 << 20
-# What the file beside the records says of them, rather than of what they were made from.
-_OF_THE_RECORDS = ("num_examples", "num_features", "records")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,62 +39,62 @@ class FeatureFile:
     """A split's features on disk.
 
     path: of the TFRecord file.
-    num_examples: how many examples the split has.
-    num_features: how many records: an example may give several, or none.
+    sha256: of its content.
+    windows_per_example: how many records each example has, which follow each other.
     """
 
     path: str
-    num_examples: int
-    num_features: int
+    sha256: str
+    windows_per_example: tuple[int, ...]
+
+    @property
+    def num_examples(self) -> int:
+        return len(self.windows_per_example)
+
+    @property
+    def num_features(self) -> int:
+        """The number of records."""
+        return sum(self.windows_per_example)
 
 
 def ensure_features(
-    task: Any,
-    split: str,
+    encoding: Encoding,
     read_examples: Callable[[], Sequence[Any]],
     path: str,
-    *,
-    vocab_file: str,
-    do_lower_case: bool,
-    max_seq_length: int,
     num_workers: int = 0,
     progress: TextIO | None = None,
 ) -> FeatureFile:
-    """The features of a split in `path`: those that are there if they are the same, or new ones.
+    """Returns the features of a split in `path`, after writing them if they are not there yet.
 
     Records are in the order of the examples, and the same bytes with any number of workers.
 
     Args:
-        task: see `bert_tf/tasks/task.py`.
-        split: which of the task's.
-        read_examples: gives all its examples; called only if there is something to write.
-        path: the TFRecord file; `path` + ".json" says what it was made from. A file that was there
-            before is replaced when the new one is whole.
-        vocab_file, do_lower_case: of the tokenizer.
-        max_seq_length: tokens of a feature, padding included.
-        num_workers: how many processes encode; 0 for one on each core.
-        progress: where it is shown; the standard error if None.
+        encoding: the split, and how it is encoded.
+        read_examples: returns all its examples; only called if features must be written.
+        path: the TFRecord file; `path` + ".json" says what it was made from. An existing file is
+            replaced when the new one is complete.
+        num_workers: processes that encode; 0 for one per core.
+        progress: where progress is shown; standard error if None.
 
     Raises:
-        ValueError: if there are no examples, or no feature comes of them, or for what the task says
-            of one of them.
-        ChildProcessError: if a worker came to an end by itself.
+        ValueError: if there are no examples or no windows, or for what the task says of an example.
+        ChildProcessError: if a worker process died.
         OSError: if a file cannot be read or written.
     """
     started = time.monotonic()
-    sources = task.sources(split)
+    task = encoding.task
+    sources = task.sources(encoding.split)
     if files.resolve_path(path) in {files.resolve_path(source) for source in sources}:
         raise ValueError(f"{path}: the features would overwrite the data that they are made from.")
-    encoding = Encoding(task, split, vocab_file, do_lower_case, max_seq_length)
     made_from = _describe(encoding, sources)
     found, reason = _find(path, made_from)
     if found is not None:
-        logger.info("The features in %s are used again: %s", path, _summary(found, started))
+        logger.info("Reusing the features in %s: %s", path, _summary(found, started))
         return found
     examples = read_examples()
     if not len(examples):
         raise ValueError(f"There are no examples in {_named_sources(encoding)}.")
-    made_from["labels"] = list(task.labels)  # A task may have found them only now.
+    made_from["labels"] = list(task.labels)  # The task may have found them only now.
     files.make_directories(files.split_path(path)[0])
     written = _write(encoding, examples, path, made_from, num_workers, progress)
     logger.info("Wrote features to %s%s: %s", path, reason, _summary(written, started))
@@ -104,7 +102,7 @@ def ensure_features(
 
 
 def _describe(encoding: Encoding, sources: Sequence[str]) -> dict[str, Any]:
-    """All that the records depend on, as it is read back from JSON."""
+    """All that the records depend on, as JSON values."""
     task = encoding.task
     description = {
         "format": FORMAT,
@@ -122,23 +120,23 @@ def _describe(encoding: Encoding, sources: Sequence[str]) -> dict[str, Any]:
 
 
 def _find(path: str, made_from: Mapping[str, Any]) -> tuple[FeatureFile | None, str]:
-    """The file, if it may be used again; else None and, for a line of the log, why not."""
+    """The file if it can be reused; else None and, for the log, the reason."""
     if not files.exists(path) or not files.exists(_sidecar(path)):
         return None, ""
     try:
         with files.open_file(_sidecar(path), "r") as file:
             described = json.loads(file.read())
-        of_the_records = {name: described.pop(name) for name in _OF_THE_RECORDS}
-    except (ValueError, KeyError, TypeError):  # Not JSON, or not what is written here.
-        return None, " anew, as nothing tells what those there were made from"
+        records = described.pop("records")
+        counts = tuple(map(int, described.pop("windows_per_example").split()))
+    except (ValueError, KeyError, TypeError, AttributeError):  # Not JSON, or not of this form.
+        return None, " again, as it is unknown what the existing ones were made from"
     names = [*made_from, *(set(described) - set(made_from))]
     changed = [name for name in names if described.get(name) != made_from.get(name)]
     if changed:
-        return None, f" anew, as those there were made from other {', '.join(changed)}"
-    if of_the_records["records"] != _fingerprint(path):
-        return None, " anew, as the file there was changed after it had been written"
-    counts = of_the_records["num_examples"], of_the_records["num_features"]
-    return FeatureFile(path, *counts), ""
+        return None, f" again, as the existing ones have other {', '.join(changed)}"
+    if records != _fingerprint(path):
+        return None, " again, as the existing file was changed after it was written"
+    return FeatureFile(path, records["sha256"], counts), ""
 
 
 def _write(
@@ -149,23 +147,22 @@ def _write(
     num_workers: int,
     stream: TextIO | None,
 ) -> FeatureFile:
-    """Writes the records and, beside them, what they were made from: both, or neither."""
+    """Writes the records and the file beside them: both, or neither."""
     label = f"{encoding.split} features"
     with (
         files.atomic_writes([path, _sidecar(path)]) as (file, sidecar),
         Progress(len(examples), "examples", stream, label=label) as progress,
     ):
         writer = RecordWriter(file)
-        num_features = _write_records(encoding, examples, writer, num_workers, progress)
+        counts = _write_records(encoding, examples, writer, num_workers, progress)
         entry = writer.finish(path)
         described = {
             **made_from,
-            "num_examples": len(examples),
-            "num_features": num_features,
+            "windows_per_example": " ".join(map(str, counts)),
             "records": {name: entry[name] for name in ("bytes", "sha256")},
         }
         sidecar.write((json.dumps(described, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
-    return FeatureFile(path, len(examples), num_features)
+    return FeatureFile(path, entry["sha256"], tuple(counts))
 
 
 def _write_records(
@@ -174,23 +171,25 @@ def _write_records(
     writer: RecordWriter,
     num_workers: int,
     progress: Progress,
-) -> int:
-    """Encodes and numbers all features; returns how many there are."""
+) -> list[int]:
+    """Encodes, numbers and writes all windows. Returns: how many each example has."""
     serializer = FeatureSerializer(encoding.features())
-    num_features = 0
-    with contextlib.closing(encode_examples(encoding, examples, num_workers)) as encoded:
-        for num_encoded, features in encoded:
-            for feature in features:
-                record = serializer.record(feature, FIRST_UNIQUE_ID + num_features)
-                writer.write(record, feature.num_tokens)
-                num_features += 1
-            progress.update(num_encoded)
-    if not num_features:
+    counts: list[int] = []
+    unique_id = FIRST_UNIQUE_ID
+    with contextlib.closing(encode_examples(encoding, examples, num_workers)) as chunks:
+        for chunk in chunks:
+            for windows in chunk:
+                for window in windows:
+                    writer.write(serializer.record(window, unique_id), window.num_tokens)
+                    unique_id += 1
+                counts.append(len(windows))
+            progress.update(len(chunk))
+    if unique_id == FIRST_UNIQUE_ID:
         raise ValueError(
-            f"Of the {len(examples):,} examples in {_named_sources(encoding)} none can be made a "
-            f"feature of {encoding.max_seq_length} tokens."
+            f"None of the {len(examples):,} examples in {_named_sources(encoding)} gives a feature "
+            f"of {encoding.max_seq_length} tokens."
         )
-    return num_features
+    return counts
 
 
 def _fingerprint(path: str) -> dict[str, Any]:

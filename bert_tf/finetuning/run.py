@@ -12,10 +12,11 @@ import keras
 import tensorflow as tf
 
 from bert_tf import files
-from bert_tf.config import BertConfig, read_json
+from bert_tf.config import BertConfig
 from bert_tf.data.feature_records import FeatureRecords
 from bert_tf.finetuning.evaluation import TaskEvaluator
 from bert_tf.finetuning.feature_files import FeatureFile
+from bert_tf.finetuning.objective import TaskObjective
 from bert_tf.finetuning.task_data import TaskData
 from bert_tf.model.freezing import frozen_names
 from bert_tf.released.model_folder import check_model_folder, write_model_folder
@@ -23,7 +24,7 @@ from bert_tf.settings import NOT_THE_COURSE, FinetuningSettings
 from bert_tf.tasks.task import Task
 from bert_tf.text.tokenization import FullTokenizer, validate_case_matches_checkpoint
 from bert_tf.text.vocabulary import check_vocabulary
-from bert_tf.training import distribution, loop, run_directory
+from bert_tf.training import distribution, run_directory
 from bert_tf.training.best_checkpoint import BestCheckpoint
 from bert_tf.training.checkpoint import (
     NumberedCheckpoints,
@@ -32,7 +33,6 @@ from bert_tf.training.checkpoint import (
     newest_step,
 )
 from bert_tf.training.devices import make_strategy
-from bert_tf.training.prediction import IS_REAL
 from bert_tf.training.run import (
     TrainingRun,
     check_batch_size,
@@ -50,26 +50,6 @@ _NOT_THE_COURSE = NOT_THE_COURSE - {"eval_steps"} | {
     *("vocab_file", "do_predict", "predict_batch_size", "keep_optimizer", "num_workers"),
     *("num_restarts", "learning_rates", "train_batch_sizes", "early_stopping_patience"),
 }
-
-
-class TaskObjective:
-    """A task's loss, as a sum over examples and the number of examples to divide it by."""
-
-    def __init__(self, task: Task):
-        self.epsilons: dict[str, float] = {}
-        self._task = task
-
-    def weights(self, batch: loop.Batch) -> dict[str, tf.Tensor]:
-        """The number of examples."""
-        return {"loss": tf.reduce_sum(batch[IS_REAL])}
-
-    def sums(self, batch: loop.Batch, outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """The sum of their losses."""
-        return {"loss": tf.reduce_sum(self._task.loss(batch, outputs) * batch[IS_REAL])}
-
-    def counts(self, batch: loop.Batch) -> dict[str, tf.Tensor]:
-        """The number of tokens that are not padding."""
-        return {"tokens": tf.cast(tf.reduce_sum(batch["input_mask"]), tf.float32)}
 
 
 class FinetuningRun:
@@ -221,9 +201,9 @@ class FinetuningRun:
         self, step: int, between_batches: Callable[[], None]
     ) -> dict[str, float]:
         self.evaluator.weights_changed(step)
-        figures = self.evaluator.figures(between_batches)
-        self.best.note(step, figures[self.task.metric])
-        return figures
+        metrics = self.evaluator.metrics(between_batches)
+        self.best.note(step, metrics[self.task.metric])
+        return metrics
 
     def _drop_optimizer(self) -> None:
         """Writes the last checkpoint anew without the optimizer's state, and drops the others."""
@@ -249,7 +229,7 @@ class FinetuningRun:
             "length_buckets": self.data.is_bucketed,
             "task_options": options,
             "data": {"files": sources, "num_examples": feature_file.num_examples},
-            "records": records_sha256(feature_file),
+            "records": feature_file.sha256,
         }
 
     def restore(self) -> None:
@@ -315,8 +295,3 @@ def num_train_steps(settings: FinetuningSettings, num_examples: int) -> int:
             "larger --num_train_epochs would do."
         )
     return num_steps
-
-
-def records_sha256(feature_file: FeatureFile) -> str:
-    """What tells other data, labels or another vocabulary: the digest of the features' file."""
-    return read_json(f"{feature_file.path}.json")["records"]["sha256"]

@@ -27,7 +27,6 @@ from bert_tf.finetuning.run import (
     FinetuningRun,
     course_of,
     num_train_steps,
-    records_sha256,
 )
 from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import Task
@@ -96,7 +95,7 @@ def run_sweep(
     for run_settings in runs_of(settings):
         num_train_steps(run_settings, num_examples)  # That there are too few is said now.
     splits = ("train", *task.splits("eval"))
-    data = {split: records_sha256(whole.data.records(split)[0]) for split in splits}
+    data = {split: whole.data.records(split)[0].sha256 for split in splits}
     results: list[RunResult] = []
     for run_settings in runs_of(settings):
         course = _course(run_settings, data)

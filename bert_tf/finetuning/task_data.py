@@ -1,4 +1,4 @@
-"""A task's examples and features, each made once."""
+"""The examples and features of a task's splits, each made once."""
 
 from collections.abc import Sequence
 from typing import Any, TextIO
@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from bert_tf import files
 from bert_tf.data.feature_records import FeatureRecords
+from bert_tf.finetuning.feature_encoding import Encoding
 from bert_tf.finetuning.feature_files import FeatureFile, ensure_features
 from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import Task
@@ -15,14 +16,14 @@ from bert_tf.training.workers import Workers
 
 
 class TaskData:
-    """What a task reads, and what the model is fed of it, by split.
+    """The examples and features of a task, by split.
 
     Args:
-        settings: the run.
-        task: what is learned.
-        max_seq_length: tokens of a sequence at most.
-        folder: where the features' files `SPLIT.tf_record` lie.
-        strategy: the devices. Of several processes the chief makes the files.
+        settings: of the run.
+        task: the task.
+        max_seq_length: tokens of a sequence, padding included.
+        folder: the folder of the feature files, `SPLIT.tf_record`.
+        strategy: the devices. With several processes, the chief writes the files.
         stream: where progress is shown.
     """
 
@@ -47,55 +48,60 @@ class TaskData:
 
     @property
     def is_bucketed(self) -> bool:
-        """Whether batches are of similar length, and as long as their longest example."""
+        """Whether a batch has examples of similar length and is only as long as the longest."""
         is_wanted = self.settings.length_buckets and not self._static_shapes
         return is_wanted and not self.task.padding_matters
 
-    def features(self, split: str) -> dict:
-        """What the model is fed, by name."""
-        return self.task.features(split, self.max_seq_length)
-
     def has_labels(self, split: str) -> bool:
         """Whether the features of a split have all that the loss needs."""
-        return set(self.features("train")) <= set(self.features(split))
+        return set(self._features("train")) <= set(self._features(split))
 
     def examples(self, split: str) -> Sequence[Any]:
-        """All examples of a split, in the order in which answers are wanted."""
+        """All examples of a split, in the order of the answers."""
         if split not in self._examples:
             self._examples[split] = self.task.read(split)
         return self._examples[split]
 
     def prepare(self, purposes: Sequence[str]) -> None:
-        """Makes the features of all splits: what cannot be read is said before training."""
+        """Makes the features of all splits, so that invalid data are reported before training."""
         for purpose in purposes:
             for split in self.task.splits(purpose):
                 self.records(split)
 
     def records(self, split: str) -> tuple[FeatureFile, FeatureRecords]:
-        """The features of a split: made now, unless they are there already."""
+        """The features of a split, made when first asked for."""
         if split not in self._records:
-            self._records[split] = self._make_records(split)
+            feature_file = self._feature_file(split)
+            self._records[split] = (
+                feature_file,
+                FeatureRecords(
+                    feature_file.path,
+                    self._features(split),
+                    self.max_seq_length,
+                    feature_file.windows_per_example,
+                ),
+            )
         return self._records[split]
 
-    def _make_records(self, split: str) -> tuple[FeatureFile, FeatureRecords]:
+    def _features(self, split: str) -> dict:
+        return self.task.features(split, self.max_seq_length)
+
+    def _feature_file(self, split: str) -> FeatureFile:
         settings = self.settings
         files.make_directories(self.folder)
-        path = files.join_path(self.folder, f"{split}.tf_record")
-        # Training examples are not needed again once their features are made.
+        # Training examples are not needed any more when their features are made.
         read = self.task.read if split == "train" else self.examples
         if not self.workers.is_chief:
-            self.workers.wait()  # The chief's files are found then.
+            self.workers.wait()  # For the chief's file.
         feature_file = ensure_features(
-            self.task,
-            split,
+            Encoding(
+                self.task, split, settings.vocab_file, settings.do_lower_case, self.max_seq_length
+            ),
             lambda: read(split),
-            path,
-            vocab_file=settings.vocab_file,
-            do_lower_case=settings.do_lower_case,
-            max_seq_length=self.max_seq_length,
-            num_workers=settings.num_workers,
-            progress=self.stream,
+            files.join_path(self.folder, f"{split}.tf_record"),
+            settings.num_workers,
+            self.stream,
         )
         if self.workers.is_chief:
             self.workers.wait()
-        return feature_file, FeatureRecords(path, self.features(split), self.max_seq_length)
+        return feature_file

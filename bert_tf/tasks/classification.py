@@ -10,7 +10,7 @@ Source: google-research/bert, run_classifier.py.
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ import numpy as np
 from bert_tf.data.schema import Feature
 from bert_tf.metrics import classification as metrics
 from bert_tf.tasks.classification_files import Submission, write_predictions
+from bert_tf.tasks.task import Row, Windows
 from bert_tf.tasks.text_examples import TextAnswer, TextExample, TextReader
 from bert_tf.text.packing import pack_truncated
 from bert_tf.text.tokenization import FullTokenizer
@@ -127,32 +128,22 @@ class TextClassification:
         }
 
     def encode(
-        self,
-        examples: Sequence[TextExample],
-        split: str,
-        tokenizer: FullTokenizer,
-        max_seq_length: int,
-    ) -> Iterator[dict[str, Sequence[int] | Sequence[float]]]:
-        """One dict of features per example.
+        self, example: TextExample, split: str, tokenizer: FullTokenizer, max_seq_length: int
+    ) -> list[Row]:
+        """The example's only window.
 
         Source: google-research/bert, run_classifier.py, `convert_single_example`.
         """
         cls, sep = tokenizer.convert_tokens_to_ids(["[CLS]", "[SEP]"])
-        numbers = {label: number for number, label in enumerate(self.labels)}
-        for example in examples:
-            ids_a = tokenizer.encode(example.text_a)
-            ids_b = tokenizer.encode(example.text_b) if example.text_b else []
-            input_ids, segment_ids = pack_truncated(ids_a, ids_b, cls, sep, max_seq_length)
-            if self.labels:
-                label_id = 0 if example.label is None else numbers[example.label]
-            else:
-                label_id = float(example.label or 0)
-            yield {
-                "input_ids": input_ids,
-                "segment_ids": segment_ids,
-                "label_ids": [label_id],
-                "is_real_example": [1],
-            }
+        ids_a = tokenizer.encode(example.text_a)
+        ids_b = tokenizer.encode(example.text_b) if example.text_b else []
+        input_ids, segment_ids = pack_truncated(ids_a, ids_b, cls, sep, max_seq_length)
+        if self.labels:
+            label_id = 0 if example.label is None else self.labels.index(example.label)
+        else:
+            label_id = float(example.label or 0)
+        row = {"input_ids": input_ids, "segment_ids": segment_ids}
+        return [{**row, "label_ids": [label_id], "is_real_example": [1]}]
 
     def head(self, config) -> "keras.Model":
         """A `ClassificationModel` with an output per label, or one for a number."""
@@ -176,15 +167,17 @@ class TextClassification:
             return tf.nn.sparse_softmax_cross_entropy_with_logits(batch["label_ids"], logits)
         return tf.math.squared_difference(logits[:, 0], tf.cast(batch["label_ids"], tf.float32))
 
+    def loss_weights(self, batch: Mapping[str, "tf.Tensor"]) -> "tf.Tensor":
+        """float32 [B]: each example counts once."""
+        import tensorflow as tf
+
+        return tf.ones_like(batch["label_ids"], tf.float32)
+
     def predict(
-        self,
-        examples: Sequence[TextExample],
-        outputs: Mapping[str, np.ndarray],
-        tokenizer: FullTokenizer,
-        max_seq_length: int,
+        self, examples: Sequence[TextExample], windows: Windows, tokenizer: FullTokenizer
     ) -> list[TextAnswer]:
         """An answer for each example, from `logits` [N, C]."""
-        logits = np.asarray(outputs["logits"], np.float32)
+        logits = np.asarray(windows.outputs["logits"], np.float32)
         if not self.labels:
             return [TextAnswer(float(number)) for number in logits[:, 0]]
         return [

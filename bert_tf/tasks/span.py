@@ -1,10 +1,10 @@
-"""Tasks of one kind: the answer to a question is a part of a passage, or there is none.
+"""Tasks whose answer to a question is a part of a passage, or that there is none.
 
-    question, passage --> [CLS] question [SEP] window [SEP] --> BERT --> two scores for each token:
-                          one or several windows                          starts, ends here
+    question, passage --> [CLS] question [SEP] window [SEP] --> BERT --> two logits per token:
+                          one or several windows                         starts, ends here
 
-A task of this kind is a data set: a reader of its files, its official figures and the files of its
-answers. Everything else is here. The parts: `span_windows.py`, `span_answers.py`.
+Such a task is a data set: a reader of its files, its official metrics and its prediction files.
+Everything else is here, in `span_windows.py` and in `span_answers.py`.
 
 Source: google-research/bert, run_squad.py.
 """
@@ -27,6 +27,7 @@ from bert_tf.tasks.span_windows import (
     divide_passage,
     passage_tokenizer,
 )
+from bert_tf.tasks.task import Row, Windows
 from bert_tf.text.packing import Window, pack
 from bert_tf.text.tokenization import FullTokenizer
 
@@ -36,39 +37,41 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# The split whose features say where the answer is.
+# The split whose features have the position of the answer.
 TRAIN = "train"
-# Instead of the scores of padding, where it may not matter: of them, the softmax has 0.
-_NO_SCORE = -1e4
+# Replaces the logits of padding where it is masked: the softmax of them is 0.
+_MASKED_LOGIT = -1e4
 
 
 @dataclasses.dataclass(frozen=True)
 class SpanOptions:
-    """What can be set for every task of this kind.
+    """The options that all tasks of this kind share.
 
     Raises:
-        ValueError: for values that nothing can be answered with.
+        ValueError: for values with which no answer can be found.
     """
 
     doc_stride: int = setting(
-        128, "How many tokens lie between the starts of two windows of a long passage."
+        128, "Tokens between the starts of successive windows of a long passage."
     )
-    max_query_length: int = setting(64, "Tokens of a question at most; it loses its end.")
-    n_best_size: int = setting(20, "How many answers nbest_predictions.json has to a question.")
-    max_answer_length: int = setting(30, "Tokens of an answer at most.")
+    max_query_length: int = setting(64, "Maximum tokens of a question; longer ones are cut.")
+    n_best_size: int = setting(20, "Answers per question in nbest_predictions.json.")
+    max_answer_length: int = setting(30, "Maximum tokens of an answer.")
     version_2_with_negative: bool = setting(
-        False, "Whether there are questions without an answer, as in SQuAD 2.0."
+        False, "Whether some questions have no answer, as in SQuAD 2.0."
     )
     null_score_diff_threshold: float = setting(
-        0.0, "There is no answer if its score is above that of the best answer by more than this."
+        0.0,
+        "A question gets no answer if the score of none exceeds that of the best answer by more "
+        "than this.",
     )
     verbose_logging: bool = setting(
         False, "Whether to log each answer that cannot be found in its passage."
     )
     mask_padding: bool = setting(
         False,
-        "Whether padding is no possible answer, so that nothing depends on it and batches are as "
-        "long as they must be. In the original it is one.",
+        "Whether padding is excluded as an answer, so that results do not depend on it and batches "
+        "are only as long as needed. The original does not exclude it.",
     )
 
     def __post_init__(self):
@@ -77,13 +80,13 @@ class SpanOptions:
 
 
 class SpanExample(NamedTuple):
-    """A question to a passage. The questions to one passage share its text.
+    """A question about a passage. The questions about one passage share its string.
 
-    id: of the question, in the files of answers.
+    id: the question's id in the prediction files.
     question, context: texts.
-    answers: the right answers' texts, () if there is none; None where they are not known.
-    is_impossible: whether there is no answer; None where the data do not say so.
-    first_word, last_word: of the answer in the context; -1 if there is none. For training.
+    answers: the texts of the correct answers, () if there is none; None if unknown.
+    is_impossible: whether there is no answer; None if the data do not say.
+    first_word, last_word: the answer's words in the context, for training; -1 if there is none.
     """
 
     id: str
@@ -96,10 +99,10 @@ class SpanExample(NamedTuple):
 
 
 class SpanData(Protocol):
-    """A data set: what a task of this kind adds. It can be pickled."""
+    """The data set of a task. It must be picklable."""
 
     def splits(self, purpose: str) -> tuple[str, ...]:
-        """See `bert_tf.tasks.task.Task`; what is trained on is TRAIN."""
+        """See `bert_tf.tasks.task.Task`; the training split is TRAIN."""
 
     def sources(self, split: str) -> list[str]:
         """See `bert_tf.tasks.task.Task`."""
@@ -123,13 +126,13 @@ class SpanData(Protocol):
 
 
 class SpanExtraction:
-    """A task whose answers are parts of a passage.
+    """A task whose answers are parts of a passage; see `bert_tf.tasks.task.Task`.
 
     Args:
-        name: see `bert_tf.tasks.task.Task`, as for all attributes.
-        options: how questions and passages become windows, and scores answers.
+        name: of the task.
+        options: how questions and passages become windows, and logits answers.
         data: the data set.
-        metric: the figure of its `score` that tells the better of two models.
+        metric: the metric of its `score` that models are compared by.
     """
 
     kind = "span"
@@ -151,14 +154,13 @@ class SpanExtraction:
         self.write = data.write
 
     def features(self, split: str, max_seq_length: int) -> dict[str, Feature]:
-        """The original's features; `is_impossible` is there, but no model is fed on it."""
+        """The original's features; no model uses `is_impossible`."""
         shortest = self.options.max_query_length + NUM_SPECIAL_TOKENS + 1
         if max_seq_length < shortest:
             raise ValueError(
-                f"A sequence needs room for a question of max_query_length = "
-                f"{self.options.max_query_length} tokens, {NUM_SPECIAL_TOKENS} special ones and a "
-                f"part of the passage: max_seq_length must be at least {shortest}. "
-                f"Received: {max_seq_length}"
+                f"max_seq_length must be at least {shortest}: max_query_length = "
+                f"{self.options.max_query_length} tokens of the question, {NUM_SPECIAL_TOKENS} "
+                f"special ones and one of the passage. Received: {max_seq_length}"
             )
         sequence = Feature((max_seq_length,))
         features = {
@@ -173,31 +175,27 @@ class SpanExtraction:
         return features
 
     def encode(
-        self,
-        examples: Sequence[SpanExample],
-        split: str,
-        tokenizer: FullTokenizer,
-        max_seq_length: int,
-    ) -> Iterator[dict[str, Sequence[int]]]:
-        """One dict of features a window. A passage without tokens has no window.
+        self, example: SpanExample, split: str, tokenizer: FullTokenizer, max_seq_length: int
+    ) -> Iterator[Row]:
+        """Yields the windows of the passage; none if it has no tokens.
 
         Source: google-research/bert, run_squad.py, `convert_examples_to_features`.
         """
         passages = passage_tokenizer(tokenizer)
         cls, sep = tokenizer.convert_tokens_to_ids(["[CLS]", "[SEP]"])
-        for example in examples:
-            passage = passages.tokens(example.context)
-            question = self._question(example, passages)
-            span = _answer_span(example, passage, passages) if split == TRAIN else None
-            for window in self._windows(passage, len(question), max_seq_length):
-                tokens = passage.ids[window.start : window.start + window.length]
-                input_ids, segment_ids = pack(question, tokens, cls, sep)
-                row = {"input_ids": input_ids, "segment_ids": segment_ids}
-                if split == TRAIN:
-                    start, end = _place(span, window, len(question) + 2)
-                    row["start_positions"], row["end_positions"] = [start], [end]
-                    row["is_impossible"] = [int(bool(example.is_impossible))]
-                yield row
+        passage = passages.tokens(example.context)
+        question = passages.encode(example.question)[: self.options.max_query_length]
+        span = _answer_span(example, passage, passages) if split == TRAIN else None
+        stride = self.options.doc_stride
+        for window in divide_passage(len(passage.ids), len(question), max_seq_length, stride):
+            tokens = passage.ids[window.start : window.start + window.length]
+            input_ids, segment_ids = pack(question, tokens, cls, sep)
+            row = {"input_ids": input_ids, "segment_ids": segment_ids}
+            if split == TRAIN:
+                start, end = _position(span, window, len(question) + 2)
+                row["start_positions"], row["end_positions"] = [start], [end]
+                row["is_impossible"] = [int(bool(example.is_impossible))]
+            yield row
 
     def head(self, config) -> "keras.Model":
         """A `SpanModel`."""
@@ -210,7 +208,7 @@ class SpanExtraction:
     ) -> "tf.Tensor":
         """float32 [B]: the mean of the cross entropies of start and end, over all L positions.
 
-        A place outside of the window, as an answer of white space only may have it, costs nothing.
+        A position outside the window, which an answer of only white space may have, costs nothing.
 
         Args:
             batch: `start_positions`, `end_positions` [B]; `input_mask` [B, L].
@@ -222,82 +220,74 @@ class SpanExtraction:
         for name in ("start", "end"):
             logits = tf.cast(outputs[f"{name}_logits"], tf.float32)
             if self.options.mask_padding:
-                logits = tf.where(batch["input_mask"] > 0, logits, _NO_SCORE)
-            places = batch[f"{name}_positions"]
-            is_inside = (places >= 0) & (places < tf.shape(logits)[1])
+                logits = tf.where(batch["input_mask"] > 0, logits, _MASKED_LOGIT)
+            positions = batch[f"{name}_positions"]
+            is_inside = (positions >= 0) & (positions < tf.shape(logits)[1])
             log_probs = tf.gather(
-                tf.nn.log_softmax(logits), tf.where(is_inside, places, 0), batch_dims=1
+                tf.nn.log_softmax(logits), tf.where(is_inside, positions, 0), batch_dims=1
             )
             losses.append(tf.where(is_inside, -log_probs, 0.0))
         return (losses[0] + losses[1]) / 2.0
 
+    def loss_weights(self, batch: Mapping[str, "tf.Tensor"]) -> "tf.Tensor":
+        """float32 [B]: each window counts once."""
+        import tensorflow as tf
+
+        return tf.ones_like(batch["start_positions"], tf.float32)
+
     def predict(
-        self,
-        examples: Sequence[SpanExample],
-        outputs: Mapping[str, np.ndarray],
-        tokenizer: FullTokenizer,
-        max_seq_length: int,
+        self, examples: Sequence[SpanExample], windows: Windows, tokenizer: FullTokenizer
     ) -> list[SpanAnswer]:
         """An answer to each question, from `start_logits` and `end_logits` [F, L].
 
-        F is the number of all examples' windows. L may be less than `max_seq_length`, but all
-        tokens have their scores.
+        Nothing is tokenized but passages that another process encoded, each once: their words, of
+        which answers are made, are not among the features.
 
         Raises:
-            ValueError: if there are more or fewer windows than outputs.
+            ValueError: if the windows are not those of the examples.
         """
         passages, search = passage_tokenizer(tokenizer), self._search()
-        start_logits, end_logits = (np.asarray(outputs[name]) for name in self.output_names)
+        logits = [np.asarray(windows.outputs[name]) for name in ("start_logits", "end_logits")]
+        features = windows.read_features()
+        layouts = [features[name] for name in ("input_mask", "segment_ids")]
         answers: list[SpanAnswer] = []
-        without_windows: list[str] = []
-        row, text = 0, None
-        for example in examples:
+        text = None
+        for example, rows in zip(examples, windows.rows_by_example(), strict=True):
             if text is None or text.context != example.context:
                 text = PassageText(example.context, passages, self.options.verbose_logging)
-            num_question_tokens = len(self._question(example, passages))
-            windows = self._windows(text.tokens, num_question_tokens, max_seq_length)
-            rows = slice(row, row + len(windows))
-            row += len(windows)
-            if row > len(start_logits):
-                break
+            num_tokens = len(text.tokens.ids)
+            spans, passage_start = self._windows(*(each[rows] for each in layouts))
+            if num_tokens != (spans[-1].start + spans[-1].length if spans else 0):
+                raise ValueError(
+                    f"Question {example.id}: its windows are not those of its passage. They were "
+                    f"made from other data or settings."
+                )
             scores = QuestionScores(
-                windows,
-                len(text.tokens.ids),
-                num_question_tokens + 2,
-                start_logits[rows],
-                end_logits[rows],
+                spans, num_tokens, passage_start, *(each[rows] for each in logits)
             )
             answers.append(search.answer(scores, text))
-            if not windows:
-                without_windows.append(example.id)
-        if row != len(start_logits) or len(answers) < len(examples):
-            raise ValueError(
-                f"There are outputs of {len(start_logits)} windows, which are not those of the "
-                f"{len(examples)} questions: they were made from other data or settings."
-            )
-        if without_windows:
-            logger.warning(
-                "%d questions are to a passage without text, and have no answer: %s",
-                len(without_windows),
-                first_three(without_windows),
-            )
+        _warn_of_empty_passages(examples, windows)
         return answers
 
     def is_collapsed(self, examples: Sequence[SpanExample], answers: Sequence[SpanAnswer]) -> bool:
-        """Whether all questions get the same answer, "" for example, though they have others."""
+        """Whether all questions get the same answer, such as "", though their answers differ."""
         given = {answer.text for answer in answers}
-        right = {example.answers for example in examples}
-        return len(given) == 1 and len(right) > 1
-
-    def _question(self, example: SpanExample, passages: PassageTokenizer) -> list[int]:
-        return passages.encode(example.question)[: self.options.max_query_length]
+        correct = {example.answers for example in examples}
+        return len(given) == 1 and len(correct) > 1
 
     def _windows(
-        self, passage: PassageTokens, num_question_tokens: int, max_seq_length: int
-    ) -> tuple[Window, ...]:
-        return divide_passage(
-            len(passage.ids), num_question_tokens, max_seq_length, self.options.doc_stride
-        )
+        self, input_mask: np.ndarray, segment_ids: np.ndarray
+    ) -> tuple[tuple[Window, ...], int]:
+        """The windows of a question's features [S, L], and where the passage starts in each."""
+        if not len(input_mask):
+            return (), 0
+        passage_start = int(np.argmax(segment_ids[0]))
+        windows: list[Window] = []
+        start = 0
+        for length in (input_mask.sum(axis=1) - passage_start - 1).tolist():  # 1 is for [SEP].
+            windows.append(Window(start, length))
+            start += min(length, self.options.doc_stride)
+        return tuple(windows), passage_start
 
     def _search(self) -> AnswerSearch:
         options = self.options
@@ -312,8 +302,17 @@ class SpanExtraction:
 
 
 def first_three(ids: Sequence[str]) -> str:
-    """The first three, for a line of the log."""
+    """The first three ids, for a line of the log."""
     return ", ".join(map(str, ids[:3])) + (", ..." if len(ids) > 3 else "")
+
+
+def _warn_of_empty_passages(examples: Sequence[SpanExample], windows: Windows) -> None:
+    empty = [example.id for example, n in zip(examples, windows.counts, strict=True) if not n]
+    if empty:
+        logger.warning(
+            "%d questions have a passage without text, and get no answer: %s",
+            *(len(empty), first_three(empty)),
+        )
 
 
 def _answer_span(
@@ -326,8 +325,8 @@ def _answer_span(
     return answer_tokens(passage, example.first_word, example.last_word, answer_ids)
 
 
-def _place(span: tuple[int, int] | None, window: Window, passage_start: int) -> tuple[int, int]:
-    """Where an answer is in a window: (0, 0), which is [CLS], if it is not wholly in it."""
+def _position(span: tuple[int, int] | None, window: Window, passage_start: int) -> tuple[int, int]:
+    """An answer's positions in a window; (0, 0), which is [CLS], if it is not wholly inside."""
     if span is None or span[0] < window.start or span[1] >= window.start + window.length:
         return 0, 0
     offset = passage_start - window.start

@@ -1,56 +1,99 @@
-"""What a task is, in eight verbs, and how it is found by its name.
+"""The contract of a task, and how a task is found by its name.
 
-    files --read--> examples --encode--> features, as `features` describes them --> model: `head`
-                        |                                                           |    └--> `loss`
-                        └--------> `predict` <------------ outputs <----------------┘
+    files --read--> examples --encode--> windows of features --> model, made by `head`
+                        |                                          |    └--> `loss`
+                        └--------> `predict` <------ outputs <-----┘
                                        └--> answers --> `score`, `write`
 
 A task is a module of this package with
 
-    Options     a frozen dataclass: what can be set, each field with its help
-    VARIANTS    the names after the colon (`glue:mnli`), or () where there is only one
+    Options     a frozen dataclass of its options, each field with a help text
+    VARIANTS    the names after the colon (`glue:mnli`), or () if there is only one
     make        (variant or None, Options, labels or None) -> Task
 
-so `--task=squad` works because `squad.py` exists. Nothing of this imports TensorFlow before `head`
-or `loss` is called: examples are read and encoded in many processes, which start quickly so.
+so that `--task=squad` works because `squad.py` exists. Nothing here imports TensorFlow before
+`head` or `loss` is called: examples are read and encoded in many processes, which then start fast.
 """
 
 import dataclasses
 import importlib
 import pkgutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
 
 from bert_tf.data.schema import Feature
 from bert_tf.text.tokenization import FullTokenizer
 
 if TYPE_CHECKING:
     import keras
-    import numpy as np
     import tensorflow as tf
 
-# What examples are read for. A task may have several splits for one of them (MNLI's two).
+# What examples are read for. A task may have several splits for one of them (MNLI has two).
 PURPOSES = ("train", "eval", "predict")
+
+# One window's features by name, as lists without padding.
+Row = Mapping[str, Sequence[int] | Sequence[float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Windows:
+    """What the model returned for the windows of a split, and which example each belongs to.
+
+    The windows are in the order of their examples, F of them in all.
+
+    Args:
+        counts: the number of windows of each example; 0 is possible.
+        outputs: what the head returned: an array [F, ...], or several by name. Positions behind the
+            last token of a window may hold very low scores, as a batch is only as long as needed.
+        read_features: gives what the head was fed, by name: arrays [F, ...], padded.
+
+    Raises:
+        ValueError: if there are more or fewer outputs than windows.
+    """
+
+    counts: Sequence[int]
+    outputs: Any
+    read_features: Callable[[], Mapping[str, np.ndarray]] = dict
+
+    def __post_init__(self):
+        arrays = self.outputs.values() if isinstance(self.outputs, Mapping) else [self.outputs]
+        sizes = {len(array) for array in arrays}
+        if sizes != {sum(self.counts)}:
+            raise ValueError(
+                f"There are outputs of {', '.join(map(str, sizes))} windows, but the examples have "
+                f"{sum(self.counts)}: the outputs were made from other data or settings."
+            )
+
+    def rows_by_example(self) -> list[slice]:
+        """For each example, where its windows are in the arrays."""
+        ends = np.cumsum(self.counts, dtype=int).tolist()
+        starts = [0, *ends[:-1]]
+        return [slice(start, end) for start, end in zip(starts, ends, strict=True)]
 
 
 class Task(Protocol):
-    """A task; an example is whatever `read` gives, and an answer whatever `predict` gives.
+    """A task. An example is what `read` returns, an answer what `predict` returns.
 
-    name: as it was asked for, `glue:mnli`.
-    kind: what its models do, which says how they are used and served: `classification`,
+    An example becomes one window, a sequence that the model sees, or several (a long passage), or
+    none. B windows are a batch.
+
+    name: as given by the user, `glue:mnli`.
+    kind: the kind of its models, which says how they are used and served: `classification`,
         `regression`, `tagging` or `span`.
-    inputs: what the texts of an example are called where a model is used: `text`; `text_a`,
-        `text_b`; `question`, `context`.
-    options: the values it was made with.
-    labels: the classes in the order of the model's outputs; () where it has none. They are kept
-        beside the weights, and handed to `make` when the model is used again.
-    default_seq_length: tokens of a sequence, where nobody says.
-    metric: the figure of `score` that tells the better of two models: the higher one.
+    inputs: the names of an example's texts where a model is used: `text`; `text_a`, `text_b`;
+        `question`, `context`.
+    options: the option values it was made with.
+    labels: the classes in the order of the model's outputs; () if there are none. They are saved
+        with the weights, and passed to `make` when the model is used again.
+    default_seq_length: tokens of a sequence, if not given.
+    metric: the metric of `score` that models are compared by; higher is better.
     output_names: the model's outputs that `predict` needs, arrays of shape [B, ...].
-    padding_matters: whether the loss or the answers depend on how much padding follows a sequence;
-        then every batch has the full length.
-    unused_weights: the start of names of weights that no loss depends on (`bert/pooler`): they are
-        not trained, so nothing may draw them towards zero either. A tuple.
+    padding_matters: whether the loss or the answers depend on how much padding follows a sequence.
+        If so, every batch has the full length.
+    unused_weights: prefixes of the names of weights that the loss does not depend on
+        (`bert/pooler`). They are not trained, so that weight decay does not change them either.
     """
 
     name: str
@@ -65,66 +108,76 @@ class Task(Protocol):
     unused_weights: tuple[str, ...]
 
     def splits(self, purpose: str) -> tuple[str, ...]:
-        """The splits for one of PURPOSES, of which there are files; the first one is the main one.
+        """The splits for one of PURPOSES whose files exist; the first one is the main one.
 
         Raises:
-            ValueError: if there is none, with the files that would do.
+            ValueError: if there is none, with the files that are needed.
         """
 
     def sources(self, split: str) -> list[str]:
         """The files that a split is read from."""
 
     def read(self, split: str) -> Sequence[Any]:
-        """All examples of a split, in the order in which answers are wanted.
+        """All examples of a split, in the order of the answers.
 
         Raises:
-            ValueError: for what cannot be understood, with file and line.
+            ValueError: for invalid input, with file and line.
         """
 
     def features(self, split: str, max_seq_length: int) -> dict[str, Feature]:
-        """What the model is fed, by name: the records' features.
+        """The features of a window, by name: what a record holds and the model is fed.
 
         Raises:
-            ValueError: if the task cannot do with so few tokens.
+            ValueError: if so few tokens are not enough.
         """
 
     def encode(
-        self, examples: Sequence[Any], split: str, tokenizer: FullTokenizer, max_seq_length: int
-    ) -> Iterator[dict[str, Sequence[int] | Sequence[float]]]:
-        """Examples -> features, as lists; an example may give several (its windows), or none.
+        self, example: Any, split: str, tokenizer: FullTokenizer, max_seq_length: int
+    ) -> Iterable[Row]:
+        """The windows of an example, in order.
 
-        `input_ids` and `segment_ids` end with the last token: padding and `input_mask` are added
-        when they are written, and so is `unique_ids`, which numbers the features. Labels are there
-        for splits that have them.
+        `input_ids` and `segment_ids` end with the last token. The runner adds padding, `input_mask`
+        and `unique_ids`, the number of the window. Labels are only in splits that have them.
         """
 
     def head(self, config) -> "keras.Model":
-        """The model: BERT of this BertConfig, and what stands on it."""
+        """The model: BERT with this BertConfig, and a head."""
 
     def loss(
         self, batch: Mapping[str, "tf.Tensor"], outputs: Mapping[str, "tf.Tensor"]
     ) -> "tf.Tensor":
-        """float32 [B]: the loss of each example."""
+        """float32 [B], [B, L] or [B, S]: the loss of each window, token or span.
+
+        Args:
+            batch: by name, the features [B, ...]; `example_index`, int32 [B], the index of the
+                example that each row is a window of; and `is_real_example`, float32 [B], which is 0
+                for rows that only fill the batch.
+            outputs: what the head returned.
+        """
+
+    def loss_weights(self, batch: Mapping[str, "tf.Tensor"]) -> "tf.Tensor":
+        """float32, of the shape of the loss: how much each of its elements counts.
+
+        Training minimizes the weighted mean over the whole batch, on however many devices it is;
+        `eval_loss` is the weighted mean over the split. Rows that only fill the batch are left out
+        in any case, so a loss per window returns ones.
+        """
 
     def predict(
-        self,
-        examples: Sequence[Any],
-        outputs: Mapping[str, "np.ndarray"],
-        tokenizer: FullTokenizer,
-        max_seq_length: int,
+        self, examples: Sequence[Any], windows: Windows, tokenizer: FullTokenizer
     ) -> list[Any]:
-        """The outputs for all features of the examples, in their order -> an answer each."""
+        """An answer for each example, from the outputs for its windows."""
 
     def score(self, examples: Sequence[Any], answers: Sequence[Any]) -> dict[str, float]:
-        """The official figures, by name. Empty where the examples have no labels."""
+        """The official metrics, by name, of one answer per example. Empty without labels."""
 
     def is_collapsed(self, examples: Sequence[Any], answers: Sequence[Any]) -> bool:
-        """Whether the model says the same whatever it is asked, as a failed training leaves it."""
+        """Whether the model gives the same answer to everything, as after a failed training."""
 
     def write(
         self, split: str, examples: Sequence[Any], answers: Sequence[Any], folder: str
     ) -> list[str]:
-        """Writes the predictions' files. Returns: their paths."""
+        """Writes the prediction files. Returns: their paths."""
 
 
 def find_task(
@@ -135,12 +188,12 @@ def find_task(
     """Makes the task of a name.
 
     Args:
-        name: `squad`, or with a variant `glue:mnli`; upper case does not matter.
-        options: values of the task's options, as texts.
-        labels: the classes that a model was trained for, where it is to be used again.
+        name: `squad`, or with a variant `glue:mnli`, in any case.
+        options: the values of the task's options, as text.
+        labels: the classes of a trained model, if one is used.
 
     Raises:
-        ValueError: for an unknown task, variant or option, with those that there are.
+        ValueError: for an unknown task, variant or option, with those that exist.
     """
     module_name, _, variant = name.lower().partition(":")
     if module_name not in _task_modules():
@@ -153,7 +206,7 @@ def find_task(
 
 
 def task_names() -> list[str]:
-    """The names of all tasks, each variant for itself."""
+    """The names of all tasks and their variants."""
     names = []
     for module_name in _task_modules():
         variants = importlib.import_module(f"bert_tf.tasks.{module_name}").VARIANTS
@@ -162,7 +215,7 @@ def task_names() -> list[str]:
 
 
 def options_of(name: str) -> tuple[dataclasses.Field, ...]:
-    """The fields of a task's options: names, defaults, and help in `metadata["help"]`."""
+    """The fields of a task's options: name, default, and the help text in `metadata["help"]`."""
     module_name = name.lower().partition(":")[0]
     if module_name not in _task_modules():
         raise ValueError(f"There is no task {name!r}. There are: {', '.join(task_names())}.")
@@ -170,9 +223,9 @@ def options_of(name: str) -> tuple[dataclasses.Field, ...]:
 
 
 def split_options(texts: Iterable[str]) -> dict[str, str]:
-    """`["doc_stride=64,n_best_size=5", "labels=a,b"]` -> the value of each option, as text.
+    """Splits `["doc_stride=64,n_best_size=5", "labels=a,b"]` into the text value of each option.
 
-    A comma begins the next option where a name and `=` follow it, and else belongs to the value.
+    A comma separates options if a name and `=` follow it; otherwise it belongs to the value.
     """
     values: dict[str, str] = {}
     for text in texts:
@@ -186,14 +239,13 @@ def split_options(texts: Iterable[str]) -> dict[str, str]:
                 values[name] += "," + part
             elif part:
                 raise ValueError(
-                    f"Task options are written name=value, with commas between them. Received: "
-                    f"{text!r}"
+                    f"Task options are comma-separated name=value pairs. Received: {text!r}"
                 )
     return values
 
 
 def parse_options(options_class: type, values: Mapping[str, str]) -> Any:
-    """An options dataclass from texts, by the types of its fields' defaults."""
+    """Makes an options dataclass from text values, by the types of its fields' defaults."""
     fields = {field.name: field for field in dataclasses.fields(options_class)}
     unknown = sorted(set(values) - set(fields))
     if unknown:
@@ -220,7 +272,7 @@ def _parse(name: str, value: Any, default: Any) -> Any:
 
 
 def _task_modules() -> list[str]:
-    """Modules of this package that hold a task: those with a `make`."""
+    """The modules of this package that define a task: those with a `make`."""
     package = importlib.import_module("bert_tf.tasks")
     return [
         info.name

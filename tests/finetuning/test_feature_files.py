@@ -52,20 +52,19 @@ class ToyTask:
             "zeal": Feature((2,)),
         }
 
-    def encode(self, examples, split, tokenizer, max_seq_length):
-        for example in examples:
-            if "bad" in example:
-                raise ValueError(f"{split}.txt:{example.split()[1]}: a bad line")
-            if "die" in example:
-                os.kill(os.getpid(), signal.SIGKILL)
-            if "slow" in example:
-                time.sleep(5)
-            ids = tokenizer.encode(example)[:max_seq_length]
-            for window in range(example.count(".")):
-                yield {
-                    "input_ids": ids, "segment_ids": [1] * len(ids), "label_ids": [window],
-                    "weight": [0.5], "zeal": [300, -1],
-                }
+    def encode(self, example, split, tokenizer, max_seq_length):
+        if "bad" in example:
+            raise ValueError(f"{split}.txt:{example.split()[1]}: a bad line")
+        if "die" in example:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if "slow" in example:
+            time.sleep(5)
+        ids = tokenizer.encode(example)[:max_seq_length]
+        for window in range(example.count(".")):
+            yield {
+                "input_ids": ids, "segment_ids": [1] * len(ids), "label_ids": [window],
+                "weight": [0.5], "zeal": [300, -1],
+            }
 """
 
 L = 16
@@ -93,12 +92,12 @@ def ensure(tmp_path, toy_vocab):
 
     def call(task, path=None, **changes):
         arguments = {"vocab_file": toy_vocab, "do_lower_case": True, "max_seq_length": L}
+        how = {name: changes.pop(name, value) for name, value in arguments.items()}
         return ensure_features(
-            task,
-            "train",
+            Encoding(task, "train", **how),
             lambda: task.read("train"),
             str(path or tmp_path / "out" / "train.tf_record"),
-            **{**arguments, **changes},
+            **changes,
         )
 
     return call
@@ -121,7 +120,8 @@ def read_records(path):
 def test_records_are_the_originals_features_as_protobuf_serializes_them(make_task, ensure):
     task = make_task(["abc a.", "efg..", "a b c d e f g h a b c d e f g h a b."])
     written = ensure(task)
-    assert dataclasses.astuple(written)[1:] == (3, 4)
+    assert written.windows_per_example == (1, 2, 1)
+    assert (written.num_examples, written.num_features) == (3, 4)
     vocab = {"a": 9, "abc": 26, ".": 7}
     example = tf.train.Example()
     ids = [vocab["abc"], vocab["a"], vocab["."]]
@@ -180,7 +180,8 @@ def test_a_killed_worker_is_reported_and_leaves_nothing(make_task, ensure, many_
 
 PROGRAM = """
 import sys
-from bert_tf.data import encoding_workers
+from bert_tf.finetuning import encoding_workers
+from bert_tf.finetuning.feature_encoding import Encoding
 from bert_tf.finetuning.feature_files import ensure_features
 encoding_workers._FEW_EXAMPLES, encoding_workers._CHUNK_EXAMPLES = 0, 1
 # Not guarded by `if __name__ == "__main__"`: it need not be.
@@ -188,8 +189,8 @@ sys.path.insert(0, sys.argv[1])
 import toy_task
 task = toy_task.ToyTask(toy_task.Options(sys.argv[2]))
 ensure_features(
-    task, "train", lambda: task.read("train"), sys.argv[2] + "/out/train.tf_record",
-    vocab_file=sys.argv[3], do_lower_case=True, max_seq_length=16, num_workers=2,
+    Encoding(task, "train", sys.argv[3], True, 16), lambda: task.read("train"),
+    sys.argv[2] + "/out/train.tf_record", num_workers=2,
 )
 """
 
@@ -231,8 +232,8 @@ def test_a_task_may_be_defined_by_the_program_itself(make_task, tmp_path, toy_vo
 if __name__ == "__main__":
     task = ToyTask(Options(sys.argv[2]))
     ensure_features(
-        task, "train", lambda: task.read("train"), sys.argv[2] + "/out/train.tf_record",
-        vocab_file=sys.argv[3], do_lower_case=True, max_seq_length=16, num_workers=2,
+        Encoding(task, "train", sys.argv[3], True, 16), lambda: task.read("train"),
+        sys.argv[2] + "/out/train.tf_record", num_workers=2,
     )
 """
     )
@@ -286,13 +287,12 @@ def test_features_are_used_again_without_reading_the_examples(make_task, ensure,
     task = make_task(["a.", "b..", "c"])
     first = ensure(task)
     task.read = None
-    assert ensure(task) == first == FeatureFile(first.path, 3, 3)
+    assert ensure(task) == first == FeatureFile(first.path, first.sha256, (1, 2, 0))
+    assert first.num_features == 3
     messages = [record.getMessage() for record in caplog.records]
     assert len(messages) == 2
     assert messages[0].startswith(f"Wrote features to {first.path}: 3 examples, 3 features, ")
-    assert messages[1].startswith(
-        f"The features in {first.path} are used again: 3 examples, 3 features, "
-    )
+    assert messages[1].startswith(f"Reusing the features in {first.path}: 3 examples, 3 features, ")
 
 
 def change_source(task, path):
@@ -333,13 +333,13 @@ def change_name(task, path):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (change_source, "made from other sources:"),
-        (change_records, "changed after it had been written"),
-        (change_sidecar, "nothing tells what those there were made from"),
-        (change_format, "made from other format:"),
-        (change_option, "made from other options:"),
-        (change_labels, "made from other labels:"),
-        (change_name, "made from other task:"),
+        (change_source, "have other sources:"),
+        (change_records, "changed after it was written"),
+        (change_sidecar, "unknown what the existing ones were made from"),
+        (change_format, "have other format:"),
+        (change_option, "have other options:"),
+        (change_labels, "have other labels:"),
+        (change_name, "have other task:"),
         (lambda task, path: os.remove(path + ".json"), "Wrote features to"),
         (lambda task, path: os.remove(path), "Wrote features to"),
     ],
@@ -405,7 +405,7 @@ def test_the_file_beside_the_records_says_what_they_were_made_from(make_task, en
         "sha256": hashlib.sha256(content).hexdigest(),
     }
     assert described["sources"][0]["bytes"] == len("a.\nb..\n")
-    assert (described["num_examples"], described["num_features"]) == (2, 3)
+    assert described["windows_per_example"] == "1 2"
     assert described["options"]["words"] == ["a", "b"]
     with open(toy_vocab, "rb") as file:
         assert described["vocabulary"]["sha256"] == hashlib.sha256(file.read()).hexdigest()
@@ -419,7 +419,7 @@ def test_a_file_of_the_original_script_is_replaced(make_task, ensure, write_reco
 
 
 def test_a_split_without_examples_or_features_is_refused(make_task, ensure, tmp_path):
-    with pytest.raises(ValueError, match=r"Of the 2 examples in .*train.txt none can be made"):
+    with pytest.raises(ValueError, match=r"None of the 2 examples in .*train.txt gives"):
         ensure(make_task(["a", "b"]))
     task = make_task([])
     task.read = lambda split: []
@@ -457,9 +457,9 @@ def test_progress_tells_the_examples_a_second(make_task, ensure):
     [
         ({}, "describes the feature label_ids, but does not encode it"),
         ({"label_ids": [1], "other": [1]}, "does not describe: {'other'}"),
-        ({"label_ids": [1, 2]}, "label_ids: 2 values, where a feature has room for 1"),
+        ({"label_ids": [1, 2]}, "label_ids: 2 values, but the feature holds 1"),
         ({"label_ids": []}, "label_ids: 0 values"),
-        ({"label_ids": [1], "input_ids": [1] * 5}, "input_ids: 5 values, .* room for 4"),
+        ({"label_ids": [1], "input_ids": [1] * 5}, "input_ids: 5 values, .* holds 4"),
     ],
 )
 def test_a_row_that_is_not_as_described_is_refused(row, message):

@@ -282,7 +282,7 @@ def test_a_run_that_dies_while_it_is_evaluated_evaluates_again(
     )
     expected = run_finetuning(course)
     calls = []
-    figures = TaskEvaluator.figures
+    figures = TaskEvaluator.metrics
 
     def die(self, *between_batches):
         calls.append(self.step)
@@ -292,7 +292,7 @@ def test_a_run_that_dies_while_it_is_evaluated_evaluates_again(
 
     killed = dataclasses.replace(course, output_dir=settings.output_dir)
     with monkeypatch.context() as patched:
-        patched.setattr(TaskEvaluator, "figures", die)
+        patched.setattr(TaskEvaluator, "metrics", die)
         with pytest.raises(KeyboardInterrupt):
             run_finetuning(killed)
     assert run_finetuning(killed) == pytest.approx(expected, abs=1e-6)

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from task_rows import encode_all, predict_texts
 
 from bert_tf.config import BertConfig
 from bert_tf.data.schema import Feature
@@ -86,7 +87,7 @@ def check_golden(folder, tokenizer_path):
     examples = [TextExample(str(i), **row) for i, row in enumerate(case["examples"])]
     task = make_task(*examples, labels=tuple(case["labels"]))
     length = case["max_seq_length"]
-    received = padded(task.encode(task.read("train"), "train", tokenizer, length), length)
+    received = padded(encode_all(task, task.read("train"), "train", tokenizer, length), length)
     with np.load(folder / "features.npz") as expected:
         assert set(expected.files) == set(received)
         for name in expected.files:
@@ -138,7 +139,7 @@ def test_any_pair_is_cut_and_joined_by_the_originals_rule(tokenizer, max_seq_len
     ]
     task = make_task(*examples)
     for example, row in zip(
-        examples, task.encode(examples, "predict", tokenizer, max_seq_length), strict=True
+        examples, encode_all(task, examples, "predict", tokenizer, max_seq_length), strict=True
     ):
         ids_a = tokenizer.convert_tokens_to_ids(tokenizer.tokenize(example.text_a))
         ids_b = tokenizer.convert_tokens_to_ids(tokenizer.tokenize(example.text_b or ""))
@@ -149,14 +150,14 @@ def test_any_pair_is_cut_and_joined_by_the_originals_rule(tokenizer, max_seq_len
 @pytest.mark.parametrize("text_b", [None, "", " ", "\u200b"])
 def test_a_second_text_without_a_token_is_none_at_all(tokenizer, text_b):
     example = TextExample("0", "The cats sat", text_b, "yes")
-    (row,) = make_task().encode([example], "train", tokenizer, 6)
+    (row,) = encode_all(make_task(), [example], "train", tokenizer, 6)
     assert list(row["input_ids"]) == [CLS, THE, CAT, S, SAT, SEP]
     assert list(row["segment_ids"]) == [0] * 6
 
 
 def test_labels_become_their_place_and_an_unknown_label_the_first_one(tokenizer):
     examples = [TextExample("0", "a", label=label) for label in ("maybe", "no", "yes", None)]
-    rows = list(make_task().encode(examples, "predict", tokenizer, 8))
+    rows = list(encode_all(make_task(), examples, "predict", tokenizer, 8))
     assert [row["label_ids"] for row in rows] == [[2], [0], [1], [0]]
     assert all(row["is_real_example"] == [1] for row in rows)
 
@@ -167,7 +168,7 @@ def test_a_regressions_labels_stay_numbers(tokenizer):
     )
     examples = task.read("predict")
     assert [example.label for example in examples] == [3.25, 4.0, None]
-    rows = list(task.encode(examples, "predict", tokenizer, 8))
+    rows = list(encode_all(task, examples, "predict", tokenizer, 8))
     assert [row["label_ids"] for row in rows] == [[3.25], [4.0], [0.0]]
     assert all(isinstance(row["label_ids"][0], float) for row in rows)
 
@@ -268,7 +269,7 @@ def test_a_regressions_loss_is_the_squared_difference_without_a_sigmoid():
 
 def predict(task, logits):
     examples = [TextExample(str(i), "a") for i in range(len(logits))]
-    return task.predict(examples, {"logits": np.array(logits, np.float32)}, None, 8)
+    return predict_texts(task, examples, np.array(logits, np.float32))
 
 
 def test_an_answer_is_the_likeliest_label_with_all_probabilities():

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from task_rows import predict_texts
 
 from bert_tf.tasks.classification import TextClassification, softmax
 from bert_tf.tasks.classification_files import Submission
@@ -22,7 +23,7 @@ def make_regression(submission):
 
 def predict(task, logits):
     examples = [TextExample(str(i), "a") for i in range(len(logits))]
-    return task.predict(examples, {"logits": np.array(logits, np.float32)}, None, 8)
+    return predict_texts(task, examples, np.array(logits, np.float32))
 
 
 def read_files(folder):

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from task_rows import encode_all, predict_texts
 
 from bert_tf.tasks.task import find_task, task_names
 from bert_tf.tasks.text_examples import TextExample
@@ -41,7 +42,7 @@ def test_labels_are_in_the_originals_order_and_figures_are_glues(
     task = make_glue(variant, glue_files[variant])
     assert (task.labels, task.metric) == (labels, metric)
     examples = task.read("train")
-    answers = task.predict(examples, {"logits": np.eye(len(examples))}, None, 8)
+    answers = predict_texts(task, examples, np.eye(len(examples)))
     assert set(task.score(examples, answers)) == figures
 
 
@@ -49,9 +50,7 @@ def test_f1_is_that_of_the_paraphrases(make_glue, glue_files):
     task = make_glue("mrpc", glue_files["mrpc"])
     examples = [TextExample(str(i), "a", label=label) for i, label in enumerate("1110")]
     # Predicted 1 0 0 0: precision 1, recall 1/3.
-    answers = task.predict(
-        examples, {"logits": np.array([[0, 1], [1, 0], [1, 0], [1, 0]])}, None, 8
-    )
+    answers = predict_texts(task, examples, np.array([[0, 1], [1, 0], [1, 0], [1, 0]]))
     assert task.score(examples, answers) == {"f1": pytest.approx(0.5), "accuracy": 0.5}
 
 
@@ -86,8 +85,8 @@ def test_the_eleven_submissions_have_the_servers_names_and_words(make_glue, glue
         task = make_glue(variant, glue_files[variant])
         for split in task.splits("predict"):
             examples = task.read(split)
-            outputs = {"logits": np.tile(np.arange(len(task.labels) or 1), (len(examples), 1))}
-            answers = task.predict(examples, outputs, None, 8)
+            logits = np.tile(np.arange(len(task.labels) or 1), (len(examples), 1))
+            answers = predict_texts(task, examples, logits)
             path = task.write(split, examples, answers, str(tmp_path / variant))[-1]
             header, *lines = (tmp_path / path).read_text().splitlines()
             assert header == "index\tprediction"
@@ -124,7 +123,7 @@ def test_the_real_files_are_read_and_encoded_whole(data_dir, variant, folder, co
         assert task.splits(split) == (split,)
         examples = task.read(split)
         assert len(examples) == count
-        rows = task.encode(examples, split, tokenizer, 128)
+        rows = encode_all(task, examples, split, tokenizer, 128)
         for example, row in zip(examples, rows, strict=True):
             assert 3 <= len(row["input_ids"]) == len(row["segment_ids"]) <= 128
             assert (1 in row["segment_ids"]) == (example.text_b is not None)

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 from span_questions import VOCAB, NoData, ask, load, make_task, random_text
+from task_rows import encode_all, predict_spans
 
 from bert_tf.tasks.span import SpanExample, SpanExtraction, SpanOptions
 from bert_tf.tasks.span_answers import (
@@ -84,7 +85,7 @@ def test_features_are_those_of_the_algorithm_written_the_obvious_way(
         doc_stride=stride,
         max_query=max_query,
     )
-    received = list(task.encode(list(examples_of(article)), "train", tokenizer, length))
+    received = list(encode_all(task, list(examples_of(article)), "train", tokenizer, length))
     for row, feature in zip(received, expected, strict=True):
         padding = [0] * (length - len(row["input_ids"]))
         assert row.pop("input_ids") + padding == feature["input_ids"]
@@ -106,7 +107,7 @@ def test_features_are_described_as_the_original_writes_them():
 
 def test_a_sequence_needs_room_for_question_and_passage():
     assert make_task(max_query_length=64).features("eval", 68)
-    with pytest.raises(ValueError, match=r"max_query_length = 64.*at least 68. Received: 67"):
+    with pytest.raises(ValueError, match=r"at least 68: max_query_length = 64.*Received: 67"):
         make_task(max_query_length=64).features("train", 67)
 
 
@@ -120,7 +121,7 @@ def test_an_answer_partly_outside_of_a_window_is_at_cls_in_it(tokenizer):
     context = "a b c d e f g h"
     example = ask(context, "?", answers=("d e",), first_word=3, last_word=4)
     task = make_task(doc_stride=2, max_query_length=1)
-    rows = list(task.encode([example], "train", tokenizer, 8))
+    rows = list(encode_all(task, [example], "train", tokenizer, 8))
     assert [row["input_ids"][3:-1] for row in rows] == [
         tokenizer.encode(part) for part in ("a b c d", "c d e f", "e f g h")
     ]
@@ -130,7 +131,7 @@ def test_an_answer_partly_outside_of_a_window_is_at_cls_in_it(tokenizer):
 
 def test_a_question_is_cut_to_its_length(tokenizer):
     task = make_task(max_query_length=3)
-    (row,) = task.encode([ask("x", "a b c d e f g h i j k l m n")], "eval", tokenizer, 8)
+    (row,) = encode_all(task, [ask("x", "a b c d e f g h i j k l m n")], "eval", tokenizer, 8)
     assert tokenizer.convert_ids_to_tokens(row["input_ids"]) == [
         *("[CLS]", "a", "b", "c", "[SEP]", "x", "[SEP]"),
     ]
@@ -146,9 +147,9 @@ def test_examples_of_one_passage_are_sent_to_a_worker_with_one_copy_of_it():
 
 def test_a_task_and_its_examples_go_to_other_processes(tokenizer):
     task, examples = make_task(doc_stride=2, max_query_length=5), [ask("a b c d e f g h", "a?")]
-    rows = list(task.encode(examples, "eval", tokenizer, 10))
+    rows = list(encode_all(task, examples, "eval", tokenizer, 10))
     task, examples = pickle.loads(pickle.dumps((task, examples)))
-    assert list(task.encode(examples, "eval", tokenizer, 10)) == rows
+    assert list(encode_all(task, examples, "eval", tokenizer, 10)) == rows
 
 
 def logits_of(length, **scores):
@@ -164,7 +165,7 @@ def logits_of(length, **scores):
 def test_outputs_of_other_features_are_refused(tokenizer, num_windows):
     outputs = {name: np.zeros((num_windows, 9)) for name in ("start_logits", "end_logits")}
     with pytest.raises(ValueError, match=f"outputs of {num_windows} windows"):
-        make_task().predict([ask("a"), ask("b")], outputs, tokenizer, 384)
+        predict_spans(make_task(), [ask("a"), ask("b")], outputs, tokenizer, 384)
 
 
 def test_padding_takes_the_place_of_answers_unless_it_is_masked(tokenizer):
@@ -172,13 +173,13 @@ def test_padding_takes_the_place_of_answers_unless_it_is_masked(tokenizer):
     outputs = logits_of(40, start_3=1.0, end_3=1.0)
     for name in outputs:
         outputs[name][:, 7:] = 9.0  # Padding, all of it better than any token.
-    (answer,) = make_task().predict([example], outputs, tokenizer, 40)
+    (answer,) = predict_spans(make_task(), [example], outputs, tokenizer, 40)
     assert answer.text == "empty"
     task = make_task(mask_padding=True)
-    (masked,) = task.predict([example], outputs, tokenizer, 40)
+    (masked,) = predict_spans(task, [example], outputs, tokenizer, 40)
     assert masked.text == "a"
     short = {name: logits[:, :7] for name, logits in outputs.items()}
-    assert task.predict([example], short, tokenizer, 40) == [masked]
+    assert predict_spans(task, [example], short, tokenizer, 40) == [masked]
     assert (make_task().padding_matters, task.padding_matters) == (True, False)
 
 

@@ -7,6 +7,7 @@ import random
 import numpy as np
 import pytest
 from span_questions import VOCAB, ask, load, make_task, random_text
+from task_rows import encode_all, predict_spans
 
 from bert_tf.tasks.span_answers import (
     NO_OTHER_ANSWER,
@@ -138,12 +139,12 @@ def test_answers_are_those_of_the_algorithm_written_the_obvious_way(
         null_score_diff_threshold=rng.choice([0.0, -2.0, 2.0]),
     )
     examples = [ask("x" + random_text(rng, 25), random_text(rng, 6)) for _ in range(8)]
-    rows = list(task.encode(examples, "eval", tokenizer, length))
+    rows = list(encode_all(task, examples, "eval", tokenizer, length))
     # Halves, so that there are equal scores.
     draw = np.random.default_rng(seed)
     logits = np.round(draw.normal(0, 3, (2, len(rows), length)) * 2).astype(np.float32) / 2
     outputs = {"start_logits": logits[0], "end_logits": logits[1]}
-    answers = task.predict(examples, outputs, tokenizer, length)
+    answers = predict_spans(task, examples, outputs, tokenizer, length)
     row = 0
     for example, answer in zip(examples, answers, strict=True):
         words, described = described_windows(task, example, tokenizer, length, straightforward)
@@ -180,7 +181,9 @@ def test_the_best_answer_stands_unless_no_answer_is_likelier_by_more_than_the_th
     outputs = logits_of(8, start_4=3.0, end_4=2.0, start_0=4.0, end_0=2.5)
     for threshold, text in [(0.0, ""), (1.4, ""), (1.5, "John"), (2.0, "John")]:
         task = make_task(version_2_with_negative=True, null_score_diff_threshold=threshold)
-        (answer,) = task.predict([ask("John was here", "?")], shifted(outputs, 1), tokenizer, 100)
+        (answer,) = predict_spans(
+            task, [ask("John was here", "?")], shifted(outputs, 1), tokenizer, 100
+        )
         assert (answer.text, answer.null_odds) == (text, 1.5)
         assert [entry.text for entry in answer.nbest[:2]] == ["", "John"]
 
@@ -198,7 +201,7 @@ def test_no_answer_but_null_is_no_crash(tokenizer):
     task = make_task(version_2_with_negative=True, n_best_size=1)
     # The best start is behind the best end: there is no pair.
     outputs = logits_of(7, start_5=3.0, end_3=3.0, start_0=1.0, end_0=1.0)
-    (answer,) = task.predict([ask("a b c", "?")], outputs, tokenizer, 100)
+    (answer,) = predict_spans(task, [ask("a b c", "?")], outputs, tokenizer, 100)
     assert (answer.text, answer.null_odds) == ("", NO_OTHER_ANSWER)
     assert answer.nbest == (NbestEntry("", 1.0, 1.0, 1.0),)
 
@@ -208,13 +211,13 @@ def test_an_empty_paragraph_is_no_crash(tokenizer, caplog, version_2, text):
     """google-research/bert#353: an IndexError."""
     task = make_task(version_2_with_negative=version_2)
     examples = [ask("", name="1"), ask("John", "?", "2"), *(ask(" \n", name=n) for n in "3456")]
-    assert len(list(task.encode(examples, "eval", tokenizer, 384))) == 1
+    assert len(list(encode_all(task, examples, "eval", tokenizer, 384))) == 1
     with caplog.at_level(logging.WARNING):
-        answers = task.predict(examples, logits_of(5, start_3=1, end_3=1), tokenizer, 384)
+        answers = predict_spans(task, examples, logits_of(5, start_3=1, end_3=1), tokenizer, 384)
     assert [answer.text for answer in answers] == [text, "John", *[text] * 4]
     assert [answer.null_odds for answer in answers[::2]] == [None if not version_2 else 1e6] * 3
     assert [record.getMessage() for record in caplog.records] == [
-        "5 questions are to a passage without text, and have no answer: 1, 3, 4, ..."
+        "5 questions have a passage without text, and get no answer: 1, 3, 4, ..."
     ]
 
 
@@ -223,6 +226,6 @@ def test_an_answer_that_cannot_be_found_again_is_logged_if_wanted(tokenizer, cap
     for verbose, num_lines in [(False, 0), (True, 1)]:
         task = make_task(verbose_logging=verbose, n_best_size=1)
         with caplog.at_level(logging.INFO):
-            (answer,) = task.predict([ask("\ue000", "?")], outputs, tokenizer, 384)
+            (answer,) = predict_spans(task, [ask("\ue000", "?")], outputs, tokenizer, 384)
         assert answer.text == "\ue000"
         assert len(caplog.records) == num_lines

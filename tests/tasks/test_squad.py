@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from task_rows import encode_all, predict_spans
 
 from bert_tf.tasks.span import SpanAnswer
 from bert_tf.tasks.span_answers import NbestEntry
@@ -103,14 +104,14 @@ def check_golden(folder, task, tokenizer, length, tmp_path):
     with np.load(folder / "features.npz") as expected:
         # The features in the file were made of examples that were not shuffled.
         in_order = SquadFiles(task.options).read_training_examples(*task.sources("train"))
-        train = list(task.encode(in_order, "train", tokenizer, length))
+        train = list(encode_all(task, in_order, "train", tokenizer, length))
         check_features(train, expected, "train", length)
         examples = task.read("eval")
         check_features(
-            list(task.encode(examples, "eval", tokenizer, length)), expected, "predict", length
+            list(encode_all(task, examples, "eval", tokenizer, length)), expected, "predict", length
         )
         outputs = {f"{side}_logits": expected[f"logits/{side}"] for side in ("start", "end")}
-        answers = task.predict(examples, outputs, tokenizer, length)
+        answers = predict_spans(task, examples, outputs, tokenizer, length)
     paths = task.write("eval", examples, answers, str(tmp_path))
     names = ["predictions.json", "nbest_predictions.json", "null_odds.json"]
     assert paths == [str(tmp_path / name) for name in names[: len(paths)]]
@@ -196,7 +197,7 @@ def test_version_2_trains_on_questions_without_an_answer(task_of, tmp_path):
     assert (examples["2"].answers, examples["2"].is_impossible) == ((), True)
     (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n")
     tokenizer = FullTokenizer(str(tmp_path / "vocab.txt"))
-    rows = list(task.encode([examples["2"]], "train", tokenizer, 384))
+    rows = list(encode_all(task, [examples["2"]], "train", tokenizer, 384))
     assert [(r["start_positions"], r["end_positions"], r["is_impossible"]) for r in rows] == [
         ([0], [0], [1])
     ]
@@ -291,11 +292,11 @@ def test_languages_of_all_scripts_are_trained_on_and_answered(
     content = squad(qa("q", answer, context.index(answer)), context=context)
     task = task_of(content, max_answer_length=40)
     (example,) = task.read("train")
-    (row,) = task.encode([example], "train", tokenizer, 384)
+    (row,) = encode_all(task, [example], "train", tokenizer, 384)
     outputs = {name: np.zeros((1, 384), np.float32) for name in task.output_names}
     outputs["start_logits"][0, row["start_positions"]] = 9
     outputs["end_logits"][0, row["end_positions"]] = 9
-    (predicted,) = task.predict(task.read("eval"), outputs, tokenizer, 384)
+    (predicted,) = predict_spans(task, task.read("eval"), outputs, tokenizer, 384)
     assert answer in predicted.text
     # Accents that were characters of their own, or became ones: then it is the whole words.
     assert predicted.text == answer or len(predicted.text.split()) <= len(answer.split()) + 1
@@ -404,7 +405,7 @@ def test_the_right_places_give_the_right_answers_on_the_real_dev_set(data_dir):
         if start:
             outputs["start_logits"][row, start] = outputs["end_logits"][row, end] = 9
     began = time.process_time()
-    answers = task.predict(examples, outputs, tokenizer, 384)
+    answers = predict_spans(task, examples, outputs, tokenizer, 384)
     assert time.process_time() - began < 30
     figures = task.score(examples, answers)
     assert figures["exact_match"] > 99
@@ -424,7 +425,7 @@ def perfect_places(task, examples, path, tokenizer):
     for example in examples:
         words = answer_words(example.context, example.answers[0], first[example.id])
         located = example._replace(first_word=words[0], last_word=words[1])
-        for row in task.encode([located], "train", tokenizer, 384):
+        for row in encode_all(task, [located], "train", tokenizer, 384):
             starts += row["start_positions"]
             ends += row["end_positions"]
     return len(starts), starts, ends

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from task_rows import encode_all, predict_texts
 
 import bert_tf.tasks
 from bert_tf.config import BertConfig
@@ -204,7 +205,7 @@ def test_the_example_of_the_guide_reads_and_scores(trec, tmp_path):
 def test_the_example_of_the_guide_does_all_eight_verbs(trec, small_model, tmp_path):
     tokenizer = FullTokenizer(small_model["vocab_file"], do_lower_case=True)
     examples = trec.read("eval")
-    features = list(trec.encode(examples, "eval", tokenizer, 16))
+    features = list(encode_all(trec, examples, "eval", tokenizer, 16))
     assert set(trec.features("eval", 16)) - set(features[0]) == {"input_mask"}
     assert [feature["label_ids"] for feature in features] == [[3], [2], [1]]
 
@@ -223,8 +224,7 @@ def test_the_example_of_the_guide_does_all_eight_verbs(trec, small_model, tmp_pa
     np.testing.assert_allclose(losses, expected, rtol=1e-5)
 
     # As if the second and third question were taken for each other.
-    outputs = {"logits": np.eye(6)[[3, 1, 2]]}
-    answers = trec.predict(examples, outputs, tokenizer, 16)
+    answers = predict_texts(trec, examples, np.eye(6)[[3, 1, 2]])
     assert [answer.label for answer in answers] == ["HUM", "DESC", "ENTY"]
     assert trec.score(examples, answers) == {"accuracy": pytest.approx(1 / 3)}
     assert not trec.is_collapsed(examples, answers)

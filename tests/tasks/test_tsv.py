@@ -8,6 +8,7 @@ import random
 
 import numpy as np
 import pytest
+from task_rows import encode_all, predict_texts
 
 from bert_tf.finetuning.program import run_finetuning
 from bert_tf.settings import FinetuningSettings
@@ -233,8 +234,9 @@ def test_two_labels_have_an_f1_of_the_last_one_and_more_have_none(three, write, 
     assert make().metrics == ("accuracy", "matthews")
     write("dev.tsv", "text|label", "a|no", "b|no", "c|yes")
     task = make(labels="no,yes")
-    answers = task.predict([], {"logits": np.array([[1, 0], [0, 1], [0, 1]])}, None, 8)
-    scores = task.score(task.read("eval"), answers)
+    examples = task.read("eval")
+    answers = predict_texts(task, examples, np.array([[1, 0], [0, 1], [0, 1]]))
+    scores = task.score(examples, answers)
     assert scores["accuracy"] == pytest.approx(2 / 3)
     assert scores["f1"] == pytest.approx(2 * 0.5 * 1 / 1.5)
     assert scores["matthews"] == pytest.approx(0.5)
@@ -243,7 +245,7 @@ def test_two_labels_have_an_f1_of_the_last_one_and_more_have_none(three, write, 
 def test_the_task_goes_to_other_processes(three, make, small_model):
     task = pickle.loads(pickle.dumps(make()))
     tokenizer = FullTokenizer(small_model["vocab_file"], do_lower_case=True)
-    (features,) = task.encode(task.read("train")[:1], "train", tokenizer, 8)
+    (features,) = encode_all(task, task.read("train")[:1], "train", tokenizer, 8)
     assert features["label_ids"] == [2]
     assert features["input_ids"][0] == 2
     assert features["input_ids"][-1] == 3

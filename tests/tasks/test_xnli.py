@@ -4,6 +4,7 @@ import gzip
 import pickle
 
 import pytest
+from task_rows import encode_all
 
 from bert_tf.tasks.task import find_task
 from bert_tf.text.tokenization import FullTokenizer
@@ -114,7 +115,7 @@ def test_the_texts_are_tokenized_as_they_stand(make, tmp_path):
     (tmp_path / "vocab.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
     tokenizer = FullTokenizer(str(tmp_path / "vocab.txt"))
     task = make()
-    _, features, _ = task.encode(task.read("train"), "train", tokenizer, 16)
+    _, features, _ = encode_all(task, task.read("train"), "train", tokenizer, 16)
     assert list(features["input_ids"]) == [2, 5, 6, 3, 7, 8, 3]
     assert features["label_ids"] == [0]
 

@@ -13,8 +13,8 @@ import bert_tf
 from bert_tf.data import schema
 from bert_tf.data.feature_records import FeatureRecords
 from bert_tf.data.record_set import open_record_set
+from bert_tf.finetuning.objective import TaskObjective
 from bert_tf.finetuning.program import run_finetuning
-from bert_tf.finetuning.run import TaskObjective
 from bert_tf.model.layers import dropout_seeds
 from bert_tf.pretraining.objective import PretrainingObjective
 from bert_tf.pretraining.run import run_pretraining

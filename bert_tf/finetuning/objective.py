@@ -1,0 +1,52 @@
+"""The loss of a task, for training and for evaluation."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from bert_tf.tasks.task import Task
+from bert_tf.training import loop
+from bert_tf.training.prediction import IS_REAL
+
+
+class TaskObjective:
+    """Training minimizes the weighted mean of a task's losses over the whole batch.
+
+    The losses are per window, per token or per span; see `loss_weights` in `tasks/task.py`.
+    """
+
+    def __init__(self, task: Task):
+        self.epsilons: dict[str, float] = {}
+        self._task = task
+
+    def weights(self, batch: loop.Batch) -> dict[str, tf.Tensor]:
+        """The sum of the weights."""
+        return {"loss": tf.reduce_sum(_weights(self._task, batch))}
+
+    def sums(self, batch: loop.Batch, outputs: Any) -> dict[str, tf.Tensor]:
+        """The weighted sum of the losses."""
+        losses = self._task.loss(batch, outputs)
+        return {"loss": tf.reduce_sum(losses * _weights(self._task, batch))}
+
+    def counts(self, batch: loop.Batch) -> dict[str, tf.Tensor]:
+        """The number of tokens that are not padding."""
+        return {"tokens": tf.cast(tf.reduce_sum(batch["input_mask"]), tf.float32)}
+
+
+def window_losses(task: Task, batch: loop.Batch, outputs: Any) -> Mapping[str, tf.Tensor]:
+    """`loss` and `loss_weight`, float32 [B]: each window's weighted sum of losses, and weight."""
+    weights = _weights(task, batch)
+    axes = list(range(1, weights.shape.rank))
+    losses = task.loss(batch, outputs) * weights
+    return {
+        "loss": tf.reduce_sum(losses, axis=axes),
+        "loss_weight": tf.reduce_sum(weights, axis=axes),
+    }
+
+
+def _weights(task: Task, batch: loop.Batch) -> tf.Tensor:
+    """The weights of the losses; 0 in rows that only fill the batch."""
+    weights = task.loss_weights(batch)
+    is_real = batch[IS_REAL]
+    return weights * tf.reshape(is_real, [-1] + [1] * (weights.shape.rank - 1))
