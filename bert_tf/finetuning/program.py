@@ -47,17 +47,19 @@ def _run_task(settings: FinetuningSettings, stream: TextIO | None) -> dict[str, 
     task = make_task(settings)
     _check_splits(settings, task)
     if settings.is_sweep:
-        return run_sweep(settings, task, purposes_of(settings), stream)
-    run = FinetuningRun(settings, task, stream=stream)
-    if settings.do_train:
-        run.data.prepare(purposes_of(settings))
-        run.train()
+        run = run_sweep(settings, task, purposes_of(settings), stream)
     else:
-        run.restore()
-    figures = run.evaluator.evaluate_and_write() if settings.do_eval else None
+        run = FinetuningRun(settings, task, stream=stream)
+        if settings.do_train:
+            run.data.prepare(purposes_of(settings))
+            run.train()
+        else:
+            run.restore()
+    do_eval = settings.do_eval or settings.is_sweep
+    metrics = run.evaluator.evaluate_and_write() if do_eval else None
     if settings.do_predict:
         run.evaluator.predict_and_write()
-    return figures
+    return metrics
 
 
 def make_task(settings: FinetuningSettings) -> Task:

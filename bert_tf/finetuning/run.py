@@ -224,7 +224,7 @@ class FinetuningRun:
             if not name.endswith(("_file", "_dir"))
         }
         return {
-            **course_of(self.settings),
+            **fingerprint_of(self.settings),
             "max_seq_length": self.max_seq_length,
             "length_buckets": self.data.is_bucketed,
             "task_options": options,
@@ -275,7 +275,7 @@ class FinetuningRun:
         )
 
 
-def course_of(settings: FinetuningSettings) -> dict[str, Any]:
+def fingerprint_of(settings: FinetuningSettings) -> dict[str, Any]:
     """The settings that the trained weights depend on."""
     values = dataclasses.asdict(settings)
     return {name: value for name, value in values.items() if name not in _NOT_THE_COURSE}
