@@ -38,9 +38,11 @@ from bert_tf.finetuning.feature_files import ensure_features
 from bert_tf.finetuning.objective import TaskObjective
 from bert_tf.model.layers import dropout_seeds
 from bert_tf.tasks.task import find_task
-from bert_tf.training import distribution, loop
+from bert_tf.training import distribution
 from bert_tf.training.checkpoint import named_variables
-from bert_tf.training.optimizer import AdamWeightDecay, original_schedule
+from bert_tf.training.optimizer import AdamWeightDecay
+from bert_tf.training.schedule import original_schedule
+from bert_tf.training.trainer import Trainer
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("data_dir", None, "GLUE's SST-2; None for random tokens.")
@@ -106,7 +108,7 @@ class Run:
         )
         model = task.head(config)
         schedule = original_schedule(1e-4, 100, 100_000)
-        self.trainer = loop.Trainer(
+        self.trainer = Trainer(
             model=model,
             objective=TaskObjective(task),
             optimizer=AdamWeightDecay(named_variables(model), schedule),

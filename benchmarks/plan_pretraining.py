@@ -66,13 +66,14 @@ def make_step(config: BertConfig, batch_size: int, length: int, max_predictions:
     from bert_tf.model.heads import PretrainingModel
     from bert_tf.model.layers import dropout_seeds
     from bert_tf.pretraining.objective import PretrainingObjective
-    from bert_tf.training import loop
     from bert_tf.training.checkpoint import named_variables
-    from bert_tf.training.optimizer import AdamWeightDecay, original_schedule
+    from bert_tf.training.optimizer import AdamWeightDecay
+    from bert_tf.training.schedule import original_schedule
+    from bert_tf.training.trainer import Trainer
 
     model = PretrainingModel(config)
     model.encoder.recompute_activations = FLAGS.recompute_activations
-    trainer = loop.Trainer(
+    trainer = Trainer(
         model=model,
         objective=PretrainingObjective(),
         optimizer=AdamWeightDecay(named_variables(model), original_schedule(1e-4, 100, 1000)),

@@ -30,10 +30,10 @@ from machine import processor
 import bert_tf
 from bert_tf.model.layers import dropout_seeds
 from bert_tf.pretraining.objective import PretrainingObjective
-from bert_tf.training import loop
 from bert_tf.training.checkpoint import named_variables
-from bert_tf.training.lamb import make_optimizer
-from bert_tf.training.optimizer import original_schedule
+from bert_tf.training.optimizer import make_optimizer
+from bert_tf.training.schedule import original_schedule
+from bert_tf.training.trainer import Trainer
 
 FLAGS = flags.FLAGS
 SIZES = {
@@ -68,7 +68,7 @@ def make_batch() -> dict[str, tf.Tensor]:
     return {**batch, "masked_lm_weights": tf.ones([rows, hidden])}
 
 
-def make_trainer(recompute: bool, xla: bool) -> loop.Trainer:
+def make_trainer(recompute: bool, xla: bool) -> Trainer:
     size = SIZES[FLAGS.size]
     config = bert_tf.BertConfig(
         vocab_size=30522, type_vocab_size=2, intermediate_size=4 * size["hidden_size"], **size
@@ -79,7 +79,7 @@ def make_trainer(recompute: bool, xla: bool) -> loop.Trainer:
     model = bert_tf.PretrainingModel(config)
     model.encoder.recompute_activations = recompute
     optimizer = make_optimizer("adam", named_variables(model), original_schedule(1e-4, 10, 1000))
-    return loop.Trainer(model, PretrainingObjective(), optimizer, 1, dropout_seeds, jit_compile=xla)
+    return Trainer(model, PretrainingObjective(), optimizer, 1, dropout_seeds, jit_compile=xla)
 
 
 def run_case(recompute: bool, xla: bool) -> None:

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "text": {"config", "files", "progress"},
     "data": {"config", "files", "settings"},
     "model": {"config"},
-    "training": {"config", "data", "files", "model", "progress", "settings"},
+    "training": {"config", "files", "progress", "settings"},
     "tasks": {"config", "data", "files", "metrics", "model", "settings", "text"},
     "corpus": {"config", "files", "progress", "settings", "text", "version"},
     "pretraining_data": {"config", "data", "files", "progress", "settings", "text"},

@@ -260,3 +260,17 @@ class _CloseLook:
             self.bad[record] = Fault(file.path, record, offset, reason, "one record is left out")
         elif self.rules is not None:
             self.rules.explain(tf.function(read_records)(*place)[0].numpy(), file.path, record)
+
+
+def check_vocabulary_size(
+    num_tokens: int, vocab_file: str, vocab_size: int, bert_config_file: str
+) -> None:
+    """Raises a ValueError if a vocabulary is not that of the model's word embeddings.
+
+    A model may have some rows without a token, up to a round number.
+    """
+    if not vocab_size - MAX_UNUSED_ROWS <= num_tokens <= vocab_size:
+        raise ValueError(
+            f"{vocab_file} has {num_tokens} rows, the model's word embeddings have {vocab_size} "
+            f"(vocab_size in {bert_config_file}): the model was trained with another vocabulary."
+        )

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from bert_tf import files
 from bert_tf.config import BertConfig
+from bert_tf.data.validation import check_vocabulary_size
 from bert_tf.features.extractor import FeatureExtractor
 from bert_tf.features.writers import FeatureShape, open_writer
 from bert_tf.model.encoder import BertEncoder
@@ -25,7 +26,7 @@ from bert_tf.text.vocabulary import check_vocabulary, validate_case_matches_chec
 from bert_tf.training import distribution
 from bert_tf.training.checkpoint import HEADS, find_checkpoint, load_checkpoint
 from bert_tf.training.devices import make_strategy
-from bert_tf.training.run import check_length, check_vocabulary_size
+from bert_tf.training.run import check_length
 from bert_tf.training.workers import Workers, together
 
 logger = logging.getLogger(__name__)

@@ -17,9 +17,10 @@ from bert_tf.finetuning.task_data import TaskData
 from bert_tf.progress import Progress
 from bert_tf.tasks.task import Windows
 from bert_tf.text.tokenization import FullTokenizer
-from bert_tf.training import distribution, loop, run_directory
+from bert_tf.training import distribution, run_directory
 from bert_tf.training.prediction import OutputCollector
 from bert_tf.training.run import write_eval_results
+from bert_tf.training.trainer import Batch
 
 logger = logging.getLogger(__name__)
 
@@ -193,8 +194,8 @@ class TaskEvaluator:
             num_rows,
         )
 
-    def _output_step(self, has_loss: bool) -> Callable[[loop.Batch], Mapping[str, tf.Tensor]]:
-        def step(batch: loop.Batch) -> Mapping[str, tf.Tensor]:
+    def _output_step(self, has_loss: bool) -> Callable[[Batch], Mapping[str, tf.Tensor]]:
+        def step(batch: Batch) -> Mapping[str, tf.Tensor]:
             outputs = self.model(batch, training=False)
             wanted = {name: outputs[name] for name in self.task.output_names}
             return {**wanted, **window_losses(self.task, batch, outputs)} if has_loss else wanted

@@ -6,8 +6,8 @@ from typing import Any
 import tensorflow as tf
 
 from bert_tf.tasks.task import Task
-from bert_tf.training import loop
 from bert_tf.training.prediction import IS_REAL
+from bert_tf.training.trainer import Batch
 
 
 class TaskObjective:
@@ -20,21 +20,21 @@ class TaskObjective:
         self.epsilons: dict[str, float] = {}
         self._task = task
 
-    def weights(self, batch: loop.Batch) -> dict[str, tf.Tensor]:
+    def weights(self, batch: Batch) -> dict[str, tf.Tensor]:
         """The sum of the weights."""
         return {"loss": tf.reduce_sum(_weights(self._task, batch))}
 
-    def sums(self, batch: loop.Batch, outputs: Any) -> dict[str, tf.Tensor]:
+    def sums(self, batch: Batch, outputs: Any) -> dict[str, tf.Tensor]:
         """The weighted sum of the losses."""
         losses = self._task.loss(batch, outputs)
         return {"loss": tf.reduce_sum(losses * _weights(self._task, batch))}
 
-    def counts(self, batch: loop.Batch) -> dict[str, tf.Tensor]:
+    def counts(self, batch: Batch) -> dict[str, tf.Tensor]:
         """The number of tokens that are not padding."""
         return {"tokens": tf.cast(tf.reduce_sum(batch["input_mask"]), tf.float32)}
 
 
-def window_losses(task: Task, batch: loop.Batch, outputs: Any) -> Mapping[str, tf.Tensor]:
+def window_losses(task: Task, batch: Batch, outputs: Any) -> Mapping[str, tf.Tensor]:
     """`loss` and `loss_weight`, float32 [B]: each window's weighted sum of losses, and weight."""
     weights = _weights(task, batch)
     axes = list(range(1, weights.shape.rank))
@@ -45,7 +45,7 @@ def window_losses(task: Task, batch: loop.Batch, outputs: Any) -> Mapping[str, t
     }
 
 
-def _weights(task: Task, batch: loop.Batch) -> tf.Tensor:
+def _weights(task: Task, batch: Batch) -> tf.Tensor:
     """The weights of the losses; 0 in rows that only fill the batch."""
     weights = task.loss_weights(batch)
     is_real = batch[IS_REAL]

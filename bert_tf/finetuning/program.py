@@ -36,7 +36,7 @@ def run_finetuning(
     Raises:
         ValueError: for settings, data, config and checkpoints that do not fit each other, before
             the first step.
-        loop.NonFiniteLoss: naming the step.
+        NonFiniteLoss: naming the step.
         Interrupted: after SIGTERM or Ctrl-C, when all is saved.
     """
     with together(make_strategy(settings), settings):

@@ -14,17 +14,19 @@ import tensorflow as tf
 from bert_tf import files
 from bert_tf.config import BertConfig
 from bert_tf.data.feature_records import FeatureRecords
+from bert_tf.data.validation import check_vocabulary_size
 from bert_tf.finetuning.evaluation import TaskEvaluator
 from bert_tf.finetuning.feature_files import FeatureFile
 from bert_tf.finetuning.objective import TaskObjective
 from bert_tf.finetuning.task_data import TaskData
 from bert_tf.model.freezing import frozen_names
+from bert_tf.model.layers import dropout_seeds
 from bert_tf.released.model_folder import check_model_folder, write_model_folder
-from bert_tf.settings import NOT_THE_COURSE, FinetuningSettings
+from bert_tf.settings import NOT_IN_FINGERPRINT, FinetuningSettings
 from bert_tf.tasks.task import Task
 from bert_tf.text.tokenization import FullTokenizer, validate_case_matches_checkpoint
 from bert_tf.text.vocabulary import check_vocabulary
-from bert_tf.training import distribution, run_directory
+from bert_tf.training import distribution, loop, run_directory
 from bert_tf.training.best_checkpoint import BestCheckpoint
 from bert_tf.training.checkpoint import (
     NumberedCheckpoints,
@@ -33,20 +35,21 @@ from bert_tf.training.checkpoint import (
     newest_step,
 )
 from bert_tf.training.devices import make_strategy
+from bert_tf.training.interruption import EvaluationLeft
 from bert_tf.training.run import (
     TrainingRun,
     check_batch_size,
     check_length,
-    check_vocabulary_size,
     precision,
     restore_weights,
 )
+from bert_tf.training.schedule import make_plan
 from bert_tf.training.workers import Workers
 
 logger = logging.getLogger(__name__)
 
 # Of its own settings, what may change between a kill and the next start.
-_NOT_THE_COURSE = NOT_THE_COURSE - {"eval_steps"} | {
+_NOT_IN_FINGERPRINT = NOT_IN_FINGERPRINT - {"eval_steps"} | {
     *("vocab_file", "do_predict", "predict_batch_size", "keep_optimizer", "num_workers"),
     *("num_restarts", "learning_rates", "train_batch_sizes", "early_stopping_patience"),
 }
@@ -157,9 +160,9 @@ class FinetuningRun:
             settings,
             self.model,
             TaskObjective(self.task),
-            num_steps,
-            int(num_steps * settings.warmup_proportion),
+            make_plan(settings, int(num_steps * settings.warmup_proportion), num_steps),
             self.strategy,
+            dropout_seeds,
             is_trained=self._is_trained,
             stream=self.stream,
         )
@@ -191,18 +194,32 @@ class FinetuningRun:
             settings.train_batch_size,
         )
         log = run_directory.open_log(settings.output_dir, self.workers.is_chief, step)
-        with contextlib.closing(log):
-            step = run.train(
-                batches, log, self._evaluate_on_the_way, self.best.is_over, self.task.metric
-            )
-        self.evaluator.weights_changed(step)
+        with (
+            contextlib.closing(log),
+            run.events(batches, log, evaluate_last=True) as events,
+        ):
+            for event in events:
+                match event:
+                    case loop.Log(step, metrics):
+                        log.write(step, metrics)
+                    case loop.Evaluate(step):
+                        with contextlib.suppress(EvaluationLeft):
+                            log.write(step, self._evaluate(run, step), run_directory.EVALUATION)
+                    case loop.Save(step):
+                        run.save(step)
+        self.evaluator.weights_changed(run.step)
 
-    def _evaluate_on_the_way(
-        self, step: int, between_batches: Callable[[], None]
-    ) -> dict[str, float]:
+    def _evaluate(self, run: TrainingRun, step: int) -> dict[str, float]:
+        """Returns the metrics of the present weights, and keeps the weights if they are the best.
+
+        Ends the training if the best ones are too long ago.
+        """
         self.evaluator.weights_changed(step)
-        metrics = self.evaluator.metrics(between_batches)
+        metrics = self.evaluator.metrics(run.between_batches)
         self.best.note(step, metrics[self.task.metric])
+        run.shown[f"eval_{self.task.metric}"] = metrics[self.task.metric]
+        if self.best.is_over():
+            run.end_early()
         return metrics
 
     def _drop_optimizer(self) -> None:
@@ -278,7 +295,7 @@ class FinetuningRun:
 def fingerprint_of(settings: FinetuningSettings) -> dict[str, Any]:
     """The settings that the trained weights depend on."""
     values = dataclasses.asdict(settings)
-    return {name: value for name, value in values.items() if name not in _NOT_THE_COURSE}
+    return {name: value for name, value in values.items() if name not in _NOT_IN_FINGERPRINT}
 
 
 def num_train_steps(settings: FinetuningSettings, num_examples: int) -> int:

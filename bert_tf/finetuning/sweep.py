@@ -29,7 +29,7 @@ from bert_tf.tasks.task import Task
 from bert_tf.training.best_checkpoint import FOLDER as BEST_FOLDER
 from bert_tf.training.best_checkpoint import BestCheckpoint
 from bert_tf.training.checkpoint import NumberedCheckpoints, remove_checkpoints
-from bert_tf.training.loop import NonFiniteLoss
+from bert_tf.training.trainer import NonFiniteLoss
 
 logger = logging.getLogger(__name__)
 

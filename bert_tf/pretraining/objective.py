@@ -53,7 +53,7 @@ def evaluation_sums(batch: Batch, outputs: Outputs) -> dict[str, tuple[tf.Tensor
     }
 
 
-def evaluation_figures(
+def evaluation_metrics(
     sums: dict[str, tuple[tf.Tensor, tf.Tensor]],
 ) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
     """The original's five figures of a batch, each as (sum, weight), from its `evaluation_sums`.

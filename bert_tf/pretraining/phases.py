@@ -18,16 +18,16 @@ from typing import Any
 from bert_tf import files
 from bert_tf.config import BertConfig
 from bert_tf.data.record_set import RecordSet, find_max_predictions, open_record_set
-from bert_tf.settings import NOT_THE_COURSE, PretrainingSettings
+from bert_tf.settings import NOT_IN_FINGERPRINT, PretrainingSettings
 from bert_tf.settings.phases import parse_phases
-from bert_tf.training.optimizer import Schedule, schedules_in_turn
-from bert_tf.training.run import check_length, make_schedule
+from bert_tf.training.run import check_length
+from bert_tf.training.schedule import TrainingPlan, make_plan, schedules_in_turn
 
 logger = logging.getLogger(__name__)
 
 # Of its own settings, what may change between a kill and the next start. What --phases names
 # stands in the course as it was understood.
-_NOT_THE_COURSE = NOT_THE_COURSE | {"input_file", "eval_file", "max_eval_steps", "phases"}
+_NOT_IN_FINGERPRINT = NOT_IN_FINGERPRINT | {"input_file", "eval_file", "max_eval_steps", "phases"}
 # Of a phase, what of its settings is its own.
 _OF_PHASE = (
     *("max_seq_length", "max_predictions_per_seq", "train_batch_size"),
@@ -104,25 +104,25 @@ def phase_that_reached(phases: tuple[RunPhase, ...], step: int) -> RunPhase:
     return next((phase for phase in phases if step <= phase.end), phases[-1])
 
 
-def learning_rate(
-    settings: PretrainingSettings, phases: tuple[RunPhase, ...]
-) -> tuple[Schedule, tuple[int, ...]]:
-    """The learning rate over all steps, and the steps at which the averages begin anew."""
+def training_plan(settings: PretrainingSettings, phases: tuple[RunPhase, ...]) -> TrainingPlan:
+    """Returns the steps and the learning rate of a whole run."""
+    num_steps = phases[-1].end
     if settings.phase_schedule == "one" or len(phases) == 1:
         own = phases[0].settings if len(phases) == 1 else settings
-        return make_schedule(own, own.num_warmup_steps, phases[-1].end), ()
-    starts = [phase.start for phase in phases]
-    schedules = [
-        make_schedule(phase.settings, phase.settings.num_warmup_steps, phase.end - phase.start)
+        return make_plan(own, own.num_warmup_steps, num_steps)
+    plans = [
+        make_plan(phase.settings, phase.settings.num_warmup_steps, phase.end - phase.start)
         for phase in phases
     ]
-    return schedules_in_turn(starts, schedules), tuple(starts[1:])
+    starts = [phase.start for phase in phases]
+    schedule = schedules_in_turn(starts, [plan.schedule for plan in plans])
+    return TrainingPlan(num_steps, settings.num_warmup_steps, schedule, tuple(starts[1:]))
 
 
-def course(settings: PretrainingSettings, phases: tuple[RunPhase, ...]) -> dict[str, Any]:
-    """All that the trained weights depend on, to compare a run with the one it goes on from."""
+def fingerprint(settings: PretrainingSettings, phases: tuple[RunPhase, ...]) -> dict[str, Any]:
+    """Returns all that the trained weights depend on, to compare a run with the one it resumes."""
     values = dataclasses.asdict(settings)
-    known = {name: value for name, value in values.items() if name not in _NOT_THE_COURSE}
+    known = {name: value for name, value in values.items() if name not in _NOT_IN_FINGERPRINT}
     if not settings.phases:
         return {**known, "records": _named(phases[0].records)}
     for name in _OF_PHASE:

@@ -13,11 +13,11 @@ from bert_tf.settings.planning import PlanningSettings
 from bert_tf.settings.pretraining import PretrainingSettings
 from bert_tf.settings.pretraining_data import DUPE_FACTORS, PretrainingDataSettings
 from bert_tf.settings.setting import setting
-from bert_tf.settings.training import NOT_THE_COURSE, TrainingSettings
+from bert_tf.settings.training import NOT_IN_FINGERPRINT, TrainingSettings
 
 __all__ = [
     "DUPE_FACTORS",
-    "NOT_THE_COURSE",
+    "NOT_IN_FINGERPRINT",
     "ConversionSettings",
     "CorpusSettings",
     "ExportSettings",

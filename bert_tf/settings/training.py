@@ -30,7 +30,7 @@ _CHOICES = {
 
 # What a run does besides training, or how it computes the same; it may change between a kill and
 # the next start.
-NOT_THE_COURSE = frozenset(
+NOT_IN_FINGERPRINT = frozenset(
     {
         *("bert_config_file", "output_dir", "do_train", "do_eval", "eval_batch_size"),
         *("save_checkpoints_steps", "iterations_per_loop", "use_tpu", "tpu_name", "tpu_zone"),

@@ -1,18 +1,67 @@
 """A model's outputs for many examples, as numpy arrays in the order of the examples."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from bert_tf.training.distribution import gathers_over_workers
-from bert_tf.training.loop import Batch
+from bert_tf.training.trainer import Batch
 
 # Batches say where their rows belong, and which of them only fill up the batch.
 NUMBERS = "feature_numbers"
 IS_REAL = "is_real_example"
 # Where a shorter batch had no position: a score that nothing chooses. Two of them can be added.
 NO_SCORE = -1e9
+
+
+class Evaluator:
+    """Computes weighted means over finite streams of batches.
+
+    Args:
+        step: a batch -> sums over this replica's part of it, in whatever structure.
+        metrics: these sums over the whole batch -> name -> (sum, weight).
+        strategy: the devices.
+    """
+
+    def __init__(
+        self,
+        step: Callable[[Batch], Any],
+        metrics: Callable[[Any], dict[str, tuple[tf.Tensor, tf.Tensor]]],
+        strategy: tf.distribute.Strategy,
+    ):
+        self._step = step
+        self._metrics = metrics
+        self._strategy = strategy
+        self._run = tf.function(self._distributed_step, reduce_retracing=True)
+
+    def run(
+        self, batches: Iterator, on_progress: Callable[[int], None] = lambda count: None
+    ) -> dict[str, float]:
+        """Returns each metric over all batches: the sum of its sums / the sum of its weights.
+
+        A mean over nothing is 0. `on_progress` is given the number of batches just done, and may
+        raise to end the evaluation.
+        """
+        sums: dict[str, float] = {}
+        weights: dict[str, float] = {}
+        for batch in batches:
+            for name, (value, weight) in self._run(batch).items():
+                sums[name] = sums.get(name, 0.0) + float(value)
+                weights[name] = weights.get(name, 0.0) + float(weight)
+            on_progress(1)
+        return {name: sums[name] / weights[name] if weights[name] else 0.0 for name in sums}
+
+    def _distributed_step(self, batch: Batch):
+        totals = self._strategy.run(self._replica_step, args=(batch,))
+        return tf.nest.map_structure(
+            lambda x: self._strategy.experimental_local_results(x)[0], totals
+        )
+
+    def _replica_step(self, batch: Batch):
+        context = tf.distribute.get_replica_context()
+        return self._metrics(context.all_reduce(tf.distribute.ReduceOp.SUM, self._step(batch)))
 
 
 class OutputCollector:

@@ -1,6 +1,12 @@
-"""A training run in its folder: begun or gone on with, saved, evaluated, shown, ended by signals.
+"""Runs training in an output directory: starts or resumes it, saves checkpoints, stops cleanly.
 
-What pre-training and fine-tuning have in common, between their settings and the training loop.
+Pre-training and fine-tuning have this in common:
+
+    run = TrainingRun(settings, model, objective, plan, strategy, random_scope)
+    step = run.begin(fingerprint)
+    with run.events(batches, log) as events:
+        for event in events:
+            ...  # loop.Log, loop.Evaluate or loop.Save
 """
 
 import contextlib
@@ -8,7 +14,7 @@ import dataclasses
 import functools
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TextIO
 
 import keras
@@ -16,15 +22,14 @@ import numpy as np
 import tensorflow as tf
 
 from bert_tf import files
-from bert_tf.data.validation import MAX_UNUSED_ROWS
-from bert_tf.model.layers import dropout_seeds
 from bert_tf.progress import Progress
 from bert_tf.settings import TrainingSettings
 from bert_tf.training import distribution, loop, run_directory
 from bert_tf.training.checkpoint import HEADS, NumberedCheckpoints, load_checkpoint, named_variables
 from bert_tf.training.interruption import EvaluationLeft, Interrupted, StopRequest
-from bert_tf.training.lamb import make_optimizer
-from bert_tf.training.optimizer import SCHEDULES, LossScale, Schedule
+from bert_tf.training.optimizer import LossScale, make_optimizer
+from bert_tf.training.schedule import TrainingPlan
+from bert_tf.training.trainer import Objective, Trainer, check_weights
 from bert_tf.training.workers import StallWatch, Workers
 
 logger = logging.getLogger(__name__)
@@ -36,85 +41,86 @@ class TrainingRun:
     Args:
         settings: how to train.
         model: a model whose `config` is its BertConfig.
-        objective: the loss, in parts.
-        num_steps: the step at which training ends.
-        num_warmup_steps: steps over which the learning rate rises.
+        objective: the loss, in terms.
+        plan: how many steps, and the learning rate.
         strategy: the devices.
+        random_scope: see `Trainer`; also takes `algorithm`, see `dropout_seeds`.
         is_trained: whether the weight of a name is trained; all are by default.
         stream: where progress is shown.
-        schedule: step -> learning rate, where it is not the one that the settings name.
-        restarts: steps at which the optimizer's averages begin anew.
+
+    Attributes:
+        shown: metrics that the progress bar shows beside the loss, by name.
     """
 
     def __init__(
         self,
         settings: TrainingSettings,
         model: keras.Model,
-        objective: loop.Objective,
-        num_steps: int,
-        num_warmup_steps: int,
+        objective: Objective,
+        plan: TrainingPlan,
         strategy: tf.distribute.Strategy,
+        random_scope: Callable[..., contextlib.AbstractContextManager],
         is_trained: Callable[[str], bool] = lambda name: True,
         stream: TextIO | None = None,
-        schedule: Schedule | None = None,
-        restarts: Sequence[int] = (),
     ):
         self.settings = settings
         self.model = model
-        self.num_steps = self.until = num_steps
+        self.plan = plan
         self.workers = Workers(strategy)
         self.stream = self.workers.stream(stream)
-        self.schedule = schedule or make_schedule(settings, num_warmup_steps, num_steps)
+        self.shown: dict[str, float] = {}
         model.encoder.recompute_activations = settings.recompute_activations
-        self.num_warmup_steps = num_warmup_steps
         is_tpu = distribution.is_tpu(strategy)
         with strategy.scope():
             weights = {n: v for n, v in named_variables(model).items() if is_trained(n)}
-            self.trainer = loop.Trainer(
-                model=model,
-                objective=objective,
-                optimizer=make_optimizer(
-                    settings.optimizer, weights, self.schedule, settings.bias_correction, restarts
-                ),
-                seed=settings.seed,
-                # A TPU has a fast way of its own to draw; elsewhere all draw alike.
-                random_scope=functools.partial(
-                    dropout_seeds, algorithm="auto_select" if is_tpu else None
-                ),
-                accumulation_steps=settings.gradient_accumulation_steps,
-                loss_scale=LossScale() if settings.mixed_precision == "float16" else None,
-                jit_compile=settings.xla and not is_tpu,  # It always is.
-                strategy=strategy,
+            self.optimizer = make_optimizer(
+                settings.optimizer, weights, plan.schedule, settings.bias_correction, plan.restarts
             )
+            loss_scale = LossScale() if settings.mixed_precision == "float16" else None
+        self._make_trainer = functools.partial(
+            Trainer,
+            model=model,
+            objective=objective,
+            optimizer=self.optimizer,
+            seed=settings.seed,
+            # A TPU has a fast way of its own to draw; elsewhere all devices draw alike.
+            random_scope=functools.partial(
+                random_scope, algorithm="auto_select" if is_tpu else None
+            ),
+            loss_scale=loss_scale,
+            jit_compile=settings.xla and not is_tpu,  # A TPU always compiles.
+            strategy=strategy,
+        )
         self.checkpoints = NumberedCheckpoints(
             settings.output_dir,
-            {**named_variables(model), **self.trainer.state()},
+            {**named_variables(model), **self._make_trainer().state()},
             settings.keep_checkpoint_max,
         )
 
     @property
     def step(self) -> int:
-        """Training steps done."""
-        return int(self.trainer.optimizer.step.numpy())
+        """The number of training steps done."""
+        return int(self.optimizer.step.numpy())
 
-    def begin(self, course: Mapping[str, Any], new_heads: bool = False) -> int:
-        """Sets the weights and the step: from the newest checkpoint, or else as at the beginning.
+    def begin(self, fingerprint: Mapping[str, Any], new_heads: bool = False) -> int:
+        """Sets the weights and the step: from the newest checkpoint, or else the initial one.
 
         Args:
-            course: all that the trained weights depend on, as JSON values.
-            new_heads: whether a head of the initial checkpoint that has another shape, as one of
-                another task, is passed over.
+            fingerprint: all that the trained weights depend on, as JSON values.
+            new_heads: whether a head of the initial checkpoint that has another shape, as that of
+                another task, is left out.
 
-        Returns: the step at which training goes on.
+        Returns: the step at which training starts or resumes.
 
         Raises:
-            ValueError: if the folder's run has another course, or its checkpoints are unusable.
+            ValueError: if the directory's run has another fingerprint, or its checkpoints are
+                unusable.
         """
         settings = self.settings
-        self.workers.check_same(course)
+        self.workers.check_same(fingerprint)
         run_directory.check_settings(
             settings.output_dir,
-            course,
+            fingerprint,
             settings.allow_changed_settings,
             {field.name: field.default for field in dataclasses.fields(settings)},
         )
@@ -123,7 +129,7 @@ class TrainingRun:
             self.checkpoints.remove_unfinished()
         restored = self.checkpoints.restore()
         if restored:
-            logger.info("Going on from %s", restored)
+            logger.info("Resuming from %s", restored)
         elif settings.init_checkpoint:
             report = load_checkpoint(
                 self.model,
@@ -133,9 +139,10 @@ class TrainingRun:
             logger.info("%s", report)
         self.workers.check_same_step(self.step, settings.output_dir)
         if self.workers.count > 1:  # The initial checkpoint may be another one on each host.
-            self.workers.check_same({"the weights to begin with": self._digest()})
-        if self.step < self.num_steps and self.workers.is_chief:
-            run_directory.write_run(settings.output_dir, self.model.config.to_json_string(), course)
+            self.workers.check_same({"the initial weights": self._digest()})
+        if self.step < self.plan.num_steps and self.workers.is_chief:
+            config = self.model.config.to_json_string()
+            run_directory.write_run(settings.output_dir, config, fingerprint)
         return self.step
 
     def _digest(self) -> str:
@@ -144,170 +151,137 @@ class TrainingRun:
             digest.update(tf.convert_to_tensor(weight).numpy().tobytes())
         return digest.hexdigest()[:12]
 
-    def enter(self, settings: TrainingSettings, until: int) -> None:
-        """Has training go on to the step `until` only, with another batch size and other parts.
-
-        Of the settings these two, and what concerns checkpoints, logs and evaluation, may be
-        others than at first.
-        """
-        self.settings, self.until = settings, until
-        parts = settings.gradient_accumulation_steps
-        if parts != self.trainer.accumulation_steps:
-            self.trainer = dataclasses.replace(self.trainer, accumulation_steps=parts)
-
-    def train(
+    @contextlib.contextmanager
+    def events(
         self,
         batches: Iterator,
         log: run_directory.MetricsLog | run_directory.NoLog,
-        evaluate: Callable[[int, Callable[[], None]], Mapping[str, float]] | None = None,
-        is_over: Callable[[], bool] = lambda: False,
-        metric: str | None = None,
-    ) -> int:
-        """Trains to the last step, or that of `enter`, saving and evaluating as the settings say.
+        settings: TrainingSettings | None = None,
+        last_step: int | None = None,
+        evaluate_last: bool = False,
+    ) -> Iterator[Iterator[loop.Event]]:
+        """Within it, the events that it yields train the model, up to `last_step`.
+
+        They are `loop.Log`, `loop.Evaluate` (to be answered by metrics written to the log) and
+        `loop.Save` (by `save`). SIGTERM and Ctrl-C end them after a save.
 
         Args:
             batches: from the present step on.
-            log: where figures are written.
-            evaluate: given a step, the figures to be logged for it. Also given what it calls
-                between two batches; that raises EvaluationLeft where a signal has come, as there
-                may be no time to finish.
-            is_over: asked now and then; training ends where it is true.
-            metric: the evaluation's figure that is shown beside the loss.
-
-        Returns: the step that was reached, whose checkpoint is saved.
+            log: where metrics are written.
+            settings: of this part of the run; only its batch size, gradient accumulation, and
+                periods may differ from the run's.
+            last_step: where this part of the run ends; by default where the whole run does.
+            evaluate_last: whether to evaluate at the last step, too.
 
         Raises:
-            Interrupted: after SIGTERM or Ctrl-C, when all is saved.
-            loop.NonFiniteLoss: naming the step.
+            Interrupted: after SIGTERM or Ctrl-C, once everything is saved.
+            NonFiniteLoss: naming the step.
         """
-        progress = Progress(self.num_steps, "steps", self.stream, label="train", initial=self.step)
-        watch = StallWatch(self.workers, self.settings.worker_timeout)
-        with progress, StopRequest() as stop, watch:
-            return self._loop(batches, log, evaluate, is_over, metric, progress, stop, watch)
+        settings = settings or self.settings
+        self._last_step = last_step or self.plan.num_steps
+        num_steps = self.plan.num_steps
+        progress = Progress(num_steps, "steps", self.stream, label="train", initial=self.step)
+        self._watch = StallWatch(self.workers, settings.worker_timeout)
+        self._is_over = False
+        with progress, StopRequest() as self._stop, self._watch:
+            yield self._events(batches, log, settings, evaluate_last, progress)
+            # One worker's signal ends all; they leave when everything is written.
+            signal_number = int(self.workers.exchange(self._stop.signal_number or 0).max())
+            if signal_number and self.step < num_steps and not self._is_over:
+                raise Interrupted(
+                    signal_number,
+                    f"Stopped by signal {signal_number} at step {self.step}, which is saved. The "
+                    "same command resumes from there.",
+                )
 
-    def _loop(
-        self,
-        batches,
-        log,
-        evaluate,
-        is_over,
-        metric,
-        progress: Progress,
-        stop: StopRequest,
-        watch: StallWatch,
-    ) -> int:
-        settings, trainer, workers = self.settings, self.trainer, self.workers
-        saved_step = self.step
-        latest: dict[str, float] = {}
-
-        def save(step: int) -> None:
-            nonlocal saved_step
-            trainer.check_weights()
-            if workers.is_chief:
-                self.checkpoints.save(step)
-            saved_step = step
-
-        def evaluate_and_log(step: int) -> None:
-            def between_batches() -> None:
-                watch.goes_on()
-                # That of the last weights is finished: no later start would do it.
-                if step < self.until and workers.agree(bool(stop), 1)[0]:
-                    raise EvaluationLeft
-
-            try:
-                figures = evaluate(step, between_batches)
-            except EvaluationLeft:
-                return
-            log.write(step, figures, prefix=run_directory.EVALUATION)
-            if metric:
-                latest[f"eval_{metric}"] = figures[metric]
-
-        def show(count: int, figures: dict[str, float]) -> None:
-            rates = self._rates(figures)
-            progress.update(
-                count,
-                loss=figures["loss"],
-                **latest,
-                examples_per_s=rates["examples_per_second"],
-            )
-
-        def write(step: int, figures: dict[str, float]) -> None:
-            shown = {k: v for k, v in figures.items() if k not in ("seconds", "tokens")}
-            log.write(step, {**shown, **self._rates(figures)})
-
-        # What is evaluated is known before the step is saved: a run killed in between does both
-        # again.
-        events = [(settings.save_checkpoints_steps, save)]
-        if settings.eval_steps and evaluate is not None:
-            events.insert(0, (settings.eval_steps, evaluate_and_log))
-            if metric and self.until % settings.eval_steps:  # The last weights may be the best.
-                events.insert(0, (self.until, evaluate_and_log))
-            if self._lacks_evaluation(saved_step, log):
-                evaluate_and_log(saved_step)
-        step = loop.train(
-            trainer,
-            batches,
-            self.until,
-            events=events,
-            log_steps=settings.log_steps,
-            on_log=write,
-            on_progress=show,
-            should_stop=lambda: bool(stop) or is_over(),
+    def _events(self, batches, log, settings, evaluate_last, progress) -> Iterator[loop.Event]:
+        if settings.eval_steps and self._lacks_evaluation(settings.eval_steps, log):
+            yield loop.Evaluate(self.step)
+        periods = loop.Periods(
+            log=settings.log_steps,
+            save=settings.save_checkpoints_steps,
             max_steps_per_call=settings.iterations_per_loop,
-            agree=workers.agree,
-            watched=watch.call,
+            evaluate=settings.eval_steps,
+            evaluate_last=evaluate_last,
         )
-        if saved_step != step:
-            save(step)
-        # One worker's signal ends all; they leave when all is written.
-        signal_number = int(workers.exchange(stop.signal_number or 0).max())
-        if signal_number and step < self.num_steps and not is_over():
-            raise Interrupted(
-                signal_number,
-                f"Stopped by signal {signal_number} at step {step}, which is saved. The same "
-                "command goes on from there.",
-            )
-        return step
+        trainer = self._make_trainer(accumulation_steps=settings.gradient_accumulation_steps)
+        for event in loop.train(trainer, batches, self._last_step, periods, self._agree):
+            self._watch.goes_on()
+            if isinstance(event, loop.Steps):
+                rates = _rates(event.metrics, settings.train_batch_size)
+                progress.update(
+                    event.count,
+                    loss=event.metrics["loss"],
+                    **self.shown,
+                    examples_per_s=rates["examples_per_second"],
+                )
+                continue
+            if isinstance(event, loop.Log):
+                rates = _rates(event.metrics, settings.train_batch_size)
+                kept = {k: v for k, v in event.metrics.items() if k not in ("seconds", "tokens")}
+                event = loop.Log(event.step, {**kept, **rates})
+            yield event
+            self._watch.goes_on()
+
+    def _agree(self, num_steps: int) -> int:
+        stops, num_steps = self.workers.agree(bool(self._stop) or self._is_over, num_steps)
+        return 0 if stops else num_steps
 
     def _lacks_evaluation(
-        self, step: int, log: run_directory.MetricsLog | run_directory.NoLog
+        self, eval_steps: int, log: run_directory.MetricsLog | run_directory.NoLog
     ) -> bool:
-        """Whether a step should have been evaluated, and a signal ended that."""
-        if not step or step % self.settings.eval_steps:
+        """Returns whether the present step's evaluation was ended by a signal."""
+        step = self.step
+        if not step or step % eval_steps:
             return False
         by_worker = self.workers.exchange(float(not log.has_evaluation(step)))
         return bool(by_worker[0, 0])  # Only the chief has a log.
 
-    def _rates(self, figures: Mapping[str, float]) -> dict[str, float]:
-        seconds = max(figures["seconds"], 1e-9)
-        return {
-            "examples_per_second": self.settings.train_batch_size / seconds,
-            "tokens_per_second": figures["tokens"] / seconds,
-        }
+    def save(self, step: int) -> None:
+        """Saves the checkpoint of a step, if its weights are finite numbers."""
+        check_weights(self.optimizer)
+        if self.workers.is_chief:
+            self.checkpoints.save(step)
+
+    def end_early(self) -> None:
+        """Ends the events after the next save, as at their last step."""
+        self._is_over = True
+
+    def between_batches(self) -> None:
+        """To be called between two batches of an evaluation, as that may take long.
+
+        Raises:
+            EvaluationLeft: after SIGTERM or Ctrl-C. The evaluation is done again on resume; that of
+                the last step, which no later start would do, is finished.
+        """
+        self._watch.goes_on()
+        if self.step < self._last_step and self.workers.agree(bool(self._stop), 1)[0]:
+            raise EvaluationLeft
 
     def describe(self, num_examples: int) -> str:
-        """A line for the log: how large, how long, how fast."""
-        settings = self.settings
+        """Returns a line for the log: how many weights, steps and epochs, which learning rates."""
+        plan, batch_size = self.plan, self.settings.train_batch_size
         num_weights = sum(int(np.prod(weight.shape)) for weight in self.model.weights)
-        num_trained = sum(int(np.prod(v.shape)) for v in self.trainer.optimizer.variables.values())
-        epochs = self.num_steps * settings.train_batch_size / num_examples
-        steps = sorted({0, self.num_warmup_steps, self.num_steps // 2})
+        num_trained = sum(int(np.prod(v.shape)) for v in self.optimizer.variables.values())
+        epochs = plan.num_steps * batch_size / num_examples
+        steps = sorted({0, plan.num_warmup_steps, plan.num_steps // 2})
         rates = ", ".join(
-            f"{float(self.schedule(tf.constant(step))):.3g} at step {step}" for step in steps
+            f"{float(plan.schedule(tf.constant(step))):.3g} at step {step}" for step in steps
         )
         trained = "" if num_trained == num_weights else f", {num_trained:,} of them trained"
         return (
-            f"{num_weights:,} weights{trained}; {self.num_steps:,} steps of "
-            f"{settings.train_batch_size} examples are {epochs:.2f} times all "
-            f"{num_examples:,}; learning rate {rates}, 0 at step {self.num_steps}"
+            f"{num_weights:,} weights{trained}; {plan.num_steps:,} steps of {batch_size} examples "
+            f"are {epochs:.2f} epochs of {num_examples:,}; learning rate {rates}, 0 at step "
+            f"{plan.num_steps}"
         )
 
 
-def make_schedule(settings: TrainingSettings, num_warmup_steps: int, num_steps: int) -> Schedule:
-    """The learning rate of a training of `num_steps` steps, as the settings say."""
-    return SCHEDULES[settings.learning_rate_schedule](
-        settings.learning_rate, num_warmup_steps, num_steps, settings.learning_rate_power
-    )
+def _rates(metrics: Mapping[str, float], batch_size: int) -> dict[str, float]:
+    seconds = max(metrics["seconds"], 1e-9)
+    return {
+        "examples_per_second": batch_size / seconds,
+        "tokens_per_second": metrics["tokens"] / seconds,
+    }
 
 
 def restore_weights(
@@ -382,18 +356,4 @@ def check_length(max_seq_length: int, max_position_embeddings: int, bert_config_
             f"--max_seq_length={max_seq_length} is more than the model's position table "
             f"holds: max_position_embeddings is {max_position_embeddings} in "
             f"{bert_config_file}."
-        )
-
-
-def check_vocabulary_size(
-    num_tokens: int, vocab_file: str, vocab_size: int, bert_config_file: str
-) -> None:
-    """Raises a ValueError if a vocabulary is not that of the model's word embeddings.
-
-    Models may have some rows that no token has, up to a round number.
-    """
-    if not vocab_size - MAX_UNUSED_ROWS <= num_tokens <= vocab_size:
-        raise ValueError(
-            f"{vocab_file} has {num_tokens} rows, the model's word embeddings have {vocab_size} "
-            f"(vocab_size in {bert_config_file}): the model was trained with another vocabulary."
         )

@@ -224,7 +224,8 @@ class StallWatch:
     Args:
         workers: the processes; for a single one nothing is watched.
         timeout: seconds after which a silent worker counts as lost. Here ten times as long is
-            waited, and the first call of the graph, which compiles it, may take any time.
+            waited, from the first `goes_on`: the first graph call, which compiles it, may take any
+            time.
     """
 
     def __init__(self, workers: Workers, timeout: float):
@@ -241,16 +242,8 @@ class StallWatch:
     def __exit__(self, *error) -> None:
         self._is_over.set()
 
-    @contextlib.contextmanager
-    def call(self) -> Iterator[None]:
-        """A call that takes a second or a step."""
-        if self._latest is not None:
-            self.goes_on()
-        yield
-        self.goes_on()
-
     def goes_on(self) -> None:
-        """Says that something was done."""
+        """Notes that something was done, and starts watching if this is the first call."""
         self._latest = time.monotonic()
 
     def _watch(self) -> None:

@@ -18,7 +18,8 @@ from bert_tf.formats.source import TokenizerFiles
 from bert_tf.released.model_folder import ModelDescription, read_description, write_description
 from bert_tf.settings import ConversionSettings
 from bert_tf.training.checkpoint import NumberedCheckpoints, named_variables, write_tensors
-from bert_tf.training.optimizer import AdamWeightDecay, original_schedule
+from bert_tf.training.optimizer import AdamWeightDecay
+from bert_tf.training.schedule import original_schedule
 
 needs_safetensors = pytest.mark.skipif(
     importlib.util.find_spec("safetensors") is None, reason="safetensors is not installed"

@@ -83,9 +83,11 @@ import bert_tf
 from bert_tf.data.feature_records import FeatureRecords
 from bert_tf.model.heads import ClassificationModel
 from bert_tf.model.layers import dropout_seeds
-from bert_tf.training import distribution, loop
+from bert_tf.training import distribution
+from bert_tf.training.trainer import Trainer
 from bert_tf.training.checkpoint import named_variables
-from bert_tf.training.optimizer import AdamWeightDecay, original_schedule
+from bert_tf.training.optimizer import AdamWeightDecay
+from bert_tf.training.schedule import original_schedule
 
 sys.path.insert(0, sys.argv[1])
 from test_length_buckets import FEATURES, L
@@ -126,7 +128,7 @@ def train(strategy, bucketed):
         first = {name: variable.numpy() for name, variable in variables.items()}
     for name, variable in variables.items():
         variable.assign(first[name])
-    trainer = loop.Trainer(model, Objective(), optimizer, 1, dropout_seeds, strategy=strategy)
+    trainer = Trainer(model, Objective(), optimizer, 1, dropout_seeds, strategy=strategy)
     iterator = distribution.distribute(
         strategy,
         lambda num_hosts, host_index: records.training_batches(

@@ -8,10 +8,9 @@ import tensorflow as tf
 import bert_tf
 from bert_tf.model.layers import dropout_seeds
 from bert_tf.pretraining.objective import PretrainingObjective
-from bert_tf.training import loop
 from bert_tf.training.checkpoint import named_variables
-from bert_tf.training.lamb import make_optimizer
-from bert_tf.training.optimizer import LossScale
+from bert_tf.training.optimizer import LossScale, make_optimizer
+from bert_tf.training.trainer import Trainer
 
 CONFIG = bert_tf.BertConfig(
     vocab_size=50,
@@ -33,7 +32,7 @@ def make_trainer(precision, loss_scale=None):
     finally:
         keras.config.set_dtype_policy("float32")
     optimizer = make_optimizer("lamb", named_variables(model), lambda step: 0.1)
-    return loop.Trainer(
+    return Trainer(
         model, PretrainingObjective(), optimizer, 1, dropout_seeds, loss_scale=loss_scale
     )
 

@@ -140,9 +140,10 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 import bert_tf
 from bert_tf.model.layers import dropout_seeds
 from bert_tf.pretraining.objective import PretrainingObjective
-from bert_tf.training import distribution, loop
+from bert_tf.training import distribution
+from bert_tf.training.trainer import Trainer
 from bert_tf.training.checkpoint import named_variables
-from bert_tf.training.lamb import make_optimizer
+from bert_tf.training.optimizer import make_optimizer
 
 folder = sys.argv[1]
 recorded = np.load(f"{folder}/trajectory.npz")
@@ -161,7 +162,7 @@ def train(strategy, dropout, recompute, accumulation_steps=1):
         optimizer = make_optimizer("lamb", named_variables(model), lambda step: 0.01)
     bert_tf.load_checkpoint(model, f"{folder}/bert_model.ckpt")
     model.encoder.recompute_activations = recompute
-    trainer = loop.Trainer(
+    trainer = Trainer(
         model,
         PretrainingObjective(),
         optimizer,

@@ -115,7 +115,7 @@ def test_killed_between_checkpoints_it_ends_with_bit_identical_weights(whole_run
     result = script.run("--do_train", num_train_steps=30)
 
     assert result.returncode == 0, result.stderr
-    assert "Going on from" in result.stderr
+    assert "Resuming from" in result.stderr
     assert_same_weights(script.checkpoint(30), whole.checkpoint(30))
     steps = [line["step"] for line in script.metrics() if "loss" in line]
     assert steps == [5, 10, 15, 20, 25, 30]
@@ -238,7 +238,7 @@ def test_half_precision_trains_and_resumes(script, precision, xla):
             (script.folder / "again" / name).unlink()
     second = script.run("--do_train", xla, output="again", **flags)
     assert second.returncode == 0, second.stderr
-    assert "Going on from" in second.stderr
+    assert "Resuming from" in second.stderr
     assert_same_weights(script.checkpoint(12, "again"), script.checkpoint(12))
 
 

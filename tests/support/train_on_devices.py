@@ -21,15 +21,17 @@ import bert_tf
 from bert_tf.model.layers import Dropout, dropout_seeds
 from bert_tf.pretraining.objective import (
     PretrainingObjective,
-    evaluation_figures,
+    evaluation_metrics,
     evaluation_sums,
 )
 from bert_tf.settings.devices import DeviceSettings
-from bert_tf.training import distribution, loop
+from bert_tf.training import distribution
 from bert_tf.training.checkpoint import named_variables
 from bert_tf.training.devices import make_strategy
-from bert_tf.training.optimizer import AdamWeightDecay, original_schedule
-from bert_tf.training.prediction import IS_REAL, NUMBERS, OutputCollector
+from bert_tf.training.optimizer import AdamWeightDecay
+from bert_tf.training.prediction import IS_REAL, NUMBERS, Evaluator, OutputCollector
+from bert_tf.training.schedule import original_schedule
+from bert_tf.training.trainer import Trainer
 from bert_tf.training.workers import Workers, together
 
 STEPS, BATCH, LENGTH, HIDDEN = 50, 8, 16, 4
@@ -80,7 +82,7 @@ def make_trainer(strategy, config=CONFIG, parts: int = 1, learning_rate: float =
         optimizer = AdamWeightDecay(
             named_variables(model), original_schedule(learning_rate, 5, STEPS)
         )
-    return loop.Trainer(
+    return Trainer(
         model,
         PretrainingObjective(),
         optimizer,
@@ -92,7 +94,7 @@ def make_trainer(strategy, config=CONFIG, parts: int = 1, learning_rate: float =
     )
 
 
-def train(strategy, folder: str, name: str, parts: int = 1) -> loop.Trainer:
+def train(strategy, folder: str, name: str, parts: int = 1) -> Trainer:
     """Writes the weights after all steps, and after each step whether gradients were clipped."""
     trainer = make_trainer(strategy, parts=parts)
     batches = make_batches(STEPS, BATCH, seed=3)
@@ -105,7 +107,7 @@ def train(strategy, folder: str, name: str, parts: int = 1) -> loop.Trainer:
     return trainer
 
 
-def draw_masks(strategy, trainer: loop.Trainer, folder: str, name: str) -> None:
+def draw_masks(strategy, trainer: Trainer, folder: str, name: str) -> None:
     """Writes, for 2 steps, which values each replica's dropout keeps: [replicas * 2, ...]."""
     masks = []
 
@@ -145,7 +147,7 @@ def ordered(batch_size: int, num_rows: int, num_hosts: int, host: int) -> tf.dat
     )
 
 
-def evaluate(strategy, trainer: loop.Trainer, folder: str, name: str) -> None:
+def evaluate(strategy, trainer: Trainer, folder: str, name: str) -> None:
     """Writes the figures and the outputs of batches of 1 and of 5."""
     results = {}
     for batch_size in (1, 5):
@@ -156,9 +158,9 @@ def evaluate(strategy, trainer: loop.Trainer, folder: str, name: str) -> None:
                 strategy, lambda n, i: ordered(batch_size, rows, n, i), rows
             )
 
-        evaluator = loop.Evaluator(
+        evaluator = Evaluator(
             lambda batch: evaluation_sums(batch, trainer.model(batch, training=False)),
-            evaluation_figures,
+            evaluation_metrics,
             strategy,
         )
         for figure, value in evaluator.run(batches()).items():

@@ -14,7 +14,8 @@ from bert_tf.training.checkpoint import (
     newest_step,
     write_tensors,
 )
-from bert_tf.training.optimizer import AdamWeightDecay, original_schedule
+from bert_tf.training.optimizer import AdamWeightDecay
+from bert_tf.training.schedule import original_schedule
 
 CONFIG = bert_tf.BertConfig(
     vocab_size=30,

@@ -21,7 +21,8 @@ from bert_tf.model.layers import dropout_seeds
 from bert_tf.pretraining.objective import PretrainingObjective
 from bert_tf.training import distribution, loop
 from bert_tf.training.checkpoint import named_variables
-from bert_tf.training.optimizer import AdamWeightDecay, original_schedule
+from bert_tf.training.optimizer import AdamWeightDecay
+from bert_tf.training.schedule import original_schedule
 
 folder = sys.argv[1]
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
@@ -33,7 +34,7 @@ with strategy.scope():
     schedule = original_schedule(float(recorded["learning_rate"]), 10, 50)
     optimizer = AdamWeightDecay(named_variables(model), schedule)
 bert_tf.load_checkpoint(model, f"{folder}/bert_model.ckpt")
-trainer = loop.Trainer(
+trainer = Trainer(
     model, PretrainingObjective(), optimizer, 1, dropout_seeds, strategy=strategy
 )
 batches = {name[6:]: recorded[name] for name in recorded.files if name.startswith("batch_")}

@@ -157,7 +157,7 @@ def test_whatever_happens_to_workers_a_restart_ends_with_the_same_bits(whole_run
 
     workers = start()
     assert [worker.wait() for worker in workers] == [0, 0], workers[0].output
-    assert "Going on from" in workers[0].output
+    assert "Resuming from" in workers[0].output
     assert_same_weights(start.script.checkpoint(STEPS), script.checkpoint(STEPS))
 
 

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bert_tf.training.lamb import adapt_to_layer, make_optimizer
-from bert_tf.training.optimizer import clip_by_global_norm
+from bert_tf.training.optimizer import adapt_to_layer, clip_by_global_norm, make_optimizer
 
 SHAPES = {
     "bert/embeddings/word_embeddings": (7, 4),

@@ -12,7 +12,9 @@ from bert_tf.model.layers import dropout_seeds
 from bert_tf.pretraining.objective import PretrainingObjective
 from bert_tf.training import loop
 from bert_tf.training.checkpoint import named_variables
-from bert_tf.training.optimizer import AdamWeightDecay, LossScale, original_schedule
+from bert_tf.training.optimizer import AdamWeightDecay, LossScale
+from bert_tf.training.schedule import original_schedule
+from bert_tf.training.trainer import NonFiniteLoss, Trainer, check_weights
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,7 @@ def new_trainer(golden_dir, trajectory, dropout=0.0, policy="float32", **setting
     )
     optimizer = AdamWeightDecay(named_variables(model), schedule)
     bert_tf.load_checkpoint(model, str(folder / "bert_model.ckpt"))
-    return loop.Trainer(
+    return Trainer(
         model=model,
         objective=PretrainingObjective(),
         optimizer=optimizer,
@@ -140,7 +142,7 @@ def test_a_non_finite_loss_stops_at_its_step(golden_dir, trajectory):
     iterator = batches(trajectory)
     trainer.run(iterator, 3)
     trainer.optimizer.variables["bert/pooler/dense/bias"].assign(np.full(32, np.nan))
-    with pytest.raises(loop.NonFiniteLoss, match="loss of step 3 or its gradient is not"):
+    with pytest.raises(NonFiniteLoss, match="loss of step 3 or its gradient is not"):
         trainer.run(iterator, 5)
 
 
@@ -154,16 +156,16 @@ def test_a_finite_loss_whose_gradient_is_not_finite_stops_too(golden_dir, trajec
         return {**sums, "masked_lm_loss": sums["masked_lm_loss"] + zero}
 
     trainer.objective.sums = without_gradient
-    with pytest.raises(loop.NonFiniteLoss, match="step 0 or its gradient"):
+    with pytest.raises(NonFiniteLoss, match="step 0 or its gradient"):
         trainer.run(batches(trajectory), 2)
 
 
 def test_weights_that_are_not_finite_are_found_before_they_are_saved(golden_dir, trajectory):
     trainer = new_trainer(golden_dir, trajectory)
-    trainer.check_weights()
+    check_weights(trainer.optimizer)
     trainer.optimizer.variables["bert/pooler/dense/bias"].assign(np.full(32, np.inf))
-    with pytest.raises(loop.NonFiniteLoss, match="values of bert/pooler/dense/bias are not"):
-        trainer.check_weights()
+    with pytest.raises(NonFiniteLoss, match="values of bert/pooler/dense/bias are not"):
+        check_weights(trainer.optimizer)
 
 
 @pytest.mark.parametrize(
@@ -199,31 +201,38 @@ def test_a_batch_that_does_not_split_evenly_is_refused(golden_dir, trajectory):
         trainer.run(batches(trajectory), 1)
 
 
-def test_the_loop_serves_every_period_and_stops_when_asked(golden_dir, trajectory):
+def test_the_loop_yields_what_is_due_and_stops_when_asked(golden_dir, trajectory):
     trainer = new_trainer(golden_dir, trajectory)
-    seen, logs, progress = [], [], []
+    periods = loop.Periods(log=5, save=4, evaluate=6, max_steps_per_call=3)
 
-    def run(until, should_stop=lambda: False):
-        return loop.train(
-            trainer,
-            batches(trajectory, int(trainer.optimizer.step)),
-            until,
-            events=[
-                (4, lambda step: seen.append(("save", step))),
-                (6, lambda s: seen.append(("eval", s))),
-            ],
-            log_steps=5,
-            on_log=lambda step, figures: logs.append((step, figures)),
-            on_progress=lambda count, figures: progress.append(count),
-            should_stop=should_stop,
-            max_steps_per_call=3,
-        )
+    def run(last_step, **settings):
+        iterator = batches(trajectory, int(trainer.optimizer.step))
+        return list(loop.train(trainer, iterator, last_step, periods, **settings))
 
-    assert run(13) == 13
-    assert seen == [("save", 4), ("eval", 6), ("save", 8), ("save", 12), ("eval", 12)]
-    assert [step for step, _ in logs] == [5, 10, 13]
-    assert sum(progress) == 13
-    assert max(progress) <= 3
+    events = run(13)
+    due = [(type(e).__name__, e.step) for e in events if isinstance(e, (loop.Evaluate, loop.Save))]
+    assert due == [
+        ("Save", 4),
+        ("Evaluate", 6),
+        ("Save", 8),
+        ("Evaluate", 12),
+        ("Save", 12),
+        ("Save", 13),
+    ]
+    logs = [event for event in events if isinstance(event, loop.Log)]
+    assert [event.step for event in logs] == [5, 10, 13]
+    counts = [event.count for event in events if isinstance(event, loop.Steps)]
+    assert sum(counts) == 13
+    assert max(counts) <= 3
     mean = trajectory["losses"][5:10, 0].mean()
-    assert logs[1][1]["loss"] == pytest.approx(mean, abs=1e-5)
-    assert run(20, should_stop=lambda: True) == 13
+    assert logs[1].metrics["loss"] == pytest.approx(mean, abs=1e-5)
+    assert run(20, agree=lambda num_steps: 0) == []
+    assert run(20, agree=lambda num_steps: 1)[-1] == loop.Save(20)
+
+
+def test_the_last_step_is_evaluated_if_wanted_and_saved_once(golden_dir, trajectory):
+    trainer = new_trainer(golden_dir, trajectory)
+    periods = loop.Periods(log=9, save=4, max_steps_per_call=9, evaluate=3, evaluate_last=True)
+    events = list(loop.train(trainer, batches(trajectory), 4, periods))
+    due = [event for event in events if not isinstance(event, (loop.Steps, loop.Log))]
+    assert due == [loop.Evaluate(3), loop.Evaluate(4), loop.Save(4)]

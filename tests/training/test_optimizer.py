@@ -2,14 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bert_tf.training.optimizer import (
-    AdamWeightDecay,
-    LossScale,
-    clip_by_global_norm,
-    continuous_schedule,
-    original_schedule,
-    schedules_in_turn,
-)
+from bert_tf.training.optimizer import AdamWeightDecay, LossScale, clip_by_global_norm
+from bert_tf.training.schedule import continuous_schedule, original_schedule, schedules_in_turn
 
 
 def rates(schedule, steps):

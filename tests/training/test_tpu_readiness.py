@@ -20,11 +20,11 @@ from bert_tf.pretraining.objective import PretrainingObjective
 from bert_tf.pretraining.run import run_pretraining
 from bert_tf.settings import FinetuningSettings, PretrainingSettings
 from bert_tf.tasks.task import find_task
-from bert_tf.training import loop
 from bert_tf.training.checkpoint import load_checkpoint
-from bert_tf.training.lamb import make_optimizer
-from bert_tf.training.optimizer import original_schedule
+from bert_tf.training.optimizer import make_optimizer
 from bert_tf.training.run import precision
+from bert_tf.training.schedule import original_schedule
+from bert_tf.training.trainer import Trainer
 
 LENGTH, ROWS = 72, 8
 CONFIG = bert_tf.BertConfig(
@@ -57,10 +57,10 @@ PROGRAMS = {
 }
 
 
-def make_trainer(objective, model, optimizer: str = "adam", **settings) -> loop.Trainer:
+def make_trainer(objective, model, optimizer: str = "adam", **settings) -> Trainer:
     weights = bert_tf.training.checkpoint.named_variables(model)
     schedule = original_schedule(1e-3, 2, 10)
-    return loop.Trainer(
+    return Trainer(
         model,
         objective,
         make_optimizer(optimizer, weights, schedule),

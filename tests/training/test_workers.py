@@ -120,9 +120,9 @@ logging.basicConfig()
 workers = Workers(tf.distribute.get_strategy())
 workers.count = 2
 with StallWatch(workers, timeout=0.2) as watch:
-    for seconds in (3.0, 0.1, {in_call}):  # The first call may take any time.
-        with watch.call():
-            time.sleep(seconds)
+    for seconds in (3.0, 0.1, {in_call}):  # The first one may take any time.
+        time.sleep(seconds)
+        watch.goes_on()
     time.sleep(60.0)
 """
 

@@ -1,0 +1,222 @@
+"""The training step: from a model, an objective and a batch to new weights. Knows no task.
+
+A step's losses are sums over the *global* batch divided by the *global* weight. Gradients are
+summed over replicas and over the parts of an accumulated batch, then clipped, then applied. So one
+device and many, and a batch computed whole or in parts, give the same weights up to rounding.
+
+All randomness of a step is derived from (seed, step, replica, part of the batch).
+"""
+
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+from bert_tf.training.optimizer import AdamWeightDecay, LossScale, clip_by_global_norm
+
+Batch = dict[str, tf.Tensor]
+_ADVICE = (
+    "A lower learning rate or a longer warm-up helps most often; with float16, bfloat16 does. "
+    "Started again, the run resumes from its last checkpoint."
+)
+
+
+class Objective(Protocol):
+    """The loss that training minimizes: the sum over terms k of sum_k / (weight_k + epsilon_k)."""
+
+    epsilons: dict[str, float]
+
+    def weights(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Returns what each term is divided by: this batch's share of it, a float32 scalar."""
+
+    def sums(self, batch: Batch, outputs: Any) -> dict[str, tf.Tensor]:
+        """Returns each term summed over this batch, a float32 scalar."""
+
+    def counts(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Returns what else is to be counted, float32 scalars that become metrics of the step."""
+
+
+class NonFiniteLoss(ValueError):
+    """The loss became NaN or infinite."""
+
+
+def check_weights(optimizer: AdamWeightDecay) -> None:
+    """Raises NonFiniteLoss if a weight is NaN or infinite, so that none such is saved."""
+    for name, weight in optimizer.variables.items():
+        if not bool(tf.reduce_all(tf.math.is_finite(weight))):
+            raise NonFiniteLoss(
+                f"After step {int(optimizer.step.numpy()) - 1} values of {name} are not finite "
+                f"numbers; training stopped there, and nothing of it was saved. {_ADVICE}"
+            )
+
+
+@dataclasses.dataclass
+class Trainer:
+    """Runs optimizer steps, any number of them inside one graph call.
+
+    model: called with a batch and `training=True`.
+    objective: the loss, in terms.
+    optimizer: updates the model's weights.
+    seed: of everything random in a step.
+    random_scope: makes a context manager from a function place (int) -> seed; inside it the model
+        draws its random numbers from these seeds.
+    accumulation_steps: in how many parts a batch is computed, to save memory.
+    clip_norm: the largest global norm of the gradients.
+    loss_scale: for float16; None otherwise.
+    jit_compile: whether to compile a step with XLA.
+    strategy: the devices.
+    """
+
+    model: Callable
+    objective: Objective
+    optimizer: AdamWeightDecay
+    seed: int
+    random_scope: Callable[[Callable], contextlib.AbstractContextManager]
+    accumulation_steps: int = 1
+    clip_norm: float = 1.0
+    loss_scale: LossScale | None = None
+    jit_compile: bool = False
+    strategy: tf.distribute.Strategy = dataclasses.field(default_factory=tf.distribute.get_strategy)
+
+    def __post_init__(self) -> None:
+        # XLA cannot all-reduce: with several replicas, only what lies in between is compiled.
+        is_alone = self.strategy.num_replicas_in_sync == 1
+        self._step = tf.function(
+            self._replica_step, jit_compile=(self.jit_compile and is_alone) or None
+        )
+        self._compute = self._losses_and_gradients
+        if self.jit_compile and not is_alone:
+            self._compute = tf.function(self._losses_and_gradients, jit_compile=True)
+        self._run = tf.function(self._run_steps)
+
+    def state(self) -> dict[str, tf.Variable]:
+        """Returns all variables that the next step depends on, by name."""
+        scale = self.loss_scale.named_variables() if self.loss_scale else {}
+        return {**self.optimizer.variables, **self.optimizer.named_variables(), **scale}
+
+    def run(self, iterator: Iterator, num_steps: int) -> dict[str, float]:
+        """Runs `num_steps` steps in the graph. Returns each metric's sum over the steps.
+
+        Raises:
+            NonFiniteLoss: naming the step, as soon as the loss is not finite.
+        """
+        sums, bad_step = self._run(iterator, tf.constant(num_steps, tf.int64))
+        if int(bad_step) >= 0:
+            raise NonFiniteLoss(
+                f"The loss of step {int(bad_step)} or its gradient is not a finite number; "
+                f"training stopped there, and nothing of it was saved. {_ADVICE}"
+            )
+        return {name: float(value) for name, value in sums.items()}
+
+    def _run_steps(self, iterator: Iterator, num_steps: tf.Tensor):
+        # All steps run the same piece of the graph. TensorFlow would optimize a first step outside
+        # the loop differently from those inside, and round differently; then the weights would
+        # depend on how many steps a call has.
+        sums = {name: tf.constant(0.0) for name in self._metric_names(iterator)}
+        bad_step = tf.constant(-1, tf.int64)
+        done = tf.constant(0, tf.int64)
+        while done < num_steps and bad_step < 0:
+            metrics = self._distributed_step(next(iterator))
+            bad_step = self._bad_step(metrics, bad_step)
+            sums = {name: sums[name] + metrics[name] for name in sums}
+            done += 1
+        return sums, bad_step
+
+    def _metric_names(self, iterator: Iterator) -> list[str]:
+        """Returns the names of a step's metrics, from a step that is traced and not run."""
+        step = tf.function(lambda: self._distributed_step(next(iterator)))
+        return list(step.get_concrete_function().structured_outputs)
+
+    def _bad_step(self, metrics: dict[str, tf.Tensor], bad_step: tf.Tensor) -> tf.Tensor:
+        is_finite = tf.math.is_finite(metrics["loss"])
+        if self.loss_scale is None:  # With one, a step whose gradients overflow is skipped.
+            is_finite &= tf.math.is_finite(metrics["gradient_norm"])
+        return tf.where(is_finite, bad_step, self.optimizer.step - 1)
+
+    def _distributed_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        metrics = self.strategy.run(self._step, args=(batch,))
+        # All replicas hold the same metrics.
+        return {name: self.strategy.experimental_local_results(m)[0] for name, m in metrics.items()}
+
+    def _replica_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        context = tf.distribute.get_replica_context()
+        scale = self.loss_scale.scale + 0.0 if self.loss_scale else None
+        weights, counts = context.all_reduce(
+            tf.distribute.ReduceOp.SUM,
+            (self.objective.weights(batch), self.objective.counts(batch)),
+        )
+        divisors = {
+            name: weight + self.objective.epsilons.get(name, 0.0)
+            for name, weight in weights.items()
+        }
+        losses, gradients = self._compute(batch, divisors, scale)
+        losses, gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, (losses, gradients))
+        if scale is not None:
+            gradients = [gradient / scale for gradient in gradients]
+        gradients, norm = clip_by_global_norm(gradients, self.clip_norm)
+        rate = self.optimizer.learning_rate()
+        if self.loss_scale is None:
+            self.optimizer.apply(gradients)
+        else:
+            is_finite = tf.math.is_finite(norm)
+            self.optimizer.apply(gradients, is_finite)
+            self.loss_scale.update(is_finite)
+            counts["skipped_steps"] = 1.0 - tf.cast(is_finite, tf.float32)
+            norm = tf.where(is_finite, norm, 0.0)
+        loss = tf.add_n(list(losses.values()))
+        return {"loss": loss, **losses, **counts, "learning_rate": rate, "gradient_norm": norm}
+
+    def _losses_and_gradients(self, batch: Batch, divisors: dict, scale: tf.Tensor | None):
+        if self.accumulation_steps == 1:
+            return self._part(batch, divisors, scale, tf.constant(0, tf.int64))
+        parts = tf.nest.map_structure(self._split, batch)
+
+        def part(number: tf.Tensor):
+            rows = tf.nest.map_structure(lambda x: x[number], parts)
+            return self._part(rows, divisors, scale, number)
+
+        weights = self.optimizer.variables.values()
+        zeros = {name: tf.constant(0.0) for name in divisors}, [tf.zeros_like(w) for w in weights]
+        _, total = tf.while_loop(
+            lambda number, _: number < self.accumulation_steps,
+            lambda number, total: (
+                number + 1,
+                tf.nest.map_structure(tf.add, total, part(number)),
+            ),
+            (tf.constant(0, tf.int64), zeros),
+            parallel_iterations=1,
+        )
+        return total
+
+    def _split(self, x: tf.Tensor) -> tf.Tensor:
+        if x.shape[0] % self.accumulation_steps:
+            raise ValueError(
+                f"A replica's batch of {x.shape[0]} examples cannot be computed in "
+                f"{self.accumulation_steps} equal parts (gradient_accumulation_steps)."
+            )
+        return tf.reshape(x, [self.accumulation_steps, -1, *x.shape[1:]])
+
+    def _part(self, batch: Batch, divisors: dict, scale: tf.Tensor | None, number: tf.Tensor):
+        weights = list(self.optimizer.variables.values())
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(weights)
+            with self.random_scope(self._seeds(number)):
+                outputs = self.model(batch, training=True)
+            sums = self.objective.sums(batch, outputs)
+            losses = {name: sums[name] / divisors[name] for name in sums}
+            target = tf.add_n(list(losses.values()))
+            if scale is not None:
+                target *= scale
+        gradients = tape.gradient(target, weights, unconnected_gradients="zero")
+        return losses, [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+    def _seeds(self, part_number: tf.Tensor) -> Callable[[int], tf.Tensor]:
+        # Named, because TensorFlow's own choice differs under XLA.
+        fold_in = functools.partial(tf.random.experimental.stateless_fold_in, alg="philox")
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        base = fold_in(tf.constant([self.seed % 2**31, 0], tf.int32), self.optimizer.step + 0)
+        base = fold_in(fold_in(base, tf.cast(replica, tf.int64)), part_number)
+        return lambda place: fold_in(base, tf.constant(place, tf.int64))
