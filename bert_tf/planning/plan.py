@@ -15,7 +15,6 @@ they count for more than their FLOPs.
 
 import dataclasses
 import math
-from collections.abc import Iterator
 
 from bert_tf.config import BertConfig
 from bert_tf.planning.costs import Products, count_pretraining_parameters, count_products
@@ -24,13 +23,7 @@ from bert_tf.planning.memory import Memory, MemoryModel
 from bert_tf.planning.records import Examples, estimate_examples
 from bert_tf.released.models import find_released_model
 from bert_tf.settings import DUPE_FACTORS, PlanningSettings
-from bert_tf.settings.phases import (
-    check_max_predictions,
-    match_phase,
-    names_file,
-    parse_phases,
-    split_phases,
-)
+from bert_tf.settings.phases import parse_phases
 
 # Between NVIDIA's 206.5 examples/s at 128 and 40.95 at 512 tokens, BERT-Large, one V100, float16.
 ATTENTION_WEIGHT = 4.6
@@ -182,45 +175,24 @@ def _find_config(settings: PlanningSettings) -> BertConfig:
 def _parse_phases(
     settings: PlanningSettings, config: BertConfig
 ) -> list[tuple[PlanningSettings, int, int, int]]:
-    """`seq128:900000` -> (settings, 128, 20, 900000): tokens, hidden ones at most, steps.
+    """`seq128:900000` -> (settings, 128, 20, 900000): tokens, the most masked tokens, steps.
 
-    The settings are the phase's own where a file of phases gives it a batch and parts of its own.
+    A file of phases may give a phase a batch size and gradient accumulation of its own.
     """
     text = ",".join(settings.phases)
-    parsed = _phases_of_file(text) if names_file(text) else _named_phases(text)
     with_settings = []
-    for length, predictions, steps, own in parsed:
+    for phase in parse_phases(text, needs_files=False):
+        length = phase.max_seq_length
         if not 5 <= length <= config.max_position_embeddings:
             raise ValueError(
                 f"--phases: lengths are from 5 to the model's max_position_embeddings, "
                 f"{config.max_position_embeddings}. Received: {length} in {text!r}"
             )
-        if predictions is None:
-            predictions = math.ceil(settings.masked_lm_prob * length)
-        check_max_predictions(predictions, length)
-        with_settings.append((dataclasses.replace(settings, **own), length, predictions, steps))
+        predictions = phase.max_predictions_per_seq or math.ceil(settings.masked_lm_prob * length)
+        own = phase.own_values("train_batch_size", "gradient_accumulation_steps")
+        own_settings = dataclasses.replace(settings, **own)
+        with_settings.append((own_settings, length, predictions, phase.num_steps))
     return with_settings
-
-
-def _phases_of_file(path: str) -> Iterator[tuple[int, int | None, int, dict[str, int]]]:
-    for phase in parse_phases(path):
-        own = {
-            name: getattr(phase, name)
-            for name in ("train_batch_size", "gradient_accumulation_steps")
-            if getattr(phase, name) is not None
-        }
-        yield phase.max_seq_length, phase.max_predictions_per_seq, phase.num_steps, own
-
-
-def _named_phases(text: str) -> Iterator[tuple[int, int | None, int, dict[str, int]]]:
-    for phase in split_phases(text):
-        matched = match_phase(phase)
-        if not matched or not matched[2]:
-            raise ValueError(
-                f"--phases: each is seqLENGTH:STEPS, as in seq128:900000, or all are a .json file "
-                f"as run_pretraining.py takes it. Received: {phase!r}"
-            )
-        yield *matched[:3], {}
 
 
 def _plan_phase(plan: Plan, max_seq_length: int, max_predictions: int, steps: int) -> PhasePlan:

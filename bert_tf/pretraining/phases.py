@@ -79,7 +79,7 @@ def open_phases(settings: PretrainingSettings, config: BertConfig) -> tuple[RunP
     named = parse_phases(settings.phases) if settings.phases else ()
     phases, start = [], 0
     for number, (num_steps, own) in enumerate(stretches, start=1):
-        if named and not settings.said_max_predictions(named[number - 1]):
+        if named and not settings.given_max_predictions(named[number - 1]):
             found = find_max_predictions(own.input_file) or own.max_predictions_per_seq
             own = dataclasses.replace(own, max_predictions_per_seq=found)
         # Of the order of examples and their dynamic masks: the same records come in another order.

@@ -1,17 +1,17 @@
-"""The phases of one pre-training: how long the sequences are, for how many steps, on which records.
+"""The phases of a pre-training run: sequence length, number of steps and records of each.
 
 The paper's run trains on 128 tokens for nine tenths of its steps, as that is cheap, and on 512 for
-the rest, so that the positions beyond are learned too:
+the rest, so that the positions beyond 128 are learned too:
 
     seq128:900000:records_128/*.tfrecord,seq512:100000:records_512/*.tfrecord
 
-or, where a phase has more of its own, a file whose name ends in .json:
+or, where a phase has more settings of its own, a file whose name ends in .json:
 
     [{"max_seq_length": 128, "num_steps": 7506, "input_file": "records_128/*.tfrecord",
       "train_batch_size": 61440, "learning_rate": 6e-3, "num_warmup_steps": 2133},
      {"max_seq_length": 512, "max_predictions_per_seq": 80, "num_steps": 1668, ...}]
 
-What a phase leaves out is as the flags say.
+Flags give what a phase leaves out.
 """
 
 import dataclasses
@@ -24,34 +24,33 @@ from bert_tf.settings.setting import check_whole_numbers
 
 _FORM = "seqLENGTH:STEPS:FILES, as in seq128:900000:records_128/*.tfrecord"
 _PHASE = re.compile(r"seq([0-9]+)(?:pred([0-9]+))?:([0-9]+)(?::(.*))?", re.DOTALL)
-# What is no file's name, but a phase that was not written as one is: sec512:100000:FILES.
+# Among a phase's files, what is no file but a mistyped phase: sec512:100000:FILES.
 _LIKE_A_PHASE = re.compile(r"\w*:\d+:.*", re.DOTALL)
 # Where the next phase begins: the names of files may have commas in between.
 _BETWEEN = re.compile(r",\s*(?=seq\d+(?:pred\d+)?:)")
-_OPTIONAL_COUNTS = ("max_predictions_per_seq", "train_batch_size", "gradient_accumulation_steps")
-_OWN_SCHEDULE = ("learning_rate", "num_warmup_steps")
+_COUNTS = ("max_seq_length", "num_steps", "train_batch_size", "gradient_accumulation_steps")
 
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """A stretch of a run that has one length of sequence.
+    """A stretch of a run with one sequence length.
 
     max_seq_length: tokens in an example, as the records have them.
-    num_steps: how long it is.
+    num_steps: how many steps it takes.
     input_file: TFRecord files to train on: paths or patterns.
-    eval_file: TFRecord files to evaluate on while it lasts.
-    max_predictions_per_seq: hidden tokens in an example at most; None for as many as the records
-        have, or, where masks are drawn in training, for 15 % of the length.
+    eval_file: TFRecord files to evaluate on meanwhile.
+    max_predictions_per_seq: the most masked tokens in an example; None for as many as the records
+        have or, with dynamic masking, for 15 % of the length.
     train_batch_size, gradient_accumulation_steps: instead of the flags'.
-    learning_rate, num_warmup_steps: instead of the flags', where each phase has its own schedule.
+    learning_rate, num_warmup_steps: instead of the flags', if each phase has its own schedule.
 
     Raises:
-        ValueError: for values that no run can have, naming the phase.
+        ValueError: for values that no run can have.
     """
 
     max_seq_length: int
     num_steps: int
-    input_file: tuple[str, ...]
+    input_file: tuple[str, ...] = ()
     eval_file: tuple[str, ...] = ()
     max_predictions_per_seq: int | None = None
     train_batch_size: int | None = None
@@ -60,76 +59,55 @@ class Phase:
     num_warmup_steps: int | None = None
 
     def __post_init__(self) -> None:
-        lowest = {"max_seq_length": 1, "num_steps": 1}
-        for name in _OPTIONAL_COUNTS:
-            if getattr(self, name) is not None:
-                lowest[name] = 1
-        if self.num_warmup_steps is not None:
-            lowest["num_warmup_steps"] = 0
-        check_whole_numbers(self, lowest)
-        if self.max_predictions_per_seq is not None:
-            check_max_predictions(self.max_predictions_per_seq, self.max_seq_length)
+        lowest = dict.fromkeys(_COUNTS, 1) | {"num_warmup_steps": 0}
+        given = {n: low for n, low in lowest.items() if getattr(self, n) is not None}
+        check_whole_numbers(self, given)
+        predictions = self.max_predictions_per_seq
+        if predictions is not None and not 1 <= predictions <= self.max_seq_length:
+            raise ValueError(
+                f"from 1 to {self.max_seq_length} of {self.max_seq_length} tokens can be masked. "
+                f"Received: seq{self.max_seq_length}pred{predictions}"
+            )
         if self.learning_rate is not None:
             check_range("learning_rate", self.learning_rate, 0.0, math.inf, True, False)
-        if not any(self.input_file):
-            raise ValueError("input_file is needed: the records to train on.")
         if not all((*self.input_file, *self.eval_file)):
             raise ValueError("a file without a name: is there a comma too many?")
 
-    @property
-    def has_own_schedule(self) -> bool:
-        """Whether it says something about the learning rate."""
-        return any(getattr(self, name) is not None for name in _OWN_SCHEDULE)
+    def own_values(self, *names: str) -> dict[str, Any]:
+        """Returns the fields among `names` that the phase sets itself."""
+        values = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in values.items() if value is not None}
 
 
-def check_max_predictions(max_predictions: int, max_seq_length: int) -> None:
-    """Raises a ValueError unless so many of a sequence's tokens can be hidden."""
-    if not 1 <= max_predictions <= max_seq_length:
-        raise ValueError(
-            f"from 1 to {max_seq_length} of {max_seq_length} tokens can be hidden. Received: "
-            f"seq{max_seq_length}pred{max_predictions}"
-        )
-
-
-def parse_phases(text: str) -> tuple[Phase, ...]:
-    """The phases that `--phases` names.
+def parse_phases(text: str, needs_files: bool = True) -> tuple[Phase, ...]:
+    """Returns the phases that `--phases` names.
 
     Args:
         text: `seq128:900000:FILES,seq512:100000:FILES`, or the name of a .json file. FILES may be
-            several, with commas between them. `seq512pred80` says how many tokens are hidden at
-            most.
+            several, separated by commas. `seq512pred80` sets how many tokens are masked at most.
+        needs_files: whether each phase must name its records.
 
     Raises:
         ValueError: naming the part that is not understood, and the form that is.
     """
-    if names_file(text):
-        return _phases_of_file(text)
-    return tuple(_parse_phase(part) for part in split_phases(text))
-
-
-def names_file(text: str) -> bool:
-    """Whether it is the name of a file of phases, and not the phases themselves."""
-    return text.endswith(".json") and not _PHASE.fullmatch(text)
-
-
-def split_phases(text: str) -> list[str]:
-    """seq128:900000:a,b,seq512:100000:c -> one text for each."""
-    return _BETWEEN.split(text.strip())
-
-
-def match_phase(part: str) -> tuple[int, int | None, int, str | None] | None:
-    """seq512pred80:100000:FILES -> (512, 80, 100000, FILES); None for what is no phase."""
-    match = _PHASE.fullmatch(part)
-    if not match:
-        return None
-    length, predictions, num_steps, files = match.groups()
-    return int(length), None if predictions is None else int(predictions), int(num_steps), files
+    if text.endswith(".json") and not _PHASE.fullmatch(text):
+        items = read_json(text)
+        if not isinstance(items, list) or not items:
+            raise ValueError(f"{text}: it must hold a list of phases, each an object.")
+        places = [f"{text}, phase {number}" for number in range(1, len(items) + 1)]
+    else:
+        parts = _BETWEEN.split(text.strip())
+        items = [_item_of_text(part, needs_files) for part in parts]
+        places = [f"--phases: {part!r}" for part in parts]
+    return tuple(
+        _make_phase(place, item, needs_files) for place, item in zip(places, items, strict=True)
+    )
 
 
 def parse_eval_files(patterns: tuple[str, ...]) -> dict[int | None, tuple[str, ...]]:
-    """The files to evaluate on by length: `seq128:FILE,FILE,seq512:FILE`.
+    """Returns the files to evaluate on by length: `seq128:FILE,FILE,seq512:FILE`.
 
-    Returns: length -> patterns; those before any `seqLENGTH:` under None.
+    Those before any `seqLENGTH:` come under None.
     """
     by_length: dict[int | None, list[str]] = {}
     length = None
@@ -142,7 +120,7 @@ def parse_eval_files(patterns: tuple[str, ...]) -> dict[int | None, tuple[str, .
 
 
 def check_sum_of_steps(phases: tuple[Phase, ...], num_train_steps: int) -> None:
-    """Raises a ValueError unless the phases are together `num_train_steps` long."""
+    """Raises a ValueError unless the phases take `num_train_steps` steps together."""
     steps = [phase.num_steps for phase in phases]
     if sum(steps) != num_train_steps:
         raise ValueError(
@@ -151,58 +129,43 @@ def check_sum_of_steps(phases: tuple[Phase, ...], num_train_steps: int) -> None:
         )
 
 
-def _parse_phase(part: str) -> Phase:
-    matched = match_phase(part)
-    if not matched or not matched[3]:
-        raise _no_phase(part)
-    length, predictions, num_steps, files = matched
-    for name in files.split(","):
-        if _LIKE_A_PHASE.fullmatch(name):
-            raise _no_phase(name)
-    try:
-        return Phase(
-            max_seq_length=length,
-            num_steps=num_steps,
-            input_file=tuple(files.split(",")),
-            max_predictions_per_seq=predictions,
+def _item_of_text(part: str, needs_files: bool) -> dict[str, Any]:
+    """seq512pred80:100000:FILES -> the same phase as an object of the .json file."""
+    match = _PHASE.fullmatch(part)
+    files = (match and match[4]) or ""
+    mistyped = [name for name in files.split(",") if _LIKE_A_PHASE.fullmatch(name)]
+    if not match or mistyped or (needs_files and not files):
+        form = _FORM if needs_files else "seqLENGTH:STEPS, as in seq128:900000"
+        raise ValueError(
+            f"--phases: {(mistyped or [part])[0]!r} is no phase. Each is {form}; phases are "
+            "separated by commas. A name that ends in .json is a file of phases."
         )
-    except ValueError as error:
-        raise ValueError(f"--phases: {part!r}: {error}") from error
+    item = {"max_seq_length": int(match[1]), "num_steps": int(match[3])}
+    if match[2] is not None:
+        item["max_predictions_per_seq"] = int(match[2])
+    return {**item, "input_file": files} if files else item
 
 
-def _no_phase(text: str) -> ValueError:
-    return ValueError(
-        f"--phases: {text!r} is no phase. Each is {_FORM}; phases have commas between them. "
-        "A name that ends in .json is a file of phases."
-    )
-
-
-def _phases_of_file(path: str) -> tuple[Phase, ...]:
-    content = read_json(path)
-    if not isinstance(content, list) or not content:
-        raise ValueError(f"{path}: it must hold a list of phases, each an object.")
-    return tuple(_phase_of_json(f"{path}, phase {i}", item) for i, item in enumerate(content, 1))
-
-
-def _phase_of_json(place: str, item: Any) -> Phase:
-    known = {field.name: field for field in dataclasses.fields(Phase)}
+def _make_phase(place: str, item: Any, needs_files: bool) -> Phase:
     if not isinstance(item, dict):
         raise ValueError(f"{place}: a phase is an object. Received: {item!r}")
+    known = [field.name for field in dataclasses.fields(Phase)]
     unknown = sorted(set(item) - set(known))
-    needed = [n for n in ("max_seq_length", "num_steps", "input_file") if n not in item]
-    if unknown or needed:
-        what = f"{unknown[0]!r} means nothing" if unknown else f"{needed[0]!r} is needed"
+    needed = ["max_seq_length", "num_steps"] + ["input_file"] * needs_files
+    missing = [name for name in needed if name not in item]
+    if unknown or missing:
+        what = f"{unknown[0]!r} means nothing" if unknown else f"{missing[0]!r} is needed"
         raise ValueError(f"{place}: {what}. A phase may have: {', '.join(known)}.")
     values = dict(item)
-    for name in ("input_file", "eval_file"):
-        if name in values:
-            given = values[name].split(",") if isinstance(values[name], str) else values[name]
-            if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
-                raise ValueError(
-                    f"{place}: {name} is a path or pattern, or a list of them. Received: "
-                    f"{values[name]!r}"
-                )
-            values[name] = tuple(given)
+    for name in {"input_file", "eval_file"} & set(item):
+        files = item[name].split(",") if isinstance(item[name], str) else item[name]
+        if not isinstance(files, list) or not all(isinstance(each, str) for each in files):
+            raise ValueError(
+                f"{place}: {name} is a path or pattern, or a list of them. Received: {item[name]!r}"
+            )
+        values[name] = tuple(files)
+    if needs_files and not any(values["input_file"]):
+        raise ValueError(f"{place}: input_file is needed: the records to train on.")
     try:
         return Phase(**values)
     except ValueError as error:

@@ -7,8 +7,9 @@ from bert_tf.settings.phases import Phase, check_sum_of_steps, parse_eval_files,
 from bert_tf.settings.setting import check_choices, check_whole_numbers, setting
 from bert_tf.settings.training import TrainingSettings
 
-# Of the tokens so many are hidden, rounded up: 20 of 128 and 77 of 512.
+# The fraction of tokens that is masked, rounded up: 20 of 128 and 77 of 512.
 _MASKED_FRACTION = 0.15
+_SCHEDULE = ("learning_rate", "num_warmup_steps")
 _LOWEST = {
     "max_seq_length": 1,
     "max_predictions_per_seq": 1,
@@ -16,11 +17,15 @@ _LOWEST = {
     "num_warmup_steps": 0,
     "max_eval_steps": 0,
 }
+_CHOICES = {
+    "on_corrupt": ("fail", "skip"),
+    "phase_schedule": ("one", "each"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class PretrainingSettings(TrainingSettings):
-    """A pre-training run: the 22 flags of the original's run_pretraining.py, and what it lacked.
+    """A pre-training run: the 22 flags of the original's run_pretraining.py, and more.
 
     Raises:
         ValueError: for values that no run can have, or that contradict each other.
@@ -29,15 +34,15 @@ class PretrainingSettings(TrainingSettings):
     """
 
     input_file: tuple[str, ...] = setting(
-        (), "TFRecord files of examples: paths or patterns, separated by commas."
+        (), "TFRecord files to train on: paths or patterns, separated by commas."
     )
     max_seq_length: int = setting(128, "Tokens in an example, as the records have them.")
     max_predictions_per_seq: int = setting(
-        20, "Hidden tokens in an example at most, as the records have them."
+        20, "Masked tokens in an example at most, as the records have them."
     )
-    num_train_steps: int = setting(100_000, "Steps at which training ends.")
+    num_train_steps: int = setting(100_000, "The step at which training ends.")
     num_warmup_steps: int = setting(10_000, "Steps over which the learning rate rises from 0.")
-    max_eval_steps: int = setting(100, "Most batches in an evaluation; 0 for all there are.")
+    max_eval_steps: int = setting(100, "Batches in an evaluation at most; 0 for all there are.")
     # Beyond the original.
     eval_file: tuple[str, ...] = setting(
         (),
@@ -46,15 +51,14 @@ class PretrainingSettings(TrainingSettings):
     )
     phases: str = setting(
         "",
-        "One run over several lengths, in place of --input_file, --max_seq_length and "
-        "--max_predictions_per_seq, which the records then say: "
-        "seq128:900000:FILES,seq512:100000:FILES, or the name of a .json file; see "
-        "docs/training.md. The steps are counted through.",
+        "One run over several sequence lengths: seq128:900000:FILES,seq512:100000:FILES, or the "
+        "name of a .json file; see docs/training.md. It replaces --input_file, --max_seq_length "
+        "and --max_predictions_per_seq, which is read from the records.",
     )
     phase_schedule: str = setting(
         "one",
-        "Of --phases. one: one learning rate over all steps, and Adam's averages are carried over. "
-        "each: every phase has its own warm-up and decay, and averages that begin anew, like the "
+        "With --phases. one: one learning-rate schedule over all steps, and Adam's moments are "
+        "kept. each: every phase has its own warm-up and decay, and resets the moments, like the "
         "original's runs one after the other.",
     )
     on_corrupt: str = setting(
@@ -64,7 +68,7 @@ class PretrainingSettings(TrainingSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_whole_numbers(self, _LOWEST)
-        check_choices(self, {"on_corrupt": ("fail", "skip"), "phase_schedule": ("one", "each")})
+        check_choices(self, _CHOICES)
         if not self.do_train and not self.do_eval:
             raise ValueError("Nothing to do: at least one of --do_train and --do_eval is needed.")
         if self.phases:
@@ -76,23 +80,23 @@ class PretrainingSettings(TrainingSettings):
 
     @property
     def num_steps(self) -> int:
-        """The step at which training ends, whether there are phases or not."""
+        """The step at which training ends, with phases or without."""
         if not self.phases:
             return self.num_train_steps
         return sum(phase.num_steps for phase in parse_phases(self.phases))
 
     def by_phase(self) -> tuple[tuple[int, "PretrainingSettings"], ...]:
-        """Each phase's steps, and settings that say the same in the words of a single run.
+        """Returns each phase's number of steps, and its settings as those of a run without phases.
 
-        Of a phase that does not say how many tokens its records hide, it is 15 % of the length.
-        Without `phases` there is one: all steps, and these settings.
+        A phase that does not say how many tokens its records mask gets 15 % of its length. Without
+        `phases` there is one: all steps, and these settings.
         """
         if not self.phases:
             return ((self.num_train_steps, self),)
         return tuple((p.num_steps, self._in_phase(p)) for p in parse_phases(self.phases))
 
-    def said_max_predictions(self, phase: Phase) -> int | None:
-        """How many tokens its records hide, as the phase or else a flag says; None if neither."""
+    def given_max_predictions(self, phase: Phase) -> int | None:
+        """Returns how many tokens the phase or else the flag says are masked; None if neither."""
         is_default = self.max_predictions_per_seq == PretrainingSettings.max_predictions_per_seq
         return phase.max_predictions_per_seq or (
             None if is_default else self.max_predictions_per_seq
@@ -101,31 +105,23 @@ class PretrainingSettings(TrainingSettings):
     def _in_phase(self, phase: Phase) -> "PretrainingSettings":
         eval_files = parse_eval_files(self.eval_file)
         everywhere = eval_files.get(None, ())
-        own = {
-            name: getattr(phase, name)
-            for name in (
-                *("train_batch_size", "gradient_accumulation_steps"),
-                *("learning_rate", "num_warmup_steps"),
-            )
-            if getattr(phase, name) is not None
-        }
         return dataclasses.replace(
             self,
             phases="",
             phase_schedule="one",
             max_seq_length=phase.max_seq_length,
-            max_predictions_per_seq=self.said_max_predictions(phase)
+            max_predictions_per_seq=self.given_max_predictions(phase)
             or math.ceil(_MASKED_FRACTION * phase.max_seq_length),
             input_file=phase.input_file,
             eval_file=phase.eval_file or eval_files.get(phase.max_seq_length, everywhere),
             num_train_steps=phase.num_steps if self.phase_schedule == "each" else self.num_steps,
-            **own,
+            **phase.own_values("train_batch_size", "gradient_accumulation_steps", *_SCHEDULE),
         )
 
     def _check_phases(self) -> None:
         if self.input_file:
             raise ValueError(
-                "The records stand in --phases or in --input_file. Received both: "
+                "Name the records in --phases or in --input_file. Received both: "
                 f"--input_file={','.join(self.input_file)}"
             )
         phases = parse_phases(self.phases)
@@ -138,34 +134,35 @@ class PretrainingSettings(TrainingSettings):
                 f"--max_seq_length={self.max_seq_length}"
             )
         if self.phase_schedule == "one":
-            own = [phase for phase in phases if phase.has_own_schedule]
+            own = [phase for phase in phases if phase.own_values(*_SCHEDULE)]
             if own:
                 raise ValueError(
                     "A phase can have a learning_rate and num_warmup_steps of its own only with "
                     f"--phase_schedule=each. Received: the phase of {own[0].max_seq_length} tokens"
                 )
             self._check_warmup(self.num_steps)
+        for number, phase in enumerate(phases, start=1):
+            try:
+                self._in_phase(phase)  # It checks its own values.
+            except ValueError as error:
+                raise ValueError(
+                    f"--phases, phase {number} of {phase.max_seq_length} tokens: {error}"
+                ) from error
+        self._check_eval_files(phases, lengths)
+
+    def _check_eval_files(self, phases: tuple[Phase, ...], lengths: set[int]) -> None:
         unused = {length for length in parse_eval_files(self.eval_file) if length} - lengths
         if unused:
             raise ValueError(
                 f"--eval_file names files of {min(unused)} tokens, but the phases have "
                 f"{', '.join(map(str, sorted(lengths)))}."
             )
-        without_evaluation = []
-        for number, phase in enumerate(phases, start=1):
-            try:
-                if not self._in_phase(phase).eval_file:  # It checks its own values.
-                    without_evaluation.append(phase.max_seq_length)
-            except ValueError as error:
-                raise ValueError(
-                    f"--phases, phase {number} of {phase.max_seq_length} tokens: {error}"
-                ) from error
+        without = [p.max_seq_length for p in phases if not self._in_phase(p).eval_file]
         evaluates = self.do_eval or self.eval_steps > 0
-        if evaluates and 0 < len(without_evaluation) < len(phases):
-            length = without_evaluation[0]
+        if evaluates and 0 < len(without) < len(phases):
             raise ValueError(
-                f"--eval_file has nothing for the phase of {length} tokens, which would be "
-                f"evaluated on its training records, and others not. Add seq{length}:FILES."
+                f"--eval_file has nothing for the phase of {without[0]} tokens, which would be "
+                f"evaluated on its training records, and others not. Add seq{without[0]}:FILES."
             )
 
     def _check_warmup(self, num_steps: int) -> None:

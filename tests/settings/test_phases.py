@@ -131,7 +131,7 @@ def test_a_file_gives_each_phase_what_is_its_own(tmp_path):
         ({"phase_schedule": "both"}, "--phase_schedule must be one of"),
         ({"eval_file": ("seq64:a",)}, "names files of 64 tokens, but the phases have 128, 512"),
         ({"phases": ""}, "--input_file is needed"),
-        ({"phases": "seq8pred9:5:a"}, "from 1 to 8 of 8 tokens can be hidden. Received: seq8pred9"),
+        ({"phases": "seq8pred9:5:a"}, "from 1 to 8 of 8 tokens can be masked. Received: seq8pred9"),
         ({"phases": "seq٣:5:a"}, "is no phase"),
         ({"phases": "seq8:5:a,"}, "'seq8:5:a,': a file without a name: is there a comma too many"),
         (
