@@ -183,12 +183,12 @@ def time_stages(kind: str, text: str) -> dict[str, float]:
         for masking in KINDS
     }
     tokenizer = FullTokenizer(FLAGS.vocab_file)
-    encoder = RecordEncoder(settings[kind], tokenizer.vocab)
+    encoder = RecordEncoder(settings[kind], tokenizer)
     look_up = encoder.token_of.__getitem__
     documents = Documents()
 
     def make(masking: str, keep) -> list[bytes]:
-        maker = InstanceMaker(settings[masking], tokenizer.vocab, encoder.token_of)
+        maker = InstanceMaker(settings[masking], tokenizer, encoder.token_of)
         return maker.make(documents, random.Random(1), keep)
 
     def read() -> None:

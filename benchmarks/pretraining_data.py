@@ -134,7 +134,7 @@ def time_stages(text: str) -> dict[str, float]:
         for masking in ("static", "dynamic")
     }
     tokenizer = FullTokenizer(FLAGS.vocab_file)
-    encoder = RecordEncoder(settings["static"], tokenizer.vocab)
+    encoder = RecordEncoder(settings["static"], tokenizer)
     look_up = encoder.token_of.__getitem__
     documents = Documents()
     start = time.process_time()
@@ -142,7 +142,7 @@ def time_stages(text: str) -> dict[str, float]:
     tokenize = time.process_time() - start
 
     def make(masking: str, keep: Callable[[Instance], bytes]) -> tuple[float, list[bytes]]:
-        maker = InstanceMaker(settings[masking], tokenizer.vocab, encoder.token_of)
+        maker = InstanceMaker(settings[masking], tokenizer, encoder.token_of)
         start = time.process_time()
         made = maker.make(documents, random.Random(1), keep)
         return (time.process_time() - start) / len(made), made

@@ -111,8 +111,8 @@ class FeatureExtractor:
                 index += 1
 
     def _encode(self, lines: Iterable[str]) -> Iterator[_EncodedLine]:
-        vocab = self.tokenizer.exact.vocab
-        cls, sep = vocab["[CLS]"], vocab["[SEP]"]
+        special = self.tokenizer.exact.special_ids
+        cls, sep = special.cls, special.sep
         for block in _blocks(lines):
             texts = [text for line in block for text in split_pair(line)]
             ids = self.tokenizer.encode_batch(texts)

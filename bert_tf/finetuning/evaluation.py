@@ -16,7 +16,7 @@ from bert_tf.finetuning.objective import window_losses
 from bert_tf.finetuning.task_data import TaskData
 from bert_tf.progress import Progress
 from bert_tf.tasks.task import Windows
-from bert_tf.text.tokenization import FullTokenizer
+from bert_tf.text.tokenizer import Tokenizer
 from bert_tf.training import distribution, run_directory
 from bert_tf.training.prediction import OutputCollector
 from bert_tf.training.run import write_eval_results
@@ -65,7 +65,7 @@ class TaskEvaluator:
         self,
         data: TaskData,
         model: keras.Model,
-        tokenizer: FullTokenizer,
+        tokenizer: Tokenizer,
         strategy: tf.distribute.Strategy,
         folder: str,
         stream: TextIO | None,

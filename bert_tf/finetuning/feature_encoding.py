@@ -17,7 +17,7 @@ from bert_tf.data.schema import (
     encode_varint,
 )
 from bert_tf.tasks.task import Row
-from bert_tf.text.tokenization import FullTokenizer
+from bert_tf.text.tokenizer import load_tokenizer
 
 UNIQUE_IDS = "unique_ids"
 
@@ -136,7 +136,7 @@ class Encoder:
     def __init__(self, encoding: Encoding) -> None:
         self._encoding = encoding
         self._serializer = FeatureSerializer(encoding.features())
-        self._tokenizer = FullTokenizer(encoding.vocab_file, encoding.do_lower_case)
+        self._tokenizer = load_tokenizer(encoding.vocab_file, encoding.do_lower_case)
 
     def encode(self, examples: Sequence[Any]) -> list[list[EncodedWindow]]:
         """The windows of each example.

@@ -24,7 +24,8 @@ from bert_tf.model.layers import dropout_seeds
 from bert_tf.released.model_folder import check_model_folder, write_model_folder
 from bert_tf.settings import NOT_IN_FINGERPRINT, FinetuningSettings
 from bert_tf.tasks.task import Task
-from bert_tf.text.tokenization import FullTokenizer, validate_case_matches_checkpoint
+from bert_tf.text.tokenization import validate_case_matches_checkpoint
+from bert_tf.text.tokenizer import Tokenizer, load_tokenizer
 from bert_tf.text.vocabulary import check_vocabulary
 from bert_tf.training import distribution, loop, run_directory
 from bert_tf.training.best_checkpoint import BestCheckpoint
@@ -105,11 +106,11 @@ class FinetuningRun:
             is_writer=self.workers.is_chief,
         )
 
-    def _checked_tokenizer(self) -> FullTokenizer:
+    def _checked_tokenizer(self) -> Tokenizer:
         settings, config = self.settings, self.config
         check_length(self.max_seq_length, config.max_position_embeddings, settings.bert_config_file)
         validate_case_matches_checkpoint(settings.do_lower_case, settings.init_checkpoint)
-        tokenizer = FullTokenizer(settings.vocab_file, settings.do_lower_case)
+        tokenizer = load_tokenizer(settings.vocab_file, settings.do_lower_case)
         check_vocabulary(tokenizer.vocab, settings.vocab_file, settings.do_lower_case)
         check_vocabulary_size(
             len(tokenizer.vocab),

@@ -17,7 +17,7 @@ import tensorflow as tf
 from bert_tf.config import BertConfig
 from bert_tf.files.paths import exists, join_path
 from bert_tf.model.heads import PretrainingModel
-from bert_tf.text.tokenization import FullTokenizer
+from bert_tf.text.tokenizer import Tokenizer, load_tokenizer
 from bert_tf.training.checkpoint import find_checkpoint, load_checkpoint
 
 MASK = "[MASK]"
@@ -62,7 +62,7 @@ class MaskFiller:
         ValueError: if the vocabulary has more rows than the model's embeddings.
     """
 
-    def __init__(self, model: PretrainingModel, tokenizer: FullTokenizer):
+    def __init__(self, model: PretrainingModel, tokenizer: Tokenizer):
         if len(tokenizer.vocab) > model.config.vocab_size:
             raise ValueError(
                 f"The vocabulary has {len(tokenizer.vocab)} rows, the model's word embeddings have "
@@ -98,7 +98,7 @@ class MaskFiller:
         if init_checkpoint is not None:
             # Next sentence prediction is not needed here, everything else is.
             load_checkpoint(model, init_checkpoint, allow_missing="^cls/seq_relationship/")
-        return cls(model, FullTokenizer(vocab_file, do_lower_case))
+        return cls(model, load_tokenizer(vocab_file, do_lower_case))
 
     def fill(self, sentences: Sequence[str], top_k: int = 5) -> list[FilledSentence]:
         """The likeliest word pieces for every [MASK] of every sentence.

@@ -19,7 +19,6 @@ from bert_tf.tasks.span_answers import QuestionScores, SpanAnswer
 from bert_tf.tasks.span_offsets import OffsetPassage
 from bert_tf.tasks.span_windows import divide_passage
 from bert_tf.text.packing import pack, pack_truncated
-from bert_tf.text.vocabulary import is_continuation
 
 
 class ModelPredictor:
@@ -40,7 +39,8 @@ class ModelPredictor:
         self.inputs = served.inputs
         self._batch_size = batch_size
         self._tokenizer = served.tokenizer.exact
-        self._cls, self._sep = self._tokenizer.convert_tokens_to_ids(["[CLS]", "[SEP]"])
+        special = self._tokenizer.special_ids
+        self._cls, self._sep = special.cls, special.sep
         self._runners = {
             "outputs": self._runner(served.model, _WANTED.get(served.kind, ())),
             "next_sentence": self._runner(served.model, ("next_sentence_log_probs",)),
@@ -119,7 +119,9 @@ class ModelPredictor:
         offsets: Sequence[tuple[int, int]],
         logits: np.ndarray,
     ) -> tuple[TaggedWord, ...]:
-        firsts = [place for place, token in enumerate(tokens) if not is_continuation(token)]
+        firsts = [
+            place for place, token in enumerate(tokens) if not self._tokenizer.continues_word(token)
+        ]
         words = []
         for first, following in pairwise([*firsts, len(tokens)]):
             probabilities = softmax(logits[1 + first])

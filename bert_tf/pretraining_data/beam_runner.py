@@ -36,7 +36,7 @@ from bert_tf.pretraining_data.finished_shards import find_finished
 from bert_tf.pretraining_data.report import CorpusStatistics
 from bert_tf.pretraining_data.shard_workers import Fractions
 from bert_tf.pretraining_data.shards import ShardedCorpus, make_shard
-from bert_tf.text.tokenization import FullTokenizer
+from bert_tf.text.tokenizer import Tokenizer, load_tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -348,10 +348,10 @@ def write_parts(parts: Iterable[Part], path: str) -> None:
 
 
 @functools.lru_cache(maxsize=1)
-def _load_tokenizer(vocab_file: str, do_lower_case: bool) -> FullTokenizer:
+def _load_tokenizer(vocab_file: str, do_lower_case: bool) -> Tokenizer:
     """The tokenizer of a worker, which makes many shards."""
     with as_local(vocab_file) as local:
-        return FullTokenizer(local, do_lower_case)
+        return load_tokenizer(local, do_lower_case)
 
 
 def _with_absolute_paths(corpus: ShardedCorpus) -> ShardedCorpus:

@@ -14,12 +14,13 @@ Source: google-research/bert, create_pretraining_data.py, `create_training_insta
 
 import random
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from bert_tf.pretraining_data import masking
 from bert_tf.pretraining_data.documents import Documents
 from bert_tf.settings import PretrainingDataSettings
+from bert_tf.text.tokenizer import Tokenizer
 
 
 class Pair(NamedTuple):
@@ -55,25 +56,26 @@ class InstanceMaker:
 
     Args:
         settings: see `PretrainingDataSettings`.
-        vocab: the id of every token.
+        tokenizer: of the text.
         token_of: by id, what stands for it in the documents; None: the id itself.
     """
 
     def __init__(
         self,
         settings: PretrainingDataSettings,
-        vocab: Mapping[str, int],
+        tokenizer: Tokenizer,
         token_of: Sequence[Any] | None = None,
     ) -> None:
         self.settings = settings
         if token_of is None:
-            token_of = range(max(vocab.values()) + 1)
+            token_of = range(max(tokenizer.vocab.values()) + 1)
+        special = tokenizer.special_ids
         self._cls, self._sep, self._mask = (
-            token_of[vocab[name]] for name in ("[CLS]", "[SEP]", "[MASK]")
+            token_of[index] for index in (special.cls, special.sep, special.mask)
         )
-        replacements = masking.replacement_ids(vocab, settings.mend_quirks)
+        replacements = masking.replacement_ids(tokenizer.vocab, settings.mend_quirks)
         self._replacements = [token_of[index] for index in replacements]
-        self._continuations = continuations(vocab, token_of)
+        self._continuations = continuations(tokenizer, token_of)
 
     def make(
         self,
@@ -135,9 +137,10 @@ class InstanceMaker:
         return pairs_of_document(documents, document, settings, rng)
 
 
-def continuations(vocab: Mapping[str, int], token_of: Sequence[Any]) -> frozenset[Any]:
-    """The tokens that continue a word, as `##ing` does."""
-    return frozenset(token_of[index] for token, index in vocab.items() if token.startswith("##"))
+def continuations(tokenizer: Tokenizer, token_of: Sequence[Any]) -> frozenset[Any]:
+    """Returns the tokens that continue a word, as `##ing` does."""
+    vocab, continues_word = tokenizer.vocab, tokenizer.continues_word
+    return frozenset(token_of[index] for token, index in vocab.items() if continues_word(token))
 
 
 def draw_target_length(settings: PretrainingDataSettings, rng: random.Random) -> int:

@@ -37,7 +37,7 @@ from bert_tf.pretraining_data.shards import (
 )
 from bert_tf.progress import Progress
 from bert_tf.settings import PretrainingDataSettings
-from bert_tf.text.tokenization import FullTokenizer
+from bert_tf.text.tokenizer import Tokenizer, load_tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ def create_pretraining_data(
     """
     start = time.monotonic()
     input_files = files.expand_input_files(settings.input_file)
-    tokenizer = FullTokenizer(settings.vocab_file, settings.do_lower_case)
+    tokenizer = load_tokenizer(settings.vocab_file, settings.do_lower_case)
     description = describe_run(settings, tokenizer)
     paths = output_paths(settings)
     _check_outputs(settings, paths, input_files)
@@ -138,7 +138,7 @@ def output_paths(settings: PretrainingDataSettings) -> list[str]:
     return [files.join_path(settings.output_dir, name) for name in names]
 
 
-def describe_run(settings: PretrainingDataSettings, tokenizer: FullTokenizer) -> dict[str, Any]:
+def describe_run(settings: PretrainingDataSettings, tokenizer: Tokenizer) -> dict[str, Any]:
     """A run's entry in the manifest, but for its files and statistics."""
     with files.open_file(settings.vocab_file) as file:
         digest = hashlib.sha256(file.read()).hexdigest()
@@ -147,11 +147,11 @@ def describe_run(settings: PretrainingDataSettings, tokenizer: FullTokenizer) ->
         "settings": dataclasses.asdict(settings),
         "vocabulary": {
             "file": files.split_path(settings.vocab_file)[1],
-            "size": len(tokenizer.vocab),
+            "size": tokenizer.vocab_size,
             "sha256": digest,
         },
         "masking": {
-            "mask_id": tokenizer.vocab["[MASK]"],
+            "mask_id": tokenizer.special_ids.mask,
             "replacement_ranges": masking.id_ranges(replacements),
         },
     }
@@ -198,7 +198,7 @@ def _folders_to_describe(settings: PretrainingDataSettings, paths: list[str]) ->
 
 def _make_files(
     settings: PretrainingDataSettings,
-    tokenizer: FullTokenizer,
+    tokenizer: Tokenizer,
     input_files: list[str],
     paths: list[str],
     start_progress: StartProgress,
@@ -211,7 +211,7 @@ def _make_files(
 
 def _make_folder(
     corpus: ShardedCorpus,
-    tokenizer: FullTokenizer,
+    tokenizer: Tokenizer,
     kept: dict[int, dict[str, Any]],
     text_dir: str,
     start_progress: StartProgress,
@@ -237,7 +237,7 @@ def _make_folder(
 
 def _make_here(
     corpus: ShardedCorpus,
-    tokenizer: FullTokenizer,
+    tokenizer: Tokenizer,
     numbers: Sequence[int],
     text_dir: str,
     start_progress: StartProgress,

@@ -7,12 +7,13 @@ the rest is joined to it when it is written.
 """
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from bert_tf.data.schema import ListHeaders, encode_entry, encode_values, encode_varint
 from bert_tf.pretraining_data import masking
 from bert_tf.pretraining_data.examples import Instance, continuations
 from bert_tf.settings import PretrainingDataSettings
+from bert_tf.text.tokenizer import Tokenizer
 
 # is_random_next, num_tokens_a, tokens, hidden tokens, bytes of the ids, bytes of the second list.
 _HEAD = struct.Struct("<?IIIII")
@@ -23,20 +24,20 @@ class RecordEncoder:
 
     Args:
         settings: see `PretrainingDataSettings`.
-        vocab: the id of every token.
+        tokenizer: of the text.
 
     Attributes:
         token_of: by id, its serialized bytes: what stands for it in instances.
     """
 
-    def __init__(self, settings: PretrainingDataSettings, vocab: Mapping[str, int]) -> None:
+    def __init__(self, settings: PretrainingDataSettings, tokenizer: Tokenizer) -> None:
         self._length = settings.max_seq_length
         self._num_predictions = settings.max_predictions_per_seq
         self._is_dynamic = settings.masking == "dynamic"
         self._whole_words = settings.do_whole_word_mask
         self._mend_quirks = settings.mend_quirks
-        self.token_of = [encode_varint(index) for index in range(max(vocab.values()) + 1)]
-        self._continuations = continuations(vocab, self.token_of)
+        self.token_of = [encode_varint(index) for index in range(max(tokenizer.vocab.values()) + 1)]
+        self._continuations = continuations(tokenizer, self.token_of)
         self._places = [encode_varint(place) for place in range(self._length + 1)]
         self._ids = ListHeaders("input_ids")
         self._labels = ListHeaders("masked_lm_ids")

@@ -16,7 +16,7 @@ from typing import Any
 
 from bert_tf.pretraining_data.shards import Shard, ShardedCorpus, make_shard
 from bert_tf.progress import Progress
-from bert_tf.text.tokenization import FullTokenizer
+from bert_tf.text.tokenizer import Tokenizer, load_tokenizer
 
 _POLL_SECONDS = 0.2
 # Of the time a shard takes, what is over when its pairs begin, and when they are made.
@@ -25,7 +25,7 @@ _MAKING_STARTS, _MAKING_ENDS = 0.2, 0.65
 
 def make_shards(
     corpus: ShardedCorpus,
-    tokenizer: FullTokenizer,
+    tokenizer: Tokenizer,
     shards: Mapping[int, Shard],
     progress: Progress,
 ) -> dict[int, dict[str, Any]]:
@@ -130,7 +130,7 @@ def _work(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    tokenizer = FullTokenizer(corpus.settings.vocab_file, corpus.settings.do_lower_case)
+    tokenizer = load_tokenizer(corpus.settings.vocab_file, corpus.settings.do_lower_case)
     numbers = list(shards)
 
     def add(fraction: float) -> None:

@@ -22,7 +22,7 @@ from bert_tf.pretraining_data.records import RecordEncoder
 from bert_tf.pretraining_data.report import CorpusStatistics
 from bert_tf.progress import Progress
 from bert_tf.settings import PretrainingDataSettings
-from bert_tf.text.tokenization import FullTokenizer
+from bert_tf.text.tokenizer import Tokenizer
 
 _UPDATE_EVERY = 256  # records
 
@@ -107,7 +107,7 @@ class ShardedCorpus:
 
 def make_shard(
     corpus: ShardedCorpus,
-    tokenizer: FullTokenizer,
+    tokenizer: Tokenizer,
     number: int,
     shard: Shard,
     start_progress: StartProgress,
@@ -136,7 +136,7 @@ def make_shard(
 
 def make_records(
     settings: PretrainingDataSettings,
-    tokenizer: FullTokenizer,
+    tokenizer: Tokenizer,
     shard: Shard,
     start_progress: StartProgress,
     when_written: Callable[[MadeShard], None] = lambda made: None,
@@ -157,13 +157,13 @@ def make_records(
     statistics = CorpusStatistics()
     # The files are opened first: if that is not allowed, one wants to know it now.
     with files.atomic_writes(shard.output_files) as outputs:
-        encoder = RecordEncoder(settings, tokenizer.vocab)
+        encoder = RecordEncoder(settings, tokenizer)
         documents, lines = _read_documents(shard, tokenizer, encoder.token_of, start_progress)
         if shard.line_counts is None:
             statistics.count_lines(lines)
         else:
             statistics.add(shard.line_counts)
-        unknown = encoder.token_of[tokenizer.vocab["[UNK]"]]
+        unknown = encoder.token_of[tokenizer.special_ids.unk]
         statistics.count_documents(documents, unknown, settings.max_seq_length)
 
         def keep(instance: Instance) -> bytes:
@@ -172,7 +172,7 @@ def make_records(
 
         passes = len(documents) * settings.dupe_factor
         with start_progress("making pairs", passes, "documents") as progress:
-            instances = InstanceMaker(settings, tokenizer.vocab, encoder.token_of).make(
+            instances = InstanceMaker(settings, tokenizer, encoder.token_of).make(
                 documents,
                 random.Random(shard.seed),
                 keep,
@@ -206,7 +206,7 @@ def _write_in_turns(
 
 def _read_documents(
     shard: Shard,
-    tokenizer: FullTokenizer,
+    tokenizer: Tokenizer,
     token_of: Sequence[Any],
     start_progress: StartProgress,
 ) -> tuple[Documents, TextLines]:

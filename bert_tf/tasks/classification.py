@@ -21,7 +21,7 @@ from bert_tf.tasks.classification_files import Submission, write_predictions
 from bert_tf.tasks.task import Row, Windows
 from bert_tf.tasks.text_examples import TextAnswer, TextExample, TextReader
 from bert_tf.text.packing import pack_truncated
-from bert_tf.text.tokenization import FullTokenizer
+from bert_tf.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     import keras
@@ -128,13 +128,13 @@ class TextClassification:
         }
 
     def encode(
-        self, example: TextExample, split: str, tokenizer: FullTokenizer, max_seq_length: int
+        self, example: TextExample, split: str, tokenizer: Tokenizer, max_seq_length: int
     ) -> list[Row]:
         """The example's only window.
 
         Source: google-research/bert, run_classifier.py, `convert_single_example`.
         """
-        cls, sep = tokenizer.convert_tokens_to_ids(["[CLS]", "[SEP]"])
+        cls, sep = tokenizer.special_ids.cls, tokenizer.special_ids.sep
         ids_a = tokenizer.encode(example.text_a)
         ids_b = tokenizer.encode(example.text_b) if example.text_b else []
         input_ids, segment_ids = pack_truncated(ids_a, ids_b, cls, sep, max_seq_length)
@@ -174,7 +174,7 @@ class TextClassification:
         return tf.ones_like(batch["label_ids"], tf.float32)
 
     def predict(
-        self, examples: Sequence[TextExample], windows: Windows, tokenizer: FullTokenizer
+        self, examples: Sequence[TextExample], windows: Windows, tokenizer: Tokenizer
     ) -> list[TextAnswer]:
         """An answer for each example, from `logits` [N, C]."""
         logits = np.asarray(windows.outputs["logits"], np.float32)

@@ -29,7 +29,7 @@ from bert_tf.tasks.span_windows import (
 )
 from bert_tf.tasks.task import Row, Windows
 from bert_tf.text.packing import Window, pack
-from bert_tf.text.tokenization import FullTokenizer
+from bert_tf.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     import keras
@@ -175,14 +175,14 @@ class SpanExtraction:
         return features
 
     def encode(
-        self, example: SpanExample, split: str, tokenizer: FullTokenizer, max_seq_length: int
+        self, example: SpanExample, split: str, tokenizer: Tokenizer, max_seq_length: int
     ) -> Iterator[Row]:
         """Yields the windows of the passage; none if it has no tokens.
 
         Source: google-research/bert, run_squad.py, `convert_examples_to_features`.
         """
         passages = passage_tokenizer(tokenizer)
-        cls, sep = tokenizer.convert_tokens_to_ids(["[CLS]", "[SEP]"])
+        cls, sep = tokenizer.special_ids.cls, tokenizer.special_ids.sep
         passage = passages.tokens(example.context)
         question = passages.encode(example.question)[: self.options.max_query_length]
         span = _answer_span(example, passage, passages) if split == TRAIN else None
@@ -236,7 +236,7 @@ class SpanExtraction:
         return tf.ones_like(batch["start_positions"], tf.float32)
 
     def predict(
-        self, examples: Sequence[SpanExample], windows: Windows, tokenizer: FullTokenizer
+        self, examples: Sequence[SpanExample], windows: Windows, tokenizer: Tokenizer
     ) -> list[SpanAnswer]:
         """An answer to each question, from `start_logits` and `end_logits` [F, L].
 

@@ -220,16 +220,15 @@ class PassageText:
         self.tokens = tokenizer.tokens(context)
         self._words = split_words(context)
         self._tokenizer = tokenizer
-        self._pieces = tokenizer.tokenizer.inv_vocab
         self._verbose = verbose
 
     def text(self, first: int, last: int) -> str:
         """The text that tokens `first` to `last` were made of; whole words if that is unclear."""
-        pieces = [self._pieces[number] for number in self.tokens.ids[first : last + 1]]
+        tokenizer = self._tokenizer.tokenizer
+        pieces = tokenizer.convert_ids_to_tokens(self.tokens.ids[first : last + 1])
         words = self._words[self.tokens.word_of(first) : self.tokens.word_of(last) + 1]
-        predicted = " ".join(pieces).replace(" ##", "").replace("##", "")
         return project(
-            " ".join(predicted.split()),
+            " ".join(tokenizer.join_tokens(pieces).split()),
             " ".join(words),
             self._tokenizer.normalize(words),
             self._verbose,

@@ -13,7 +13,7 @@ with published ones. Here an answer is what its tokens were made from, always, a
 the passage: for serving, where a graph must find the same. No TensorFlow.
 """
 
-from bert_tf.text.tokenization import FullTokenizer
+from bert_tf.text.tokenizer import Tokenizer
 
 
 class OffsetPassage:
@@ -36,7 +36,7 @@ class OffsetPassage:
             Neither ever decreases.
     """
 
-    def __init__(self, context: str, tokenizer: FullTokenizer):
+    def __init__(self, context: str, tokenizer: Tokenizer):
         pieces, offsets = tokenizer.tokenize_with_offsets(context)
         self.context = context
         self.ids = tokenizer.convert_tokens_to_ids(pieces)

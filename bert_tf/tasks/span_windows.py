@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bert_tf.text.packing import Window, divide
-from bert_tf.text.tokenization import FullTokenizer
+from bert_tf.text.tokenizer import Tokenizer
 
 WORD = re.compile("[^ \t\r\n\u202f]+")
 # Every tokenizer sets each ASCII mark apart.
@@ -68,11 +68,11 @@ class PassageTokenizer:
         tokenizer: what it does to each word.
     """
 
-    def __init__(self, tokenizer: FullTokenizer):
+    def __init__(self, tokenizer: Tokenizer):
         self.tokenizer = tokenizer
         self._part_ids = _Memory(tokenizer.encode)
         self._normalized = _Memory(
-            lambda word: " ".join(tokenizer.basic_tokenizer.tokenize(word)),
+            lambda word: " ".join(tokenizer.split_words(word)),
         )
         self._passages: dict[str, PassageTokens] = {}
         self._num_characters = 0
@@ -122,7 +122,7 @@ class PassageTokenizer:
 
 
 @functools.lru_cache(maxsize=1)
-def passage_tokenizer(tokenizer: FullTokenizer) -> PassageTokenizer:
+def passage_tokenizer(tokenizer: Tokenizer) -> PassageTokenizer:
     """The `PassageTokenizer` of a tokenizer, the same one as long as it is asked for."""
     return PassageTokenizer(tokenizer)
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from bert_tf.data.schema import Feature
-from bert_tf.text.tokenization import FullTokenizer
+from bert_tf.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     import keras
@@ -132,7 +132,7 @@ class Task(Protocol):
         """
 
     def encode(
-        self, example: Any, split: str, tokenizer: FullTokenizer, max_seq_length: int
+        self, example: Any, split: str, tokenizer: Tokenizer, max_seq_length: int
     ) -> Iterable[Row]:
         """The windows of an example, in order.
 
@@ -163,9 +163,7 @@ class Task(Protocol):
         in any case, so a loss per window returns ones.
         """
 
-    def predict(
-        self, examples: Sequence[Any], windows: Windows, tokenizer: FullTokenizer
-    ) -> list[Any]:
+    def predict(self, examples: Sequence[Any], windows: Windows, tokenizer: Tokenizer) -> list[Any]:
         """An answer for each example, from the outputs for its windows."""
 
     def score(self, examples: Sequence[Any], answers: Sequence[Any]) -> dict[str, float]:

@@ -31,7 +31,7 @@ def is_plain(text: str) -> bool:
 
 
 class BatchTokenizer:
-    """Encodes batches of texts; the ids are those of `FullTokenizer`, which it holds as `exact`.
+    """Encodes batches of texts; the ids are those of the reference tokenizer, its `exact`.
 
     Args:
       vocab_file, do_lower_case, strip_accents: see `FullTokenizer`.

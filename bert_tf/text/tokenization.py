@@ -16,6 +16,7 @@ from itertools import chain
 
 from bert_tf.text.characters import CLEAN, DROP_MARKS, SPLIT_PUNCTUATION
 from bert_tf.text.offsets import CHUNK, align_words
+from bert_tf.text.tokenizer import SpecialIds
 from bert_tf.text.vocabulary import (
     SPECIAL_TOKENS,
     convert_by_vocab,
@@ -157,12 +158,19 @@ class FullTokenizer:
         self, vocab_file: str, do_lower_case: bool = True, strip_accents: bool | None = None
     ):
         self.vocab = load_vocab(vocab_file)
+        self.do_lower_case = do_lower_case
+        self.special_ids = SpecialIds(*(self.vocab[token] for token in SPECIAL_TOKENS))
         self.inv_vocab = {index: token for token, index in self.vocab.items()}
         self.basic_tokenizer = BasicTokenizer(do_lower_case, strip_accents)
         self.wordpiece_tokenizer = WordpieceTokenizer(self.vocab)
         self._pieces = _Cache(self._pieces_of)
         self._ids = _Cache(self._ids_of)
         self._aligned_pieces = _Cache(self._aligned_pieces_of)
+
+    @property
+    def vocab_size(self) -> int:
+        """The number of tokens in the vocabulary."""
+        return len(self.vocab)
 
     def tokenize(self, text: str | bytes) -> list[str]:
         """The word pieces of `text`."""
@@ -210,6 +218,18 @@ class FullTokenizer:
     def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
         """The token of every id; KeyError for one that the vocabulary does not have."""
         return convert_by_vocab(self.inv_vocab, ids)
+
+    def continues_word(self, token: str) -> bool:
+        """Tells whether a piece continues the word of the piece before it, as `##ing` does."""
+        return token.startswith("##")
+
+    def split_words(self, text: str | bytes) -> list[str]:
+        """Returns the normalized words and punctuation marks of `text`."""
+        return self.basic_tokenizer.tokenize(text)
+
+    def join_tokens(self, tokens: Iterable[str]) -> str:
+        """Returns the text of word pieces, with the pieces of a word joined."""
+        return " ".join(tokens).replace(" ##", "").replace("##", "")
 
     def _pieces_of(self, chunk: str) -> tuple[str, ...]:
         split_word = self.wordpiece_tokenizer.split_word

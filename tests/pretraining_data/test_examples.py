@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from toy_tokenizers import VocabularyTokenizer
 
 from bert_tf.pretraining_data.documents import Documents
 from bert_tf.pretraining_data.examples import Instance, InstanceMaker
@@ -11,6 +12,7 @@ from bert_tf.settings import PretrainingDataSettings
 TOKENS = ["[PAD]", "[unused0]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 TOKENS += [f"word{number}" for number in range(40)] + [f"##piece{number}" for number in range(40)]
 VOCAB = {token: index for index, token in enumerate(TOKENS)}
+TOKENIZER = VocabularyTokenizer(VOCAB)
 
 
 def random_lines(rng, num_documents, max_sentences=8, max_length=30):
@@ -35,7 +37,7 @@ def documents_of(lines):
 
 def make(lines, seed=12345, **values):
     """Our instances of `lines`."""
-    maker = InstanceMaker(settings(**values), VOCAB)
+    maker = InstanceMaker(settings(**values), TOKENIZER)
     return maker.make(documents_of(lines), random.Random(seed), lambda instance: instance)
 
 
@@ -247,7 +249,7 @@ def test_mended_a_piece_after_sep_is_hidden_without_the_word_before_it():
 
 def test_it_is_told_after_every_document_how_many_instances_there_are():
     told = []
-    maker = InstanceMaker(settings(dupe_factor=2, max_seq_length=128), VOCAB)
+    maker = InstanceMaker(settings(dupe_factor=2, max_seq_length=128), TOKENIZER)
     documents = documents_of(["word1 word2", "", "word3", ""])
     maker.make(documents, random.Random(0), lambda instance: b"", told.append)
     assert told == [1, 2, 3, 4]

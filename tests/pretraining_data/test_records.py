@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from toy_tokenizers import VocabularyTokenizer
 
 from bert_tf.data.schema import (
     encode_example,
@@ -15,10 +16,10 @@ from bert_tf.pretraining_data.records import RecordEncoder
 from bert_tf.settings import PretrainingDataSettings
 
 
-def make_vocab(size):
+def make_tokenizer(size):
     tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     tokens += [f"##piece{n}" if n % 3 == 0 else f"word{n}" for n in range(5, size)]
-    return {token: index for index, token in enumerate(tokens)}
+    return VocabularyTokenizer({token: index for index, token in enumerate(tokens)})
 
 
 def serialized(encoder, instance):
@@ -61,7 +62,7 @@ def test_a_masked_record_has_the_bytes_of_the_plain_encoder(
 ):
     encoder = RecordEncoder(
         settings(max_seq_length=max_seq_length, max_predictions_per_seq=max_predictions),
-        make_vocab(vocab_size),
+        make_tokenizer(vocab_size),
     )
     rng = random.Random(vocab_size)
     for _ in range(3 if max_seq_length > 1000 else 100):
@@ -103,7 +104,7 @@ def test_an_unmasked_record_says_what_may_be_hidden_together(whole_words, mend_q
             do_whole_word_mask=whole_words,
             mend_quirks=mend_quirks,
         ),
-        make_vocab(20),
+        make_tokenizer(20),
     )
     record, num_tokens = finish(encoder, DYNAMIC)
     assert num_tokens == 8
@@ -119,16 +120,16 @@ def test_an_unmasked_record_says_what_may_be_hidden_together(whole_words, mend_q
 
 
 def test_a_record_waits_in_two_bytes_a_token():
-    encoder = RecordEncoder(settings(), make_vocab(16000))
+    encoder = RecordEncoder(settings(), make_tokenizer(16000))
     instance = Instance([15999] * 128, 60, True, list(range(20)), [15999] * 20)
     assert len(encoder.begin(serialized(encoder, instance))) == 21 + 2 * 128 + 2 * 20 + 20
 
 
 def test_records_are_parsed_by_the_features_of_the_schema():
-    vocab = make_vocab(300)
+    tokenizer = make_tokenizer(300)
     rng = random.Random(0)
-    masked = RecordEncoder(settings(max_seq_length=16, max_predictions_per_seq=4), vocab)
-    unmasked = RecordEncoder(settings(max_seq_length=16, masking="dynamic"), vocab)
+    masked = RecordEncoder(settings(max_seq_length=16, max_predictions_per_seq=4), tokenizer)
+    unmasked = RecordEncoder(settings(max_seq_length=16, masking="dynamic"), tokenizer)
     instance = random_instance(rng, 300, 16, 4)
     (record, _), (other, _) = (finish(encoder, instance) for encoder in (masked, unmasked))
     batch = parse_examples([record] * 3, pretraining_features(16, 4))

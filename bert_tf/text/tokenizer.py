@@ -1,0 +1,70 @@
+"""The `Tokenizer` protocol: everything that the rest of the package needs from a tokenizer.
+
+`FullTokenizer` (WordPiece) is the one that BERT uses. Another one, such as byte-level BPE or
+SentencePiece, is a class with these members, and one line in `load_tokenizer`. No TensorFlow.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, Protocol, runtime_checkable
+
+
+class SpecialIds(NamedTuple):
+    """The ids of the special tokens; BERT's are [PAD], [UNK], [CLS], [SEP] and [MASK]."""
+
+    pad: int
+    unk: int
+    cls: int
+    sep: int
+    mask: int
+
+
+@runtime_checkable
+class Tokenizer(Protocol):
+    """Turns text into token ids and back.
+
+    Attributes:
+        vocab: the id of every token, in the order of the ids.
+        do_lower_case: whether text is lower-cased.
+        special_ids: the ids of the special tokens.
+        vocab_size: the number of tokens in the vocabulary.
+    """
+
+    vocab: Mapping[str, int]
+    do_lower_case: bool
+    special_ids: SpecialIds
+
+    @property
+    def vocab_size(self) -> int: ...
+
+    def encode(self, text: str | bytes) -> list[int]:
+        """Returns the ids of the tokens of `text`, without special tokens."""
+
+    def tokenize(self, text: str | bytes) -> list[str]:
+        """Returns the tokens of `text`, without special tokens."""
+
+    def tokenize_with_offsets(self, text: str | bytes) -> tuple[list[str], list[tuple[int, int]]]:
+        """Returns the tokens of `text`, and the (start, end) of each in `text`, in characters."""
+
+    def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
+        """Returns the id of every token."""
+
+    def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
+        """Returns the token of every id."""
+
+    def continues_word(self, token: str) -> bool:
+        """Tells whether a token continues the word of the token before it, as `##ing` does."""
+
+    def split_words(self, text: str | bytes) -> list[str]:
+        """Returns the normalized words and punctuation marks of `text`, before they are divided."""
+
+    def join_tokens(self, tokens: Iterable[str]) -> str:
+        """Returns the normalized text of tokens, with the tokens of a word joined again."""
+
+
+def load_tokenizer(
+    vocab_file: str, do_lower_case: bool = True, strip_accents: bool | None = None
+) -> Tokenizer:
+    """Returns the tokenizer of a vocabulary file; see `FullTokenizer` for arguments and errors."""
+    from bert_tf.text.tokenization import FullTokenizer
+
+    return FullTokenizer(vocab_file, do_lower_case, strip_accents)
