@@ -1,6 +1,5 @@
 """Computes a model's answers to a task's examples, their metrics, and writes both."""
 
-import contextlib
 import dataclasses
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -17,9 +16,10 @@ from bert_tf.finetuning.task_data import TaskData
 from bert_tf.progress import Progress
 from bert_tf.tasks.task import Windows
 from bert_tf.text.tokenizer import Tokenizer
-from bert_tf.training import distribution, run_directory
+from bert_tf.training import distribution
 from bert_tf.training.prediction import OutputCollector
 from bert_tf.training.run import write_eval_results
+from bert_tf.training.run_directory import MetricsLog
 from bert_tf.training.trainer import Batch
 
 logger = logging.getLogger(__name__)
@@ -120,8 +120,7 @@ class TaskEvaluator:
         Returns: what was written, of all splits.
         """
         is_chief = self.workers.is_chief
-        log = run_directory.open_log(self.folder, is_chief)
-        with contextlib.closing(log):
+        with MetricsLog(self.folder, is_writer=is_chief) as log:
             metrics = self.metrics()
             if log.value(self.step, f"eval_{self.task.metric}") != metrics[self.task.metric]:
                 log.write(self.step, metrics, prefix="eval_")

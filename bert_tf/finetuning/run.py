@@ -44,6 +44,7 @@ from bert_tf.training.run import (
     precision,
     restore_weights,
 )
+from bert_tf.training.run_directory import EVALUATION, MetricsLog
 from bert_tf.training.schedule import make_plan
 from bert_tf.training.workers import Workers
 
@@ -194,9 +195,8 @@ class FinetuningRun:
             ),
             settings.train_batch_size,
         )
-        log = run_directory.open_log(settings.output_dir, self.workers.is_chief, step)
         with (
-            contextlib.closing(log),
+            MetricsLog(settings.output_dir, step, self.workers.is_chief) as log,
             run.events(batches, log, evaluate_last=True) as events,
         ):
             for event in events:
@@ -205,7 +205,7 @@ class FinetuningRun:
                         log.write(step, metrics)
                     case loop.Evaluate(step):
                         with contextlib.suppress(EvaluationLeft):
-                            log.write(step, self._evaluate(run, step), run_directory.EVALUATION)
+                            log.write(step, self._evaluate(run, step), EVALUATION)
                     case loop.Save(step):
                         run.save(step)
         self.evaluator.weights_changed(run.step)

@@ -1,6 +1,5 @@
 """Evaluates a model on pre-training records: loss and accuracies."""
 
-import contextlib
 from collections.abc import Callable
 from typing import TextIO
 
@@ -11,9 +10,10 @@ from bert_tf import files
 from bert_tf.pretraining.objective import evaluation_metrics, evaluation_sums
 from bert_tf.pretraining.phases import RunPhase
 from bert_tf.progress import Progress
-from bert_tf.training import distribution, run_directory
+from bert_tf.training import distribution
 from bert_tf.training.prediction import Evaluator
 from bert_tf.training.run import write_eval_results
+from bert_tf.training.run_directory import EVALUATION, MetricsLog
 from bert_tf.training.trainer import Batch
 from bert_tf.training.workers import Workers
 
@@ -50,10 +50,9 @@ class PretrainingEvaluator:
         """Evaluates, and writes `eval_results.txt` as the original does. Returns what it says."""
         metrics = self.metrics(phase, step)
         folder = phase.settings.output_dir
-        log = run_directory.open_log(folder, self._workers.is_chief)
-        with contextlib.closing(log):
+        with MetricsLog(folder, is_writer=self._workers.is_chief) as log:
             if not log.has(step, "eval_loss"):
-                log.write(step, metrics, prefix=run_directory.EVALUATION)
+                log.write(step, metrics, prefix=EVALUATION)
         results = {"global_step": step, **metrics}
         if self._workers.is_chief:
             write_eval_results(files.join_path(folder, "eval_results.txt"), results)

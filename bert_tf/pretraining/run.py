@@ -38,11 +38,10 @@ from bert_tf.training.run import (
     restore_weights,
     write_eval_results,
 )
+from bert_tf.training.run_directory import EVALUATION, MetricsLog
 from bert_tf.training.workers import Workers, together
 
 logger = logging.getLogger(__name__)
-
-Log = run_directory.MetricsLog | run_directory.NoLog
 
 
 def run_pretraining(
@@ -114,8 +113,7 @@ def _train(
             return step
     elif len(phases) == 1:
         logger.info("%s", run.describe(phases[0].records.num_examples))
-    log = run_directory.open_log(run.settings.output_dir, run.workers.is_chief, step)
-    with contextlib.closing(log):
+    with MetricsLog(run.settings.output_dir, step, run.workers.is_chief) as log:
         for phase in phases:
             if run.step < phase.end:
                 _train_phase(run, phase, evaluator, _batches(phase, run.step, strategy), log)
@@ -129,7 +127,7 @@ def _train_phase(
     phase: RunPhase,
     evaluator: PretrainingEvaluator,
     batches: Iterator,
-    log: Log,
+    log: MetricsLog,
 ) -> None:
     if phase.name:
         logger.info("%s", phase.describe())
@@ -144,7 +142,7 @@ def _train_phase(
                 case loop.Evaluate(step):
                     with contextlib.suppress(EvaluationLeft):
                         metrics = evaluator.metrics(phase, step, run.between_batches)
-                        log.write(step, metrics, prefix=run_directory.EVALUATION)
+                        log.write(step, metrics, prefix=EVALUATION)
                 case loop.Save(step):
                     run.save(step)
 
@@ -162,7 +160,7 @@ def _batches(phase: RunPhase, step: int, strategy: tf.distribute.Strategy) -> It
 
 
 def _keep_phase(
-    run: TrainingRun, phase: RunPhase, evaluator: PretrainingEvaluator, log: Log
+    run: TrainingRun, phase: RunPhase, evaluator: PretrainingEvaluator, log: MetricsLog
 ) -> None:
     """Evaluates at the end of a phase, and keeps its checkpoint in a folder of its own."""
     step = run.step
@@ -177,7 +175,7 @@ def _keep_phase(
     if phase.eval_records is not None:
         metrics = evaluator.metrics(phase, step)
         if not log.has(step, "eval_loss"):
-            log.write(step, metrics, prefix=run_directory.EVALUATION)
+            log.write(step, metrics, prefix=EVALUATION)
     if not run.workers.is_chief:
         return
     files.make_directories(folder)

@@ -155,7 +155,7 @@ class TrainingRun:
     def events(
         self,
         batches: Iterator,
-        log: run_directory.MetricsLog | run_directory.NoLog,
+        log: run_directory.MetricsLog,
         settings: TrainingSettings | None = None,
         last_step: int | None = None,
         evaluate_last: bool = False,
@@ -227,14 +227,12 @@ class TrainingRun:
         stops, num_steps = self.workers.agree(bool(self._stop) or self._is_over, num_steps)
         return 0 if stops else num_steps
 
-    def _lacks_evaluation(
-        self, eval_steps: int, log: run_directory.MetricsLog | run_directory.NoLog
-    ) -> bool:
+    def _lacks_evaluation(self, eval_steps: int, log: run_directory.MetricsLog) -> bool:
         """Returns whether the present step's evaluation was ended by a signal."""
         step = self.step
         if not step or step % eval_steps:
             return False
-        by_worker = self.workers.exchange(float(not log.has_evaluation(step)))
+        by_worker = self.workers.exchange(float(not log.has(step, run_directory.EVALUATION)))
         return bool(by_worker[0, 0])  # Only the chief has a log.
 
     def save(self, step: int) -> None:

@@ -1,4 +1,4 @@
-"""The folder of a run: whether it may go on there, and the figures that it leaves."""
+"""The output directory of a run: whether it can resume there, its settings, its metrics."""
 
 import json
 import math
@@ -14,18 +14,14 @@ from bert_tf.training.checkpoint import newest_first
 CONFIG_NAME = "bert_config.json"
 SETTINGS_NAME = "run_settings.json"
 METRICS_NAME = "metrics.jsonl"
-# Before the names of an evaluation's figures.
+# Prefix of an evaluation's metrics.
 EVALUATION = "eval_"
 
 
 def prepare_folder(folder: str) -> None:
-    """Makes the folder, and sees that files can be written in it.
-
-    Raises:
-        ValueError: if they cannot, before any work is done.
-    """
+    """Creates the output directory, and raises a ValueError if no file can be written there."""
     special = sorted(set("[]*?\\") & set(str(folder)))
-    if special:  # TensorFlow takes a checkpoint's name for a pattern.
+    if special:  # TensorFlow reads a checkpoint's name as a pattern.
         raise ValueError(
             f"{folder}: checkpoints cannot be read in a folder whose name has {' '.join(special)} "
             "in it. Choose another --output_dir."
@@ -38,7 +34,7 @@ def prepare_folder(folder: str) -> None:
     except (OSError, tf.errors.OpError) as error:
         raise ValueError(
             f"{folder}: nothing can be written there ({error}). Choose another --output_dir, or "
-            "see to its permissions and to room on the disk."
+            "check its permissions and the free space on the disk."
         ) from error
 
 
@@ -48,14 +44,13 @@ def check_settings(
     allow_changed: bool,
     defaults: Mapping[str, Any] | None = None,
 ) -> None:
-    """Compares a run's settings with those of the run whose checkpoints lie in the folder.
+    """Compares a run's fingerprint with that of the run whose checkpoints are in the folder.
 
     Args:
-        folder: the run's folder.
-        settings: everything that changes the outcome of the run, as JSON values.
-        allow_changed: go on in spite of differences.
-        defaults: what settings were before anybody could choose: a run that was begun by an older
-            version knows less of them.
+        folder: the output directory.
+        settings: the fingerprint: all that the trained weights depend on, as JSON values.
+        allow_changed: whether to resume in spite of differences.
+        defaults: for settings that an older version did not have when it started the run.
 
     Raises:
         ValueError: for differences, each with the old and the new value.
@@ -64,19 +59,15 @@ def check_settings(
     if differences and not allow_changed:
         changed = [f"  {name}: {then} -> {now}" for name, then, now in differences]
         raise ValueError(
-            f"{folder}: a run was begun there with other settings (then -> now):\n"
+            f"{folder}: a run was started there with other settings (then -> now):\n"
             + "\n".join(changed)
-            + "\nGive a new --output_dir to start anew, the old settings to go on, or "
-            "--allow_changed_settings to go on with the new ones."
+            + "\nGive a new --output_dir to start a new run, the old settings to resume, or "
+            "--allow_changed_settings to resume with the new ones."
         )
 
 
 def check_model(folder: str, config_json: str) -> None:
-    """Refuses a folder with checkpoints of another model.
-
-    Raises:
-        ValueError: with the keys that differ.
-    """
+    """Raises a ValueError if the folder has checkpoints of another model, with what differs."""
     differences = _differences(folder, CONFIG_NAME, json.loads(config_json))
     if differences:
         lines = [
@@ -90,7 +81,7 @@ def check_model(folder: str, config_json: str) -> None:
 
 
 def write_run(folder: str, config_json: str, settings: Mapping[str, Any]) -> None:
-    """Keeps what the run is, once everything about it has been checked."""
+    """Writes the model's configuration and the run's fingerprint."""
     with files.atomic_write(files.join_path(folder, CONFIG_NAME), "w") as file:
         file.write(config_json)
     with files.atomic_write(files.join_path(folder, SETTINGS_NAME), "w") as file:
@@ -100,9 +91,9 @@ def write_run(folder: str, config_json: str, settings: Mapping[str, Any]) -> Non
 def _differences(
     folder: str, name: str, given: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
 ) -> list[tuple[str, str, str]]:
-    """(key, value in the folder's JSON file, value given) where they differ, as short texts.
+    """Returns (key, value in the folder's JSON file, value given) where they differ, as texts.
 
-    A run that failed before its first checkpoint left nothing to go on with: nothing differs then.
+    Nothing differs if there is no checkpoint to resume from.
     """
     path = files.join_path(folder, name)
     if next(newest_first(folder), None) is None or not files.exists(path):
@@ -114,7 +105,7 @@ def _differences(
 
 
 def _compare(name: str, then: Any, now: Any) -> Iterator[tuple[str, str, str]]:
-    """(place, value then, value now) of all that differs in two JSON values, the deepest it can."""
+    """Yields (path, value then, value now) of the innermost differences of two JSON values."""
     if then == now:
         return
     if isinstance(then, dict) and isinstance(now, dict):
@@ -128,7 +119,7 @@ def _compare(name: str, then: Any, now: Any) -> Iterator[tuple[str, str, str]]:
 
 
 def _are_alike(then: Any, now: Any) -> bool:
-    """Whether both are lists of as many objects, as those of phases are."""
+    """Returns whether both are lists of the same number of objects, as phases are."""
     return (
         isinstance(then, list)
         and isinstance(now, list)
@@ -138,18 +129,26 @@ def _are_alike(then: Any, now: Any) -> bool:
 
 
 class MetricsLog:
-    """Appends figures to `metrics.jsonl`, a line a step, and to TensorBoard's event files.
+    """Appends metrics to `metrics.jsonl`, a line a step, and to TensorBoard's event files.
 
     Args:
-        folder: the run's folder.
-        start_step: the step at which training begins or goes on. Lines beyond it, left by a run
-            that was killed after its last checkpoint, are dropped, as their steps are done again.
-            None where nothing is trained: all lines stay.
+        folder: the output directory.
+        start_step: the step at which training starts or resumes. Later lines, left by a run that
+            was killed after its last checkpoint, are dropped, as their steps are done again. None
+            if nothing is trained: all lines stay.
+        is_writer: whether this process writes. Of several, only the chief does; in the others
+            nothing happens, and everything counts as written.
     """
 
-    def __init__(self, folder: str, start_step: int | None = None):
+    def __init__(self, folder: str, start_step: int | None = None, is_writer: bool = True):
         self.path = files.join_path(folder, METRICS_NAME)
-        self._lines = self._lines_until(math.inf if start_step is None else start_step)
+        self.is_writer = is_writer
+        self._lines: list[tuple[str, dict[str, Any]]] = []
+        self._writers: dict[str, tf.summary.SummaryWriter] = {}
+        if not is_writer:
+            return
+        last_step = math.inf if start_step is None else start_step
+        self._lines = [line for line in read_metrics(self.path) if line[1]["step"] <= last_step]
         if start_step is not None or self._ends_in_half_a_line():
             self._rewrite()
         self._writers = {
@@ -157,34 +156,39 @@ class MetricsLog:
             EVALUATION: tf.summary.create_file_writer(files.join_path(folder, "eval")),
         }
 
-    def write(self, step: int, figures: Mapping[str, float], prefix: str = "") -> None:
-        """Adds the figures of a step; `prefix` is put before their names (`eval_`)."""
+    def __enter__(self) -> "MetricsLog":
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.close()
+
+    def write(self, step: int, metrics: Mapping[str, float], prefix: str = "") -> None:
+        """Adds the metrics of a step; `prefix` is put before their names (`eval_`)."""
+        if not self.is_writer:
+            return
         # JSON knows no infinity: null stands for what is not a finite number.
         named = {
             f"{prefix}{name}": float(value) if math.isfinite(value) else None
-            for name, value in figures.items()
+            for name, value in metrics.items()
         }
-        self._append(json.dumps({"step": step, **named}))
+        self._append({"step": step, **named})
         with self._writers[prefix].as_default(step=step):
-            for name, value in figures.items():
+            for name, value in metrics.items():
                 tf.summary.scalar(name, value)
         self._writers[prefix].flush()
 
-    def has(self, step: int, name: str) -> bool:
-        """Whether a figure of this name was written for this step."""
-        lines = map(json.loads, self._lines)
-        return any(line["step"] == step and name in line for line in lines)
-
-    def has_evaluation(self, step: int) -> bool:
-        """Whether an evaluation of this step was written."""
-        lines = map(json.loads, self._lines)
-        return any(
-            line["step"] == step and any(n.startswith(EVALUATION) for n in line) for line in lines
+    def has(self, step: int, prefix: str) -> bool:
+        """Returns whether a metric whose name begins with `prefix` was written for this step."""
+        return not self.is_writer or any(
+            name.startswith(prefix)
+            for _, line in self._lines
+            if line["step"] == step
+            for name in line
         )
 
     def value(self, step: int, name: str) -> float | None:
-        """The figure of this name that was last written for this step."""
-        lines = (json.loads(line) for line in reversed(self._lines))
+        """Returns the metric of this name that was last written for this step."""
+        lines = (line for _, line in reversed(self._lines))
         return next((line[name] for line in lines if line["step"] == step and name in line), None)
 
     def close(self) -> None:
@@ -192,35 +196,33 @@ class MetricsLog:
         for writer in self._writers.values():
             writer.close()
 
-    def _lines_until(self, step: float) -> list[str]:
-        return [text for text, line in read_metrics(self.path) if line["step"] <= step]
-
     def _ends_in_half_a_line(self) -> bool:
         if not files.exists(self.path):
             return False
         with files.open_file(self.path, "rb") as file:
             return not file.read().endswith(b"\n")
 
-    def _append(self, line: str) -> None:
-        self._lines.append(line)
+    def _append(self, line: dict[str, Any]) -> None:
+        text = json.dumps(line)
+        self._lines.append((text, line))
         if files.is_remote(self.path):
             self._rewrite()  # Object stores cannot append.
         else:
             try:
                 with open(self.path, "a", encoding="utf-8") as file:
-                    file.write(line + "\n")
-            except OSError as error:  # What a full disk says has no name in it.
+                    file.write(text + "\n")
+            except OSError as error:  # The message about a full disk does not name the file.
                 raise OSError(error.errno, error.strerror, self.path) from error
 
     def _rewrite(self) -> None:
         with files.atomic_write(self.path, "w") as file:
-            file.write("".join(f"{line}\n" for line in self._lines))
+            file.write("".join(f"{text}\n" for text, _ in self._lines))
 
 
 def read_metrics(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The lines of a `metrics.jsonl`, as text and as JSON objects that have a `step`.
+    """Yields the lines of a `metrics.jsonl`, as text and as JSON objects that have a `step`.
 
-    What is none is passed over: the half of a line that a killed run was writing, damaged bytes.
+    Skips half a line, which a killed run was writing, and damaged bytes.
     """
     if not files.exists(path):
         return
@@ -234,33 +236,6 @@ def read_metrics(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
             continue
         if isinstance(line, dict) and isinstance(line.get("step"), int):
             yield text, line
-
-
-class NoLog:
-    """A MetricsLog that keeps nothing: that of a process which is not the chief of its run."""
-
-    def write(self, step: int, figures: Mapping[str, float], prefix: str = "") -> None:
-        """Does nothing."""
-
-    def has(self, step: int, name: str) -> bool:
-        """True: nothing is to be written."""
-        return True
-
-    def has_evaluation(self, step: int) -> bool:
-        """True: nothing is to be written."""
-        return True
-
-    def value(self, step: int, name: str) -> float | None:
-        """None: nobody knows here."""
-        return None
-
-    def close(self) -> None:
-        """Does nothing."""
-
-
-def open_log(folder: str, is_chief: bool, start_step: int | None = None) -> MetricsLog | NoLog:
-    """Where a process of a run writes its figures; see MetricsLog."""
-    return MetricsLog(folder, start_step) if is_chief else NoLog()
 
 
 def _short(value: Any) -> str:

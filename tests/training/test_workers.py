@@ -49,7 +49,7 @@ def test_the_others_keep_quiet():
     assert not workers.is_chief
     stream = workers.stream(io.StringIO())
     assert stream.write("text") == 4
-    log = run_directory.open_log("/nowhere", workers.is_chief, 3)
+    log = run_directory.MetricsLog("/nowhere", 3, workers.is_chief)
     log.write(1, {"loss": 2.0})
     assert log.has(1, "loss")
     log.close()
