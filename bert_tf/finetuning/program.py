@@ -1,7 +1,7 @@
-"""Fine-tuning: any task, by its name; one run, or a grid of them with restarts.
+"""Fine-tunes on any task, given by its name: one run, or a sweep with restarts.
 
 run_finetuning(settings)
-    checks everything -> features -> train -> evaluate -> predict
+    checks -> model -> features -> train -> evaluate -> predict
 """
 
 import logging
@@ -14,7 +14,7 @@ from bert_tf.finetuning.run import FinetuningRun
 from bert_tf.finetuning.sweep import run_sweep
 from bert_tf.released.model_folder import read_description
 from bert_tf.settings import FinetuningSettings
-from bert_tf.tasks.task import PURPOSES, Task, find_task, options_of
+from bert_tf.tasks.task import PURPOSES, Task, find_task
 from bert_tf.training.devices import make_strategy
 from bert_tf.training.workers import together
 
@@ -24,54 +24,50 @@ logger = logging.getLogger(__name__)
 def run_finetuning(
     settings: FinetuningSettings, stream: TextIO | None = None
 ) -> dict[str, float] | None:
-    """Trains, evaluates and predicts as the settings say; started again, goes on where it was.
+    """Trains, evaluates and predicts as the settings say; run again, it resumes where it stopped.
 
     Args:
-        settings: the run.
+        settings: of the run.
         stream: where progress is shown.
 
-    Returns: the evaluation's figures, which are also written to `eval_results.txt`; None without
+    Returns: the evaluation's metrics, which are also written to `eval_results.txt`; None without
         `do_eval`.
 
     Raises:
         ValueError: for settings, data, config and checkpoints that do not fit each other, before
             the first step.
         NonFiniteLoss: naming the step.
-        Interrupted: after SIGTERM or Ctrl-C, when all is saved.
+        Interrupted: after SIGTERM or Ctrl-C, once everything is saved.
     """
     with together(make_strategy(settings), settings):
-        return _run_task(settings, stream)
-
-
-def _run_task(settings: FinetuningSettings, stream: TextIO | None) -> dict[str, float] | None:
-    task = make_task(settings)
-    _check_splits(settings, task)
-    if settings.is_sweep:
-        run = run_sweep(settings, task, purposes_of(settings), stream)
-    else:
-        run = FinetuningRun(settings, task, stream=stream)
-        if settings.do_train:
-            run.data.prepare(purposes_of(settings))
-            run.train()
+        task = make_task(settings)
+        purposes = purposes_of(settings)
+        _find_files(task, purposes)
+        if settings.is_sweep:
+            run = run_sweep(settings, task, purposes, stream)
         else:
-            run.restore()
-    do_eval = settings.do_eval or settings.is_sweep
-    metrics = run.evaluator.evaluate_and_write() if do_eval else None
-    if settings.do_predict:
-        run.evaluator.predict_and_write()
-    return metrics
+            run = FinetuningRun(settings, task, stream=stream)
+            if settings.do_train:
+                run.data.prepare(purposes)
+                run.train()
+            else:
+                run.restore()
+        metrics = None
+        if settings.do_eval or settings.is_sweep:
+            metrics = run.evaluator.evaluate_and_write()
+        if settings.do_predict:
+            run.evaluator.predict_and_write()
+        return metrics
 
 
 def make_task(settings: FinetuningSettings) -> Task:
-    """The task of the settings, with the labels that its model was trained for, if there is one."""
+    """Makes the task of the settings, with the labels of the trained model, if there is one."""
     options = {}
     for option in settings.task_options:
         name, equals, value = option.partition("=")
         if not equals:
             raise ValueError(f"A task option is written name=value. Received: {option!r}")
         options[name] = value
-    if any(field.name == "do_lower_case" for field in options_of(settings.task)):
-        options.setdefault("do_lower_case", str(settings.do_lower_case))
     return find_task(settings.task, options, _saved_labels(settings))
 
 
@@ -89,7 +85,7 @@ def _saved_labels(settings: FinetuningSettings) -> Sequence[str] | None:
 
 
 def purposes_of(settings: FinetuningSettings) -> list[str]:
-    """What examples are needed for, of `task.PURPOSES`."""
+    """The `task.PURPOSES` that examples are needed for."""
     wanted = {
         "train": settings.do_train,
         "eval": settings.do_eval or settings.is_sweep or bool(settings.eval_steps),
@@ -98,9 +94,9 @@ def purposes_of(settings: FinetuningSettings) -> list[str]:
     return [purpose for purpose in PURPOSES if wanted[purpose]]
 
 
-def _check_splits(settings: FinetuningSettings, task: Task) -> None:
-    """Looks for the files of everything that is asked for before anything long begins."""
-    for purpose in purposes_of(settings):
+def _find_files(task: Task, purposes: Sequence[str]) -> None:
+    """Finds the files of everything that is asked for, before anything long begins."""
+    for purpose in purposes:
         paths = [path for split in task.splits(purpose) for path in task.sources(split)]
         names = ", ".join(os.path.basename(path) for path in paths)
         logger.info("%s: %s from %s", task.name, purpose, names)

@@ -1,11 +1,10 @@
-"""One fine-tuning: a task, BERT, a folder; from the beginning, or from where it was killed."""
+"""Fine-tunes a model on a task in an output directory, and resumes where it was stopped."""
 
 import contextlib
 import dataclasses
 import logging
-import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
 import keras
@@ -16,13 +15,13 @@ from bert_tf.config import BertConfig
 from bert_tf.data.feature_records import FeatureRecords
 from bert_tf.data.validation import check_vocabulary_size
 from bert_tf.finetuning.evaluation import TaskEvaluator
-from bert_tf.finetuning.feature_files import FeatureFile
+from bert_tf.finetuning.fingerprint import run_fingerprint
 from bert_tf.finetuning.objective import TaskObjective
 from bert_tf.finetuning.task_data import TaskData
 from bert_tf.model.freezing import frozen_names
 from bert_tf.model.layers import dropout_seeds
 from bert_tf.released.model_folder import check_model_folder, write_model_folder
-from bert_tf.settings import NOT_IN_FINGERPRINT, FinetuningSettings
+from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import Task
 from bert_tf.text.tokenization import validate_case_matches_checkpoint
 from bert_tf.text.tokenizer import Tokenizer, load_tokenizer
@@ -50,22 +49,21 @@ from bert_tf.training.workers import Workers
 
 logger = logging.getLogger(__name__)
 
-# Of its own settings, what may change between a kill and the next start.
-_NOT_IN_FINGERPRINT = NOT_IN_FINGERPRINT - {"eval_steps"} | {
-    *("vocab_file", "do_predict", "predict_batch_size", "keep_optimizer", "num_workers"),
-    *("num_restarts", "learning_rates", "train_batch_sizes", "early_stopping_patience"),
-}
-
 
 class FinetuningRun:
-    """A task, a model, and a folder.
+    """A model for a task in an output directory, which can be trained, evaluated and used.
 
     Args:
-        settings: the run.
-        task: what is learned.
-        feature_dir: where the features' files lie, for several runs to share; by default the run's
-            own folder.
+        settings: of the run.
+        task: the task.
+        feature_dir: the folder of the feature files, which several runs may share; by default the
+            output directory.
         stream: where progress is shown.
+
+    Attributes:
+        data: the task's examples and features.
+        evaluator: evaluates and predicts with the model's present weights.
+        best: the best weights so far.
 
     Raises:
         ValueError: for settings, vocabulary, config and checkpoint that do not fit each other.
@@ -85,8 +83,9 @@ class FinetuningRun:
         self.config = BertConfig.from_json_file(settings.bert_config_file)
         tokenizer = self._checked_tokenizer()
         self._is_trained = self._trained_names()
-        run_directory.prepare_folder(settings.output_dir)
-        run_directory.check_model(settings.output_dir, self.config.to_json_string())
+        output_dir = settings.output_dir
+        run_directory.prepare_folder(output_dir)
+        run_directory.check_model(output_dir, self.config.to_json_string())
         self.strategy = make_strategy(settings)
         self.workers = Workers(self.strategy)
         if settings.do_train:
@@ -94,17 +93,104 @@ class FinetuningRun:
         with self.strategy.scope(), precision(settings.mixed_precision):
             keras.utils.set_random_seed(settings.seed % 2**32)
             self.model = task.head(self.config)
-        folder = feature_dir or settings.output_dir
-        self.data = TaskData(settings, task, self.max_seq_length, folder, self.strategy, stream)
+        self.data = TaskData(
+            settings, task, self.max_seq_length, feature_dir or output_dir, self.strategy, stream
+        )
         self.evaluator = TaskEvaluator(
-            self.data, self.model, tokenizer, self.strategy, settings.output_dir, stream
+            self.data, self.model, tokenizer, self.strategy, output_dir, stream
         )
         self.best = BestCheckpoint(
-            settings.output_dir,
+            output_dir,
             self.model,
             f"eval_{task.metric}",
             settings.early_stopping_patience,
             is_writer=self.workers.is_chief,
+        )
+
+    def train(self) -> None:
+        """Trains to the end, from the newest checkpoint or else from the beginning.
+
+        Afterwards the model has the best weights if it was evaluated during training, else the
+        last ones.
+
+        Raises:
+            Interrupted: after SIGTERM or Ctrl-C, once everything is saved.
+        """
+        settings = self.settings
+        if settings.eval_steps:
+            self.task.splits("eval")  # Missing evaluation files are reported now.
+        feature_file, records = self.data.records("train")
+        num_steps = num_train_steps(settings, feature_file.num_examples)
+        fingerprint = run_fingerprint(self.data)
+        if self._is_complete(fingerprint, num_steps):
+            self.restore()
+            return
+        run = TrainingRun(
+            settings,
+            self.model,
+            TaskObjective(self.task),
+            make_plan(settings, int(num_steps * settings.warmup_proportion), num_steps),
+            self.strategy,
+            dropout_seeds,
+            is_trained=self._is_trained,
+            stream=self.stream,
+        )
+        step = run.begin(fingerprint, new_heads=True)
+        self.best.resume(step)
+        if self.workers.is_chief:
+            self._write_model_folders()
+        logger.info("%s", run.describe(feature_file.num_examples))
+        with (
+            MetricsLog(settings.output_dir, step, self.workers.is_chief) as log,
+            run.events(self._batches(records, step), log, evaluate_last=True) as events,
+        ):
+            for event in events:
+                match event:
+                    case loop.Log(step, metrics):
+                        log.write(step, metrics)
+                    case loop.Evaluate(step):
+                        with contextlib.suppress(EvaluationLeft):
+                            log.write(step, self._evaluate(run, step), EVALUATION)
+                    case loop.Save(step):
+                        run.save(step)
+        self.evaluator.weights_changed(run.step)
+        if not settings.keep_optimizer:
+            self._drop_optimizer()
+        if settings.eval_steps:
+            self.restore()
+
+    def restore(self) -> None:
+        """Loads the best checkpoint of the output directory, or its newest, or the initial one.
+
+        Raises:
+            ValueError: if the output directory's model was trained for something else.
+        """
+        settings = self.settings
+        if newest_step(settings.output_dir) is not None or self.best.is_there():
+            check_model_folder(
+                settings.output_dir,
+                self.task.name,
+                settings.vocab_file,
+                settings.do_lower_case,
+                self.max_seq_length,
+            )
+        step = self.best.restore()
+        if step is None:
+            step = restore_weights(
+                self.model, settings.output_dir, settings.init_checkpoint, self.workers
+            )
+        self.evaluator.weights_changed(step or 0)
+
+    def write_model_folder(self, folder: str) -> None:
+        """Writes the files that are needed beside the weights to use the model."""
+        settings = self.settings
+        write_model_folder(
+            folder,
+            self.task,
+            self.config,
+            settings.vocab_file,
+            settings.do_lower_case,
+            self.max_seq_length,
         )
 
     def _checked_tokenizer(self) -> Tokenizer:
@@ -122,68 +208,37 @@ class FinetuningRun:
         return tokenizer
 
     def _trained_names(self) -> Callable[[str], bool]:
+        """Whether the weight of a name is trained: not if it is frozen or unused."""
         frozen = frozen_names(self.settings.freeze, self.config.num_hidden_layers)
         unused = tuple(self.task.unused_weights)
         return lambda name: not name.startswith(unused) and not (frozen and re.search(frozen, name))
 
-    def train(self) -> None:
-        """Trains to the end, from the newest checkpoint or else from the beginning.
-
-        The model is left with the best weights if it was evaluated on the way, else with the last.
-
-        Raises:
-            Interrupted: after SIGTERM or Ctrl-C, when all is saved.
-        """
+    def _is_complete(self, fingerprint: dict[str, Any], num_steps: int) -> bool:
+        """Whether the output directory has a finished training; refuses one of another run."""
         settings = self.settings
-        if settings.eval_steps:
-            self.task.splits("eval")  # That there is nothing to evaluate on is said now.
-        feature_file, records = self.data.records("train")
-        num_steps = num_train_steps(settings, feature_file.num_examples)
-        course = self._course(feature_file)
         run_directory.check_settings(
             settings.output_dir,
-            course,
+            fingerprint,
             settings.allow_changed_settings,
             {field.name: field.default for field in dataclasses.fields(settings)},
         )
         done = newest_step(settings.output_dir)
         self.best.resume(-1 if done is None else done)
-        if done is not None and (done >= num_steps or self.best.is_over()):
-            logger.info("Training is complete at step %d; there is nothing to train.", done)
-            drops = not settings.keep_optimizer and newest_has_optimizer(settings.output_dir)
-            self.workers.wait()  # All have seen the folder as it was.
-            if drops:
-                restore_weights(self.model, settings.output_dir, None, self.workers)
-                self.evaluator.weights_changed(done)
-                self._drop_optimizer()
-            self.restore()
-            return
-        run = TrainingRun(
-            settings,
-            self.model,
-            TaskObjective(self.task),
-            make_plan(settings, int(num_steps * settings.warmup_proportion), num_steps),
-            self.strategy,
-            dropout_seeds,
-            is_trained=self._is_trained,
-            stream=self.stream,
-        )
-        self._train(run, course, feature_file.num_examples, records)
-        if not settings.keep_optimizer:
+        if done is None or not (done >= num_steps or self.best.is_over()):
+            return False
+        logger.info("Training is complete at step %d; there is nothing to train.", done)
+        drops = not settings.keep_optimizer and newest_has_optimizer(settings.output_dir)
+        self.workers.wait()  # All have seen the folder as it was.
+        if drops:
+            restore_weights(self.model, settings.output_dir, None, self.workers)
+            self.evaluator.weights_changed(done)
             self._drop_optimizer()
-        if settings.eval_steps:
-            self.restore()
+        return True
 
-    def _train(
-        self, run: TrainingRun, course: dict, num_examples: int, records: FeatureRecords
-    ) -> None:
+    def _batches(self, records: FeatureRecords, step: int) -> Iterator:
+        """The training batches from a step on."""
         settings = self.settings
-        step = run.begin(course, new_heads=True)
-        self.best.resume(step)
-        if self.workers.is_chief:
-            self._write_model_folders()
-        logger.info("%s", run.describe(num_examples))
-        batches = distribution.distribute(
+        return distribution.distribute(
             self.strategy,
             lambda num_hosts, host_index: records.training_batches(
                 settings.train_batch_size,
@@ -195,20 +250,6 @@ class FinetuningRun:
             ),
             settings.train_batch_size,
         )
-        with (
-            MetricsLog(settings.output_dir, step, self.workers.is_chief) as log,
-            run.events(batches, log, evaluate_last=True) as events,
-        ):
-            for event in events:
-                match event:
-                    case loop.Log(step, metrics):
-                        log.write(step, metrics)
-                    case loop.Evaluate(step):
-                        with contextlib.suppress(EvaluationLeft):
-                            log.write(step, self._evaluate(run, step), EVALUATION)
-                    case loop.Save(step):
-                        run.save(step)
-        self.evaluator.weights_changed(run.step)
 
     def _evaluate(self, run: TrainingRun, step: int) -> dict[str, float]:
         """Returns the metrics of the present weights, and keeps the weights if they are the best.
@@ -224,53 +265,13 @@ class FinetuningRun:
         return metrics
 
     def _drop_optimizer(self) -> None:
-        """Writes the last checkpoint anew without the optimizer's state, and drops the others."""
+        """Writes the last checkpoint again without the optimizer's state; removes the others."""
         step = self.evaluator.step
         variables = {**named_variables(self.model), "global_step": tf.constant(step, tf.int64)}
-        for keep in (2, 1):  # The one before stays until this one is whole.
+        for keep in (2, 1):  # The previous one stays until this one is complete.
             if self.workers.is_chief:
                 NumberedCheckpoints(self.settings.output_dir, variables, keep).save(step)
         self.workers.wait()
-
-    def _course(self, feature_file: FeatureFile) -> dict[str, Any]:
-        """All that the trained weights depend on."""
-        sources = [os.path.basename(path) for path in self.task.sources("train")]
-        # Files may be moved, and what is predicted does not change what was learned.
-        options = {
-            name: value
-            for name, value in dataclasses.asdict(self.task.options).items()
-            if not name.endswith(("_file", "_dir"))
-        }
-        return {
-            **fingerprint_of(self.settings),
-            "max_seq_length": self.max_seq_length,
-            "length_buckets": self.data.is_bucketed,
-            "task_options": options,
-            "data": {"files": sources, "num_examples": feature_file.num_examples},
-            "records": feature_file.sha256,
-        }
-
-    def restore(self) -> None:
-        """Loads the best checkpoint of the folder, or its newest, or else the initial one.
-
-        Raises:
-            ValueError: if the folder's model was trained for something else.
-        """
-        if newest_step(self.settings.output_dir) is not None or self.best.is_there():
-            check_model_folder(
-                self.settings.output_dir,
-                self.task.name,
-                self.settings.vocab_file,
-                self.settings.do_lower_case,
-                self.max_seq_length,
-            )
-        step = self.best.restore()
-        if step is None:
-            settings = self.settings
-            step = restore_weights(
-                self.model, settings.output_dir, settings.init_checkpoint, self.workers
-            )
-        self.evaluator.weights_changed(step or 0)
 
     def _write_model_folders(self) -> None:
         self.write_model_folder(self.settings.output_dir)
@@ -279,24 +280,6 @@ class FinetuningRun:
             self.write_model_folder(self.best.best_folder)
         else:
             self.best.remove()
-
-    def write_model_folder(self, folder: str) -> None:
-        """Writes what whoever uses the model later needs beside its weights."""
-        settings = self.settings
-        write_model_folder(
-            folder,
-            self.task,
-            self.config,
-            settings.vocab_file,
-            settings.do_lower_case,
-            self.max_seq_length,
-        )
-
-
-def fingerprint_of(settings: FinetuningSettings) -> dict[str, Any]:
-    """The settings that the trained weights depend on."""
-    values = dataclasses.asdict(settings)
-    return {name: value for name, value in values.items() if name not in _NOT_IN_FINGERPRINT}
 
 
 def num_train_steps(settings: FinetuningSettings, num_examples: int) -> int:
@@ -308,8 +291,8 @@ def num_train_steps(settings: FinetuningSettings, num_examples: int) -> int:
     num_steps = int(num_examples / settings.train_batch_size * settings.num_train_epochs)
     if not num_steps:
         raise ValueError(
-            f"{num_examples} training examples, {settings.num_train_epochs} times each, do not "
-            f"fill one batch of {settings.train_batch_size}. A smaller --train_batch_size or a "
-            "larger --num_train_epochs would do."
+            f"{num_examples} training examples in {settings.num_train_epochs} epochs do not fill "
+            f"one batch of {settings.train_batch_size}. Use a smaller --train_batch_size or a "
+            "larger --num_train_epochs."
         )
     return num_steps

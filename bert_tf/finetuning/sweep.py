@@ -23,7 +23,8 @@ import keras
 
 from bert_tf import files
 from bert_tf.config import read_json
-from bert_tf.finetuning.run import FinetuningRun, fingerprint_of, num_train_steps
+from bert_tf.finetuning.fingerprint import settings_fingerprint
+from bert_tf.finetuning.run import FinetuningRun, num_train_steps
 from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import Task
 from bert_tf.training.best_checkpoint import FOLDER as BEST_FOLDER
@@ -215,7 +216,7 @@ def _train(
 def _fingerprint(settings: FinetuningSettings, data: Mapping[str, str]) -> dict[str, Any]:
     """All that a run's result depends on, as JSON values."""
     values = {
-        **fingerprint_of(settings),
+        **settings_fingerprint(settings),
         "early_stopping_patience": settings.early_stopping_patience,
         "records": dict(data),
     }

@@ -1,1 +1,1 @@
-"""Answers -> numbers: the official measures of tasks. numpy only."""
+"""The official metrics of the tasks, computed from answers. NumPy only."""

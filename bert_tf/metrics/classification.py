@@ -1,6 +1,6 @@
-"""How well classes and numbers were predicted: the figures that GLUE reports.
+"""The metrics that GLUE reports for predicted classes and numbers.
 
-All are fractions between -1 and 1, not percent. NumPy only.
+All are between -1 and 1, not in percent. NumPy only.
 
 Source: GLUE (Wang et al., 2018), section 3, and the references below.
 """
@@ -12,13 +12,13 @@ from numpy.typing import ArrayLike
 
 
 def accuracy(labels: ArrayLike, predictions: ArrayLike) -> float:
-    """The share of predictions that equal their label.
+    """The fraction of predictions that equal their label.
 
     Args:
-        labels, predictions: of the same length, of any type; at least one each, here and below.
+        labels, predictions: of the same length, at least 1, of any type; also below.
 
     Raises:
-        ValueError: if the lengths differ, or there is nothing to compare; here and below.
+        ValueError: if the lengths differ or are 0; also below.
     """
     labels, predictions = _checked(labels, predictions)
     return float(np.mean(labels == predictions))
@@ -27,7 +27,7 @@ def accuracy(labels: ArrayLike, predictions: ArrayLike) -> float:
 def f1(labels: ArrayLike, predictions: ArrayLike, positive: Any = 1) -> float:
     """The harmonic mean of precision and recall of the class `positive`.
 
-    0 where that class is neither right once nor wrong: nothing was found, and nothing was there.
+    0 if that class is neither among the labels nor among the predictions.
     """
     labels, predictions = _checked(labels, predictions)
     is_positive, found = labels == positive, predictions == positive
@@ -36,9 +36,9 @@ def f1(labels: ArrayLike, predictions: ArrayLike, positive: Any = 1) -> float:
 
 
 def matthews(labels: ArrayLike, predictions: ArrayLike) -> float:
-    """Matthews' correlation of two classes, or its generalization to more of them.
+    """Matthews' correlation of two classes, or its generalization to more.
 
-    0 where all labels are the same, or all predictions, as there is nothing to correlate.
+    0 if all labels are the same, or all predictions.
 
     Source: Gorodkin (2004), "Comparing two K-category assignments by a K-category correlation
     coefficient", equation 8. With two classes it is Matthews' (1975).
@@ -57,10 +57,7 @@ def matthews(labels: ArrayLike, predictions: ArrayLike) -> float:
 
 
 def pearson(labels: ArrayLike, predictions: ArrayLike) -> float:
-    """Pearson's correlation: how near the points lie to a line.
-
-    0 where all labels are the same, or all predictions.
-    """
+    """Pearson's linear correlation; 0 if all labels are the same, or all predictions."""
     labels, predictions = _checked(labels, predictions)
     if np.all(labels == labels[0]) or np.all(predictions == predictions[0]):
         return 0.0
@@ -69,27 +66,24 @@ def pearson(labels: ArrayLike, predictions: ArrayLike) -> float:
 
 
 def spearman(labels: ArrayLike, predictions: ArrayLike) -> float:
-    """Spearman's correlation: Pearson's of the ranks; equal values share the mean of their ranks.
-
-    0 where all labels are the same, or all predictions.
-    """
+    """Spearman's correlation, which is Pearson's of the ranks; see `pearson` and `ranks`."""
     labels, predictions = _checked(labels, predictions)
     return pearson(ranks(labels), ranks(predictions))
 
 
 def ranks(values: ArrayLike) -> np.ndarray:
-    """float64 [N]: the place of each value among all, from 1; ties share the mean of their places.
+    """The ranks of the values, from 1, float64 [N]; equal values share the mean of their ranks.
 
     ranks([10, 30, 20, 20])    # [1, 4, 2.5, 2.5]
     """
-    _, places, counts = np.unique(np.asarray(values), return_inverse=True, return_counts=True)
+    _, indices, counts = np.unique(np.asarray(values), return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
-    return (last - (counts - 1) / 2)[places]
+    return (last - (counts - 1) / 2)[indices]
 
 
 def _standardized(values: np.ndarray) -> np.ndarray:
-    """float64, with mean 0 and variance 1."""
-    # Large values would overflow, and tiny ones vanish, when they are squared.
+    """The values with mean 0 and variance 1, float64."""
+    # Scaled first, as the squares of large values would overflow, and those of tiny ones vanish.
     values = np.asarray(values, np.float64)
     values = values - values.mean()
     values = values / np.max(np.abs(values))
@@ -100,7 +94,7 @@ def _checked(labels: ArrayLike, predictions: ArrayLike) -> tuple[np.ndarray, np.
     labels, predictions = np.asarray(labels), np.asarray(predictions)
     if labels.ndim != 1 or labels.shape != predictions.shape or not len(labels):
         raise ValueError(
-            f"A figure needs as many predictions as labels, and at least one. Received: labels of "
+            f"There must be as many predictions as labels, and at least one. Received: labels of "
             f"shape {labels.shape}, predictions of shape {predictions.shape}"
         )
     return labels, predictions

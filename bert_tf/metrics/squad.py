@@ -1,14 +1,14 @@
-"""The official measures of SQuAD 1.1 and 2.0, in percent.
+"""The official metrics of SQuAD 1.1 and 2.0, in percent.
 
-    exact    the answer is one of the right ones, but for case, punctuation, articles and spaces
-    f1       how many words it shares with the right one that it is most like
+    exact    the answer equals a correct one, up to case, punctuation, articles and spaces
+    f1       the word overlap with the most similar correct answer
 
-The two official scripts do not agree in everything; each is followed to the last digit:
+The two official scripts differ in some details; each is reproduced to the last digit:
 
     version                 1.1                       2.0
     an answer without words F1 is 0 against anything  F1 is 1 if both have none, or else 0
-    right answers           all that the file has     those with words; "" if there are none
-    an id that comes twice  counts twice              counts once
+    correct answers         all that the file has     those with words; "" if there are none
+    a repeated id           counts twice              counts once
 
 Source: rajpurkar.github.io/SQuAD-explorer, evaluate-v1.1.py and evaluate-v2.0.py.
 """
@@ -32,34 +32,32 @@ def evaluate(
     null_odds: Mapping[str, float] | None = None,
     na_prob_thresh: float = 1.0,
 ) -> dict[str, float]:
-    """The figures of the official script for the version that the data are of.
+    """Computes the metrics of the official script for the version of the data.
 
-    Data of version 2.0 have a question with an `is_impossible`, or without right answers. Whoever
-    gives null odds wants 2.0's figures, too.
+    Data are of version 2.0 if a question has `is_impossible` or no correct answer. With null odds
+    2.0's metrics are computed in any case.
 
     Args:
         articles: the list `data` of a SQuAD file: dicts with `paragraphs`, these with `qas`, and
             these with `id`, `answers` (dicts with `text`) and, in 2.0, `is_impossible`.
-        predictions: the id of each question -> the answer's text, "" for none. A question that is
-            missing scores 0.
-        null_odds: the id of each predicted question -> how likely it has no answer, on any scale.
-        na_prob_thresh: where the null odds are above this, "" is scored instead of the answer. It
-            is the official script's `--na-prob-thresh`, and used only together with null odds.
+        predictions: by question id, the answer's text, "" for none. A missing one scores 0.
+        null_odds: by question id, how likely the question has no answer, on any scale.
+        na_prob_thresh: null odds above this turn an answer into "", as the official script's
+            `--na-prob-thresh`. Only used with null odds.
 
     Returns:
         `exact_match` and the same number as `exact`; `f1`; `total`, the number of questions.
-        Of 2.0 also `HasAns_exact`, `HasAns_f1`, `HasAns_total` of questions with an answer and
-        `NoAns_...` of those without, where there are such; and with null odds `best_exact` and
-        `best_f1`, reached when answers whose null odds are above `best_exact_thresh` and
-        `best_f1_thresh` become "".
+        For 2.0 also `HasAns_exact`, `HasAns_f1`, `HasAns_total` of questions with an answer and
+        `NoAns_...` of those without, if there are any; and with null odds `best_exact` and
+        `best_f1`, which the thresholds `best_exact_thresh` and `best_f1_thresh` would give.
 
     Raises:
-        ValueError: if there is no question, a right answer or an `id` is missing, or a prediction
-            has no null odds.
+        ValueError: if there is no question, `answers` or `id` is missing, or a prediction has no
+            null odds.
     """
     questions = list(_questions(articles))
     if not questions:
-        raise ValueError("There are no questions to evaluate answers to.")
+        raise ValueError("There are no questions to evaluate.")
     missing = [question["id"] for question in questions if question["id"] not in predictions]
     if missing:
         logger.warning(
@@ -74,7 +72,7 @@ def evaluate(
 
 
 def normalize_answer(text: str) -> str:
-    """Small letters, no ASCII punctuation, no articles, one space between words.
+    """Lower-cases, and removes ASCII punctuation, articles and repeated spaces.
 
     normalize_answer("The  Beatles' song!")    # "beatles song"
     """
@@ -89,7 +87,7 @@ def _questions(articles: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, A
                 if absent:
                     raise ValueError(
                         f"Question {question.get('id', '?')} of article {number} has no "
-                        f"{' and no '.join(sorted(absent))}, so that no answer can be scored."
+                        f"{' and no '.join(sorted(absent))}, which scoring needs."
                     )
                 yield question
 
@@ -102,10 +100,10 @@ def _evaluate_version_1(
     for question in questions:
         if question["id"] in predictions:
             prediction = predictions[question["id"]]
-            right = [answer["text"] for answer in question["answers"]]
-            exact.append(max(_exact(answer, prediction) for answer in right))
-            f1.append(max(_f1(answer, prediction, if_no_words=_never) for answer in right))
-    return _figures(exact, f1, len(questions))
+            correct = [answer["text"] for answer in question["answers"]]
+            exact.append(max(_exact(answer, prediction) for answer in correct))
+            f1.append(max(_f1(answer, prediction, if_no_words=_never) for answer in correct))
+    return _metrics(exact, f1, len(questions))
 
 
 def _evaluate_version_2(
@@ -120,8 +118,8 @@ def _evaluate_version_2(
     for question in questions:
         name = question["id"]
         if name in predictions:
-            right = [a["text"] for a in question["answers"] if normalize_answer(a["text"])]
-            pairs = [(answer, predictions[name]) for answer in right or [""]]
+            correct = [a["text"] for a in question["answers"] if normalize_answer(a["text"])]
+            pairs = [(answer, predictions[name]) for answer in correct or [""]]
             raw_exact[name] = max(_exact(*pair) for pair in pairs)
             raw_f1[name] = max(_f1(*pair, if_no_words=_are_equal) for pair in pairs)
     exact, f1 = raw_exact, raw_f1
@@ -134,20 +132,20 @@ def _evaluate_version_2(
             {name: float(not answerable[name]) if name in is_null else s for name, s in raw.items()}
             for raw in (raw_exact, raw_f1)
         )
-    figures = _figures(exact.values(), f1.values(), len(answerable))
+    metrics = _metrics(exact.values(), f1.values(), len(answerable))
     for prefix, wanted in (("HasAns", True), ("NoAns", False)):
         names = [name for name, has_answer in answerable.items() if has_answer == wanted]
         if names:
-            part = _figures(*([s.get(n, 0.0) for n in names] for s in (exact, f1)), len(names))
-            figures |= {f"{prefix}_{key}": part[key] for key in ("exact", "f1", "total")}
+            part = _metrics(*([s.get(n, 0.0) for n in names] for s in (exact, f1)), len(names))
+            metrics |= {f"{prefix}_{key}": part[key] for key in ("exact", "f1", "total")}
     if null_odds is not None:
         for key, raw in (("exact", raw_exact), ("f1", raw_f1)):
             best, threshold = _best_threshold(raw, predictions, null_odds, answerable)
-            figures |= {f"best_{key}": best, f"best_{key}_thresh": threshold}
-    return figures
+            metrics |= {f"best_{key}": best, f"best_{key}_thresh": threshold}
+    return metrics
 
 
-def _figures(exact: Iterable[float], f1: Iterable[float], total: int) -> dict[str, float]:
+def _metrics(exact: Iterable[float], f1: Iterable[float], total: int) -> dict[str, float]:
     exact_match = 100.0 * sum(exact) / total
     return {
         "exact_match": exact_match,
@@ -163,10 +161,10 @@ def _best_threshold(
     null_odds: Mapping[str, float],
     answerable: Mapping[str, bool],
 ) -> tuple[float, float]:
-    """The best score in percent if answers become "" above a threshold; and the threshold.
+    """The best score in percent that a threshold of the null odds gives, and the threshold.
 
-    First none is given, so that the questions without an answer are right. Then the answers come in
-    one after the other, those with the lowest null odds first.
+    At first all answers are "", which is correct for questions without an answer. Then answers are
+    added one by one, those with the lowest null odds first.
     """
     score: float = sum(1 for name in scores if not answerable[name])
     best_score, best_threshold = score, 0.0
@@ -187,7 +185,7 @@ def _exact(answer: str, prediction: str) -> float:
 
 
 def _f1(answer: str, prediction: str, if_no_words: Callable[[list[str], list[str]], bool]) -> float:
-    """The harmonic mean of the shares of the words that both texts have."""
+    """The F1 of the words that both texts have."""
     answer_words = normalize_answer(answer).split()
     predicted_words = normalize_answer(prediction).split()
     if not answer_words or not predicted_words:

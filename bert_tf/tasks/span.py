@@ -12,7 +12,7 @@ Source: google-research/bert, run_squad.py.
 import dataclasses
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -98,40 +98,14 @@ class SpanExample(NamedTuple):
     last_word: int = -1
 
 
-class SpanData(Protocol):
-    """The data set of a task. It must be picklable."""
-
-    def splits(self, purpose: str) -> tuple[str, ...]:
-        """See `bert_tf.tasks.task.Task`; the training split is TRAIN."""
-
-    def sources(self, split: str) -> list[str]:
-        """See `bert_tf.tasks.task.Task`."""
-
-    def read(self, split: str) -> Sequence[SpanExample]:
-        """See `bert_tf.tasks.task.Task`."""
-
-    def score(
-        self, examples: Sequence[SpanExample], answers: Sequence[SpanAnswer]
-    ) -> dict[str, float]:
-        """See `bert_tf.tasks.task.Task`."""
-
-    def write(
-        self,
-        split: str,
-        examples: Sequence[SpanExample],
-        answers: Sequence[SpanAnswer],
-        folder: str,
-    ) -> list[str]:
-        """See `bert_tf.tasks.task.Task`."""
-
-
 class SpanExtraction:
     """A task whose answers are parts of a passage; see `bert_tf.tasks.task.Task`.
 
     Args:
         name: of the task.
         options: how questions and passages become windows, and logits answers.
-        data: the data set.
+        data: the data set: an object with `splits`, `sources`, `read`, `score` and `write` as a
+            task has them, which can be pickled. The training split is TRAIN.
         metric: the metric of its `score` that models are compared by.
     """
 
@@ -142,7 +116,7 @@ class SpanExtraction:
     output_names = ("start_logits", "end_logits")
     unused_weights = ("bert/pooler",)
 
-    def __init__(self, name: str, options: SpanOptions, data: SpanData, metric: str):
+    def __init__(self, name: str, options: SpanOptions, data: Any, metric: str):
         self.name = name
         self.options = options
         self.metric = metric

@@ -1,7 +1,7 @@
-"""From a model's scores of tokens to answers: the best spans, and the text that they stand for.
+"""Finds the best answers from a model's start and end logits, and cuts out their texts.
 
-    start and end scores of all windows --> pairs, the highest sum first --> texts, each once
-                                                                          --> n best, likelihoods
+    logits of all windows --> (start, end) pairs, the highest sum first --> distinct texts
+                                                                        --> n best, probabilities
 
 No TensorFlow.
 
@@ -18,22 +18,21 @@ import numpy as np
 
 from bert_tf.tasks.span_windows import PassageTokenizer, best_windows, split_words
 from bert_tf.text.packing import Window
-from bert_tf.text.tokenization import BasicTokenizer
 
 logger = logging.getLogger(__name__)
 
-# The answer of version 1.1 where there is nothing to choose from; the original's.
+# The original's answer in version 1.1 if there is nothing to choose from.
 EMPTY = "empty"
-# The null odds where there is nothing but the null answer: the original's score to begin with,
-# "large and positive". It is finite, so that the official script can sort it.
+# The null odds if there is nothing but the null answer: the original's initial score, "large and
+# positive". It is finite, so that the official script can sort it.
 NO_OTHER_ANSWER = 1_000_000.0
 
 
 class NbestEntry(NamedTuple):
-    """One of a question's likeliest answers.
+    """One of the n best answers to a question.
 
     text: "" for no answer.
-    probability: of the sums of logits of the n best, the softmax.
+    probability: the softmax of the sums of logits, over the n best.
     start_logit, end_logit: of its first and last token.
     """
 
@@ -45,14 +44,14 @@ class NbestEntry(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SpanAnswer:
-    """What the model says to a question.
+    """The answer to a question.
 
     text: the answer; "" for none.
-    nbest: the likeliest answers, the best one first.
-    null_odds: the score of "no answer" above that of the best answer; None where every question
-        has an answer.
-    spans: of each of `nbest` the first and the last token in the passage; (-1, -1) where it is none
-        of the passage.
+    nbest: the n best answers, the best one first.
+    null_odds: the score of "no answer" minus that of the best answer; None if every question has
+        an answer.
+    spans: for each of `nbest`, the first and last token in the passage; (-1, -1) if it is not in
+        the passage.
     """
 
     text: str
@@ -62,17 +61,17 @@ class SpanAnswer:
 
     @property
     def place(self) -> int:
-        """Which of `nbest` it is."""
+        """The index of the answer in `nbest`."""
         return next(i for i, entry in enumerate(self.nbest) if entry.text == self.text)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class QuestionScores:
-    """What the model gives a question's windows, S of them, L tokens each.
+    """The logits for the S windows of a question, of L tokens each.
 
-    windows: the passage's.
-    num_tokens: how many tokens the passage has.
-    passage_start: the place of the passage's first token in each window.
+    windows: the passage's windows.
+    num_tokens: the number of tokens in the passage.
+    passage_start: the position of the passage in each window.
     start_logits, end_logits: float32 [S, L].
     """
 
@@ -84,7 +83,7 @@ class QuestionScores:
 
 
 class Span(NamedTuple):
-    """A possible answer: its first and last token in the passage, or -1 for no answer."""
+    """A candidate answer: its first and last token in the passage, or -1 for no answer."""
 
     first: int
     last: int
@@ -97,7 +96,7 @@ class Span(NamedTuple):
 
 
 class Passage(Protocol):
-    """A passage, out of which the text of an answer is cut."""
+    """A passage that answers are cut out of."""
 
     def text(self, first: int, last: int) -> str:
         """The text of tokens `first` to `last`."""
@@ -105,17 +104,17 @@ class Passage(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class AnswerSearch:
-    """How answers are chosen.
+    """Finds the answers to a question.
 
     Args:
-        n_best_size: of how many starts and ends the pairs are tried, and how many answers are kept.
-        max_answer_length: tokens of an answer at most.
-        has_null: whether there may be no answer.
+        n_best_size: how many starts and ends are combined, and how many answers are kept.
+        max_answer_length: maximum tokens of an answer.
+        has_null: whether a question may have no answer.
         null_score_diff_threshold: null odds above this make the answer "".
-        ignore_padding: whether scores behind the last token do not count; in the original they
-            may be among the highest, and take the place of others.
-        verbose: whether to log each text that could not be found again.
-        empty: the answer where there must be one, and nothing to choose from.
+        ignore_padding: whether the logits of padding are ignored; in the original they may be among
+            the highest, and displace others.
+        verbose: whether to log each text that could not be found in the passage.
+        empty: the answer if there must be one and there is no candidate.
     """
 
     n_best_size: int = 20
@@ -127,9 +126,9 @@ class AnswerSearch:
     empty: str = EMPTY
 
     def answer(self, scores: QuestionScores, passage: Passage) -> SpanAnswer:
-        """The answer to a question. Arithmetic is in float64."""
+        """Returns the answer to a question, computed in float64."""
         null = self._null(scores) if self.has_null else None
-        best: dict[str, Span] = {}  # A text comes with the highest score that it has.
+        best: dict[str, Span] = {}  # A text keeps its highest score.
         for span in self._ranked(scores, null):
             best.setdefault(passage.text(span.first, span.last) if span.first >= 0 else "", span)
             if len(best) == self.n_best_size:
@@ -142,14 +141,14 @@ class AnswerSearch:
         if not null:
             return SpanAnswer(nbest[0].text, nbest, None, spans)
         text, span = next(((text, span) for text, span in best.items() if text), ("", None))
-        if span is None:  # No start that was tried goes with an end.
+        if span is None:  # No start matched an end.
             return SpanAnswer("", nbest, NO_OTHER_ANSWER, spans)
         null_odds = null.score - span.start_logit - span.end_logit
         is_null = null_odds > self.null_score_diff_threshold
         return SpanAnswer("" if is_null else text, nbest, null_odds, spans)
 
     def _null(self, scores: QuestionScores) -> Span:
-        """The lowest of the windows' scores of [CLS], the first of equal ones."""
+        """The lowest score of [CLS] over the windows; the first of equal ones."""
         if not scores.windows:
             return Span(-1, -1, 0.0, 0.0)
         starts, ends = (
@@ -159,17 +158,17 @@ class AnswerSearch:
         return Span(-1, -1, float(starts[lowest]), float(ends[lowest]))
 
     def _ranked(self, scores: QuestionScores, null: Span | None) -> Iterator[Span]:
-        """All spans, the highest score first.
+        """Yields all spans, the highest score first.
 
-        Of equal ones, that of the earlier window comes first; in a window that with the better
-        start, then that with the better end, then that further to the left; "no answer" last.
+        Equal ones are in the order of their windows; within a window, of the logits of their
+        starts, of their ends, and then from left to right; "no answer" is last.
         """
         if not scores.windows:
             return iter([null] if null else [])
         starts, start_logits = self._best_places(scores, scores.start_logits)  # [S, n]
         ends, end_logits = self._best_places(scores, scores.end_logits)
         window_starts, lengths = np.array(scores.windows).T[:, :, np.newaxis]  # [S, 1]
-        firsts = starts - scores.passage_start  # In the window's part of the passage.
+        firsts = starts - scores.passage_start  # Positions within the window's part of the passage.
         lasts = ends - scores.passage_start
         is_start = (firsts >= 0) & (firsts < lengths)
         is_end = (lasts >= 0) & (lasts < lengths)
@@ -196,7 +195,7 @@ class AnswerSearch:
     def _best_places(
         self, scores: QuestionScores, logits: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The places of the highest logits, int [S, n], and these, float64 [S, n]."""
+        """The positions of the highest logits, int [S, n], and these, float64 [S, n]."""
         logits = logits.astype(np.float64)
         if self.ignore_padding:
             lengths = np.array(scores.windows)[:, 1:]
@@ -207,12 +206,12 @@ class AnswerSearch:
 
 
 class PassageText:
-    """A passage, out of which the text of an answer is cut.
+    """A passage that answers are cut out of as in the original.
 
     Args:
         context: the passage.
-        tokenizer: its tokens are those of `tokens`.
-        verbose: whether to log each text that could not be found again.
+        tokenizer: gives its tokens.
+        verbose: whether to log each text that could not be found in the passage.
     """
 
     def __init__(self, context: str, tokenizer: PassageTokenizer, verbose: bool = False):
@@ -223,7 +222,7 @@ class PassageText:
         self._verbose = verbose
 
     def text(self, first: int, last: int) -> str:
-        """The text that tokens `first` to `last` were made of; whole words if that is unclear."""
+        """The text that tokens `first` to `last` were made of; whole words if that is unknown."""
         tokenizer = self._tokenizer.tokenizer
         pieces = tokenizer.convert_ids_to_tokens(self.tokens.ids[first : last + 1])
         words = self._words[self.tokens.word_of(first) : self.tokens.word_of(last) + 1]
@@ -235,35 +234,28 @@ class PassageText:
         )
 
 
-def get_final_text(pred_text: str, orig_text: str, do_lower_case: bool) -> str:
-    """The part of a text that a tokenized answer was made of.
-
-    get_final_text("steve smith", "Steve Smith's", True)    # "Steve Smith"
-    """
-    words = BasicTokenizer(do_lower_case).tokenize(orig_text)
-    return project(pred_text, orig_text, " ".join(words))
-
-
 def project(predicted: str, original: str, normalized: str, verbose: bool = False) -> str:
-    """Finds an answer in the normalized text, and gives what stands there in the original one.
+    """Finds an answer in the normalized text, and returns the same part of the original text.
 
         original      Steve Smith's         without spaces  SteveSmith's
         normalized    steve smith ' s                       stevesmith's
         predicted     steve smith                           the characters 0 to 9
 
-    If the two texts differ in length without their spaces (an accent that was a character of its
-    own, say), there is no telling which character became which: then it is the whole original.
+    If the two texts differ in length without their spaces (an accent that was a separate
+    character, say), characters cannot be matched: the whole original is returned.
 
     Args:
-        predicted: pieces put together.
+        predicted: joined word pieces.
         original: words of the passage.
-        normalized: the same words and their punctuation, before they were split into pieces.
-        verbose: whether to log why it is the whole original.
+        normalized: the same words, normalized but not split into pieces.
+        verbose: whether to log why the whole original is returned.
+
+    Source: google-research/bert, run_squad.py, `get_final_text`.
     """
     is_findable = predicted and predicted == predicted.strip(" ")
-    place = normalized.find(predicted) if is_findable else -1
+    position = normalized.find(predicted) if is_findable else -1
     original_places = [i for i, char in enumerate(original) if char != " "]
-    if place == -1:
+    if position == -1:
         if verbose:
             logger.info("Unable to find text: %r in %r", predicted, original)
         return original
@@ -271,13 +263,13 @@ def project(predicted: str, original: str, normalized: str, verbose: bool = Fals
         if verbose:
             logger.info("Of different length without spaces: %r and %r", original, normalized)
         return original
-    first = place - normalized.count(" ", 0, place)
+    first = position - normalized.count(" ", 0, position)
     last = first + len(predicted) - predicted.count(" ") - 1
     return original[original_places[first] : original_places[last] + 1]
 
 
 def _with_probabilities(best: dict[str, Span]) -> tuple[NbestEntry, ...]:
-    """The entries with their softmax."""
+    """The entries, with the softmax of their scores."""
     highest = max(span.score for span in best.values())
     weights = [math.exp(span.score - highest) for span in best.values()]
     total = sum(weights)

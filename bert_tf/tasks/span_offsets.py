@@ -1,4 +1,4 @@
-"""A passage whose answers are cut out of it by the places of their characters.
+"""A passage whose answers are cut out by character offsets.
 
     context   The leader was John Smith (1895-1943).
     tokens    the leader was john smith ( 1895 - 1943 ) .
@@ -7,33 +7,32 @@
 
     text(6, 6)    context[27:31], "1895"
 
-The original puts an answer's word pieces together and looks for them in the words of the passage,
-which may miss (then it gives whole words): `PassageText` does so, for scores that can be compared
-with published ones. Here an answer is what its tokens were made from, always, and has a place in
-the passage: for serving, where a graph must find the same. No TensorFlow.
+The original joins the word pieces of an answer and looks for them in the words of the passage,
+which may fail (then it returns whole words). `PassageText` does the same, for scores comparable to
+published ones. Here the answer is always exactly what its tokens were made from, with its position
+in the passage: for serving, where a graph must find the same. No TensorFlow.
 """
 
 from bert_tf.text.tokenizer import Tokenizer
 
 
 class OffsetPassage:
-    """A passage as word pieces with the places of their characters.
+    """A passage as word pieces with character offsets.
 
-    Its tokens are those that `PassageTokenizer` gives. That one tokenizes word by word, this one
-    all at once: but its words stand between white space at which every text is divided, and what
-    stands between two of these does not depend on what stands beyond them.
+    The tokens are those of `PassageTokenizer`, which tokenizes word by word: words are separated by
+    white space, where every text is split anyway.
 
         passage = OffsetPassage("Smith's (1895)", tokenizer)
         search.answer(scores, passage)    # In place of a `PassageText`.
 
     Args:
         context: the passage.
-        tokenizer: what it is tokenized with.
+        tokenizer: the tokenizer.
 
     Attributes:
-        ids: of its word pieces, T of them.
-        starts, ends: for each the place of its first character, and that behind its last one.
-            Neither ever decreases.
+        ids: of its T word pieces.
+        starts, ends: the offsets of each one's first character, and behind its last one. Neither
+            ever decreases.
     """
 
     def __init__(self, context: str, tokenizer: Tokenizer):
@@ -44,14 +43,14 @@ class OffsetPassage:
         self.ends = [end for _, end in offsets]
 
     def text(self, first: int, last: int) -> str:
-        """The text that tokens `first` to `last` were made of; it is not empty."""
+        """The text that tokens `first` to `last` were made of; never empty."""
         start, end = self.span(first, last)
         return self.context[start:end]
 
     def span(self, first: int, last: int) -> tuple[int, int]:
-        """Where the text of tokens `first` to `last` starts and ends, in characters.
+        """The character offsets of the text of tokens `first` to `last`.
 
-        (-1, -1), which is no answer in `SpanAnswer.spans`, stays what it is.
+        (-1, -1), which is no answer in `SpanAnswer.spans`, stays (-1, -1).
         """
         if first < 0:
             return -1, -1

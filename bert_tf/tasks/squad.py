@@ -1,11 +1,11 @@
-"""SQuAD 1.1 and 2.0, and every data set in their format (XQuAD, MLQA, KorQuAD, one's own).
+"""SQuAD 1.1 and 2.0, and data sets in the same format (XQuAD, MLQA, KorQuAD, your own).
 
     {"data": [{"title": "...", "paragraphs": [
         {"context": "The leader was John Smith (1895-1943).", "qas": [
             {"id": "57", "question": "When was he born?", "is_impossible": false,
              "answers": [{"text": "1895", "answer_start": 27}]}]}]}]}
 
-`is_impossible` is of version 2.0, where `answers` may be empty. Files may be gzipped.
+`is_impossible` is only in version 2.0, where `answers` may be empty. Files may be gzipped.
 
 Source: google-research/bert, run_squad.py.
 """
@@ -16,7 +16,7 @@ import json
 import logging
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, NoReturn, Optional
+from typing import Any, NamedTuple, NoReturn
 
 from bert_tf import files
 from bert_tf.metrics import squad as metrics
@@ -35,48 +35,48 @@ logger = logging.getLogger(__name__)
 
 VARIANTS = ()
 
-# The split that is evaluated and predicted: one file for both, as in the original.
+# The split for evaluation and prediction: one file for both, as in the original.
 _EVAL = "eval"
 _SHUFFLE_SEED = 12345
 
 
 @dataclasses.dataclass(frozen=True)
 class Options(SpanOptions):
-    """Where the data are, and what can be set for every question answering task."""
+    """The options of SQuAD, and of question answering in general."""
 
-    train_file: str = setting("", "SQuAD JSON to train on, as train-v1.1.json; may be gzipped.")
+    train_file: str = setting("", "SQuAD JSON to train on, such as train-v1.1.json, or gzipped.")
     predict_file: str = setting(
-        "", "SQuAD JSON to evaluate or predict, as dev-v1.1.json; may be gzipped."
+        "", "SQuAD JSON to evaluate or predict, such as dev-v1.1.json, or gzipped."
     )
     data_dir: str = setting(
         "",
-        "A folder with train-v1.1.json and dev-v1.1.json (or -v2.0, with version_2_with_negative), "
-        "for files that are not named.",
+        "Folder with train-v1.1.json and dev-v1.1.json (-v2.0 with version_2_with_negative), for "
+        "files that are not given.",
     )
 
 
 def make(
     variant: str | None, options: Options, labels: tuple[str, ...] | None = None
 ) -> SpanExtraction:
-    """The task `squad`; see `bert_tf.tasks.task`."""
+    """Makes the task `squad`; see `bert_tf.tasks.task`."""
     return SpanExtraction("squad", options, SquadFiles(options), metric="f1")
 
 
 @dataclasses.dataclass(frozen=True)
 class SquadFiles:
-    """SQuAD's files, and its official figures.
+    """Reads SQuAD's files, and computes its official metrics.
 
     Args:
-        options: where the files are, and what version.
+        options: the files, and the version.
     """
 
     options: Options
 
     def splits(self, purpose: str) -> tuple[str, ...]:
-        """`train` to train on, else `eval`.
+        """`train` for training, else `eval`.
 
         Raises:
-            ValueError: if there is no file; or, to evaluate on, none with answers.
+            ValueError: if there is no file, or none with answers to evaluate with.
         """
         split = TRAIN if purpose == "train" else _EVAL
         path = self.sources(split)[0]
@@ -85,38 +85,34 @@ class SquadFiles:
         return (split,)
 
     def sources(self, split: str) -> list[str]:
-        """The one file of a split.
+        """The file of a split.
 
         Raises:
-            ValueError: if it is neither named nor in the folder.
+            ValueError: if it is neither given nor in the folder.
         """
         option, prefix = ("train_file", "train") if split == TRAIN else ("predict_file", "dev")
-        path = getattr(self.options, option)
+        given, folder = getattr(self.options, option), self.options.data_dir
         usual = f"{prefix}-{'v2.0' if self.options.version_2_with_negative else 'v1.1'}.json"
-        if not path and self.options.data_dir:
-            candidates = [
-                files.join_path(self.options.data_dir, usual + end) for end in ("", ".gz")
-            ]
-            path = next(filter(files.exists, candidates), "")
+        candidates = [files.join_path(folder, usual + end) for end in ("", ".gz")] if folder else []
+        path = given or next(filter(files.exists, candidates), "")
         if not path or not files.exists(path):
             raise ValueError(
-                f"There is no file for the split {split!r}: {option} must name one, or data_dir a "
-                f"folder with {usual} or {usual}.gz. Received: {option}="
-                f"{getattr(self.options, option)!r}, data_dir={self.options.data_dir!r}"
+                f"There is no file for the split {split!r}. Give {option}, or a data_dir with "
+                f"{usual} or {usual}.gz. Received: {option}={given!r}, data_dir={folder!r}"
             )
         return [path]
 
     def read(self, split: str) -> list[SpanExample]:
-        """The questions, in the file's order; those to train on as the original shuffles them.
+        """The questions, in the file's order; for training, shuffled as by the original.
 
         Raises:
-            ValueError: for what is no SQuAD file, with the place in it.
+            ValueError: for invalid files, with the place in the file.
         """
         path = self.sources(split)[0]
         if split != TRAIN:
             examples = [_to_answer(question) for question in _questions(path)]
             if any(example.answers is None for example in examples):
-                # A figure over some of the questions would be one of another data set.
+                # A metric over some of the questions would not be that of the data set.
                 examples = [example._replace(answers=None) for example in examples]
             return examples
         examples = self.read_training_examples(path)
@@ -124,7 +120,7 @@ class SquadFiles:
         return examples
 
     def read_training_examples(self, path: str) -> list[SpanExample]:
-        """The questions of a file whose answers can be found in their passages, in its order."""
+        """The questions of a file whose answers are in their passages, in the file's order."""
         examples: list[SpanExample] = []
         skipped: list[str] = []
         for question in _questions(path):
@@ -137,7 +133,7 @@ class SquadFiles:
                 logger.warning("%s: could not find %r", example.id, example.answers[0])
         if skipped:
             logger.warning(
-                "%s: %d of %d questions are left out, as their answer is not in their passage: %s",
+                "%s: %d of %d questions are skipped, as their answer is not in their passage: %s",
                 *(path, len(skipped), len(skipped) + len(examples), first_three(skipped)),
             )
         return examples
@@ -145,10 +141,10 @@ class SquadFiles:
     def score(
         self, examples: Sequence[SpanExample], answers: Sequence[SpanAnswer]
     ) -> dict[str, float]:
-        """The official figures, in percent; see `bert_tf.metrics.squad.evaluate`.
+        """The official metrics, in percent; see `bert_tf.metrics.squad.evaluate`.
 
-        Of version 2.0 the null odds say what a better threshold would bring. They do not change
-        `exact` and `f1`, which are those of the answers.
+        In version 2.0 the null odds tell which threshold would be best. They do not change `exact`
+        and `f1`, which are those of the answers.
         """
         if any(example.answers is None for example in examples):
             return {}
@@ -166,9 +162,9 @@ class SquadFiles:
         answers: Sequence[SpanAnswer],
         folder: str,
     ) -> list[str]:
-        """Writes `predictions.json`, `nbest_predictions.json` and, of 2.0, `null_odds.json`.
+        """Writes `predictions.json`, `nbest_predictions.json` and, for 2.0, `null_odds.json`.
 
-        Each is an object by the questions' ids: of texts, of lists of objects, of numbers.
+        Each maps the questions' ids: to texts, to lists of objects, to numbers.
 
         Returns: the paths.
         """
@@ -187,22 +183,14 @@ class SquadFiles:
 
 
 class _Item(NamedTuple):
-    """A part of a SQuAD file: the whole, or an item of a list in another part."""
+    """A part of a SQuAD file, with its place in it: `data[0].paragraphs[3]`."""
 
     content: Any
-    path: str = ""
-    owner: Optional["_Item"] = None
-    place: tuple[str, int] | None = None
-
-    @property
-    def where(self) -> str:
-        """The place in the file: `data[0].paragraphs[3]`."""
-        if self.owner is None:
-            return ""
-        return f"{self.owner.where}.{self.place[0]}[{self.place[1]}]".removeprefix(".")
+    path: str
+    place: str = ""
 
     def field(self, name: str, kind: type | tuple[type, ...]) -> Any:
-        """A field of an object, which must be there and of that kind."""
+        """A field of an object, which must exist and be of that kind."""
         value = self.content.get(name) if isinstance(self.content, dict) else None
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             self._refuse(name, kind)
@@ -211,38 +199,34 @@ class _Item(NamedTuple):
     def truth(self, name: str) -> bool:
         """A field that is true or false, or 1 or 0."""
         value = self.content.get(name)
-        if not isinstance(value, int):  # As bool is.
+        if not isinstance(value, int):  # A bool is an int.
             self._refuse(name, bool)
         return bool(value)
 
-    def has(self, name: str) -> bool:
-        """Whether it is an object that has such a field."""
-        return isinstance(self.content, dict) and self.content.get(name) is not None
-
     def items(self, name: str) -> Iterator["_Item"]:
-        """The items of a list in the field `name`."""
+        """The items of the list in the field `name`."""
         for number, content in enumerate(self.field(name, list)):
-            yield _Item(content, self.path, self, (name, number))
+            yield _Item(content, self.path, f"{self.place}.{name}[{number}]".removeprefix("."))
 
     def _refuse(self, name: str, kind: type | tuple[type, ...]) -> NoReturn:
-        kinds = {dict: "an object", list: "a list", bool: "true or false", int: "a whole number"}
-        where, received = self.where or "the whole", f"{self.content!r:.60}"
+        kinds = {list: "a list", bool: "true or false", int: "a whole number"}
+        place, received = self.place or "the file", f"{self.content!r:.60}"
         if isinstance(self.content, dict):
             received = f"{self.content[name]!r:.60}" if name in self.content else "nothing"
-            where += f" (question {self.content['id']})" if "id" in self.content else ""
+            place += f" (question {self.content['id']})" if "id" in self.content else ""
         raise ValueError(
-            f"{self.path}: {where} must be an object whose {name!r} is {kinds.get(kind, 'a text')}."
+            f"{self.path}: {place} must be an object whose {name!r} is {kinds.get(kind, 'a text')}."
             f" Received: {received}"
         )
 
 
 def _questions(path: str) -> Iterator[tuple[_Item, str]]:
-    """The questions of a file, each with its passage."""
+    """Yields the questions of a file, each with its passage."""
     try:
         content = json.loads("\n".join(files.open_text_lines(path)).removeprefix("\ufeff"))
     except json.JSONDecodeError as error:
         raise ValueError(
-            f"{path}:{error.lineno}: no JSON: {error.msg} at character {error.colno} of the line."
+            f"{path}:{error.lineno}: invalid JSON: {error.msg} at character {error.colno}."
         ) from error
     for article in _Item(content, path).items("data"):
         for paragraph in article.items("paragraphs"):
@@ -252,20 +236,21 @@ def _questions(path: str) -> Iterator[tuple[_Item, str]]:
 
 
 def _to_answer(pair: tuple[_Item, str]) -> SpanExample:
-    """A question to be answered; with the right answers where the file has them in this form."""
+    """A question to answer, with the correct answers if the file has them in the usual form."""
     question, context = pair
-    is_impossible = question.content.get("is_impossible") if question.has("id") else None
+    name = question.field("id", (str, int))
+    is_impossible = question.content.get("is_impossible")
     return SpanExample(
-        question.field("id", (str, int)),
+        name,
         question.field("question", str),
         context,
-        _right_answers(question.content.get("answers")),
+        _correct_answers(question.content.get("answers")),
         is_impossible if isinstance(is_impossible, bool) else None,
     )
 
 
-def _right_answers(answers: Any) -> tuple[str, ...] | None:
-    """Their texts. What is no list of answers is none: it is not needed to answer a question."""
+def _correct_answers(answers: Any) -> tuple[str, ...] | None:
+    """The answers' texts, or None if they have another form: they are not needed to predict."""
     if not isinstance(answers, list):
         return None
     texts = tuple(answer.get("text") for answer in answers if isinstance(answer, dict))
@@ -274,17 +259,17 @@ def _right_answers(answers: Any) -> tuple[str, ...] | None:
 
 
 def _to_train_on(pair: tuple[_Item, str], version_2: bool) -> SpanExample:
-    """A question with the place of its answer; `first_word` is None if it cannot be found."""
+    """A question with the words of its answer; `first_word` is None if they cannot be found."""
     question, context = pair
     example = _to_answer(pair)._replace(is_impossible=False)
     if version_2 and question.truth("is_impossible"):
         return example._replace(is_impossible=True, answers=())
     answers = list(question.items("answers"))
     if len(answers) != 1:
-        hint = "" if version_2 or answers else " Of SQuAD 2.0, give version_2_with_negative."
+        hint = "" if version_2 or answers else " For SQuAD 2.0, give version_2_with_negative."
         raise ValueError(
-            f"{question.path}: {question.where} (question {example.id}): to be trained on, it must "
-            f"have one answer.{hint} Received: {len(answers)} answers"
+            f"{question.path}: {question.place} (question {example.id}): training needs exactly "
+            f"one answer.{hint} Received: {len(answers)} answers"
         )
     (answer,) = answers
     words = answer_words(context, answer.field("text", str), answer.field("answer_start", int))
@@ -294,12 +279,12 @@ def _to_train_on(pair: tuple[_Item, str], version_2: bool) -> SpanExample:
 
 @functools.lru_cache(maxsize=8)
 def _has_answers(path: str) -> bool:
-    """Whether a file has answers; what is in a text has a backslash before its quotes."""
+    """Whether a file has answers. (Within a text, the quotes are escaped.)"""
     return any('"answers"' in line for line in files.open_text_lines(path))
 
 
 def _as_json(example: SpanExample) -> Mapping[str, Any]:
-    """A question as it stands in its file, for the figures."""
+    """A question as in its file, for the metrics."""
     question = {"id": example.id, "answers": [{"text": text} for text in example.answers]}
     if example.is_impossible is not None:
         question["is_impossible"] = example.is_impossible

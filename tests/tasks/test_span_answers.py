@@ -13,9 +13,15 @@ from bert_tf.tasks.span_answers import (
     NO_OTHER_ANSWER,
     NbestEntry,
     SpanAnswer,
-    get_final_text,
+    project,
 )
-from bert_tf.text.tokenization import FullTokenizer
+from bert_tf.text.tokenization import BasicTokenizer, FullTokenizer
+
+
+def get_final_text(pred_text, orig_text, do_lower_case):
+    """The part of a text that a tokenized answer was made of, as the original's function."""
+    words = BasicTokenizer(do_lower_case).tokenize(orig_text)
+    return project(pred_text, orig_text, " ".join(words))
 
 
 @pytest.fixture(scope="module")

@@ -88,9 +88,9 @@ def test_an_answer_that_is_a_part_of_a_word_gets_its_own_tokens(tokenizer):
     assert tokens_of_answer(tokenizer, "The Japanese do.", "apan") == tokenizer.tokenize("Japanese")
 
 
-def test_words_and_passages_are_remembered_but_only_so_many(tokenizer, monkeypatch):
-    monkeypatch.setattr("bert_tf.tasks.span_windows._MAX_REMEMBERED_TEXT", 30)
-    monkeypatch.setattr("bert_tf.tasks.span_windows._MAX_REMEMBERED_WORDS", 2)
+def test_words_and_passages_are_cached_within_limits(tokenizer, monkeypatch):
+    monkeypatch.setattr("bert_tf.tasks.span_windows._MAX_CACHED_TEXT", 30)
+    monkeypatch.setattr("bert_tf.tasks.span_windows._MAX_CACHED_WORDS", 2)
     passages = PassageTokenizer(tokenizer)
     texts = [f"some words {number}" for number in range(9)]
     for text in texts * 2:

@@ -178,7 +178,7 @@ def test_answers_that_cannot_be_found_are_left_out_and_counted_in_one_line(
         assert [example.id for example in task.read("train")] == ["a"]
     messages = [record.getMessage() for record in caplog.records]
     assert messages[-1].endswith(
-        "6 of 7 questions are left out, as their answer is not in their passage: "
+        "6 of 7 questions are skipped, as their answer is not in their passage: "
         "lost-0, lost-1, lost-2, ..."
     )
     assert messages[:-1] == (
@@ -232,10 +232,10 @@ def test_whether_a_question_has_an_answer_may_be_said_with_numbers(task_of, trut
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"{]", r"squad.json:1: no JSON: .* at character 2 of the line"),
-        (b'{"data":\n  x}', "squad.json:2: no JSON"),
-        ([], "squad.json: the whole must be an object whose 'data' is a list. Received: \\[\\]"),
-        ({"version": "1"}, "the whole must be an object whose 'data' is a list. Received: nothing"),
+        (b"{]", r"squad.json:1: invalid JSON: .* at character 2"),
+        (b'{"data":\n  x}', "squad.json:2: invalid JSON"),
+        ([], "squad.json: the file must be an object whose 'data' is a list. Received: \\[\\]"),
+        ({"version": "1"}, "the file must be an object whose 'data' is a list. Received: nothing"),
         ({"data": [{}]}, r"data\[0\] must be an object whose 'paragraphs' is a list"),
         ({"data": [{"paragraphs": [{"qas": []}]}]}, r"data\[0\].paragraphs\[0\] .*'context' is a"),
         (squad(qa(), qa(question=None)), r"qas\[1\] \(question q\) must be .*'question' is a text"),
@@ -324,7 +324,7 @@ def test_files_have_their_usual_names_in_a_folder(tmp_path):
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"predict_file must name one.*Received: predict_file=''"):
+    with pytest.raises(ValueError, match=r"Give predict_file.*Received: predict_file=''"):
         find_task("squad").splits("predict")
     with pytest.raises(ValueError, match=r"train_file='/nowhere\.json'"):
         find_task("squad", {"train_file": "/nowhere.json"}).splits("train")

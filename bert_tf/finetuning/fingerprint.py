@@ -1,0 +1,46 @@
+"""The fingerprint of a fine-tuning: everything that its trained weights depend on.
+
+A run is only resumed with the fingerprint that it was started with.
+"""
+
+import dataclasses
+import os
+from typing import Any
+
+from bert_tf.finetuning.task_data import TaskData
+from bert_tf.settings import NOT_IN_FINGERPRINT, FinetuningSettings
+
+# Settings that do not affect the trained weights, so they may change on resume.
+_NOT_IN_FINGERPRINT = NOT_IN_FINGERPRINT - {"eval_steps"} | {
+    *("vocab_file", "do_predict", "predict_batch_size", "keep_optimizer", "num_workers"),
+    *("num_restarts", "learning_rates", "train_batch_sizes", "early_stopping_patience"),
+}
+
+
+def settings_fingerprint(settings: FinetuningSettings) -> dict[str, Any]:
+    """The settings that the weights depend on."""
+    values = dataclasses.asdict(settings)
+    return {name: value for name, value in values.items() if name not in _NOT_IN_FINGERPRINT}
+
+
+def run_fingerprint(data: TaskData) -> dict[str, Any]:
+    """The settings, the task's options and the training data, as JSON values."""
+    task = data.task
+    feature_file, _ = data.records("train")
+    # Files may be moved, and the file to predict does not affect the weights.
+    options = {
+        name: value
+        for name, value in dataclasses.asdict(task.options).items()
+        if not name.endswith(("_file", "_dir"))
+    }
+    return {
+        **settings_fingerprint(data.settings),
+        "max_seq_length": data.max_seq_length,
+        "length_buckets": data.is_bucketed,
+        "task_options": options,
+        "data": {
+            "files": [os.path.basename(path) for path in task.sources("train")],
+            "num_examples": feature_file.num_examples,
+        },
+        "records": feature_file.sha256,
+    }
