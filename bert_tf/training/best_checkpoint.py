@@ -1,4 +1,4 @@
-"""The best of the models that a run evaluated on its way, and when it is time to stop looking."""
+"""Keeps the best weights that a run evaluated, and says when to stop early."""
 
 import logging
 
@@ -20,16 +20,16 @@ FOLDER = "best"
 
 
 class BestCheckpoint:
-    """Keeps, in `FOLDER/best`, the weights whose figure was the highest: no optimizer's state.
+    """Keeps, in `FOLDER/best`, the weights with the highest metric, without optimizer state.
 
-    What was found before a kill is read from the run's `metrics.jsonl`, so that a run that goes on
-    stops where the run never killed would have.
+    Earlier evaluations are read from the run's `metrics.jsonl`, so that a resumed run stops where
+    an uninterrupted one would have.
 
     Args:
-        folder: the run's folder.
+        folder: the output directory.
         model: whose weights are kept.
-        metric: the figure, as `metrics.jsonl` names it; higher is better.
-        patience: so many evaluations without a better figure end the training; 0: none do.
+        metric: as `metrics.jsonl` names it; higher is better.
+        patience: training ends after so many evaluations without a better one; 0 for never.
         is_writer: whether this process is the one that writes.
     """
 
@@ -52,13 +52,13 @@ class BestCheckpoint:
         self._values: list[tuple[int, float]] = []
 
     def resume(self, step: int) -> None:
-        """Takes up the evaluations of a run up to `step`; removes what a kill left half-written."""
+        """Reads the evaluations of a run up to `step`, and removes half-written checkpoints."""
         if self.is_writer:
             self._checkpoints.remove_unfinished()
         self._values = [v for v in self._logged_values() if v[0] <= step]
 
     def note(self, step: int, value: float) -> None:
-        """Keeps the present weights if this is the best figure so far."""
+        """Keeps the present weights if this is the best value so far."""
         is_best = value > max((v for _, v in self._values), default=float("-inf"))
         self._values.append((step, value))
         if is_best and self.is_writer:
@@ -69,22 +69,22 @@ class BestCheckpoint:
             logger.info("Best %s so far: %.4f at step %d", self.metric, value, step)
 
     def remove(self) -> None:
-        """Removes what another run kept."""
+        """Removes what an earlier run kept."""
         remove_checkpoints(self.best_folder)
 
     def is_over(self) -> bool:
-        """Whether the last `patience` evaluations brought nothing better."""
+        """Returns whether none of the last `patience` evaluations was better than those before."""
         if not self.patience or not self._values:
             return False
         values = [value for _, value in self._values]
         return len(values) - 1 - values.index(max(values)) >= self.patience
 
     def is_there(self) -> bool:
-        """Whether weights are kept."""
+        """Returns whether weights are kept."""
         return newest_step(self.best_folder) is not None
 
     def restore(self) -> int | None:
-        """Sets the best weights. Returns: their step; None if none are kept."""
+        """Loads the best weights. Returns their step, or None if none are kept."""
         if not self.is_there():
             return None
         prefix = self._checkpoints.restore()
@@ -92,7 +92,7 @@ class BestCheckpoint:
         return int(self._step)
 
     def _remove_others(self, step: int) -> None:
-        # A checkpoint of a later step may be left from before a kill, or of another run.
+        # A checkpoint of a later step may be left from before a kill, or from another run.
         for path in files.glob_files(files.join_path(self.best_folder, "model.ckpt-*")):
             if not path.split("model.ckpt-")[-1].startswith(f"{step}."):
                 files.remove_file(path)

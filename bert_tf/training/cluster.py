@@ -1,4 +1,4 @@
-"""Which processes train together, and which of them this one is.
+"""Finds out which processes train together, and which of them this one is.
 
     --worker_hosts=10.0.0.1:2222,10.0.0.2:2222 --task_index=1
 
@@ -31,7 +31,7 @@ class Cluster:
     """The processes of a run.
 
     jobs: (job, its addresses), in the order in which the processes are numbered.
-    job, task: which of them this process is, and its place there.
+    job, task: this process's job, and its index there.
     """
 
     jobs: tuple[tuple[str, tuple[str, ...]], ...]
@@ -40,18 +40,18 @@ class Cluster:
 
     @property
     def hosts(self) -> list[str]:
-        """All addresses, in the order of the processes' numbers."""
+        """All addresses, in the order of the processes."""
         return [host for _, hosts in self.jobs for host in hosts]
 
     @property
     def index(self) -> int:
-        """This process's number; that of the chief is 0."""
+        """This process's number; the chief is 0."""
         before = [job for job, _ in self.jobs]
         return sum(len(hosts) for _, hosts in self.jobs[: before.index(self.job)]) + self.task
 
 
 def find_cluster(worker_hosts: Sequence[str], task_index: int | None) -> Cluster | None:
-    """The cluster that the flags name, or else TF_CONFIG; None if neither names one.
+    """Returns the cluster that the flags name, or else TF_CONFIG; None if neither does.
 
     Raises:
         ValueError: if TF_CONFIG cannot be understood.
@@ -75,7 +75,7 @@ def find_cluster(worker_hosts: Sequence[str], task_index: int | None) -> Cluster
         raise _refusal(text, "an address stands there twice")
     if len(hosts) > 1 and "index" not in task:
         raise _refusal(text, "it does not say which of them this process is")
-    if not re.fullmatch(r"\d+", str(index)):  # Some managers write it as a text.
+    if not re.fullmatch(r"\d+", str(index)):  # Some cluster managers write it as a string.
         raise _refusal(text, f"an index is a whole number, not {index!r}")
     index = int(index)
     if job not in dict(jobs) or not 0 <= index < len(dict(jobs)[job]):
@@ -84,14 +84,14 @@ def find_cluster(worker_hosts: Sequence[str], task_index: int | None) -> Cluster
 
 
 def wait_for_others(cluster: Cluster, timeout: float) -> None:
-    """Returns when all other processes listen at their addresses.
+    """Waits until all other processes listen at their addresses.
 
     Args:
         cluster: the processes.
-        timeout: seconds that they may take.
+        timeout: in seconds.
 
     Raises:
-        TimeoutError: naming those that did not come.
+        TimeoutError: naming those that do not listen in time.
     """
     end = time.monotonic() + timeout
     missing = [host for index, host in enumerate(cluster.hosts) if index != cluster.index]

@@ -1,4 +1,4 @@
-"""The devices that a run's settings ask for, set up once in a process.
+"""Sets up the devices that a run's settings ask for, once in a process.
 
 TF_CONFIG or --worker_hosts    all devices of all workers
 a TPU that answers             the TPU
@@ -20,12 +20,12 @@ logger = logging.getLogger(__name__)
 
 
 def make_strategy(settings: DeviceSettings) -> tf.distribute.Strategy:
-    """The devices that settings ask for; the same object for the same devices.
+    """Returns the strategy that settings ask for; the same object for the same devices.
 
-    To be called before TensorFlow's first operation, as some of them can only be had then.
+    To be called before TensorFlow's first operation, as some devices can only be set up then.
 
     Raises:
-        ValueError: if they cannot be had, with what to check.
+        ValueError: if they are not available, with what to check.
     """
     fields = dataclasses.fields(DeviceSettings)
     return _strategy(DeviceSettings(**{f.name: getattr(settings, f.name) for f in fields}))

@@ -1,7 +1,6 @@
-"""Which devices compute: the only file that knows of TPUs.
+"""Makes strategies of devices, and distributes datasets over them: the only file about TPUs.
 
-A strategy is made here, and a host's share of a dataset is dealt to its replicas here. Whoever
-trains sees neither. Everything that names devices must be said before TensorFlow's first operation.
+Everything that names devices must come before TensorFlow's first operation.
 """
 
 import contextlib
@@ -23,14 +22,14 @@ logger = logging.getLogger(__name__)
 
 _TPU_PORT = 8470
 _CONNECT_SECONDS = 20
-# How long TensorFlow may take to connect processes beyond three times --worker_timeout.
+# TensorFlow may take three times --worker_timeout, and this long, to connect processes.
 _START_SECONDS = 60
 # The device files of TPU VMs: up to v4, and later ones.
 _TPU_DEVICES = ("/dev/accel[0-9]*", "/dev/vfio/[0-9]*")
 
 
 def one_device_strategy() -> tf.distribute.Strategy:
-    """The default: everything on the first GPU, or else on the CPU."""
+    """Returns the default strategy: everything on the first GPU, or else on the CPU."""
     return tf.distribute.get_strategy()
 
 
@@ -50,7 +49,7 @@ def limit_gpus(num_gpus: int) -> None:
 
 
 def make_virtual_devices(num_devices: int) -> list[str]:
-    """Splits the CPU into pretended devices. Returns: their names.
+    """Splits the CPU into virtual devices. Returns their names.
 
     Raises:
         ValueError: if TensorFlow has started already, with another number of them.
@@ -69,26 +68,26 @@ def make_virtual_devices(num_devices: int) -> list[str]:
 
 
 def logical_cpus() -> list[str]:
-    """The names of the devices that this process's CPU is split into; of one, if it is whole."""
+    """Returns the names of the virtual devices of this process's CPU; one if it is not split."""
     return [f"CPU:{index}" for index in range(len(tf.config.list_logical_devices("CPU")))]
 
 
 def mirrored_strategy(devices: Sequence[str] | None = None) -> tf.distribute.Strategy:
-    """Several devices of this machine: those named, or else all its GPUs."""
+    """Returns a strategy of several devices of this machine: those named, or all its GPUs."""
     strategy = tf.distribute.MirroredStrategy(devices)
     logger.info("%d devices of this machine share each batch.", strategy.num_replicas_in_sync)
     return strategy
 
 
 def multi_worker_strategy(cluster: Cluster, worker_timeout: int) -> tf.distribute.Strategy:
-    """This process's GPUs, or its CPU, together with those of the others.
+    """Returns a strategy of the GPUs, or else the CPU, of all processes of a cluster.
 
     Args:
         cluster: the processes.
-        worker_timeout: seconds that one of them may take to come, or may be silent.
+        worker_timeout: seconds that a process may take to connect, or may be silent.
 
     Raises:
-        ValueError: if they do not all come, or TensorFlow has started already.
+        ValueError: if some do not connect, or TensorFlow has started already.
     """
     hosts = ", ".join(cluster.hosts)
     num_gpus = len(tf.config.get_visible_devices("GPU"))
@@ -102,7 +101,7 @@ def multi_worker_strategy(cluster: Cluster, worker_timeout: int) -> tf.distribut
     )
     logger.info("Worker %d of %s waits for the others.", cluster.index, hosts)
     try:
-        if cluster.index == 0:  # TensorFlow's chief would wait for others without end.
+        if cluster.index == 0:  # TensorFlow's chief would wait for the others for ever.
             wait_for_others(cluster, worker_timeout)
         _configure_coordination(cluster, worker_timeout)
         with _interruptible(3 * worker_timeout + _START_SECONDS):
@@ -125,7 +124,7 @@ def multi_worker_strategy(cluster: Cluster, worker_timeout: int) -> tf.distribut
 
 def _configure_coordination(cluster: Cluster, worker_timeout: int) -> None:
     """Sets how long TensorFlow waits for workers; its own limits are an hour and ten seconds."""
-    # There is no public way to it.
+    # There is no public way to set these.
     from tensorflow.python.eager.context import context
 
     context().configure_coordination_service(
@@ -140,10 +139,10 @@ def _configure_coordination(cluster: Cluster, worker_timeout: int) -> None:
 
 @contextlib.contextmanager
 def _interruptible(seconds: float) -> Iterator[None]:
-    """Within it Ctrl-C and, after `seconds`, time end the process.
+    """Within it, Ctrl-C ends the process, and so does a timeout of `seconds`.
 
-    TensorFlow lets nothing of Python's run while it waits for other processes: no signal's handler
-    and no thread. (SIGTERM it takes itself.)
+    While TensorFlow waits for other processes, no Python code runs: no signal handler, no thread.
+    (It handles SIGTERM itself.)
     """
     is_main = threading.current_thread() is threading.main_thread()
     handler = signal.signal(signal.SIGINT, signal.SIG_DFL) if is_main else None
@@ -158,18 +157,18 @@ def _interruptible(seconds: float) -> Iterator[None]:
 
 
 def has_tpu() -> bool:
-    """Whether this machine is a TPU VM with the library that drives its TPU."""
+    """Returns whether this machine is a TPU VM with the library that drives its TPU."""
     devices = [path for pattern in _TPU_DEVICES for path in glob.glob(pattern)]
     return bool(devices) and importlib.util.find_spec("libtpu") is not None
 
 
 def is_tpu(strategy: tf.distribute.Strategy) -> bool:
-    """Whether the devices are TPUs, for which every shape must be known beforehand."""
+    """Returns whether the devices are TPUs, for which every shape must be static."""
     return isinstance(strategy, tf.distribute.TPUStrategy)
 
 
 def gathers_over_workers(strategy: tf.distribute.Strategy) -> bool:
-    """Whether some replicas' outputs are in other processes."""
+    """Returns whether some replicas' outputs are in other processes."""
     return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
@@ -188,8 +187,8 @@ def tpu_strategy(
         tpu_zone: its Google Cloud zone; None for that of this machine.
         gcp_project: its Google Cloud project; None for that of this machine.
         master: a `grpc://` address, used where there is no `tpu_name`.
-        num_tpu_cores: how many cores the TPU is expected to have. Another number is only reported,
-            as the program uses all there are.
+        num_tpu_cores: how many cores the TPU is expected to have. All are used; another number only
+            gives a warning.
 
     Raises:
         ValueError: if no TPU answers, with what to check.
@@ -229,9 +228,9 @@ def _check_reachable(address: str) -> None:
 
 
 def padded_batch_size(strategy: tf.distribute.Strategy, batch_size: int) -> int:
-    """The least number of rows, `batch_size` at least, that all replicas can share evenly.
+    """Returns the smallest number of rows, at least `batch_size`, that replicas share evenly.
 
-    Evaluation and prediction fill up their batches to it, with rows that count nothing.
+    Evaluation and prediction fill up their batches to it, with rows that do not count.
     """
     num_replicas = strategy.num_replicas_in_sync
     return -(-batch_size // num_replicas) * num_replicas
@@ -242,7 +241,7 @@ def distribute(
     make_dataset: Callable[[int, int], tf.data.Dataset],
     global_batch_size: int,
 ) -> Iterator:
-    """An iterator over batches that are dealt to the strategy's replicas.
+    """Returns an iterator over batches that are split over the strategy's replicas.
 
     Args:
         make_dataset: (number of hosts, this host's number) -> a dataset of this host's share of
@@ -250,7 +249,7 @@ def distribute(
         global_batch_size: examples in a batch over all replicas.
 
     Raises:
-        ValueError: if the batch cannot be dealt evenly.
+        ValueError: if the batch cannot be split evenly.
     """
     num_replicas = strategy.num_replicas_in_sync
     if global_batch_size % num_replicas:
@@ -264,7 +263,7 @@ def distribute(
 
     def deal(x: tf.Tensor) -> tf.Tensor:
         shape = tf.concat([[-1, per_replica], tf.shape(x)[1:]], axis=0)
-        # A batch's length may be its own: what is known of the shape beforehand stays known.
+        # Batches may differ in length: keeps what is static of their shape.
         return tf.ensure_shape(tf.reshape(x, shape), [None, per_replica, *x.shape[1:]])
 
     def of_host(context: tf.distribute.InputContext) -> tf.data.Dataset:

@@ -1,13 +1,13 @@
-"""SIGTERM and Ctrl-C: a request to save and end, not a death in the middle of a step."""
+"""Turns SIGTERM and Ctrl-C into a request to save and stop, instead of a sudden end."""
 
 import signal
 import threading
 
 
 class Interrupted(Exception):
-    """A signal ended the work, after all was saved.
+    """Raised when a signal has ended the work, after everything was saved.
 
-    signal_number: which; a program that ends for it has the exit status 128 + this.
+    signal_number: the signal; a program that ends for it has the exit status 128 + this number.
     """
 
     def __init__(self, signal_number: int, message: str):
@@ -16,11 +16,11 @@ class Interrupted(Exception):
 
 
 class EvaluationLeft(Exception):
-    """A signal came during an evaluation on the way, which is done again when training goes on."""
+    """Raised when a signal ends an evaluation during training; it is done again on resume."""
 
 
 class StopRequest:
-    """Within it, the first SIGTERM or SIGINT is only noted; a second one acts as always.
+    """Within it, the first SIGTERM or SIGINT is only noted; a second one acts as usual.
 
     signal_number: the signal that came, or None.
     """

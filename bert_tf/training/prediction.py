@@ -1,4 +1,4 @@
-"""A model's outputs for many examples, as numpy arrays in the order of the examples."""
+"""Runs a model over finite streams of batches: mean metrics, or all outputs as numpy arrays."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,10 +9,10 @@ import tensorflow as tf
 from bert_tf.training.distribution import gathers_over_workers
 from bert_tf.training.trainer import Batch
 
-# Batches say where their rows belong, and which of them only fill up the batch.
+# Features of a batch: the number of each row's example, and 0 for rows that only fill the batch.
 NUMBERS = "feature_numbers"
 IS_REAL = "is_real_example"
-# Where a shorter batch had no position: a score that nothing chooses. Two of them can be added.
+# Fills up the outputs of shorter batches: a score that is never chosen. Two of them can be added.
 NO_SCORE = -1e9
 
 
@@ -65,12 +65,11 @@ class Evaluator:
 
 
 class OutputCollector:
-    """Runs a model over finite streams of batches, and keeps what comes out.
+    """Runs a model over finite streams of batches, and collects its outputs.
 
     Args:
-        step: a batch -> name -> <float>[B, ...], of this replica's part of it.
-        strategy: the devices. Where they are in several processes, each of these collects all
-            outputs.
+        step: a batch -> name -> float [B, ...], of this replica's part of it.
+        strategy: the devices. If they are in several processes, each process collects all outputs.
     """
 
     def __init__(
@@ -86,19 +85,19 @@ class OutputCollector:
         num_examples: int,
         on_progress: Callable[[int], None] = lambda count: None,
     ) -> dict[str, np.ndarray]:
-        """Goes through the batches, in whatever order they come.
+        """Returns all outputs in the order of the examples, whatever the order of the batches.
 
         Args:
-            batches: dicts with NUMBERS, int32 [B]: the place of each row among the examples; and
-                IS_REAL, float32 [B]: 0 for rows that belong nowhere.
+            batches: dicts with NUMBERS, int32 [B]: the number of each row's example; and IS_REAL,
+                float32 [B]: 0 for rows that only fill the batch.
             num_examples: N.
-            on_progress: told the number of examples just done; may raise to end it.
+            on_progress: given the number of examples just done; may raise to end it.
 
-        Returns: name -> <float32>[N, ...]. Where batches have different lengths, the longest one's,
+        Returns: name -> float32 [N, ...]. If batches have different lengths, shorter ones are
             filled up with NO_SCORE.
 
         Raises:
-            ValueError: if an example did not come.
+            ValueError: if an example is missing.
         """
         collected: dict[str, np.ndarray] = {}
         is_done = np.zeros(num_examples, bool)
@@ -124,7 +123,7 @@ class OutputCollector:
     def _distributed_step(self, batch: Batch):
         outputs = self._strategy.run(self._replica_step, args=(batch,))
         local = self._strategy.experimental_local_results
-        # After a gathering, every replica has the rows of all.
+        # After an all-gather, every replica has all rows.
         is_gathered = gathers_over_workers(self._strategy)
         num_replicas = 1 if is_gathered else len(local(outputs[NUMBERS]))
         return [
@@ -138,14 +137,14 @@ class OutputCollector:
         if not gathers_over_workers(self._strategy):
             return outputs
         context = tf.distribute.get_replica_context()
-        # Only a tensor that was made here has a device, by which it is gathered.
+        # Only a tensor made here has a device, which the all-gather needs.
         return {
             name: context.all_gather(tf.identity(value), axis=0) for name, value in outputs.items()
         }
 
 
 def _room(array: np.ndarray | None, shape: tuple[int, ...], num_examples: int) -> np.ndarray:
-    """`array` with room for rows of `shape`."""
+    """Returns `array`, enlarged if rows of `shape` do not fit."""
     if array is None:
         return np.full((num_examples, *shape), NO_SCORE, np.float32)
     larger = tuple(np.maximum(array.shape[1:], shape))

@@ -1,13 +1,13 @@
-"""The processes of a run, seen from one of them: what they agree on, and what they do if one dies.
+"""The processes (workers) of a run: how they agree, and what they do if one dies.
 
-Whoever trains alone is its own only worker, and nothing here costs anything then. Of several, each
-computes its share of every step, and all hold the same weights. The chief, number 0, is the one
-that writes: checkpoints, figures, predictions. What is decided by clocks or signals (to stop, how
-many steps a call of the graph takes) is decided together, as all must run the same steps.
+With a single process, nothing here costs anything. Of several, each computes its share of every
+step, and all hold the same weights. The chief, number 0, is the one that writes: checkpoints,
+metrics, predictions. Decisions that depend on clocks or signals (to stop, how many steps a graph
+call takes) are made together, as all must run the same steps.
 
-A worker that dies or does not answer ends the others: TensorFlow's coordination service notices it
-(`--worker_timeout`), and what waits for it fails. They leave with a message and the status
-LOST_WORKER_STATUS; started again, the run goes on from its last checkpoint.
+If a worker dies or does not answer, the others end: TensorFlow's coordination service notices it
+(`--worker_timeout`), and operations that wait for it fail. They leave with a message and the exit
+status LOST_WORKER_STATUS; started again, the run resumes from its last checkpoint.
 """
 
 import contextlib
@@ -28,13 +28,13 @@ import tensorflow as tf
 
 logger = logging.getLogger(__name__)
 
-# EX_TEMPFAIL of sysexits.h: a failure that starting again may mend.
+# EX_TEMPFAIL of sysexits.h: a failure that a restart may fix.
 LOST_WORKER_STATUS = 75
-# A graph call lasts a second or a step, and between two a checkpoint is written. If nothing ends
-# for so many times the timeout, some worker's work stands still although its process answers, as on
-# a file system that hangs.
+# A graph call lasts a second or a step, and between two a checkpoint is written. If none ends for
+# so many times the timeout, some worker hangs although its process answers, as on a file system
+# that does not respond.
 _STALL_TIMEOUTS = 10
-# What collectives raise when another process is gone.
+# Errors of collectives when another process is gone.
 _LOSSES = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -42,9 +42,9 @@ _LOSSES = (
     tf.errors.FailedPreconditionError,
     tf.errors.UnavailableError,
 )
-# What the same errors say when nobody is gone, but the processes compute different things.
+# Their messages when no process is gone, but they compute different things.
 _MISMATCH = re.compile("mismatch|but got", re.IGNORECASE)
-# What each process may have its own of: itself, and how it reaches the files that all have.
+# Settings that may differ between processes: their own number, and where they find shared files.
 _OWN_OF_WORKER = re.compile(
     r"task_index|worker_timeout|num_workers|num_gpus|\w+_(file|dir|checkpoint)|phases|task_options"
 )
@@ -53,7 +53,7 @@ _DIGEST_BYTES = 3
 
 
 class WorkersDisagree(ValueError):
-    """The processes of a run were told other things, or do not see the same files."""
+    """The processes of a run have different settings, or do not see the same files."""
 
 
 class Workers:
@@ -80,30 +80,29 @@ class Workers:
 
     @property
     def is_chief(self) -> bool:
-        """Whether this is the process that writes."""
+        """Returns whether this is the process that writes."""
         return self.index == 0
 
     def exchange(self, *values: float) -> np.ndarray:
-        """float32 [workers, values]: what every worker gave; all of them must call this."""
+        """Returns float32 [workers, values]: every worker's values. All workers must call this."""
         if self.count == 1:
             return np.array([values], np.float32)
         table = self._exchange(tf.constant(values, tf.float32)).numpy()
         return table.reshape(self.count, -1, len(values))[:, 0]
 
     def wait(self) -> None:
-        """Returns when all workers have come here."""
+        """Waits until all workers have called this."""
         self.exchange(0.0)
 
     def agree(self, stop: bool, num_steps: int) -> tuple[bool, int]:
-        """Whether one of them wants to stop; and the least number of steps."""
+        """Returns whether any worker wants to stop, and the smallest number of steps."""
         table = self.exchange(float(stop), float(num_steps))
         return bool(table[:, 0].any()), int(table[:, 1].min())
 
     def check_same_settings(self, settings: Any) -> None:
-        """Raises WorkersDisagree unless all were told the same, by a dataclass of settings.
+        """Raises WorkersDisagree unless all have the same settings, a dataclass.
 
-        Where files lie may differ, as hosts may see them in other places; what is in them, see
-        `check_same`.
+        Paths may differ, as hosts may see shared files in different places.
         """
         self.check_same(
             {
@@ -114,7 +113,7 @@ class Workers:
         )
 
     def check_same(self, values: Mapping[str, Any]) -> None:
-        """Raises WorkersDisagree unless all have the same values, which JSON can hold, by name."""
+        """Raises WorkersDisagree unless all have the same values: JSON values by name."""
         if self.count == 1:
             return
         names = sorted(values)
@@ -122,12 +121,12 @@ class Workers:
             differing = [] if self._differing([names]) else self._differing(map(values.get, names))
             what = ", ".join(f"{names[i]} (here: {values[names[i]]})" for i in differing)
             raise WorkersDisagree(
-                f"The workers were not all told the same, and would not train one model: "
-                f"{what or 'their settings'}. Start all with the same command but for --task_index."
+                f"The workers differ, and would not train one model: {what or 'their settings'}. "
+                "Start all with the same command, except for --task_index."
             )
 
     def _differing(self, values: Iterable[Any]) -> list[int]:
-        """The places of the values that are not the same in all workers; all give as many."""
+        """Returns the indices of values that differ between workers; all give equally many."""
         digests = []
         for value in values:
             text = json.dumps(value, sort_keys=True, default=str)
@@ -137,7 +136,7 @@ class Workers:
         return np.flatnonzero((table != table[0]).any(axis=0)).tolist()
 
     def check_same_step(self, step: int, folder: str) -> None:
-        """Raises WorkersDisagree unless all have restored the weights of one step."""
+        """Raises WorkersDisagree unless all have restored the weights of the same step."""
         steps = self.exchange(float(step))[:, 0].astype(int)
         if (steps != steps[0]).any():
             found = ", ".join(f"worker {index}: {there}" for index, there in enumerate(steps))
@@ -148,14 +147,14 @@ class Workers:
             )
 
     def stream(self, stream: TextIO | None) -> TextIO | None:
-        """Where this process shows progress: only the chief does."""
+        """Returns where this process shows progress: only the chief does."""
         return stream if self.is_chief else _Nowhere()
 
     def _exchange_in_graph(self, values: tf.Tensor) -> tf.Tensor:
         def of_replica(values: tf.Tensor) -> tf.Tensor:
             context = tf.distribute.get_replica_context()
             mine = tf.one_hot(context.replica_id_in_sync_group, context.num_replicas_in_sync)
-            # A sum of tables with a row each, as sums are what every device can exchange.
+            # A sum of tables with a row each, as every device can all-reduce sums.
             return context.all_reduce(tf.distribute.ReduceOp.SUM, mine[:, None] * values)
 
         table = self._strategy.run(of_replica, args=(values,))
@@ -164,11 +163,11 @@ class Workers:
 
 @contextlib.contextmanager
 def together(strategy: tf.distribute.Strategy, settings: Any) -> Iterator[None]:
-    """Within it, this process works with its others, and ends if one of them is lost.
+    """Within it, this process works with the others of its run, and ends if one is lost.
 
-    They begin it with the same settings, a dataclass, or not at all: see `check_same_settings`.
-    They leave it together: who is done waits for the others. Whoever loses one of them says so, and
-    exits with LOST_WORKER_STATUS, at once and past all that still waits.
+    It starts with a check that all have the same settings, a dataclass: see `check_same_settings`.
+    It ends for all together: a process that is done waits for the others. A process that loses
+    another one says so, and exits at once with LOST_WORKER_STATUS, whatever still waits.
     """
     workers = Workers(strategy)
     if workers.count == 1:
@@ -181,7 +180,7 @@ def together(strategy: tf.distribute.Strategy, settings: Any) -> Iterator[None]:
         if not _is_loss(error):
             raise
         _exit_for_loss(_first_line(error), workers)
-    # All is done and written: that another one is gone already harms nobody.
+    # Everything is done and written: it does no harm if another process is gone already.
     with contextlib.suppress(tf.errors.OpError):
         workers.wait()
 
@@ -200,7 +199,7 @@ def _first_line(error: tf.errors.OpError) -> str:
 
 def _exit_for_loss(reason: str, workers: Workers) -> None:
     logger.error(
-        "Worker %d of %d lost another one, and ends: %s. Start all workers again: the run goes on "
+        "Worker %d of %d lost another one, and ends: %s. Start all workers again: the run resumes "
         "from its last checkpoint.",
         *(workers.index, workers.count, reason),
     )
@@ -208,7 +207,7 @@ def _exit_for_loss(reason: str, workers: Workers) -> None:
 
 
 def _leave() -> None:
-    """Ends the process: nothing that waits for other processes, in whatever thread, holds it."""
+    """Ends the process at once, even if threads wait for other processes."""
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
@@ -216,10 +215,9 @@ def _leave() -> None:
 
 
 class StallWatch:
-    """Ends the process if training stands still though all workers answer.
+    """Ends the process if training hangs although all workers answer.
 
-    That is one of them that waits for a file, in a step or between two, and the others that wait
-    for it.
+    That happens if one of them waits for a file, and the others wait for it.
 
     Args:
         workers: the processes; for a single one nothing is watched.
@@ -254,7 +252,7 @@ class StallWatch:
 
 
 class _Nowhere:
-    """A text stream that keeps nothing."""
+    """A text stream that discards everything."""
 
     def write(self, text: str) -> int:
         return len(text)
