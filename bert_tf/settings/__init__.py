@@ -1,7 +1,7 @@
-"""How data is to be made and a model to be trained: a frozen dataclass a program.
+"""The settings of each program: a frozen dataclass each.
 
-A default and its reason are written here and nowhere else; the scripts' flags take theirs from
-these classes. Every class checks its values when it is made. No TensorFlow.
+A default and its reason are written here only; the scripts' flags are made from these classes.
+Every class checks its values when it is made. No TensorFlow.
 """
 
 from bert_tf.settings.conversion import ConversionSettings

@@ -1,4 +1,4 @@
-"""How a model is converted from one format to another: ConversionSettings."""
+"""The settings of converting a model to another format: ConversionSettings."""
 
 import dataclasses
 
@@ -11,42 +11,42 @@ _INPUTS = ((), ("text",), ("text_a", "text_b"))
 
 @dataclasses.dataclass(frozen=True)
 class ConversionSettings:
-    """Which model, into what, and what may change on the way.
+    """Which model is converted, to which format, and what may change.
 
     Raises:
-        ValueError: for values that nothing can be converted with.
+        ValueError: for values that contradict each other or are missing.
     """
 
     source: str = setting(
         "",
         "The model: a folder, a checkpoint's prefix or file, a released model's zip or name. Its "
-        "format is seen from its files.",
+        "format is recognized from its files.",
     )
     to: str = setting("", "google (bert_model.ckpt) or huggingface (model.safetensors).")
     output_dir: str = setting("", "Where the files are written.")
     allow_missing: bool = setting(
         False,
-        "Whether weights may be lost that the new format has no place for, and needed ones that "
-        "the model lacks may start from initial values. Each is named.",
+        "Whether weights may be dropped that the new format cannot hold, and missing ones may be "
+        "initialized. Each is named.",
     )
     keep_optimizer: bool = setting(
         True,
-        "Whether the optimizer's state is kept, where the new format has a place for it: google. "
-        "Without it a checkpoint has a third of the size, and training starts from step 0.",
+        "Whether the optimizer state is kept, if the new format can hold it (google). Without it a "
+        "checkpoint has a third of the size, and training starts from step 0.",
     )
     average_last: int = setting(
         0,
-        "Takes the mean of the weights of so many of the newest checkpoints of a training folder. "
-        "0: only the newest, as it is.",
+        "Averages the weights of so many of the newest checkpoints of a training folder. 0: takes "
+        "the newest as it is.",
     )
     padded_vocab_size: int = setting(
         0,
-        "Gives the word embeddings so many rows: the new ones are zeros, and never predicted. A "
-        "multiple of 64 or 128 suits some devices. 0: as many as there are.",
+        "Pads the word embeddings to so many rows of zeros, which are never predicted. A multiple "
+        "of 64 or 128 suits some devices. 0: no padding.",
     )
     inputs: tuple[str, ...] = setting(
         (),
-        "What the texts of a classifier made elsewhere are called in task.json: text, or "
+        "The names of a classifier's texts in task.json, if it was made elsewhere: text, or "
         "text_a,text_b for pairs. By default text.",
     )
     overwrite: bool = setting(False, "Whether files in --output_dir may be overwritten.")

@@ -1,4 +1,4 @@
-"""Which devices compute, and on how many hosts: DeviceSettings."""
+"""The devices and hosts that compute: DeviceSettings."""
 
 import dataclasses
 
@@ -12,9 +12,9 @@ _LOWEST = {"num_tpu_cores": 1, "num_gpus": 0, "num_virtual_devices": 0, "worker_
 
 @dataclasses.dataclass(frozen=True)
 class DeviceSettings:
-    """The devices: the original's six flags for TPUs, and what it lacked.
+    """The devices: the original's six flags for TPUs, and flags for GPUs and several hosts.
 
-    None of them changes what is computed but by rounding, and by which dropout masks are drawn.
+    They change results only by rounding, and by which dropout masks are drawn.
 
     Raises:
         ValueError: for values that contradict each other.
@@ -38,25 +38,25 @@ class DeviceSettings:
     distribution_strategy: str = setting(
         "auto",
         "one_device; mirrored: all GPUs of this machine; multi_worker: several hosts, see "
-        "--worker_hosts; tpu. auto: several hosts where they are named, else a TPU where one "
-        "answers, all GPUs where there are several, else one device.",
+        "--worker_hosts; tpu. auto: several hosts if they are named, else a TPU if one answers, "
+        "else all GPUs if there are several, else one device.",
     )
-    num_gpus: int = setting(0, "GPUs of this machine that are used at most; 0 for all.")
+    num_gpus: int = setting(0, "How many GPUs of this machine are used at most; 0 for all.")
     num_virtual_devices: int = setting(
         0,
-        "Computes on so many pretended devices that share this machine's CPU: to try what several "
-        "GPUs would do. 0 for none.",
+        "Splits this machine's CPU into so many virtual devices, to try out what several GPUs "
+        "would do. 0 for none.",
     )
     worker_hosts: tuple[str, ...] = setting(
         (),
-        "Of multi_worker: host:port,host:port of all processes, the same list for each. Without "
-        "it, the environment's TF_CONFIG says.",
+        "For multi_worker: host:port,host:port of all processes, the same list for each. By "
+        "default from the environment variable TF_CONFIG.",
     )
     task_index: int | None = setting(
-        None, "Of multi_worker: this process's place in --worker_hosts, from 0."
+        None, "For multi_worker: this process's place in --worker_hosts, from 0."
     )
     worker_timeout: int = setting(
-        60, "Of multi_worker: seconds after which a process that does not answer counts as lost."
+        60, "For multi_worker: seconds until a process that does not answer counts as lost."
     )
 
     def __post_init__(self) -> None:
@@ -69,8 +69,8 @@ class DeviceSettings:
             )
         if self.num_virtual_devices and (self.use_tpu or strategy not in ("auto", "mirrored")):
             raise ValueError(
-                "--num_virtual_devices pretends that there are several devices, which only "
-                f"--distribution_strategy=mirrored uses. Received: {strategy!r}"
+                "--num_virtual_devices is for --distribution_strategy=mirrored. Received: "
+                f"{strategy!r}"
             )
         self._check_workers()
 

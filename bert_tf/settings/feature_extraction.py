@@ -1,4 +1,4 @@
-"""How fixed features are computed from a pre-trained model: FeatureExtractionSettings."""
+"""The settings of computing features with a pre-trained model: FeatureExtractionSettings."""
 
 import dataclasses
 
@@ -12,13 +12,13 @@ _CHOICES = {"output_format": ("json", "npz", "tfrecord"), "pool": ("tokens", "cl
 
 @dataclasses.dataclass(frozen=True)
 class FeatureExtractionSettings(DeviceSettings):
-    """Which text, which model, which layers, and what is written.
+    """The text, the model, its layers, and the output.
 
-    All but the last two fields, and those of DeviceSettings, are the flags of the original
+    All fields but the last two, and those of DeviceSettings, are flags of the original
     extract_features.py.
 
     Raises:
-        ValueError: for values that no features can be computed with.
+        ValueError: for values that are missing or contradict each other.
 
     Source: google-research/bert, extract_features.py, its flags.
     """
@@ -29,7 +29,7 @@ class FeatureExtractionSettings(DeviceSettings):
     output_file: str = setting("", "Where the features are written.")
     layers: str = setting(
         "-1,-2,-3,-4",
-        "The layers whose outputs are wanted, with commas: -1 is the last one, 0 the first one "
+        "The layers whose outputs are written, separated by commas: -1 is the last one, 0 the one "
         "above the embeddings.",
     )
     bert_config_file: str = setting("", "JSON file with the shape of the model.")
@@ -41,13 +41,13 @@ class FeatureExtractionSettings(DeviceSettings):
     do_lower_case: bool = setting(
         True, "Whether text is lower-cased: True for uncased models, False for cased ones."
     )
-    batch_size: int = setting(32, "Lines that go through the model together, over all devices.")
+    batch_size: int = setting(32, "Lines in a batch, over all devices.")
     master: str | None = setting(
         None, "The TPU: its name, its grpc:// address, or local (as if empty) on a TPU VM."
     )
     use_one_hot_embeddings: bool = setting(
         False,
-        "Makes no difference: word embeddings are always looked up, which gives the values of the "
+        "Has no effect: word embeddings are always looked up, which gives the same values as the "
         "original's product with one-hot rows.",
     )
     # Beyond the original.
@@ -58,8 +58,8 @@ class FeatureExtractionSettings(DeviceSettings):
     )
     pool: str = setting(
         "tokens",
-        "tokens: a vector for each token and layer. cls: only that of [CLS], for each layer. mean: "
-        "the mean over a line's tokens, [CLS] and [SEP] included, for each layer.",
+        "For each layer, tokens: a vector for each token. cls: only that of [CLS]. mean: the mean "
+        "over a line's tokens, [CLS] and [SEP] included.",
     )
 
     def __post_init__(self) -> None:
@@ -76,10 +76,10 @@ class FeatureExtractionSettings(DeviceSettings):
             )
 
     def layer_indices(self, num_hidden_layers: int) -> tuple[int, ...]:
-        """The places of the wanted layers in the list of a model's layers, as they were given.
+        """Returns the indices of the wanted layers, as they were given.
 
         Raises:
-            ValueError: if one of them is no whole number, or the model has no such layer.
+            ValueError: if one is not an integer, or the model has no such layer.
         """
         try:
             indices = tuple(int(part) for part in self.layers.split(","))
@@ -87,7 +87,7 @@ class FeatureExtractionSettings(DeviceSettings):
             indices = ()
         if not indices or not all(-num_hidden_layers <= i < num_hidden_layers for i in indices):
             raise ValueError(
-                f"--layers must be whole numbers with commas between them, each from "
+                f"--layers must be whole numbers separated by commas, each from "
                 f"{-num_hidden_layers} to {num_hidden_layers - 1}: the model has "
                 f"{num_hidden_layers} layers, 0 is the first one and -1 the last one. "
                 f"Received: {self.layers!r}"

@@ -1,4 +1,4 @@
-"""A fine-tuning run, or several of them: FinetuningSettings."""
+"""The settings of one or several fine-tuning runs: FinetuningSettings."""
 
 import dataclasses
 import math
@@ -36,20 +36,20 @@ class FinetuningSettings(TrainingSettings):
     )
     max_seq_length: int = setting(
         0,
-        "Tokens of a sequence at most, [CLS] and [SEP] included; 0 for what is usual in the task.",
+        "Tokens of a sequence at most, [CLS] and [SEP] included; 0 for the task's default.",
     )
     do_predict: bool = setting(False, "Whether to write predictions for the test set.")
     predict_batch_size: int = setting(8, "Examples in a prediction batch.")
-    num_train_epochs: float = setting(3.0, "How often each training example is seen.")
+    num_train_epochs: float = setting(3.0, "How often each training example is used.")
     warmup_proportion: float = setting(
         0.1, "Fraction of the training in which the learning rate rises from 0."
     )
     # Beyond the originals.
     early_stopping_patience: int = setting(
-        0, "Evaluations (see --eval_steps) without a better figure that end training; 0 for never."
+        0, "Ends training after so many evaluations (--eval_steps) without a better one; 0: never."
     )
     num_restarts: int = setting(
-        1, "Trainings with different seeds of head, data order and dropout; the best one is kept."
+        1, "Runs with different seeds of head, data order and dropout; the best one is kept."
     )
     learning_rates: tuple[str, ...] = setting(
         (), "Learning rates to try, as in 5e-5,3e-5,2e-5; the best one is kept."
@@ -58,19 +58,19 @@ class FinetuningSettings(TrainingSettings):
         (), "Training batch sizes to try, as in 16,32; the best one is kept."
     )
     freeze: tuple[str, ...] = setting(
-        (), "What keeps its pre-trained weights: embeddings, pooler, encoder, layers:0-5, layers:3."
+        (), "Parts that are not trained: embeddings, pooler, encoder, layers:0-5, layers:3."
     )
     keep_optimizer: bool = setting(
         True,
-        "Whether the final checkpoint holds the optimizer's state, two thirds of its size, which "
-        "only more training needs.",
+        "Whether the final checkpoint keeps the optimizer state, two thirds of its size, which is "
+        "needed only to train on.",
     )
     length_buckets: bool = setting(
         True,
-        "Whether examples of similar length are batched together and padded to the longest of "
-        "them. The results are the same. Never on TPUs, nor where padding has an influence.",
+        "Whether examples of similar length are batched together and padded to the longest one. "
+        "The results are the same. Not done on TPUs, nor where padding affects the results.",
     )
-    num_workers: int = setting(0, "Processes that make features; 0 for one a core.")
+    num_workers: int = setting(0, "Processes that make features; 0 for one per core.")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,4 +1,4 @@
-"""What pre-training is to be planned for: PlanningSettings."""
+"""The pre-training run that is to be planned: PlanningSettings."""
 
 import dataclasses
 
@@ -22,7 +22,7 @@ _CHOICES = {"mixed_precision": MIXED_PRECISIONS, "masking": tuple(DUPE_FACTORS)}
 
 @dataclasses.dataclass(frozen=True)
 class PlanningSettings:
-    """A pre-training to be planned. The defaults are the paper's run of BERT-Base.
+    """A pre-training run to be planned. The defaults are the paper's run of BERT-Base.
 
     Raises:
         ValueError: for values that no run can have, or that contradict each other.
@@ -36,18 +36,17 @@ class PlanningSettings:
     )
     phases: tuple[str, ...] = setting(
         ("seq128:900000", "seq512:100000"),
-        "Sequence lengths and steps, one after the other, or the name of a .json file of phases, "
-        "as run_pretraining.py takes them; the files that may follow a second colon are not "
-        "looked at.",
+        "Sequence lengths and steps of all phases, or the name of a .json file of phases, as for "
+        "run_pretraining.py; the names of files after a second colon are ignored.",
     )
     train_batch_size: int = setting(256, "Examples in a training step, over all devices.")
-    hardware: str = setting("tpu_v2", "What it runs on: see --list_hardware.")
+    hardware: str = setting("tpu_v2", "The hardware; see --list_hardware.")
     num_chips: int = setting(16, "How many GPUs or TPU chips (a v2-8 and a v3-8 have 4).")
     mixed_precision: str = setting(
         "", "bfloat16 or float16, as in run_pretraining.py; float32 if empty."
     )
     gradient_accumulation_steps: int = setting(
-        0, "Parts in which a batch is computed; 0 for as few as fit into the memory."
+        0, "In how many parts a batch is computed; 0 for as few as the memory allows."
     )
     recompute_activations: bool = setting(
         False, "Whether blocks are computed again in the backward pass, to save memory."
@@ -56,30 +55,30 @@ class PlanningSettings:
         False, "Whether XLA compiles the step, as in run_pretraining.py; on a TPU it always does."
     )
     efficiency: float = setting(
-        0.0, "Fraction of the peak rate that training reaches; 0 for that of the table."
+        0.0, "Fraction of the peak rate that training reaches; 0 for the hardware's usual one."
     )
     scaling_efficiency: float = setting(
-        1.0, "Fraction of its speed that a device keeps beside the others: see docs/planning.md."
+        1.0, "Fraction of its speed that a device keeps among several; see docs/planning.md."
     )
     memory_margin: float = setting(
-        0.1, "Fraction of the memory that is kept free, for what allocators cannot use."
+        0.1, "Fraction of the memory that is kept free, as allocators cannot use all of it."
     )
     peak_flops: float = setting(
         0.0, "FLOP/s of --hardware=cpu in float32 matrix products; 0 to measure them now."
     )
     corpus_words: float = setting(
-        3.3e9, "Words of the text; the default is the paper's: English Wikipedia and books."
+        3.3e9, "Words in the corpus; the default is the paper's: English Wikipedia and books."
     )
     tokens_per_word: float = setting(
-        1.29, "Word pieces that a word becomes; the default was measured on English novels."
+        1.29, "Word pieces per word; the default was measured on English novels."
     )
     tokens_per_document: float = setting(
-        950.0, "Word pieces of a document, on average; the default is that of those novels' parts."
+        950.0, "Word pieces per document, on average; the default is that of these novels' parts."
     )
     masking: str = setting("static", "static or dynamic, as in create_pretraining_data.py.")
-    masked_lm_prob: float = setting(0.15, "Fraction of tokens that is hidden.")
+    masked_lm_prob: float = setting(0.15, "Fraction of tokens that is masked.")
     dupe_factor: int = setting(
-        0, "How often the text is gone through for records; 0 for that of the masking (10 or 1)."
+        0, "How often the text is used for records; 0 for the default of --masking (10 or 1)."
     )
 
     def __post_init__(self) -> None:

@@ -1,49 +1,48 @@
-"""How pre-training records are made: PretrainingDataSettings."""
+"""The settings of making pre-training records: PretrainingDataSettings."""
 
 import dataclasses
 
 from bert_tf.config import check_range
 from bert_tf.files.paths import resolve_path
 
-# How often text is gone through for pre-training records, by kind of masking. Static: the
-# original's. Dynamic: records need no copies to have other masks.
+# How often text is used for records, by kind of masking. Static: the original's. Dynamic: other
+# masks need no copies of the records.
 DUPE_FACTORS = {"static": 10, "dynamic": 1}
 
 
 @dataclasses.dataclass(frozen=True)
 class PretrainingDataSettings:
-    """How sentence pairs with hidden tokens are made from text.
+    """How sentence pairs with masked tokens are made from text.
 
     The first eleven fields are the flags of the original create_pretraining_data.py. With these
     alone, `output_file` given and `output_dir` not, the records are the original's.
 
     Args:
         input_file: text files or patterns: a sentence a line, a blank line between documents.
-            A string is taken apart at its commas.
+            A string is split at its commas.
         vocab_file: the vocabulary, a token a line.
-        output_file: files that records are written to in turns. Either this or `output_dir`.
-        do_lower_case: whether text is lower-cased and loses its accents. As the vocabulary was.
-        do_whole_word_mask: whether the pieces of a word are hidden together.
-        max_seq_length: tokens of a record, [CLS], both [SEP] and padding included; 5 at least.
-        max_predictions_per_seq: the most tokens hidden in a record.
-        random_seed: whence all chance comes.
-        dupe_factor: how often the text is gone through, with other pairs and other masks each time.
-            If None: 10 as in the original; 1 where masks are drawn later, in training.
-        masked_lm_prob: what fraction of a record's tokens is hidden.
-        short_seq_prob: what fraction of documents is cut into pairs of a shorter length, drawn at
-            random, so that the model sees short ones too.
-        output_dir: a folder for `pretraining-00000-of-0000N.tfrecord`. Documents are dealt to
-            `num_shards` files that are made independently: memory is bounded by one of them.
+        output_file: files that records are written to in turn. Either this or `output_dir`.
+        do_lower_case: whether text is lower-cased and stripped of accents, as the vocabulary was.
+        do_whole_word_mask: whether all pieces of a word are masked together.
+        max_seq_length: tokens of a record, [CLS], both [SEP] and padding included; at least 5.
+        max_predictions_per_seq: masked tokens of a record at most.
+        random_seed: of everything random.
+        dupe_factor: how often the text is used, each time with other pairs and masks. If None: 10
+            as in the original, or 1 with dynamic masking.
+        masked_lm_prob: the fraction of a record's tokens that is masked.
+        short_seq_prob: the fraction of documents that is cut into pairs of a shorter, random
+            length, so that the model sees short ones too.
+        output_dir: a folder for `pretraining-00000-of-0000N.tfrecord`. Documents are distributed
+            to `num_shards` files that are made independently: one of them must fit in memory.
         num_shards: N.
         num_workers: how many processes make shards. The records do not depend on it.
-        masking: `static`, or `dynamic`: records hold unmasked pairs, and each epoch of training
-            hides other tokens.
+        masking: `static`, or `dynamic`: records are unmasked, and each epoch of training masks
+            other tokens.
         gzip: whether the records' files are compressed.
-        mend_quirks: whether to do better where the original harms the model: see
-            docs/differences.md.
+        mend_quirks: whether to fix what harms the model in the original: see docs/differences.md.
 
     Raises:
-        ValueError: for values that no records can be made with, or that exclude each other.
+        ValueError: for values that no records can be made with, or that contradict each other.
 
     Source: google-research/bert, create_pretraining_data.py, its flags.
     """
@@ -112,7 +111,7 @@ class PretrainingDataSettings:
         if not self.output_dir and (self.num_shards > 1 or self.num_workers > 1):
             raise ValueError(
                 f"num_shards and num_workers need output_dir: the files of output_file share one "
-                f"stream of chance, as in the original, and are made one record after the other. "
+                f"random stream, as in the original, and are made one record after the other. "
                 f"Received: output_file={output_file!r}, num_shards={self.num_shards}, "
                 f"num_workers={self.num_workers}"
             )

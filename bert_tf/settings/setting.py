@@ -1,4 +1,4 @@
-"""A field of a settings class, and the checks that these classes share."""
+"""Fields of settings classes, and the checks that these classes share."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -8,12 +8,12 @@ MIXED_PRECISIONS = ("", "bfloat16", "float16")
 
 
 def setting(default: Any, help_text: str) -> Any:
-    """A field whose meaning is also its flag's help."""
+    """Returns a dataclass field; its help text is also its flag's."""
     return dataclasses.field(default=default, metadata={"help": help_text})
 
 
 def check_whole_numbers(settings: Any, lowest: Mapping[str, int]) -> None:
-    """Raises a ValueError unless each field is a whole number of at least its lowest value."""
+    """Raises a ValueError unless each field is an integer of at least its lowest value."""
     for name, low in lowest.items():
         value = getattr(settings, name)
         if isinstance(value, bool) or not isinstance(value, int) or value < low:

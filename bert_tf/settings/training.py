@@ -1,4 +1,4 @@
-"""What every run that trains can be told: TrainingSettings."""
+"""The settings that pre-training and fine-tuning share: TrainingSettings."""
 
 import dataclasses
 import math
@@ -28,8 +28,7 @@ _CHOICES = {
     "optimizer": ("adam", "lamb"),
 }
 
-# What a run does besides training, or how it computes the same; it may change between a kill and
-# the next start.
+# Settings that do not affect the trained weights, so they may change on resume.
 NOT_IN_FINGERPRINT = frozenset(
     {
         *("bert_config_file", "output_dir", "do_train", "do_eval", "eval_batch_size"),
@@ -52,7 +51,7 @@ class TrainingSettings(DeviceSettings):
     """
 
     bert_config_file: str = setting("", "JSON file with the shape of the model.")
-    output_dir: str = setting("", "Folder for checkpoints, logs and results. A run goes on there.")
+    output_dir: str = setting("", "Folder for checkpoints, logs and results. A run resumes there.")
     init_checkpoint: str | None = setting(
         None, "Checkpoint whose weights the model starts from (a prefix, or a folder)."
     )
@@ -62,14 +61,12 @@ class TrainingSettings(DeviceSettings):
     eval_batch_size: int = setting(8, "Examples in an evaluation batch.")
     learning_rate: float = setting(5e-5, "Peak of the learning rate.")
     save_checkpoints_steps: int = setting(1000, "Steps between two checkpoints.")
-    iterations_per_loop: int = setting(1000, "Most steps inside one call of the graph.")
+    iterations_per_loop: int = setting(1000, "Steps in one call of the graph at most.")
     # Beyond the original.
     eval_steps: int = setting(0, "Steps between two evaluations during training; 0 for none.")
-    seed: int = setting(
-        12345, "Of weights, order of examples and dropout: the same seed gives the same run."
-    )
+    seed: int = setting(12345, "Seed of initial weights, order of examples and dropout.")
     gradient_accumulation_steps: int = setting(
-        1, "Parts in which a batch is computed, to save memory; the result is the same."
+        1, "In how many parts a batch is computed, to save memory; the result is the same."
     )
     mixed_precision: str = setting(
         "", "bfloat16 (TPU, recent GPUs and CPUs) or float16 (older GPUs); float32 if empty."
@@ -81,29 +78,28 @@ class TrainingSettings(DeviceSettings):
     keep_checkpoint_max: int = setting(5, "How many checkpoints are kept; 0 for all.")
     learning_rate_schedule: str = setting(
         "original",
-        "original: linear decay from step 0, hidden by the warm-up. continuous: linear decay from "
-        "the end of the warm-up, without the original's jump there.",
+        "original: linear decay counted from step 0, so the rate jumps down after the warm-up. "
+        "continuous: linear decay from the end of the warm-up, without a jump.",
     )
     learning_rate_power: float = setting(
-        1.0, "The decay's form: the fraction of steps that is left, to this power. 1 is linear."
+        1.0, "The rate decays with the fraction of steps left, to this power. 1 is linear."
     )
     optimizer: str = setting(
         "adam",
-        "adam: the original's. lamb: for batches of thousands, with a rate for the whole model "
-        "that says by what part of itself a layer changes in a step; see docs/training.md.",
+        "adam: the original's. lamb: for batches of thousands; the learning rate is then the "
+        "fraction of itself by which a layer changes in a step; see docs/training.md.",
     )
     bias_correction: bool = setting(
         False,
-        "Whether Adam corrects the bias of its averages; the original's does not. LAMB always "
-        "does.",
+        "Whether Adam corrects the bias of its moments; the original's does not, LAMB always does.",
     )
     recompute_activations: bool = setting(
         False,
-        "Whether to keep only what goes into each Transformer block, and to compute the rest "
-        "again for the gradient: a third more time, a fraction of the memory, the same result.",
+        "Whether to keep only the input of each Transformer block, and to compute the rest again "
+        "for the gradient: a third more time, a fraction of the memory, the same result.",
     )
     allow_changed_settings: bool = setting(
-        False, "Whether a run in --output_dir may go on with other settings than it began with."
+        False, "Whether a run in --output_dir may resume with other settings than it started with."
     )
 
     def __post_init__(self) -> None:
@@ -117,7 +113,7 @@ class TrainingSettings(DeviceSettings):
         check_range("learning_rate_power", self.learning_rate_power, 0.0, 10.0, False, True)
         if self.xla and self.num_virtual_devices:
             raise ValueError(
-                "--xla cannot compile for pretended devices: give it without --num_virtual_devices."
+                "--xla cannot compile for virtual devices: give it without --num_virtual_devices."
             )
         if self.train_batch_size % self.gradient_accumulation_steps:
             raise ValueError(

@@ -117,7 +117,7 @@ def test_virtual_devices_come_too_late_once_tensorflow_has_started():
     [
         ({"distribution_strategy": "all"}, "'auto', 'one_device', 'mirrored'"),
         ({"use_tpu": True, "distribution_strategy": "mirrored"}, "--use_tpu is"),
-        ({"use_tpu": True, "num_virtual_devices": 2}, "pretends that there are several"),
+        ({"use_tpu": True, "num_virtual_devices": 2}, "is for --distribution_strategy=mirrored"),
         ({"worker_hosts": ("a:1", "b:2")}, "--task_index is this process's place"),
         ({"worker_hosts": ("a:1", "b:2"), "task_index": 2}, "from 0 to 1"),
         ({"task_index": 0}, "both are needed"),
