@@ -30,7 +30,8 @@ MAY_IMPORT = {
     "data": {"config", "files", "settings"},
     "model": {"config"},
     "training": {"config", "files", "progress", "settings"},
-    "tasks": {"config", "data", "files", "metrics", "model", "settings", "text"},
+    "spans": {"settings", "text"},
+    "tasks": {"config", "data", "files", "metrics", "model", "settings", "spans", "text"},
     "corpus": {"config", "files", "progress", "settings", "text", "version"},
     "pretraining_data": {"config", "data", "files", "progress", "settings", "text"},
     "pretraining": {"config", "data", "files", "model", "progress", "settings", "training"},
@@ -40,7 +41,7 @@ MAY_IMPORT = {
         *("config", "files", "formats", "model", "progress", "settings", "tasks", "text"),
         *("training", "version"),
     },
-    "inference": {"config", "files", "model", "released", "settings", "tasks", "text", "training"},
+    "inference": {"config", "files", "model", "released", "spans", "tasks", "text", "training"},
     "finetuning": {
         *("config", "data", "files", "model", "progress", "released", "settings", "tasks", "text"),
         "training",
@@ -48,7 +49,7 @@ MAY_IMPORT = {
     "conversion": {"config", "files", "formats", "model", "released", "settings", "training"},
     "planning": {"config", "data", "files", "released", "settings", "text", "version"},
     "serving": {
-        *("config", "files", "inference", "model", "released", "settings", "tasks", "text"),
+        *("config", "files", "inference", "model", "released", "settings", "spans", "text"),
         *("training", "version"),
     },
 }
@@ -77,7 +78,7 @@ WITHOUT_TENSORFLOW = (
     "bert_tf.finetuning.feature_encoding",
     "bert_tf.finetuning.encoding_workers",
     "bert_tf.finetuning.feature_files",
-    "bert_tf.tasks.span_offsets",
+    "bert_tf.spans.offsets",
     "bert_tf.released.models",
     "bert_tf.formats.huggingface_outputs",
     "bert_tf.released.download",

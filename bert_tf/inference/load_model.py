@@ -8,7 +8,7 @@ from bert_tf import files
 from bert_tf.inference.loaded_model import ServedModel, load_served_model
 from bert_tf.released.find_model import ModelFiles, find_model
 from bert_tf.released.model_folder import VOCAB_NAME, ModelDescription, read_description
-from bert_tf.tasks.span import SpanOptions
+from bert_tf.spans.options import SpanOptions
 
 # A model for one of these can be asked as one for the other: their weights have the same names.
 _SAME_WEIGHTS = ("classification", "tagging")

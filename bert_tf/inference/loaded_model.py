@@ -28,8 +28,8 @@ from bert_tf.model.heads import (
     SpanModel,
     TokenClassificationModel,
 )
-from bert_tf.tasks.span import SpanOptions
-from bert_tf.tasks.span_answers import AnswerSearch
+from bert_tf.spans.answers import AnswerSearch
+from bert_tf.spans.options import SpanOptions
 from bert_tf.text.batch_tokenization import BatchTokenizer
 from bert_tf.training.checkpoint import find_checkpoint, load_checkpoint
 

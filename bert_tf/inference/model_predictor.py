@@ -14,10 +14,10 @@ from bert_tf.inference.length_runner import LengthRunner, Row
 from bert_tf.inference.loaded_model import ServedModel
 from bert_tf.inference.mask_filler import FilledSentence, MaskFiller
 from bert_tf.inference.pooling import POOLS, pooled
+from bert_tf.spans.answers import QuestionScores, SpanAnswer
+from bert_tf.spans.offsets import OffsetPassage
+from bert_tf.spans.windows import divide_passage
 from bert_tf.tasks.classification import softmax
-from bert_tf.tasks.span_answers import QuestionScores, SpanAnswer
-from bert_tf.tasks.span_offsets import OffsetPassage
-from bert_tf.tasks.span_windows import divide_passage
 from bert_tf.text.packing import pack, pack_truncated
 
 

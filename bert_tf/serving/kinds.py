@@ -14,7 +14,7 @@ from bert_tf.inference.loaded_model import PAIR, ServedModel
 from bert_tf.inference.mask_filler import MASK, never_filled
 from bert_tf.inference.pooling import POOLS, pooled
 from bert_tf.serving.signatures import Batch, ServedGraph, as_bytes, function
-from bert_tf.serving.span_search import SpanSearch
+from bert_tf.spans.graph_search import SpanSearch
 from bert_tf.text.graph_packing import pack_texts, pack_windows
 from bert_tf.text.vocabulary import is_continuation
 

@@ -4,12 +4,11 @@
                           one or several windows                         starts, ends here
 
 Such a task is a data set: a reader of its files, its official metrics and its prediction files.
-Everything else is here, in `span_windows.py` and in `span_answers.py`.
+The windows of a passage and the search for the answer are in `bert_tf.spans`.
 
 Source: google-research/bert, run_squad.py.
 """
 
-import dataclasses
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,9 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bert_tf.data.schema import Feature
-from bert_tf.settings.setting import check_whole_numbers, setting
-from bert_tf.tasks.span_answers import AnswerSearch, PassageText, QuestionScores, SpanAnswer
-from bert_tf.tasks.span_windows import (
+from bert_tf.spans.answers import AnswerSearch, PassageText, QuestionScores, SpanAnswer
+from bert_tf.spans.options import SpanOptions
+from bert_tf.spans.windows import (
     NUM_SPECIAL_TOKENS,
     PassageTokenizer,
     PassageTokens,
@@ -41,42 +40,6 @@ logger = logging.getLogger(__name__)
 TRAIN = "train"
 # Replaces the logits of padding where it is masked: the softmax of them is 0.
 _MASKED_LOGIT = -1e4
-
-
-@dataclasses.dataclass(frozen=True)
-class SpanOptions:
-    """The options that all tasks of this kind share.
-
-    Raises:
-        ValueError: for values with which no answer can be found.
-    """
-
-    doc_stride: int = setting(
-        128, "Tokens between the starts of successive windows of a long passage."
-    )
-    max_query_length: int = setting(64, "Maximum tokens of a question; longer ones are cut.")
-    n_best_size: int = setting(20, "Answers per question in nbest_predictions.json.")
-    max_answer_length: int = setting(30, "Maximum tokens of an answer.")
-    version_2_with_negative: bool = setting(
-        False, "Whether some questions have no answer, as in SQuAD 2.0."
-    )
-    null_score_diff_threshold: float = setting(
-        0.0,
-        "A question gets no answer if the score of none exceeds that of the best answer by more "
-        "than this.",
-    )
-    verbose_logging: bool = setting(
-        False, "Whether to log each answer that cannot be found in its passage."
-    )
-    mask_padding: bool = setting(
-        False,
-        "Whether padding is excluded as an answer, so that results do not depend on it and batches "
-        "are only as long as needed. The original does not exclude it.",
-    )
-
-    def __post_init__(self):
-        lowest = {"doc_stride": 1, "max_query_length": 0, "n_best_size": 1, "max_answer_length": 1}
-        check_whole_numbers(self, lowest)
 
 
 class SpanExample(NamedTuple):

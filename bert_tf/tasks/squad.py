@@ -21,15 +21,15 @@ from typing import Any, NamedTuple, NoReturn
 from bert_tf import files
 from bert_tf.metrics import squad as metrics
 from bert_tf.settings.setting import setting
+from bert_tf.spans.options import SpanOptions
+from bert_tf.spans.windows import answer_words
 from bert_tf.tasks.span import (
     TRAIN,
     SpanAnswer,
     SpanExample,
     SpanExtraction,
-    SpanOptions,
     first_three,
 )
-from bert_tf.tasks.span_windows import answer_words
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from served_models import LABELS, MAX_SEQ_LENGTH, VOCAB, small_config, write_mod
 
 import bert_tf
 from bert_tf.inference.loaded_model import load_served_model
-from bert_tf.tasks.span_offsets import OffsetPassage
+from bert_tf.spans.offsets import OffsetPassage
 from bert_tf.text.packing import pack_truncated
 
 CONTEXT = "Naïve John Smith (1895-1943) was the leader of an expedition. " * 12

@@ -3,7 +3,8 @@
 import importlib.util
 from pathlib import Path
 
-from bert_tf.tasks.span import SpanExample, SpanExtraction, SpanOptions
+from bert_tf.spans.options import SpanOptions
+from bert_tf.tasks.span import SpanExample, SpanExtraction
 
 VOCAB = Path(__file__).parents[2] / "vocab" / "english_uncased_2000.txt"
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"

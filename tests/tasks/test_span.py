@@ -9,13 +9,14 @@ import pytest
 from span_questions import VOCAB, NoData, ask, load, make_task, random_text
 from task_rows import encode_all, predict_spans
 
-from bert_tf.tasks.span import SpanExample, SpanExtraction, SpanOptions
-from bert_tf.tasks.span_answers import (
+from bert_tf.spans.answers import (
     SpanAnswer,
 )
-from bert_tf.tasks.span_windows import (
+from bert_tf.spans.options import SpanOptions
+from bert_tf.spans.windows import (
     answer_words,
 )
+from bert_tf.tasks.span import SpanExample, SpanExtraction
 from bert_tf.text.tokenization import FullTokenizer
 
 

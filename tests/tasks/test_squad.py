@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from task_rows import encode_all, predict_spans
 
+from bert_tf.spans.answers import NbestEntry
+from bert_tf.spans.windows import answer_words
 from bert_tf.tasks.span import SpanAnswer
-from bert_tf.tasks.span_answers import NbestEntry
-from bert_tf.tasks.span_windows import answer_words
 from bert_tf.tasks.squad import SquadFiles
 from bert_tf.tasks.task import find_task, options_of
 from bert_tf.text.tokenization import FullTokenizer

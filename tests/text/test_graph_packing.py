@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bert_tf.tasks.span_windows import divide_passage
+from bert_tf.spans.windows import divide_passage
 from bert_tf.text.graph_packing import pack_texts, pack_windows
 from bert_tf.text.packing import pack, pack_truncated, pad
 

@@ -10,7 +10,7 @@ from bert_tf.data.record_scan import first_records
 from bert_tf.data.schema import parse_examples, pretraining_features
 from bert_tf.pretraining_data.shards import Shard, make_records
 from bert_tf.settings import PretrainingDataSettings
-from bert_tf.tasks.span_offsets import OffsetPassage
+from bert_tf.spans.offsets import OffsetPassage
 from bert_tf.text.packing import pack_truncated
 from bert_tf.text.tokenizer import Tokenizer, load_tokenizer
 

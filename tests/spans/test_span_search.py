@@ -10,9 +10,9 @@ import pytest
 import tensorflow as tf
 from span_questions import VOCAB, random_text
 
-from bert_tf.serving.span_search import SpanSearch
-from bert_tf.tasks.span_answers import EMPTY, AnswerSearch, QuestionScores
-from bert_tf.tasks.span_offsets import OffsetPassage
+from bert_tf.spans.answers import EMPTY, AnswerSearch, QuestionScores
+from bert_tf.spans.graph_search import SpanSearch
+from bert_tf.spans.offsets import OffsetPassage
 from bert_tf.text.packing import divide
 from bert_tf.text.tokenization import FullTokenizer
 

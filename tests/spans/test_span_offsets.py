@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from span_questions import VOCAB, random_text
 
-from bert_tf.tasks.span_answers import EMPTY, AnswerSearch, QuestionScores
-from bert_tf.tasks.span_offsets import OffsetPassage
-from bert_tf.tasks.span_windows import PassageTokenizer
+from bert_tf.spans.answers import EMPTY, AnswerSearch, QuestionScores
+from bert_tf.spans.offsets import OffsetPassage
+from bert_tf.spans.windows import PassageTokenizer
 from bert_tf.text.packing import Window
 from bert_tf.text.tokenization import FullTokenizer
 

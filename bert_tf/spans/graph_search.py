@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from bert_tf.tasks.span_answers import NO_OTHER_ANSWER, AnswerSearch
+from bert_tf.spans.answers import NO_OTHER_ANSWER, AnswerSearch
 
 _NO_SCORE = -float("inf")
 

@@ -3,7 +3,7 @@
 import pytest
 from span_questions import VOCAB, load
 
-from bert_tf.tasks.span_windows import (
+from bert_tf.spans.windows import (
     PassageTokenizer,
     answer_tokens,
     answer_words,
@@ -89,8 +89,8 @@ def test_an_answer_that_is_a_part_of_a_word_gets_its_own_tokens(tokenizer):
 
 
 def test_words_and_passages_are_cached_within_limits(tokenizer, monkeypatch):
-    monkeypatch.setattr("bert_tf.tasks.span_windows._MAX_CACHED_TEXT", 30)
-    monkeypatch.setattr("bert_tf.tasks.span_windows._MAX_CACHED_WORDS", 2)
+    monkeypatch.setattr("bert_tf.spans.windows._MAX_CACHED_TEXT", 30)
+    monkeypatch.setattr("bert_tf.spans.windows._MAX_CACHED_WORDS", 2)
     passages = PassageTokenizer(tokenizer)
     texts = [f"some words {number}" for number in range(9)]
     for text in texts * 2:

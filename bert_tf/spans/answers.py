@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from bert_tf.tasks.span_windows import PassageTokenizer, best_windows, split_words
+from bert_tf.spans.windows import PassageTokenizer, best_windows, split_words
 from bert_tf.text.packing import Window
 
 logger = logging.getLogger(__name__)

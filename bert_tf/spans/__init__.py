@@ -1,0 +1,1 @@
+"""Questions about passages: windows of a passage, and the search for the best answer."""

@@ -1,0 +1,41 @@
+"""How questions and passages become windows, and logits answers: SpanOptions."""
+
+import dataclasses
+
+from bert_tf.settings.setting import check_whole_numbers, setting
+
+
+@dataclasses.dataclass(frozen=True)
+class SpanOptions:
+    """The options that all tasks of this kind share.
+
+    Raises:
+        ValueError: for values with which no answer can be found.
+    """
+
+    doc_stride: int = setting(
+        128, "Tokens between the starts of successive windows of a long passage."
+    )
+    max_query_length: int = setting(64, "Maximum tokens of a question; longer ones are cut.")
+    n_best_size: int = setting(20, "Answers per question in nbest_predictions.json.")
+    max_answer_length: int = setting(30, "Maximum tokens of an answer.")
+    version_2_with_negative: bool = setting(
+        False, "Whether some questions have no answer, as in SQuAD 2.0."
+    )
+    null_score_diff_threshold: float = setting(
+        0.0,
+        "A question gets no answer if the score of none exceeds that of the best answer by more "
+        "than this.",
+    )
+    verbose_logging: bool = setting(
+        False, "Whether to log each answer that cannot be found in its passage."
+    )
+    mask_padding: bool = setting(
+        False,
+        "Whether padding is excluded as an answer, so that results do not depend on it and batches "
+        "are only as long as needed. The original does not exclude it.",
+    )
+
+    def __post_init__(self):
+        lowest = {"doc_stride": 1, "max_query_length": 0, "n_best_size": 1, "max_answer_length": 1}
+        check_whole_numbers(self, lowest)
