@@ -116,7 +116,7 @@ def create_pretraining_data(
         corpus = ShardedCorpus(settings, input_files, paths, origins)
         with text_folder(settings.output_dir) as folder:
             kept = find_finished(paths, origins)
-            made = _make_folder(corpus, tokenizer, kept, folder, start_progress, beam_flags)
+            made = _make_folder(corpus, kept, folder, start_progress, beam_flags)
             _write_manifests(described, paths, made, description)
             remove_notes(paths)
     return PretrainingDataReport(
@@ -211,7 +211,6 @@ def _make_files(
 
 def _make_folder(
     corpus: ShardedCorpus,
-    tokenizer: Tokenizer,
     kept: dict[int, dict[str, Any]],
     text_dir: str,
     start_progress: StartProgress,
@@ -228,7 +227,7 @@ def _make_folder(
 
         entries = kept | beam_runner.make_shards(corpus, missing, beam_flags)
     else:
-        entries = kept | _make_here(corpus, tokenizer, missing, text_dir, start_progress)
+        entries = kept | _make_here(corpus, missing, text_dir, start_progress)
     statistics = CorpusStatistics()
     for entry in entries.values():
         statistics.add(statistics_of(entry))
@@ -237,7 +236,6 @@ def _make_folder(
 
 def _make_here(
     corpus: ShardedCorpus,
-    tokenizer: Tokenizer,
     numbers: Sequence[int],
     text_dir: str,
     start_progress: StartProgress,
@@ -251,7 +249,7 @@ def _make_here(
     line_counts.count_lines(lines)
     shards = {number: corpus.shard(number, texts[number], line_counts) for number in numbers}
     with start_progress("making records", len(shards), "shards") as progress:
-        return make_shards(corpus, tokenizer, shards, progress)
+        return make_shards(corpus, shards, progress)
 
 
 def _write_manifests(

@@ -312,5 +312,5 @@ def test_a_worker_that_something_ends_is_an_error_with_advice(folder):
     os.kill(worker, signal.SIGKILL)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "Error: A worker was ended by something (exit status -9)" in errors.splitlines()[-1]
+    assert "Error: A worker process was killed (exit status -9)" in errors.splitlines()[-1]
     assert "make more shards" in errors

@@ -123,7 +123,7 @@ def test_a_worker_that_is_killed_is_named_with_its_shard_and_the_next_start_goes
     assert process.returncode == 1
     message = errors.splitlines()[-1]
     assert (
-        f"A worker was ended by something (exit status -9) while it made shard {number} "
+        f"A worker process was killed (exit status -9) while it made shard {number} "
         f"(o/pretraining-{number:05d}-of-" in message
     )
     left = finished(folder)
