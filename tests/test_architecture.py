@@ -76,7 +76,6 @@ WITHOUT_TENSORFLOW = (
     "bert_tf.pretraining_data.examples",
     "bert_tf.data.schema",
     "bert_tf.finetuning.feature_encoding",
-    "bert_tf.finetuning.encoding_workers",
     "bert_tf.finetuning.feature_files",
     "bert_tf.spans.offsets",
     "bert_tf.released.models",

@@ -5,8 +5,10 @@ encodes some of the examples does not know how many windows come before them.
 """
 
 import dataclasses
+import functools
 import math
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bert_tf.data.schema import (
@@ -16,10 +18,15 @@ from bert_tf.data.schema import (
     encode_values,
     encode_varint,
 )
+from bert_tf.files.workers import run_in_order
 from bert_tf.tasks.task import Row
-from bert_tf.text.tokenizer import load_tokenizer
+from bert_tf.text.tokenizer import Tokenizer, load_tokenizer
 
 UNIQUE_IDS = "unique_ids"
+
+_CHUNK_EXAMPLES = 128
+# Fewer are encoded before other processes have started and read the vocabulary.
+_FEW_EXAMPLES = 2000
 
 # Their values are below 128, so that each is one byte in a record.
 _ONE_BYTE_EACH = ("input_mask", "segment_ids")
@@ -129,25 +136,65 @@ class _Varints(dict):
 class Encoder:
     """Encodes examples, with a tokenizer that caches words from one call to the next.
 
+    It can be sent to another process, which then loads the tokenizer when it is first called.
+
     Args:
         encoding: how.
     """
 
     def __init__(self, encoding: Encoding) -> None:
         self._encoding = encoding
-        self._serializer = FeatureSerializer(encoding.features())
-        self._tokenizer = load_tokenizer(encoding.vocab_file, encoding.do_lower_case)
 
-    def encode(self, examples: Sequence[Any]) -> list[list[EncodedWindow]]:
-        """The windows of each example.
+    def __call__(self, examples: Sequence[Any]) -> list[list[EncodedWindow]]:
+        """Returns the windows of each example.
 
         Raises:
             ValueError: what the task says of an example; and see `FeatureSerializer.serialize`.
         """
         return [list(map(self._serializer.serialize, self._rows(each))) for each in examples]
 
-    def _rows(self, example: Any) -> Sequence[Row]:
+    @functools.cached_property
+    def _serializer(self) -> FeatureSerializer:
+        return FeatureSerializer(self._encoding.features())
+
+    @functools.cached_property
+    def _tokenizer(self) -> Tokenizer:
+        return load_tokenizer(self._encoding.vocab_file, self._encoding.do_lower_case)
+
+    def _rows(self, example: Any) -> Iterable[Row]:
         encoding = self._encoding
         return encoding.task.encode(
             example, encoding.split, self._tokenizer, encoding.max_seq_length
         )
+
+
+def encode_examples(
+    encoding: Encoding, examples: Sequence[Any], num_workers: int = 0
+) -> Iterator[list[list[EncodedWindow]]]:
+    """Encodes examples, in their order. Close the iterator if it may not be used up.
+
+    Args:
+        encoding: how.
+        examples: of one split.
+        num_workers: the number of processes; 0 for one per core. Few examples are always encoded
+            in this one.
+
+    Yields: for some successive examples, the windows of each.
+
+    Raises:
+        ValueError, OSError: what the task says of an example, wherever it was encoded.
+        ChildProcessError: if a worker process was killed.
+    """
+    starts = range(0, len(examples), _CHUNK_EXAMPLES)
+    chunks = (examples[start : start + _CHUNK_EXAMPLES] for start in starts)
+    num_workers = min(num_workers or _num_cores(), len(starts))
+    if len(examples) < _FEW_EXAMPLES:
+        num_workers = 1
+    return run_in_order(Encoder(encoding), chunks, max(1, num_workers))
+
+
+def _num_cores() -> int:
+    """The number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -21,8 +21,7 @@ from typing import Any, TextIO
 
 from bert_tf import files
 from bert_tf.data.record_writer import RecordWriter
-from bert_tf.finetuning.encoding_workers import encode_examples
-from bert_tf.finetuning.feature_encoding import Encoding, FeatureSerializer
+from bert_tf.finetuning.feature_encoding import Encoding, FeatureSerializer, encode_examples
 from bert_tf.progress import Progress, format_number
 
 logger = logging.getLogger(__name__)
@@ -78,7 +77,7 @@ def ensure_features(
 
     Raises:
         ValueError: if there are no examples or no windows, or for what the task says of an example.
-        ChildProcessError: if a worker process died.
+        ChildProcessError: if a worker process was killed.
         OSError: if a file cannot be read or written.
     """
     started = time.monotonic()

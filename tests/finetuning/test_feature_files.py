@@ -14,9 +14,8 @@ import pytest
 import tensorflow as tf
 
 from bert_tf.data.schema import Feature, encode_example
-from bert_tf.finetuning import encoding_workers
-from bert_tf.finetuning.encoding_workers import encode_examples
-from bert_tf.finetuning.feature_encoding import Encoding, FeatureSerializer
+from bert_tf.finetuning import feature_encoding
+from bert_tf.finetuning.feature_encoding import Encoding, FeatureSerializer, encode_examples
 from bert_tf.finetuning.feature_files import FeatureFile, ensure_features
 
 # A task in a module of its own, as other processes import it. An example is a line of letters; it
@@ -105,8 +104,8 @@ def ensure(tmp_path, toy_vocab):
 
 @pytest.fixture
 def many_workers(monkeypatch):
-    monkeypatch.setattr(encoding_workers, "_FEW_EXAMPLES", 0)
-    monkeypatch.setattr(encoding_workers, "_CHUNK_EXAMPLES", 3)
+    monkeypatch.setattr(feature_encoding, "_FEW_EXAMPLES", 0)
+    monkeypatch.setattr(feature_encoding, "_CHUNK_EXAMPLES", 3)
 
 
 def lines_of(count):
@@ -173,17 +172,17 @@ def test_what_a_task_says_of_an_example_comes_from_a_worker_as_it_is(
 def test_a_killed_worker_is_reported_and_leaves_nothing(make_task, ensure, many_workers, tmp_path):
     lines = lines_of(40)
     lines[20] = "die"
-    with pytest.raises(ChildProcessError, match=r"exit status -9\).*have fewer workers"):
+    with pytest.raises(ChildProcessError, match=r"exit status -9\).*use fewer workers"):
         ensure(make_task(lines), num_workers=2)
     assert os.listdir(tmp_path / "out") == []
 
 
 PROGRAM = """
 import sys
-from bert_tf.finetuning import encoding_workers
+from bert_tf.finetuning import feature_encoding
 from bert_tf.finetuning.feature_encoding import Encoding
 from bert_tf.finetuning.feature_files import ensure_features
-encoding_workers._FEW_EXAMPLES, encoding_workers._CHUNK_EXAMPLES = 0, 1
+feature_encoding._FEW_EXAMPLES, feature_encoding._CHUNK_EXAMPLES = 0, 1
 # Not guarded by `if __name__ == "__main__"`: it need not be.
 sys.path.insert(0, sys.argv[1])
 import toy_task
@@ -270,9 +269,9 @@ def test_only_so_many_chunks_are_encoded_ahead(make_task, toy_vocab, many_worker
     class Watched(list):
         highest = 0
 
-        def __getitem__(self, place):
-            self.highest = max(self.highest, place)
-            return super().__getitem__(place)
+        def __getitem__(self, places):
+            self.highest = max(self.highest, places.stop - 1)
+            return super().__getitem__(places)
 
     examples = Watched(["a."] * 300)
     encoded = encode_examples(Encoding(task, "train", toy_vocab, True, L), examples, 2)
@@ -498,16 +497,11 @@ def test_every_feature_serializes_as_one_by_one_on_random_rows():
 
 def test_as_many_workers_as_cores_are_used_unless_told(make_task, toy_vocab, monkeypatch):
     started = []
-
-    class Workers:
-        def __init__(self, encoding, num_workers, example):
-            started.append(num_workers)
-            raise ValueError("enough")
-
-    monkeypatch.setattr(encoding_workers, "_Workers", Workers)
-    monkeypatch.setattr(encoding_workers, "_num_cores", lambda: 5)
+    monkeypatch.setattr(
+        feature_encoding, "run_in_order", lambda function, works, number: started.append(number)
+    )
+    monkeypatch.setattr(feature_encoding, "_num_cores", lambda: 5)
     encoding = Encoding(make_task(["a."]), "train", toy_vocab, True, L)
-    for num_workers, num_examples in [(0, 10_000), (3, 10_000), (0, 2100), (40, 2100)]:
-        with pytest.raises(ValueError, match="enough"):
-            next(encode_examples(encoding, ["a."] * num_examples, num_workers))
-    assert started == [5, 3, 5, 17]
+    for num_workers, num_examples in [(0, 10_000), (3, 10_000), (0, 2100), (40, 2100), (0, 1999)]:
+        encode_examples(encoding, ["a."] * num_examples, num_workers)
+    assert started == [5, 3, 5, 17, 1]
