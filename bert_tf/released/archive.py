@@ -1,12 +1,12 @@
-"""A checkpoint's files out of a zip, which may come from anywhere and say anything.
+"""Extracts a checkpoint from a zip of any origin.
 
     uncased_L-12_H-768_A-12/bert_config.json
     uncased_L-12_H-768_A-12/vocab.txt
     uncased_L-12_H-768_A-12/bert_model.ckpt.index
     uncased_L-12_H-768_A-12/bert_model.ckpt.data-00000-of-00001
 
-The files may lie at any depth. A zip in which any name leads out of the folder, or which holds a
-link, is refused whole. Every byte that is taken out is held to the zip's checksums.
+The files may be at any depth. A zip with links, or with names that lead out of the target folder,
+is refused as a whole. All extracted bytes are checked against the zip's CRCs.
 """
 
 import contextlib
@@ -22,13 +22,12 @@ from pathlib import Path, PurePosixPath
 from bert_tf.formats.structure import CONFIG_NAME
 
 _ENCRYPTED = 0x1
-_COPY_BYTES = 1 << 20
-# What zipfile raises for a zip that is damaged or packed in a way that Python cannot unpack.
+# What zipfile raises for a zip that is damaged or compressed in a way that Python cannot read.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
 
 
 def is_checkpoint_zip(path: Path) -> bool:
-    """Whether a file is a zip with a `bert_config.json` in it."""
+    """Returns whether a file is a zip with a `bert_config.json` in it."""
     try:
         with zipfile.ZipFile(path) as archive:
             return any(PurePosixPath(name).name == CONFIG_NAME for name in archive.namelist())
@@ -37,7 +36,7 @@ def is_checkpoint_zip(path: Path) -> bool:
 
 
 def checkpoint_name(path: Path) -> str:
-    """The name of the folder in a zip that holds the checkpoint; the zip's own where none does.
+    """Returns the name of the zip's folder with the checkpoint, or of the zip if it has none.
 
     Raises:
         ValueError: see `extract_checkpoint`.
@@ -47,12 +46,12 @@ def checkpoint_name(path: Path) -> str:
 
 
 def extract_checkpoint(path: Path, folder: Path) -> None:
-    """Writes the files beside the zip's `bert_config.json`, the checkpoint's, into `folder`.
+    """Extracts `bert_config.json` and the files beside it into `folder`.
 
     Raises:
-        ValueError: if it is no whole zip, has no checkpoint or several, or holds what no zip of a
-            model has: names that lead out of the folder, links, two files of one name, a password.
-        OSError: if the disk has no room for them.
+        ValueError: if the zip is damaged, has no checkpoint or several, or has members that no
+            model's zip has: unsafe names, links, duplicate names, encryption.
+        OSError: if the disk is too full.
     """
     with _opened(path) as archive:
         root = _checkpoint_folder(path, archive)
@@ -65,19 +64,19 @@ def extract_checkpoint(path: Path, folder: Path) -> None:
         if needed > free:
             raise OSError(
                 errno.ENOSPC,
-                f"unpacked, {path} needs {needed / 1e6:,.0f} MB, and the disk has room for "
-                f"{free / 1e6:,.0f}: set BERT_TF_CACHE to a folder with more",
+                f"extracting {path} needs {needed / 1e6:,.0f} MB, and the disk has "
+                f"{free / 1e6:,.0f} MB left: set BERT_TF_CACHE to a folder with more space",
                 str(folder),
             )
         for member in members:
             target = folder / PurePosixPath(member.filename).name
             with archive.open(member) as source, open(target, "xb") as file:
-                shutil.copyfileobj(source, file, _COPY_BYTES)
+                shutil.copyfileobj(source, file)
 
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """A zip whose members are all harmless."""
+    """Opens a zip and checks all of its members."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = set()
@@ -88,44 +87,38 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
                 names.add(member.filename)
             yield archive
     except _DAMAGE as error:
-        raise ValueError(f"{path}: the zip is damaged or not whole: {error}") from error
+        raise ValueError(f"{path}: the zip is damaged or incomplete: {error}") from error
 
 
 def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
-    # ZipFile shortens a name at a NUL; what the file really says is in orig_filename.
+    # ZipFile cuts a name at a NUL; orig_filename is what the file really says.
     name, mode = member.orig_filename, member.external_attr >> 16
     parts = re.split(r"[/\\]", name)
-    if (
-        ".." in parts
-        or not parts[0]
-        or "\\" in name
-        or "\0" in name
-        or re.match(r"[A-Za-z]:", name)
-    ):
+    if ".." in parts or not parts[0] or re.search(r"\\|\0|^[A-Za-z]:", name):
         raise ValueError(
             f"{path}: refused: {name!r} in the zip would be written outside of its folder, or is "
-            "no plain name. No released model has such a file."
+            "not a plain name. No released model has such a file."
         )
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise ValueError(f"{path}: refused: {name!r} in the zip is a link or a device, no file.")
     if member.flag_bits & _ENCRYPTED:
-        raise ValueError(f"{path}: {name!r} in the zip is encrypted. Unpack it, and give a folder.")
+        raise ValueError(f"{path}: {name!r} in the zip is encrypted. Extract it and give a folder.")
 
 
 def _checkpoint_folder(path: Path, archive: zipfile.ZipFile) -> PurePosixPath:
-    """The folder in the zip that holds `bert_config.json`."""
+    """Returns the folder in the zip that holds `bert_config.json`."""
     names = [PurePosixPath(name) for name in archive.namelist()]
-    # What macOS adds to a zip is no model.
+    # macOS adds copies of its own to a zip.
     folders = [n.parent for n in names if n.name == CONFIG_NAME and "__MACOSX" not in n.parts]
     if len(folders) == 1:
         return folders[0]
     if folders:
         raise ValueError(
-            f"{path}: there are {len(folders)} models in the zip, one is needed. Unpack it, and "
-            f"give the path of one: {', '.join(str(folder) for folder in folders)}"
+            f"{path}: there are {len(folders)} models in the zip, and one is needed. Extract it "
+            f"and give the path of one: {', '.join(str(folder) for folder in folders)}"
         )
     listed = ", ".join(str(name) for name in names[:10]) or "nothing"
     raise ValueError(
-        f"{path}: no google-research checkpoint: there is no {CONFIG_NAME} in the zip. There: "
+        f"{path}: not a google-research checkpoint: there is no {CONFIG_NAME} in the zip. There: "
         f"{listed}"
     )

@@ -1,10 +1,9 @@
-"""A file over HTTP that arrives whole or not at all: it resumes, waits, and knows an error page.
+"""Downloads a zip over HTTP, resuming where an earlier attempt or an earlier process stopped.
 
-    FILE.part           what has arrived
-    FILE.part.json      of which version of the file: its size, ETag, date, MD5
+    FILE.part           the bytes received so far
+    FILE.part.json      the version of the file they belong to: size, ETag, date, MD5
 
-A broken connection goes on where it broke, at once or when the same command runs again. Only the
-standard library is used.
+Only the standard library is used: pooch and `keras.utils.get_file` cannot resume a partial file.
 """
 
 import base64
@@ -31,18 +30,18 @@ logger = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 1 << 18
 _ZIP_START = b"PK\x03\x04"
-# What a server says when it may work later: too slow, too many requests, its own trouble.
-_MAY_PASS = (408, 425, 429, 500, 502, 503, 504)
+# Statuses after which another attempt may succeed: timeouts, rate limits, server errors.
+_TRANSIENT_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 _LONGEST_PAUSE_SECONDS = 60.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Patience:
-    """How long to bear with a server.
+    """Says when a connection counts as stalled, and how often to try again.
 
-    stall_seconds: without a byte, after which a connection counts as broken.
-    attempts: in a row, none of which brings a byte.
-    pause_seconds: before the second attempt; twice as long before each further one.
+    stall_seconds: seconds without a byte after which a connection is given up.
+    attempts: how many attempts in a row may bring no new byte.
+    pause_seconds: the pause before the second attempt; it doubles before each further one.
     """
 
     stall_seconds: float = 60.0
@@ -51,16 +50,16 @@ class Patience:
 
 
 class DownloadError(OSError):
-    """A download that cannot succeed, or not now."""
+    """Says why a download failed and what to do about it."""
 
 
 class _Broken(Exception):
-    """An attempt that failed, where another may succeed."""
+    """A failed attempt after which another one may succeed."""
 
 
 @dataclasses.dataclass(frozen=True)
 class _Version:
-    """Which version of a file has begun to arrive; None where the server does not say."""
+    """Identifies a version of a file; None where the server does not say."""
 
     url: str
     size: int | None = None
@@ -70,7 +69,7 @@ class _Version:
 
     @property
     def validator(self) -> str | None:
-        """What `If-Range` takes: a weak ETag does not promise the same bytes."""
+        """The value for `If-Range`. A weak ETag does not promise identical bytes."""
         is_strong = self.etag is not None and not self.etag.startswith("W/")
         return self.etag if is_strong else self.modified
 
@@ -82,35 +81,36 @@ def fetch_zip(
     stream: TextIO | None = None,
     expected_bytes: int | None = None,
 ) -> None:
-    """Downloads a zip into `part`; what is there of it already is not downloaded again.
+    """Downloads a zip into `part`, continuing from the bytes that are already there.
 
-    Its size is held to what the server says and to `expected_bytes`, its bytes to the MD5 sum that
-    Google's storage sends along. That it is a whole zip is for the reader to see.
+    The size is checked against the server's and `expected_bytes`, the bytes against the MD5 sum
+    that Google's storage sends. Whether the zip is intact is for the caller to check.
 
     Args:
-        url: http or https.
-        part: where it arrives, beside its final place.
+        url: an http or https address.
+        part: the file to download into.
         patience: see Patience.
-        stream: where progress is shown; nowhere if None.
-        expected_bytes: its published size.
+        stream: where progress is shown; None for nowhere.
+        expected_bytes: the published size.
 
     Raises:
-        DownloadError: with what would do. What has arrived stays, unless it is wrong.
+        DownloadError: if the download fails. Received bytes are kept unless they are wrong.
     """
     patience = patience or Patience()
+    transfer = _Transfer(url, part, patience.stall_seconds, stream, expected_bytes)
     most, failures = 0, 0
     while True:
         try:
-            version = _attempt(url, part, patience.stall_seconds, stream, expected_bytes)
+            version = transfer.attempt()
             break
         except _Broken as error:
-            arrived = _size(part)
-            failures = 0 if arrived > most else failures + 1
-            most = max(most, arrived)
+            received = _size(part)
+            failures = 0 if received > most else failures + 1
+            most = max(most, received)
             if failures >= patience.attempts:
                 raise DownloadError(
-                    f"{url}: {error}. {patience.attempts} attempts in a row brought nothing. "
-                    f"{arrived:,} bytes have arrived; the same command goes on from there."
+                    f"{url}: {error}. {patience.attempts} attempts in a row brought no new data. "
+                    f"{received:,} bytes have arrived; run the same command again to resume."
                 ) from error
             pause = patience.pause_seconds * 2 ** max(failures - 1, 0)
             pause = min(pause, _LONGEST_PAUSE_SECONDS)
@@ -119,19 +119,19 @@ def fetch_zip(
     if version.md5 is not None and digest(part, "md5") != version.md5:
         discard(part)
         raise DownloadError(
-            f"{url}: its bytes do not have the MD5 sum that the server gives, and were removed. "
-            "Run the same command again; if it happens again, something on the way alters the file."
+            f"{url}: the downloaded bytes do not match the server's MD5 sum and were removed. Run "
+            "the same command again; if it fails again, something on the way alters the file."
         )
 
 
 def discard(part: Path) -> None:
-    """Removes what has arrived, and what is known of it."""
+    """Removes a partial download and what is recorded about it."""
     part.unlink(missing_ok=True)
     _state_path(part).unlink(missing_ok=True)
 
 
 def digest(path: Path, algorithm: str) -> str:
-    """A sum of a file's bytes, as hexadecimal digits; `algorithm` is one of hashlib's."""
+    """Returns the hash of a file as hexadecimal digits; `algorithm` is one of hashlib's."""
     total = hashlib.new(algorithm, usedforsecurity=False)
     with open(path, "rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
@@ -139,151 +139,144 @@ def digest(path: Path, algorithm: str) -> str:
     return total.hexdigest()
 
 
-def _attempt(
-    url: str, part: Path, stall_seconds: float, stream: TextIO | None, expected_bytes: int | None
-) -> _Version:
-    """One connection. Returns the file's version when all of it has arrived."""
-    known = _read_state(part, url) if _size(part) else None
-    offset = _size(part)
-    if known and known.size == offset:
-        return known
-    with _open(url, known, offset, part, stall_seconds) as response:
-        start, version = b"", known
-        if known and response.status == 206:
-            _check_continues(response, known, offset, part)
-        else:
-            start = _read(response, len(_ZIP_START))
-            _check_is_zip(url, response, start)
-            offset, version = 0, _version_of(url, response)
-            _check_size(url, version.size, expected_bytes)
-            discard(part)
-            _write_state(part, version)
-        _receive(response, part, version, offset, start, stream)
-    arrived = _size(part)
-    if version.size is not None and arrived < version.size:
-        raise _Broken(f"the connection broke off after {arrived:,} of {version.size:,} bytes")
-    return dataclasses.replace(version, size=arrived)
+@dataclasses.dataclass(frozen=True)
+class _Transfer:
+    """Makes single attempts at a download; see `fetch_zip` for the fields."""
 
+    url: str
+    part: Path
+    stall_seconds: float
+    stream: TextIO | None
+    expected_bytes: int | None
 
-def _open(
-    url: str, known: _Version | None, offset: int, part: Path, stall_seconds: float
-) -> http.client.HTTPResponse:
-    """The server's answer. What is known is asked to be continued from `offset` on."""
-    headers = {"User-Agent": f"bert_tf/{__version__}", "Accept-Encoding": "identity"}
-    if known:
-        headers |= {"Range": f"bytes={offset}-", "If-Range": known.validator}
-    try:
-        request = urllib.request.Request(url, headers=headers)
-        return urllib.request.urlopen(request, timeout=stall_seconds)
-    except urllib.error.HTTPError as error:
-        with error:
-            if error.code == 416:
-                discard(part)
-                raise _Broken("the server has fewer bytes than have arrived") from error
-            if error.code in _MAY_PASS:
-                raise _Broken(f"the server answers {error.code} {error.reason}") from error
-            raise DownloadError(f"{url}: {_refusal(error)}") from error
-    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
-        reason = getattr(error, "reason", error)
-        if isinstance(reason, ssl.SSLCertVerificationError):
+    def attempt(self) -> _Version:
+        """Uses one connection. Returns the version of the file once all of it has arrived."""
+        known = _read_state(self.part, self.url)
+        offset = _size(self.part)
+        if known and known.size == offset:
+            return known
+        with self._open(known, offset) as response:
+            start = b""
+            if known and response.status == 206:
+                self._check_continues(response, known, offset)
+            else:
+                start, known = self._begin(response)
+                offset = 0
+            self._receive(response, known, offset, start)
+        received = _size(self.part)
+        if known.size is not None and received < known.size:
+            raise _Broken(f"the connection was lost after {received:,} of {known.size:,} bytes")
+        return dataclasses.replace(known, size=received)
+
+    def _open(self, known: _Version | None, offset: int) -> http.client.HTTPResponse:
+        """Sends the request; of a known version only the bytes from `offset` on."""
+        headers = {"User-Agent": f"bert_tf/{__version__}", "Accept-Encoding": "identity"}
+        if known:
+            headers |= {"Range": f"bytes={offset}-", "If-Range": known.validator}
+        try:
+            request = urllib.request.Request(self.url, headers=headers)
+            return urllib.request.urlopen(request, timeout=self.stall_seconds)
+        except urllib.error.HTTPError as error:
+            with error:
+                if error.code == 416:
+                    discard(self.part)
+                    raise _Broken("the server's file is shorter than what was received") from error
+                if error.code in _TRANSIENT_STATUSES:
+                    raise _Broken(f"the server answers {error.code} {error.reason}") from error
+                raise DownloadError(f"{self.url}: {_refusal(error)}") from error
+        except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+            reason = getattr(error, "reason", error)
+            if isinstance(reason, ssl.SSLCertVerificationError):
+                raise DownloadError(
+                    f"{self.url}: the server's certificate is not valid ({reason}). Behind a proxy "
+                    "with its own certificate, set SSL_CERT_FILE to that certificate."
+                ) from error
+            raise _Broken(self._cause(reason)) from error
+
+    def _begin(self, response: http.client.HTTPResponse) -> tuple[bytes, _Version]:
+        """Starts from the first byte. Returns the first few bytes and the file's version."""
+        start = self._read(response, len(_ZIP_START))
+        kind = response.headers.get_content_type()
+        if kind == "text/html" or not start.startswith(_ZIP_START[: len(start)]):
+            text = (start + self._read(response, 200)).decode("utf-8", "replace")
             raise DownloadError(
-                f"{url}: the server's certificate is not valid ({reason}). Behind a proxy with a "
-                "certificate of its own, name that in SSL_CERT_FILE."
-            ) from error
-        raise _Broken(_what_broke(reason, stall_seconds)) from error
+                f"{self.url}: the server sends no zip but {kind}, which begins with "
+                f"{' '.join(text.split())[:80]!r}. Is this an error page or a network's login page?"
+                " Try another network or a mirror, or download the zip with a browser and give its "
+                "path as --model."
+            )
+        version = _version_of(self.url, response)
+        if None not in (version.size, self.expected_bytes) and version.size != self.expected_bytes:
+            raise DownloadError(
+                f"{self.url}: the server's file has {version.size:,} bytes, the released one "
+                f"{self.expected_bytes:,}, so it is another file. Try another mirror."
+            )
+        discard(self.part)
+        with files.atomic_write(str(_state_path(self.part)), "w") as file:
+            file.write(json.dumps(dataclasses.asdict(version), indent=2) + "\n")
+        return start, version
 
-
-def _receive(
-    response: http.client.HTTPResponse,
-    part: Path,
-    version: _Version,
-    offset: int,
-    start: bytes,
-    stream: TextIO | None,
-) -> None:
-    """Adds what comes to `part`."""
-    total = None if version.size is None else version.size / 1e6
-    progress = stream and Progress(total, "MB", stream, part.name.lstrip("."), offset / 1e6)
-    with progress or contextlib.nullcontext(), open(part, "ab") as file:
-        chunk = start or _read(response, _CHUNK_BYTES)
-        while chunk:
-            file.write(chunk)
-            if progress:
-                progress.update(len(chunk) / 1e6)
-            if version.size is not None and file.tell() > version.size:
-                break
-            file.flush()  # Killed, the next run goes on from here.
-            chunk = _read(response, _CHUNK_BYTES)
-    if version.size is not None and _size(part) > version.size:
-        discard(part)
-        raise _Broken(f"the server sent more than the {version.size:,} bytes that it announced")
-
-
-def _read(response: http.client.HTTPResponse, size: int) -> bytes:
-    """What has come, at most `size` bytes; b"" at the end."""
-    try:
-        return response.read1(size)
-    except (http.client.HTTPException, OSError) as error:
-        raise _Broken(_what_broke(error, None)) from error
-
-
-def _what_broke(reason: object, stall_seconds: float | None) -> str:
-    if isinstance(reason, TimeoutError):
-        waited = f" in {stall_seconds:g} s" if stall_seconds else ""
-        return f"the server stalls: nothing came{waited}"
-    if isinstance(reason, socket.gaierror):
-        return f"the server's address cannot be found, as without a network ({reason})"
-    return f"the connection broke off ({reason or type(reason).__name__})"
-
-
-def _check_continues(
-    response: http.client.HTTPResponse, known: _Version, offset: int, part: Path
-) -> None:
-    """Refuses a part that does not continue the one that is there."""
-    match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
-    version = _version_of(known.url, response)
-    same = all(
-        getattr(version, name) in (None, getattr(known, name)) for name in ("etag", "modified")
-    )
-    total = {"*": None}.get(match[2], match[2]) if match else None
-    if not match or int(match[1]) != offset or not same or total not in (None, str(known.size)):
-        discard(part)
-        raise _Broken("the server goes on with another file, or elsewhere in it: starting anew")
-
-
-def _check_is_zip(url: str, response: http.client.HTTPResponse, start: bytes) -> None:
-    kind = response.headers.get_content_type()
-    looks_right = kind != "text/html" and start.startswith(_ZIP_START[: len(start)])
-    if response.status == 200 and looks_right:
-        return
-    text = (start + _read(response, 200)).decode("utf-8", "replace")
-    raise DownloadError(
-        f"{url}: the server sends no zip but {kind}, which begins with "
-        f"{' '.join(text.split())[:80]!r}: an error page, or the login of a network? Try another "
-        "network or a mirror; or download the zip with a browser and give its path as --model."
-    )
-
-
-def _check_size(url: str, size: int | None, expected: int | None) -> None:
-    if expected is not None and size is not None and size != expected:
-        raise DownloadError(
-            f"{url}: the server's file has {size:,} bytes, the released one {expected:,}: it is "
-            "another file. Try another mirror."
+    def _check_continues(
+        self, response: http.client.HTTPResponse, known: _Version, offset: int
+    ) -> None:
+        """Refuses a partial response that does not continue the bytes already received."""
+        content_range = response.headers.get("Content-Range", "")
+        match = re.fullmatch(rf"bytes {offset}-\d+/({known.size}|\*)", content_range)
+        version = _version_of(known.url, response)
+        same = all(
+            getattr(version, name) in (None, getattr(known, name)) for name in ("etag", "modified")
         )
+        if not match or not same:
+            discard(self.part)
+            raise _Broken("the server sent a part of another file: starting from the beginning")
+
+    def _receive(
+        self, response: http.client.HTTPResponse, version: _Version, offset: int, start: bytes
+    ) -> None:
+        """Appends the rest of the response to `part`."""
+        name = self.part.name.lstrip(".")
+        total = None if version.size is None else version.size / 1e6
+        progress = self.stream and Progress(total, "MB", self.stream, name, offset / 1e6)
+        with progress or contextlib.nullcontext(), open(self.part, "ab") as file:
+            chunk = start or self._read(response, _CHUNK_BYTES)
+            while chunk:
+                file.write(chunk)
+                if progress:
+                    progress.update(len(chunk) / 1e6)
+                if version.size is not None and file.tell() > version.size:
+                    break
+                file.flush()  # So that a killed process can be resumed from here.
+                chunk = self._read(response, _CHUNK_BYTES)
+        if version.size is not None and _size(self.part) > version.size:
+            discard(self.part)
+            raise _Broken(f"the server sent more than the {version.size:,} bytes it announced")
+
+    def _read(self, response: http.client.HTTPResponse, size: int) -> bytes:
+        """Returns the next bytes, at most `size`; b"" at the end."""
+        try:
+            return response.read1(size)
+        except (http.client.HTTPException, OSError) as error:
+            raise _Broken(self._cause(error)) from error
+
+    def _cause(self, reason: object) -> str:
+        if isinstance(reason, TimeoutError):
+            return f"the server stalls: nothing arrived in {self.stall_seconds:g} s"
+        if isinstance(reason, socket.gaierror):
+            return f"the server's address cannot be resolved; is there a network? ({reason})"
+        return f"the connection failed ({reason or type(reason).__name__})"
 
 
 def _refusal(error: urllib.error.HTTPError) -> str:
-    """What a final refusal means, and what would do."""
+    """Says what a final HTTP error means and what to do."""
     if error.code in (404, 410):
         return (
             f"there is no such file ({error.code} {error.reason}). A mirror must have the models "
-            "under the paths of the release, as 2018_10_18/uncased_L-12_H-768_A-12.zip."
+            "under the paths of the release, such as 2018_10_18/uncased_L-12_H-768_A-12.zip."
         )
     return (
-        f"the server refuses ({error.code} {error.reason}). Google's storage does that now and "
-        "then, and for some networks always: try later, from another network, or from a mirror "
-        "(BERT_TF_MIRROR); or download the zip with a browser and give its path as "
-        "--model."
+        f"the server refuses ({error.code} {error.reason}). Google's storage does this now and "
+        "then, and always for some networks: try later, from another network, or from a mirror "
+        "(BERT_TF_MIRROR), or download the zip with a browser and give its path as --model."
     )
 
 
@@ -304,19 +297,14 @@ def _state_path(part: Path) -> Path:
     return part.with_name(f"{part.name}.json")
 
 
-def _write_state(part: Path, version: _Version) -> None:
-    with files.atomic_write(str(_state_path(part)), "w") as file:
-        file.write(json.dumps(dataclasses.asdict(version), indent=2) + "\n")
-
-
 def _read_state(part: Path, url: str) -> _Version | None:
-    """What has begun to arrive from `url`; None if nothing that can be continued."""
+    """Returns the version of which bytes have arrived; None if nothing can be resumed."""
     try:
         version = _Version(**json.loads(_state_path(part).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    can_go_on = version.url == url and version.validator and version.size is not None
-    return version if can_go_on else None
+    can_resume = _size(part) and version.url == url and version.validator and version.size
+    return version if can_resume else None
 
 
 def _size(path: Path) -> int:

@@ -282,7 +282,7 @@ def test_a_zip_that_is_whole_to_the_server_and_truncated_is_refused(
     serve, download, content, tmp_path
 ):
     server = serve(Reply(content=content[: len(content) // 2]))
-    with pytest.raises(ValueError, match=r"is not bert_small_test.*damaged or not whole"):
+    with pytest.raises(ValueError, match=r"is not bert_small_test.*damaged or incomplete"):
         download(server)
     assert_nothing_is_left(tmp_path)
 
@@ -290,7 +290,7 @@ def test_a_zip_that_is_whole_to_the_server_and_truncated_is_refused(
 def test_a_zip_whose_bytes_were_altered_is_refused(serve, download, content, tmp_path):
     altered = bytearray(content)
     altered[len(content) // 2] ^= 0xFF
-    with pytest.raises(ValueError, match="damaged or not whole"):
+    with pytest.raises(ValueError, match="damaged or incomplete"):
         download(serve(Reply(content=bytes(altered))))
     assert_nothing_is_left(tmp_path)
 
