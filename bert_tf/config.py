@@ -101,9 +101,7 @@ class BertConfig:
     @classmethod
     def from_json_file(cls, json_file: str) -> "BertConfig":
         """Reads a `bert_config.json`; `json_file` may be any path that TensorFlow can open."""
-        json_object = read_json(json_file)
-        if not isinstance(json_object, dict):
-            raise ValueError(f"{json_file}: a JSON object is needed. Received: {json_object!r:.80}")
+        json_object = read_json_object(json_file)
         try:
             return cls.from_dict(json_object)
         except ValueError as error:
@@ -159,6 +157,14 @@ def read_json(path: str) -> Any:
         ) from error
     except RecursionError as error:
         raise ValueError(f"{path}: lists or objects are nested too deeply to be read.") from error
+
+
+def read_json_object(path: str) -> dict[str, Any]:
+    """Parses a JSON file that holds an object; otherwise raises as `read_json` does."""
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: a JSON object is needed. Received: {content!r:.80}")
+    return content
 
 
 def _read_bytes(path: str) -> bytes:

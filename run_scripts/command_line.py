@@ -87,11 +87,12 @@ def model_values() -> dict[str, str | bool]:
     Raises:
         ValueError: if there is no such model, or the script cannot tokenize as it does.
     """
+    from bert_tf.released.download import DownloadOptions
     from bert_tf.released.find_model import find_init_checkpoint, find_model
 
     model, values = flags.FLAGS.model, {}
     if model:
-        found = find_model(model, stream=sys.stderr)
+        found = find_model(model, DownloadOptions(stream=sys.stderr))
         for name in _MODEL_PARTS:
             if name in flags.FLAGS and not flags.FLAGS[name].present:
                 values[name] = getattr(found, name)

@@ -55,12 +55,13 @@ def main(_: list[str]) -> None:
             print("\n".join([*table([model]), *details(model)]))
         return
     command_line.load_tensorflow()
-    from bert_tf.released.download import download_model
+    from bert_tf.released.download import DownloadOptions, download_model
     from bert_tf.released.transfer import Patience
 
     patience = Patience(stall_seconds=FLAGS.stall_seconds, attempts=FLAGS.attempts)
+    options = DownloadOptions(FLAGS.cache_dir, FLAGS.mirror, sys.stderr, patience)
     for model in models:
-        print(download_model(model.name, FLAGS.cache_dir, FLAGS.mirror, sys.stderr, patience))
+        print(download_model(model.name, options))
 
 
 def table(models: list[ReleasedModel]) -> list[str]:

@@ -14,7 +14,6 @@ nothing needs a table.
 
 import dataclasses
 import re
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -24,7 +23,7 @@ from bert_tf.config import BertConfig
 from bert_tf.formats import names
 from bert_tf.formats.source import Head, PretrainedModel
 from bert_tf.formats.staging import new_files
-from bert_tf.formats.tokenizer_files import read_tokenizer, write_tokenizer
+from bert_tf.formats.tokenizer_files import case_of_folder, read_tokenizer, write_tokenizer
 from bert_tf.training.checkpoint import DamagedCheckpoint, find_checkpoint, write_tensors
 
 CHECKPOINT_NAME = "bert_model.ckpt"
@@ -35,9 +34,6 @@ FILE_NAMES = (f"{CHECKPOINT_NAME}.index", CONFIG_NAME, "vocab.txt", "tokenizer_c
 # Checkpoints of Keras and tensorflow/models have it; those that are by name have not.
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _SUFFIX = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
-# The released folders whose names tell whether text is lower-cased.
-_UNCASED = re.compile(r"(wwm_)?uncased_L-.*|multilingual_L-.*|chinese_L-.*")
-_CASED = re.compile(r"(wwm_|multi_)?cased_L-.*")
 
 
 def recognizes(path: str) -> bool:
@@ -76,7 +72,7 @@ def read(path: str) -> PretrainedModel:
     names.check_shapes(prefix, config, weights)
     tokenizer, dropped = read_tokenizer(folder, config.vocab_size)
     if tokenizer.do_lower_case is None:
-        tokenizer = dataclasses.replace(tokenizer, do_lower_case=_case_of_release(folder))
+        tokenizer = dataclasses.replace(tokenizer, do_lower_case=case_of_folder(folder))
     return PretrainedModel(
         format="google",
         path=prefix,
@@ -149,13 +145,6 @@ def _find(path: str) -> str | None:
             f"{', '.join(sorted(name.removesuffix('.index') for name in indices))}"
         )
     return find_checkpoint(path) if indices else None
-
-
-def _case_of_release(folder: str) -> bool | None:
-    """Whether a released model lower-cases text, as the name of its folder tells."""
-    name = folder.rstrip("/").rpartition("/")[2] if files.is_remote(folder) else None
-    name = name or Path(folder).resolve().name
-    return True if _UNCASED.fullmatch(name) else False if _CASED.fullmatch(name) else None
 
 
 def _widened(value: np.ndarray) -> np.ndarray:

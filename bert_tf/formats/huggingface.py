@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from bert_tf import files
-from bert_tf.config import read_json
+from bert_tf.config import read_json_object
 from bert_tf.formats import names
 from bert_tf.formats.huggingface_config import (
     architecture_of,
@@ -79,9 +79,7 @@ def read(path: str) -> PretrainedModel:
     config_file = files.join_path(folder, CONFIG_NAME)
     if not files.exists(config_file):
         raise ValueError(f"{folder}: there is no {CONFIG_NAME} beside {weights_file}.")
-    content = read_json(config_file)
-    if not isinstance(content, dict):
-        raise ValueError(f"{config_file}: a JSON object is needed. Received: {content!r:.80}")
+    content = read_json_object(config_file)
     config = read_config(config_file, content)
     tokenizer, dropped = read_tokenizer(folder, config.vocab_size)
     tensors = _under_modern_names(weights_file, read_tensors(weights_file))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bert_tf.config import BertConfig, read_json
+from bert_tf.config import BertConfig, read_json_object
 from bert_tf.files.paths import open_text_lines
 from bert_tf.formats.names import MASKED_LM, NEXT_SENTENCE, encoder_shapes, head_shapes, some
 
@@ -86,10 +86,7 @@ def find_index(folder: Path) -> Path:
 def _read_config(path: Path) -> dict:
     if not path.exists():
         raise ValueError(f"{path}: there is no such file.")
-    content = read_json(str(path))
-    if not isinstance(content, dict):
-        raise ValueError(f"{path}: a JSON object is needed. Received: {content!r:.80}")
-    return content
+    return read_json_object(str(path))
 
 
 def _count_rows(path: Path) -> int:

@@ -1,21 +1,23 @@
-"""The files that say how text becomes ids, beside a model's weights.
+"""Reads and writes the tokenizer's files beside a model's weights.
 
-vocab.txt               the tokens, one a line
-tokenizer.json          Hugging Face's one file: the vocabulary as a dict, the normalizer, and more
-added_tokens.json       Hugging Face's: tokens that were added to the vocabulary, with their ids
-tokenizer_config.json   Hugging Face's: `do_lower_case`, `strip_accents` (null: as lower-casing),
-                        `tokenize_chinese_chars`, which BERT always does
+vocab.txt               one token a line
+tokenizer.json          Hugging Face: the vocabulary as a dict, the normalizer, and more
+added_tokens.json       Hugging Face: tokens added to the vocabulary, with their ids
+tokenizer_config.json   Hugging Face: `do_lower_case`, `strip_accents` (null: as `do_lower_case`),
+                        `tokenize_chinese_chars`, which is always true for BERT
 
-What is written is vocab.txt and tokenizer_config.json, which transformers reads; the original's
-programs read vocab.txt.
+vocab.txt and tokenizer_config.json are written: transformers reads both, the original's programs
+read vocab.txt.
 """
 
 import json
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from bert_tf import files
-from bert_tf.config import read_json
+from bert_tf.config import read_json_object
 from bert_tf.formats.source import TokenizerFiles
 from bert_tf.text.vocabulary import SPECIAL_TOKENS, load_vocab
 
@@ -25,44 +27,47 @@ TOKENIZER_CONFIG_NAME = "tokenizer_config.json"
 _ADDED_NAME = "added_tokens.json"
 
 _SPECIAL = {f"{name}_token": f"[{name.upper()}]" for name in ("cls", "mask", "pad", "sep", "unk")}
-# Classes whose text is split as here.
+# Hugging Face's tokenizer classes that split text as BERT's tokenizer does.
 _CLASSES = ("BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend")
+# Names of released folders that say whether text is lower-cased.
+_UNCASED = re.compile(r"(wwm_)?uncased_L-.*|multilingual_L-.*|chinese_L-.*")
+_CASED = re.compile(r"(wwm_|multi_)?cased_L-.*")
 
 
 def read_tokenizer(folder: str, vocab_size: int) -> tuple[TokenizerFiles, dict[str, str]]:
-    """What a folder's files say of the tokenizer.
+    """Reads what a folder's files say about the tokenizer.
 
     Args:
-        folder: where they lie; none of them is needed.
+        folder: a model's folder; it may have none of these files.
         vocab_size: rows of the model's word embeddings.
 
-    Returns: the vocabulary and the normalization, and what of theirs the tokenizer here does not
-        do, each with the reason.
+    Returns: the vocabulary and the normalization; and the settings that BERT's tokenizer does not
+        follow, each with the reason.
 
     Raises:
-        ValueError: if a file is damaged, ids leave gaps, special tokens are missing, or there are
+        ValueError: if a file is damaged, ids have gaps, special tokens are missing, or there are
             more tokens than rows.
     """
     config = _read_object(folder, TOKENIZER_CONFIG_NAME)
-    whole = _read_object(folder, TOKENIZER_NAME)
-    normalizer = whole.get("normalizer") or {}
-    dropped = _other_ways(config, whole, normalizer)
+    content = _read_object(folder, TOKENIZER_NAME)
+    normalizer = content.get("normalizer") or {}
     known = {
         "do_lower_case": normalizer.get("lowercase"),
         "strip_accents": normalizer.get("strip_accents"),
         **read_tokenizer_config(folder),
     }
-    path, vocab = _read_vocab(folder, whole)
+    path, vocab = _read_vocab(folder, content)
     if vocab is not None and len(vocab) > vocab_size:
         raise ValueError(
             f"{path}: the vocabulary has {len(vocab)} tokens, the model's word embeddings have "
             f"{vocab_size} rows. Is it another model's vocabulary?"
         )
-    return TokenizerFiles(vocab, known["do_lower_case"], known["strip_accents"]), dropped
+    tokenizer = TokenizerFiles(vocab, known["do_lower_case"], known["strip_accents"])
+    return tokenizer, _unlike_bert(config, content, normalizer)
 
 
 def read_tokenizer_config(folder: str) -> dict[str, bool]:
-    """`do_lower_case` and `strip_accents` of tokenizer_config.json, where it says them.
+    """Reads `do_lower_case` and `strip_accents` from tokenizer_config.json, if it has them.
 
     Raises:
         ValueError: if it is damaged.
@@ -79,11 +84,15 @@ def read_tokenizer_config(folder: str) -> dict[str, bool]:
     return known
 
 
-def write_tokenizer(folder: str, tokenizer: TokenizerFiles, max_length: int) -> None:
-    """Writes vocab.txt, and tokenizer_config.json, which names the case only if it is known.
+def case_of_folder(folder: str) -> bool | None:
+    """Returns whether a released model lower-cases text, from its folder's name; or None."""
+    name = folder.rstrip("/").rpartition("/")[2] if files.is_remote(folder) else None
+    name = name or Path(folder).resolve().name
+    return True if _UNCASED.fullmatch(name) else False if _CASED.fullmatch(name) else None
 
-    Nothing is written of a model whose vocabulary and case are not known.
-    """
+
+def write_tokenizer(folder: str, tokenizer: TokenizerFiles, max_length: int) -> None:
+    """Writes vocab.txt and tokenizer_config.json, as far as the vocabulary and case are known."""
     if tokenizer.vocab is not None:
         with files.open_file(files.join_path(folder, VOCAB_NAME), "w") as file:
             file.write("\n".join(tokenizer.vocab) + "\n")
@@ -103,24 +112,21 @@ def write_tokenizer(folder: str, tokenizer: TokenizerFiles, max_length: int) -> 
 
 
 def special_tokens_map() -> str:
-    """The content of special_tokens_map.json, which transformers 4 reads."""
+    """Returns the content of special_tokens_map.json, which transformers 4 reads."""
     return json.dumps(_SPECIAL, indent=2, sort_keys=True) + "\n"
 
 
 def _read_object(folder: str, name: str) -> dict[str, Any]:
     path = files.join_path(folder, name)
-    content = read_json(path) if files.exists(path) else {}
-    if not isinstance(content, dict):
-        raise ValueError(f"{path}: a JSON object is needed. Received: {content!r:.80}")
-    return content
+    return read_json_object(path) if files.exists(path) else {}
 
 
-def _other_ways(config: Mapping, whole: Mapping, normalizer: Mapping) -> dict[str, str]:
-    """What the tokenizer here does not do as these files say."""
-    other = {}
+def _unlike_bert(config: Mapping, content: Mapping, normalizer: Mapping) -> dict[str, str]:
+    """Returns the settings of these files that BERT's tokenizer does not follow."""
+    unlike = {}
     tokenizer_class = config.get("tokenizer_class") or _CLASSES[0]
     if tokenizer_class not in _CLASSES:
-        other[f"{TOKENIZER_CONFIG_NAME}: tokenizer_class {tokenizer_class}"] = (
+        unlike[f"{TOKENIZER_CONFIG_NAME}: tokenizer_class {tokenizer_class}"] = (
             "it splits text in another way than BERT's tokenizer"
         )
     chinese = (
@@ -128,37 +134,42 @@ def _other_ways(config: Mapping, whole: Mapping, normalizer: Mapping) -> dict[st
         normalizer.get("handle_chinese_chars", True),
     )
     if False in chinese:
-        other["tokenize_chinese_chars false"] = "here each Chinese character is a word, as in BERT"
+        unlike["tokenize_chinese_chars false"] = "each Chinese character is a word in BERT"
     kind = normalizer.get("type", "BertNormalizer")
-    if whole and kind != "BertNormalizer":
-        other[f"{TOKENIZER_NAME}: normalizer {kind}"] = "text is normalized as BERT's is"
-    model = whole.get("model", {}).get("type", "WordPiece")
+    if content and kind != "BertNormalizer":
+        unlike[f"{TOKENIZER_NAME}: normalizer {kind}"] = "text is normalized as for BERT"
+    model = content.get("model", {}).get("type", "WordPiece")
     if model != "WordPiece":
-        other[f"{TOKENIZER_NAME}: model {model}"] = "words are split by WordPiece"
-    return other
+        unlike[f"{TOKENIZER_NAME}: model {model}"] = "words are split by WordPiece"
+    return unlike
 
 
-def _read_vocab(folder: str, whole: Mapping) -> tuple[str, tuple[str, ...] | None]:
-    """The file, and its tokens in the order of their ids, added ones included."""
+def _read_vocab(folder: str, content: Mapping) -> tuple[str, tuple[str, ...] | None]:
+    """Returns the vocabulary's file and its tokens in the order of their ids, added ones included.
+
+    Args:
+        folder: the model's folder.
+        content: of tokenizer.json, which is used if there is no vocab.txt.
+    """
     path = files.join_path(folder, VOCAB_NAME)
     added = _read_object(folder, _ADDED_NAME)
     if files.exists(path):
         ids = load_vocab(path)
     else:
         path = files.join_path(folder, TOKENIZER_NAME)
-        vocab = whole.get("model", {}).get("vocab")
+        vocab = content.get("model", {}).get("vocab")
         if not isinstance(vocab, dict):
             return path, None
-        added = {token["content"]: token["id"] for token in whole.get("added_tokens", [])} | added
+        added = {t["content"]: t["id"] for t in content.get("added_tokens", [])} | added
         ids = dict(vocab)
-    wrong = [token for token, number in added.items() if ids.get(token, number) != number]
+    conflicts = [token for token, number in added.items() if ids.get(token, number) != number]
     ids |= added
     tokens = tuple(sorted(ids, key=ids.__getitem__))
-    if wrong or [ids[token] for token in tokens] != list(range(len(tokens))):
+    if conflicts or [ids[token] for token in tokens] != list(range(len(tokens))):
         raise ValueError(
-            f"{path}: the ids of its {len(ids)} tokens, those that were added included, must be 0 "
-            f"to {len(ids) - 1}, each once. Received: {sorted(ids.values())[:5]} ... "
-            f"{max(ids.values())}{', two ids for ' + ', '.join(wrong) if wrong else ''}"
+            f"{path}: the ids of its {len(ids)} tokens, with added ones, must be 0 to "
+            f"{len(ids) - 1}, each once. Received: {sorted(ids.values())[:5]} ... "
+            f"{max(ids.values())}{', two ids for ' + ', '.join(conflicts) if conflicts else ''}"
         )
     missing = [token for token in SPECIAL_TOKENS if token not in ids]
     if missing:

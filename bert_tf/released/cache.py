@@ -1,16 +1,17 @@
-"""THE CACHE: where models lie that were downloaded, unpacked or translated.
+"""The cache: the folder that keeps downloaded, extracted and converted models.
 
     $BERT_TF_CACHE, else ~/.cache/bert_tf
         2018_10_18/uncased_L-12_H-768_A-12/     a released model, under its own path
-        archives/KEY/NAME/                      a zip that was given
-        translated/KEY/NAME/                    a model of another format
+        archives/KEY/NAME/                      a zip given by its path
+        translated/KEY/NAME/                    a model converted from another format
 
-A folder has its final name only when all its files are whole. `files.json` in it lists them with
-their sizes, so that one in which something was lost is seen without reading it, and made anew.
+A folder gets its final name only when all its files are complete. Its `files.json` lists them with
+their sizes, so an incomplete folder is noticed without reading its files, and made again.
 """
 
 import contextlib
 import errno
+import glob
 import json
 import logging
 import os
@@ -26,7 +27,7 @@ from bert_tf import files
 
 try:
     import fcntl
-except ImportError:  # Windows: two processes that want one model may both download it.
+except ImportError:  # Windows: two processes that need one model may both download it.
     fcntl = None
 
 logger = logging.getLogger(__name__)
@@ -34,18 +35,18 @@ logger = logging.getLogger(__name__)
 CACHE_VARIABLE = "BERT_TF_CACHE"
 INVENTORY_NAME = "files.json"
 
-# Seconds between two looks whether another process has ended.
+# How often to check whether another process has finished.
 _POLL_SECONDS = 0.2
 
 
 def cache_folder(cache_dir: str | None = None) -> Path:
-    """The folder of the cache: `cache_dir`, that of $BERT_TF_CACHE, or ~/.cache/bert_tf."""
+    """Returns the cache folder: `cache_dir`, $BERT_TF_CACHE, or ~/.cache/bert_tf."""
     folder = cache_dir or os.environ.get(CACHE_VARIABLE)
     return Path(folder).expanduser() if folder else Path.home() / ".cache" / "bert_tf"
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether a folder of the cache is there with all its files, each of its size."""
+    """Returns whether a folder of the cache exists with all its files at their full sizes."""
     try:
         sizes = json.loads((folder / INVENTORY_NAME).read_text(encoding="utf-8"))["files"]
         return all((folder / name).stat().st_size == size for name, size in sizes.items())
@@ -54,19 +55,19 @@ def is_whole(folder: Path) -> bool:
 
 
 def plain_name(name: str) -> str:
-    """A folder's name without what TensorFlow takes for a pattern in a checkpoint's path."""
+    """Returns a folder name without characters that are patterns in a checkpoint's path."""
     return re.sub(r"[^\w.+-]", "_", name).lstrip(".") or "model"
 
 
 @contextlib.contextmanager
 def new_folder(final: Path, source: str) -> Iterator[Path]:
-    """A temporary folder that becomes `final` when the block ends without an error.
+    """Yields a temporary folder that is renamed to `final` if the block ends without an error.
 
-    If it ends with one, nothing is left of it. If another process was faster, its folder stays.
+    After an error it is removed. If another process has made `final` meanwhile, that one is kept.
 
     Args:
-        final: where it shall lie, in the cache.
-        source: whence its files come, for whoever looks into the cache.
+        final: the folder to make.
+        source: where its files come from; recorded in `files.json`.
     """
     temporary = final.with_name(f".{final.name}.{secrets.token_hex(4)}.tmp")
     temporary.mkdir(parents=True)
@@ -85,17 +86,17 @@ def new_folder(final: Path, source: str) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def one_at_a_time(final: Path) -> Iterator[None]:
-    """Lets one process or thread at a time make `final`; the others wait until it has ended.
+    """Lets one process or thread at a time make `final`, while the others wait.
 
-    What a killed one left of it is removed.
+    Temporary folders that killed processes left behind are removed.
     """
     final.parent.mkdir(parents=True, exist_ok=True)
     lock = final.with_name(f".{final.name}.lock")
     file = _wait_for(lock)
     try:
         if fcntl is not None:
-            for rest in final.parent.glob(f".{_escaped(final.name)}.*.tmp"):
-                shutil.rmtree(rest, ignore_errors=True)
+            for abandoned in final.parent.glob(f".{glob.escape(final.name)}.*.tmp"):
+                shutil.rmtree(abandoned, ignore_errors=True)
         yield
     finally:
         with contextlib.suppress(OSError):
@@ -104,7 +105,7 @@ def one_at_a_time(final: Path) -> Iterator[None]:
 
 
 def _wait_for(lock: Path) -> IO:
-    """The lock's file, open and locked, and still the one that others would open."""
+    """Returns the open and locked file, which is still the one that others would open."""
     has_waited = False
     while True:
         file = open(lock, "a")  # noqa: SIM115 (closed by whoever holds the lock)
@@ -112,7 +113,7 @@ def _wait_for(lock: Path) -> IO:
             return file
         file.close()
         if not has_waited:
-            logger.info("%s: another process works on it; waiting.", lock.parent)
+            logger.info("%s: waiting for another process that is making this model.", lock.parent)
             has_waited = True
         time.sleep(_POLL_SECONDS)
 
@@ -123,13 +124,13 @@ def _try_lock(file: IO) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        # Some network file systems have no locks: then it is as on Windows.
+        # Some network file systems have no locks; then it is as on Windows.
         return error.errno not in (errno.EWOULDBLOCK, errno.EACCES)
     return True
 
 
 def _is_at(file: IO, path: Path) -> bool:
-    """Whether an open file is the one at `path`, which its last owner may have removed."""
+    """Returns whether an open file is still at `path`: its last owner may have removed it."""
     try:
         return fcntl is None or os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:
@@ -150,7 +151,3 @@ def _take_place(temporary: Path, final: Path) -> None:
             final.rename(damaged)
             shutil.rmtree(damaged, ignore_errors=True)
     raise OSError(errno.EEXIST, os.strerror(errno.EEXIST), str(final))
-
-
-def _escaped(name: str) -> str:
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)

@@ -1,13 +1,14 @@
-"""A released model into the cache, and a zip of one: whole, verified, and only once.
+"""Downloads a released model into the cache, or extracts a zip of one there.
 
-    zip ── fetch ──> .part ── sizes, MD5 ──> unpack ── CRC, SHA-256, structure ──> rename
-                       |                        |                                    |
-              stays, to be continued      a temporary folder                   the cache
+    zip ── fetch ──> .part ── size, MD5 ──> extract ── CRC, SHA-256, structure ──> rename
+                       |                       |                                     |
+             kept, to be resumed       a temporary folder                        the cache
 
-Killed anywhere, the same command goes on; whatever is wrong is removed, with a message that says
-what it was. A model that is there needs no network.
+After an interruption the same command resumes. Wrong data is removed with a message that says what
+was wrong. A model in the cache needs no network.
 """
 
+import dataclasses
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,46 +22,54 @@ from bert_tf.released.transfer import Patience, digest, discard, fetch_zip
 
 logger = logging.getLogger(__name__)
 
-# Digits of a sum that name a folder of the cache.
-_KEY_DIGITS = 16
+# How many digits of a hash name a folder of the cache.
+KEY_DIGITS = 16
 
 
-def download_model(
-    name: str,
-    cache_dir: str | None = None,
-    mirror: str | None = None,
-    stream: TextIO | None = None,
-    patience: Patience | None = None,
-    zoo: Sequence[ReleasedModel] | None = None,
-) -> str:
-    """The folder of a released model, which is downloaded if it is not in the cache.
+@dataclasses.dataclass(frozen=True)
+class DownloadOptions:
+    """Says how models are downloaded and where they are kept.
+
+    cache_dir: see `bert_tf.released.cache.cache_folder`.
+    mirror: see `bert_tf.released.models.mirror_url`.
+    stream: where progress is shown; None for nowhere.
+    patience: when to give up on a server; None for the usual limits.
+    models: the models to choose from; None for all released ones.
+    """
+
+    cache_dir: str | None = None
+    mirror: str | None = None
+    stream: TextIO | None = None
+    patience: Patience | None = None
+    models: Sequence[ReleasedModel] | None = None
+
+
+def download_model(name: str, options: DownloadOptions | None = None) -> str:
+    """Returns the folder of a released model, after downloading it unless it is in the cache.
+
+    The folder holds bert_config.json, vocab.txt and bert_model.ckpt.*.
 
     Args:
         name: see `bert_tf.released.models.find_released_model`.
-        cache_dir: see `bert_tf.released.cache.cache_folder`.
-        mirror: see `bert_tf.released.models.mirror_url`.
-        stream: where progress is shown; nowhere if None.
-        patience: how long to bear with the server.
-        zoo: the models to look among; all that were released if None.
-
-    Returns: a folder with bert_config.json, vocab.txt and bert_model.ckpt.*.
+        options: see DownloadOptions.
 
     Raises:
-        ValueError: if there is no such model, or what was downloaded is not it.
-        OSError: if it cannot be downloaded or written, with what would do.
+        ValueError: if there is no such model, or the downloaded file is not that model.
+        OSError: if it cannot be downloaded or written, with what to do.
     """
-    model = find_released_model(name, zoo)
-    final = cache_folder(cache_dir) / model.path.removesuffix(".zip")
+    options = options or DownloadOptions()
+    model = find_released_model(name, options.models)
+    final = cache_folder(options.cache_dir) / model.path.removesuffix(".zip")
     if is_whole(final):
         return str(final)
-    url = mirror_url(model, mirror)
+    url = mirror_url(model, options.mirror)
     part = final.with_name(f"{final.name}.zip.part")
     with one_at_a_time(final):
         if not is_whole(final):
             logger.info("Downloading %s to %s", url, final)
-            fetch_zip(url, part, patience, stream, model.zip_bytes)
+            fetch_zip(url, part, options.patience, options.stream, model.zip_bytes)
             try:
-                _unpack(part, final, url, model)
+                _extract(part, final, url, model)
             except ValueError as error:
                 discard(part)
                 raise ValueError(
@@ -71,30 +80,29 @@ def download_model(
 
 
 def unpack_archive(zip_path: str, cache_dir: str | None = None) -> str:
-    """The folder of a checkpoint that was given as a zip, unpacked into the cache.
+    """Returns the folder in the cache with the checkpoint of a zip, after extracting it once.
 
-    The zip's content is its key: the same zip is unpacked once, wherever it lies, and another one
-    of the same name is another model.
+    The folder is found by the zip's content: where the zip is and what it is called do not matter.
 
     Raises:
-        ValueError: if the zip holds no whole checkpoint, see `extract_checkpoint` and
+        ValueError: if the zip holds no complete checkpoint; see `extract_checkpoint` and
             `check_folder`.
-        OSError: if it cannot be read, or the cache not be written.
+        OSError: if the zip cannot be read or the cache cannot be written.
     """
     path = Path(zip_path)
-    key = digest(path, "sha256")[:_KEY_DIGITS]
+    key = digest(path, "sha256")[:KEY_DIGITS]
     final = cache_folder(cache_dir) / "archives" / key / plain_name(checkpoint_name(path))
     if is_whole(final):
         return str(final)
     with one_at_a_time(final):
         if not is_whole(final):
-            logger.info("Unpacking %s to %s", path, final)
-            _unpack(path, final, str(path))
+            logger.info("Extracting %s to %s", path, final)
+            _extract(path, final, str(path))
     return str(final)
 
 
-def _unpack(path: Path, final: Path, source: str, model: ReleasedModel | None = None) -> None:
-    """Makes `final` of a zip, which must hold a model that was released, or any model if None."""
+def _extract(path: Path, final: Path, source: str, model: ReleasedModel | None = None) -> None:
+    """Extracts a zip to `final`, and checks that it is `model`, or any model if None."""
     with new_folder(final, source) as folder:
         extract_checkpoint(path, folder)
         try:
@@ -104,7 +112,7 @@ def _unpack(path: Path, final: Path, source: str, model: ReleasedModel | None = 
                 _check_sums(folder, model)
                 check_release(folder, model.config)
         except ValueError as error:
-            # The temporary folder's name would say nothing.
+            # The name of the temporary folder would not help.
             raise ValueError(f"{path}: {str(error).replace(f'{folder}/', '')}") from error
 
 

@@ -1,13 +1,11 @@
-"""THE ZOO: every model that google-research/bert released, as a table.
+"""Lists every model that google-research/bert released.
 
     model = find_released_model("bert_base_uncased")
     model.url             # .../2018_10_18/uncased_L-12_H-768_A-12.zip
     model.config          # its BertConfig
     model.num_parameters  # 109,482,240
 
-Nothing is downloaded here: see `bert_tf.released.download`.
-
-All are released under the Apache License 2.0, as the original's README says.
+All of them are under the Apache License 2.0. `bert_tf.released.download` downloads them.
 """
 
 import dataclasses
@@ -24,18 +22,18 @@ MIRROR_VARIABLE = "BERT_TF_MIRROR"
 
 @dataclasses.dataclass(frozen=True)
 class ReleasedModel:
-    """A released model: where it is, and what must be found there.
+    """Describes a released model: its address, its shape and what was published about it.
 
-    name: what it is called here.
-    path: of its zip, below the address of the release or of a mirror.
+    name: its name in this package.
+    path: the path of its zip below the address of the release or of a mirror.
     num_hidden_layers, hidden_size, num_attention_heads, vocab_size: its shape. Every released
-        model has a feed-forward layer of four times its width, 512 positions and 2 segments.
-    do_lower_case: whether its text was lower-cased and lost its accents.
+        model has an intermediate size of 4 H, 512 positions and 2 segment ids.
+    do_lower_case: whether its text was lower-cased and stripped of accents.
     aliases: other names.
-    licence: of the weights.
-    scores: what was published about it.
-    zip_bytes: the size of its zip, where somebody has published it.
-    sha256: the SHA-256 sums of files in its zip, where somebody has published them.
+    licence: the licence of the weights.
+    scores: its published scores.
+    zip_bytes: the size of its zip, if published.
+    sha256: SHA-256 sums of files in its zip, if published.
     """
 
     name: str
@@ -53,17 +51,17 @@ class ReleasedModel:
 
     @property
     def folder(self) -> str:
-        """The name of its folder, as its authors call it: `uncased_L-12_H-768_A-12`."""
+        """The name of its folder in the release: `uncased_L-12_H-768_A-12`."""
         return self.path.rpartition("/")[2].removesuffix(".zip")
 
     @property
     def url(self) -> str:
-        """Where its zip was published."""
+        """The address of its zip."""
         return f"{BASE_URL}/{self.path}"
 
     @property
     def config(self) -> BertConfig:
-        """Its shape, as its bert_config.json has it."""
+        """Its configuration, as in its bert_config.json."""
         return BertConfig(
             vocab_size=self.vocab_size,
             hidden_size=self.hidden_size,
@@ -75,12 +73,12 @@ class ReleasedModel:
 
     @property
     def num_parameters(self) -> int:
-        """The numbers in its encoder: see `count_parameters`."""
+        """How many parameters its encoder has: see `count_parameters`."""
         return count_parameters(self.config)
 
 
 def count_parameters(config: BertConfig) -> int:
-    """How many numbers an encoder has, pooler included and heads not.
+    """Returns how many parameters an encoder has, with its pooler and without heads.
 
     With width H, feed-forward width F, vocabulary V, P positions, T segments and L layers:
 
@@ -96,17 +94,17 @@ def count_parameters(config: BertConfig) -> int:
 
 
 def find_released_model(name: str, zoo: Sequence[ReleasedModel] | None = None) -> ReleasedModel:
-    """The model of a name, of an alias, or of the name of a released folder.
+    """Returns the model with a name, an alias, or a released folder's name.
 
-    `-` and `_`, capital and small letters are the same in a name. The folder
-    `uncased_L-12_H-768_A-12` was released twice: its name means the original BERT-Base.
+    Case and the difference between `-` and `_` are ignored. The folder `uncased_L-12_H-768_A-12`
+    was released twice: its name means the original BERT-Base.
 
     Args:
-        name: as in `bert_base_uncased`, `bert_tiny_uncased`, `cased_L-12_H-768_A-12`.
-        zoo: the models to look among; RELEASED_MODELS if None.
+        name: such as `bert_base_uncased`, `bert_tiny_uncased`, `cased_L-12_H-768_A-12`.
+        zoo: the models to search; RELEASED_MODELS if None.
 
     Raises:
-        ValueError: if there is none, with the names that are close.
+        ValueError: if there is none, with similar names.
     """
     models = _by_name(RELEASED_MODELS if zoo is None else zoo)
     by_plain_name = {_plain(known): known for known in reversed(models)}
@@ -117,22 +115,22 @@ def find_released_model(name: str, zoo: Sequence[ReleasedModel] | None = None) -
     names = [by_plain_name[other] for other in close]
     raise ValueError(
         f"There is no released model {name!r}. "
-        + (f"Close: {', '.join(names)}. " if names else "")
-        + "All: run_scripts/download_checkpoint.py --list"
+        + (f"Similar names: {', '.join(names)}. " if names else "")
+        + "For all names, run: run_scripts/download_checkpoint.py --list"
     )
 
 
 def mirror_url(model: ReleasedModel, mirror: str | None = None) -> str:
-    """Where to download a model: from a mirror, $BERT_TF_MIRROR, or where it was released.
+    """Returns a model's address on `mirror`, on $BERT_TF_MIRROR, or in the release.
 
     Raises:
-        ValueError: if the mirror is no address of a web server.
+        ValueError: if the mirror is not a web address.
     """
     base = mirror or os.environ.get(MIRROR_VARIABLE) or BASE_URL
     if not base.startswith(("http://", "https://")):
         raise ValueError(
-            f"A mirror is a web address below which the models lie as they do below {BASE_URL}. "
-            f"Received: {base!r}. A zip or a folder on the disk is given as --model itself."
+            f"A mirror must be a web address with the same paths below it as {BASE_URL}. "
+            f"Received: {base!r}. Give a local zip or folder as --model."
         )
     return f"{base.rstrip('/')}/{model.path}"
 
@@ -159,7 +157,7 @@ def _released(
     do_lower_case: bool,
     alias: str | None = None,
 ) -> ReleasedModel:
-    """A model with what was published about it."""
+    """Returns a model with what was published about it."""
     return ReleasedModel(
         *(name, path, layers, width, heads, vocab_size, do_lower_case),
         aliases=(alias,) if alias else (),
@@ -172,7 +170,7 @@ def _released(
 _BASE, _LARGE = (12, 768, 12), (24, 1024, 16)
 _UNCASED, _CASED = (30_522, True), (28_996, False)
 
-# Of the 24 small models, those that their authors gave names.
+# The names that the authors gave to some of the 24 small models.
 _SMALL_NAMES = {(2, 128): "tiny", (4, 256): "mini", (4, 512): "small", (8, 512): "medium"}
 
 

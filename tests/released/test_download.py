@@ -18,7 +18,7 @@ from zip_server import HTML, Reply, ZipServer, goog_hash
 
 from bert_tf import BertEncoder, load_checkpoint
 from bert_tf.released import transfer
-from bert_tf.released.download import download_model, unpack_archive
+from bert_tf.released.download import DownloadOptions, download_model, unpack_archive
 from bert_tf.released.transfer import DownloadError, Patience
 
 PATIENCE = Patience(stall_seconds=0.3, attempts=3, pause_seconds=0.01)
@@ -54,7 +54,8 @@ def download(tmp_path):
 
     def run(server, model=MODEL, **arguments):
         arguments = {"patience": PATIENCE, "cache_dir": str(tmp_path / "cache"), **arguments}
-        return Path(download_model(model.name, mirror=server.address, zoo=[model], **arguments))
+        options = DownloadOptions(mirror=server.address, models=[model], **arguments)
+        return Path(download_model(model.name, options))
 
     return run
 
@@ -104,7 +105,8 @@ def test_the_cache_and_the_mirror_can_be_named_by_the_environment(serve, tmp_pat
     server = serve()
     monkeypatch.setenv("BERT_TF_CACHE", str(tmp_path / "elsewhere"))
     monkeypatch.setenv("BERT_TF_MIRROR", server.address)
-    assert download_model(MODEL.name, zoo=[MODEL]) == str(tmp_path / "elsewhere" / FINAL)
+    found = download_model(MODEL.name, DownloadOptions(models=[MODEL]))
+    assert found == str(tmp_path / "elsewhere" / FINAL)
 
 
 def test_a_folder_in_which_something_was_lost_is_made_anew(serve, download):

@@ -15,6 +15,7 @@ from zip_server import Reply, ZipServer
 
 from bert_tf.formats import huggingface
 from bert_tf.formats.source import read_pretrained
+from bert_tf.released.download import DownloadOptions
 from bert_tf.released.find_model import ModelFiles, find_init_checkpoint, find_model
 
 RECORDED_SETTINGS = Path(__file__).parents[1] / "support" / "recorded_settings.py"
@@ -52,7 +53,8 @@ def test_a_released_name_is_downloaded_once(release, cache):
     content = write_zip(release.parent / "model.zip", release, root="any/").read_bytes()
     server = ZipServer(content, [Reply()])
     for _ in range(2):
-        found = find_model(MODEL.name, mirror=server.address, zoo=[MODEL])
+        options = DownloadOptions(mirror=server.address, models=[MODEL])
+        found = find_model(MODEL.name, options)
         assert_files_of(found, cache / "2018_10_18" / "uncased_L-1_H-8_A-2")
     server.stop()
     assert len(server.requests) == 1

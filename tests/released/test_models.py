@@ -107,7 +107,9 @@ def test_a_model_has_several_names(name, found):
 
 
 def test_an_unknown_name_is_refused_with_those_that_are_close():
-    with pytest.raises(ValueError, match=r"'bert_bse_uncased'.*Close: bert_base_uncased.*--list"):
+    with pytest.raises(
+        ValueError, match=r"'bert_bse_uncased'.*Similar names: bert_base_uncased.*--list"
+    ):
         find_released_model("bert_bse_uncased")
 
 
