@@ -123,6 +123,7 @@ class _Pool:
             num_workers, context, _begin, (function, self._board, self._alive)
         )
         self._works: dict[Future, tuple[int, Any]] = {}
+        self._others = set(multiprocessing.active_children())
         self._processes: dict[int | None, multiprocessing.Process] = {}
         self._num_submitted = 0
         self._num_workers = num_workers
@@ -139,12 +140,15 @@ class _Pool:
         except BrokenProcessPool:
             raise self._killed() from None
         self._works[future] = (self._num_submitted, work)
-        if self._num_submitted <= self._num_workers:
-            self._processes.update({each.pid: each for each in multiprocessing.active_children()})
+        if len(self._processes) < self._num_workers:
+            children = set(multiprocessing.active_children()) - self._others
+            self._processes.update({process.pid: process for process in children})
         return future
 
     def wait(
-        self, pending: set[Future], on_progress: Callable[[float], None]
+        self,
+        pending: set[Future],
+        on_progress: Callable[[float], None] = lambda done: None,
     ) -> tuple[set[Future], set[Future]]:
         """Waits for some to be done; returns those, and the others."""
         while True:
@@ -152,8 +156,12 @@ class _Pool:
             on_progress(sum(self._board.done))
             if done:
                 return done, rest
+            # The executor may overlook the death of a process that it has only just started.
+            if not all(process.is_alive() for process in self._processes.values()):
+                raise self._killed()
 
     def result(self, future: Future) -> Any:
+        self.wait({future})
         try:
             result = future.result()
         except BrokenProcessPool:
@@ -177,7 +185,7 @@ class _Pool:
         for number, pid in zip(self._board.works, self._board.pids, strict=True):
             if number:
                 return WorkerKilled(works.get(number), self._processes[pid].exitcode)
-        statuses = [each.exitcode for each in self._processes.values()]
+        statuses = [process.exitcode for process in self._processes.values()]
         return WorkerKilled(None, min((status for status in statuses if status), default=None))
 
 
@@ -225,6 +233,7 @@ class _Process:
         self.board: _Board | None = None
         self.place = 0
         self.is_calling = False
+        self.is_ending = False
         self._on_progress: Callable[[float], None] = lambda done: None
         self._done = 0.0
 
@@ -265,6 +274,7 @@ def _end_with_parent(alive: Connection) -> None:
 def _end(*_: Any) -> None:
     """Ends a worker; a function that is running is unwound, a result being sent is sent whole."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # A second one would interrupt the unwinding.
+    _this_process.is_ending = True
     if _this_process.is_calling:
         sys.exit(1)
     threading.Timer(_SEND_SECONDS, os._exit, [1]).start()
@@ -275,6 +285,8 @@ def _run(number: int, work: Any) -> Any:
     me = _this_process
     try:
         me.is_calling = True
+        if me.is_ending:
+            sys.exit(1)
         me.board.works[me.place] = number
         try:
             return me.function(work)
