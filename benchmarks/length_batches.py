@@ -36,7 +36,7 @@ from bert_tf.data.schema import encode_example
 from bert_tf.finetuning.feature_encoding import Encoding
 from bert_tf.finetuning.feature_files import ensure_features
 from bert_tf.finetuning.objective import TaskObjective
-from bert_tf.model.layers import dropout_seeds
+from bert_tf.model.dropout import dropout_seeds
 from bert_tf.tasks.task import find_task
 from bert_tf.training import distribution
 from bert_tf.training.checkpoint import named_variables
@@ -106,7 +106,7 @@ class Run:
             num_attention_heads=FLAGS.width // 64,
             intermediate_size=4 * FLAGS.width,
         )
-        model = task.head(config)
+        model = task.head(bert_tf.BertEncoder(config))
         schedule = original_schedule(1e-4, 100, 100_000)
         self.trainer = Trainer(
             model=model,

@@ -63,15 +63,16 @@ def make_step(config: BertConfig, batch_size: int, length: int, max_predictions:
     """A function that trains for a step."""
     import tensorflow as tf
 
+    from bert_tf.model.dropout import dropout_seeds
+    from bert_tf.model.encoder import make_encoder
     from bert_tf.model.heads import PretrainingModel
-    from bert_tf.model.layers import dropout_seeds
     from bert_tf.pretraining.objective import PretrainingObjective
     from bert_tf.training.checkpoint import named_variables
     from bert_tf.training.optimizer import AdamWeightDecay
     from bert_tf.training.schedule import original_schedule
     from bert_tf.training.trainer import Trainer
 
-    model = PretrainingModel(config)
+    model = PretrainingModel(make_encoder(config))
     model.encoder.recompute_activations = FLAGS.recompute_activations
     trainer = Trainer(
         model=model,

@@ -28,7 +28,7 @@ from absl import app, flags
 from machine import processor
 
 import bert_tf
-from bert_tf.model.layers import dropout_seeds
+from bert_tf.model.dropout import dropout_seeds
 from bert_tf.pretraining.objective import PretrainingObjective
 from bert_tf.training.checkpoint import named_variables
 from bert_tf.training.optimizer import make_optimizer
@@ -76,7 +76,7 @@ def make_trainer(recompute: bool, xla: bool) -> Trainer:
     if FLAGS.mixed_precision:
         keras.config.set_dtype_policy(f"mixed_{FLAGS.mixed_precision}")
     keras.utils.set_random_seed(1)
-    model = bert_tf.PretrainingModel(config)
+    model = bert_tf.PretrainingModel(bert_tf.BertEncoder(config))
     model.encoder.recompute_activations = recompute
     optimizer = make_optimizer("adam", named_variables(model), original_schedule(1e-4, 10, 1000))
     return Trainer(model, PretrainingObjective(), optimizer, 1, dropout_seeds, jit_compile=xla)

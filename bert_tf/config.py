@@ -8,6 +8,26 @@ from pathlib import Path
 from typing import Any
 
 ACTIVATIONS = ("gelu", "gelu_erf", "relu", "tanh", "linear")
+MODEL_TYPES = ("bert",)
+# These are written to files only where they differ from the default: the original's have no such.
+_ONLY_IF_SET = ("model_type", "is_causal")
+# Keys of configurations that BERT has no use for -> the architectures that have them.
+_OTHER_ARCHITECTURES = {
+    "num_hidden_groups": "ALBERT",
+    "inner_group_num": "ALBERT",
+    "generator_hidden_size": "ELECTRA",
+    "generator_size": "ELECTRA",
+    "relative_attention": "DeBERTa",
+    "pos_att_type": "DeBERTa",
+    "position_buckets": "DeBERTa",
+    "global_attn_every_n_layers": "ModernBERT",
+    "global_rope_theta": "ModernBERT",
+    "d_model": "XLNet",
+    "untie_r": "XLNet",
+    "sinusoidal_pos_embds": "DistilBERT",
+    "trigram_input": "MobileBERT",
+    "intra_bottleneck_size": "MobileBERT",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +51,9 @@ class BertConfig:
         max_position_embeddings: longest sequence the position table holds, in tokens.
         type_vocab_size: how many segment ids there are.
         initializer_range: standard deviation of the truncated normal that weights start from.
+        model_type: the architecture, as in Hugging Face's files; "bert" is the only one so far.
+        is_causal: whether a token sees only itself and the tokens before it, as in a left-to-right
+            language model.
         unknown_keys: keys of a JSON file that are not known here; kept and written out again.
 
     Raises:
@@ -50,9 +73,17 @@ class BertConfig:
     max_position_embeddings: int = 512
     type_vocab_size: int = 16
     initializer_range: float = 0.02
+    model_type: str = "bert"
+    is_causal: bool = False
     unknown_keys: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
+        if self.model_type not in MODEL_TYPES:
+            raise ValueError(
+                f"model_type must be one of {', '.join(MODEL_TYPES)}. Received: {self.model_type!r}"
+            )
+        if not isinstance(self.is_causal, bool):
+            raise ValueError(f"is_causal must be true or false. Received: {self.is_causal!r}")
         for name in (
             "vocab_size",
             "hidden_size",
@@ -84,8 +115,12 @@ class BertConfig:
         """Builds a config from the keys of a released `bert_config.json`.
 
         Keys that are not known are kept in `unknown_keys`, with a warning.
+
+        Raises:
+            ValueError: for the keys of another architecture, and for values that no model can have.
         """
         known = {field.name for field in dataclasses.fields(cls)} - {"unknown_keys"}
+        _check_architecture(json_object)
         unknown = {key: value for key, value in json_object.items() if key not in known}
         if unknown:
             warnings.warn(
@@ -110,11 +145,36 @@ class BertConfig:
     def to_dict(self) -> dict[str, Any]:
         """The config as a dict that `from_dict` turns back into it."""
         values = dataclasses.asdict(self)
+        for field in dataclasses.fields(self):
+            if field.name in _ONLY_IF_SET and values[field.name] == field.default:
+                del values[field.name]
         return {**values.pop("unknown_keys"), **values}
 
     def to_json_string(self) -> str:
         """The config as the text of a `bert_config.json`: sorted keys, two spaces, a newline."""
         return json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n"
+
+
+def _check_architecture(json_object: dict[str, Any]) -> None:
+    """Refuses the configuration of an architecture that BertConfig does not describe."""
+    model_type = json_object.get("model_type", "bert")
+    if model_type not in MODEL_TYPES:
+        raise ValueError(
+            f"This is the configuration of another architecture, model_type {model_type!r}. "
+            f"Supported: {', '.join(MODEL_TYPES)}."
+        )
+    others = {
+        name: _OTHER_ARCHITECTURES[name] for name in json_object if name in _OTHER_ARCHITECTURES
+    }
+    width = json_object.get("embedding_size")
+    if width is not None and width != json_object.get("hidden_size", BertConfig.hidden_size):
+        others["embedding_size"] = "ALBERT or ELECTRA"
+    if others:
+        keys = ", ".join(f"{name} ({whose})" for name, whose in others.items())
+        raise ValueError(
+            f"This is the configuration of another architecture than BERT: it has {keys}. "
+            f"Supported: {', '.join(MODEL_TYPES)}."
+        )
 
 
 def is_address(host: str) -> bool:

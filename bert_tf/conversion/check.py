@@ -14,7 +14,8 @@ from bert_tf import files
 from bert_tf.config import BertConfig
 from bert_tf.formats import google, huggingface, huggingface_outputs, names
 from bert_tf.formats.source import PretrainedModel
-from bert_tf.model.encoder import BertEncoder
+from bert_tf.model.encoder import make_encoder
+from bert_tf.model.feature_model import named_outputs
 from bert_tf.model.heads import (
     ClassificationModel,
     PretrainingModel,
@@ -118,26 +119,31 @@ def keras_model(model: PretrainedModel) -> keras.Model:
 def _build(model: PretrainedModel, config: BertConfig | None = None) -> keras.Model:
     config, kind = config or model.config, model.head.kind
     if kind == "":
-        return BertEncoder(config)
+        return make_encoder(config)
     if kind == "pretraining":
-        return PretrainingModel(config)
+        return PretrainingModel(make_encoder(config))
     if kind == "span":
-        return SpanModel(config)
+        return SpanModel(make_encoder(config))
     model_class = TokenClassificationModel if kind == "tagging" else ClassificationModel
-    return model_class(config, len(model.weights["output_bias"]))
+    return model_class(make_encoder(config), len(model.weights["output_bias"]))
 
 
 def _load_google(model: PretrainedModel, folder: str) -> keras.Model:
     config = BertConfig.from_json_file(files.join_path(folder, google.CONFIG_NAME))
     built = _build(model, config)
     # No others than those that were not there before.
-    missing = [name for name in named_variables(built) if name not in model.weights]
-    load_checkpoint(built, folder, allow_missing=f"^({'|'.join(missing)})$" if missing else None)
+    load_checkpoint(built, folder, allow_missing=lambda name: name not in model.weights)
     return built
 
 
 def _run(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    outputs = dict(model(inputs))
+    outputs = {}
+    encoder = model
+    if hasattr(model, "encoder"):
+        encoder = model.encoder
+        outputs = named_outputs(model(model.select_features(inputs)))
+    outputs |= encoder(encoder.select_features(inputs))
+    outputs.pop("sequence_output")
     layers = [outputs.pop("embedding_output"), *outputs.pop("all_encoder_layers")]
     return {"all_layers": np.stack(layers)} | {k: np.asarray(v) for k, v in outputs.items()}
 

@@ -18,21 +18,18 @@ from bert_tf.config import BertConfig
 from bert_tf.data.validation import check_vocabulary_size
 from bert_tf.features.extractor import FeatureExtractor
 from bert_tf.features.writers import FeatureShape, open_writer
-from bert_tf.model.encoder import BertEncoder
+from bert_tf.model.encoder import make_encoder
 from bert_tf.progress import Progress
 from bert_tf.settings import FeatureExtractionSettings
 from bert_tf.text.batch_tokenization import BatchTokenizer
 from bert_tf.text.vocabulary import check_vocabulary, validate_case_matches_checkpoint
 from bert_tf.training import distribution
-from bert_tf.training.checkpoint import HEADS, find_checkpoint, load_checkpoint
+from bert_tf.training.checkpoint import find_checkpoint, load_checkpoint
 from bert_tf.training.devices import make_strategy
 from bert_tf.training.run import check_length
 from bert_tf.training.workers import Workers, together
 
 logger = logging.getLogger(__name__)
-
-# No layer's output depends on the pooler, nor on heads.
-_NOT_NEEDED = rf"^bert/pooler/|{HEADS}"
 
 
 def extract_features(settings: FeatureExtractionSettings, stream: TextIO | None = None) -> int:
@@ -105,8 +102,12 @@ def _load_extractor(
     strategy: tf.distribute.Strategy,
 ) -> FeatureExtractor:
     with strategy.scope():
-        encoder = BertEncoder(config)
-    report = load_checkpoint(encoder, settings.init_checkpoint, allow_missing=_NOT_NEEDED)
+        encoder = make_encoder(config)
+    report = load_checkpoint(
+        encoder,
+        settings.init_checkpoint,
+        allow_missing=lambda name: name.startswith(encoder.pooler_prefix),
+    )
     logger.info("%s: %d variables loaded", report.path, len(report.loaded))
     return FeatureExtractor(
         encoder,

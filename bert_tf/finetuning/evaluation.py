@@ -13,6 +13,7 @@ from bert_tf import files
 from bert_tf.data.feature_records import FeatureRecords
 from bert_tf.finetuning.objective import window_losses
 from bert_tf.finetuning.task_data import TaskData
+from bert_tf.model.feature_model import named_outputs
 from bert_tf.progress import Progress
 from bert_tf.tasks.task import Windows
 from bert_tf.text.tokenizer import Tokenizer
@@ -195,7 +196,7 @@ class TaskEvaluator:
 
     def _output_step(self, has_loss: bool) -> Callable[[Batch], Mapping[str, tf.Tensor]]:
         def step(batch: Batch) -> Mapping[str, tf.Tensor]:
-            outputs = self.model(batch, training=False)
+            outputs = named_outputs(self.model(self.model.select_features(batch), training=False))
             wanted = {name: outputs[name] for name in self.task.output_names}
             return {**wanted, **window_losses(self.task, batch, outputs)} if has_loss else wanted
 

@@ -18,8 +18,9 @@ from bert_tf.finetuning.evaluation import TaskEvaluator
 from bert_tf.finetuning.fingerprint import run_fingerprint
 from bert_tf.finetuning.objective import TaskObjective
 from bert_tf.finetuning.task_data import TaskData
-from bert_tf.model.freezing import frozen_names
-from bert_tf.model.layers import dropout_seeds
+from bert_tf.model.dropout import dropout_seeds
+from bert_tf.model.encoder import make_encoder
+from bert_tf.model.freezing import frozen_prefixes
 from bert_tf.released.model_folder import check_model_folder, write_model_folder
 from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import Task
@@ -82,17 +83,17 @@ class FinetuningRun:
         self.max_seq_length = settings.max_seq_length or task.default_seq_length
         self.config = BertConfig.from_json_file(settings.bert_config_file)
         tokenizer = self._checked_tokenizer()
-        self._is_trained = self._trained_names()
-        output_dir = settings.output_dir
-        run_directory.prepare_folder(output_dir)
-        run_directory.check_model(output_dir, self.config.to_json_string())
         self.strategy = make_strategy(settings)
         self.workers = Workers(self.strategy)
         if settings.do_train:
             check_batch_size(settings, self.strategy)
         with self.strategy.scope(), precision(settings.mixed_precision):
             keras.utils.set_random_seed(settings.seed % 2**32)
-            self.model = task.head(self.config)
+            self.model = task.head(make_encoder(self.config))
+        self._is_trained = self._trained_names()
+        output_dir = settings.output_dir
+        run_directory.prepare_folder(output_dir)
+        run_directory.check_model(output_dir, self.config.to_json_string())
         self.data = TaskData(
             settings, task, self.max_seq_length, feature_dir or output_dir, self.strategy, stream
         )
@@ -208,10 +209,9 @@ class FinetuningRun:
         return tokenizer
 
     def _trained_names(self) -> Callable[[str], bool]:
-        """Whether the weight of a name is trained: not if it is frozen or unused."""
-        frozen = frozen_names(self.settings.freeze, self.config.num_hidden_layers)
-        unused = tuple(self.task.unused_weights)
-        return lambda name: not name.startswith(unused) and not (frozen and re.search(frozen, name))
+        """Whether the weight of a name is trained: not if it is frozen or unneeded."""
+        frozen = frozen_prefixes(self.settings.freeze, self.model.encoder)
+        return lambda name: not (self.model.is_unneeded(name) or name.startswith(frozen))
 
     def _is_complete(self, fingerprint: dict[str, Any], num_steps: int) -> bool:
         """Whether the output directory has a finished training; refuses one of another run."""

@@ -21,7 +21,7 @@ import keras
 import tensorflow as tf
 
 from bert_tf.config import BertConfig
-from bert_tf.model.encoder import BertEncoder
+from bert_tf.model.encoder import BertEncoder, make_encoder
 from bert_tf.model.heads import (
     ClassificationModel,
     PretrainingModel,
@@ -230,10 +230,10 @@ def _checked_length(kind: str, max_seq_length: int | None, config: BertConfig) -
 
 
 _MODELS: dict[str, Callable[[BertConfig, tuple[str, ...]], keras.Model]] = {
-    "classification": lambda config, labels: ClassificationModel(config, len(labels)),
-    "regression": lambda config, labels: ClassificationModel(config, 1),
-    "tagging": lambda config, labels: TokenClassificationModel(config, len(labels)),
-    "span": lambda config, labels: SpanModel(config),
-    "masked_lm": lambda config, labels: PretrainingModel(config),
-    "encoder": lambda config, labels: BertEncoder(config),
+    "classification": lambda config, labels: ClassificationModel(make_encoder(config), len(labels)),
+    "regression": lambda config, labels: ClassificationModel(make_encoder(config), 1),
+    "tagging": lambda config, labels: TokenClassificationModel(make_encoder(config), len(labels)),
+    "span": lambda config, labels: SpanModel(make_encoder(config)),
+    "masked_lm": lambda config, labels: PretrainingModel(make_encoder(config)),
+    "encoder": lambda config, labels: make_encoder(config),
 }

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from bert_tf.config import BertConfig
 from bert_tf.files.paths import exists, join_path
+from bert_tf.model.encoder import make_encoder
 from bert_tf.model.heads import PretrainingModel
 from bert_tf.text.tokenizer import Tokenizer, load_tokenizer
 from bert_tf.training.checkpoint import find_checkpoint, load_checkpoint
@@ -94,7 +95,7 @@ class MaskFiller:
         Raises:
             ValueError: if they do not fit each other.
         """
-        model = PretrainingModel(BertConfig.from_json_file(bert_config_file))
+        model = PretrainingModel(make_encoder(BertConfig.from_json_file(bert_config_file)))
         if init_checkpoint is not None:
             # Next sentence prediction is not needed here, everything else is.
             load_checkpoint(model, init_checkpoint, allow_missing="^cls/seq_relationship/")
@@ -157,7 +158,7 @@ class MaskFiller:
             "input_mask": input_mask,
             "masked_lm_positions": positions,
         }
-        return self.model(inputs, training=False)["masked_lm_log_probs"]
+        return tf.nn.log_softmax(self.model(inputs, training=False)["masked_lm_logits"])
 
     def _best(self, log_probs: np.ndarray, top_k: int) -> tuple[Candidate, ...]:
         best = np.argsort(-log_probs, kind="stable")[:top_k]

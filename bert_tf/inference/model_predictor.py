@@ -14,6 +14,7 @@ from bert_tf.inference.length_runner import LengthRunner, Row
 from bert_tf.inference.loaded_model import ServedModel
 from bert_tf.inference.mask_filler import FilledSentence, MaskFiller
 from bert_tf.inference.pooling import POOLS, pooled
+from bert_tf.model.feature_model import named_outputs
 from bert_tf.spans.answers import QuestionScores, SpanAnswer
 from bert_tf.spans.offsets import OffsetPassage
 from bert_tf.spans.windows import divide_passage
@@ -43,7 +44,7 @@ class ModelPredictor:
         self._cls, self._sep = special.cls, special.sep
         self._runners = {
             "outputs": self._runner(served.model, _WANTED.get(served.kind, ())),
-            "next_sentence": self._runner(served.model, ("next_sentence_log_probs",)),
+            "next_sentence": self._runner(served.model, ("next_sentence_logits",)),
             **{pool: self._pool_runner(pool) for pool in POOLS},
         }
         self._filler = (
@@ -52,9 +53,9 @@ class ModelPredictor:
 
     def _runner(self, model, names: Sequence[str]) -> LengthRunner:
         def step(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            if "next_sentence_log_probs" in names:  # The other head wants places to look at.
+            if "next_sentence_logits" in names:  # The other head wants places to look at.
                 batch = {**batch, "masked_lm_positions": tf.zeros_like(batch["input_ids"][:, :1])}
-            outputs = model(batch, training=False)
+            outputs = named_outputs(model(model.select_features(batch), training=False))
             return {name: outputs[name] for name in names}
 
         return LengthRunner(step, self._batch_size, self.served.max_seq_length)
@@ -176,7 +177,7 @@ class ModelPredictor:
     def next_sentence(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """The probability that the second text follows the first, of each pair."""
         outputs = self._runners["next_sentence"].run(self._rows(pairs))
-        return [float(np.exp(output["next_sentence_log_probs"][0])) for output in outputs]
+        return [float(softmax(output["next_sentence_logits"])[0]) for output in outputs]
 
     def embed(self, texts: Sequence[str], pool: str) -> list[np.ndarray]:
         """The vectors of each text: float32 [H], or [tokens, H] with `tokens`."""

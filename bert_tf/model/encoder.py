@@ -1,40 +1,201 @@
-"""BertEncoder: from token ids to one vector per token and one per sequence."""
+"""Encoders: from token ids to one vector per token and one per sequence.
+
+`TransformerEncoder` runs any embeddings, blocks and pooler; `BertEncoder` is where a `BertConfig`
+becomes these parts. A successor of BERT is another subclass, listed in ENCODERS.
+"""
+
+import dataclasses
+import importlib
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 from keras import ops
 
 from bert_tf.config import BertConfig
-from bert_tf.model.layers import MASKED_SCORE, Embeddings, TransformerBlock, dense, recomputed
+from bert_tf.model.dropout import current_seeds, dropout_seeds, new_generator, next_seed
+from bert_tf.model.feature_model import FeatureModel
+from bert_tf.model.layers import (
+    MASKED_SCORE,
+    Attention,
+    Embeddings,
+    Intermediate,
+    Pooler,
+    ResidualOutput,
+    SelfAttention,
+    TransformerBlock,
+)
+from bert_tf.model.part import register
+
+# A configuration's model_type -> the encoder's class, by module and name.
+ENCODERS = {"bert": ("bert_tf.model.encoder", "BertEncoder")}
+# The two LayerNorms' inputs and the attention probabilities: each block draws three masks.
+_DROPOUTS_PER_BLOCK = 3
 
 
-class Pooler(keras.layers.Layer):
-    """The vector of the first token, [CLS], through a matrix product and tanh."""
+def make_encoder(config: BertConfig, dtype=None) -> "TransformerEncoder":
+    """Makes the encoder of a configuration, with initial weights.
 
-    def __init__(self, config: BertConfig, name: str = "pooler"):
-        super().__init__(name=name)
-        self.dense = dense(config.hidden_size, config)
-
-    def build(self, input_shape=None):
-        self.dense.build((None, self.dense.units))
-
-    def call(self, sequence_output):
-        return ops.tanh(self.dense(sequence_output[:, 0]))
+    Args:
+        config: its `model_type` says which class of encoder it is.
+        dtype: see `BertEncoder`.
+    """
+    module, name = ENCODERS[config.model_type]
+    return getattr(importlib.import_module(module), name)(config, dtype=dtype)
 
 
-class BertEncoder(keras.Model):
+class TransformerEncoder(FeatureModel):
+    """Runs embeddings, a stack of blocks and a pooler, with weights under published names.
+
+    A subclass makes the parts, and overrides `attention_context` where its blocks need to know
+    something else than BERT's. Nothing else is assumed of them: an embeddings layer is called with
+    `input_ids` and `segment_ids`, a block with its input and the attention context.
+
+    Args:
+        config: the configuration that the parts were made from.
+        embeddings: a layer [B, L] ints -> float [B, L, H], with a weight `word_embeddings`.
+        blocks: layers float [B, L, H] -> float [B, L, H].
+        pooler: a layer float [B, L, H] -> float [B, H].
+        num_dropouts: how many dropouts the parts have.
+    """
+
+    # What the names of the weights begin with, whatever the model's own `name`.
+    scope = "bert"
+
+    def __init__(
+        self,
+        config: BertConfig,
+        embeddings: keras.layers.Layer,
+        blocks: Sequence[keras.layers.Layer],
+        pooler: keras.layers.Layer,
+        num_dropouts: int,
+        dtype=None,
+        name: str | None = None,
+    ):
+        super().__init__(name=name or self.scope, dtype=dtype)
+        self.config = config
+        self.num_dropouts = num_dropouts
+        self.recompute_activations = False
+        self.embeddings = embeddings
+        self.blocks = list(blocks)
+        self.pooler = pooler
+        self._recomputation_seeds = new_generator()
+        shape = (None, None, self.hidden_size)
+        with keras.name_scope(self.scope):
+            self.embeddings.build((None, None))
+            with keras.name_scope("encoder"):
+                for block in self.blocks:
+                    block.build(shape)
+            self.pooler.build(shape)
+        self.build((None, None))
+
+    @property
+    def hidden_size(self) -> int:
+        """H, the width of the outputs."""
+        return self.config.hidden_size
+
+    @property
+    def num_layers(self) -> int:
+        """How many blocks there are."""
+        return len(self.blocks)
+
+    @property
+    def word_embeddings(self) -> keras.Variable:
+        """The table [V, H] that a masked-LM head shares."""
+        return self.embeddings.word_embeddings
+
+    @property
+    def prefix(self) -> str:
+        """What the names of all weights begin with."""
+        return f"{self.scope}/"
+
+    @property
+    def embeddings_prefix(self) -> str:
+        """What the names of the embeddings' weights begin with."""
+        return f"{self.scope}/{self.embeddings.name}/"
+
+    @property
+    def pooler_prefix(self) -> str:
+        """What the names of the pooler's weights begin with."""
+        return f"{self.scope}/{self.pooler.name}/"
+
+    def layer_prefix(self, number: int) -> str:
+        """Returns what the names of a block's weights begin with; blocks are counted from 0."""
+        return f"{self.scope}/encoder/{self.blocks[number].name}/"
+
+    def may_lack(self, name: str) -> bool:
+        return not name.startswith(self.prefix)
+
+    def attention_context(self, input_ids, input_mask) -> Any:
+        """Returns what every block's attention is told: scores to add to all positions'.
+
+        Args:
+            input_ids: int [B, L].
+            input_mask: int [B, L], 0 for padding; None if there is none.
+
+        Returns: float32 [B or 1, 1, 1 or L, L], or None if nothing is masked.
+        """
+        bias = None
+        if input_mask is not None:
+            padding = MASKED_SCORE * (1.0 - ops.cast(input_mask, "float32"))
+            bias = ops.expand_dims(ops.expand_dims(padding, 1), 1)  # [B, 1, 1, L]
+        if self.config.is_causal:
+            places = ops.arange(ops.shape(input_ids)[1])
+            is_later = ops.expand_dims(places, 0) > ops.expand_dims(places, 1)  # [L, L]
+            causal = MASKED_SCORE * ops.cast(is_later, "float32")[None, None]
+            bias = causal if bias is None else bias + causal
+        return bias
+
+    def call(self, inputs, training: bool = False) -> dict:
+        features = self.named_features(inputs)
+        input_ids, segment_ids = features["input_ids"], features.get("segment_ids")
+        context = self.attention_context(input_ids, features.get("input_mask"))
+        embedding_output = self.embeddings(input_ids, segment_ids, training=training)
+        recompute = self.recompute_activations and training
+        layers = []
+        hidden = embedding_output
+        for block in self.blocks:
+            run = recomputed(block, self._recomputation_seeds) if recompute else block
+            hidden = run(hidden, context, training=training)
+            layers.append(hidden)
+        return {
+            "sequence_output": hidden,
+            "pooled_output": ops.cast(self.pooler(hidden), "float32"),
+            "embedding_output": ops.cast(embedding_output, "float32"),
+            "all_encoder_layers": layers,
+        }
+
+    def compute_output_shape(self, input_shape) -> dict:
+        ids = input_shape["input_ids"] if isinstance(input_shape, dict) else input_shape
+        tokens = (*ids, self.hidden_size)
+        return {
+            "sequence_output": tokens,
+            "pooled_output": (ids[0], self.hidden_size),
+            "embedding_output": tokens,
+            "all_encoder_layers": [tokens] * self.num_layers,
+        }
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "config": dataclasses.asdict(self.config)}
+
+
+@register
+class BertEncoder(TransformerEncoder):
     """The Transformer of BERT, with every weight under its published name (`bert/...`).
 
-    The weights exist as soon as the object does; a released checkpoint is loaded by
-    `bert_tf.load_checkpoint`.
+    The weights exist as soon as the object does; `bert_tf.load_checkpoint` loads a released
+    checkpoint.
 
     Args:
         config: the model's shape.
+        dtype: a Keras dtype policy, such as "mixed_bfloat16"; by default the global one.
+        name: the Keras name; the names of the weights do not depend on it.
 
     Its attribute `recompute_activations`, False at first, makes training keep no more of a block
-    than what goes into it: the gradient computes the rest again, which takes a third more time and
-    a fraction of the memory.
+    than its input: the gradient computes the rest again, which takes a third more time and a
+    fraction of the memory.
 
-    Call it with a dict of int tensors:
+    Call it with a dict of int tensors, or with these in this order:
         `input_ids` [B, L]: rows of the vocabulary.
         `input_mask` [B, L]: 1 for a token, 0 for padding. Left out: all tokens.
         `segment_ids` [B, L]: 0 for the first sequence of a pair, 1 for the second. Left out: 0.
@@ -52,54 +213,93 @@ class BertEncoder(keras.Model):
         vectors = encoder({"input_ids": np.array([[101, 7592, 102]])})["sequence_output"]
 
     Raises:
-        ValueError: when called with sequences longer than `config.max_position_embeddings`.
+        ValueError: when called with sequences longer than `config.max_position_embeddings`, or with
+            an input of an unknown name.
 
     Source: google-research/bert, modeling.py, `BertModel`.
     """
 
-    def __init__(self, config: BertConfig, name: str = "bert"):
-        super().__init__(name=name)
-        self.config = config
-        self.recompute_activations = False
-        self.embeddings = Embeddings(config)
-        self.blocks = [TransformerBlock(config, i) for i in range(config.num_hidden_layers)]
-        self.pooler = Pooler(config)
-        with keras.name_scope(name):
-            self.embeddings.build()
-            with keras.name_scope("encoder"):
-                for block in self.blocks:
-                    block.build()
-            self.pooler.build()
-        self.built = True
-
-    def call(self, inputs: dict, training: bool = False) -> dict:
-        input_ids = ops.cast(inputs["input_ids"], "int32")
-        input_mask = inputs.get("input_mask")
-        segment_ids = inputs.get("segment_ids")
-        if input_mask is None:
-            input_mask = ops.ones_like(input_ids)
-        if segment_ids is None:
-            segment_ids = ops.zeros_like(input_ids)
-        score_bias = MASKED_SCORE * (1.0 - ops.cast(input_mask, "float32"))
-        score_bias = ops.expand_dims(ops.expand_dims(score_bias, 1), 1)  # [B, 1, 1, L]
-
-        embedding_output = self.embeddings(input_ids, segment_ids, training=training)
-        layers = []
-        hidden = embedding_output
-        for block in self.blocks:
-            run = recomputed(block) if self.recompute_activations and training else block
-            hidden = run(hidden, score_bias, training=training)
-            layers.append(hidden)
-        return {
-            "sequence_output": hidden,
-            "pooled_output": ops.cast(self.pooler(hidden), "float32"),
-            "embedding_output": ops.cast(embedding_output, "float32"),
-            "all_encoder_layers": layers,
-        }
-
-    def get_config(self) -> dict:
-        return {"config": self.config.to_dict(), "name": self.name}
+    def __init__(self, config: BertConfig, dtype=None, name: str = "bert"):
+        policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
+        stddev, dropout_rate = config.initializer_range, config.hidden_dropout_prob or 0.0
+        embeddings = Embeddings(
+            config.vocab_size,
+            config.hidden_size,
+            config.max_position_embeddings,
+            config.type_vocab_size,
+            dropout_rate,
+            stddev,
+        )
+        blocks = [
+            _block(config, number, policy, name=f"layer_{number}")
+            for number in range(config.num_hidden_layers)
+        ]
+        super().__init__(
+            config,
+            embeddings,
+            blocks,
+            Pooler(config.hidden_size, stddev, dtype=policy),
+            num_dropouts=1 + _DROPOUTS_PER_BLOCK * config.num_hidden_layers,
+            dtype=policy,
+            name=name,
+        )
 
     @classmethod
-    def from_config(cls, config: dict) -> "BertEncoder":
-        return cls(BertConfig.from_dict(config["config"]), name=config["name"])
+    def _constructor_arguments(cls, config: dict) -> dict:
+        return {**config, "config": BertConfig(**config["config"])}
+
+
+def _block(config: BertConfig, number: int, policy, name: str) -> TransformerBlock:
+    width, stddev = config.hidden_size, config.initializer_range
+    dropout_rate = config.hidden_dropout_prob or 0.0
+    place = 1 + _DROPOUTS_PER_BLOCK * number
+    attend = SelfAttention(
+        width,
+        config.num_attention_heads,
+        config.attention_probs_dropout_prob or 0.0,
+        stddev,
+        place,
+        dtype=policy,
+    )
+    attended = ResidualOutput(width, dropout_rate, stddev, place=place + 1, dtype=policy)
+    return TransformerBlock(
+        Attention(attend, attended, dtype=policy),
+        Intermediate(config.intermediate_size, config.hidden_act, stddev, dtype=policy),
+        ResidualOutput(width, dropout_rate, stddev, place=place + 2, dtype=policy),
+        dtype=policy,
+        name=name,
+    )
+
+
+def recomputed(block: keras.layers.Layer, generator: keras.random.SeedGenerator) -> Callable:
+    """Returns a block of which the gradient keeps the input only, and computes the rest again.
+
+    The dropout masks are those of the first time, as their seeds are held on to: those of
+    `dropout_seeds`, or else drawn from `generator`. Called as the block is.
+
+    Raises:
+        ValueError: with a Keras that cannot do this.
+
+    Source: Chen et al. 2016, Training Deep Nets with Sublinear Memory Cost.
+    """
+    if not hasattr(keras, "remat"):
+        raise ValueError(
+            "--recompute_activations needs Keras 3.9 or a later one. "
+            f"Received: Keras {keras.__version__}"
+        )
+
+    def call(hidden, context, training: bool = False):
+        fold_in = current_seeds()[0] or _seeds_from(next_seed(generator))
+
+        def compute(hidden):
+            with dropout_seeds(fold_in):
+                return block(hidden, context, training=training)
+
+        return keras.remat(compute)(hidden)
+
+    return call
+
+
+def _seeds_from(drawn) -> Callable[[int], Any]:
+    """Returns seeds for all places of a model from one draw."""
+    return lambda place: drawn + place

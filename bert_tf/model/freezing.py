@@ -1,34 +1,39 @@
-"""--freeze: which weights of BERT keep their pre-trained values."""
+"""Says which weights of an encoder --freeze keeps at their pre-trained values."""
 
 import re
 from collections.abc import Sequence
 
+from bert_tf.model.encoder import TransformerEncoder
 
-def frozen_names(parts: Sequence[str], num_layers: int) -> str:
-    """A regular expression of the weights that --freeze keeps; "" for none.
+
+def frozen_prefixes(parts: Sequence[str], encoder: TransformerEncoder) -> tuple[str, ...]:
+    """Returns what the names of the weights begin with that --freeze keeps.
 
     Args:
-        parts: `embeddings`, `pooler`, `encoder` (all of BERT), `layers:2`, `layers:0-5`.
-        num_layers: how many layers the model has.
+        parts: `embeddings`, `pooler`, `encoder` (all of it), `layers:2`, `layers:0-5`.
+        encoder: the model's encoder.
 
     Raises:
         ValueError: for anything else.
     """
-    patterns = []
-    whole = {"embeddings": "^bert/embeddings/", "pooler": "^bert/pooler/", "encoder": "^bert/"}
+    whole = {
+        "embeddings": encoder.embeddings_prefix,
+        "pooler": encoder.pooler_prefix,
+        "encoder": encoder.prefix,
+    }
+    prefixes = []
     for part in parts:
         match = re.fullmatch(r"layers:(\d+)(?:-(\d+))?", part)
         if part in whole:
-            patterns.append(whole[part])
+            prefixes.append(whole[part])
             continue
         first = int(match[1]) if match else 0
         last = int(match[2] or match[1]) if match else -1
-        if not first <= last < num_layers:
+        if not first <= last < encoder.num_layers:
             raise ValueError(
                 f"--freeze takes embeddings, pooler, encoder (all of BERT), and layers:FIRST-LAST "
-                f"with numbers from 0 to {num_layers - 1}, with commas between them. Received: "
+                f"with numbers from 0 to {encoder.num_layers - 1}, separated by commas. Received: "
                 f"{part!r}"
             )
-        layers = "|".join(str(layer) for layer in range(first, last + 1))
-        patterns.append(f"^bert/encoder/layer_({layers})/")
-    return "|".join(patterns)
+        prefixes += [encoder.layer_prefix(layer) for layer in range(first, last + 1)]
+    return tuple(prefixes)

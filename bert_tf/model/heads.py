@@ -1,59 +1,88 @@
-"""What stands on the encoder: for pre-training; for a class or a number; for a class of each token;
-for a span of the text.
+"""Task heads on an encoder: pre-training, classification and regression, tokens, spans.
+
+A head takes an encoder, and returns what a Keras loss takes: one tensor of logits if it has one
+output, a dict of its own outputs if it has several.
 """
 
 import keras
 from keras import ops
 
-from bert_tf.config import BertConfig
-from bert_tf.model.encoder import BertEncoder
-from bert_tf.model.layers import (
-    DROPOUTS_PER_BLOCK,
-    Dropout,
-    activation,
-    dense,
-    layer_norm,
-    truncated_normal,
-)
+from bert_tf.model.dropout import Dropout
+from bert_tf.model.encoder import TransformerEncoder
+from bert_tf.model.feature_model import FeatureModel
+from bert_tf.model.layers import activation, dense, layer_norm, truncated_normal
+from bert_tf.model.part import Part, register
 
 # Of what a classifier sees, in fine-tuning; the original has no setting for it.
 _CLASSIFIER_DROPOUT = 0.1
-# Of the weights of these heads, whatever the config says of BERT's.
+# Of the initial weights of fine-tuning heads, whatever the configuration says of the encoder's.
 _HEAD_STDDEV = 0.02
 
 
-class Transform(keras.layers.Layer):
-    """Matrix product, activation and LayerNorm before the words are predicted."""
+@register
+class Transform(Part):
+    """Applies the dense layer, activation and LayerNorm that come before the vocabulary logits."""
 
-    def __init__(self, config: BertConfig, name: str = "transform"):
-        super().__init__(name=name)
-        self.dense = dense(config.hidden_size, config)
-        self.activate = activation(config.hidden_act)
+    def __init__(
+        self,
+        hidden_size: int,
+        hidden_act: str | None = "gelu",
+        stddev: float = 0.02,
+        dtype=None,
+        name: str = "transform",
+    ):
+        super().__init__(name=name, dtype=dtype)
+        self.hidden_size = hidden_size
+        self.hidden_act = hidden_act
+        self.stddev = stddev
+        self.dense = dense(hidden_size, stddev, self.dtype_policy)
+        self.activate = activation(hidden_act)
         self.normalize = layer_norm()
 
-    def build(self, input_shape=None):
-        self.dense.build((None, None, self.dense.units))
-        self.normalize.build((None, None, self.dense.units))
+    def build(self, input_shape):
+        self.dense.build(input_shape)
+        self.normalize.build((*input_shape[:-1], self.hidden_size))
 
     def call(self, hidden):
         return self.normalize(self.activate(self.dense(hidden)))
 
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.hidden_size)
 
-class MaskedLanguageModel(keras.layers.Layer):
-    """Scores of every word of the vocabulary at some positions.
 
-    The matrix is the word embeddings', the bias is this head's own.
+@register
+class MaskedLanguageModel(Part):
+    """Returns vocabulary logits at the masked positions.
+
+    Their matrix is the word embeddings, which it is called with; the bias is its own.
+
+    Args:
+        vocab_size: V.
+        hidden_size: H.
+        hidden_act: activation of the transform before the logits.
+        stddev: standard deviation of the initial weights.
 
     Source: google-research/bert, run_pretraining.py, `get_masked_lm_output`.
     """
 
-    def __init__(self, config: BertConfig, name: str = "predictions"):
-        super().__init__(name=name)
-        self.transform = Transform(config)
-        self.vocab_size = config.vocab_size
+    def __init__(
+        self,
+        vocab_size: int,
+        hidden_size: int,
+        hidden_act: str | None = "gelu",
+        stddev: float = 0.02,
+        dtype=None,
+        name: str = "predictions",
+    ):
+        super().__init__(name=name, dtype=dtype)
+        self.vocab_size = vocab_size
+        self.hidden_size = hidden_size
+        self.hidden_act = hidden_act
+        self.stddev = stddev
+        self.transform = Transform(hidden_size, hidden_act, stddev, dtype=self.dtype_policy)
 
     def build(self, input_shape=None):
-        self.transform.build()
+        self.transform.build((None, None, self.hidden_size))
         self.output_bias = self.add_weight(
             shape=(self.vocab_size,), initializer="zeros", name="output_bias"
         )
@@ -69,21 +98,32 @@ class MaskedLanguageModel(keras.layers.Layer):
         logits = ops.matmul(transformed, ops.transpose(words))
         return ops.cast(logits, "float32") + ops.cast(self.output_bias, "float32")
 
+    def compute_output_shape(self, sequence_output_shape, positions_shape, word_embeddings_shape):
+        return (*positions_shape, self.vocab_size)
 
-class NextSentence(keras.layers.Layer):
-    """Two scores for a pair: 0 = the second follows the first, 1 = it is from elsewhere.
+
+@register
+class NextSentence(Part):
+    """Returns two logits for a pair: 0 = the second follows the first, 1 = it is from elsewhere.
+
+    Args:
+        hidden_size: H.
+        stddev: standard deviation of the initial weights.
 
     Source: google-research/bert, run_pretraining.py, `get_next_sentence_output`.
     """
 
-    def __init__(self, config: BertConfig, name: str = "seq_relationship"):
-        super().__init__(name=name)
-        self.config = config
+    def __init__(
+        self, hidden_size: int, stddev: float = 0.02, dtype=None, name: str = "seq_relationship"
+    ):
+        super().__init__(name=name, dtype=dtype)
+        self.hidden_size = hidden_size
+        self.stddev = stddev
 
     def build(self, input_shape=None):
         self.output_weights = self.add_weight(
-            shape=(2, self.config.hidden_size),
-            initializer=truncated_normal(self.config),
+            shape=(2, self.hidden_size),
+            initializer=truncated_normal(self.stddev),
             name="output_weights",
         )
         self.output_bias = self.add_weight(shape=(2,), initializer="zeros", name="output_bias")
@@ -94,76 +134,39 @@ class NextSentence(keras.layers.Layer):
         logits = ops.matmul(ops.cast(pooled_output, "float32"), ops.transpose(weights))
         return logits + ops.cast(self.output_bias, "float32")
 
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], 2)
 
-class PretrainingModel(keras.Model):
-    """BERT with both pre-training heads, every weight under its published name.
+
+@register
+class LinearScores(Part):
+    """Returns C logits for each vector: `output_weights` [C, H] and `output_bias` [C].
+
+    The weights exist as soon as the object does, and their names begin with the name scope that it
+    is made in: none for a classifier, as in the original.
 
     Args:
-        config: the model's shape.
-
-    Call it with the encoder's dict and `masked_lm_positions` int [B, M]. It returns the encoder's
-    dict and
-        `masked_lm_logits`, `masked_lm_log_probs` float32 [B, M, V],
-        `next_sentence_logits`, `next_sentence_log_probs` float32 [B, 2]: 0 = is next, 1 = random.
-
-    Source: google-research/bert, run_pretraining.py, `model_fn_builder`.
+        hidden_size: H.
+        num_scores: C.
     """
 
-    def __init__(self, config: BertConfig, name: str = "pretraining_model"):
-        super().__init__(name=name)
-        self.config = config
-        self.encoder = BertEncoder(config)
-        self.masked_lm = MaskedLanguageModel(config)
-        self.next_sentence = NextSentence(config)
-        with keras.name_scope("cls"):
-            self.masked_lm.build()
-            self.next_sentence.build()
-        self.built = True
-
-    def call(self, inputs: dict, training: bool = False) -> dict:
-        outputs = self.encoder(inputs, training=training)
-        masked_lm_logits = self.masked_lm(
-            outputs["sequence_output"],
-            inputs["masked_lm_positions"],
-            self.encoder.embeddings.word_embeddings,
-        )
-        next_sentence_logits = self.next_sentence(outputs["pooled_output"])
-        return {
-            **outputs,
-            "masked_lm_logits": masked_lm_logits,
-            "masked_lm_log_probs": ops.log_softmax(masked_lm_logits, axis=-1),
-            "next_sentence_logits": next_sentence_logits,
-            "next_sentence_log_probs": ops.log_softmax(next_sentence_logits, axis=-1),
-        }
-
-    def get_config(self) -> dict:
-        return {"config": self.config.to_dict(), "name": self.name}
-
-    @classmethod
-    def from_config(cls, config: dict) -> "PretrainingModel":
-        return cls(BertConfig.from_dict(config["config"]), name=config["name"])
-
-
-class LinearScores(keras.layers.Layer):
-    """A row of scores for each vector: `output_weights` [C, H] and `output_bias` [C].
-
-    The weights exist as soon as the object does, and their paths begin with the name scope that it
-    is made in: none for a classifier, as in the original.
-    """
-
-    def __init__(self, config: BertConfig, num_scores: int, name: str = "scores"):
-        super().__init__(name=name, autocast=False)
+    def __init__(self, hidden_size: int, num_scores: int, dtype=None, name: str = "scores"):
+        super().__init__(name=name, dtype=dtype, autocast=False)
+        self.hidden_size = hidden_size
+        self.num_scores = num_scores
         # `add_weight` would put this layer's own name before theirs.
         self.output_weights = keras.Variable(
-            keras.initializers.TruncatedNormal(stddev=_HEAD_STDDEV),
-            shape=(num_scores, config.hidden_size),
+            truncated_normal(_HEAD_STDDEV),
+            shape=(num_scores, hidden_size),
             dtype="float32",
             name="output_weights",
         )
         self.output_bias = keras.Variable(
             "zeros", shape=(num_scores,), dtype="float32", name="output_bias"
         )
-        self.built = True
+
+    def build(self, input_shape=None):
+        """Does nothing: the weights exist already."""
 
     def call(self, vectors):
         """Args: [..., H]. Returns: float32 [..., C]."""
@@ -171,118 +174,191 @@ class LinearScores(keras.layers.Layer):
         weights = ops.convert_to_tensor(self.output_weights)
         return ops.matmul(vectors, ops.transpose(weights)) + self.output_bias
 
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.num_scores)
 
-class ClassificationModel(keras.Model):
-    """BERT with a row of scores for each sequence or pair: classes, or one number.
+
+class HeadModel(FeatureModel):
+    """An encoder with a head of its own.
+
+    A subclass makes its layers, and says in `call` what the head computes.
 
     Args:
-        config: the encoder's shape.
-        num_labels: C, the number of classes; 1 for regression.
+        encoder: see `bert_tf.BertEncoder`; it is not copied.
+        dtype: a Keras dtype policy of the head's matrix products; by default the encoder's.
+        name: the Keras name.
 
-    Call it with the encoder's dict. It returns the encoder's dict and `logits` float32 [B, C].
+    Attributes:
+        needs_pooler: whether an output depends on the encoder's pooler; if not, a checkpoint need
+            not have it.
+    """
+
+    needs_pooler = True
+
+    def __init__(self, encoder: TransformerEncoder, dtype=None, name: str | None = None):
+        if not isinstance(encoder, TransformerEncoder):
+            raise ValueError(
+                f"{type(self).__name__} takes an encoder, such as bert_tf.BertEncoder(config). "
+                f"Received: {encoder!r:.200}"
+            )
+        super().__init__(name=name, dtype=dtype or encoder.dtype_policy)
+        self.encoder = encoder
+
+    @property
+    def config(self):
+        """The encoder's configuration."""
+        return self.encoder.config
+
+    def is_unneeded(self, name: str) -> bool:
+        """Returns whether no output depends on the weight of this name, so it is never trained."""
+        return not self.needs_pooler and name.startswith(self.encoder.pooler_prefix)
+
+    def may_lack(self, name: str) -> bool:
+        return self.is_unneeded(name) or not name.startswith(self.encoder.prefix)
+
+
+@register
+class PretrainingModel(HeadModel):
+    """BERT with both pre-training heads, every weight under its published name.
+
+    Args:
+        encoder: see `bert_tf.BertEncoder`.
+        dtype, name: see `HeadModel`.
+
+    Call it with the encoder's inputs and `masked_lm_positions` int [B, M]. It returns a dict:
+        `masked_lm_logits` float32 [B, M, V],
+        `next_sentence_logits` float32 [B, 2]: 0 = is next, 1 = random.
+
+    Source: google-research/bert, run_pretraining.py, `model_fn_builder`.
+    """
+
+    feature_names = (*FeatureModel.feature_names, "masked_lm_positions")
+
+    def __init__(self, encoder: TransformerEncoder, dtype=None, name: str = "pretraining_model"):
+        super().__init__(encoder, dtype, name)
+        config = encoder.config
+        stddev = config.initializer_range
+        self.masked_lm = MaskedLanguageModel(
+            config.vocab_size, config.hidden_size, config.hidden_act, stddev, self.dtype_policy
+        )
+        self.next_sentence = NextSentence(config.hidden_size, stddev, dtype=self.dtype_policy)
+        with keras.name_scope("cls"):
+            self.masked_lm.build()
+            self.next_sentence.build((None, config.hidden_size))
+        self.build((None, None))
+
+    def call(self, inputs, training: bool = False) -> dict:
+        features = self.named_features(inputs)
+        positions = features.pop("masked_lm_positions")
+        outputs = self.encoder(features, training=training)
+        return {
+            "masked_lm_logits": self.masked_lm(
+                outputs["sequence_output"], positions, self.encoder.word_embeddings
+            ),
+            "next_sentence_logits": self.next_sentence(outputs["pooled_output"]),
+        }
+
+
+@register
+class ClassificationModel(HeadModel):
+    """BERT with logits for each sequence or pair: of classes, or one number.
+
+    Args:
+        encoder: see `bert_tf.BertEncoder`.
+        num_labels: C, the number of classes; 1 for regression.
+        dtype, name: see `HeadModel`.
+
+    Call it with the encoder's inputs. It returns logits, float32 [B, C].
     The weights are `output_weights` [C, H] and `output_bias` [C], as the original names them.
 
     Source: google-research/bert, run_classifier.py, `create_model`.
     """
 
-    def __init__(self, config: BertConfig, num_labels: int, name: str = "classification_model"):
-        super().__init__(name=name)
-        self.config = config
+    def __init__(
+        self,
+        encoder: TransformerEncoder,
+        num_labels: int,
+        dtype=None,
+        name: str = "classification_model",
+    ):
+        super().__init__(encoder, dtype, name)
         self.num_labels = num_labels
-        self.encoder = BertEncoder(config)
-        place = 1 + DROPOUTS_PER_BLOCK * config.num_hidden_layers
-        self.dropout = Dropout(_CLASSIFIER_DROPOUT, place, name="classifier_dropout")
-        self.scores = LinearScores(config, num_labels)
-        self.built = True
+        self.dropout = classifier_dropout(encoder)
+        self.scores = LinearScores(encoder.hidden_size, num_labels)
+        self.scores.build((None, encoder.hidden_size))
+        self.build((None, None))
 
-    def call(self, inputs: dict, training: bool = False) -> dict:
-        outputs = self.encoder(inputs, training=training)
-        pooled = self.dropout(outputs["pooled_output"], training=training)
-        return {**outputs, "logits": self.scores(pooled)}
-
-    def get_config(self) -> dict:
-        return {
-            "config": self.config.to_dict(),
-            "num_labels": self.num_labels,
-            "name": self.name,
-        }
-
-    @classmethod
-    def from_config(cls, config: dict) -> "ClassificationModel":
-        return cls(BertConfig.from_dict(config["config"]), config["num_labels"], config["name"])
+    def call(self, inputs, training: bool = False):
+        outputs = self.encoder(self.named_features(inputs), training=training)
+        return self.scores(self.dropout(outputs["pooled_output"], training=training))
 
 
-class TokenClassificationModel(keras.Model):
-    """BERT with a row of scores for each token: classes of words or word pieces.
+@register
+class TokenClassificationModel(HeadModel):
+    """BERT with logits for each token: classes of words or word pieces.
 
     Args:
-        config: the encoder's shape.
+        encoder: see `bert_tf.BertEncoder`.
         num_labels: C, the number of classes.
+        dtype, name: see `HeadModel`.
 
-    Call it with the encoder's dict. It returns the encoder's dict and `logits` float32 [B, L, C].
+    Call it with the encoder's inputs. It returns logits, float32 [B, L, C].
     The weights are `output_weights` [C, H] and `output_bias` [C], as a classifier's.
 
     Source: Devlin et al., section 5.3, the scores of a fine-tuned model for named entities; the
     original release has no such program.
     """
 
+    needs_pooler = False
+
     def __init__(
-        self, config: BertConfig, num_labels: int, name: str = "token_classification_model"
+        self,
+        encoder: TransformerEncoder,
+        num_labels: int,
+        dtype=None,
+        name: str = "token_classification_model",
     ):
-        super().__init__(name=name)
-        self.config = config
+        super().__init__(encoder, dtype, name)
         self.num_labels = num_labels
-        self.encoder = BertEncoder(config)
-        place = 1 + DROPOUTS_PER_BLOCK * config.num_hidden_layers
-        self.dropout = Dropout(_CLASSIFIER_DROPOUT, place, name="classifier_dropout")
-        self.scores = LinearScores(config, num_labels)
-        self.built = True
+        self.dropout = classifier_dropout(encoder)
+        self.scores = LinearScores(encoder.hidden_size, num_labels)
+        self.scores.build((None, None, encoder.hidden_size))
+        self.build((None, None))
 
-    def call(self, inputs: dict, training: bool = False) -> dict:
-        outputs = self.encoder(inputs, training=training)
-        vectors = self.dropout(outputs["sequence_output"], training=training)
-        return {**outputs, "logits": self.scores(vectors)}  # [B, L, C]
-
-    def get_config(self) -> dict:
-        return {
-            "config": self.config.to_dict(),
-            "num_labels": self.num_labels,
-            "name": self.name,
-        }
-
-    @classmethod
-    def from_config(cls, config: dict) -> "TokenClassificationModel":
-        return cls(BertConfig.from_dict(config["config"]), config["num_labels"], config["name"])
+    def call(self, inputs, training: bool = False):
+        outputs = self.encoder(self.named_features(inputs), training=training)
+        return self.scores(self.dropout(outputs["sequence_output"], training=training))
 
 
-class SpanModel(keras.Model):
-    """BERT with two scores for each token: that an answer starts there, that it ends there.
+@register
+class SpanModel(HeadModel):
+    """BERT with two logits for each token: that an answer starts there, that it ends there.
 
     Args:
-        config: the encoder's shape.
+        encoder: see `bert_tf.BertEncoder`.
+        dtype, name: see `HeadModel`.
 
-    Call it with the encoder's dict. It returns the encoder's dict and `start_logits`, `end_logits`
-    float32 [B, L]. The weights are `cls/squad/output_weights` [2, H] and `cls/squad/output_bias`.
+    Call it with the encoder's inputs. It returns a dict: `start_logits`, `end_logits` float32
+    [B, L]. The weights are `cls/squad/output_weights` [2, H] and `cls/squad/output_bias`.
 
     Source: google-research/bert, run_squad.py, `create_model`.
     """
 
-    def __init__(self, config: BertConfig, name: str = "span_model"):
-        super().__init__(name=name)
-        self.config = config
-        self.encoder = BertEncoder(config)
+    needs_pooler = False
+
+    def __init__(self, encoder: TransformerEncoder, dtype=None, name: str = "span_model"):
+        super().__init__(encoder, dtype, name)
         with keras.name_scope("cls"), keras.name_scope("squad"):
-            self.scores = LinearScores(config, 2)
-        self.built = True
+            self.scores = LinearScores(encoder.hidden_size, 2)
+        self.scores.build((None, None, encoder.hidden_size))
+        self.build((None, None))
 
-    def call(self, inputs: dict, training: bool = False) -> dict:
-        outputs = self.encoder(inputs, training=training)
+    def call(self, inputs, training: bool = False) -> dict:
+        outputs = self.encoder(self.named_features(inputs), training=training)
         logits = self.scores(outputs["sequence_output"])  # [B, L, 2]
-        return {**outputs, "start_logits": logits[..., 0], "end_logits": logits[..., 1]}
+        return {"start_logits": logits[..., 0], "end_logits": logits[..., 1]}
 
-    def get_config(self) -> dict:
-        return {"config": self.config.to_dict(), "name": self.name}
 
-    @classmethod
-    def from_config(cls, config: dict) -> "SpanModel":
-        return cls(BertConfig.from_dict(config["config"]), name=config["name"])
+def classifier_dropout(encoder: TransformerEncoder) -> Dropout:
+    """Returns the dropout before a classifier's scores, with the place after the encoder's."""
+    return Dropout(_CLASSIFIER_DROPOUT, encoder.num_dropouts, name="classifier_dropout")

@@ -1,35 +1,33 @@
-"""The parts of a BERT: embeddings, self-attention, feed-forward, Transformer block, dropout.
+"""The layers of BERT: embeddings, self-attention, feed-forward, Transformer block, dropout.
 
 Axes, here and everywhere else:
 
     B batch   L sequence length   H hidden size   N heads   D head size = H / N
     M masked positions   V vocabulary   C classes or choices   S windows of a document
 
-A layer's name is its part of the published variable name, so that `variable.path` reads
-`bert/encoder/layer_0/attention/self/query/kernel`. For this every layer builds its parts in its
-own `build`. Embeddings, LayerNorm, softmax and the sum of the residual are computed in float32
-whatever the precision of the matrix products (layers with `autocast=False` see to it).
+A layer takes the values it uses (widths, rates) and the parts it is made of; `encoder.py` is where
+a `BertConfig` becomes layers. A layer's name is its part of the published variable name, so that
+`variable.path` reads `bert/encoder/layer_0/attention/self/query/kernel`; for this every layer
+builds its parts in its own `build`. Embeddings, LayerNorm, softmax and residual sums are computed
+in float32 whatever the precision of the matrix products (layers with `autocast=False` do the
+casting themselves).
 
 Source: google-research/bert, modeling.py; Devlin et al. 2019, section 3; Vaswani et al. 2017.
 """
 
-import contextlib
 import math
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import keras
-import tensorflow as tf
 from keras import ops
 
-from bert_tf.config import BertConfig
+from bert_tf.model.dropout import Dropout
+from bert_tf.model.part import Part, register
 
 # Added to the attention scores of padding. Large enough that exp() of it is 0, small enough for
 # float16; the original's number.
 MASKED_SCORE = -10000.0
 LAYER_NORM_EPSILON = 1e-12
-# Two LayerNorms, three matrix products and the attention probabilities: a block draws three masks.
-DROPOUTS_PER_BLOCK = 3
 
 ACTIVATIONS: dict[str, Callable] = {
     "gelu": lambda x: ops.gelu(x, approximate=True),
@@ -41,96 +39,25 @@ ACTIVATIONS: dict[str, Callable] = {
 
 
 def activation(name: str | None) -> Callable:
-    """The function behind `BertConfig.hidden_act`; None means linear."""
+    """Returns the function behind `BertConfig.hidden_act`; None means linear."""
     return ACTIVATIONS[(name or "linear").lower()]
 
 
-def truncated_normal(config: BertConfig) -> keras.initializers.Initializer:
-    """A fresh initializer: a shared one would give equal values to weights of equal shape."""
-    return keras.initializers.TruncatedNormal(stddev=config.initializer_range)
+def truncated_normal(stddev: float) -> keras.initializers.Initializer:
+    """Returns a new initializer: a shared one would give equal values to weights of equal shape."""
+    return keras.initializers.TruncatedNormal(stddev=stddev)
 
 
-def dense(units: int, config: BertConfig, name: str = "dense") -> keras.layers.Dense:
-    """A matrix product with bias: `kernel` [in, units], `bias` [units], which starts at 0."""
-    return keras.layers.Dense(units, kernel_initializer=truncated_normal(config), name=name)
-
-
-def layer_norm() -> keras.layers.LayerNormalization:
-    """LayerNorm over the last axis, in float32: `gamma` starts at 1, `beta` at 0."""
-    return keras.layers.LayerNormalization(
-        epsilon=LAYER_NORM_EPSILON, dtype="float32", name="LayerNorm"
+def dense(units: int, stddev: float, dtype=None, name: str = "dense") -> keras.layers.Dense:
+    """Returns a dense layer: `kernel` [in, units], and `bias` [units], which starts at 0."""
+    return keras.layers.Dense(
+        units, kernel_initializer=truncated_normal(stddev), dtype=dtype, name=name
     )
 
 
-_dropout = threading.local()
-_ALGORITHM = "philox"
-
-
-@contextlib.contextmanager
-def dropout_seeds(fold_in: Callable[[int], object], algorithm: str | None = None) -> Iterator[None]:
-    """Within it, every dropout of this thread draws its mask from `fold_in(place)`.
-
-    `fold_in` returns a seed, an int32 tensor [2], for the number of a place in the model. A
-    training step derives it from (seed, step, replica), so that a mask depends on these and on
-    nothing that would have to be saved. Outside of it seeds come from Keras' global generator.
-
-    `algorithm` is that of `tf.random.stateless_uniform`, by default the one around it: outermost
-    Philox, which draws the same everywhere. What TensorFlow chooses by itself differs between
-    devices, and under XLA.
-    """
-    outer = _dropout_scope()
-    _dropout.scope = fold_in, algorithm or outer[1]
-    try:
-        yield
-    finally:
-        _dropout.scope = outer
-
-
-def _dropout_scope() -> tuple[Callable[[int], object] | None, str]:
-    """What `dropout_seeds` was last given in this thread."""
-    return getattr(_dropout, "scope", (None, _ALGORITHM))
-
-
-class Dropout(keras.layers.Layer):
-    """Zeroes a fraction `rate` of the values and scales the rest up, in training only.
-
-    Args:
-        rate: a fraction.
-        place: number of this dropout in its model; two places never draw the same mask.
-    """
-
-    def __init__(self, rate: float, place: int, name: str = "dropout"):
-        super().__init__(name=name, autocast=False)
-        self.rate = rate
-        self.place = place
-
-    def call(self, inputs, training: bool = False):
-        if not training or not self.rate:
-            return inputs
-        fold_in, algorithm = _dropout_scope()
-        if fold_in is None:
-            seed = keras.random.randint((2,), 0, 2**31 - 1, dtype="int32")
-        else:
-            seed = fold_in(self.place)
-        drawn = _draw(inputs, seed, algorithm)
-        return ops.where(drawn >= self.rate * 2.0**32, inputs * (1.0 / (1.0 - self.rate)), 0.0)
-
-
-def _draw(inputs, seed, algorithm: str) -> tf.Tensor:
-    """float32 in the shape of `inputs`: uniform in [0, 2**32].
-
-    Drawn as whole numbers, of which TensorFlow and XLA make fractions in different ways; and not in
-    the precision of `inputs`: bfloat16 has a number in each 128th only, and so another rate.
-    """
-    bits = tf.random.stateless_uniform(
-        inputs.shape if inputs.shape.is_fully_defined() else tf.shape(inputs),
-        tf.convert_to_tensor(seed),
-        minval=None,
-        maxval=None,
-        dtype=tf.uint32,
-        alg=algorithm,
-    )
-    return tf.cast(bits, tf.float32)
+def layer_norm(epsilon: float = LAYER_NORM_EPSILON) -> keras.layers.LayerNormalization:
+    """Returns a LayerNorm of the last axis in float32: `gamma` starts at 1, `beta` at 0."""
+    return keras.layers.LayerNormalization(epsilon=epsilon, dtype="float32", name="LayerNorm")
 
 
 @ops.custom_gradient
@@ -145,67 +72,127 @@ def _rows(table, ids):
     return ops.take(table, ids, axis=0), gradient
 
 
-class Embeddings(keras.layers.Layer):
-    """Sum of word, position and segment embeddings, then LayerNorm and dropout."""
+@register
+class Embeddings(Part):
+    """Adds word, position and segment embeddings, then applies LayerNorm and dropout.
 
-    def __init__(self, config: BertConfig, name: str = "embeddings"):
-        super().__init__(name=name, dtype="float32")
-        self.config = config
-        self.normalize = layer_norm()
-        self.dropout = Dropout(config.hidden_dropout_prob, place=0)
+    Args:
+        vocab_size, max_position_embeddings, type_vocab_size: rows of the three tables.
+        hidden_size: H, their width.
+        dropout_rate: a fraction.
+        stddev: standard deviation of the initial weights.
+        place: number of the dropout in its model, see `Dropout`.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        hidden_size: int,
+        max_position_embeddings: int,
+        type_vocab_size: int,
+        dropout_rate: float = 0.1,
+        stddev: float = 0.02,
+        epsilon: float = LAYER_NORM_EPSILON,
+        place: int = 0,
+        dtype="float32",
+        name: str = "embeddings",
+    ):
+        super().__init__(name=name, dtype=dtype)
+        self.vocab_size = vocab_size
+        self.hidden_size = hidden_size
+        self.max_position_embeddings = max_position_embeddings
+        self.type_vocab_size = type_vocab_size
+        self.dropout_rate = dropout_rate
+        self.stddev = stddev
+        self.epsilon = epsilon
+        self.place = place
+        self.normalize = layer_norm(epsilon)
+        self.dropout = Dropout(dropout_rate, place, dtype="float32")
 
     def build(self, input_shape=None):
-        config = self.config
         for name, rows in (
-            ("word_embeddings", config.vocab_size),
-            ("token_type_embeddings", config.type_vocab_size),
-            ("position_embeddings", config.max_position_embeddings),
+            ("word_embeddings", self.vocab_size),
+            ("token_type_embeddings", self.type_vocab_size),
+            ("position_embeddings", self.max_position_embeddings),
         ):
             table = self.add_weight(
-                shape=(rows, config.hidden_size), initializer=truncated_normal(config), name=name
+                shape=(rows, self.hidden_size), initializer=truncated_normal(self.stddev), name=name
             )
             setattr(self, name, table)
-        self.normalize.build((None, None, config.hidden_size))
+        self.normalize.build((None, None, self.hidden_size))
 
-    def call(self, input_ids, segment_ids, training: bool = False):
-        """Args: `input_ids`, `segment_ids` int [B, L]. Returns: float [B, L, H]."""
+    def call(self, input_ids, segment_ids=None, training: bool = False):
+        """Args: `input_ids`, `segment_ids` int [B, L]. Returns: float32 [B, L, H]."""
+        input_ids = ops.cast(input_ids, "int32")
         length = input_ids.shape[1] or ops.shape(input_ids)[1]
-        if isinstance(length, int) and length > self.config.max_position_embeddings:
+        if isinstance(length, int) and length > self.max_position_embeddings:
             raise ValueError(
                 f"Sequences of {length} tokens are longer than the position table, whose "
-                f"max_position_embeddings is {self.config.max_position_embeddings}."
+                f"max_position_embeddings is {self.max_position_embeddings}."
             )
+        if segment_ids is None:
+            segment_ids = ops.zeros_like(input_ids)
         # Reshaped to itself to become a tensor: a custom gradient may not see a variable.
         words = _rows(ops.reshape(self.word_embeddings, self.word_embeddings.shape), input_ids)
         # A table of few rows is read faster by a matrix product than by a gather.
-        kinds = ops.one_hot(
-            segment_ids, self.config.type_vocab_size, dtype=self.token_type_embeddings.dtype
+        one_hot = ops.one_hot(
+            segment_ids, self.type_vocab_size, dtype=self.token_type_embeddings.dtype
         )
-        segments = ops.matmul(kinds, ops.convert_to_tensor(self.token_type_embeddings))
+        segments = ops.matmul(one_hot, ops.convert_to_tensor(self.token_type_embeddings))
         positions = ops.convert_to_tensor(self.position_embeddings)[:length]
         summed = words + segments + positions[None]  # [B, L, H]
         return self.dropout(self.normalize(summed), training=training)
 
+    def compute_output_shape(self, input_shape):
+        return (*input_shape, self.hidden_size)
 
-class SelfAttention(keras.layers.Layer):
-    """Every position looks at every position that is not padding, with N heads."""
 
-    def __init__(self, config: BertConfig, place: int, name: str = "self"):
-        super().__init__(name=name, autocast=False)
-        self.width = config.hidden_size
-        self.num_heads = config.num_attention_heads
-        self.head_size = self.width // self.num_heads
-        self.query = dense(self.width, config, "query")
-        self.key = dense(self.width, config, "key")
-        self.value = dense(self.width, config, "value")
-        self.dropout = Dropout(config.attention_probs_dropout_prob, place)
+@register
+class SelfAttention(Part):
+    """Lets every position attend to every position that is not padding, with N heads.
+
+    Args:
+        hidden_size: H.
+        num_heads: N; must divide H.
+        dropout_rate: fraction of the attention probabilities that are set to 0.
+        stddev: standard deviation of the initial weights.
+        place: number of the dropout in its model, see `Dropout`.
+    """
+
+    def __init__(
+        self,
+        hidden_size: int,
+        num_heads: int,
+        dropout_rate: float = 0.1,
+        stddev: float = 0.02,
+        place: int = 0,
+        dtype=None,
+        name: str = "self",
+    ):
+        super().__init__(name=name, dtype=dtype, autocast=False)
+        self.hidden_size = hidden_size
+        self.num_heads = num_heads
+        self.head_size = hidden_size // num_heads
+        self.dropout_rate = dropout_rate
+        self.stddev = stddev
+        self.place = place
+        self.query, self.key, self.value = (
+            dense(hidden_size, stddev, self.dtype_policy, part)
+            for part in ("query", "key", "value")
+        )
+        self.dropout = Dropout(dropout_rate, place, dtype=self.dtype_policy)
 
     def build(self, input_shape=None):
         for part in (self.query, self.key, self.value):
-            part.build((None, None, self.width))
+            part.build((None, None, self.hidden_size))
 
-    def call(self, hidden, score_bias, training: bool = False):
-        """Args: `hidden` [B, L, H]; `score_bias` [B, 1, 1, L], added to the scores of a position.
+    def call(self, hidden, score_bias=None, training: bool = False):
+        """Attends.
+
+        Args:
+            hidden: float [B, L, H].
+            score_bias: float32, added to the scores [B, N, L, L] and broadcast to them:
+                MASKED_SCORE where a position (last axis) may not be attended to; None for none.
 
         Returns: float [B, L, H].
         """
@@ -214,7 +201,9 @@ class SelfAttention(keras.layers.Layer):
             self._split_heads(part(hidden)) for part in (self.query, self.key, self.value)
         )
         scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))  # [B, N, L, L]
-        scores = ops.cast(scores, "float32") / math.sqrt(self.head_size) + score_bias
+        scores = ops.cast(scores, "float32") / math.sqrt(self.head_size)
+        if score_bias is not None:
+            scores = scores + score_bias
         probabilities = ops.cast(ops.softmax(scores, axis=-1), value.dtype)
         probabilities = self.dropout(probabilities, training=training)
         context = ops.matmul(probabilities, value)  # [B, N, L, D]
@@ -226,117 +215,162 @@ class SelfAttention(keras.layers.Layer):
         x = ops.reshape(x, (batch, length, self.num_heads, self.head_size))
         return ops.transpose(x, (0, 2, 1, 3))  # [B, N, L, D]
 
+    def compute_output_shape(self, input_shape):
+        return input_shape
 
-class ResidualOutput(keras.layers.Layer):
-    """Matrix product and dropout, added to what went into the sub-layer, then LayerNorm."""
 
-    def __init__(self, config: BertConfig, place: int, name: str = "output"):
-        super().__init__(name=name, autocast=False)
-        self.dense = dense(config.hidden_size, config)
-        self.dropout = Dropout(config.hidden_dropout_prob, place)
-        self.normalize = layer_norm()
+@register
+class ResidualOutput(Part):
+    """Ends a sub-layer: dense layer and dropout, plus the sub-layer's input, then LayerNorm.
+
+    Args:
+        hidden_size: H.
+        dropout_rate: a fraction.
+        stddev: standard deviation of the initial weights.
+        place: number of the dropout in its model, see `Dropout`.
+    """
+
+    def __init__(
+        self,
+        hidden_size: int,
+        dropout_rate: float = 0.1,
+        stddev: float = 0.02,
+        epsilon: float = LAYER_NORM_EPSILON,
+        place: int = 0,
+        dtype=None,
+        name: str = "output",
+    ):
+        super().__init__(name=name, dtype=dtype, autocast=False)
+        self.hidden_size = hidden_size
+        self.dropout_rate = dropout_rate
+        self.stddev = stddev
+        self.epsilon = epsilon
+        self.place = place
+        self.dense = dense(hidden_size, stddev, self.dtype_policy)
+        self.dropout = Dropout(dropout_rate, place, dtype=self.dtype_policy)
+        self.normalize = layer_norm(epsilon)
 
     def build(self, input_shape):
         self.dense.build(input_shape)
-        self.normalize.build((None, None, self.dense.units))
+        self.normalize.build((None, None, self.hidden_size))
 
     def call(self, inputs, residual, training: bool = False):
         """Args: `inputs` [B, L, any]; `residual` [B, L, H]. Returns: float32 [B, L, H]."""
         output = self.dropout(self.dense(inputs), training=training)
         return self.normalize(ops.cast(output, "float32") + ops.cast(residual, "float32"))
 
-
-class Attention(keras.layers.Layer):
-    """Self-attention and its output product: the first half of a block."""
-
-    def __init__(self, config: BertConfig, place: int, name: str = "attention"):
-        super().__init__(name=name, autocast=False)
-        self.width = config.hidden_size
-        self.attend = SelfAttention(config, place)
-        self.output_part = ResidualOutput(config, place + 1)
-
-    def build(self, input_shape=None):
-        self.attend.build()
-        self.output_part.build((None, None, self.width))
-
-    def call(self, hidden, score_bias, training: bool = False):
-        context = self.attend(hidden, score_bias, training=training)
-        return self.output_part(context, hidden, training=training)
+    def compute_output_shape(self, input_shape, residual_shape=None):
+        return (*input_shape[:-1], self.hidden_size)
 
 
-class Intermediate(keras.layers.Layer):
-    """The widening matrix product of the feed-forward layer, with its activation."""
+@register
+class Attention(Part):
+    """Attends and adds the result to the input: the first half of a block.
 
-    def __init__(self, config: BertConfig, name: str = "intermediate"):
-        super().__init__(name=name)
-        self.width = config.hidden_size
-        self.dense = dense(config.intermediate_size, config)
-        self.activate = activation(config.hidden_act)
+    Args:
+        attend: a layer that is called with `hidden` [B, L, H] and the encoder's attention context.
+        output_part: a layer that is called with the result and `hidden`.
+    """
 
-    def build(self, input_shape=None):
-        self.dense.build((None, None, self.width))
+    def __init__(self, attend, output_part, dtype=None, name: str = "attention"):
+        super().__init__(name=name, dtype=dtype, autocast=False)
+        self.attend = attend
+        self.output_part = output_part
+
+    def build(self, input_shape):
+        self.attend.build(input_shape)
+        self.output_part.build(input_shape)
+
+    def call(self, hidden, context=None, training: bool = False):
+        attended = self.attend(hidden, context, training=training)
+        return self.output_part(attended, hidden, training=training)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@register
+class Intermediate(Part):
+    """Applies the widening dense layer of the feed-forward network and its activation.
+
+    Args:
+        intermediate_size: width of the result.
+        hidden_act: name of the activation, one of ACTIVATIONS.
+        stddev: standard deviation of the initial weights.
+    """
+
+    def __init__(
+        self,
+        intermediate_size: int,
+        hidden_act: str | None = "gelu",
+        stddev: float = 0.02,
+        dtype=None,
+        name: str = "intermediate",
+    ):
+        super().__init__(name=name, dtype=dtype)
+        self.intermediate_size = intermediate_size
+        self.hidden_act = hidden_act
+        self.stddev = stddev
+        self.dense = dense(intermediate_size, stddev, self.dtype_policy)
+        self.activate = activation(hidden_act)
+
+    def build(self, input_shape):
+        self.dense.build(input_shape)
 
     def call(self, hidden):
         return self.activate(self.dense(hidden))
 
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.intermediate_size)
 
-class TransformerBlock(keras.layers.Layer):
-    """Self-attention, then the feed-forward layer, each with its residual and LayerNorm.
+
+@register
+class TransformerBlock(Part):
+    """Applies attention, then the feed-forward network, each with its residual and LayerNorm.
 
     Args:
-        config: the model's shape.
-        number: which block this is, from 0.
+        attention: called with `hidden` [B, L, H] and the encoder's attention context, which it
+            alone needs to understand.
+        intermediate: the feed-forward network's first layer.
+        output_part: called with the result of `intermediate` and of `attention`.
     """
 
-    def __init__(self, config: BertConfig, number: int):
-        super().__init__(name=f"layer_{number}", autocast=False)
-        place = 1 + DROPOUTS_PER_BLOCK * number
-        self.inner_width = config.intermediate_size
-        self.attention = Attention(config, place)
-        self.intermediate = Intermediate(config)
-        self.output_part = ResidualOutput(config, place + 2)
+    def __init__(self, attention, intermediate, output_part, dtype=None, name: str = "layer_0"):
+        super().__init__(name=name, dtype=dtype, autocast=False)
+        self.attention = attention
+        self.intermediate = intermediate
+        self.output_part = output_part
 
-    def build(self, input_shape=None):
-        self.attention.build()
-        self.intermediate.build()
-        self.output_part.build((None, None, self.inner_width))
+    def build(self, input_shape):
+        self.attention.build(input_shape)
+        self.intermediate.build(input_shape)
+        self.output_part.build(self.intermediate.compute_output_shape(input_shape))
 
-    def call(self, hidden, score_bias, training: bool = False):
-        """Args: `hidden` [B, L, H], `score_bias` [B, 1, 1, L]. Returns: float32 [B, L, H]."""
-        attended = self.attention(hidden, score_bias, training=training)
+    def call(self, hidden, context=None, training: bool = False):
+        """Args: `hidden` [B, L, H]; `context`, see `attention`. Returns: float32 [B, L, H]."""
+        attended = self.attention(hidden, context, training=training)
         return self.output_part(self.intermediate(attended), attended, training=training)
 
-
-def recomputed(block: TransformerBlock) -> Callable:
-    """A block of which the gradient keeps the input only, and computes the rest a second time.
-
-    The dropout masks are those of the first time, as their seeds are held on to. Called as the
-    block is.
-
-    Raises:
-        ValueError: with a Keras that cannot do this.
-
-    Source: Chen et al. 2016, Training Deep Nets with Sublinear Memory Cost.
-    """
-    if not hasattr(keras, "remat"):
-        raise ValueError(
-            "--recompute_activations needs Keras 3.9 or a later one. "
-            f"Received: Keras {keras.__version__}"
-        )
-
-    def call(hidden, score_bias, training: bool = False):
-        fold_in = _dropout_scope()[0] or _drawn_seeds()
-
-        def compute(hidden):
-            with dropout_seeds(fold_in):
-                return block(hidden, score_bias, training=training)
-
-        return keras.remat(compute)(hidden)
-
-    return call
+    def compute_output_shape(self, input_shape):
+        return input_shape
 
 
-def _drawn_seeds() -> Callable[[int], object]:
-    """Seeds for all places of a model from one draw of Keras' global generator."""
-    drawn = keras.random.randint((2,), 0, 2**30, dtype="int32")
-    return lambda place: drawn + place
+@register
+class Pooler(Part):
+    """Returns one vector for a sequence: that of [CLS] through a dense layer and tanh."""
+
+    def __init__(self, hidden_size: int, stddev: float = 0.02, dtype=None, name: str = "pooler"):
+        super().__init__(name=name, dtype=dtype)
+        self.hidden_size = hidden_size
+        self.stddev = stddev
+        self.dense = dense(hidden_size, stddev, self.dtype_policy)
+
+    def build(self, input_shape):
+        self.dense.build((input_shape[0], input_shape[-1]))
+
+    def call(self, sequence_output):
+        """Args: float [B, L, H]. Returns: float [B, H]."""
+        return ops.tanh(self.dense(sequence_output[:, 0]))
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], self.dense.units)

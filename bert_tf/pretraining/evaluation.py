@@ -86,4 +86,5 @@ class PretrainingEvaluator:
             return self._evaluator.run(batches, done)
 
     def _sums(self, batch: Batch) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
-        return evaluation_sums(batch, self._model(batch, training=False))
+        outputs = self._model(self._model.select_features(batch), training=False)
+        return evaluation_sums(batch, outputs)

@@ -13,8 +13,9 @@ import tensorflow as tf
 
 from bert_tf import files
 from bert_tf.config import BertConfig
+from bert_tf.model.dropout import dropout_seeds
+from bert_tf.model.encoder import make_encoder
 from bert_tf.model.heads import PretrainingModel
-from bert_tf.model.layers import dropout_seeds
 from bert_tf.pretraining.evaluation import PretrainingEvaluator
 from bert_tf.pretraining.objective import PretrainingObjective
 from bert_tf.pretraining.phases import (
@@ -77,7 +78,7 @@ def run_pretraining(
 
         with strategy.scope(), precision(settings.mixed_precision):
             keras.utils.set_random_seed(settings.seed % 2**32)
-            model = PretrainingModel(config)
+            model = PretrainingModel(make_encoder(config))
         evaluator = PretrainingEvaluator(model, strategy, stream)
 
         if settings.do_train:

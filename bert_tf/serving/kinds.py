@@ -269,7 +269,8 @@ class MaskedLmGraph(ServedGraph):
         # The model always looks at one place at least.
         looked_at = positions.to_tensor(shape=tf.stack([-1, tf.maximum(num_masks, 1)]))
         outputs = self.weights({**batch, "masked_lm_positions": looked_at})
-        log_probs = outputs["masked_lm_log_probs"][:, :num_masks] + self.never  # [N, M, V]
+        log_probs = tf.nn.log_softmax(outputs["masked_lm_logits"][:, :num_masks])
+        log_probs += self.never  # [N, M, V]
         best, numbers = tf.math.top_k(log_probs, self.top_k)
         # Between [CLS] and the [SEP] at the end.
         lengths = tf.reduce_sum(batch["input_mask"], axis=1) - 2
@@ -290,7 +291,7 @@ class MaskedLmGraph(ServedGraph):
         ids = map(self.ids_of, (text_a, text_b))
         batch = pack_texts(*ids, self.cls, self.sep, self.max_seq_length)
         batch["masked_lm_positions"] = tf.zeros_like(batch["input_ids"][:, :1])
-        return {"probability": tf.exp(self.weights(batch)["next_sentence_log_probs"][:, 0])}
+        return {"probability": tf.nn.softmax(self.weights(batch)["next_sentence_logits"])[:, 0]}
 
     def signatures(self):
         """The usual ones if it fills masks, and `next_sentence`."""

@@ -21,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from bert_tf.inference.loaded_model import ServedModel
+from bert_tf.model.feature_model import named_outputs
 from bert_tf.text.graph_packing import pack_texts
 from bert_tf.text.graph_tokenization import GraphTokenizer
 
@@ -43,23 +44,29 @@ class Weights(tf.Module):
         if half:
             weights = model.trainable_variables + model.non_trainable_variables
             self.values = [
-                tf.Variable(tf.cast(w.value, tf.float16), trainable=False) for w in weights
+                tf.Variable(_halved(tf.convert_to_tensor(w.value)), trainable=False)
+                for w in weights
             ]
         else:
             self.values = [weight.value for weight in model.weights]
         num_trained = len(model.trainable_variables)
 
         def with_copies(batch):
-            values = [tf.cast(value, tf.float32) for value in self.values]
+            values = [
+                tf.cast(value, tf.float32) if value.dtype == tf.float16 else value
+                for value in self.values
+            ]
+            features = model.select_features(batch)
             outputs, _ = model.stateless_call(
-                values[:num_trained], values[num_trained:], batch, training=False
+                values[:num_trained], values[num_trained:], features, training=False
             )
-            return outputs
+            return named_outputs(outputs)
+
+        def as_it_is(batch):
+            return named_outputs(model(model.select_features(batch), training=False))
 
         # All signatures share one graph of it.
-        run = tf.function(
-            with_copies if half else lambda batch: model(batch, training=False), autograph=False
-        )
+        run = tf.function(with_copies if half else as_it_is, autograph=False)
         # A function hides the model: what stands in an attribute is saved, layers and all, and its
         # weights twice.
         self._outputs = lambda batch: run(batch)
@@ -120,6 +127,10 @@ class ServedGraph(tf.Module):
         features = {name: tf.io.FixedLenFeature([], tf.string) for name in self.inputs}
         parsed = tf.io.parse_example(examples, features)
         return self.of_texts(*(parsed[name] for name in self.inputs))
+
+
+def _halved(value: tf.Tensor) -> tf.Tensor:
+    return tf.cast(value, tf.float16) if value.dtype.is_floating else value
 
 
 def parse_ids(examples: tf.Tensor) -> Batch:

@@ -18,11 +18,11 @@ _TOLERANCE = 1e-3
 
 
 def _classes(served: ServedModel, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    return {"probabilities": tf.nn.softmax(served.model(batch, training=False)["logits"])}
+    return {"probabilities": tf.nn.softmax(served.model(batch, training=False))}
 
 
 def _number(served: ServedModel, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    return {"value": served.model(batch, training=False)["logits"][:, 0]}
+    return {"value": served.model(batch, training=False)[:, 0]}
 
 
 def _vectors(served: ServedModel, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -66,7 +66,6 @@ class TextClassification:
 
     output_names = ("logits",)
     padding_matters = False
-    unused_weights = ()
 
     def __post_init__(self):
         if len(self.labels) == 1 or len(set(self.labels)) < len(self.labels):
@@ -145,11 +144,11 @@ class TextClassification:
         row = {"input_ids": input_ids, "segment_ids": segment_ids}
         return [{**row, "label_ids": [label_id], "is_real_example": [1]}]
 
-    def head(self, config) -> "keras.Model":
+    def head(self, encoder) -> "keras.Model":
         """A `ClassificationModel` with an output per label, or one for a number."""
         from bert_tf.model.heads import ClassificationModel
 
-        return ClassificationModel(config, len(self.labels) or 1)
+        return ClassificationModel(encoder, len(self.labels) or 1)
 
     def loss(
         self, batch: Mapping[str, "tf.Tensor"], outputs: Mapping[str, "tf.Tensor"]

@@ -77,7 +77,6 @@ class SpanExtraction:
     labels = ()
     default_seq_length = 384
     output_names = ("start_logits", "end_logits")
-    unused_weights = ("bert/pooler",)
 
     def __init__(self, name: str, options: SpanOptions, data: Any, metric: str):
         self.name = name
@@ -134,11 +133,11 @@ class SpanExtraction:
                 row["is_impossible"] = [int(bool(example.is_impossible))]
             yield row
 
-    def head(self, config) -> "keras.Model":
+    def head(self, encoder) -> "keras.Model":
         """A `SpanModel`."""
         from bert_tf.model.heads import SpanModel
 
-        return SpanModel(config)
+        return SpanModel(encoder)
 
     def loss(
         self, batch: Mapping[str, "tf.Tensor"], outputs: Mapping[str, "tf.Tensor"]

@@ -92,8 +92,6 @@ class Task(Protocol):
     output_names: the model's outputs that `predict` needs, arrays of shape [B, ...].
     padding_matters: whether the loss or the answers depend on how much padding follows a sequence.
         If so, every batch has the full length.
-    unused_weights: prefixes of the names of weights that the loss does not depend on
-        (`bert/pooler`). They are not trained, so that weight decay does not change them either.
     """
 
     name: str
@@ -105,7 +103,6 @@ class Task(Protocol):
     metric: str
     output_names: tuple[str, ...]
     padding_matters: bool
-    unused_weights: tuple[str, ...]
 
     def splits(self, purpose: str) -> tuple[str, ...]:
         """The splits for one of PURPOSES whose files exist; the first one is the main one.
@@ -140,8 +137,8 @@ class Task(Protocol):
         and `unique_ids`, the number of the window. Labels are only in splits that have them.
         """
 
-    def head(self, config) -> "keras.Model":
-        """The model: BERT with this BertConfig, and a head."""
+    def head(self, encoder) -> "keras.Model":
+        """The model: a head on this encoder, see `bert_tf.model.heads.HeadModel`."""
 
     def loss(
         self, batch: Mapping[str, "tf.Tensor"], outputs: Mapping[str, "tf.Tensor"]

@@ -10,7 +10,7 @@ import dataclasses
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import tensorflow as tf
 
@@ -21,8 +21,6 @@ logger = logging.getLogger(__name__)
 STEP_NAME = "global_step"
 # Optimizer state, which a model that is only to be used does not need.
 OPTIMIZER_STATE = re.compile(r"(/adam_[mv]|^global_step|^loss_scale.*)$")
-# By default heads may be missing, as each task has its own; nothing of the encoder may.
-HEADS = r"^(?!bert/)"
 # The names of files that are being written, here and by `files.atomic_write`.
 _UNFINISHED = re.compile(r"\.tmp-\d+|^\..*\.[0-9a-f]{8}\.tmp$")
 # How many names a message lists.
@@ -70,8 +68,8 @@ def load_checkpoint(
     model,
     path: str,
     optimizer=None,
-    allow_missing: str | None = HEADS,
-    allow_other_shape: str | None = None,
+    allow_missing: str | Callable[[str], bool] | None = None,
+    allow_other_shape: str | Callable[[str], bool] | None = None,
 ) -> LoadReport:
     """Sets a model's weights, and an optimizer's state, from a checkpoint of the same names.
 
@@ -80,10 +78,12 @@ def load_checkpoint(
         path: a checkpoint's prefix (`.../bert_model.ckpt`), one of its files, or a folder with a
             checkpoint in it.
         optimizer: if given, its averages and step are loaded too.
-        allow_missing: a regular expression of the names that the checkpoint need not have. By
-            default everything but the encoder: heads then keep their initial values.
-        allow_other_shape: a regular expression of the names that count as missing if they have
-            another shape: the head of another task.
+        allow_missing: which variables the checkpoint need not have: a regular expression of their
+            names, or a function of a name. By default the model says: it may lack heads, which
+            then keep their initial values, and what its outputs do not depend on; nothing else of
+            the encoder.
+        allow_other_shape: which variables count as missing if they have another shape, such as the
+            head of another task; given in the same way.
 
     Returns: what was loaded, missing and unused. Nothing is changed if an error is raised.
 
@@ -100,17 +100,19 @@ def load_checkpoint(
     prefix = find_checkpoint(path)
     shapes = _shapes(prefix)
     if allow_other_shape is not None:
+        may_differ = _predicate(allow_other_shape)
         other = [
             name
             for name, variable in variables.items()
-            if re.search(allow_other_shape, name)
+            if may_differ(name)
             and shapes.get(name, variable.shape.as_list()) != variable.shape.as_list()
         ]
         if other:
             logger.warning("%s: a head of another shape is not loaded: %s", prefix, _some(other))
         shapes = {name: shape for name, shape in shapes.items() if name not in other}
     missing = tuple(name for name in variables if name not in shapes)
-    needed = [n for n in missing if allow_missing is None or not re.search(allow_missing, n)]
+    may_lack = model.may_lack if allow_missing is None else _predicate(allow_missing)
+    needed = [name for name in missing if not may_lack(name)]
     if needed:
         raise ValueError(
             f"{prefix}: {len(needed)} of the model's {len(variables)} variables are not in the "
@@ -362,6 +364,12 @@ def _read(prefix: str, variables: Mapping[str, tf.Variable]) -> dict[str, tf.Ten
     except tf.errors.OpError as error:
         raise DamagedCheckpoint(f"{prefix}: the checkpoint is damaged: {error.message}") from error
     return dict(zip(names, values, strict=True))
+
+
+def _predicate(names: str | Callable[[str], bool]) -> Callable[[str], bool]:
+    if isinstance(names, str):
+        return lambda name: re.search(names, name) is not None
+    return names
 
 
 def _remove_files(prefix: str) -> None:

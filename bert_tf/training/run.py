@@ -25,7 +25,7 @@ from bert_tf import files
 from bert_tf.progress import Progress
 from bert_tf.settings import TrainingSettings
 from bert_tf.training import distribution, loop, run_directory
-from bert_tf.training.checkpoint import HEADS, NumberedCheckpoints, load_checkpoint, named_variables
+from bert_tf.training.checkpoint import NumberedCheckpoints, load_checkpoint, named_variables
 from bert_tf.training.interruption import EvaluationLeft, Interrupted, StopRequest
 from bert_tf.training.optimizer import LossScale, make_optimizer
 from bert_tf.training.schedule import TrainingPlan
@@ -134,7 +134,7 @@ class TrainingRun:
             report = load_checkpoint(
                 self.model,
                 settings.init_checkpoint,
-                allow_other_shape=HEADS if new_heads else None,
+                allow_other_shape=self.model.may_lack if new_heads else None,
             )
             logger.info("%s", report)
         self.workers.check_same_step(self.step, settings.output_dir)
@@ -298,7 +298,7 @@ def restore_weights(
     if init_checkpoint:
         report = load_checkpoint(model, init_checkpoint)
         logger.info("%s", report)
-        heads = [name for name in report.missing if not name.startswith("bert/")]
+        heads = [name for name in report.missing if not name.startswith(model.encoder.prefix)]
         if heads:
             logger.warning(
                 "%s has no %s: these weights are random, and so are the model's answers.",

@@ -204,7 +204,7 @@ class Trainer:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
             with self.random_scope(self._seeds(number)):
-                outputs = self.model(batch, training=True)
+                outputs = self.model(self.model.select_features(batch), training=True)
             sums = self.objective.sums(batch, outputs)
             losses = {name: sums[name] / divisors[name] for name in sums}
             target = tf.add_n(list(losses.values()))

@@ -55,7 +55,7 @@ def test_the_losses_of_a_bucketed_batch_are_those_of_the_padded_one(feature_file
         max_position_embeddings=L,
         initializer_range=0.2,
     )
-    model = ClassificationModel(config, 2)
+    model = ClassificationModel(bert_tf.BertEncoder(config), 2)
     records = FeatureRecords(feature_file, FEATURES, L)
     losses = {}
     for bucketed in (True, False):
@@ -82,7 +82,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 import bert_tf
 from bert_tf.data.feature_records import FeatureRecords
 from bert_tf.model.heads import ClassificationModel
-from bert_tf.model.layers import dropout_seeds
+from bert_tf.model.dropout import dropout_seeds
 from bert_tf.training import distribution
 from bert_tf.training.trainer import Trainer
 from bert_tf.training.checkpoint import named_variables
@@ -120,7 +120,7 @@ class Objective:
 def train(strategy, bucketed):
     global first
     with strategy.scope():
-        model = ClassificationModel(config, 2)
+        model = ClassificationModel(bert_tf.BertEncoder(config), 2)
         model.dropout.rate = 0.0
         variables = named_variables(model)
         optimizer = AdamWeightDecay(variables, original_schedule(1e-3, 2, 50))

@@ -32,7 +32,7 @@ class WordTask:
 
     name, kind, inputs, options, labels = "words", "tagging", ("text",), Options(), ("no", "yes")
     default_seq_length, metric, output_names = SIZE + 2, "accuracy", ("logits",)
-    padding_matters, unused_weights = False, ("bert/pooler",)
+    padding_matters = False
 
     def __init__(self, path):
         self.path = path
@@ -67,10 +67,10 @@ class WordTask:
             if start + SIZE >= len(example):
                 return
 
-    def head(self, config):
+    def head(self, encoder):
         from bert_tf.model.heads import TokenClassificationModel
 
-        return TokenClassificationModel(config, 2)
+        return TokenClassificationModel(encoder, 2)
 
     def loss(self, batch, outputs):
         logits = tf.cast(outputs["logits"], tf.float32)

@@ -176,10 +176,10 @@ def test_other_files_are_not_taken_for_a_checkpoint(tmp_path):
     ("model", "kind"),
     [
         (bert_tf.BertEncoder(CONFIG), ""),
-        (PretrainingModel(CONFIG), "pretraining"),
-        (ClassificationModel(CONFIG, 3), "classification"),
-        (ClassificationModel(CONFIG, 1), "regression"),
-        (SpanModel(CONFIG), "span"),
+        (PretrainingModel(bert_tf.BertEncoder(CONFIG)), "pretraining"),
+        (ClassificationModel(bert_tf.BertEncoder(CONFIG), 3), "classification"),
+        (ClassificationModel(bert_tf.BertEncoder(CONFIG), 1), "regression"),
+        (SpanModel(bert_tf.BertEncoder(CONFIG)), "span"),
     ],
 )
 def test_the_head_is_seen_from_the_names(model, kind, tmp_path):

@@ -84,7 +84,9 @@ def test_a_classifiers_logits_agree_with_keras_hub(made_by_keras_hub):
     read = keras_hub.read(str(made_by_keras_hub / "classifier"))
     expected = np.load(made_by_keras_hub / "classifier.npz")
 
-    model = with_weights(ClassificationModel(read.config, num_labels=3), read.weights)
+    model = with_weights(
+        ClassificationModel(bert_tf.BertEncoder(read.config), num_labels=3), read.weights
+    )
 
     assert read.head.kind == "classification"
     np.testing.assert_allclose(model(features(expected))["logits"], expected["logits"], atol=1e-5)

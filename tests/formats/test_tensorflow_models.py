@@ -110,7 +110,9 @@ def test_both_heads_of_pretraining_agree_with_tensorflow_models(made_by_tfm, nam
     read = tensorflow_models.read(str(made_by_tfm / name))
     features, expected = outputs_of(made_by_tfm / name)
 
-    outputs = with_weights(bert_tf.PretrainingModel(read.config), read.weights)(features)
+    outputs = with_weights(
+        bert_tf.PretrainingModel(bert_tf.BertEncoder(read.config)), read.weights
+    )(features)
 
     assert read.head.kind == "pretraining"
     for output in ("masked_lm_logits", "next_sentence_logits"):
@@ -120,9 +122,21 @@ def test_both_heads_of_pretraining_agree_with_tensorflow_models(made_by_tfm, nam
 @pytest.mark.parametrize(
     ("name", "kind", "make_model"),
     [
-        ("classifier", "classification", lambda c: ClassificationModel(c, num_labels=3)),
-        ("classifier_with_pooler", "classification", lambda c: ClassificationModel(c, 3)),
-        ("token_classifier", "tagging", lambda c: TokenClassificationModel(c, num_labels=5)),
+        (
+            "classifier",
+            "classification",
+            lambda c: ClassificationModel(bert_tf.BertEncoder(c), num_labels=3),
+        ),
+        (
+            "classifier_with_pooler",
+            "classification",
+            lambda c: ClassificationModel(bert_tf.BertEncoder(c), 3),
+        ),
+        (
+            "token_classifier",
+            "tagging",
+            lambda c: TokenClassificationModel(bert_tf.BertEncoder(c), num_labels=5),
+        ),
     ],
 )
 def test_a_classifiers_logits_agree_with_tensorflow_models(made_by_tfm, name, kind, make_model):
@@ -139,7 +153,7 @@ def test_a_span_labelers_logits_agree_with_tensorflow_models(made_by_tfm):
     read = tensorflow_models.read(str(made_by_tfm / "span_labeler"))
     features, expected = outputs_of(made_by_tfm / "span_labeler")
 
-    outputs = with_weights(SpanModel(read.config), read.weights)(features)
+    outputs = with_weights(SpanModel(bert_tf.BertEncoder(read.config)), read.weights)(features)
 
     assert read.head.kind == "span"
     for i, name in enumerate(("start_logits", "end_logits")):

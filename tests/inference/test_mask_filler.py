@@ -33,7 +33,7 @@ def vocab_file(tmp_path_factory):
 
 def model_with_bias(bias):
     """A model whose every prediction is softmax(bias): all other weights of its head are zero."""
-    model = bert_tf.PretrainingModel(CONFIG)
+    model = bert_tf.PretrainingModel(bert_tf.BertEncoder(CONFIG))
     for name, variable in named_variables(model).items():
         if name == BIAS_NAME:
             variable.assign(bias)
@@ -44,7 +44,9 @@ def model_with_bias(bias):
 
 @pytest.fixture(scope="module")
 def filler(vocab_file):
-    return MaskFiller(bert_tf.PretrainingModel(CONFIG), bert_tf.FullTokenizer(vocab_file))
+    return MaskFiller(
+        bert_tf.PretrainingModel(bert_tf.BertEncoder(CONFIG)), bert_tf.FullTokenizer(vocab_file)
+    )
 
 
 def test_candidates_come_best_first_with_their_probabilities(vocab_file):
@@ -133,7 +135,9 @@ def test_a_vocabulary_that_is_larger_than_the_model_is_refused(tmp_path):
     path = tmp_path / "vocab.txt"
     path.write_text("\n".join([*TOKENS, "a", "b", "c"]) + "\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"vocabulary has 13 rows.* have 12"):
-        MaskFiller(bert_tf.PretrainingModel(CONFIG), bert_tf.FullTokenizer(str(path)))
+        MaskFiller(
+            bert_tf.PretrainingModel(bert_tf.BertEncoder(CONFIG)), bert_tf.FullTokenizer(str(path))
+        )
 
 
 def test_a_checkpoint_without_the_head_is_refused(tmp_path, vocab_file):

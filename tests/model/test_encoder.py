@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import bert_tf
-from bert_tf.model.layers import dropout_seeds
+from bert_tf.model.dropout import dropout_seeds
 
 TINY = bert_tf.BertConfig(
     vocab_size=50,
@@ -24,7 +24,7 @@ TINY = bert_tf.BertConfig(
 def golden_model(golden_dir):
     folder = golden_dir / "model"
     config = bert_tf.BertConfig.from_json_file(str(folder / "bert_config.json"))
-    model = bert_tf.PretrainingModel(config)
+    model = bert_tf.PretrainingModel(bert_tf.BertEncoder(config))
     bert_tf.load_checkpoint(model, str(folder / "bert_model.ckpt"))
     return model
 
@@ -43,14 +43,16 @@ def ids(batch_size=3, length=7, seed=0):
 
 
 def test_every_layer_and_both_heads_agree_with_the_original(golden_model, golden_forward):
-    outputs = golden_model(batch_of(golden_forward, "input/"))
+    batch = batch_of(golden_forward, "input/")
+    heads = golden_model(golden_model.select_features(batch))
+    outputs = golden_model.encoder(golden_model.encoder.select_features(batch))
 
     for name, value in (
         ("embedding_output", outputs["embedding_output"]),
         *((f"layer_{i}", layer) for i, layer in enumerate(outputs["all_encoder_layers"])),
         ("pooled", outputs["pooled_output"]),
-        ("mlm_log_probs", tf.reshape(outputs["masked_lm_log_probs"], [24, 120])),
-        ("nsp_log_probs", outputs["next_sentence_log_probs"]),
+        ("mlm_log_probs", tf.reshape(tf.nn.log_softmax(heads["masked_lm_logits"]), [24, 120])),
+        ("nsp_log_probs", tf.nn.log_softmax(heads["next_sentence_logits"])),
     ):
         np.testing.assert_allclose(value, golden_forward[name], atol=1e-5, err_msg=name)
     assert outputs["sequence_output"] is outputs["all_encoder_layers"][-1]
@@ -99,7 +101,9 @@ def test_weights_have_the_published_names(golden_dir):
     }
     config = bert_tf.BertConfig.from_json_file(str(golden_dir / "model" / "bert_config.json"))
 
-    weights = {w.path: list(w.shape) for w in bert_tf.PretrainingModel(config).weights}
+    weights = {
+        w.path: list(w.shape) for w in bert_tf.PretrainingModel(bert_tf.BertEncoder(config)).weights
+    }
 
     assert weights == published
 
@@ -112,7 +116,7 @@ def test_names_and_shapes_are_those_of_released_checkpoints(data_dir, name):
     known = {field.name for field in dataclasses.fields(bert_tf.BertConfig)}
     config = bert_tf.BertConfig(**{key: values[key] for key in known & set(values)})
     shapes = dict(tf.train.list_variables(str(folder / "bert_model.ckpt")))
-    model = bert_tf.PretrainingModel(config)
+    model = bert_tf.PretrainingModel(bert_tf.BertEncoder(config))
     for weight in model.weights:
         assert shapes.pop(weight.path) == list(weight.shape), weight.path
     assert all("adam" in name or name == "global_step" for name in shapes)
@@ -161,7 +165,9 @@ def test_the_encoder_has_as_many_weights_as_the_formula(layers, width):
 
 
 def test_weights_start_as_the_paper_says():
-    weights = {w.path: w.numpy() for w in bert_tf.PretrainingModel(TINY).weights}
+    weights = {
+        w.path: w.numpy() for w in bert_tf.PretrainingModel(bert_tf.BertEncoder(TINY)).weights
+    }
     for path, value in weights.items():
         if path.endswith(("beta", "bias")):
             assert not value.any(), path
@@ -253,10 +259,10 @@ def test_without_seeds_dropout_follows_keras_global_seed():
 
 def test_half_precision_keeps_float32_weights_and_comes_close():
     batch = {"input_ids": ids(), "masked_lm_positions": ids(length=2) % 7}
-    model = bert_tf.PretrainingModel(TINY)
+    model = bert_tf.PretrainingModel(bert_tf.BertEncoder(TINY))
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        half = bert_tf.PretrainingModel(TINY)
+        half = bert_tf.PretrainingModel(bert_tf.BertEncoder(TINY))
     finally:
         keras.config.set_dtype_policy("float32")
     half.set_weights(model.get_weights())
@@ -265,7 +271,8 @@ def test_half_precision_keeps_float32_weights_and_comes_close():
 
     assert {w.dtype for w in half.weights} == {"float32"}
     assert half.encoder.blocks[0].intermediate.dense.compute_dtype == "bfloat16"
-    for name in ("masked_lm_log_probs", "next_sentence_log_probs", "sequence_output"):
+    assert set(outputs) == {"masked_lm_logits", "next_sentence_logits"}
+    for name in outputs:
         assert outputs[name].dtype == tf.float32
         np.testing.assert_allclose(outputs[name], expected[name], atol=0.05)
 

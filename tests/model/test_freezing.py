@@ -1,10 +1,9 @@
 """--freeze: names of parts -> names of weights."""
 
-import re
-
 import pytest
 
-from bert_tf.model.freezing import frozen_names
+from bert_tf import BertConfig, BertEncoder
+from bert_tf.model.freezing import frozen_prefixes
 
 NAMES = (
     "bert/embeddings/word_embeddings",
@@ -14,6 +13,12 @@ NAMES = (
     "bert/pooler/dense/bias",
     "output_weights",
 )
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    shape = {"hidden_size": 4, "num_attention_heads": 1, "intermediate_size": 4}
+    return BertEncoder(BertConfig(vocab_size=5, num_hidden_layers=12, **shape))
 
 
 @pytest.mark.parametrize(
@@ -26,16 +31,16 @@ NAMES = (
         (["encoder"], [0, 1, 2, 3, 4]),
     ],
 )
-def test_parts_name_weights(parts, frozen):
-    pattern = frozen_names(parts, 12)
-    assert [i for i, name in enumerate(NAMES) if re.search(pattern, name)] == frozen
+def test_parts_name_weights(encoder, parts, frozen):
+    prefixes = frozen_prefixes(parts, encoder)
+    assert [i for i, name in enumerate(NAMES) if name.startswith(prefixes)] == frozen
 
 
-def test_nothing_is_frozen_by_default():
-    assert frozen_names([], 12) == ""
+def test_nothing_is_frozen_by_default(encoder):
+    assert frozen_prefixes([], encoder) == ()
 
 
 @pytest.mark.parametrize("part", ["layers:0-12", "layers:3-2", "layers", "Embeddings", ""])
-def test_what_is_no_part_is_refused_with_what_is(part):
+def test_what_is_no_part_is_refused_with_what_is(encoder, part):
     with pytest.raises(ValueError, match="layers:FIRST-LAST with numbers from 0 to 11"):
-        frozen_names([part], 12)
+        frozen_prefixes([part], encoder)

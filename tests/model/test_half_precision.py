@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import bert_tf
-from bert_tf.model.layers import dropout_seeds
+from bert_tf.model.dropout import dropout_seeds
 from bert_tf.pretraining.objective import PretrainingObjective
 from bert_tf.training.checkpoint import named_variables
 from bert_tf.training.optimizer import LossScale, make_optimizer
@@ -28,7 +28,7 @@ EXACT = ("Softmax", "LogSoftmax", "SparseSoftmaxCrossEntropyWithLogits", "Rsqrt"
 def make_trainer(precision, loss_scale=None):
     keras.config.set_dtype_policy(f"mixed_{precision}")
     try:
-        model = bert_tf.PretrainingModel(CONFIG)
+        model = bert_tf.PretrainingModel(bert_tf.BertEncoder(CONFIG))
     finally:
         keras.config.set_dtype_policy("float32")
     optimizer = make_optimizer("lamb", named_variables(model), lambda step: 0.1)

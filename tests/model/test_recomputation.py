@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 
 import bert_tf
-from bert_tf.model import layers
-from bert_tf.model.layers import dropout_seeds
+from bert_tf.model import dropout, layers
+from bert_tf.model.dropout import dropout_seeds
 
 CONFIG = bert_tf.BertConfig(
     vocab_size=50,
@@ -100,7 +100,7 @@ def test_outside_of_a_training_step_the_masks_are_the_same_both_times_too(monkey
             drawn.append(tuple(np.array(seed)))
         return uniform(shape, seed, **others)
 
-    monkeypatch.setattr(layers.tf.random, "stateless_uniform", recorded)
+    monkeypatch.setattr(dropout.tf.random, "stateless_uniform", recorded)
     encoder.recompute_activations = True
     with tf.GradientTape() as tape:
         outputs = encoder({"input_ids": np.array([[1, 2, 3]])}, training=True)
@@ -138,7 +138,7 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 import bert_tf
-from bert_tf.model.layers import dropout_seeds
+from bert_tf.model.dropout import dropout_seeds
 from bert_tf.pretraining.objective import PretrainingObjective
 from bert_tf.training import distribution
 from bert_tf.training.trainer import Trainer
@@ -158,7 +158,7 @@ def train(strategy, dropout, recompute, accumulation_steps=1):
         config, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout
     )
     with strategy.scope():
-        model = bert_tf.PretrainingModel(shape)
+        model = bert_tf.PretrainingModel(bert_tf.BertEncoder(shape))
         optimizer = make_optimizer("lamb", named_variables(model), lambda step: 0.01)
     bert_tf.load_checkpoint(model, f"{folder}/bert_model.ckpt")
     model.encoder.recompute_activations = recompute

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from bert_tf import BertEncoder
 from bert_tf.config import BertConfig
 from bert_tf.planning.costs import count_pretraining_parameters, count_products
 from bert_tf.released.models import find_released_model
@@ -64,7 +65,7 @@ def graph_of_a_step():
     from bert_tf.model.heads import PretrainingModel
     from bert_tf.pretraining.objective import PretrainingObjective
 
-    model = PretrainingModel(SMALL)
+    model = PretrainingModel(BertEncoder(SMALL))
     objective = PretrainingObjective()
     batch = {
         "input_ids": tf.zeros([1, LENGTH], tf.int32),

@@ -31,11 +31,11 @@ def make_model(kind: str, config: bert_tf.BertConfig, num_labels: int = 3) -> ke
     """A model with random weights, none of them 0."""
     keras.utils.set_random_seed(3)
     models = {
-        "classification": lambda: ClassificationModel(config, num_labels),
-        "regression": lambda: ClassificationModel(config, 1),
-        "tagging": lambda: TokenClassificationModel(config, num_labels),
-        "span": lambda: SpanModel(config),
-        "masked_lm": lambda: bert_tf.PretrainingModel(config),
+        "classification": lambda: ClassificationModel(bert_tf.BertEncoder(config), num_labels),
+        "regression": lambda: ClassificationModel(bert_tf.BertEncoder(config), 1),
+        "tagging": lambda: TokenClassificationModel(bert_tf.BertEncoder(config), num_labels),
+        "span": lambda: SpanModel(bert_tf.BertEncoder(config)),
+        "masked_lm": lambda: bert_tf.PretrainingModel(bert_tf.BertEncoder(config)),
         "encoder": lambda: bert_tf.BertEncoder(config),
     }
     model = models[kind]()

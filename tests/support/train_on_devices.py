@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 import bert_tf
-from bert_tf.model.layers import Dropout, dropout_seeds
+from bert_tf.model.dropout import Dropout, dropout_seeds
 from bert_tf.pretraining.objective import (
     PretrainingObjective,
     evaluation_metrics,
@@ -78,7 +78,7 @@ def share(batches: dict[str, np.ndarray], num_hosts: int, host: int) -> tf.data.
 def make_trainer(strategy, config=CONFIG, parts: int = 1, learning_rate: float = 1e-3):
     keras.utils.set_random_seed(7)
     with strategy.scope():
-        model = bert_tf.PretrainingModel(config)
+        model = bert_tf.PretrainingModel(bert_tf.BertEncoder(config))
         optimizer = AdamWeightDecay(
             named_variables(model), original_schedule(learning_rate, 5, STEPS)
         )

@@ -40,7 +40,7 @@ def read_all(prefix):
 def test_a_checkpoint_of_the_original_comes_back_whole(golden_dir, tmp_path):
     source = golden_dir / "model" / "bert_model.ckpt"
     config = bert_tf.BertConfig.from_json_file(str(golden_dir / "model" / "bert_config.json"))
-    model = bert_tf.PretrainingModel(config)
+    model = bert_tf.PretrainingModel(bert_tf.BertEncoder(config))
     optimizer = new_optimizer(model)
 
     report = bert_tf.load_checkpoint(model, str(source), optimizer)
@@ -68,7 +68,7 @@ def test_an_encoder_takes_its_part_and_reports_the_rest(golden_dir):
 def test_missing_heads_keep_their_values_and_are_reported(tmp_path):
     encoder = bert_tf.BertEncoder(CONFIG)
     bert_tf.save_checkpoint(encoder, str(tmp_path / "encoder.ckpt"), global_step=7)
-    model = bert_tf.PretrainingModel(CONFIG)
+    model = bert_tf.PretrainingModel(bert_tf.BertEncoder(CONFIG))
     bias = model.masked_lm.output_bias.numpy()
 
     report = bert_tf.load_checkpoint(model, str(tmp_path / "encoder.ckpt"))
@@ -237,7 +237,7 @@ def test_a_checkpoint_of_the_original_code_is_read_whole(data_dir):
     folder = data_dir / "tf1_tiny_checkpoint"
     with pytest.warns(UserWarning, match="pooler_type"):
         config = bert_tf.BertConfig.from_json_file(str(folder / "bert_config.json"))
-    model = bert_tf.PretrainingModel(config)
+    model = bert_tf.PretrainingModel(bert_tf.BertEncoder(config))
     optimizer = new_optimizer(model)
     report = bert_tf.load_checkpoint(model, str(folder / "bert_model.ckpt"), optimizer, None)
     assert not report.missing

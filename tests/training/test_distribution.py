@@ -17,7 +17,7 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 import bert_tf
-from bert_tf.model.layers import dropout_seeds
+from bert_tf.model.dropout import dropout_seeds
 from bert_tf.pretraining.objective import PretrainingObjective
 from bert_tf.training import distribution, loop
 from bert_tf.training.checkpoint import named_variables
@@ -30,7 +30,7 @@ recorded = np.load(f"{folder}/trajectory.npz")
 config = bert_tf.BertConfig.from_json_file(f"{folder}/bert_config.json")
 config = dataclasses.replace(config, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
 with strategy.scope():
-    model = bert_tf.PretrainingModel(config)
+    model = bert_tf.PretrainingModel(bert_tf.BertEncoder(config))
     schedule = original_schedule(float(recorded["learning_rate"]), 10, 50)
     optimizer = AdamWeightDecay(named_variables(model), schedule)
 bert_tf.load_checkpoint(model, f"{folder}/bert_model.ckpt")

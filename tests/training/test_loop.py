@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import bert_tf
-from bert_tf.model.layers import dropout_seeds
+from bert_tf.model.dropout import dropout_seeds
 from bert_tf.pretraining.objective import PretrainingObjective
 from bert_tf.training import loop
 from bert_tf.training.checkpoint import named_variables
@@ -30,7 +30,7 @@ def new_trainer(golden_dir, trajectory, dropout=0.0, policy="float32", **setting
     )
     keras.config.set_dtype_policy(policy)
     try:
-        model = bert_tf.PretrainingModel(config)
+        model = bert_tf.PretrainingModel(bert_tf.BertEncoder(config))
     finally:
         keras.config.set_dtype_policy("float32")
     schedule = original_schedule(

@@ -15,7 +15,7 @@ from bert_tf.data.feature_records import FeatureRecords
 from bert_tf.data.record_set import open_record_set
 from bert_tf.finetuning.objective import TaskObjective
 from bert_tf.finetuning.program import run_finetuning
-from bert_tf.model.layers import dropout_seeds
+from bert_tf.model.dropout import dropout_seeds
 from bert_tf.pretraining.objective import PretrainingObjective
 from bert_tf.pretraining.run import run_pretraining
 from bert_tf.settings import FinetuningSettings, PretrainingSettings
@@ -42,7 +42,7 @@ FORBIDDEN = re.compile("PyFunc|VarHandle|VariableV2|Print|Summary|Iterator|Uniqu
 
 def pretraining():
     features = schema.pretraining_features(LENGTH, 5)
-    return PretrainingObjective(), bert_tf.PretrainingModel(CONFIG), features
+    return PretrainingObjective(), bert_tf.PretrainingModel(bert_tf.BertEncoder(CONFIG)), features
 
 
 def of_task(name: str, **options):

@@ -1,0 +1,134 @@
+"""A Keras model that is called with named features, and can be saved and loaded whole."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from bert_tf.model.part import constructor_values, deserialized
+
+# Other libraries' names of the same inputs.
+_OTHER_NAMES = {
+    "attention_mask": "input_mask",
+    "padding_mask": "input_mask",
+    "input_word_ids": "input_ids",
+    "token_ids": "input_ids",
+    "token_type_ids": "segment_ids",
+    "input_type_ids": "segment_ids",
+}
+
+
+class FeatureModel(keras.Model):
+    """A model of named integer tensors, whose Keras config holds everything but the weights.
+
+    Loading it again keeps its dtype policy, which of its layers are trainable, and which are
+    quantized. A subclass keeps its constructor's arguments as attributes of the same names.
+
+    Attributes:
+        feature_names: the inputs that the model takes; the first one is needed.
+    """
+
+    feature_names: tuple[str, ...] = ("input_ids", "input_mask", "segment_ids")
+
+    def build(self, input_shape=None) -> None:
+        """Tells Keras the shape of `input_ids`, [B, L]: the constructor has made the weights."""
+
+    def select_features(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the model's inputs out of a batch that also holds labels and the like."""
+        return {name: batch[name] for name in self.feature_names if name in batch}
+
+    def named_features(self, inputs) -> dict[str, Any]:
+        """Returns the inputs by name.
+
+        Args:
+            inputs: a dict by name, `input_ids` alone, or a list or tuple in the order of
+                `feature_names`.
+
+        Raises:
+            ValueError: for a name that the model does not know, or if `input_ids` are missing.
+        """
+        known = ", ".join(self.feature_names)
+        if isinstance(inputs, (list, tuple)):
+            if len(inputs) > len(self.feature_names):
+                raise ValueError(f"{self.name} takes {known}. Received: {len(inputs)} inputs")
+            inputs = dict(zip(self.feature_names, inputs, strict=False))
+        elif not isinstance(inputs, Mapping):
+            inputs = {self.feature_names[0]: inputs}
+        unknown = [name for name in inputs if name not in self.feature_names]
+        if unknown:
+            hints = [f"{n} is {_OTHER_NAMES[n]} here" for n in unknown if n in _OTHER_NAMES]
+            raise ValueError(
+                f"{self.name} takes the inputs {known}. Received: {', '.join(map(str, inputs))}"
+                + (f" ({'; '.join(hints)})" if hints else "")
+            )
+        if self.feature_names[0] not in inputs:
+            raise ValueError(
+                f"{self.name} needs {self.feature_names[0]}. Received: "
+                f"{', '.join(inputs) or 'no inputs'}"
+            )
+        return dict(inputs)
+
+    def may_lack(self, name: str) -> bool:
+        """Returns whether a checkpoint for this model need not have the weight of this name."""
+        return False
+
+    def get_config(self) -> dict:
+        config = {**super().get_config(), **constructor_values(self)}
+        layers = self._flatten_layers(include_self=False)
+        if self.trainable:
+            frozen = [layer.path for layer in layers if not layer.trainable]
+            config["frozen_layers"] = frozen
+        modes = {layer.path: _quantization_mode(layer) for layer in _leaves(self)}
+        config["quantized_layers"] = {path: mode for path, mode in modes.items() if mode}
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict) -> "FeatureModel":
+        config = dict(config)
+        frozen = set(config.pop("frozen_layers", ()))
+        modes = config.pop("quantized_layers", {})
+        trainable = config.pop("trainable", True)
+        config["dtype"] = _policy(config.get("dtype"))
+        model = cls(**cls._constructor_arguments(config))
+        for layer in _leaves(model):
+            # A part that is a model itself has quantized its own layers by now.
+            if layer.path in modes and not _quantization_mode(layer):
+                layer.quantize(modes[layer.path])
+        model.trainable = trainable
+        for layer in model._flatten_layers(include_self=False):
+            if layer.path in frozen:
+                layer.trainable = False
+        return model
+
+    @classmethod
+    def _constructor_arguments(cls, config: dict) -> dict:
+        return deserialized(config)
+
+
+def named_outputs(outputs) -> dict[str, Any]:
+    """Returns a model's outputs by name: a single tensor is called `logits`."""
+    return dict(outputs) if isinstance(outputs, Mapping) else {"logits": outputs}
+
+
+def weight_shapes(make_model: Callable[[], keras.Model]) -> dict[str, tuple[int, ...]]:
+    """Returns the shapes of a model's weights by name, without memory for their values.
+
+    Args:
+        make_model: makes the model; called where variables are symbols only.
+    """
+    with tf.Graph().as_default():
+        return {weight.path: tuple(weight.shape) for weight in make_model().weights}
+
+
+def _leaves(model: keras.Model) -> list[keras.layers.Layer]:
+    layers = model._flatten_layers(include_self=False)
+    return [layer for layer in layers if len(list(layer._flatten_layers())) == 1]
+
+
+def _quantization_mode(layer: keras.layers.Layer) -> str | None:
+    return getattr(layer.dtype_policy, "quantization_mode", None)
+
+
+def _policy(dtype):
+    return keras.dtype_policies.deserialize(dtype) if isinstance(dtype, dict) else dtype

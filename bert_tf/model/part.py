@@ -1,0 +1,56 @@
+"""What the layers and models of this package have in common: Keras configs and build order."""
+
+import inspect
+
+import keras
+
+register = keras.saving.register_keras_serializable(package="bert_tf")
+
+
+def constructor_values(layer: keras.layers.Layer) -> dict:
+    """Returns the values that a layer's constructor was given, for `get_config`.
+
+    A layer keeps each argument as an attribute of the same name; layers among them are serialized.
+    """
+    names = list(inspect.signature(type(layer).__init__).parameters)[1:]
+    values = {name: getattr(layer, name) for name in names if name not in ("dtype", "name")}
+    return {
+        name: keras.saving.serialize_keras_object(value)
+        if isinstance(value, keras.layers.Layer)
+        else value
+        for name, value in values.items()
+    }
+
+
+def deserialized(config: dict) -> dict:
+    """Makes layers again of what `constructor_values` serialized."""
+    return {
+        name: keras.saving.deserialize_keras_object(value)
+        if isinstance(value, dict) and "registered_name" in value and name != "dtype"
+        else value
+        for name, value in config.items()
+    }
+
+
+class Part(keras.layers.Layer):
+    """A layer that its parent builds, in the name scope that gives its weights their names."""
+
+    def get_build_config(self) -> None:
+        """Has Keras leave building to the parent.
+
+        Keras would otherwise build a layer as soon as it is read from a file, without its parent's
+        name scope.
+        """
+        return
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), **constructor_values(self)}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "Part":
+        config = dict(config)
+        trainable = config.pop("trainable", True)
+        layer = super().from_config(deserialized(config))
+        if not trainable:  # Parts of a trainable layer may be frozen.
+            layer.trainable = False
+        return layer
