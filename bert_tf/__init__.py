@@ -4,7 +4,9 @@ Importing this package loads neither TensorFlow nor Keras: names are looked up w
 """
 
 import importlib
+import sys
 
+from bert_tf.model.registration import register, register_with_keras
 from bert_tf.version import __version__
 
 # Public name -> the module that defines it.
@@ -15,6 +17,9 @@ _PUBLIC_NAMES = {
     "WordpieceTokenizer": "bert_tf.text.tokenization",
     "BertEncoder": "bert_tf.model.encoder",
     "PretrainingModel": "bert_tf.model.heads",
+    "ClassificationModel": "bert_tf.model.heads",
+    "TokenClassificationModel": "bert_tf.model.heads",
+    "SpanModel": "bert_tf.model.heads",
     "Predictor": "bert_tf.inference.predictor",
     "load_checkpoint": "bert_tf.training.checkpoint",
     "save_checkpoint": "bert_tf.training.checkpoint",
@@ -26,8 +31,14 @@ __all__ = ["__version__", *_PUBLIC_NAMES]
 def __getattr__(name: str):
     if name not in _PUBLIC_NAMES:
         raise AttributeError(f"module 'bert_tf' has no attribute {name!r}")
-    return getattr(importlib.import_module(_PUBLIC_NAMES[name]), name)
+    value = getattr(importlib.import_module(_PUBLIC_NAMES[name]), name)
+    if "keras" in sys.modules:
+        register()
+    return value
 
 
 def __dir__() -> list[str]:
     return __all__
+
+
+register_with_keras()

@@ -81,8 +81,8 @@ class MaskedLanguageModel(Part):
         self.stddev = stddev
         self.transform = Transform(hidden_size, hidden_act, stddev, dtype=self.dtype_policy)
 
-    def build(self, input_shape=None):
-        self.transform.build((None, None, self.hidden_size))
+    def build(self, sequence_output_shape, positions_shape, word_embeddings_shape):
+        self.transform.build(sequence_output_shape)
         self.output_bias = self.add_weight(
             shape=(self.vocab_size,), initializer="zeros", name="output_bias"
         )
@@ -209,6 +209,26 @@ class HeadModel(FeatureModel):
         """The encoder's configuration."""
         return self.encoder.config
 
+    @property
+    def trainable_variables(self) -> list[keras.Variable]:
+        return self._needed(super().trainable_variables)
+
+    @property
+    def trainable_weights(self) -> list[keras.Variable]:
+        return self._needed(super().trainable_weights)
+
+    @property
+    def non_trainable_variables(self) -> list[keras.Variable]:
+        return _others(self.variables, self.trainable_variables)
+
+    @property
+    def non_trainable_weights(self) -> list[keras.Variable]:
+        return _others(self.weights, self.trainable_weights)
+
+    def _needed(self, variables: list[keras.Variable]) -> list[keras.Variable]:
+        """Leaves out what has no gradient, of which Keras would warn in every `fit`."""
+        return [variable for variable in variables if not self.is_unneeded(variable.path)]
+
     def is_unneeded(self, name: str) -> bool:
         """Returns whether no output depends on the weight of this name, so it is never trained."""
         return not self.needs_pooler and name.startswith(self.encoder.pooler_prefix)
@@ -243,7 +263,11 @@ class PretrainingModel(HeadModel):
         )
         self.next_sentence = NextSentence(config.hidden_size, stddev, dtype=self.dtype_policy)
         with keras.name_scope("cls"):
-            self.masked_lm.build()
+            self.masked_lm.build(
+                (None, None, config.hidden_size),
+                (None, None),
+                (config.vocab_size, config.hidden_size),
+            )
             self.next_sentence.build((None, config.hidden_size))
         self.build((None, None))
 
@@ -362,3 +386,8 @@ class SpanModel(HeadModel):
 def classifier_dropout(encoder: TransformerEncoder) -> Dropout:
     """Returns the dropout before a classifier's scores, with the place after the encoder's."""
     return Dropout(_CLASSIFIER_DROPOUT, encoder.num_dropouts, name="classifier_dropout")
+
+
+def _others(variables: list[keras.Variable], known: list[keras.Variable]) -> list[keras.Variable]:
+    known_ids = set(map(id, known))
+    return [variable for variable in variables if id(variable) not in known_ids]

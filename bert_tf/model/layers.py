@@ -259,7 +259,7 @@ class ResidualOutput(Part):
         output = self.dropout(self.dense(inputs), training=training)
         return self.normalize(ops.cast(output, "float32") + ops.cast(residual, "float32"))
 
-    def compute_output_shape(self, input_shape, residual_shape=None):
+    def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.hidden_size)
 
 

@@ -267,8 +267,8 @@ def test_a_padded_vocabulary_changes_no_probability(to, trained, tmp_path):
     assert model.config.vocab_size == 32
     assert not model.weights[names.WORD_EMBEDDINGS][30:].any()
     inputs = random_inputs(TANH)
-    before = keras_model(make_model("pretraining", TANH))(inputs)["masked_lm_log_probs"]
-    after = keras_model(model)(inputs)["masked_lm_log_probs"]
+    before = keras_model(make_model("pretraining", TANH))(inputs)["masked_lm_logits"]
+    after = keras_model(model)(inputs)["masked_lm_logits"]
     np.testing.assert_allclose(after[..., :30], before, atol=1e-6)
     assert not np.exp(after[..., 30:]).any()
 

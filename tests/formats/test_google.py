@@ -115,7 +115,7 @@ def test_the_listed_shapes_are_those_of_the_models(model_class, arguments, heads
     listed = names.encoder_shapes(CONFIG)
     for prefix, num_scores in heads.items():
         listed |= names.head_shapes(CONFIG, prefix, num_scores)
-    variables = named_variables(model_class(CONFIG, *arguments))
+    variables = named_variables(model_class(bert_tf.BertEncoder(CONFIG), *arguments))
     assert {name: tuple(variable.shape) for name, variable in variables.items()} == listed
 
 

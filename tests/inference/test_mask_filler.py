@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import bert_tf
 from bert_tf.config import BertConfig
@@ -101,7 +102,7 @@ def test_the_answer_is_what_the_model_itself_says_at_that_place(filler):
             "masked_lm_positions": np.array([[2]]),
         }
     )
-    probabilities = np.exp(np.array(outputs["masked_lm_log_probs"])[0, 0])
+    probabilities = tf.nn.softmax(outputs["masked_lm_logits"])[0, 0].numpy()
     for candidate in filled.candidates[0]:
         expected = probabilities[TOKENS.index(candidate.token)]
         np.testing.assert_allclose(candidate.probability, expected, rtol=1e-4)

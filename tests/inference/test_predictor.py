@@ -60,7 +60,7 @@ def texts_of_many_lengths(number):
 def test_a_pair_gets_the_softmax_of_its_scores_by_label(predictors, tokenizer):
     predictor = predictors["pair"]
     (answer,) = predictor.predict([("A naïve text.", "Another one")])
-    logits = alone(model_of(predictor), tokenizer, "A naïve text.", "Another one")["logits"]
+    logits = alone(model_of(predictor), tokenizer, "A naïve text.", "Another one")
     expected = tf.nn.softmax(logits)[0].numpy()
     assert tuple(answer.probabilities) == LABELS["classification"]
     np.testing.assert_allclose(list(answer.probabilities.values()), expected, atol=1e-6)
@@ -85,7 +85,7 @@ def test_words_are_tagged_as_their_first_pieces_are(predictors, tokenizer):
     tokens = tokenizer.tokenize(text)
     firsts = [place for place, token in enumerate(tokens) if not token.startswith("##")]
     assert len(firsts) < len(tokens)
-    logits = alone(model_of(predictor), tokenizer, text)["logits"]
+    logits = alone(model_of(predictor), tokenizer, text)
     expected = tf.nn.softmax(logits)[0].numpy()[[1 + place for place in firsts]]
     assert [word.label for word in words] == [
         LABELS["tagging"][best] for best in expected.argmax(axis=-1)
@@ -167,7 +167,7 @@ def test_the_next_sentence_s_probability_is_that_of_the_head(predictors, tokeniz
             "segment_ids": np.array([segments]),
             "masked_lm_positions": np.zeros((1, 1), np.int32),
         }
-    )["next_sentence_log_probs"]
+    )["next_sentence_logits"]
     probability = predictor.next_sentence_probability("He went.", "Then?")
     assert probability == pytest.approx(float(np.exp(expected[0, 0])), abs=1e-6)
 

@@ -1,5 +1,6 @@
 """Models of this package with the weights that were read from other libraries' files."""
 
+from bert_tf.model.feature_model import named_outputs
 from bert_tf.training.checkpoint import named_variables
 
 
@@ -9,3 +10,10 @@ def with_weights(model, weights):
         assert weights[name].dtype == "float32", name
         variable.assign(weights[name])
     return model
+
+
+def all_outputs(model, batch):
+    """The outputs of a model and those of its encoder, by name, for what it takes of a batch."""
+    outputs = named_outputs(model(model.select_features(batch)))
+    encoder = getattr(model, "encoder", None)
+    return {**outputs, **(encoder(encoder.select_features(batch)) if encoder else {})}

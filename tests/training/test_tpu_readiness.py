@@ -300,8 +300,7 @@ def test_fine_tuning_keeps_all_in_a_remote_folder(small_model, reviews, quiet):
 
 
 def test_a_checkpoint_is_read_from_a_remote_folder(small_model):
-    model = bert_tf.PretrainingModel(
-        bert_tf.BertConfig.from_json_file(small_model["bert_config_file"])
-    )
+    config = bert_tf.BertConfig.from_json_file(small_model["bert_config_file"])
+    model = bert_tf.PretrainingModel(bert_tf.BertEncoder(config))
     bert_tf.save_checkpoint(model, "ram://remote/model/bert_model.ckpt")
     assert not load_checkpoint(model, "ram://remote/model").missing

@@ -1,0 +1,220 @@
+"""Every public layer and model behaves as a Keras layer or model does."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import keras_cases
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras_cases import all_cases, dataset, flat, model_cases
+
+import bert_tf
+
+PROGRAM = Path(keras_cases.__file__)
+NAMES = sorted(all_cases())
+MODELS = sorted(model_cases())
+
+
+def run_program(*arguments):
+    run = subprocess.run([sys.executable, PROGRAM, *arguments], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-2000:]
+
+
+def compiled(case, dtype=None):
+    model = case.make(dtype)
+    model.compile(optimizer=keras.optimizers.Adam(0.01), loss=case.loss)
+    return model
+
+
+def assert_same_outputs(first, second, **tolerance):
+    for a, b in zip(flat(first), flat(second), strict=True):
+        np.testing.assert_allclose(a, b, **tolerance)
+
+
+@pytest.fixture(scope="module")
+def reloaded(tmp_path_factory):
+    """Saves every case, in float32 and in half precision; a fresh process loads them."""
+    folder = tmp_path_factory.mktemp("saved")
+    for name, case in all_cases().items():
+        for suffix, dtype in (("", None), ("-half", "mixed_bfloat16")):
+            model = case.make(dtype)
+            model.save(folder / f"{name}{suffix}.keras")
+            np.savez(folder / f"{name}{suffix}.npz", *flat(model(case.inputs)))
+    run_program("load", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def mirrored(tmp_path_factory):
+    path = tmp_path_factory.mktemp("mirrored") / "losses.json"
+    run_program("mirrored", path)
+    return json.loads(path.read_text())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_built_called_and_summarized_with_shapes(name):
+    case = all_cases()[name]
+    model = case.make(None)
+    assert all(output.dtype == "float32" for output in flat(model(case.inputs)))
+    lines = []
+    model.summary(print_fn=lambda text, **_: lines.append(text), expand_nested=True)
+    rows = [line for line in "\n".join(lines).splitlines() if line.startswith("│")]
+    assert rows
+    assert not [row for row in rows if row.split("│")[2].strip() == "?"], "\n".join(rows)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_fresh_process_loads_it_with_the_same_outputs_and_policy(name, reloaded):
+    for stem in (name, f"{name}-half"):
+        expected, actual = (np.load(reloaded / f"{stem}{s}.npz") for s in ("", ".again"))
+        assert expected.files == actual.files
+        for key in expected.files:
+            np.testing.assert_array_equal(actual[key], expected[key])
+    policies = {
+        suffix: json.loads((reloaded / f"{name}{suffix}.json").read_text())
+        for suffix in ("", "-half")
+    }
+    assert policies[""] == ["float32"]
+    case = all_cases()[name]
+    half = {layer.dtype_policy.name for layer in case.make("mixed_bfloat16")._flatten_layers()}
+    assert policies["-half"] == sorted(half)
+    if name not in ("Embeddings", "LinearScores"):  # They are float32 whatever the policy.
+        assert "mixed_bfloat16" in half
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_weights_are_saved_and_loaded_as_h5(name, tmp_path):
+    case = all_cases()[name]
+    model, other = case.make(None), case.make(None)
+    model.save_weights(tmp_path / "x.weights.h5")
+    other.load_weights(tmp_path / "x.weights.h5")
+    assert_same_outputs(other(case.inputs), model(case.inputs))
+
+
+@pytest.mark.parametrize("dtype", [None, "mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("name", NAMES)
+def test_it_trains_evaluates_and_predicts_on_a_dataset(name, dtype):
+    if dtype == "mixed_float16" and name not in MODELS:
+        pytest.skip("only a model has a loss scale")
+    if name == "Dropout":
+        pytest.skip("no weights")
+    case = all_cases()[name]
+    model = compiled(case, dtype)
+    before = model.evaluate(dataset(case), verbose=0)
+    history = model.fit(dataset(case), epochs=4, shuffle=False, verbose=0).history["loss"]
+    assert np.isfinite(history).all()
+    assert model.evaluate(dataset(case), verbose=0) < before
+    assert {len(output) for output in flat(model.predict(dataset(case), verbose=0))} == {8}
+    assert {w.dtype for w in model.trainable_weights} <= {"float32"}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_two_devices_train_it(name, mirrored):
+    (one, one_rows), (two, two_rows) = mirrored[name]
+    assert one_rows == two_rows == 8
+    np.testing.assert_allclose(two, one, rtol=0.05)  # They draw other dropout masks.
+
+
+def dense_layers(model):
+    return [x for x in model._flatten_layers() if isinstance(x, keras.layers.Dense)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_lora_trains_its_dense_layers_and_is_saved(name, tmp_path):
+    case = all_cases()[name]
+    model = case.make(None)
+    layers = dense_layers(model)
+    if not layers:
+        pytest.skip("no dense layer")
+    for layer in layers:
+        layer.enable_lora(2)
+    trained = [weight.name for weight in model.trainable_weights]
+    unneeded = name in ("TokenClassificationModel", "SpanModel")  # The pooler's dense layer.
+    assert trained.count("lora_kernel_a") == trained.count("lora_kernel_b")
+    assert trained.count("lora_kernel_a") == len(layers) - unneeded
+    assert "kernel" not in trained
+    model.compile(optimizer=keras.optimizers.Adam(0.01), loss=case.loss)
+    before = flat(model(case.inputs))
+    model.fit(dataset(case), epochs=2, shuffle=False, verbose=0)
+    after = flat(model(case.inputs))
+    assert any((a != b).any() for a, b in zip(before, after, strict=True))
+    model.save_weights(tmp_path / "lora.weights.h5")
+    plain = case.make(None)  # The saved kernels have the adapters' product added.
+    plain.load_weights(tmp_path / "lora.weights.h5")
+    assert_same_outputs(plain(case.inputs), after, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
+@pytest.mark.parametrize("name", NAMES)
+def test_its_dense_layers_are_quantized_and_stay_so(name, tmp_path):
+    case = all_cases()[name]
+    model = case.make(None)
+    layers = dense_layers(model)
+    if not layers:
+        pytest.skip("no dense layer")
+    before = flat(model(case.inputs))
+    model.quantize("int8")
+    assert {layer.kernel.dtype for layer in layers} == {"int8"}
+    after = model(case.inputs)
+    assert_same_outputs(after, before, atol=0.1)
+    if name in MODELS:
+        model.save(tmp_path / "x.keras")
+        again = keras.saving.load_model(tmp_path / "x.keras")
+        assert {layer.kernel.dtype for layer in dense_layers(again)} == {"int8"}
+        assert_same_outputs(again(case.inputs), after, atol=1e-6)
+
+
+def test_what_is_frozen_stays_so(tmp_path):
+    model = model_cases()["ClassificationModel"].make(None)
+    model.encoder.embeddings.trainable = False
+    model.encoder.blocks[0].trainable = False
+    model.save(tmp_path / "x.keras")
+    again = keras.saving.load_model(tmp_path / "x.keras")
+    assert [w.path for w in again.trainable_weights] == [w.path for w in model.trainable_weights]
+    model.trainable = False
+    model.save(tmp_path / "x.keras")
+    assert not keras.saving.load_model(tmp_path / "x.keras").trainable_weights
+
+
+def test_a_failed_fit_does_not_spoil_the_next():
+    case = model_cases()["ClassificationModel"]
+    model = compiled(case)
+    wrong = tf.data.Dataset.from_tensor_slices(
+        ({"input_ids": np.zeros((8, 99), "int32")}, case.labels)
+    )
+    with pytest.raises(ValueError, match="longer than the position table"):
+        model.fit(wrong.batch(4), shuffle=False, verbose=0)
+    assert np.isfinite(
+        compiled(case).fit(dataset(case), shuffle=False, verbose=0).history["loss"]
+    ).all()
+
+
+def test_inputs_may_be_given_by_place():
+    model = model_cases()["ClassificationModel"].make(None)
+    features = keras_cases.FEATURES
+    expected = model(features)
+    assert_same_outputs(model(list(features.values())), expected)
+    assert_same_outputs(model(features["input_ids"]), model({"input_ids": features["input_ids"]}))
+
+
+def test_an_unknown_input_is_refused_with_the_names_that_are_known():
+    model = model_cases()["ClassificationModel"].make(None)
+    ids = keras_cases.IDS
+    with pytest.raises(ValueError, match="attention_mask is input_mask here"):
+        model({"input_ids": ids, "attention_mask": ids})
+    with pytest.raises(ValueError, match="needs input_ids"):
+        model({"input_mask": ids})
+
+
+def test_a_head_wants_an_encoder():
+    with pytest.raises(ValueError, match=r"ClassificationModel takes an encoder.*BertConfig"):
+        bert_tf.ClassificationModel(keras_cases.CONFIG, num_labels=2)
+
+
+def test_the_name_of_a_model_does_not_change_the_names_of_its_weights():
+    names = [w.path for w in bert_tf.BertEncoder(keras_cases.CONFIG).weights]
+    assert [w.path for w in bert_tf.BertEncoder(keras_cases.CONFIG, name="other").weights] == names

@@ -1,0 +1,209 @@
+"""Every layer and model of the package as a Keras model with a batch to train on.
+
+python keras_cases.py load FOLDER     loads each FOLDER/NAME.keras and writes its outputs
+python keras_cases.py mirrored FILE   trains each case on one device and on two, writes losses
+"""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+import bert_tf
+
+CONFIG = bert_tf.BertConfig(
+    vocab_size=30,
+    hidden_size=8,
+    num_hidden_layers=2,
+    num_attention_heads=2,
+    intermediate_size=16,
+    max_position_embeddings=12,
+    type_vocab_size=2,
+)
+_RANDOM = np.random.default_rng(0)
+IDS = _RANDOM.integers(0, 30, (8, 6)).astype("int32")
+MASK = (np.arange(6) < _RANDOM.integers(2, 7, (8, 1))).astype("int32")
+FEATURES = {"input_ids": IDS, "input_mask": MASK, "segment_ids": (IDS % 2) * MASK}
+POSITIONS = _RANDOM.integers(0, 6, (8, 3)).astype("int32")
+HIDDEN = _RANDOM.normal(size=(8, 6, 8)).astype("float32")
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A model, made for a dtype policy, and what it is trained on."""
+
+    make: Callable
+    inputs: dict | np.ndarray
+    labels: dict | np.ndarray
+    loss: object
+
+
+def model_cases() -> dict[str, Case]:
+    """The models: what a user compiles and fits."""
+    import keras
+
+    def crossentropy():
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def encoder(dtype):
+        return bert_tf.BertEncoder(CONFIG, dtype=dtype)
+
+    def composed(dtype):
+        inputs = {name: keras.Input([None], dtype="int32", name=name) for name in FEATURES}
+        pooled = encoder(dtype)(inputs)["pooled_output"]
+        return keras.Model(inputs, keras.layers.Dense(3, dtype="float32")(pooled))
+
+    classes = IDS[:, 0] % 3
+    return {
+        "BertEncoder": Case(composed, FEATURES, classes, crossentropy()),
+        "ClassificationModel": Case(
+            lambda dtype: bert_tf.ClassificationModel(encoder(dtype), num_labels=3),
+            FEATURES,
+            classes,
+            crossentropy(),
+        ),
+        "regression": Case(
+            lambda dtype: bert_tf.ClassificationModel(encoder(dtype), num_labels=1),
+            FEATURES,
+            classes.astype("float32"),
+            "mse",
+        ),
+        "TokenClassificationModel": Case(
+            lambda dtype: bert_tf.TokenClassificationModel(encoder(dtype), num_labels=3),
+            FEATURES,
+            IDS % 3,
+            crossentropy(),
+        ),
+        "SpanModel": Case(
+            lambda dtype: bert_tf.SpanModel(encoder(dtype)),
+            FEATURES,
+            {"start_logits": POSITIONS[:, 0], "end_logits": POSITIONS[:, 1]},
+            {"start_logits": crossentropy(), "end_logits": crossentropy()},
+        ),
+        "PretrainingModel": Case(
+            lambda dtype: bert_tf.PretrainingModel(encoder(dtype)),
+            {**FEATURES, "masked_lm_positions": POSITIONS},
+            {"masked_lm_logits": IDS[:, :3], "next_sentence_logits": IDS[:, 0] % 2},
+            {"masked_lm_logits": crossentropy(), "next_sentence_logits": crossentropy()},
+        ),
+    }
+
+
+def layer_cases() -> dict[str, Case]:
+    """The layers, each in a functional model of its own."""
+    import keras
+
+    from bert_tf.model import heads, layers
+    from bert_tf.model.dropout import Dropout
+
+    def case(make_layer, *inputs, seed=1):
+        def make(dtype):
+            symbols = [keras.Input(x.shape[1:], dtype=str(x.dtype)) for x in inputs]
+            output = make_layer(dtype)(*symbols)
+            output = keras.layers.Activation("linear", dtype="float32")(output)
+            return keras.Model(symbols if len(symbols) > 1 else symbols[0], output)
+
+        shape = make(None).output_shape[1:]
+        labels = np.random.default_rng(seed).normal(size=(8, *shape)).astype("float32")
+        return Case(make, list(inputs) if len(inputs) > 1 else inputs[0], labels, "mse")
+
+    def attention(dtype):
+        attend = layers.SelfAttention(8, 2, dtype=dtype)
+        return layers.Attention(attend, layers.ResidualOutput(8, dtype=dtype), dtype=dtype)
+
+    def block(dtype):
+        return layers.TransformerBlock(
+            attention(dtype),
+            layers.Intermediate(16, dtype=dtype),
+            layers.ResidualOutput(8, dtype=dtype),
+            dtype=dtype,
+        )
+
+    return {
+        "Dropout": case(lambda dtype: Dropout(0.1, dtype=dtype), HIDDEN),
+        "Embeddings": case(lambda dtype: layers.Embeddings(30, 8, 12, 2), IDS, IDS % 2),
+        "SelfAttention": case(lambda dtype: layers.SelfAttention(8, 2, dtype=dtype), HIDDEN),
+        "ResidualOutput": case(
+            lambda dtype: layers.ResidualOutput(8, dtype=dtype), HIDDEN, HIDDEN + 1
+        ),
+        "Attention": case(attention, HIDDEN),
+        "Intermediate": case(lambda dtype: layers.Intermediate(16, dtype=dtype), HIDDEN),
+        "TransformerBlock": case(block, HIDDEN),
+        "Pooler": case(lambda dtype: layers.Pooler(8, dtype=dtype), HIDDEN),
+        "Transform": case(lambda dtype: heads.Transform(8, dtype=dtype), HIDDEN),
+        "MaskedLanguageModel": case(
+            lambda dtype: _TiedHead(heads.MaskedLanguageModel(30, 8, dtype=dtype)),
+            HIDDEN,
+            POSITIONS,
+        ),
+        "NextSentence": case(lambda dtype: heads.NextSentence(8, dtype=dtype), HIDDEN[:, 0]),
+        "LinearScores": case(lambda dtype: heads.LinearScores(8, 3), HIDDEN),
+    }
+
+
+class _TiedHead:
+    """Calls a masked-LM head with a table [V, H], which it has no weight for."""
+
+    def __init__(self, head):
+        self.head = head
+
+    def __call__(self, hidden, positions):
+        table = np.random.default_rng(2).normal(size=(30, 8)).astype("float32")
+        return self.head(hidden, positions, table)
+
+
+def all_cases() -> dict[str, Case]:
+    return {**model_cases(), **layer_cases()}
+
+
+def dataset(case: Case):
+    import tensorflow as tf
+
+    inputs = tuple(case.inputs) if isinstance(case.inputs, list) else case.inputs
+    return tf.data.Dataset.from_tensor_slices((inputs, case.labels)).batch(4)
+
+
+def flat(outputs) -> list[np.ndarray]:
+    import keras
+
+    return [np.asarray(output) for output in keras.tree.flatten(outputs)]
+
+
+def _load(folder: Path) -> None:
+    """Only `bert_tf` is imported before a model is loaded; the inputs come from the files."""
+    import keras
+
+    for path in sorted(folder.glob("*.keras")):
+        model = keras.saving.load_model(path)
+        case = all_cases()[path.stem.removesuffix("-half")]
+        np.savez(path.with_suffix(".again.npz"), *flat(model(case.inputs)))
+        policies = {layer.dtype_policy.name for layer in model._flatten_layers()}
+        path.with_suffix(".json").write_text(json.dumps(sorted(policies)))
+
+
+def _mirrored(path: Path) -> None:
+    import keras
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    one, two = tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    losses = {}
+    for name, case in model_cases().items():
+        for strategy in (one, two):
+            keras.utils.set_random_seed(1)
+            with strategy.scope():
+                model = case.make(None)
+                model.compile(optimizer=keras.optimizers.SGD(0.01), loss=case.loss)
+            model.fit(dataset(case), epochs=2, shuffle=False, verbose=0)
+            evaluated = model.evaluate(dataset(case), verbose=0, return_dict=True)["loss"]
+            rows = len(flat(model.predict(dataset(case), verbose=0))[0])
+            losses.setdefault(name, []).append([evaluated, rows])
+    path.write_text(json.dumps(losses))
+
+
+if __name__ == "__main__":
+    {"load": _load, "mirrored": _mirrored}[sys.argv[1]](Path(sys.argv[2]))
