@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import logging
-import re
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
