@@ -1,12 +1,12 @@
-"""Says beforehand what a pre-training takes: days, memory, batch and records.
+"""Estimates what a pre-training run will take: days, memory, batch size and records.
 
     python run_scripts/plan_pretraining.py --model=bert_base_uncased \\
         --hardware=a100 --num_chips=8 --mixed_precision=bfloat16 --train_batch_size=256 \\
         --phases=seq128:900000,seq512:100000 --corpus_words=3.3e9
 
-Without flags: the paper's own run of BERT-Base, which took 4 days on 16 TPU chips. --list_hardware
-lists what can be planned for, --hardware=cpu measures this machine's processor, --json prints a
-machine-readable plan. docs/planning.md explains the plan and says how far it is to be trusted.
+Without flags it plans the paper's run of BERT-Base, which took 4 days on 16 TPU chips.
+--list_hardware lists the supported hardware, --hardware=cpu measures this machine's processor, and
+--json prints the plan as JSON. docs/planning.md explains the plan and how accurate it is.
 
 Takes a second.
 """
@@ -22,8 +22,8 @@ from bert_tf.settings import PlanningSettings
 
 FLAGS = flags.FLAGS
 command_line.define_flags(PlanningSettings)
-flags.DEFINE_bool("list_hardware", False, "Whether to list the hardware, and nothing else.")
-flags.DEFINE_bool("json", False, "Whether to print the plan as JSON.")
+flags.DEFINE_bool("list_hardware", False, "List the supported hardware and exit.")
+flags.DEFINE_bool("json", False, "Print the plan as JSON.")
 flags.adopt_module_key_flags(command_line)
 
 

@@ -85,7 +85,6 @@ WITHOUT_TENSORFLOW = (
     "bert_tf.text.graph_characters",
     "bert_tf.corpus.preparation",
     "bert_tf.planning.report",
-    "bert_tf.planning.published",
     "bert_tf.pretraining_data.program",
     "bert_tf.pretraining_data.beam_runner",
     "bert_tf.pretraining_data.beam_files",

@@ -1,7 +1,7 @@
-"""WHAT A PRE-TRAINING WILL TAKE: time, memory and disk, by arithmetic. No TensorFlow.
+"""Estimates what a pre-training run takes: time, memory and disk. No TensorFlow.
 
 hardware ──┐
 costs ─────┼──> plan ──> report
 memory ────┤
-records ───┘        published: runs that others have measured, beside what the plan says of them
+records ───┘
 """

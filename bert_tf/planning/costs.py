@@ -1,11 +1,11 @@
-"""What a pre-training step computes: parameters, and matrix products counted one by one.
+"""Counts the parameters of a pre-training model, and the FLOPs of a training step.
 
     products = count_products(config, max_seq_length=128, max_predictions=20)
-    products.weights     # FLOPs of an example, forward and backward, in products with weights
-    products.attention   # in products of activations with activations: QK' and PV
+    products.weights     # FLOPs per example, forward and backward, in products with weights
+    products.attention   # FLOPs per example in the attention products QK' and PV
 
-A product of [a, b] and [b, c] is 2abc FLOPs. The backward pass computes two of the same size for
-every one: the gradients of both factors.
+Multiplying [a, b] by [b, c] takes 2abc FLOPs. The backward pass does twice the work of the forward
+pass: one product of the same size for the gradient of each factor.
 
 Axes: L sequence length, H hidden size, F feed-forward width, V vocabulary, M masked positions, T
 segment ids.
@@ -19,10 +19,10 @@ from bert_tf.released.models import count_parameters
 
 @dataclasses.dataclass(frozen=True)
 class Products:
-    """FLOPs of an example in a training step.
+    """FLOPs per example in a training step.
 
-    weights: in products with weights.
-    attention: in the products inside of attention.
+    weights: in products of activations with weights.
+    attention: in the attention products, which multiply activations by activations.
     """
 
     weights: float
@@ -30,14 +30,14 @@ class Products:
 
     @property
     def total(self) -> float:
-        """All FLOPs of an example."""
+        """All FLOPs per example."""
         return self.weights + self.attention
 
 
 def count_pretraining_parameters(config: BertConfig) -> int:
-    """How many numbers are trained: the encoder's, and those of both heads.
+    """Returns the number of trained parameters: the encoder's and those of both heads.
 
-    masked LM       H H + H dense, 2 H LayerNorm, V biases; its matrix is the embeddings'
+    masked LM       H H + H dense, 2 H LayerNorm, V biases; its matrix is the word embeddings
     next sentence   2 H + 2
     """
     width = config.hidden_size
@@ -48,16 +48,16 @@ def count_pretraining_parameters(config: BertConfig) -> int:
 def count_products(
     config: BertConfig, max_seq_length: int, max_predictions: int, recomputes: bool = False
 ) -> Products:
-    """The matrix products of an example in a training step.
+    """Returns the FLOPs per example of the matrix products in a training step.
 
     Args:
         config: the model's shape.
-        max_seq_length: L; padding is computed like tokens.
-        max_predictions: M; the masked-LM head sees these positions only.
-        recomputes: whether each block is computed a second time in the backward pass.
+        max_seq_length: L; padding costs as much as tokens.
+        max_predictions: M; the masked-LM head computes only these positions.
+        recomputes: whether the backward pass recomputes the activations of each block.
     """
     length, width = max_seq_length, config.hidden_size
-    # A block: query, key, value and output; the two of the feed-forward layer; QK' and PV.
+    # Per block: query, key, value and output; the two feed-forward layers. Attention: QK' and PV.
     block = 2 * length * (4 * width * width + 2 * width * config.intermediate_size)
     scores = 2 * 2 * length * length * width
     pooler_and_label = 2 * width * width + 2 * width * 2

@@ -1,13 +1,13 @@
-"""What pre-training runs on: peak rates, memory, and what part of the peak BERT has reached.
+"""Lists accelerators with their peak rates, memory, and the fraction of the peak that BERT reaches.
 
     hardware = find_hardware("a100")
-    hardware.rates["bfloat16"].peak          # 312e12 FLOP/s, as its maker says
+    hardware.rates["bfloat16"].peak          # 312e12 FLOP/s, from the data sheet
     hardware.rates["bfloat16"].efficiency    # 0.40, from a published run
 
-Figures are for a chip (TPU) or a card (GPU). A rate stands under the package's --mixed_precision;
-under "" is what float32 models run at: TensorFlow multiplies float32 in TF32 on Ampere and later,
-and a TPU in passes of bfloat16. Where no comparable run of BERT was found, `source` says what the
-efficiency was derived from.
+Values are per chip (TPU) or card (GPU). Rates are listed by the value of --mixed_precision. The
+rate for "" is that of float32 models: on Ampere and later TensorFlow multiplies float32 in TF32,
+and a TPU in bfloat16 passes. If no comparable BERT run has been published, `source` says how the
+efficiency was derived.
 """
 
 import dataclasses
@@ -24,12 +24,12 @@ TERA = 1e12
 
 @dataclasses.dataclass(frozen=True)
 class Rate:
-    """How fast matrix products are.
+    """The speed of matrix products at one precision.
 
-    peak: FLOP/s of a chip, dense products.
-    efficiency: the fraction of the peak that a pre-training step reaches in its products with
-        weights, all else that happens in the step charged to them (see `plan.step_seconds`).
-    source: where the efficiency is from.
+    peak: FLOP/s of a chip for dense products.
+    efficiency: the fraction of the peak that a pre-training step reaches in products with weights,
+        if all other work of the step counts as part of them (see `plan.step_seconds`).
+    source: where the efficiency was published, or how it was derived.
     """
 
     peak: float
@@ -39,16 +39,16 @@ class Rate:
 
 @dataclasses.dataclass(frozen=True)
 class Hardware:
-    """A kind of device.
+    """An accelerator, or this machine's processor.
 
-    name: what it is called here.
-    description: what it is.
-    memory_bytes: of a chip.
-    bandwidth: of its memory, bytes/s.
-    rates: by `mixed_precision`.
-    source: where peak, memory and bandwidth are from.
-    devices_per_chip: how many replicas share a chip.
-    always_compiles: whether steps are compiled by XLA in any case.
+    name: its value for --hardware.
+    description: the full name, for people.
+    memory_bytes: memory of a chip.
+    bandwidth: memory bandwidth of a chip, bytes/s.
+    rates: by the value of --mixed_precision.
+    source: where peak, memory and bandwidth were published.
+    devices_per_chip: the number of replicas that share a chip.
+    always_compiles: whether XLA compiles steps even without --xla.
     """
 
     name: str
@@ -61,21 +61,21 @@ class Hardware:
     always_compiles: bool = False
 
     def rate(self, mixed_precision: str) -> Rate:
-        """The rate of a precision.
+        """Returns the rate for a value of --mixed_precision.
 
         Raises:
-            ValueError: if the hardware has none, or none is known.
+            ValueError: if no rate is known for it.
         """
         if mixed_precision not in self.rates:
             known = ", ".join(repr(precision) for precision in self.rates)
             raise ValueError(
-                f"--mixed_precision on {self.name} must be one of {known}: of others no rate is "
-                f"known. Received: {mixed_precision!r}"
+                f"--mixed_precision on {self.name} must be one of {known}: no rate is known for "
+                f"others. Received: {mixed_precision!r}"
             )
         return self.rates[mixed_precision]
 
 
-# What NVIDIA measured with its TensorFlow 2 code: XLA, LAMB, gradient accumulation.
+# Measured by NVIDIA with its TensorFlow 2 code: XLA, LAMB, gradient accumulation.
 _NVIDIA = (
     "NVIDIA DeepLearningExamples, TensorFlow2/LanguageModeling/BERT/README.md, BERT-Large at 128 "
     "tokens on one GPU: "
@@ -85,19 +85,20 @@ _V3_BERT = (
     "You et al. 2019 (arXiv 1904.00962), table 1: BERT-Large, 1M steps of 512 in 81.4 hours on 16 "
     "TPU v3"
 )
-_LIKE_V3 = "no comparable run of BERT was found: as TPU v3"
+_LIKE_V3 = "no comparable BERT run was found: as TPU v3"
 # Model FLOPs utilization of one code and one 1.3B model (512 tokens, 8 GPUs, bfloat16): 43.21 % on
 # H100, 60.68 % on A100 (mosaicml/llm-foundry, scripts/train/benchmarking/README.md).
 _H100_TO_A100 = 43.21 / 60.68
 _LIKE_A100 = (
-    "no comparable run of BERT was found: the A100's times 0.71, the ratio of the two in "
+    "no comparable BERT run was found: the A100's efficiency times 0.71, the ratio of the two in "
     "mosaicml/llm-foundry, scripts/train/benchmarking/README.md, 1.3B model, 512 tokens"
 )
-# The same of Llama 2 70B: 43.8 % on v6e, 65.4 % on v5p (maxtext.readthedocs.io, "Optimized models
+# Likewise for Llama 2 70B: 43.8 % on v6e, 65.4 % on v5p (maxtext.readthedocs.io, "Optimized models
 # tiering").
 _V6E_TO_V5P = 43.8 / 65.4
 _LIKE_V5P = (
-    "no comparable run of BERT was found: as TPU v3 times 0.67, v6e to v5p in MaxText's tables"
+    "no comparable BERT run was found: TPU v3's efficiency times 0.67, the ratio of v6e to v5p in "
+    "MaxText's tables"
 )
 _V3_EFFICIENCY = 0.35
 _A100_EFFICIENCY, _A100_TF32_EFFICIENCY = 0.40, 0.47
@@ -113,9 +114,9 @@ def _tpu(
     source: str,
     devices_per_chip: int = 1,
 ) -> Hardware:
-    """A TPU chip; its products are of bfloat16 whatever the precision of the model."""
+    """Returns a TPU chip, which multiplies in bfloat16 whatever the model's precision is."""
     rate = Rate(peak, efficiency, efficiency_source)
-    description = f"Google TPU {name.removeprefix('tpu_')}, a chip"
+    description = f"Google TPU {name.removeprefix('tpu_')} chip"
     rates = {"": rate, "bfloat16": rate}
     return Hardware(
         *(name, description, memory, bandwidth, rates, source, devices_per_chip),
@@ -130,7 +131,7 @@ def _halves(rate: Rate) -> dict[str, Rate]:
 def _hopper(name: str, description: str, memory: float, bandwidth: float, page: str) -> Hardware:
     half = Rate(989.5 * TERA, round(_A100_EFFICIENCY * _H100_TO_A100, 2), _LIKE_A100)
     tf32 = Rate(494.5 * TERA, round(_A100_TF32_EFFICIENCY * _H100_TO_A100, 2), _LIKE_A100)
-    source = f"{page}; half of the rates there, which are with sparsity"
+    source = f"{page}; half of its rates, which assume sparsity"
     return Hardware(name, description, memory, bandwidth, {"": tf32, **_halves(half)}, source)
 
 
@@ -180,26 +181,27 @@ HARDWARE = (
     _hopper("h100", "NVIDIA H100 SXM5, 80 GB", 80 * GIB, 3350e9, "NVIDIA's H100 data sheet"),
     _hopper("h200", "NVIDIA H200 SXM, 141 GB", 141e9, 4800e9, "NVIDIA's H200 data sheet"),
 )
-# The processor of this machine: measured, not in the table.
+# This machine's processor, which is measured and so not in the table.
 CPU = "cpu"
-# What training reached of the rate of `measure_cpu`: see benchmarks/results/plan_pretraining.md.
+# The fraction of `measure_cpu`'s rate that training reached (see
+# benchmarks/results/plan_pretraining.md).
 CPU_EFFICIENCY = 0.75
 
 
 def hardware_names() -> list[str]:
-    """Every name that `find_hardware` knows."""
+    """Returns all names that `find_hardware` accepts."""
     return [hardware.name for hardware in HARDWARE] + [CPU]
 
 
 def find_hardware(name: str, cpu_peak: float | None = None) -> Hardware:
-    """The hardware of a name; `cpu` is this machine's processor.
+    """Looks hardware up by name; `cpu` is this machine's processor.
 
     Args:
-        name: as in HARDWARE; capitals do not matter, and `-` is `_`.
+        name: a name in HARDWARE, in any case and with `-` for `_`.
         cpu_peak: FLOP/s of `cpu`; measured if None.
 
     Raises:
-        ValueError: if there is none, with all names.
+        ValueError: if the name is unknown.
     """
     key = name.lower().replace("-", "_")
     if key == CPU:
@@ -215,11 +217,11 @@ def find_hardware(name: str, cpu_peak: float | None = None) -> Hardware:
 
 
 def measure_cpu(peak: float | None = None, seconds: float = 1.0) -> Hardware:
-    """This machine's processor, all cores that this process may use.
+    """Measures this machine's processor, using all cores available to this process.
 
     Args:
         peak: FLOP/s of float32 matrix products; measured if None.
-        seconds: how long each measurement takes.
+        seconds: duration of a measurement.
     """
     if peak is None:
         peak = _best_rate(_product_rate(2048), seconds)
@@ -230,12 +232,12 @@ def measure_cpu(peak: float | None = None, seconds: float = 1.0) -> Hardware:
     return Hardware(
         *(CPU, f"this machine's processor, {cores} cores", memory, bandwidth),
         {"": Rate(peak, CPU_EFFICIENCY, source)},
-        "measured: products of 2048 x 2048 matrices, copies of 128 MB",
+        "measured by multiplying 2048 x 2048 matrices and copying 128 MB",
     )
 
 
 def _best_rate(rate_once, seconds: float) -> float:
-    """The best of what is measured in some time: whatever else runs can only slow it down."""
+    """Returns the best of repeated measurements: other processes can only slow them down."""
     best, end = 0.0, time.perf_counter() + seconds
     while True:
         best = max(best, rate_once())

@@ -1,18 +1,18 @@
-"""What a replica's memory must hold in a training step, in bytes.
+"""Estimates the memory, in bytes, that a replica needs for a training step.
 
-    weights       float32, and a copy in half precision where matrix products are in it
-    slots         Adam's or LAMB's two averages of each weight, float32
-    sums          with accumulation: the gradients of the parts that are done, float32
-    gradients     float32, and what the optimizer makes of them
-    activations   what the forward pass leaves for the backward pass, and one block's gradients
-    logits        of the masked positions, with their probabilities and gradients
-    runtime       TensorFlow's own: graphs, kernels, libraries
+    weights       float32, plus a half-precision copy with mixed precision
+    slots         Adam's or LAMB's two moments of each weight, float32
+    sums          with gradient accumulation: the accumulated gradients, float32
+    gradients     float32, plus the optimizer's temporary arrays
+    activations   kept by the forward pass for the backward pass, plus the gradients of one block
+    logits        at the masked positions, with their probabilities and gradients
+    runtime       TensorFlow itself: graphs, kernels, libraries
 
-A step that XLA compiles lets go of activations as it makes gradients, so only the larger of the two
-counts. A graph that is not compiled needs both, and several arrays as large as all gradients: each
-weight's update is begun at once when clipping, which waits for all gradients, is over.
+A step that XLA compiles frees activations while it computes gradients, so only the larger of the
+two counts. Without XLA both are in memory, along with several arrays as large as all gradients:
+clipping waits for all gradients, and then the updates of all weights start at once.
 
-Axes: B examples at a time, L sequence length, H hidden size, N heads, F feed-forward width, V
+Axes: B micro-batch size, L sequence length, H hidden size, N heads, F feed-forward width, V
 vocabulary, M masked positions.
 """
 
@@ -23,21 +23,20 @@ from bert_tf.planning.costs import count_pretraining_parameters
 
 FLOAT32, HALF = 4, 2
 NUM_SLOTS = 2
-# What a step took here beyond all else: see benchmarks/results/plan_pretraining.md.
+# Measured beyond all other parts: see benchmarks/results/plan_pretraining.md.
 RUNTIME = 2e8
-# Gradients, clipped ones, and what goes into the averages: with it the plan agrees with the
-# original README's table of what fits, and with what was measured here (docs/planning.md).
+# Gradients, clipped gradients, and terms of the moments. This value agrees with the original
+# README's table of batch sizes, and with measurements (docs/planning.md).
 COPIES_OF_GRADIENTS = 3.5
 # Logits, their softmax and their gradient.
 _COPIES_OF_LOGITS = 3
-# For the backward pass of gelu in its tanh form: what goes in, the tanh, half of what goes in, and
-# what comes out.
+# The backward pass of gelu in its tanh form keeps the input, half of it, the tanh, and the output.
 _VALUES_OF_GELU = 4
 
 
 @dataclasses.dataclass(frozen=True)
 class Memory:
-    """Bytes of a replica; with `overlaps` gradients take the place of activations."""
+    """Bytes per replica, by part; with `overlaps`, gradients reuse the activations' memory."""
 
     weights: float
     slots: float
@@ -50,7 +49,7 @@ class Memory:
 
     @property
     def total(self) -> float:
-        """The most that is there at a time."""
+        """Peak memory of the step."""
         parts = (self.gradients, self.activations + self.logits)
         passing = max(parts) if self.overlaps else sum(parts)
         return self.weights + self.slots + self.sums + passing + self.runtime
@@ -58,13 +57,13 @@ class Memory:
 
 @dataclasses.dataclass(frozen=True)
 class MemoryModel:
-    """The memory of a step of one model and length, for any number of examples.
+    """Computes the memory of a training step for any batch size.
 
     config: the model's shape.
     max_seq_length: L.
     max_predictions: M.
-    is_half: whether matrix products are in bfloat16 or float16.
-    recomputes: whether blocks keep their input only, and are computed again in the backward pass.
+    is_half: whether the model computes in bfloat16 or float16.
+    recomputes: whether the backward pass recomputes the activations of each block from its input.
     is_compiled: whether XLA compiles the step.
     """
 
@@ -76,18 +75,18 @@ class MemoryModel:
     is_compiled: bool = False
 
     def block_bytes(self) -> float:
-        """What one block keeps of one example for the backward pass.
+        """Returns the bytes that one block keeps of one example for the backward pass.
 
-        A token, with matrix products of c bytes a number:
+        Per token, with c bytes per number in matrix products:
 
-            c H times 4       query, key, value, and what attention makes of them
-            c H times 2       in half precision: what goes into either half, as a copy
-            4 H times 4       the residual sums and what LayerNorm makes of them, float32
+            c H times 4       query, key, value, and the attention output
+            c H times 2       half precision only: copies of what enters attention and feed-forward
+            4 H times 4       the residual sums and their LayerNorm outputs, float32
             1 H times 2       two dropout masks
-            c F times 4       what gelu needs, and its result
+            c F times 4       the inputs, intermediate values and output of gelu
 
-        A pair of tokens in a head: the softmax in float32, its mask, what dropout leaves of it, and
-        in half precision a copy before that.
+        Per pair of tokens and head: the softmax in float32, the dropout mask, the dropout output,
+        and in half precision a copy of the softmax.
         """
         config, bytes_each = self.config, HALF if self.is_half else FLOAT32
         copies = 2 if self.is_half else 0
@@ -98,12 +97,12 @@ class MemoryModel:
         return length * token + config.num_attention_heads * length * length * pair
 
     def example_bytes(self) -> tuple[float, float]:
-        """Activations and logits of one example."""
+        """Returns the bytes of activations and of logits per example."""
         config, block = self.config, self.block_bytes()
         stream = self.max_seq_length * config.hidden_size * FLOAT32
-        embeddings = 3 * stream  # The sum, LayerNorm's result, and with its mask dropout's.
+        embeddings = 3 * stream  # The sum, LayerNorm's output, dropout's output with its mask.
         if self.recomputes:
-            # One block at a time is there twice: computed again, and its gradients.
+            # One block at a time is in memory twice: its activations, and their gradients.
             activations = embeddings + config.num_hidden_layers * stream + 2 * block
         else:
             activations = embeddings + (config.num_hidden_layers + 1) * block
@@ -111,11 +110,11 @@ class MemoryModel:
         return activations, float(logits)
 
     def of_batch(self, num_examples: int, accumulates: bool = False) -> Memory:
-        """The memory for a replica that computes so many examples at a time.
+        """Returns the memory of a step with `num_examples` examples per micro-batch.
 
         Args:
             num_examples: B.
-            accumulates: whether the batch is computed in several parts.
+            accumulates: whether gradients are accumulated over several micro-batches.
         """
         parameters = count_pretraining_parameters(self.config)
         activations, logits = self.example_bytes()
@@ -132,7 +131,7 @@ class MemoryModel:
         )
 
     def largest_batch(self, num_bytes: float, accumulates: bool = False) -> int:
-        """How many examples at a time fit into so many bytes; 0 if none does."""
+        """Returns the largest B that fits into `num_bytes`; 0 if not even one example does."""
         idle = self.of_batch(0, accumulates)
         if idle.total > num_bytes:
             return 0

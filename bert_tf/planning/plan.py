@@ -1,16 +1,16 @@
-"""The plan: from settings to hours, gigabytes and records.
+"""Plans a pre-training run: computes hours, gigabytes and records from settings.
 
     plan = make_plan(PlanningSettings(hardware="a100", num_chips=8, mixed_precision="bfloat16"))
     plan.days
     plan.phases[0].examples_per_second
 
-A step takes as long as its products and its optimizer:
+The time of a step is that of its matrix products plus that of the optimizer:
 
     seconds = b (W + 4.6 A) / (efficiency x peak) + 40 P / bandwidth
 
-with b examples a replica, W and A their FLOPs in products with weights and inside of attention, P
-parameters. Attention's products are small, and softmax, its mask and dropout lie between them, so
-they count for more than their FLOPs.
+where b is the number of examples per replica, W and A are their FLOPs in products with weights and
+in attention, and P is the number of parameters. Attention's FLOPs weigh more because its products
+are small, and softmax, mask and dropout come between them.
 """
 
 import dataclasses
@@ -27,27 +27,27 @@ from bert_tf.settings.phases import parse_phases
 
 # Between NVIDIA's 206.5 examples/s at 128 and 40.95 at 512 tokens, BERT-Large, one V100, float16.
 ATTENTION_WEIGHT = 4.6
-# Reads and writes of each parameter: the gradient for its norm; then the gradient, the weight and
-# both averages read, and the latter three written; the gradient written, the sum of replicas read
-# and written.
+# Bytes read and written per parameter: the gradient is written, summed over replicas (read and
+# written), and read for its norm; then gradient, weight and both moments are read, and the latter
+# three written.
 OPTIMIZER_BYTES = 10 * 4
 
 
 @dataclasses.dataclass(frozen=True)
 class PhasePlan:
-    """What a phase takes.
+    """The estimates for one phase.
 
-    max_seq_length, steps, batch_size: as given; the batch is that of all replicas.
-    max_predictions: hidden tokens of an example at most.
-    products: FLOPs of an example.
-    batch_per_replica: examples that a replica has in a step.
-    accumulation_steps: in how many parts it computes them.
-    largest_batch: examples at a time that its memory would hold.
-    memory: with these parts.
-    seconds_per_step, examples_per_second, hours: of all devices.
+    max_seq_length, steps, batch_size: as given; the batch size is global.
+    max_predictions: the most masked tokens per example.
+    products: FLOPs per example.
+    batch_per_replica: examples per replica and step.
+    accumulation_steps: the number of micro-batches per step.
+    largest_batch: the largest micro-batch that fits into a replica's memory.
+    memory: of a replica, with these micro-batches.
+    seconds_per_step, examples_per_second, hours: with all devices.
     examples: the records.
-    tokens: word pieces seen, padding left out.
-    passes: how often each record is seen.
+    tokens: word pieces seen, without padding.
+    passes: how often the run reads each record.
     """
 
     max_seq_length: int
@@ -69,15 +69,15 @@ class PhasePlan:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a pre-training takes.
+    """The estimates for a pre-training run.
 
-    settings: what was asked for.
+    settings: the run.
     config: the model's shape.
     hardware, rate: what it runs on.
-    num_replicas: how many devices TensorFlow sees.
+    num_replicas: the number of devices that TensorFlow sees.
     device_memory: bytes that a replica may use.
-    parameters: of the model with its heads.
-    phases: one after the other.
+    parameters: of the model, including its heads.
+    phases: in the order in which they run.
     """
 
     settings: PlanningSettings
@@ -91,27 +91,27 @@ class Plan:
 
     @property
     def days(self) -> float:
-        """Of computing, without evaluations, checkpoints and interruptions."""
+        """Training time, without evaluations, checkpoints and interruptions."""
         return sum(phase.hours for phase in self.phases) / 24
 
     @property
     def flops(self) -> float:
-        """Of all matrix products."""
+        """FLOPs of all matrix products of the run."""
         return sum(p.steps * p.batch_size * p.products.total for p in self.phases)
 
     @property
     def epochs(self) -> float:
-        """How many times the tokens that are seen are those of the corpus."""
+        """Tokens seen, divided by the tokens of the corpus."""
         tokens = self.settings.corpus_words * self.settings.tokens_per_word
         return sum(phase.tokens for phase in self.phases) / tokens
 
 
 def make_plan(settings: PlanningSettings) -> Plan:
-    """Plans a pre-training.
+    """Plans a pre-training run.
 
     Raises:
-        ValueError: for an unknown model or hardware; for phases, lengths and batches that cannot
-            be; and if the memory holds not even one example, with what would do.
+        ValueError: if the model or hardware is unknown; if phases, lengths or batch sizes are
+            impossible; or if not even one example fits into memory (the error names remedies).
     """
     config = _find_config(settings)
     hardware = find_hardware(settings.hardware, settings.peak_flops or None)
@@ -144,21 +144,21 @@ def _check_batch_size(settings: PlanningSettings, num_replicas: int, hardware: H
 
 
 def usable_memory(hardware: Hardware, margin: float) -> float:
-    """Bytes that a replica may use."""
+    """Returns the bytes of memory that a replica may use."""
     return (1.0 - margin) * hardware.memory_bytes / hardware.devices_per_chip
 
 
 def step_seconds(
     products: Products, num_examples: float, parameters: int, hardware: Hardware, rate: Rate
 ) -> float:
-    """How long a replica takes for a step over its examples.
+    """Returns the seconds that a replica takes for a step.
 
     Args:
-        products: of an example.
-        num_examples: the replica's part of the batch.
+        products: FLOPs per example.
+        num_examples: examples per replica and step.
         parameters: of the model.
-        hardware: whose chip it shares with `devices_per_chip` - 1 others.
-        rate: of its matrix products.
+        hardware: the chip, which `devices_per_chip` replicas share.
+        rate: the speed of its matrix products.
     """
     share = 1.0 / hardware.devices_per_chip
     weighted = products.weights + ATTENTION_WEIGHT * products.attention
@@ -175,9 +175,9 @@ def _find_config(settings: PlanningSettings) -> BertConfig:
 def _parse_phases(
     settings: PlanningSettings, config: BertConfig
 ) -> list[tuple[PlanningSettings, int, int, int]]:
-    """`seq128:900000` -> (settings, 128, 20, 900000): tokens, the most masked tokens, steps.
+    """`seq128:900000` -> (settings, 128, 20, 900000): length, most masked tokens, steps.
 
-    A file of phases may give a phase a batch size and gradient accumulation of its own.
+    A JSON file of phases may set the batch size and gradient accumulation of a phase.
     """
     text = ",".join(settings.phases)
     with_settings = []
@@ -185,7 +185,7 @@ def _parse_phases(
         length = phase.max_seq_length
         if not 5 <= length <= config.max_position_embeddings:
             raise ValueError(
-                f"--phases: lengths are from 5 to the model's max_position_embeddings, "
+                f"--phases: a length must be from 5 to the model's max_position_embeddings, "
                 f"{config.max_position_embeddings}. Received: {length} in {text!r}"
             )
         predictions = phase.max_predictions_per_seq or math.ceil(settings.masked_lm_prob * length)
@@ -236,7 +236,7 @@ def _plan_phase(plan: Plan, max_seq_length: int, max_predictions: int, steps: in
 
 
 def _count_parts(plan: Plan, model: MemoryModel, batch: int) -> int:
-    """In how many parts a replica computes its batch: as given, or as few as fit."""
+    """Returns the number of micro-batches per step: as given, or the fewest that fit."""
     given = plan.settings.gradient_accumulation_steps
     if given and batch % given:
         raise ValueError(
@@ -255,15 +255,15 @@ def _count_parts(plan: Plan, model: MemoryModel, batch: int) -> int:
         raise ValueError(_explain(plan, model))
     if given and model.of_batch(batch // given, given > 1).total > plan.device_memory:
         raise ValueError(
-            f"A replica's {batch} examples of {model.max_seq_length} tokens in {given} parts do "
-            f"not fit into its {plan.device_memory / 1e9:.1f} GB. "
+            f"A replica's {batch} examples of {model.max_seq_length} tokens do not fit into its "
+            f"{plan.device_memory / 1e9:.1f} GB in {given} micro-batches. "
             f"--gradient_accumulation_steps={fewest} would do."
         )
     return given or fewest
 
 
 def _explain(plan: Plan, model: MemoryModel) -> str:
-    """Why not even one example fits, and what would do."""
+    """Returns an error message: why not even one example fits, and which flags would help."""
     accumulates = plan.settings.train_batch_size > plan.num_replicas
     tries = [
         ("--xla", {"is_compiled": True}),
@@ -291,8 +291,8 @@ def _explain(plan: Plan, model: MemoryModel) -> str:
         remedies.append(f"--hardware={'|'.join(larger)}")
     would_do = "; or ".join(remedies) or "a smaller model or a shorter length"
     return (
-        f"One example of {model.max_seq_length} tokens takes {needed / 1e9:.1f} GB, of which "
-        f"{idle / 1e9:.1f} GB for weights, gradients and optimizer; a "
+        f"One example of {model.max_seq_length} tokens needs {needed / 1e9:.1f} GB, of which "
+        f"{idle / 1e9:.1f} GB are for weights, gradients and optimizer; a "
         f"replica on {plan.hardware.name} has {plan.device_memory / 1e9:.1f} GB. Would do: "
         f"{would_do}."
     )

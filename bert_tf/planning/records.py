@@ -1,11 +1,11 @@
-"""How large pre-training records are: byte by byte for a given record, by estimate for a corpus.
+"""Computes the size of a pre-training record exactly, and estimates the records of a corpus.
 
 A record is a serialized tf.train.Example in a TFRecord file. Its arrays of L and M numbers are
 padded with zeros, so its size depends only on how many bytes its ids take: protobuf writes a number
 below 128 in one byte, below 16,384 in two, below 2,097,152 in three.
 
-The estimates for a corpus were fitted to records that create_pretraining_data.py made of English
-novels: see docs/planning.md.
+The constants were fitted to records that create_pretraining_data.py made from English novels: see
+docs/planning.md.
 """
 
 import dataclasses
@@ -13,31 +13,30 @@ import math
 
 FRAME_BYTES = 16  # TFRecord: the length, its checksum and that of the record.
 
-# English novels, Google's uncased vocabulary: mean bytes of an id in a record. Those below 128 are
-# [CLS], [SEP], [MASK] and others that no text has.
+# English novels, Google's uncased vocabulary: mean bytes of an id in a record. Ids below 128 are
+# [CLS], [SEP], [MASK] and others that do not occur in text.
 BYTES_PER_ID = 1.89
 _ONE_BYTE = 128  # Ids below take one byte.
-# The original shortens one example in ten to a length drawn at random: the mean of what is aimed
-# at, as a fraction of L less [CLS] and two [SEP].
+# Mean target length, as a fraction of L - 3: one example in ten gets a random, shorter target.
 _MEAN_TARGET = 0.95
-# Of a chunk of the text, what the example uses up: with a random B, only A.
+# The fraction of a chunk of text that an example uses up: with a random B, only A.
 _USED = 0.68
-# Half a sentence, by which chunks are longer than aimed at, in tokens.
+# Half a sentence in tokens, by which a chunk exceeds its target.
 _OVERSHOOT = 8
-_RESERVED = 3
-# The last chunk of a document is short, and the text left over by a random B makes another one.
+_RESERVED = 3  # [CLS] and two [SEP]
+# Extra examples per document: its last chunk is short, and text freed by a random B is used again.
 _MORE_PER_DOCUMENT = 1.15
-# How much of the length aimed at is reached, if documents are long; less where they are short.
+# The fraction of the target length that examples reach: less where documents are short.
 _FILLED, _LOST_TO_ENDS, _LEAST_FILLED = 0.90, 0.40, 0.25
 
 
 @dataclasses.dataclass(frozen=True)
 class Examples:
-    """What a corpus becomes at one length.
+    """The records made from a corpus at one sequence length.
 
-    number: of examples, all copies together.
-    mean_tokens: of an example, without padding.
-    bytes_each: of a record in its file, uncompressed.
+    number: of examples, including duplicates with other masks.
+    mean_tokens: per example, without padding.
+    bytes_each: per record, uncompressed.
     """
 
     number: float
@@ -46,7 +45,7 @@ class Examples:
 
     @property
     def total_bytes(self) -> float:
-        """Of all files."""
+        """Size of all record files, uncompressed."""
         return self.number * self.bytes_each
 
 
@@ -60,18 +59,18 @@ def estimate_examples(
     is_dynamic: bool,
     vocab_size: int,
 ) -> Examples:
-    """What create_pretraining_data.py makes of a corpus.
+    """Estimates the records that create_pretraining_data.py makes from a corpus.
 
     Args:
         corpus_tokens: word pieces of the text.
-        tokens_per_document: their mean number in a document; pairs do not cross documents.
+        tokens_per_document: mean number per document; pairs do not cross documents.
         max_seq_length: L.
         max_predictions: M.
-        masked_lm_prob: the fraction of tokens that is hidden.
-        dupe_factor: how often the text is gone through.
+        masked_lm_prob: the fraction of tokens that are masked.
+        dupe_factor: how many times the text is used, each time with other pairs and masks.
         is_dynamic: whether the records are for dynamic masking.
-        vocab_size: of the vocabulary. In a large one of many languages more ids take three bytes
-            than is reckoned with.
+        vocab_size: of the vocabulary. A large multilingual vocabulary has more ids of three bytes
+            than this estimate assumes.
     """
     id_size = BYTES_PER_ID if vocab_size > _ONE_BYTE else 1.0
     target = _MEAN_TARGET * (max_seq_length - _RESERVED)
@@ -97,7 +96,7 @@ def estimate_examples(
 
 
 def word_id_bytes(max_seq_length: int, num_tokens: float) -> int:
-    """Bytes of `word_ids` where every token is hidden by itself: 1, 2, 3, ... and the padding."""
+    """Returns the bytes of `word_ids` if tokens are masked one by one: 1, 2, 3, ... and padding."""
     return max_seq_length + round(max(0.0, num_tokens - _RESERVED - 127))
 
 
@@ -108,14 +107,14 @@ def static_record_bytes(
     label_bytes: int,
     position_bytes: int,
 ) -> int:
-    """Size of a record with its masks, without the frame.
+    """Returns the bytes of a record with static masks, without the TFRecord frame.
 
     Args:
         max_seq_length: L.
         max_predictions: M.
-        id_bytes: of `input_ids`, padding included.
-        label_bytes: of `masked_lm_ids`, padding included.
-        position_bytes: of `masked_lm_positions`, padding included.
+        id_bytes: size of `input_ids`, including padding.
+        label_bytes: size of `masked_lm_ids`, including padding.
+        position_bytes: size of `masked_lm_positions`, including padding.
     """
     return _example_bytes(
         {
@@ -128,12 +127,15 @@ def static_record_bytes(
 
 
 def dynamic_record_bytes(max_seq_length: int, id_bytes: int, word_bytes: int) -> int:
-    """Size of a record for dynamic masking, without the frame; `word_bytes` are of `word_ids`."""
+    """Returns the bytes of a record for dynamic masking, without the TFRecord frame.
+
+    `word_bytes` is the size of `word_ids`; the other arguments are those of `static_record_bytes`.
+    """
     return _example_bytes({**_pair_bytes(max_seq_length, id_bytes), "word_ids": word_bytes})
 
 
 def _pair_bytes(max_seq_length: int, id_bytes: int) -> dict[str, int]:
-    """What both kinds of records have; masks, segments and labels are 0 or 1, a byte each."""
+    """Sizes of the features of all records; masks, segments and labels take a byte per number."""
     return {
         "input_ids": id_bytes,
         "input_mask": max_seq_length,
@@ -143,7 +145,7 @@ def _pair_bytes(max_seq_length: int, id_bytes: int) -> dict[str, int]:
 
 
 def _example_bytes(list_bytes: dict[str, int]) -> int:
-    """Size of a tf.train.Example, from the bytes that the numbers of each feature take.
+    """Returns the size of a tf.train.Example, given the size of each feature's numbers.
 
     Example { Features { entry { name, Feature { list { packed numbers } } } ... } }
     """
@@ -155,5 +157,5 @@ def _example_bytes(list_bytes: dict[str, int]) -> int:
 
 
 def _field_bytes(payload: int) -> int:
-    """A field of a protobuf message: a byte of number and type, the payload's length, itself."""
+    """Size of a length-delimited protobuf field: a tag of one byte, the length, the payload."""
     return 1 + max(1, math.ceil(payload.bit_length() / 7)) + payload

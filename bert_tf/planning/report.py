@@ -1,4 +1,4 @@
-"""A plan in words, and as JSON; the table of hardware."""
+"""Formats a plan as text or JSON, and the table of hardware as text."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -12,13 +12,13 @@ _NUMBERS = ((1e9, "billion"), (1e6, "million"))
 
 
 def plan_lines(plan: Plan) -> list[str]:
-    """The plan, a line a string."""
+    """Returns the lines of a plan, for people."""
     config, settings = plan.config, plan.settings
     lines = [
         _row(
             "model",
-            f"{config.num_hidden_layers} layers, width {config.hidden_size}, "
-            f"{config.vocab_size:,} words; {plan.parameters:,} parameters",
+            f"{config.num_hidden_layers} layers, hidden size {config.hidden_size}, vocabulary of "
+            f"{config.vocab_size:,}; {plan.parameters:,} parameters",
         ),
         _row(
             "hardware",
@@ -27,9 +27,8 @@ def plan_lines(plan: Plan) -> list[str]:
         ),
         _row(
             "rate",
-            f"{with_prefix(plan.rate.peak)}FLOP/s a chip in "
-            f"{settings.mixed_precision or 'float32'}, {100 * plan.rate.efficiency:.3g} % of it "
-            f"reached",
+            f"peak {with_prefix(plan.rate.peak)}FLOP/s per chip in "
+            f"{settings.mixed_precision or 'float32'}, {100 * plan.rate.efficiency:.3g} % reached",
         ),
         _row("", f"({plan.rate.source})"),
     ]
@@ -39,13 +38,13 @@ def plan_lines(plan: Plan) -> list[str]:
     words = settings.corpus_words
     lines += [
         "",
-        "ALL",
+        "TOTAL",
         _row("time", f"{duration(24 * plan.days)}, without evaluations and checkpoints"),
-        _row("computing", f"{with_prefix(plan.flops)}FLOP in matrix products"),
+        _row("computation", f"{with_prefix(plan.flops)}FLOPs in matrix products"),
         _row(
             "tokens seen",
-            f"{rounded(sum(phase.tokens for phase in plan.phases))}, padding left out: "
-            f"{plan.epochs:.1f} times the corpus of {rounded(words)} words",
+            f"{rounded(sum(phase.tokens for phase in plan.phases))} without padding: "
+            f"{plan.epochs:.1f} epochs of a corpus of {rounded(words)} words",
         ),
         _row(
             "records",
@@ -60,16 +59,16 @@ def _phase_lines(plan: Plan, phase: PhasePlan) -> Iterable[str]:
     memory, examples = phase.memory, phase.examples
     at_a_time = phase.batch_per_replica // phase.accumulation_steps
     yield _row(
-        "computing",
-        f"{with_prefix(phase.products.total)}FLOP an example, "
-        f"{100 * phase.products.attention / phase.products.total:.0f} % inside of attention",
+        "computation",
+        f"{with_prefix(phase.products.total)}FLOPs per example, "
+        f"{100 * phase.products.attention / phase.products.total:.0f} % in attention",
     )
     yield _row("speed", f"{phase.examples_per_second:,.5g} examples/s")
-    yield _row("", f"{phase.seconds_per_step:.3g} s a step of {phase.batch_size:,}")
+    yield _row("", f"{phase.seconds_per_step:.3g} s per step of {phase.batch_size:,} examples")
     yield _row("time", duration(phase.hours))
     yield _row(
         "memory",
-        f"{gigabytes(memory.total)} a replica, of {gigabytes(plan.device_memory)} that it may use",
+        f"{gigabytes(memory.total)} per replica, of {gigabytes(plan.device_memory)} usable",
     )
     yield _row(
         "",
@@ -79,24 +78,24 @@ def _phase_lines(plan: Plan, phase: PhasePlan) -> Iterable[str]:
     )
     yield _row(
         "batch",
-        f"{phase.batch_per_replica:,} a replica"
+        f"{phase.batch_per_replica:,} per replica"
         + (
-            f" in {phase.accumulation_steps} parts of {at_a_time:,} "
+            f" in {phase.accumulation_steps} micro-batches of {at_a_time:,} "
             f"(--gradient_accumulation_steps={phase.accumulation_steps})"
             if phase.accumulation_steps > 1
             else ""
         ),
     )
-    yield _row("", f"at most {phase.largest_batch:,} at a time would fit")
+    yield _row("", f"the largest micro-batch that fits is {phase.largest_batch:,}")
     yield _row(
         "records",
         f"{rounded(examples.number)} of {examples.bytes_each:,.0f} bytes: "
-        f"{gigabytes(examples.total_bytes)}; each is seen {phase.passes:.2g} times",
+        f"{gigabytes(examples.total_bytes)}; each is read {phase.passes:.2g} times",
     )
 
 
 def hardware_lines(table: Iterable[Hardware] = HARDWARE) -> list[str]:
-    """The table of hardware, with sources."""
+    """Returns the lines of the hardware table, with sources."""
     lines = []
     for hardware in table:
         lines += [
@@ -116,11 +115,11 @@ def hardware_lines(table: Iterable[Hardware] = HARDWARE) -> list[str]:
                 f"{100 * rate.efficiency:.3g} % reached",
                 f"                  ({rate.source})",
             ]
-    return [*lines, "cpu      this machine's processor: measured when it is planned for"]
+    return [*lines, "cpu      this machine's processor: measured when the plan is made"]
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
-    """The plan as JSON values: every field of its dataclasses, and the totals."""
+    """Returns the plan as JSON values: all fields of its dataclasses, and the totals."""
     values = dataclasses.asdict(plan)
     for phase, of_phase in zip(plan.phases, values["phases"], strict=True):
         of_phase["products"]["total"] = phase.products.total

@@ -3,9 +3,9 @@
 import dataclasses
 
 import pytest
+from published_runs import PUBLISHED_BATCHES
 
 from bert_tf.planning.memory import MemoryModel
-from bert_tf.planning.published import PUBLISHED_BATCHES
 from bert_tf.released.models import find_released_model
 
 BASE = find_released_model("bert_base_uncased").config

@@ -1,10 +1,10 @@
-"""Runs that others have published, beside what the plan says of them.
+"""Compares published pre-training runs and batch sizes with what the planner predicts for them.
 
     for run in PUBLISHED_RUNS:
-        run.deviation    # 0.14: the plan says 14 % more
+        run.deviation    # 0.14: the prediction is 14 % too high
 
-Runs with `is_fitted` gave an efficiency of `hardware.HARDWARE` or ATTENTION_WEIGHT, and so deviate
-only by rounding. The others are what the model is checked against.
+An efficiency in `hardware.HARDWARE` or ATTENTION_WEIGHT was fitted to each run with `is_fitted`, so
+its deviation is rounding only. The other runs validate the planner.
 """
 
 import dataclasses
@@ -23,33 +23,33 @@ _NVIDIA = "NVIDIA DeepLearningExamples, TensorFlow2/LanguageModeling/BERT/README
 
 @dataclasses.dataclass(frozen=True)
 class PublishedRun:
-    """A run and its figure.
+    """A published run and its duration or speed.
 
-    name: what it is.
+    name: as in the table of docs/planning.md.
     source: where it was published.
     settings: the run.
-    figure: what was published, in `unit`.
-    unit: `days` of all phases, or `examples/s` of the first.
-    is_fitted: whether the plan's constants were taken from it.
+    measured: the published value, in `unit`.
+    unit: `days` for all phases, or `examples/s` in the first.
+    is_fitted: whether one of the planner's constants was fitted to it.
     """
 
     name: str
     source: str
     settings: PlanningSettings
-    figure: float
+    measured: float
     unit: str
     is_fitted: bool = False
 
     @property
     def predicted(self) -> float:
-        """The plan's figure."""
+        """The planner's value, in `unit`."""
         plan = make_plan(self.settings)
         return plan.days if self.unit == "days" else plan.phases[0].examples_per_second
 
     @property
     def deviation(self) -> float:
-        """By which fraction of the published figure the plan's is larger."""
-        return self.predicted / self.figure - 1.0
+        """Relative error of the prediction: 0.1 if it is 10 % too high."""
+        return self.predicted / self.measured - 1.0
 
 
 def _days(
@@ -80,10 +80,10 @@ def _nvidia(
     num_chips: int,
     batch: int,
     length: int,
-    figure: float,
+    measured: float,
     is_fitted: bool = False,
 ) -> PublishedRun:
-    """BERT-Large; `batch` is of all GPUs, with gradient accumulation."""
+    """A run of BERT-Large; `batch` is the global batch, with gradient accumulation."""
     settings = PlanningSettings(
         model="bert_large_uncased",
         hardware=hardware,
@@ -95,7 +95,7 @@ def _nvidia(
     )
     how = precision or {"a100": "TF32", "v100": "float32"}[hardware]
     name = f"Large, {length} tokens, {num_chips} {hardware.upper()}, {how}"
-    return PublishedRun(name, _NVIDIA, settings, figure, "examples/s", is_fitted)
+    return PublishedRun(name, _NVIDIA, settings, measured, "examples/s", is_fitted)
 
 
 _BASE, _LARGE = "bert_base_uncased", "bert_large_uncased"
@@ -148,13 +148,13 @@ PUBLISHED_RUNS = (
 
 @dataclasses.dataclass(frozen=True)
 class PublishedBatch:
-    """A batch that fits into a device, as others found or ran it.
+    """A published batch size that fits into a device's memory.
 
     name: model, length and device.
     source: where it was published.
-    model: the memory of a step.
-    device_memory: bytes.
-    batch: examples at a time.
+    model: the memory model of its training step.
+    device_memory: in bytes.
+    batch: examples per forward pass.
     accumulates: whether gradients were accumulated.
     """
 
@@ -167,12 +167,12 @@ class PublishedBatch:
 
     @property
     def predicted(self) -> int:
-        """The largest batch by the plan's model, a tenth of the memory kept free."""
+        """The largest batch that the planner predicts, with a tenth of the memory kept free."""
         return self.model.largest_batch(0.9 * self.device_memory, self.accumulates)
 
 
 def _titan(model: str, batches: Mapping[int, int]) -> list[PublishedBatch]:
-    """Fine-tuning by the original code in float32: its table of what 12 GB hold."""
+    """Fine-tuning in float32 with the original code: its table of batch sizes for 12 GB."""
     config = find_released_model(model).config
     return [
         PublishedBatch(
@@ -189,7 +189,7 @@ def _titan(model: str, batches: Mapping[int, int]) -> list[PublishedBatch]:
 def _nvidia_batches(
     hardware: str, memory: float, batches: Mapping[str, Mapping[int, int]]
 ) -> list[PublishedBatch]:
-    """What NVIDIA ran, by precision and length."""
+    """Batch sizes that NVIDIA ran, by precision and length."""
     config = find_released_model(_LARGE).config
     return [
         PublishedBatch(
