@@ -1,0 +1,93 @@
+"""The README and docs/: links lead somewhere, commands use flags that exist, imports work."""
+
+import functools
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PAGES = [
+    REPOSITORY / "README.md",
+    REPOSITORY / "vocab" / "README.md",
+    *sorted((REPOSITORY / "docs").glob("*.md")),
+]
+MAX_CORE_LINES = 2500
+
+for_each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+
+
+@functools.cache
+def flags_of(script: str) -> set[str]:
+    """The names of all flags that a script's --helpfull lists."""
+    command = [sys.executable, str(REPOSITORY / "run_scripts" / script), "--helpfull"]
+    text = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    found = re.findall(r"^\s+(?:-\w,)?--(\[no\])?(\w+)", text, re.MULTILINE)
+    return {name for _, name in found} | {f"no{name}" for prefix, name in found if prefix}
+
+
+def commands_of(text: str) -> list[tuple[str, list[str]]]:
+    """The calls of this repository's scripts in a page: the script and the flags it is given."""
+    calls = re.findall(r"python run_scripts/(\w+\.py)((?:[^\n]*\\\n)*[^\n]*)", text)
+    own = [(script, re.sub(r"\s#.*", "", rest).split(" -- ")[0]) for script, rest in calls]
+    return [(script, re.findall(r"--(\w+)", rest)) for script, rest in own]
+
+
+@for_each_page
+def test_links_to_files_lead_somewhere(page):
+    for link in re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / link).exists(), link
+
+
+@for_each_page
+def test_commands_use_flags_that_the_scripts_have(page):
+    for script, flags in commands_of(page.read_text(encoding="utf-8")):
+        assert set(flags) <= flags_of(script), (script, set(flags) - flags_of(script))
+
+
+@for_each_page
+def test_what_the_examples_import_exists(page):
+    pytest.importorskip("tensorflow")
+    text = page.read_text(encoding="utf-8")
+    for module, names in re.findall(r"^from (bert_tf[\w.]*) import ([\w, ]+)", text, re.MULTILINE):
+        for name in names.split(", "):
+            found = importlib.import_module(module)
+            assert hasattr(found, name) or importlib.import_module(f"{module}.{name}")
+    import bert_tf
+
+    names = re.findall(r"\bbert_tf\.(\w+)\(", text)
+    assert all(hasattr(bert_tf, name) for name in names), names
+
+
+def test_the_core_path_of_the_readme_is_short_and_counted():
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w/]+\.py)` \|.*\| (\d+) \|$", text, re.MULTILINE)
+    assert len(rows) > 8
+    (total,) = re.findall(r"^\| \| together \| ([\d,]+) \|$", text, re.MULTILINE)
+    assert int(total.replace(",", "")) == sum(int(lines) for _, lines in rows) <= MAX_CORE_LINES
+    for path, lines in rows:
+        # A few lines more or less need no new README.
+        counted = len((REPOSITORY / "bert_tf" / path).read_text(encoding="utf-8").splitlines())
+        assert counted == pytest.approx(int(lines), rel=0.1), path
+
+
+def test_the_readme_lists_every_package_and_script():
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    packages = [path.parent.name for path in (REPOSITORY / "bert_tf").glob("*/__init__.py")]
+    assert [name for name in packages if f"`{name}/`" not in text] == []
+    scripts = [path.name for path in (REPOSITORY / "run_scripts").glob("*.py")]
+    missing = [name for name in scripts if name != "command_line.py" and f"`{name}`" not in text]
+    assert missing == []
+
+
+@pytest.mark.filterwarnings("ignore:`shuffle=True` was passed", "ignore:Layer .*quantize")
+def test_the_examples_of_keras_md_run(tmp_path, monkeypatch):
+    text = (REPOSITORY / "docs" / "keras.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    for example in re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+        exec(example, names)
+    assert names["model"].predict(names["dataset"], verbose=0).shape == (32, 3)
