@@ -1,4 +1,4 @@
-"""How far long work has come: a bar on a terminal, plain lines in a log file.
+"""Shows the progress of long work: a bar on a terminal, plain lines in a log file.
 
 steps   42 % [########............]  420/1,000 steps  13.2 steps/s  0:44 left  loss 6.12
 """
@@ -21,17 +21,17 @@ class Progress:
             for _ in range(1000):
                 progress.update(1, loss=train_step())
 
-    On a terminal one line is rewritten, at most five times a second. Elsewhere a line is added
-    every `line_seconds` seconds. The last state is always shown, when it is closed.
+    On a terminal one line is redrawn, at most five times a second. Elsewhere a line is added every
+    `line_seconds` seconds. Closing always shows the final state.
 
     Args:
-        total: how many units there are to do; None if nobody knows.
-        unit: what is counted, as in `examples` or `MB`.
-        stream: where it is shown; the standard error if None. Give it from a script only.
-        label: what is being done, shown first.
-        initial: how many units were done before, as of a run that goes on.
-        line_seconds: seconds between two lines where there is no terminal.
-        clock: seconds; for tests.
+        total: the number of units to do; None if unknown.
+        unit: what is counted, such as `examples` or `MB`.
+        stream: where to show it; None for standard error. Only scripts should pass it.
+        label: the name of the work, shown first.
+        initial: units that are already done, such as by a run that is resumed.
+        line_seconds: seconds between two lines if there is no terminal.
+        clock: a function that returns seconds; for tests.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Progress:
         self._start = self._last_shown = clock()
         self._initial = initial
         self._samples = collections.deque([(self._start, initial)])
-        self._figures: dict[str, float | int | str] = {}
+        self._metrics: dict[str, float | int | str] = {}
         self._width = 0
         self._closed = False
 
@@ -65,10 +65,10 @@ class Progress:
     def __exit__(self, *error) -> None:
         self.close()
 
-    def update(self, n: float = 1, **figures: float | int | str) -> None:
-        """Counts `n` more units as done; `figures` (as `loss=2.5`) are shown behind them."""
+    def update(self, n: float = 1, **metrics: float | int | str) -> None:
+        """Counts `n` more units as done; `metrics`, such as `loss=2.5`, are shown after them."""
         self.done += n
-        self._figures.update(figures)
+        self._metrics.update(metrics)
         now = self._clock()
         if now - self._last_shown >= self._seconds_between:
             self._samples.append((now, self.done))
@@ -78,7 +78,7 @@ class Progress:
             self._last_shown = now
 
     def close(self) -> None:
-        """Shows the last state, with the mean speed of the whole work; only the first call does."""
+        """Shows the final state with the mean speed; further calls do nothing."""
         if self._closed:
             return
         self._closed = True
@@ -107,7 +107,7 @@ class Progress:
             parts.append(f"{format_seconds(now - self._start)} in all")
         elif speed > 0 and self.total is not None:
             parts.append(f"{format_seconds(max(self.total - self.done, 0) / speed)} left")
-        parts += [f"{name} {format_number(value)}" for name, value in self._figures.items()]
+        parts += [f"{name} {format_number(value)}" for name, value in self._metrics.items()]
         return self._label + "  ".join(parts)
 
     def _bar(self) -> str:
@@ -118,14 +118,14 @@ class Progress:
         return f"{int(100 * fraction + 1e-6):3d} % {f'[{bar}]  ' if self._is_terminal else ' '}"
 
     def _count(self) -> str:
-        # Parts add up to a whole but for rounding.
+        # Fractions that add up to a whole number, except for rounding errors.
         whole = round(self.done)
         done = format_number(whole if abs(self.done - whole) < 1e-6 else self.done)
         return done if self.total is None else f"{done}/{format_number(self.total)}"
 
 
 def format_number(value: float | int | str) -> str:
-    """A number with the digits one reads at a glance: `12,345`, `123.4`, `2.346`, `1e-05`."""
+    """Formats a number with about four digits: `12,345`, `123.4`, `2.346`, `1e-05`."""
     if isinstance(value, (str, int)):
         return f"{value:,}" if isinstance(value, int) else value
     size = abs(value)
@@ -139,7 +139,7 @@ def format_number(value: float | int | str) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """A span of time as `0:07`, `12:34` or `3:45:06`."""
+    """Formats a duration as `0:07`, `12:34` or `3:45:06`."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

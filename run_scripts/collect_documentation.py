@@ -2,9 +2,9 @@
 
     python run_scripts/collect_documentation.py --output_dir=/tmp/corpus
 
-Writes train.txt and held_out.txt there: one sentence a line, a blank line after each document. With
-TensorFlow installed that is about 23,000 documents, 6 MB of prose, in 15 seconds; the same
-installation gives the same bytes.
+Writes train.txt and held_out.txt there: one sentence per line, a blank line after each document.
+With TensorFlow installed it collects about 23,000 documents (6 MB of prose) in 15 seconds. The same
+installation always gives the same bytes.
 """
 
 import command_line
@@ -14,17 +14,17 @@ from bert_tf.corpus.documentation import DEFAULT_PACKAGES, write_corpus
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("output_dir", None, "The folder that train.txt and held_out.txt are made in.")
+flags.DEFINE_string("output_dir", None, "The folder for train.txt and held_out.txt.")
 flags.DEFINE_list(
     "packages",
     ",".join(DEFAULT_PACKAGES),
-    "Installed top-level packages to take documentation from, separated by commas; 'python' is "
-    "Python itself: its standard library and its help topics.",
+    "Installed top-level packages to read, separated by commas; 'python' stands for Python's "
+    "standard library and help topics.",
 )
 flags.DEFINE_float(
     "held_out_share",
     0.02,
-    "The fraction of the documents that goes to held_out.txt instead of train.txt.",
+    "The fraction of documents written to held_out.txt instead of train.txt.",
 )
 
 

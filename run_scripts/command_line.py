@@ -1,6 +1,4 @@
-"""What the scripts share: flags from a settings class, a model by one name, log lines, errors
-without tracebacks.
-"""
+"""Shared by all scripts: flags from settings classes, --model, logs, errors without tracebacks."""
 
 import dataclasses
 import logging
@@ -18,7 +16,7 @@ Settings = TypeVar("Settings")
 # The flags that --model stands for.
 _MODEL_PARTS = ("bert_config_file", "vocab_file", "init_checkpoint", "do_lower_case")
 
-# What a shell adds to the number of the signal that ended a program.
+# A shell adds this to the number of the signal that ended a program.
 _SIGNAL_STATUS = 128
 
 
@@ -29,14 +27,14 @@ def define_flags(
 ) -> None:
     """Defines a flag for every field of a settings class, with the field's default and help.
 
-    A tuple becomes a text with commas. The script calls
-    `flags.adopt_module_key_flags(command_line)` afterwards, so that `--help` lists them.
+    Tuples are written with commas. Call `flags.adopt_module_key_flags(command_line)` afterwards,
+    so that `--help` lists the flags.
 
     Args:
-        fields: a dataclass, or fields of one.
-        required: names of flags that must be given. Those that name a model's files are needed
-            unless --model is given, where the script has defined it before.
-        leave_out: names of fields that are no flags here.
+        fields: a dataclass, or some of its fields.
+        required: names of required flags. If the script has defined --model before, flags that
+            name a model's files are required only without --model.
+        leave_out: names of fields that get no flag.
     """
     for field in dataclasses.fields(fields) if isinstance(fields, type) else fields:
         default, help_text = field.default, field.metadata["help"]
@@ -56,36 +54,36 @@ def define_flags(
 
 
 def define_model_flag() -> None:
-    """Defines --model, which stands for the flags that name a model's files."""
+    """Defines --model, which replaces the flags that name a model's files."""
     flags.DEFINE_string(
         "model",
         None,
-        "A model, in place of its files: the name of a released one (download_checkpoint.py "
-        "--list), a folder, a checkpoint's prefix, a zip, or a model of another format. Other "
-        "flags that are given go before what it says.",
+        "The model, instead of flags for its files: the name of a released model "
+        "(download_checkpoint.py --list), a folder, a checkpoint prefix, a zip, or a model in "
+        "another format. Other flags take precedence over it.",
     )
 
 
 def need_flags(names: Iterable[str]) -> None:
-    """Makes flags required; those that name a model's files, unless there is a --model."""
+    """Makes flags required; flags for a model's files only if --model is not given."""
     for name in names:
         if name in _MODEL_PARTS and "model" in flags.FLAGS:
             flags.register_multi_flags_validator(
                 ("model", name),
                 lambda values, name=name: bool(values["model"] or values[name]),
-                message=f"--{name} is needed, or --model in its place.",
+                message=f"--{name} or --model is needed.",
             )
         else:
             flags.mark_flag_as_required(name)
 
 
 def model_values() -> dict[str, str | bool]:
-    """What --model gives for the flags that it stands for, without those that were given.
+    """Returns values from --model for those flags that it replaces and that were not given.
 
-    A zip that is given as --init_checkpoint counts as the checkpoint in it.
+    If --init_checkpoint is a zip, its value is the checkpoint inside.
 
     Raises:
-        ValueError: if there is no such model, or the script cannot tokenize as it does.
+        ValueError: if there is no such model, or the script cannot tokenize as the model does.
     """
     from bert_tf.released.download import DownloadOptions
     from bert_tf.released.find_model import find_init_checkpoint, find_model
@@ -97,7 +95,7 @@ def model_values() -> dict[str, str | bool]:
             if name in flags.FLAGS and not flags.FLAGS[name].present:
                 values[name] = getattr(found, name)
         if "vocab_file" in values and values["vocab_file"] is None:
-            raise ValueError(f"--model={model} has no vocab.txt: give its --vocab_file.")
+            raise ValueError(f"--model={model} has no vocab.txt: give --vocab_file as well.")
         _check_accents(model, found.strip_accents, values.get("do_lower_case"))
     if "init_checkpoint" in flags.FLAGS and flags.FLAGS["init_checkpoint"].value:
         values["init_checkpoint"] = find_init_checkpoint(flags.FLAGS["init_checkpoint"].value)
@@ -105,7 +103,7 @@ def model_values() -> dict[str, str | bool]:
 
 
 def _check_accents(model: str, strip_accents: bool | None, do_lower_case: bool | None) -> None:
-    """Refuses a tokenizer that the settings have no words for."""
+    """Refuses a model whose tokenizer cannot be expressed by --do_lower_case."""
     if "do_lower_case" not in flags.FLAGS:
         return
     if do_lower_case is None:
@@ -115,20 +113,20 @@ def _check_accents(model: str, strip_accents: bool | None, do_lower_case: bool |
         raise ValueError(
             f"--model={model}: with do_lower_case={do_lower_case} its tokenizer {what} "
             f"(strip_accents={strip_accents} in its tokenizer_config.json). This script strips "
-            "accents where it lower-cases, and nowhere else, so the model would meet other tokens "
-            "than in its pre-training. To use it nevertheless, name --bert_config_file, "
+            "accents if and only if it lower-cases, so the model would get other tokens than in "
+            "its pre-training. To use it nevertheless, give --bert_config_file, "
             "--vocab_file, --init_checkpoint and --do_lower_case."
         )
 
 
 def settings_from_flags(settings_class: type[Settings], **given) -> Settings:
-    """The settings that the command line gives; `given` are those that are no flags."""
+    """Builds settings from the command line; `given` are values of fields that have no flag."""
     values = dict(given)
     from_model = {}
     is_setting = any(field.name == "model" for field in dataclasses.fields(settings_class))
     if "model" in flags.FLAGS and not is_setting:
         if flags.FLAGS.model or (flags.FLAGS.init_checkpoint or "").endswith(".zip"):
-            load_tensorflow()  # Quietly, before the check of what is unpacked does.
+            load_tensorflow()  # Quietly, before the check of an unpacked model imports it.
         from_model = model_values()
     for field in dataclasses.fields(settings_class):
         if field.name in given:
@@ -143,7 +141,7 @@ def settings_from_flags(settings_class: type[Settings], **given) -> Settings:
 
 
 def options_from_flags(fields: Iterable[dataclasses.Field]) -> tuple[str, ...]:
-    """`name=value` for each of a task's options whose flag was given."""
+    """Returns `name=value` for each task option whose flag was given."""
     return tuple(
         f"{field.name}={flags.FLAGS[field.name].value}"
         for field in fields
@@ -152,7 +150,7 @@ def options_from_flags(fields: Iterable[dataclasses.Field]) -> tuple[str, ...]:
 
 
 def load_tensorflow() -> None:
-    """Imports TensorFlow without the lines that it writes past its own log level meanwhile."""
+    """Imports TensorFlow, and hides messages that it prints regardless of its log level."""
     sys.stderr.flush()
     standard_error = os.dup(2)
     try:
@@ -165,15 +163,15 @@ def load_tensorflow() -> None:
 
 
 def run(main: Callable[[list[str]], None], takes_words: bool = False) -> None:
-    """Runs a script: log lines on standard error; an error of the user's is one message, status 1.
+    """Runs a script: logs to standard error, and reports user errors in one message, status 1.
 
-    A run that SIGTERM or Ctrl-C ended has the status that the shell gives for the signal (143,
-    130), so that whoever started it knows to start it again.
+    A run that ended by SIGTERM or Ctrl-C has the shell's exit status for the signal (143, 130), so
+    that its caller knows to start it again.
 
     Args:
-        main: given the script's name and the words that are no flags.
-        takes_words: whether such words mean anything to the script; elsewhere they are an error,
-            as they are mostly half of a flag.
+        main: called with the script's name and the positional arguments.
+        takes_words: whether the script takes positional arguments. If not, they are an error,
+            because they are usually a misspelled flag.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     app.run(lambda arguments: _run(main, arguments, takes_words))
@@ -189,14 +187,14 @@ def _run(main: Callable[[list[str]], None], arguments: list[str], takes_words: b
     )
     for name in ("tensorflow", "absl", "h5py"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    # What is half-written is removed; where there is something to save, it is saved first.
+    # Exit by an exception, so that half-written files are removed and training saves its state.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(_SIGNAL_STATUS + number))
-    # `--do_train True` leaves a word behind that says what the flag says by itself.
+    # `--do_train True` leaves a redundant word.
     words = [word for word in arguments[1:] if word.lower() != "true"]
     if words and not takes_words:
         sys.exit(
             f"Error: not understood: {' '.join(words)!r}. Write --flag=value, or --noflag "
-            "for a flag that is not to be set; put a pattern of files in quotes."
+            "to switch a flag off; put file patterns in quotes."
         )
     try:
         main(arguments)
@@ -210,14 +208,14 @@ def _run(main: Callable[[list[str]], None], arguments: list[str], takes_words: b
 
 
 def _outcome(error: Exception) -> int | str:
-    """How a script ends for an error that is not plainly the user's; what is a bug is raised."""
+    """Returns the exit status or message for an error of the environment; raises other errors."""
     signal_number = getattr(error, "signal_number", None)
-    if signal_number is not None:  # The work was saved.
+    if signal_number is not None:  # Training was stopped, and has saved a checkpoint.
         logging.getLogger(__name__).warning("%s", error)
         return _SIGNAL_STATUS + signal_number
     if type(error).__name__ == "ResourceExhaustedError":
         return (
-            f"Error: out of memory. A smaller batch size needs less; in training so do more "
+            f"Error: out of memory. Use a smaller batch size or, in training, more "
             f"--gradient_accumulation_steps, with the same result. ({error})"
         )
     raise error

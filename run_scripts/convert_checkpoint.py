@@ -1,4 +1,4 @@
-"""Converts a model between google-research's checkpoints and the formats of others.
+"""Converts models between google-research's checkpoints and other formats.
 
     python run_scripts/convert_checkpoint.py --from=bert-base-uncased --to=google \\
         --output_dir=uncased_L-12_H-768_A-12
@@ -6,11 +6,11 @@
     python run_scripts/convert_checkpoint.py --from=output/mrpc --to=huggingface \\
         --output_dir=mrpc_model
 
-`--from` is a folder, a checkpoint's prefix, or the zip or name of a released model. Prints what was
-mapped, dropped and missing, runs both models on the same input, and refuses to lose anything
-unless --allow_missing is given. Also leaves out the optimizer's state (--keep_optimizer=false),
-averages the newest checkpoints of a training (--average_last=5) and pads the vocabulary
-(--padded_vocab_size=30528). See docs/conversion.md.
+`--from` is a folder, a checkpoint prefix, or the zip or name of a released model. The script prints
+which weights were mapped, dropped and missing, compares both models on the same input, and refuses
+to lose weights unless --allow_missing is given. It can also drop the optimizer state
+(--keep_optimizer=false), average the newest checkpoints of a run (--average_last=5) and pad the
+vocabulary (--padded_vocab_size=30528). See docs/conversion.md.
 
 BERT-Base takes half a minute on two CPU cores.
 """
@@ -22,7 +22,7 @@ from absl import flags
 
 from bert_tf.settings import ConversionSettings
 
-# `from` is a word of Python's own, and so no field's name.
+# `from` is a keyword of Python, so it cannot name a field.
 _SOURCE = next(f for f in dataclasses.fields(ConversionSettings) if f.name == "source")
 flags.DEFINE_string("from", None, _SOURCE.metadata["help"], required=True)
 command_line.define_flags(ConversionSettings, required=("to", "output_dir"), leave_out=("source",))

@@ -1,29 +1,31 @@
-"""Makes pre-training records from text: sentence pairs with hidden tokens.
+"""Makes pre-training records from text: sentence pairs with masked tokens.
 
-As with the original release, whose flags and records these are:
+With the flags and the records of the original release:
 
     python run_scripts/create_pretraining_data.py --input_file='text/*.txt' \\
         --output_file=records/a.tfrecord,records/b.tfrecord --vocab_file=vocab.txt \\
         --do_lower_case=True --max_seq_length=128 --max_predictions_per_seq=20 \\
         --masked_lm_prob=0.15 --random_seed=12345 --dupe_factor=5
 
-For a corpus that does not fit in memory, or many cores: shards, made independently.
+For a corpus that does not fit in memory, or to use many cores, write shards, which are made
+independently of each other:
 
     python run_scripts/create_pretraining_data.py --input_file='text/*.txt.gz' \\
         --output_dir=records --num_shards=100 --num_workers=16 --vocab_file=vocab.txt
 
-Started again, it keeps the shards that are whole. With Apache Beam, in an environment of its own
-(setup_beam_environment.sh), whose flags follow a lone `--`; the shards are the same, to the byte:
+After an interruption the same command keeps the finished shards. With Apache Beam, in its own
+environment (setup_beam_environment.sh), the shards are the same to the byte. Beam's flags follow
+`--`:
 
     .venv-beam/bin/python run_scripts/create_pretraining_data.py --input_file='text/*.txt.gz' \\
         --output_dir=records --num_shards=100 --vocab_file=vocab.txt --runner=beam \\
         -- --runner=DirectRunner --direct_num_workers=16 --direct_running_mode=multi_processing
 
-`--model=bert_base_uncased` in place of --vocab_file and --do_lower_case: see docs/models.md.
+`--model=bert_base_uncased` replaces --vocab_file and --do_lower_case: see docs/models.md.
 
-The text is UTF-8, a sentence a line, with a blank line between documents. Ends with a report, and
-with warnings if something about the text will harm the training; docs/data.md explains both. Takes
-about 2 s for each MB of text on one core with `--dupe_factor=5`.
+The text is UTF-8, one sentence per line, with a blank line between documents. Prints a report, and
+warnings if something about the text will harm the training; docs/data.md explains both. Takes about
+2 s per MB of text on one core with `--dupe_factor=5`.
 """
 
 import signal
@@ -42,78 +44,80 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string(
     "input_file",
     None,
-    "Text files or patterns, with commas between them; .gz files are decompressed.",
+    "Text files or patterns, separated by commas. Gzipped files are decompressed.",
 )
 flags.DEFINE_string(
     "output_file",
     None,
-    "Record files, with commas between them; examples go to them in turns. Either this or "
+    "Record files to write, separated by commas; examples go to them in turns. Give this or "
     "--output_dir.",
 )
-flags.DEFINE_string("vocab_file", None, "The vocabulary, one token a line.")
+flags.DEFINE_string("vocab_file", None, "The vocabulary, one token per line.")
 flags.DEFINE_bool(
     "do_lower_case",
     DEFAULT.do_lower_case,
-    "Whether to lower-case the text and strip its accents: as the vocabulary was made.",
+    "Whether to lower-case the text and strip accents; must match the vocabulary.",
 )
 flags.DEFINE_bool(
     "do_whole_word_mask",
     DEFAULT.do_whole_word_mask,
-    "Whether to hide all pieces of a word together.",
+    "Whether to mask all pieces of a word together.",
 )
 flags.DEFINE_integer(
-    "max_seq_length", DEFAULT.max_seq_length, "Tokens of an example, with [CLS] and both [SEP]."
+    "max_seq_length",
+    DEFAULT.max_seq_length,
+    "Maximum number of tokens per example, including [CLS] and both [SEP].",
 )
 flags.DEFINE_integer(
     "max_predictions_per_seq",
     DEFAULT.max_predictions_per_seq,
-    "The most tokens to hide in an example.",
+    "Maximum number of masked tokens per example.",
 )
-flags.DEFINE_integer("random_seed", DEFAULT.random_seed, "Where all chance comes from.")
+flags.DEFINE_integer("random_seed", DEFAULT.random_seed, "Seed of the random number generator.")
 flags.DEFINE_integer(
     "dupe_factor",
     DUPE_FACTORS["static"],
-    "How often to go through the text, with other pairs and masks each time. With "
-    f"--masking=dynamic: {DUPE_FACTORS['dynamic']}, unless given.",
+    "Number of times to use the text, each time with other pairs and masks. Default with "
+    f"--masking=dynamic: {DUPE_FACTORS['dynamic']}.",
 )
-flags.DEFINE_float("masked_lm_prob", DEFAULT.masked_lm_prob, "What fraction of tokens to hide.")
+flags.DEFINE_float("masked_lm_prob", DEFAULT.masked_lm_prob, "Fraction of tokens to mask.")
 flags.DEFINE_float(
     "short_seq_prob",
     DEFAULT.short_seq_prob,
-    "For what fraction of documents to make examples shorter than they could be.",
+    "Probability of making an example shorter than the maximum length.",
 )
 flags.DEFINE_string(
-    "output_dir", DEFAULT.output_dir, "A folder for shards, instead of --output_file."
+    "output_dir", DEFAULT.output_dir, "The folder for shards, instead of --output_file."
 )
 flags.DEFINE_integer(
     "num_shards",
     DEFAULT.num_shards,
-    "Into how many record files to deal the documents; memory is bounded by one of them.",
+    "Number of record files to distribute the documents to. One must fit in memory.",
 )
 flags.DEFINE_integer(
     "num_workers",
     DEFAULT.num_workers,
-    "How many processes make shards. The records do not depend on it.",
+    "Number of processes that make shards. It does not affect the records.",
 )
 flags.DEFINE_enum(
     "runner",
     "local",
     ["local", "beam"],
-    "Who makes the shards of --output_dir: processes of this machine, or Apache Beam, whose flags "
-    "follow a lone --. The records are the same.",
+    "What makes the shards of --output_dir: processes on this machine, or Apache Beam, whose flags "
+    "follow --. The records are the same.",
 )
 flags.DEFINE_enum(
     "masking",
     DEFAULT.masking,
     list(DUPE_FACTORS),
-    "static: hide tokens now. dynamic: write unmasked pairs once, of which every epoch of training "
-    "hides other tokens.",
+    "static: mask tokens now. dynamic: write unmasked pairs once; every epoch of training masks "
+    "other tokens.",
 )
 flags.DEFINE_bool("gzip", DEFAULT.gzip, "Whether to compress the record files.")
 flags.DEFINE_bool(
     "mend_quirks",
     DEFAULT.mend_quirks,
-    "Whether to do better where the original harms the model: see docs/differences.md.",
+    "Whether to fix behaviour of the original that harms the model: see docs/differences.md.",
 )
 command_line.define_model_flag()
 command_line.need_flags(("input_file", "vocab_file"))
@@ -121,40 +125,39 @@ flags.adopt_module_key_flags(command_line)
 
 
 def settings_from_flags() -> PretrainingDataSettings:
-    """The settings that the command line gives."""
+    """Builds the settings from the command line."""
     values = {name: FLAGS[name].value for name in PretrainingDataSettings.__dataclass_fields__}
     if not FLAGS["dupe_factor"].present:
-        values["dupe_factor"] = None  # It depends on the kind of masking.
+        values["dupe_factor"] = None  # The default depends on --masking.
     values["output_file"] = FLAGS.output_file or ()
     values |= command_line.model_values()
     return PretrainingDataSettings(**values)
 
 
 def beam_flags(words: list[str]) -> list[str] | None:
-    """Beam's flags, which are the words after a lone `--`; None for the local runner."""
+    """Returns Beam's flags, which follow `--`; None for the local runner."""
     after = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
     is_beam = FLAGS.runner == "beam"
-    # `--gzip True` leaves a word behind that says what the flag says by itself.
+    # `--gzip True` leaves a redundant word.
     stray = [word for word in words[: len(words) - len(after)] if word.lower() != "true"]
     stray += without_flags(after) if is_beam else after
     if stray:
         raise ValueError(
-            f"not understood: {' '.join(stray)!r}. Write --flag=value, or --noflag for a flag that "
-            f"is not to be set; put a pattern of files in quotes. (Flags after -- are for "
-            f"--runner=beam.)"
+            f"not understood: {' '.join(stray)!r}. Write --flag=value, or --noflag to switch a "
+            f"flag off; put file patterns in quotes. (Flags after -- are for --runner=beam.)"
         )
     if is_beam and not FLAGS.output_dir:
-        raise ValueError("--runner=beam makes shards: it needs --output_dir and --num_shards.")
+        raise ValueError("--runner=beam writes shards: it needs --output_dir and --num_shards.")
     if is_beam and FLAGS["num_workers"].present:
         raise ValueError(
-            "--num_workers is of --runner=local. How many workers Beam has is for its own "
-            "flags to say, after --: such as --direct_num_workers=4."
+            "--num_workers is for --runner=local. Set the number of Beam's workers by its own "
+            "flags, after --, for example --direct_num_workers=4."
         )
     return after if is_beam else None
 
 
 def without_flags(words: list[str]) -> list[str]:
-    """The words that are no flag, nor what may be the value of one (`--flag value`)."""
+    """Returns the words that are neither a flag nor possibly its value (`--flag value`)."""
     before = ["", *words]
     return [
         word
@@ -165,7 +168,7 @@ def without_flags(words: list[str]) -> list[str]:
 
 def main(arguments: list[str]) -> None:
     flags_of_beam = beam_flags(arguments[1:])
-    # Ended by its user or a scheduler, the script removes what it has not finished.
+    # On SIGTERM, exit by an exception, so that unfinished files are removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     report = create_pretraining_data(settings_from_flags(), sys.stderr, flags_of_beam)
     print("\n".join(report.lines()))

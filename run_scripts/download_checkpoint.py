@@ -1,14 +1,14 @@
-"""Downloads a model that google-research/bert released, and verifies it.
+"""Downloads and verifies a model that google-research/bert released.
 
     python run_scripts/download_checkpoint.py --list
     python run_scripts/download_checkpoint.py --model=bert_base_uncased
 
-Prints the model's folder, in the cache ($BERT_TF_CACHE, else ~/.cache/bert_tf); a model that is
-there already needs no network. Broken off or killed, the same command goes on where it was. Every
-script takes such a name as --model, and downloads it as this one does.
+Prints the model's folder in the cache ($BERT_TF_CACHE or ~/.cache/bert_tf); a model that is already
+there needs no network. After an interruption the same command resumes the download. All scripts
+accept these names as --model, and download the model if need be.
 
-`--list --model=bert_base_uncased` shows all that was published about a model. BERT-Base is
-about 400 MB, BERT-Large 1.2 GB, BERT-Tiny 16 MB. See docs/models.md.
+`--list --model=bert_base_uncased` shows the published scores of a model. BERT-Base is about 400 MB,
+BERT-Large 1.2 GB, BERT-Tiny 16 MB. See docs/models.md.
 """
 
 import sys
@@ -20,24 +20,24 @@ from bert_tf.released.models import RELEASED_MODELS, ReleasedModel, find_release
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_list("model", [], "Names of models, with commas between them; see --list.")
+flags.DEFINE_list("model", [], "Names of models, separated by commas; see --list.")
 flags.DEFINE_bool(
-    "list", False, "Print the table of models, or what is known of --model, and download nothing."
+    "list", False, "Print the table of models, or the details of --model, and download nothing."
 )
 flags.DEFINE_string(
-    "cache_dir", None, "Where models are kept; $BERT_TF_CACHE or ~/.cache/bert_tf if not given."
+    "cache_dir", None, "The folder for models. Default: $BERT_TF_CACHE or ~/.cache/bert_tf."
 )
 flags.DEFINE_string(
     "mirror",
     None,
-    "A web address below which the zips lie as they do at the release; $BERT_TF_MIRROR, or the "
-    "release itself, if not given.",
+    "The URL of a mirror with the same paths as the release. Default: $BERT_TF_MIRROR, or the "
+    "release itself.",
 )
 flags.DEFINE_float(
-    "stall_seconds", 60.0, "Seconds without a byte after which to connect anew.", lower_bound=0.1
+    "stall_seconds", 60.0, "Reconnect after so many seconds without data.", lower_bound=0.1
 )
 flags.DEFINE_integer(
-    "attempts", 5, "Attempts in a row without a byte after which to give up.", lower_bound=1
+    "attempts", 5, "Give up after so many attempts in a row without data.", lower_bound=1
 )
 
 _COLUMNS = ("name", "layers", "width", "heads", "vocabulary", "parameters", "text", "licence")
@@ -65,7 +65,7 @@ def main(_: list[str]) -> None:
 
 
 def table(models: list[ReleasedModel]) -> list[str]:
-    """Lines with a column for each part of a model's shape, and its first published score."""
+    """Returns the lines of a table: name, shape, size, and first published score of each model."""
     rows = [(*_COLUMNS, "a published score")]
     for model in models:
         shape = (model.num_hidden_layers, model.hidden_size, model.num_attention_heads)
@@ -82,7 +82,7 @@ def table(models: list[ReleasedModel]) -> list[str]:
 
 
 def details(model: ReleasedModel) -> list[str]:
-    """Where a model was released, and its published scores."""
+    """Returns lines with the URL and the published scores of a model."""
     lines = ["", f"    {model.url}", f"    or --model={model.folder}"]
     for score in model.scores:
         lines.append(f"    {score.task:<24} {score.value:<12} {score.source}")

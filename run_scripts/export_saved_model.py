@@ -5,13 +5,14 @@
     python run_scripts/export_saved_model.py --model=bert_base_uncased --kind=encoder \\
         --pooling=mean --export_dir=models/vectors
 
-writes models/mrpc/1, the next time models/mrpc/2. The model is what its files say: a classifier, a
-regression, a tagger, one that answers questions; after pre-training a masked LM. Before the folder
-gets its name, the SavedModel is loaded in a process of its own and must answer as Python does.
+The first command writes models/mrpc/1, and the next time models/mrpc/2. The kind of the model
+(classification, tagging, question answering, ..., masked LM after pre-training) is read from its
+files. Before the folder gets its name, the SavedModel is loaded in another process and must give
+the same outputs as the Python model.
 
     docker run -p 8501:8501 -v $PWD/models/mrpc:/models/mrpc -e MODEL_NAME=mrpc tensorflow/serving
 
-docs/serving.md has the signatures, their outputs, and requests. Takes about a minute for BERT-Base.
+See docs/serving.md for signatures, outputs, and requests. Takes about a minute for BERT-Base.
 """
 
 import command_line
@@ -37,11 +38,11 @@ def main(_: list[str]) -> None:
     for name, text in description["outputs"].items():
         print(f"    {name:22} {text}")
     if export.num_warmup_requests:
-        print(f"  {export.num_warmup_requests} requests to warm a server up")
+        print(f"  {export.num_warmup_requests} warm-up requests")
     if export.validation:
         print(f"  {export.validation}")
     if settings.tflite_file:
-        print(f"  {settings.tflite_file}: the same model of ids for TensorFlow Lite")
+        print(f"  {settings.tflite_file}: the same model for TensorFlow Lite, with ids as input")
 
 
 if __name__ == "__main__":

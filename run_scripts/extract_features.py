@@ -1,19 +1,19 @@
-"""Computes the vectors that a pre-trained model's layers give for the tokens of a text.
+"""Computes contextual vectors: the outputs of a pre-trained model's layers for each token.
 
     python run_scripts/extract_features.py --input_file=input.txt --output_file=output.jsonl \\
         --vocab_file=$BERT/vocab.txt --bert_config_file=$BERT/bert_config.json \\
         --init_checkpoint=$BERT/bert_model.ckpt --layers=-1,-2,-3,-4 \\
         --max_seq_length=128 --batch_size=8
 
-`--model=bert_base_uncased` in place of the three files and --do_lower_case: see docs/models.md.
+`--model=bert_base_uncased` replaces the three files and --do_lower_case: see docs/models.md.
 
-Takes the flags of the original's extract_features.py with the same defaults, and writes its JSON
-lines: for each line of the input, each of its tokens and each layer, the vector. --pool=cls|mean
-keeps a vector a line; --output_format=npz|tfrecord writes files that are smaller and read faster.
-See docs/features.md.
+The flags and their defaults are those of the original extract_features.py, and so are the JSON
+lines it writes: for each input line, the vector of each token and layer. --pool=cls|mean writes one
+vector per line; --output_format=npz|tfrecord writes smaller files that load faster. See
+docs/features.md.
 
-Takes a few seconds to start; then BERT-Base does about 80 sentences of 13 tokens a second, or 16 of
-100 tokens, on two CPU cores.
+Starts in a few seconds; then BERT-Base processes about 80 sentences of 13 tokens per second, or 16
+of 100 tokens, on two CPU cores.
 """
 
 import sys

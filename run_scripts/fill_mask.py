@@ -1,4 +1,4 @@
-"""Fills [MASK] in sentences with a pre-trained model.
+"""Predicts the tokens for [MASK] in sentences with a pre-trained model.
 
     python run_scripts/fill_mask.py --model_dir=quickstart_output/model \\
         "Returns the [MASK] of the first match."
@@ -7,11 +7,12 @@ or, with a released model:
 
     python run_scripts/fill_mask.py --model=bert_base_uncased < sentences.txt
 
-whose files --bert_config_file, --vocab_file, --init_checkpoint and --do_lower_case name one by one.
+A model's files can also be given one by one, with --bert_config_file, --vocab_file,
+--init_checkpoint and --do_lower_case.
 
-For each sentence prints the likeliest word pieces for each [MASK], in percent, and the sentence
-with the first of them. Without sentences on the command line they are read from standard input, one
-a line. Takes a few seconds, most of them to load TensorFlow.
+For each sentence, prints the most probable word pieces for each [MASK] with their probabilities,
+and the sentence with the first of them. If the command line has no sentences, they are read from
+standard input, one per line. Takes a few seconds, most of them to load TensorFlow.
 """
 
 import sys
@@ -25,19 +26,18 @@ command_line.define_model_flag()
 flags.DEFINE_string(
     "model_dir",
     None,
-    "A folder that run_pretraining.py wrote: its bert_config.json, its newest checkpoint and, if "
-    "there is one, its vocab.txt are used where no other flag names another file.",
+    "An output folder of run_pretraining.py. Its bert_config.json, newest checkpoint and, if there "
+    "is one, vocab.txt are used unless other flags name these files.",
 )
 flags.DEFINE_string("bert_config_file", None, "The model's bert_config.json.")
 flags.DEFINE_string("vocab_file", None, "The vocabulary that the model was trained with.")
 flags.DEFINE_string("init_checkpoint", None, "The model's weights.")
 flags.DEFINE_bool("do_lower_case", True, "Whether the model was trained on lower-cased text.")
-flags.DEFINE_integer("top_k", 5, "How many word pieces to print for each [MASK].", lower_bound=1)
+flags.DEFINE_integer("top_k", 5, "Number of word pieces to print per [MASK].", lower_bound=1)
 flags.DEFINE_bool(
     "untrained",
     False,
-    "Leaves the model at random initial weights instead of reading a checkpoint's: to see what "
-    "training adds.",
+    "Keep the random initial weights instead of loading a checkpoint, for comparison.",
 )
 flags.adopt_module_key_flags(command_line)
 
@@ -58,8 +58,7 @@ def main(arguments: list[str]) -> None:
 
 
 def model_files() -> dict:
-    """The arguments of `MaskFiller.load`: the files of --model_dir or --model, but for those that
-    flags name."""
+    """Returns the arguments of `MaskFiller.load`, from --model_dir or --model and other flags."""
     from bert_tf.inference.mask_filler import files_of_model
 
     if FLAGS.model and FLAGS.model_dir:

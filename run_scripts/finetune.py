@@ -4,14 +4,15 @@
         --model=bert_base_uncased --output_dir=/tmp/mrpc \\
         --do_train --do_eval --learning_rate=2e-5
 
-`--model` is a released model, which is downloaded, or a path (docs/models.md); or name the files
-with --bert_config_file, --vocab_file and --init_checkpoint.
+`--model` is a released model, which is downloaded, or a path (docs/models.md). Its files can also
+be given one by one, with --bert_config_file, --vocab_file and --init_checkpoint.
 
-`--list_tasks` prints all tasks and their options, which `--task_options=name=value,name=value`
-sets. Killed or stopped, the same command goes on from the newest checkpoint.
+`--list_tasks` prints all tasks and their options, which are set by
+`--task_options=name=value,name=value`. If the run is stopped or killed, the same command resumes it
+from the newest checkpoint.
 
-The best of several: `--num_restarts=5`, `--learning_rates=5e-5,3e-5,2e-5`,
-`--train_batch_sizes=16,32`; the table is in runs.tsv, the best weights in best/.
+To choose the best of several runs, give `--num_restarts=5`, `--learning_rates=5e-5,3e-5,2e-5` or
+`--train_batch_sizes=16,32`. Their scores are in runs.tsv, the best weights in best/.
 
 BERT-Base on MRPC (3,668 pairs, 3 epochs) takes about 2 minutes on a GPU: 84 to 88 % accuracy.
 """
@@ -24,8 +25,8 @@ from absl import flags
 from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import options_of, split_options, task_names
 
-flags.DEFINE_string("data_dir", None, "Folder of the task's files, for tasks that have one.")
-flags.DEFINE_bool("list_tasks", False, "Print all tasks and their options, and nothing else.")
+flags.DEFINE_string("data_dir", None, "The folder of the task's files, for tasks that read one.")
+flags.DEFINE_bool("list_tasks", False, "Print all tasks and their options, and exit.")
 command_line.define_model_flag()
 command_line.define_flags(FinetuningSettings)
 flags.adopt_module_key_flags(command_line)

@@ -3,9 +3,9 @@
     python run_scripts/learn_vocab.py --input_file=text/*.txt.gz --output_file=vocab.txt \\
         --vocab_size=30522 --do_lower_case=True
 
-Writes exactly --vocab_size lines: [PAD] first, then where Google's vocabularies have them [UNK],
-[CLS], [SEP], [MASK] and the unused rows, then single characters, then longer pieces. The same text
-gives the same file. 64 MB of English text take about 15 seconds.
+Writes exactly --vocab_size lines: [PAD], [UNK], [CLS], [SEP], [MASK] and the unused rows in the
+places where Google's vocabularies have them, then single characters, then longer pieces. The same
+text always gives the same file. 64 MB of English text take about 15 seconds.
 
 Needs the package tokenizers: pip install "bert-tf[vocab]".
 """
@@ -22,22 +22,22 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string(
     "input_file",
     None,
-    "UTF-8 text, as for create_pretraining_data.py: paths or patterns, separated by commas; .gz "
-    "files are decompressed.",
+    "UTF-8 text files, as for create_pretraining_data.py: paths or patterns, separated by commas. "
+    "Gzipped files are decompressed.",
 )
-flags.DEFINE_string("output_file", None, "The vocabulary, a token a line.")
-flags.DEFINE_integer("vocab_size", 30522, "Lines of the vocabulary.", lower_bound=6)
+flags.DEFINE_string("output_file", None, "The vocabulary to write, one token per line.")
+flags.DEFINE_integer("vocab_size", 30522, "Number of tokens in the vocabulary.", lower_bound=6)
 flags.DEFINE_bool(
     "do_lower_case",
     True,
-    "Whether words are lower-cased and lose their accents. Whatever uses the vocabulary later must "
-    "be told the same.",
+    "Whether to lower-case words and strip accents. Give the same value wherever the vocabulary is "
+    "used.",
 )
 flags.DEFINE_integer(
     "num_unused",
     None,
-    "How many lines [unused0], [unused1], ... are kept free for tokens of your own. By default "
-    "none below 20,000 lines; from there on 994 if lower-casing, 101 if not, as in Google's.",
+    "Number of lines [unused0], [unused1], ... reserved for tokens of your own. Default: none if "
+    "--vocab_size is below 20,000; otherwise 994 if lower-casing and 101 if not, as in Google's.",
     lower_bound=0,
 )
 

@@ -1,4 +1,4 @@
-"""Makes text of one sentence a line, as create_pretraining_data.py reads it, of dumps and books.
+"""Turns Wikipedia dumps, books and other text into files for create_pretraining_data.py.
 
     python run_scripts/prepare_corpus.py --input_file=enwiki-latest-pages-articles.xml.bz2 \\
         --output_dir=text/en --num_shards=100 --num_workers=16
@@ -8,12 +8,13 @@
     python run_scripts/prepare_corpus.py --input_file='en=enwiki*.xml.bz2,de=dewiki*.xml.bz2' \\
         --output_dir=text/multilingual --num_shards=100 --num_workers=16
 
-Also of JSON lines (a.jsonl.gz) and of data sets of tensorflow-datasets (--source=tfds
---input_file=wikipedia/20230601.en). Ends with a report; started again after an interruption it goes
-on where it was. Needs pip install 'bert-tf[corpus]'. See docs/corpus.md.
+Writes one sentence per line, with a blank line after each document, and prints a report. Also reads
+JSON lines (a.jsonl.gz) and data sets of tensorflow-datasets (--source=tfds
+--input_file=wikipedia/20230601.en). After an interruption the same command resumes the work. Needs
+pip install 'bert-tf[corpus]'. See docs/corpus.md.
 
-A core does about 9 MB of a dump's XML a second. English Wikipedia (100 GB) takes a quarter of
-an hour on 16 cores from the multistream dump, and most of an hour from one of a single stream.
+A core processes about 9 MB of a dump's XML per second. English Wikipedia (100 GB) takes a quarter
+of an hour on 16 cores from the multistream dump, and most of an hour from a single-stream dump.
 """
 
 import sys

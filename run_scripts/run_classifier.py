@@ -1,4 +1,4 @@
-"""Fine-tunes BERT to classify texts or pairs of them, evaluates it, and writes its predictions.
+"""Fine-tunes BERT to classify texts or text pairs, evaluates it, and writes its predictions.
 
     python run_scripts/run_classifier.py --task_name=MRPC --data_dir=glue_data/MRPC \\
         --vocab_file=vocab.txt --bert_config_file=bert_config.json \\
@@ -6,16 +6,16 @@
         --max_seq_length=128 --train_batch_size=32 --learning_rate=2e-5 \\
         --num_train_epochs=3.0 --output_dir=/tmp/mrpc_output
 
-`--model=bert_base_uncased` in place of the three files and --do_lower_case: see docs/models.md.
+`--model=bert_base_uncased` replaces the three files and --do_lower_case: see docs/models.md.
 
-Takes the flags of the original's run_classifier.py with the same defaults, for CoLA, MNLI, MRPC and
-XNLI; and SST-2, STS-B, QQP, QNLI, RTE, WNLI and AX. One's own data needs no code:
+The flags and their defaults are those of the original run_classifier.py, with its tasks CoLA, MNLI,
+MRPC and XNLI; SST-2, STS-B, QQP, QNLI, RTE, WNLI and AX are new. Your own data needs no code:
 
     python run_scripts/run_classifier.py --task_name=tsv --data_dir=my_data \\
         --text_a_column=review --label_column=stars ...
 
-`eval_results.txt`, `test_results.tsv` and a file for the GLUE server lie in --output_dir. The flags
-beyond the original's are those of finetune.py, of which this is a translation.
+Writes `eval_results.txt`, `test_results.tsv` and a file for the GLUE server to --output_dir. Flags
+that the original does not have are those of finetune.py.
 
 BERT-Base on MRPC takes about 2 minutes on a GPU: eval_accuracy between 0.84 and 0.88.
 """
@@ -28,12 +28,12 @@ from absl import flags
 from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import options_of
 
-# Tasks of one sentence or a pair that are no part of GLUE.
+# Tasks that classify sentences or pairs and are not part of GLUE.
 _OTHERS = ("xnli", "tsv")
 
-flags.DEFINE_string("task_name", None, "CoLA, MNLI, MRPC, XNLI, another of GLUE's tasks, or tsv.")
+flags.DEFINE_string("task_name", None, "CoLA, MNLI, MRPC, XNLI, another GLUE task, or tsv.")
 flags.DEFINE_integer(
-    "max_seq_length", 128, "Tokens of a sequence at most, [CLS] and [SEP] included."
+    "max_seq_length", 128, "Maximum number of tokens per sequence, including [CLS] and [SEP]."
 )
 command_line.define_model_flag()
 command_line.define_flags(
@@ -62,7 +62,7 @@ def main(_: list[str]) -> None:
 
 
 def refuse_options_of_others(task: str) -> None:
-    """Raises a ValueError for a flag that was given and means nothing to the task."""
+    """Raises a ValueError if a flag was given that is not an option of the task."""
     own = {field.name for field in options_of(task)}
     for other in ("glue", *_OTHERS):
         for field in options_of(other):

@@ -5,21 +5,22 @@
         --bert_config_file=bert_config.json --output_dir=/tmp/pretraining \\
         --num_train_steps=10000 --num_warmup_steps=1000 --learning_rate=1e-4
 
-The paper's run, 128 tokens at first and 512 for the last tenth, with one learning rate:
+For the paper's run, with 128 tokens at first and 512 for the last tenth, replace --input_file,
+--max_seq_length and --max_predictions_per_seq by:
 
     --phases='seq128:900000:/tmp/records_128/*.tfrecord,seq512:100000:/tmp/records_512/*.tfrecord'
     --train_batch_size=256 --learning_rate=1e-4 --num_warmup_steps=10000
 
-in place of --input_file, --max_seq_length and --max_predictions_per_seq.
+To continue training a released model, give --model=bert_base_uncased instead of --bert_config_file
+and --init_checkpoint.
 
-More training of a released model: --model=bert_base_uncased in place of --bert_config_file and
---init_checkpoint.
+The flags and their defaults are those of the original run_pretraining.py. Writes checkpoints
+`model.ckpt-STEP`, `metrics.jsonl`, TensorBoard files and `eval_results.txt` to --output_dir. If the
+run is stopped or killed, the same command resumes it from the newest checkpoint, and reaches the
+same weights as without the interruption.
 
-Takes the flags of the original's run_pretraining.py with the same defaults. Checkpoints
-`model.ckpt-STEP`, `metrics.jsonl`, TensorBoard's files and `eval_results.txt` lie in --output_dir.
-Killed or stopped, the same command goes on from the newest checkpoint, to the same weights.
-
-A 4-layer, 256-wide model takes about one second a step of 32 x 128 tokens on two CPU cores.
+A model of 4 layers and hidden size 256 takes about one second per step of 32 x 128 tokens on two
+CPU cores.
 """
 
 import logging
@@ -43,8 +44,8 @@ def main(_: list[str]) -> None:
     is_default = settings.max_predictions_per_seq == PretrainingSettings.max_predictions_per_seq
     if settings.phases and flags.FLAGS["max_predictions_per_seq"].present and is_default:
         logging.warning(
-            "--max_predictions_per_seq=%d is the default, and says nothing beside --phases: as "
-            "many tokens are hidden as the records have room for, 15 %% by dynamic masks. To say "
+            "--max_predictions_per_seq=%d is the default, and has no effect with --phases: as many "
+            "tokens are masked as the records have room for, or 15 %% with dynamic masking. To set "
             "it for a phase, write seq128pred%d.",
             *(settings.max_predictions_per_seq, settings.max_predictions_per_seq),
         )

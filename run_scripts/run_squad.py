@@ -1,4 +1,4 @@
-"""Fine-tunes BERT to answer questions about a text, and answers those of another file.
+"""Fine-tunes BERT to answer questions about a text, and predicts the answers for another file.
 
     python run_scripts/run_squad.py --vocab_file=vocab.txt --bert_config_file=bert_config.json \\
         --init_checkpoint=bert_model.ckpt --do_train=True --train_file=train-v1.1.json \\
@@ -6,13 +6,12 @@
         --learning_rate=3e-5 --num_train_epochs=2.0 --max_seq_length=384 --doc_stride=128 \\
         --output_dir=/tmp/squad_base
 
-`--model=bert_base_uncased` in place of the three files and --do_lower_case: see docs/models.md.
+`--model=bert_base_uncased` replaces the three files and --do_lower_case: see docs/models.md.
 
-Takes the flags of the original's run_squad.py with the same defaults, and `--do_eval`, which scores
-the answers as the official script does. SQuAD 2.0 needs --version_2_with_negative. Files may be
-gzipped. `predictions.json`, `nbest_predictions.json` and, for 2.0, `null_odds.json` lie in
---output_dir. The flags beyond the original's are those of finetune.py, of which this is a
-translation.
+The flags and their defaults are those of the original run_squad.py. `--do_eval` also scores the
+answers as the official script does. SQuAD 2.0 needs --version_2_with_negative. Input files may be
+gzipped. Writes `predictions.json`, `nbest_predictions.json` and, for SQuAD 2.0, `null_odds.json` to
+--output_dir. Flags that the original does not have are those of finetune.py.
 
 BERT-Base on SQuAD 1.1 reaches F1 88.4, EM 81.2; two epochs take about half an hour on one TPU.
 """
@@ -26,7 +25,7 @@ from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import options_of
 
 flags.DEFINE_integer(
-    "max_seq_length", 384, "Tokens of a window at most: question, text, [CLS] and [SEP]s."
+    "max_seq_length", 384, "Maximum number of tokens per window: question, text, [CLS] and [SEP]s."
 )
 command_line.define_model_flag()
 command_line.define_flags(

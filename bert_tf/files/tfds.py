@@ -1,4 +1,4 @@
-"""Finds the data sets of tensorflow-datasets, whose library is imported only then."""
+"""Finds data sets of tensorflow-datasets, which is imported only when it is needed."""
 
 import contextlib
 from typing import Any
@@ -7,17 +7,17 @@ from bert_tf import files
 
 
 def find_builder(name: str, data_dir: str | None = None) -> Any:
-    """What reads a data set's files, of whatever version. They are got and made if there are none.
+    """Returns the `tfds.core.DatasetBuilder` of a data set, which is prepared first if need be.
+
+    Files of any version that are already prepared are used.
 
     Args:
-        name: as `tfds.load` takes it.
-        data_dir: the folder of the data sets, or of this one; None or "": that of
+        name: as for `tfds.load`.
+        data_dir: the folder of all data sets or of this one; None or "" for the default of
             tensorflow-datasets.
 
-    Returns: a `tfds.core.DatasetBuilder`.
-
     Raises:
-        ValueError: if there is no such data set and it cannot be got, with what would do.
+        ValueError: if there is no such data set, or it cannot be downloaded and prepared.
     """
     import tensorflow_datasets as tfds
 
@@ -28,10 +28,10 @@ def find_builder(name: str, data_dir: str | None = None) -> Any:
     try:
         builder = tfds.builder(name, data_dir=data_dir or None)
         builder.download_and_prepare()
-    except Exception as error:  # Of many kinds: no network, no such data set, a full disk.
+    except Exception as error:  # Many classes: no network, no such data set, a full disk.
         raise ValueError(
-            f"tensorflow-datasets has no {name} in {data_dir or 'its folder'}, and could not get "
-            f"it ({type(error).__name__}: {error}). Prepare it where it can, with: tfds build "
-            f"{name} --data_dir=FOLDER"
+            f"tensorflow-datasets has no {name} in {data_dir or 'its folder'}, and could not "
+            f"prepare it ({type(error).__name__}: {error}). Prepare it where that is possible: "
+            f"tfds build {name} --data_dir=FOLDER"
         ) from error
     return builder

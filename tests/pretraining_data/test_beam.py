@@ -300,7 +300,7 @@ def test_the_flags_that_the_documentation_names_are_beams():
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--num_workers=2", *DIRECT], "--num_workers is of --runner=local"),
+        (["--num_workers=2", *DIRECT], "--num_workers is for --runner=local"),
         (["--", "--direct_num_workers=2"], "not understood: '--direct_num_workers=2'"),
         (["more.txt", "--gzip", "True", *DIRECT], "not understood: 'more.txt'"),
         ([*DIRECT, "runner=DirectRunner"], "not understood: 'runner=DirectRunner'"),
