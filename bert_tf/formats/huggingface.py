@@ -1,15 +1,16 @@
-"""Hugging Face's BERTs, as transformers saves and loads them.
+"""Reads and writes BERT models in Hugging Face's format, as transformers saves and loads them.
 
-    config.json                     shape, head and labels: `huggingface_config`
-    model.safetensors               weights under its names: `huggingface_names`; pytorch_model.bin
-                                    and files in parts are read too: `huggingface_tensors`
+    config.json                     configuration, head and labels: `huggingface_config`
+    model.safetensors               weights, named as in `huggingface_names`; pytorch_model.bin and
+                                    sharded files can be read too: `huggingface_tensors`
     vocab.txt, tokenizer.json       `tokenizer_files`
 
-`AutoModel...from_pretrained(folder)` and `AutoTokenizer.from_pretrained(folder)` take what is
-written here.
+`AutoModel...from_pretrained(folder)` and `AutoTokenizer.from_pretrained(folder)` load the folders
+that are written here.
 """
 
 import json
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -31,7 +32,7 @@ from bert_tf.formats.huggingface_names import (
     WORD_EMBEDDINGS,
     modern_name,
     name_table,
-    turned,
+    transposed,
 )
 from bert_tf.formats.huggingface_tensors import (
     SAFETENSORS_NAME,
@@ -44,7 +45,7 @@ from bert_tf.formats.staging import new_files
 from bert_tf.formats.tokenizer_files import read_tokenizer, special_tokens_map, write_tokenizer
 
 CONFIG_NAME = "config.json"
-# What is written, besides the weights' data.
+# The files that are written.
 FILE_NAMES = (SAFETENSORS_NAME, CONFIG_NAME, "vocab.txt", "tokenizer_config.json")
 
 _HEAD_OF_KIND = {
@@ -58,19 +59,19 @@ _HEAD_OF_KIND = {
 
 
 def recognizes(path: str) -> bool:
-    """Whether a folder has weights as transformers names them, or `path` is such a file."""
+    """Returns whether `path` is a weights file of transformers, or a folder with one."""
     return find_weights(str(path)) is not None
 
 
 def read(path: str) -> PretrainedModel:
-    """Reads a folder.
+    """Reads a model.
 
     Args:
-        path: a folder with config.json and weights, or its file of weights.
+        path: a folder with config.json and weights, or its weights file.
 
     Raises:
-        ValueError: if something is missing or damaged, or it is no BERT as there is here; also if
-            a library that its files need is not installed.
+        ValueError: if a file is missing or damaged, the model is not a BERT, or a library that its
+            files need is not installed.
     """
     weights_file = find_weights(str(path))
     if weights_file is None:
@@ -85,8 +86,8 @@ def read(path: str) -> PretrainedModel:
     tensors = _under_modern_names(weights_file, read_tensors(weights_file))
     redundant = _take_redundant(weights_file, tensors)
     ours = {theirs: name for name, theirs in name_table(config.num_hidden_layers).items()}
-    dropped |= {name: "BERT here has no such weight" for name in tensors if name not in ours}
-    weights = {ours[n]: turned(ours[n], value) for n, value in tensors.items() if n in ours}
+    dropped |= {name: "this BERT has no such weight" for name in tensors if name not in ours}
+    weights = {ours[n]: transposed(ours[n], value) for n, value in tensors.items() if n in ours}
     _check_types(weights_file, weights)
     names.check_shapes(weights_file, config, weights)
     return PretrainedModel(
@@ -102,10 +103,10 @@ def read(path: str) -> PretrainedModel:
 
 
 def without_place(model: PretrainedModel) -> dict[str, str]:
-    """The weights that a folder of Hugging Face's cannot hold, each with the reason.
+    """Returns the weights that Hugging Face's format cannot hold, each with the reason.
 
-    A model there has one head, and its optimizer's state lies elsewhere. A pooler is kept where
-    the head does not use it; transformers then says that it was not expected.
+    A Hugging Face model has one head and no optimizer state. A pooler that the head does not use is
+    kept; transformers then reports it as unexpected.
     """
     table = name_table(model.config.num_hidden_layers)
     own = set()
@@ -122,23 +123,23 @@ def without_place(model: PretrainedModel) -> dict[str, str]:
 
 
 def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
-    """Writes a model as transformers saves it; the files get their names when all are whole.
+    """Writes a model as transformers saves it; either all files appear or none.
 
     Args:
-        model: without weights that have no place there, see `without_place`.
-        folder: where; it need not exist.
-        overwrite: whether files of these names may be overwritten.
+        model: a model without weights that the format cannot hold; see `without_place`.
+        folder: the folder to write to; it need not exist.
+        overwrite: whether existing files may be overwritten.
 
     Raises:
-        ValueError: if there are such files, and `overwrite` is not set; if weights do not fit the
-            config or have no place; or if safetensors is not installed.
+        ValueError: if files exist and `overwrite` is not set, if weights do not fit the config or
+            have no place, or if safetensors is not installed.
     """
     names.check_shapes(model.path, model.config, model.weights)
     left = without_place(model)
     if left:
         raise ValueError(
             f"{model.path}: {len(left)} weights have no place in a Hugging Face model: "
-            f"{names.some(left)}. Leave them out first."
+            f"{names.some(left)}. Remove them first."
         )
     with new_files(folder, overwrite) as temporary:
         write_safetensors(tensors_of(model), files.join_path(temporary, SAFETENSORS_NAME))
@@ -154,11 +155,11 @@ def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
 
 
 def tensors_of(model: PretrainedModel) -> dict[str, np.ndarray]:
-    """The weights as transformers has them; those of an encoder alone without `bert.`."""
+    """Returns the weights under transformers' names, for a bare encoder without `bert.`."""
     table = name_table(model.config.num_hidden_layers)
     prefix = "" if model.head == Head() else "bert."
     return {
-        prefix + theirs.removeprefix("bert.") if theirs.startswith("bert.") else theirs: turned(
+        re.sub(r"^bert\.", prefix, theirs): transposed(
             name, np.asarray(model.weights[name], np.float32)
         )
         for name, theirs in table.items()
@@ -169,20 +170,20 @@ def tensors_of(model: PretrainedModel) -> dict[str, np.ndarray]:
 def _under_modern_names(path: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     renamed = {modern_name(name): value for name, value in tensors.items()}
     if len(renamed) != len(tensors):
-        raise ValueError(f"{path}: two of its tensors are the same weight of BERT.")
+        raise ValueError(f"{path}: two of its tensors have names of the same weight.")
     return renamed
 
 
 def _take_redundant(path: str, tensors: dict[str, np.ndarray]) -> dict[str, str]:
-    """Takes out what follows from the rest.
+    """Removes buffers and copies of tied weights from `tensors`, and returns what they are.
 
     Raises:
-        ValueError: if the words are predicted with another matrix than their embeddings.
+        ValueError: if the masked-LM decoder is not tied to the word embeddings.
     """
     redundant = {
         name: reason for name, reason in BUFFERS.items() if tensors.pop(name, None) is not None
     }
-    # Where only the copy is there, it is the bias.
+    # Some files have only the copy of the bias.
     if MASKED_LM_BIAS not in tensors and DECODER_BIAS in tensors:
         tensors[MASKED_LM_BIAS] = tensors.pop(DECODER_BIAS)
     for copy, original in ((DECODER, WORD_EMBEDDINGS), (DECODER_BIAS, MASKED_LM_BIAS)):
@@ -191,8 +192,8 @@ def _take_redundant(path: str, tensors: dict[str, np.ndarray]) -> dict[str, str]
             continue
         if original not in tensors or not np.array_equal(value, tensors[original]):
             raise ValueError(
-                f"{path}: {copy} is not {original}. Words are predicted with the matrix of their "
-                "embeddings and one bias here, as in the original."
+                f"{path}: {copy} is not {original}. The masked-LM decoder must be tied to the word "
+                "embeddings and have one bias, as in the original."
             )
         redundant[copy] = f"the same as {original}"
     return redundant
@@ -201,4 +202,4 @@ def _take_redundant(path: str, tensors: dict[str, np.ndarray]) -> dict[str, str]
 def _check_types(path: str, weights: Mapping[str, np.ndarray]) -> None:
     others = [name for name, value in weights.items() if value.dtype != np.float32]
     if others:
-        raise ValueError(f"{path}: {names.some(others)} hold whole numbers: quantized weights?")
+        raise ValueError(f"{path}: {names.some(others)} hold integers. Are they quantized?")

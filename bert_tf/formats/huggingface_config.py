@@ -1,8 +1,8 @@
-"""Hugging Face's config.json and what it means here: the shape of a BERT, and the head on it.
+"""Translates between Hugging Face's config.json and this package's BertConfig and Head.
 
-Two things differ under the same names. `gelu` there is the exact form, which is `gelu_erf` here;
-google-research's `gelu`, the tanh form, is `gelu_new` there. And `type_vocab_size` is 2 there,
-where nothing is said.
+Two keys mean different things. Hugging Face's `gelu` is the exact form, called `gelu_erf` here;
+google-research's `gelu`, the tanh form, is Hugging Face's `gelu_new`. And the default of
+`type_vocab_size` is 2 there, 16 here.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ from bert_tf.config import BertConfig
 from bert_tf.formats import names
 from bert_tf.formats.source import Head
 
-# Their activations -> ours; of ours -> theirs, the first that fits.
+# Hugging Face's activations -> ours. In the other direction the first match counts.
 _ACTIVATIONS = {
     "gelu": "gelu_erf",
     "gelu_python": "gelu_erf",
@@ -25,20 +25,23 @@ _ACTIVATIONS = {
     "linear": "linear",
 }
 _THEIR_DEFAULTS = {"vocab_size": 30522, "hidden_act": "gelu", "type_vocab_size": 2}
-# Keys of released bert_config.json files that Hugging Face's copies of them still have.
+# Keys of released bert_config.json files that Hugging Face's copies still have.
 _RELEASED_KEYS = (
     *("directionality", "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers"),
     *("pooler_size_per_head", "pooler_type"),
 )
-# What BERT here always is. A file may leave these out.
+# Keys with the only value that this package supports; files may leave them out.
 _FIXED = {
     "model_type": ("bert", "another architecture"),
-    "layer_norm_eps": (1e-12, "LayerNorm's epsilon is 1e-12 here, as in the original"),
-    "position_embedding_type": ("absolute", "positions are absolute here, as in the original"),
+    "layer_norm_eps": (1e-12, "the epsilon of LayerNorm is 1e-12, as in the original"),
+    "position_embedding_type": (
+        "absolute",
+        "only absolute positions are supported, as in the original",
+    ),
     "is_decoder": (False, "attention looks both ways here"),
-    "add_cross_attention": (False, "there is no decoder here"),
+    "add_cross_attention": (False, "decoders are not supported"),
 }
-# Class names there -> kinds of heads here. The others have no counterpart.
+# transformers' classes -> kinds of heads; other classes have no counterpart.
 _ARCHITECTURES = {
     "BertModel": "",
     "BertForPreTraining": "pretraining",
@@ -54,14 +57,14 @@ _FIELDS = tuple(
 
 
 def read_config(path: str, content: dict[str, Any]) -> BertConfig:
-    """The shape that a config.json describes.
+    """Returns the configuration that a config.json describes.
 
     Args:
         path: the file, for messages.
-        content: what it holds.
+        content: the parsed file.
 
     Raises:
-        ValueError: if it describes something that BERT here is not.
+        ValueError: if the file describes another architecture or an unsupported variant.
     """
     for name, (value, reason) in _FIXED.items():
         if content.get(name, value) != value:
@@ -85,14 +88,14 @@ def read_config(path: str, content: dict[str, Any]) -> BertConfig:
 
 
 def read_head(path: str, content: dict[str, Any], weights: dict) -> Head:
-    """The head that a config.json names, or, where it names none, the weights show.
+    """Returns the head that a config.json names, or else the one that the weights have.
 
     Args:
         path, content: see `read_config`.
-        weights: under google-research's names.
+        weights: the weights under google-research's names.
 
     Raises:
-        ValueError: for a head that has no counterpart here, and for labels that do not fit it.
+        ValueError: if the head has no counterpart here, or the labels do not fit it.
     """
     architectures = content.get("architectures") or ["BertModel"]
     if architectures[0] not in _ARCHITECTURES:
@@ -106,13 +109,13 @@ def read_head(path: str, content: dict[str, Any], weights: dict) -> Head:
     problem = content.get("problem_type")
     if problem == "multi_label_classification":
         raise ValueError(
-            f"{path}: problem_type is multi_label_classification: several labels may be right at "
-            "once. A classifier here gives one."
+            f"{path}: problem_type is multi_label_classification, but only classifiers with one "
+            "label per text are supported."
         )
     rows = len(weights["output_bias"]) if "output_bias" in weights else None
     if kind != "tagging" and (problem == "regression" or rows == 1):
         if rows not in (None, 1):
-            raise ValueError(f"{path}: a regression of {rows} numbers; here it gives one.")
+            raise ValueError(f"{path}: a regression with {rows} outputs; only one is supported.")
         return Head("regression")
     return Head("classification" if kind == "regression" else kind, _labels(path, content, rows))
 
@@ -124,14 +127,14 @@ def _labels(path: str, content: dict[str, Any], rows: int | None) -> tuple[str, 
     labels = tuple(str(by_id.get(str(i))) for i in range(len(by_id)))
     if set(by_id) != set(map(str, range(len(by_id)))) or rows not in (None, len(labels)):
         raise ValueError(
-            f"{path}: id2label must name the labels 0 to {(rows or len(by_id)) - 1}, as many as "
-            f"the classifier has rows. Received: {names.some(sorted(by_id))}"
+            f"{path}: id2label must name the labels 0 to {(rows or len(by_id)) - 1}, one for each "
+            f"row of the classifier. Received: {names.some(sorted(by_id))}"
         )
     return labels
 
 
 def architecture_of(head: Head, weights: dict) -> str:
-    """The class there that has such a head."""
+    """Returns the name of transformers' class for a head."""
     if head.kind == "pretraining":
         heads = names.heads_in(weights)
         if names.NEXT_SENTENCE not in heads:
@@ -144,7 +147,7 @@ def architecture_of(head: Head, weights: dict) -> str:
 def write_config(
     config: BertConfig, head: Head, weights: dict, pad_token_id: int
 ) -> dict[str, Any]:
-    """The content of a config.json that transformers 4 and 5 read."""
+    """Returns the content of a config.json for transformers 4 and 5."""
     values = {name: getattr(config, name) for name in _FIELDS}
     act = str(config.hidden_act or "linear").lower()
     preferred = {"gelu": "gelu_new"}
@@ -172,7 +175,7 @@ def _head_keys(head: Head, weights: dict) -> dict[str, Any]:
     keys = {
         "id2label": {str(i): label for i, label in enumerate(labels)},
         "label2id": {label: i for i, label in enumerate(labels)},
-        "classifier_dropout": 0.1,  # As here, whatever the encoder's is.
+        "classifier_dropout": 0.1,  # Fixed in our heads, whatever the encoder's is.
     }
     if head.kind == "regression":
         keys["problem_type"] = "regression"

@@ -1,19 +1,18 @@
-"""Hugging Face's names of BERT's weights and google-research's: one table, read in both directions.
+"""Maps google-research's names of weights to Hugging Face's, with one table for both directions.
 
     bert/encoder/layer_0/output/dense/kernel   bert.encoder.layer.0.output.dense.weight, transposed
     bert/encoder/layer_0/output/LayerNorm/gamma   bert.encoder.layer.0.output.LayerNorm.weight
     cls/predictions/output_bias                cls.predictions.bias
     output_weights                             classifier.weight
 
-A dense `kernel` is [in, out] at google-research, its `weight` [out, in] there; every other weight
-is the same in both.
+A dense `kernel` is [in, out], Hugging Face's `weight` is [out, in]. All other weights are equal.
 """
 
 import re
 
 import numpy as np
 
-# Endings of the names of a layer's weights, there and here.
+# Kind of layer -> our name's ending -> Hugging Face's.
 _ENDINGS = {
     "table": {"": ".weight"},
     "dense": {"/kernel": ".weight", "/bias": ".bias"},
@@ -34,7 +33,7 @@ _LAYERS = (
     ("", "classifier", "scores"),
     ("cls/squad/", "qa_outputs", "scores"),
 )
-# Of every block, after bert/encoder/layer_N/ and bert.encoder.layer.N.
+# The layers of a block, after bert/encoder/layer_N/ and bert.encoder.layer.N.
 _BLOCK_LAYERS = (
     ("attention/self/query", "attention.self.query", "dense"),
     ("attention/self/key", "attention.self.key", "dense"),
@@ -46,7 +45,7 @@ _BLOCK_LAYERS = (
     ("output/LayerNorm", "output.LayerNorm", "norm"),
 )
 
-# Tensors that the files may have besides, and that say nothing new.
+# Redundant tensors that files may have: copies of tied weights, and buffers.
 DECODER = "cls.predictions.decoder.weight"
 DECODER_BIAS = "cls.predictions.decoder.bias"
 MASKED_LM_BIAS = "cls.predictions.bias"
@@ -58,7 +57,7 @@ BUFFERS = {
 
 
 def name_table(num_hidden_layers: int) -> dict[str, str]:
-    """google-research's names -> Hugging Face's, of the encoder and of all heads."""
+    """Returns google-research's names -> Hugging Face's, for the encoder and all heads."""
     layers = list(_LAYERS)
     for n in range(num_hidden_layers):
         layers += [
@@ -72,15 +71,20 @@ def name_table(num_hidden_layers: int) -> dict[str, str]:
     }
 
 
-def turned(name: str, value: np.ndarray) -> np.ndarray:
-    """A weight in the other's layout: the same function both ways. `name` is google-research's."""
+def transposed(name: str, value: np.ndarray) -> np.ndarray:
+    """Converts a weight to the other library's layout, in either direction.
+
+    Args:
+        name: google-research's.
+        value: the weight; a dense kernel is transposed.
+    """
     return np.ascontiguousarray(value.T) if name.endswith("/kernel") else value
 
 
 def modern_name(name: str) -> str:
-    """A name as transformers writes it now.
+    """Returns a name as current transformers writes it.
 
-    Encoders alone are written without the `bert.` prefix, models wrapped for many devices with
+    Bare encoders are saved without the prefix `bert.`, models wrapped in DataParallel with
     `module.`, and converters of 2018 kept `gamma` and `beta`.
     """
     name = name.removeprefix("module.")

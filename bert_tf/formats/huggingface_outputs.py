@@ -1,13 +1,13 @@
-"""What transformers computes with a folder, in a process of its own.
+"""Runs a Hugging Face model with transformers, in a separate process.
 
     python -m bert_tf.formats.huggingface_outputs FOLDER inputs.npz outputs.npz
 
-TensorFlow and PyTorch do not always live in one process (their compilers have the same symbols, and
-the second to be loaded may crash), so this module imports no TensorFlow.
+This module imports no TensorFlow: TensorFlow and PyTorch have symbols in common, and the one
+imported second may crash.
 
 inputs.npz      input_ids, input_mask, segment_ids: int [B, L]
 outputs.npz     all_layers: float32 [layers + 1, B, L, H], the embeddings first; pooled_output and
-                the scores of the head under their names here, as far as the class gives them
+                the head's logits under this package's names, if the class has them
 """
 
 import importlib.util
@@ -19,7 +19,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-# What transformers' classes call their scores, and the names of them here.
+# Class -> the names of its outputs -> ours.
 _SCORES = {
     "BertForPreTraining": {
         "prediction_logits": "masked_lm_logits",
@@ -37,15 +37,21 @@ _OTHER_NAMES = {
 
 
 def is_installed() -> bool:
-    """Whether transformers and PyTorch are."""
+    """Returns whether transformers and PyTorch are installed."""
     return all(importlib.util.find_spec(name) for name in ("transformers", "torch"))
 
 
 def outputs_of(folder: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Runs the model of a folder on a batch, see above.
+    """Runs the model in a folder on a batch.
+
+    Args:
+        folder: a Hugging Face folder.
+        inputs: the content of inputs.npz, see above.
+
+    Returns: the content of outputs.npz.
 
     Raises:
-        ValueError: if transformers cannot load it, or starts some of its weights at random.
+        ValueError: if transformers cannot load the model, or finds that weights are missing.
     """
     with tempfile.TemporaryDirectory() as place:
         paths = [os.path.join(place, name) for name in ("inputs.npz", "outputs.npz")]
@@ -66,7 +72,7 @@ def outputs_of(folder: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.nd
 
 
 def main(folder: str, inputs_file: str, outputs_file: str) -> None:
-    """Loads the class that config.json names, and runs it."""
+    """Loads the class that config.json names and runs it."""
     import torch
     import transformers
 
@@ -78,7 +84,7 @@ def main(folder: str, inputs_file: str, outputs_file: str) -> None:
         raise ValueError(f"these weights are missing: {sorted(loading['missing_keys'])}")
     inputs = {name: torch.from_numpy(value).long() for name, value in np.load(inputs_file).items()}
     with torch.no_grad():
-        outputs = model.float().eval()(  # Files of 16 bits are read as such.
+        outputs = model.float().eval()(  # 16-bit files stay 16-bit otherwise.
             input_ids=inputs["input_ids"],
             attention_mask=inputs["input_mask"],
             token_type_ids=inputs["segment_ids"],

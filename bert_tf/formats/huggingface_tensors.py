@@ -1,9 +1,9 @@
-"""The tensors of a Hugging Face folder, by their names there: safetensors or PyTorch's own file.
+"""Reads the tensors of a Hugging Face folder from safetensors or PyTorch files.
 
-    model.safetensors                    or in parts, as model.safetensors.index.json lists them
-    pytorch_model.bin                    or in parts, as pytorch_model.bin.index.json lists them
+    model.safetensors                    or shards listed in model.safetensors.index.json
+    pytorch_model.bin                    or shards listed in pytorch_model.bin.index.json
 
-safetensors is needed for the first, PyTorch for the second: each is imported only when it is.
+The library for each, safetensors or PyTorch, is imported only when it is needed.
 """
 
 import importlib
@@ -17,7 +17,7 @@ from bert_tf.config import read_json
 
 SAFETENSORS_NAME = "model.safetensors"
 PYTORCH_NAME = "pytorch_model.bin"
-# In the order in which they are looked for, as transformers does.
+# In order of preference, as in transformers.
 WEIGHTS_NAMES = (
     *(SAFETENSORS_NAME, f"{SAFETENSORS_NAME}.index.json"),
     *(PYTORCH_NAME, f"{PYTORCH_NAME}.index.json"),
@@ -25,7 +25,7 @@ WEIGHTS_NAMES = (
 
 
 def find_weights(path: str) -> str | None:
-    """The file of the weights, or of their list, that a folder or such a file means; or None."""
+    """Returns the weights file or shard index that `path` is or contains; None if there is none."""
     name = files.split_path(path)[1]
     if name in WEIGHTS_NAMES and files.exists(path) and not files.is_directory(path):
         return path
@@ -34,10 +34,10 @@ def find_weights(path: str) -> str | None:
 
 
 def read_tensors(path: str) -> dict[str, np.ndarray]:
-    """All tensors of a file, or of the files that an index lists; floating ones as float32.
+    """Returns all tensors of a file or of the shards in an index, floating ones as float32.
 
     Raises:
-        ValueError: if a file is damaged or missing, or a library that it needs is not installed.
+        ValueError: if a file is damaged or missing, or its library is not installed.
     """
     if not path.endswith(".index.json"):
         return _read_file(path)
@@ -53,7 +53,7 @@ def read_tensors(path: str) -> dict[str, np.ndarray]:
 
 
 def write_safetensors(tensors: dict[str, np.ndarray], path: str) -> None:
-    """Writes tensors as transformers expects them: marked as those of PyTorch."""
+    """Writes tensors marked as PyTorch's, which transformers requires."""
     content = library("safetensors.numpy").save(tensors, metadata={"format": "pt"})
     with files.open_file(path, "wb") as file:
         file.write(content)
@@ -63,7 +63,7 @@ def library(name: str):
     """Imports a library of the extra `huggingface`.
 
     Raises:
-        ValueError: if it is not installed, with how to install it.
+        ValueError: if it is not installed.
     """
     try:
         return importlib.import_module(name)
