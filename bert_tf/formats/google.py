@@ -1,15 +1,14 @@
-"""google-research's checkpoints, read whole and written whole.
+"""Reads and writes google-research's checkpoints.
 
-    bert_model.ckpt.index, .data-00000-of-00001     every variable by its name, Adam's averages and
-                                                    `global_step` included
-    bert_config.json                                the shape of the model
-    vocab.txt                                       its vocabulary
-    tokenizer_config.json                           whether text is lower-cased, if that is known;
-                                                    the original does not read it
+    bert_model.ckpt.index, .data-00000-of-00001     every variable by its name, with Adam's moments
+                                                    and `global_step`
+    bert_config.json                                the configuration
+    vocab.txt                                       the vocabulary
+    tokenizer_config.json                           whether text is lower-cased, if known; the
+                                                    original does not read it
 
-A released model's folder, a folder that training wrote here (`model.ckpt-STEP`) and a checkpoint's
-prefix are the same thing to the reader. What is read and what is written have the same names, so
-nothing needs a table.
+A released model's folder, a training run's output directory (`model.ckpt-STEP`) and a checkpoint's
+prefix can all be read. The weights keep their names.
 """
 
 import dataclasses
@@ -28,44 +27,44 @@ from bert_tf.training.checkpoint import DamagedCheckpoint, find_checkpoint, writ
 
 CHECKPOINT_NAME = "bert_model.ckpt"
 CONFIG_NAME = "bert_config.json"
-# What is written, besides the weights' data.
+# The files that are written, except the weights' data.
 FILE_NAMES = (f"{CHECKPOINT_NAME}.index", CONFIG_NAME, "vocab.txt", "tokenizer_config.json")
 
-# Checkpoints of Keras and tensorflow/models have it; those that are by name have not.
+# Object-based checkpoints (Keras, tensorflow/models) have it, name-based ones do not.
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _SUFFIX = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
 
 
 def recognizes(path: str) -> bool:
-    """Whether there is a checkpoint by name: at a prefix, one of its files, or in a folder."""
+    """Returns whether `path` is or contains a name-based checkpoint."""
     prefix = _find(str(path))
     if prefix is None:
         return False
     try:
         return not tf.train.load_checkpoint(prefix).has_tensor(_OBJECT_GRAPH)
     except (tf.errors.OpError, RuntimeError, ValueError, IndexError):
-        return True  # Damaged: `read` says how.
+        return True  # It is damaged, which `read` will report.
 
 
 def read(path: str) -> PretrainedModel:
-    """Reads a checkpoint and what lies beside it.
+    """Reads a checkpoint and the files beside it.
 
     Args:
-        path: a checkpoint's prefix (`.../bert_model.ckpt`), one of its files, or a folder: its
-            `bert_model.ckpt`, else its newest `model.ckpt-STEP`, else its only checkpoint.
+        path: a checkpoint's prefix (`.../bert_model.ckpt`), one of its files, or a folder. In a
+            folder `bert_model.ckpt` is preferred, then the newest `model.ckpt-STEP`, then the only
+            checkpoint.
 
     Raises:
-        ValueError: if there is no checkpoint, it is damaged, `bert_config.json` is not beside it,
-            or is another model's.
+        ValueError: if there is no checkpoint, it is damaged, or its `bert_config.json` is missing
+            or another model's.
     """
     prefix = _find(str(path)) or find_checkpoint(str(path))
     folder = files.split_path(prefix)[0]
     config_file = files.join_path(folder, CONFIG_NAME)
     if not files.exists(config_file):
         raise ValueError(
-            f"{folder}: there is no {CONFIG_NAME} beside the checkpoint {prefix}. It says the "
-            "shape of the model, of which the number of attention heads cannot be seen in the "
-            "weights: put it there."
+            f"{folder}: there is no {CONFIG_NAME} beside the checkpoint {prefix}. Put it there: "
+            "the weights do not show the number of attention heads."
         )
     config = BertConfig.from_json_file(config_file)
     weights = read_weights(prefix)
@@ -85,7 +84,7 @@ def read(path: str) -> PretrainedModel:
 
 
 def read_weights(prefix: str) -> dict[str, np.ndarray]:
-    """Every tensor of a checkpoint by its name, the optimizer's included; 16-bit ones as float32.
+    """Returns all tensors of a checkpoint by name, the optimizer's too; 16-bit ones as float32.
 
     Raises:
         DamagedCheckpoint: if its files are truncated or altered.
@@ -99,23 +98,22 @@ def read_weights(prefix: str) -> dict[str, np.ndarray]:
 
 
 def without_place(model: PretrainedModel) -> dict[str, str]:
-    """The weights that a checkpoint cannot hold: none, as it has no fixed list of names."""
+    """Returns the weights that a checkpoint cannot hold: none, as any name is possible."""
     return {}
 
 
 def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
-    """Writes a model as the original's files; they get their names when all are whole.
+    """Writes a model as the original's files; either all files appear or none.
 
-    `hidden_act` is written as it is. The original knows no `gelu_erf`, and refuses it.
+    `hidden_act` is written unchanged. The original does not know `gelu_erf` and refuses it.
 
     Args:
-        model: all its weights are written, the optimizer's too if they are there.
-        folder: where; it need not exist.
-        overwrite: whether files of these names may be overwritten.
+        model: the model; all its weights are written, with the optimizer's state if it has any.
+        folder: the folder to write to; it need not exist.
+        overwrite: whether existing files may be overwritten.
 
     Raises:
-        ValueError: if there are such files, and `overwrite` is not set; or if weights do not fit
-            the config.
+        ValueError: if files exist and `overwrite` is not set, or weights do not fit the config.
     """
     names.check_shapes(model.path, model.config, model.weights)
     with new_files(folder, overwrite) as temporary:
@@ -127,7 +125,7 @@ def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
 
 
 def _find(path: str) -> str | None:
-    """The prefix of the checkpoint that `path` means; None if there is none."""
+    """Returns the prefix of the checkpoint at `path`; None if there is none."""
     prefix = _SUFFIX.sub("", path)
     if files.exists(prefix + ".index"):
         return prefix
@@ -137,9 +135,9 @@ def _find(path: str) -> str | None:
     if files.exists(released + ".index"):
         return released
     indices = [name for name in tf.io.gfile.listdir(path) if name.endswith(".index")]
-    is_told = files.exists(files.join_path(path, "checkpoint"))  # Which one is the newest.
+    has_newest = files.exists(files.join_path(path, "checkpoint"))  # It names the newest.
     numbered = any(re.match(r"model\.ckpt-\d+\.", name) for name in indices)
-    if len(indices) > 1 and not is_told and not numbered:
+    if len(indices) > 1 and not has_newest and not numbered:
         raise ValueError(
             f"{path}: there are {len(indices)} checkpoints. Name one of them: "
             f"{', '.join(sorted(name.removesuffix('.index') for name in indices))}"

@@ -1,14 +1,13 @@
-"""keras-hub's BERT models, read from their files; keras-hub need not be installed.
+"""Reads keras-hub's BERT models from their files; keras-hub need not be installed.
 
-Where the files lie, and what is in each: `keras_hub_files`.
+`keras_hub_files` says which files there are.
 
-The encoder is google-research's: gelu in its tanh form, LayerNorm epsilon 1e-12, both fixed in
-keras-hub. Its masked-word head is not: the gelu there is the exact one, the epsilon 1e-5. As it
-would compute something else here, it is dropped. A classifier's head is the same, on the same
-pooled output.
+The encoder equals google-research's: keras-hub fixes the tanh form of gelu and a LayerNorm epsilon
+of 1e-12. A classifier's head is equal, too. The masked-LM head is not: it has the exact gelu and an
+epsilon of 1e-5. It is dropped, as it would compute something else here.
 
-A group of a .weights.h5 file is named by its layer's class and number (`layers/dense_1`), or, in
-files of older Keras versions, by the attribute that holds it.
+A group in a .weights.h5 file is named after its layer's class and number (`layers/dense_1`), or, in
+files of older Keras versions, after the attribute that holds it.
 """
 
 import re
@@ -34,14 +33,14 @@ from bert_tf.formats.keras_hub_files import (
 from bert_tf.formats.keras_layout import from_keras
 from bert_tf.formats.source import Head, PretrainedModel
 
-# Where a file has the backbone, and where the layers of a classifier, of the masked-word head.
+# Where a file may have the backbone, a classifier's scores, and the masked-LM head.
 _BACKBONE_PREFIXES = ("layers/bert_backbone/", "backbone/", "")
 _SCORES = ("layers/dense", "output_dense")
 _MASKED_LM = re.compile(r"(layers/|)masked_lm_head/")
-# The activations that leave the order and, after a softmax, the probabilities as they are.
+# Activations after which the weights still give logits of the same probabilities.
 _LOGITS = (None, "linear", "softmax")
 
-# Parts of google-research's names -> where keras-hub has the layer; the first that is there counts.
+# Parts of google-research's names -> keras-hub's layers; the first one found counts.
 _LAYERS = {
     "bert/embeddings/word_embeddings": ("layers/reversible_embedding", "token_embedding"),
     "bert/embeddings/token_type_embeddings": ("layers/embedding", "segment_embedding"),
@@ -62,14 +61,14 @@ _BLOCK_LAYERS = {
 }
 
 _NO_MASKED_LM = (
-    "keras-hub's masked-word head has the exact gelu (erf) and a LayerNorm epsilon of 1e-5, where "
-    "the encoder and the head here have the tanh form and 1e-12: it would compute something else"
+    "keras-hub's masked-LM head has the exact gelu and a LayerNorm epsilon of 1e-5, ours the tanh "
+    "form and 1e-12: it would compute something else"
 )
-_NO_COUNTERPART = "no part of BERT's encoder or of a head that is known here"
+_NO_COUNTERPART = "not a part of BERT's encoder or of a supported head"
 
 
 def recognizes(path: str) -> bool:
-    """Whether `path` is a preset's folder, a `.keras` archive or a `.weights.h5` file."""
+    """Returns whether `path` is a preset's folder, a `.keras` archive or a `.weights.h5` file."""
     path = str(path)
     if files.is_directory(path):
         weights = (files.join_path(path, name) for name in (WEIGHTS_NAME, SHARDS_NAME))
@@ -80,15 +79,15 @@ def recognizes(path: str) -> bool:
 
 
 def read(path: str) -> PretrainedModel:
-    """Reads a backbone, a classifier or the backbone of another task.
+    """Reads a backbone, a classifier, or the backbone of another task.
 
     Args:
         path: a preset's folder, a `.keras` archive, or a file of weights (`.weights.h5`, or
             `.weights.json` for shards) beside its `config.json`.
 
     Raises:
-        ValueError: if files are missing, damaged or of another model, or a weight is missing,
-            quantized or of another shape; with the file and the variable.
+        ValueError: if a file is missing, damaged or another model's, or a weight is missing,
+            quantized or of another shape.
     """
     path = str(path)
     found = read_archive(path) if path.endswith(".keras") else read_folder(path)
@@ -116,7 +115,7 @@ def read(path: str) -> PretrainedModel:
 
 
 def _encoder(found: KerasFiles, config: BertConfig) -> tuple[dict[str, np.ndarray], set[str]]:
-    """The encoder's weights, and the paths that they were at."""
+    """Returns the encoder's weights, and the paths where they were found."""
     prefix = _backbone_prefix(found)
     block = re.compile(f"{prefix}({'|'.join(_BLOCKS)})(_\\d+)?/")
     num_layers = len({match[0] for match in map(block.match, found.arrays) if match})
@@ -126,17 +125,18 @@ def _encoder(found: KerasFiles, config: BertConfig) -> tuple[dict[str, np.ndarra
             f"num_layers={config.num_hidden_layers}. Does the config belong to these weights?"
         )
     places = {}
-    for name in names.encoder_shapes(config):
+    shapes = names.encoder_shapes(config)
+    for name in shapes:
         layers, number = _layers(name)
         places[name] = [f"{prefix}{layer}/vars/{number}" for layer in layers]
-    return _read_places(found, config, names.encoder_shapes(config), places)
+    return _read_places(found, config, shapes, places)
 
 
 def _classifier(found: KerasFiles, config: BertConfig) -> tuple[dict[str, np.ndarray], set[str]]:
-    """The weights of a classifier's scores, if they are logits, and the paths they were at."""
+    """Returns a classifier's weights, if it gives logits, and the paths where they were found."""
     if _activation(found.task) not in _LOGITS:
         return {}, set()
-    # In a file that holds a backbone alone, `layers/dense` is the pooler.
+    # In a file of a bare backbone, `layers/dense` is the pooler.
     start = "" if _backbone_prefix(found) else f"{TASK_WEIGHTS_NAME}/"
     num_classes = found.task["config"].get("num_classes")
     shapes = names.head_shapes(config, names.CLASSIFIER, num_classes)
@@ -150,13 +150,13 @@ def _classifier(found: KerasFiles, config: BertConfig) -> tuple[dict[str, np.nda
 def _read_places(
     found: KerasFiles, config: BertConfig, shapes: names.Shapes, places: Mapping[str, list[str]]
 ) -> tuple[dict[str, np.ndarray], set[str]]:
-    """Each weight of `shapes` from the first of its places that is in the files."""
+    """Reads each weight of `shapes` from the first of its places that exists."""
     weights, used = {}, set()
     for name, shape in shapes.items():
         variable = next((place for place in places[name] if place in found.arrays), None)
         if variable is None:
             raise ValueError(
-                f"{found.path}: the weight {places[name][0]} is missing. There are: "
+                f"{found.path}: the weight {places[name][0]} is missing. Found: "
                 f"{names.some(sorted(found.arrays))}"
             )
         where = f"{found.path}: {variable}"
@@ -171,7 +171,7 @@ def _backbone_prefix(found: KerasFiles) -> str:
 
 
 def _layers(name: str) -> tuple[list[str], int]:
-    """The layers that may hold google-research's `name`, and the weight's number in it."""
+    """Returns the layers that may hold the weight `name`, and its number in the layer."""
     layer, _, last = name.rpartition("/")
     number = {"kernel": 0, "gamma": 0, "bias": 1, "beta": 1}.get(last)
     if number is None:
@@ -207,7 +207,7 @@ def _config(found: KerasFiles) -> BertConfig:
 
 
 def _activation(task: Mapping[str, Any]) -> Any:
-    """The name of a classifier's activation, or whatever stands for it."""
+    """Returns a classifier's activation: its name, None, or Keras' description of a function."""
     return task["config"].get("activation")
 
 
@@ -218,9 +218,9 @@ def _dropped(found: KerasFiles, used: set[str]) -> dict[str, str]:
         if _MASKED_LM.match(place):
             reasons[variable] = _NO_MASKED_LM
         elif place.startswith("optimizer/"):
-            reasons[variable] = "state of Keras' optimizer, which is another than the one here"
+            reasons[variable] = "state of a Keras optimizer, which differs from BERT's"
         elif place.startswith(_SCORES) and found.task.get("class_name") in CLASSIFIERS:
-            reasons[variable] = f"scores with the activation {_activation(found.task)!r}, no logits"
+            reasons[variable] = f"scores with the activation {_activation(found.task)!r} are not logits"
         else:
             reasons[variable] = _NO_COUNTERPART
     return reasons

@@ -1,14 +1,14 @@
-"""The files of keras-hub's models: presets' folders, `.keras` archives, HDF5 weights and shards.
+"""Reads the files of keras-hub's models: preset folders, `.keras` archives, HDF5 files, shards.
 
     preset folder                                  .keras archive (a zip)
       config.json          BertBackbone              config.json          of a backbone or a task
       model.weights.h5     or model.weights.json     model.weights.h5
                            and its shards            assets/.../vocabulary.txt
       task.json            BertTextClassifier, ...
-      task.weights.h5      what stands on the backbone
+      task.weights.h5      the head
       tokenizer.json, assets/tokenizer/vocabulary.txt
 
-Whatever they are, they give the same: Keras' descriptions and arrays by their paths.
+All of them give the same result: Keras' configs, and arrays by their paths.
 """
 
 import dataclasses
@@ -43,10 +43,12 @@ _VOCABULARIES = (
 
 @dataclasses.dataclass(frozen=True)
 class KerasFiles:
-    """What a model's files say, wherever they lay.
+    """Holds the content of a model's files.
 
-    backbone, task: Keras' descriptions of them; `task` is {} for a backbone alone.
-    arrays: path in the weights file -> values; those of `task.weights.h5` after its name.
+    path: the weights file or the archive, for messages.
+    backbone, task: their serialized Keras objects; `task` is {} for a bare backbone.
+    arrays: path in the weights file -> array; paths of `task.weights.h5` begin with its name.
+    tokenizer: the vocabulary and how text is normalized.
     """
 
     path: str
@@ -57,10 +59,10 @@ class KerasFiles:
 
 
 def read_archive(path: str) -> KerasFiles:
-    """The files in a `.keras` archive.
+    """Reads a `.keras` archive.
 
     Raises:
-        ValueError: if it is damaged, lacks one of them, or is of another model.
+        ValueError: if it is damaged, lacks a file, or holds another model.
     """
     try:
         with files.open_file(path) as file, zipfile.ZipFile(file) as archive:
@@ -89,13 +91,13 @@ def read_archive(path: str) -> KerasFiles:
 
 
 def read_folder(path: str) -> KerasFiles:
-    """The files of a preset.
+    """Reads a preset folder.
 
     Args:
-        path: its folder, or a file of weights in it.
+        path: the folder, or a weights file in it.
 
     Raises:
-        ValueError: if one is damaged or missing, or is of another model.
+        ValueError: if a file is damaged, missing, or another model's.
     """
     folder, name = (path, WEIGHTS_NAME) if files.is_directory(path) else files.split_path(path)
     if name == TASK_WEIGHTS_NAME:
@@ -109,7 +111,7 @@ def read_folder(path: str) -> KerasFiles:
     for needed in (config, weights):
         if not files.exists(needed):
             raise ValueError(
-                f"{needed}: there is no such file. A preset of keras-hub has {CONFIG_NAME} and "
+                f"{needed}: there is no such file. A keras-hub preset has {CONFIG_NAME} and "
                 f"{WEIGHTS_NAME} (or {SHARDS_NAME}) in one folder."
             )
     backbone, task = _backbone_and_task(config, read_json(config))
@@ -127,24 +129,24 @@ def read_folder(path: str) -> KerasFiles:
 
 
 def _backbone_and_task(path: str, description: Any) -> tuple[dict, dict]:
-    """Keras' descriptions of both; the second is {} if `description` is of a backbone alone.
+    """Splits a serialized Keras object into backbone and task; {} is the task of a bare backbone.
 
     Raises:
-        ValueError: if it is neither a BertBackbone nor a task on one.
+        ValueError: if it is neither a BertBackbone nor a task with one.
     """
     is_task = isinstance(description, dict) and description.get("class_name") in TASKS
     backbone = description.get("config", {}).get("backbone") if is_task else description
     name = backbone.get("class_name") if isinstance(backbone, dict) else None
     if name != BACKBONE:
         raise ValueError(
-            f"{path}: no BERT of keras-hub: its class must be {BACKBONE}, or one of "
-            f"{', '.join(TASKS)} with it. Received: {name!r}"
+            f"{path}: not a BERT of keras-hub: the class must be {BACKBONE}, or one of "
+            f"{', '.join(TASKS)} with such a backbone. Received: {name!r}"
         )
     return backbone, description if is_task else {}
 
 
 def _read_weights(path: str) -> dict[str, np.ndarray]:
-    """The arrays of a `.weights.h5` file, or of the shards that a `.weights.json` names."""
+    """Reads the arrays of a `.weights.h5` file, or of the shards that a `.weights.json` lists."""
     if not path.endswith(".json"):
         return _read_arrays(path, io.BytesIO(_read_bytes(path)) if files.is_remote(path) else path)
     content = read_json(path)
@@ -167,14 +169,14 @@ def _read_weights(path: str) -> dict[str, np.ndarray]:
 
 
 def _read_arrays(path: str, file: str | io.BytesIO) -> dict[str, np.ndarray]:
-    """Every array of an HDF5 file by its path, 16-bit ones as what they are."""
+    """Returns every array of an HDF5 file by its path; 16-bit arrays stay 16-bit."""
     arrays: dict[str, np.ndarray] = {}
 
     def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
         if isinstance(item, h5py.Dataset):
             value = np.asarray(item)
             is_bfloat16 = item.attrs.get("dtype") == "bfloat16"
-            # Files of Keras 2.13 have this other name.
+            # Keras 2.13 has another name for the layers.
             name = name.replace("_layer_checkpoint_dependencies", "layers")
             arrays[name] = value.view(ml_dtypes.bfloat16) if is_bfloat16 else value
 
@@ -187,7 +189,7 @@ def _read_arrays(path: str, file: str | io.BytesIO) -> dict[str, np.ndarray]:
 
 
 def _tokenizer(description: Any, vocab: tuple[str, ...] | None) -> TokenizerFiles:
-    """`description`: Keras' of a BertTokenizer; what it leaves out has keras-hub's defaults."""
+    """Reads a serialized BertTokenizer; keys that it lacks have keras-hub's defaults."""
     if not description:
         return TokenizerFiles(vocab)
     values = description.get("config", {})

@@ -1,4 +1,4 @@
-"""Keras' shapes of BERT's weights, and google-research's: the same numbers, laid out otherwise.
+"""Converts weights from Keras' MultiHeadAttention layout to google-research's.
 
     name                                  Keras        google-research
     .../attention/self/query/kernel       [H, N, D]    [H, N * D]        key and value, too
@@ -6,7 +6,7 @@
     .../attention/output/dense/kernel     [N, D, H]    [N * D, H]
     output_weights                        [H, C]       [C, H]            there a dense kernel
 
-keras-hub and tensorflow/models both have Keras' MultiHeadAttention. All other weights are alike.
+Used for keras-hub and tensorflow/models. All other weights have the same layout.
 """
 
 import re
@@ -19,11 +19,10 @@ _SCORES = re.compile(r"(.*/)?output_weights")
 
 
 def keras_shape(name: str, shape: tuple[int, ...], num_heads: int) -> tuple[int, ...]:
-    """What Keras' shape is of the weight that google-research names `name`.
+    """Returns Keras' shape of a weight.
 
     Args:
-        name: google-research's.
-        shape: google-research's.
+        name, shape: google-research's.
         num_heads: N.
     """
     if _QUERY_KEY_VALUE.fullmatch(name):
@@ -36,20 +35,20 @@ def keras_shape(name: str, shape: tuple[int, ...], num_heads: int) -> tuple[int,
 def from_keras(
     where: str, value: np.ndarray, name: str, shape: tuple[int, ...], num_heads: int
 ) -> np.ndarray:
-    """The weight in google-research's layout, as float32.
+    """Returns a weight in google-research's layout, as float32.
 
     Args:
-        where: file and variable, for the message.
-        value: as it is in the file.
+        where: file and variable, for messages.
+        value: the value in the file.
         name, shape, num_heads: see `keras_shape`.
 
     Raises:
-        ValueError: if it has another shape, or is of whole numbers (quantized).
+        ValueError: if it has another shape, or is quantized to integers.
     """
     if value.dtype.kind not in "fV":  # V: bfloat16, which is not NumPy's own.
         raise ValueError(
-            f"{where}: the weight is of {value.dtype}; quantized models cannot be read. Save it in "
-            "float32."
+            f"{where}: the weight has the type {value.dtype}; quantized models cannot be read. "
+            "Save it as float32."
         )
     expected = keras_shape(name, shape, num_heads)
     if value.shape != expected:

@@ -1,4 +1,4 @@
-"""google-research's names and shapes: of the encoder, and of every head that may stand on it.
+"""Names and shapes of BERT's weights as google-research has them: the encoder and every head.
 
     bert/embeddings/word_embeddings             [V, H]
     bert/encoder/layer_0/attention/self/query/kernel   [H, H]   a dense kernel is [in, out]
@@ -6,9 +6,11 @@
     output_weights                              [C, H]          of a classifier of texts or tokens
     cls/squad/output_weights                    [2, H]
 
-Known without building a model, so that files can be checked before any memory is spent on them.
+The shapes come from the model itself, which is built in a TensorFlow graph: there variables are
+symbols, so no memory is allocated for them. TensorFlow is imported when shapes are needed.
 """
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 
@@ -20,7 +22,7 @@ WORD_EMBEDDINGS = "bert/embeddings/word_embeddings"
 MASKED_LM_BIAS = "cls/predictions/output_bias"
 POOLER = ("bert/pooler/dense/kernel", "bert/pooler/dense/bias")
 
-# What a head's names begin with. The two of pre-training may stand alone.
+# What the names of a head's weights begin with. Each pre-training head may be there alone.
 MASKED_LM = "cls/predictions/"
 NEXT_SENTENCE = "cls/seq_relationship/"
 SPAN = "cls/squad/"
@@ -32,50 +34,55 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def encoder_shapes(config: BertConfig) -> Shapes:
-    """Every weight of the encoder, the pooler's included."""
-    hidden = config.hidden_size
-    rows = {
-        "word": config.vocab_size,
-        "token_type": config.type_vocab_size,
-        "position": config.max_position_embeddings,
-    }
-    shapes: Shapes = {f"bert/embeddings/{n}_embeddings": (r, hidden) for n, r in rows.items()}
-    shapes |= _layer_norm("bert/embeddings/", hidden)
-    for layer in range(config.num_hidden_layers):
-        shapes |= _block(f"bert/encoder/layer_{layer}/", hidden, config.intermediate_size)
-    return shapes | _dense("bert/pooler/dense/", hidden, hidden)
+    """Returns the shapes of all weights of the encoder, with its pooler."""
+    return dict(_all_shapes(config)[0])
 
 
 def head_shapes(config: BertConfig, prefix: str, num_scores: int = 2) -> Shapes:
-    """The weights of one head.
+    """Returns the shapes of one head's weights.
 
     Args:
-        config: the encoder's shape.
-        prefix: which: MASKED_LM, NEXT_SENTENCE, SPAN or CLASSIFIER.
-        num_scores: C, the classes of a CLASSIFIER; the others have two, or the vocabulary's.
+        config: the encoder's configuration.
+        prefix: the head: MASKED_LM, NEXT_SENTENCE, SPAN or CLASSIFIER.
+        num_scores: C, the number of classes of a CLASSIFIER.
     """
-    hidden = config.hidden_size
-    if prefix == MASKED_LM:
-        transform = _dense("cls/predictions/transform/dense/", hidden, hidden)
-        transform |= _layer_norm("cls/predictions/transform/", hidden)
-        return transform | {MASKED_LM_BIAS: (config.vocab_size,)}
-    return {
-        f"{prefix}output_weights": (num_scores, hidden),
-        f"{prefix}output_bias": (num_scores,),
-    }
+    heads = _all_shapes(config)[1]
+    if prefix != CLASSIFIER:
+        return {name: shape for name, shape in heads.items() if name.startswith(prefix)}
+    return {name: (num_scores, *heads[name][1:]) for name in ("output_weights", "output_bias")}
+
+
+@functools.lru_cache(maxsize=4)  # Building a large model's graph takes seconds.
+def _all_shapes(config: BertConfig) -> tuple[Shapes, Shapes]:
+    """Returns the shapes of the encoder's weights, and of all heads' weights with C = 1."""
+    import tensorflow as tf
+
+    from bert_tf.model.encoder import make_encoder
+    from bert_tf.model.heads import ClassificationModel, PretrainingModel, SpanModel
+
+    with tf.Graph().as_default():
+        encoder = make_encoder(config)
+        models = (
+            PretrainingModel(encoder),
+            SpanModel(encoder),
+            ClassificationModel(encoder, num_labels=1),
+        )
+        shapes = {w.path: tuple(w.shape) for model in models for w in model.weights}
+    of_encoder = {n: shape for n, shape in shapes.items() if n.startswith(encoder.prefix)}
+    return of_encoder, {n: shape for n, shape in shapes.items() if n not in of_encoder}
 
 
 def heads_in(names: Iterable[str]) -> tuple[str, ...]:
-    """The prefixes of the heads that have any of their weights among `names`."""
+    """Returns the prefixes of the heads that have at least one weight among `names`."""
     names = set(names)
     found = [p for p in (MASKED_LM, NEXT_SENTENCE, SPAN) if any(n.startswith(p) for n in names)]
     return (*found, *([CLASSIFIER] if {"output_weights", "output_bias"} & names else []))
 
 
 def kind_of(weights: Mapping[str, np.ndarray]) -> str:
-    """What stands on the encoder, one of `bert_tf.formats.source.HEAD_KINDS`, as names tell.
+    """Returns the kind of head, one of `bert_tf.formats.source.HEAD_KINDS`, from the names.
 
-    Labels of tokens have the names of labels of sequences: they count as `classification`.
+    Classifiers of tokens and of sequences have the same names: both count as `classification`.
     """
     heads = heads_in(weights)
     if MASKED_LM in heads or NEXT_SENTENCE in heads:
@@ -86,14 +93,14 @@ def kind_of(weights: Mapping[str, np.ndarray]) -> str:
 
 
 def check_shapes(path: str, config: BertConfig, weights: Mapping[str, np.ndarray]) -> None:
-    """Refuses weights that are not those of `config`; that some are missing is no error here.
+    """Refuses weights whose shapes are not those of `config`; missing weights are accepted.
 
     Raises:
         ValueError: with `path`, the names and both shapes.
     """
     if WORD_EMBEDDINGS not in weights:
         raise ValueError(
-            f"{path}: no BERT: it has no {WORD_EMBEDDINGS}. It has: {some(sorted(weights))}"
+            f"{path}: not a BERT: it has no {WORD_EMBEDDINGS}. It has: {some(sorted(weights))}"
         )
     expected = encoder_shapes(config)
     for prefix in heads_in(weights):
@@ -118,31 +125,12 @@ def check_shapes(path: str, config: BertConfig, weights: Mapping[str, np.ndarray
 
 
 def some(names: Iterable[str], separator: str = ", ", listed: int = 10) -> str:
-    """The first few of `names`, and how many more there are."""
+    """Returns the first few of `names`, and how many more there are, for a message."""
     names = list(names)
-    rest = len(names) - listed
-    return separator.join(names[:listed]) + (f"{separator}and {rest} more" if rest > 0 else "")
+    more = len(names) - listed
+    return separator.join(names[:listed]) + (f"{separator}and {more} more" if more > 0 else "")
 
 
 def _num_scores(weights: Mapping[str, np.ndarray]) -> int:
     name = "output_bias" if "output_bias" in weights else "output_weights"
     return int(weights[name].shape[0])
-
-
-def _block(prefix: str, hidden: int, intermediate: int) -> Shapes:
-    shapes: Shapes = {}
-    for part in ("query", "key", "value"):
-        shapes |= _dense(f"{prefix}attention/self/{part}/", hidden, hidden)
-    shapes |= _dense(f"{prefix}attention/output/dense/", hidden, hidden)
-    shapes |= _layer_norm(f"{prefix}attention/output/", hidden)
-    shapes |= _dense(f"{prefix}intermediate/dense/", hidden, intermediate)
-    shapes |= _dense(f"{prefix}output/dense/", intermediate, hidden)
-    return shapes | _layer_norm(f"{prefix}output/", hidden)
-
-
-def _dense(prefix: str, num_in: int, num_out: int) -> Shapes:
-    return {f"{prefix}kernel": (num_in, num_out), f"{prefix}bias": (num_out,)}
-
-
-def _layer_norm(prefix: str, size: int) -> Shapes:
-    return {f"{prefix}LayerNorm/gamma": (size,), f"{prefix}LayerNorm/beta": (size,)}

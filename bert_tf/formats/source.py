@@ -1,11 +1,12 @@
-"""What is read from a model that was made elsewhere: everything under google-research's names.
+"""Describes a model that is read from or written to any format, and finds the format of files.
 
     folder or file ── detect_format ──> google.read, huggingface.read, ... ──> PretrainedModel
                                                                                       |
     folder <── google.write, huggingface.write <──────────────────────────────────────┘
 
-A format is a module of this package with `recognizes(path) -> bool` and `read(path)`; those that
-are also written have `write(model, folder)`.
+In memory all weights have google-research's names. A format is a module of this package with
+`recognizes(path) -> bool` and `read(path)`; formats that can be written also have `write(model,
+folder)`.
 """
 
 import dataclasses
@@ -16,20 +17,19 @@ import numpy as np
 
 from bert_tf.config import BertConfig
 
-# In the order in which they are tried. A name is that of the format's module.
+# The modules of the formats, in the order in which they are tried.
 FORMATS = ("google", "huggingface", "keras_hub", "tensorflow_models")
 
-# What stands on the encoder; "" for the encoder alone.
+# Kinds of heads; "" for an encoder without a head.
 HEAD_KINDS = ("", "pretraining", "classification", "regression", "tagging", "span")
 
 
 @dataclasses.dataclass(frozen=True)
 class Head:
-    """What stands on a model's encoder, as far as its files tell.
+    """Describes a model's head, as far as its files say.
 
-    Args:
-        kind: one of HEAD_KINDS; `pretraining` for masked words, next sentences, or both.
-        labels: the classes in the order of the outputs, for `classification` and `tagging`.
+    kind: one of HEAD_KINDS; `pretraining` for masked LM, next sentence, or both.
+    labels: the classes in the order of the outputs, for `classification` and `tagging`.
     """
 
     kind: str = ""
@@ -38,7 +38,7 @@ class Head:
 
 @dataclasses.dataclass(frozen=True)
 class TokenizerFiles:
-    """What is known of a model's tokenizer; None where its files do not say.
+    """Describes a model's tokenizer; None where its files do not say.
 
     vocab: the tokens in the order of their ids.
     do_lower_case, strip_accents: see `bert_tf.text.tokenization.FullTokenizer`.
@@ -51,18 +51,18 @@ class TokenizerFiles:
 
 @dataclasses.dataclass(frozen=True)
 class PretrainedModel:
-    """A model, read whole.
+    """Holds everything that was read from a model's files.
 
     format: one of FORMATS.
     path: where it was read, for messages.
-    config: its shape. `hidden_act` says which gelu.
+    config: its configuration; `hidden_act` says which gelu.
     weights: google-research's names -> float32 arrays in google-research's layout (a dense
-        `kernel` is [in, out]); with `adam_m`, `adam_v` and `global_step`, where they are there.
-    head: what stands on the encoder.
+        `kernel` is [in, out]); with `adam_m`, `adam_v` and `global_step` if the files have them.
+    head: its head.
     tokenizer: its vocabulary and how text is normalized.
-    dropped: names in its files that nothing here takes, each with the reason.
-    redundant: names in its files that follow from the rest (copies of tied weights, buffers of
-        constants), each with what it is; nothing is lost without them.
+    dropped: names in its files that this package has no use for, each with the reason.
+    redundant: names in its files of copies of tied weights and of constants, each with what it is;
+        nothing is lost without them.
     """
 
     format: str
@@ -76,16 +76,16 @@ class PretrainedModel:
 
 
 def detect_format(path: str) -> str:
-    """The one of FORMATS that the files at `path` have.
+    """Returns which of FORMATS the files at `path` have.
 
     Raises:
-        ValueError: if they have none, with what is looked for.
+        ValueError: if they have none of them.
     """
     for name in FORMATS:
         if _module(name).recognizes(path):
             return name
     raise ValueError(
-        f"{path}: no model of a known format. Looked for: a google-research checkpoint "
+        f"{path}: no model of a known format. Supported: a google-research checkpoint "
         "(bert_config.json and bert_model.ckpt.index, or a zip of these), a Hugging Face folder "
         "(config.json and model.safetensors or pytorch_model.bin), a keras-hub preset (config.json "
         "and *.weights.h5, or a .keras file), a tensorflow/models checkpoint (.index)."
@@ -93,10 +93,10 @@ def detect_format(path: str) -> str:
 
 
 def read_pretrained(path: str, format: str | None = None) -> PretrainedModel:
-    """Reads a model of any known format, see the formats' modules for what each needs.
+    """Reads a model of any known format; see the formats' modules for the files that each needs.
 
     Raises:
-        ValueError: if it is of no known format, damaged, or no BERT.
+        ValueError: if the format is not known, or the model is damaged or not a BERT.
     """
     return _module(format or detect_format(path)).read(path)
 

@@ -1,8 +1,8 @@
-"""A folder's files, which get their names together, when all of them are whole and checked.
+"""Writes several files to a folder so that either all of them appear or none.
 
 with new_files("model") as folder:      # model/.9f2c01aa.tmp
-    ...                                 # write the files, read them back, compare
-                                        # now they lie in model/
+    ...                                 # write the files, check them
+                                        # now they are in model/
 """
 
 import contextlib
@@ -16,16 +16,16 @@ from bert_tf.files.paths import join_path
 
 @contextlib.contextmanager
 def new_files(folder: str, overwrite: bool = False) -> Iterator[str]:
-    """A temporary folder whose files move into `folder` when the block ends without an error.
+    """Yields a temporary folder whose files move to `folder` if the block ends without an error.
 
-    If it ends with one, nothing is left of them, and `folder` is as it was.
+    After an error they are removed, and `folder` is as before.
 
     Args:
-        folder: where they shall lie; it need not exist.
-        overwrite: whether they may take the place of files of the same names.
+        folder: the folder for the files; it need not exist.
+        overwrite: whether existing files may be overwritten.
 
     Raises:
-        ValueError: if such files are there, and `overwrite` is not set.
+        ValueError: if files exist and `overwrite` is not set.
     """
     was_there = tf.io.gfile.isdir(folder)
     temporary = join_path(folder, f".{secrets.token_hex(4)}.tmp")
@@ -36,7 +36,7 @@ def new_files(folder: str, overwrite: bool = False) -> Iterator[str]:
         there = [name for name in names if tf.io.gfile.exists(join_path(folder, name))]
         if there and not overwrite:
             raise ValueError(_refusal(folder, there))
-        # An index last: what it names is there then.
+        # An index comes last, when the files that it lists are in place.
         for name in sorted(names, key=lambda name: ".index" in name):
             source, target = (join_path(place, name) for place in (temporary, folder))
             tf.io.gfile.rename(source, target, overwrite=True)
@@ -47,10 +47,10 @@ def new_files(folder: str, overwrite: bool = False) -> Iterator[str]:
 
 
 def check_free(folder: str, names: tuple[str, ...], overwrite: bool) -> None:
-    """Refuses at once, before any work, to write over files in `folder`.
+    """Refuses to overwrite files in `folder`, before any work is done.
 
     Raises:
-        ValueError: if one of `names` is there, and `overwrite` is not set.
+        ValueError: if one of `names` exists and `overwrite` is not set.
     """
     there = [name for name in names if tf.io.gfile.exists(join_path(folder, name))]
     if there and not overwrite:
@@ -59,6 +59,6 @@ def check_free(folder: str, names: tuple[str, ...], overwrite: bool) -> None:
 
 def _refusal(folder: str, names: list[str]) -> str:
     return (
-        f"{folder}: {', '.join(names)} would be overwritten. Choose another folder, or allow it "
-        "with --overwrite."
+        f"{folder}: {', '.join(names)} would be overwritten. Choose another folder, or give "
+        "--overwrite."
     )

@@ -1,6 +1,6 @@
-"""Whether a folder holds a whole checkpoint by name: its config, vocabulary and every variable.
+"""Checks that a folder holds a complete checkpoint: its config, vocabulary and every variable.
 
-Only the index is read, which lists names, shapes and types: the data's size follows from it.
+Only the checkpoint's index is read. It lists names, shapes and types, which give the data's size.
 """
 
 import dataclasses
@@ -20,10 +20,10 @@ _SHARD = re.compile(r"(.*)\.data-(\d{5})-of-(\d{5})")
 
 
 def check_release(folder: Path, config: BertConfig) -> None:
-    """Refuses a folder that is not the released model of a known shape, with its two heads.
+    """Refuses a folder that is not the released model with this configuration and both heads.
 
     Raises:
-        ValueError: with the file, what is there, and what should be.
+        ValueError: with the file, what was found, and what was expected.
     """
     path = folder / CONFIG_NAME
     found, expected = _read_config(path), config.to_dict()
@@ -33,7 +33,7 @@ def check_release(folder: Path, config: BertConfig) -> None:
         if found.get(name) != value
     ]
     if wrong:
-        raise ValueError(f"{path}: another model's: {'; '.join(wrong)}")
+        raise ValueError(f"{path}: it is another model's: {'; '.join(wrong)}")
     num_rows = _count_rows(folder / VOCAB_NAME)
     if num_rows != config.vocab_size:
         raise ValueError(
@@ -47,12 +47,12 @@ def check_release(folder: Path, config: BertConfig) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Refuses a folder whose checkpoint lacks any of the encoder that its own config describes.
+    """Refuses a folder whose checkpoint lacks weights of the encoder that its config describes.
 
-    The heads may be any, and there need be no vocabulary.
+    It may have any heads, and no vocabulary.
 
     Raises:
-        ValueError: with the file, and what is wrong with it.
+        ValueError: with the file and what is wrong with it.
     """
     path = folder / CONFIG_NAME
     known = {field.name for field in dataclasses.fields(BertConfig)} - {"unknown_keys"}
@@ -71,7 +71,7 @@ def check_folder(folder: Path) -> None:
 
 
 def find_index(folder: Path) -> Path:
-    """The index of the one checkpoint in a folder.
+    """Returns the index file of the one checkpoint in a folder.
 
     Raises:
         ValueError: if there is none, or more than one.
@@ -79,7 +79,7 @@ def find_index(folder: Path) -> Path:
     indices = sorted(folder.glob("*.index"))
     if len(indices) != 1:
         names = ", ".join(path.name for path in indices) or "none"
-        raise ValueError(f"{folder}: one checkpoint (*.index) is needed. There: {names}")
+        raise ValueError(f"{folder}: one checkpoint (*.index) is needed. Found: {names}")
     return indices[0]
 
 
@@ -96,8 +96,8 @@ def _count_rows(path: Path) -> int:
 
 
 def _check_variables(index: Path, expected: dict[str, tuple[int, ...]]) -> None:
-    """Holds an index to the shapes of variables, and the data beside it to the index."""
-    import tensorflow as tf  # Takes seconds to load, and whoever only looks does not need it.
+    """Checks an index against the expected shapes, and the data files against the index."""
+    import tensorflow as tf  # Takes seconds to import, and listing models does not need it.
 
     prefix = str(index).removesuffix(".index")
     try:
@@ -118,18 +118,18 @@ def _check_variables(index: Path, expected: dict[str, tuple[int, ...]]) -> None:
     ]
     if wrong:
         raise ValueError(f"{index}: {some(wrong, '; ')}")
-    # Numbers lie one behind the other. Of texts, which no model here has, the size is not told.
+    # Tensors are stored without gaps. (Strings have no known size; no model has any.)
     needed = sum(int(np.prod(shapes[name])) * types[name].size for name in shapes)
     there = _data_bytes(Path(prefix))
     if there < needed:
         raise ValueError(
-            f"{prefix}.data-*: {there:,} bytes, where the variables in its index need {needed:,}: "
-            "it is truncated."
+            f"{prefix}.data-*: it is truncated: it has {there:,} bytes, and the variables in its "
+            f"index need {needed:,}."
         )
 
 
 def _data_bytes(prefix: Path) -> int:
-    """The size of all parts of a checkpoint's data."""
+    """Returns the total size of a checkpoint's data files."""
     sizes, num_parts = {}, 0
     for path in prefix.parent.iterdir():
         match = _SHARD.fullmatch(path.name)
@@ -137,5 +137,5 @@ def _data_bytes(prefix: Path) -> int:
             sizes[int(match[2])] = path.stat().st_size
             num_parts = int(match[3])
     if sorted(sizes) != list(range(num_parts)) or not sizes:
-        raise ValueError(f"{prefix}.data-*: the data beside the index is missing, or parts of it.")
+        raise ValueError(f"{prefix}.data-*: the data beside the index is missing or incomplete.")
     return sum(sizes.values())

@@ -1,22 +1,22 @@
-"""tensorflow/models' BERT checkpoints, read from their files; that library need not be installed.
+"""Reads tensorflow/models' BERT checkpoints; that library need not be installed.
 
     bert_model.ckpt.index, .data-00000-of-00001    tf.train.Checkpoint(model=..., encoder=...)
-    bert_config.json, or params.yaml               the shape of the model
+    bert_config.json, or params.yaml               the configuration
     vocab.txt
 
-Such a checkpoint is object-based: a key is the way from the saved object to the variable, and so
-differs with the model around the encoder and with the encoder's generation:
+Such a checkpoint is object-based: a key is the path of attributes from the saved object to the
+variable. So it depends on the model around the encoder and on the encoder's version:
 
     BertEncoder     encoder/layer_with_weights-4/_attention_layer/_query_dense/kernel
     BertEncoderV2   model/encoder_network/_transformer_layers/0/_attention_layer/_query_dense/kernel
 
-But it holds the graph of these objects too, and there each variable has its full name, of which
-the end is the same in both: `transformer/layer_0/self_attention/query/kernel`. That is what is
-looked for here.
+The checkpoint also holds the object graph, with the full name of each variable. Full names end in
+the same way in both: `transformer/layer_0/self_attention/query/kernel`. This is how variables are
+found here.
 
-Its functions are google-research's: `gelu` is the tanh form, LayerNorm epsilons are 1e-12, also in
-the masked-word head. One thing differs: a head of BertPretrainerV2 or BertClassifier may have a
-pooler of its own, while the encoder's is never trained. Then the head's is the pooler.
+The computation is google-research's: `gelu` is the tanh form, LayerNorm's epsilon is 1e-12, also in
+the masked-LM head. There is one difference: a head of BertPretrainerV2 or BertClassifier may have
+its own pooler, and then the encoder's is never trained. In this case the head's pooler is read.
 """
 
 import dataclasses
@@ -39,11 +39,11 @@ from bert_tf.training.checkpoint import DamagedCheckpoint, find_checkpoint
 
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _ATTRIBUTE = "/.ATTRIBUTES/VARIABLE_VALUE"
-# Parts of the keys of optimizers' variables, whose full names end like those of the weights.
+# Finds optimizer variables by their keys: their full names end like those of the weights.
 _OPTIMIZER = re.compile(r"(^|/)(optimizer|\.OPTIMIZER_SLOT|_variables|_momentums|_velocities)(/|$)")
 _READ_ERRORS = (tf.errors.OpError, RuntimeError, ValueError, IndexError)
 
-# google-research's name -> the end of the full name in tensorflow/models; the rest stays.
+# Replacements that turn google-research's name into the end of tensorflow/models' full name.
 _ENDS = (
     (r"bert/embeddings/word_embeddings", r"word_embeddings/embeddings"),
     (r"bert/embeddings/position_embeddings", r"position_embedding/embeddings"),
@@ -58,7 +58,7 @@ _ENDS = (
     (r"bert/pooler/dense/", r"pooler_transform/"),
     (r"cls/predictions/output_bias", r"cls/predictions/output_bias/bias"),
 )
-# What a full name of BERT may end in; before it stand the names of the models around.
+# The ends of full names of BERT's weights; the names of enclosing models come before them.
 _KNOWN_END = re.compile(
     r"(?:.*/)?("
     r"(?:word_embeddings|position_embedding|type_embeddings)/embeddings"
@@ -73,11 +73,14 @@ _POOLER = "pooler_transform/"
 
 @dataclasses.dataclass(frozen=True)
 class _Checkpoint:
-    """A checkpoint's variables.
+    """Describes a checkpoint's variables.
 
+    prefix: the checkpoint's prefix.
+    reader: TensorFlow's checkpoint reader.
+    shapes: a variable's key -> its shape.
     keys: the known end of a full name -> the variable's key.
-    others: the keys of the variables of which no part of BERT has the name.
-    attributes: the names by which objects of the graph hold one another.
+    others: the keys of variables that are not a part of BERT.
+    attributes: the attributes of all objects in the graph.
     """
 
     prefix: str
@@ -88,16 +91,16 @@ class _Checkpoint:
     attributes: frozenset[str]
 
     def shape(self, end: str) -> tuple[int, ...]:
-        """The shape of a variable; a ValueError if it is missing."""
+        """Returns a variable's shape; raises a ValueError if the variable is missing."""
         if end not in self.keys:
             raise ValueError(
-                f"{self.prefix}: no BERT of tensorflow/models, or not all of one: no variable's "
-                f"full name ends in {end}. There are: {names.some(sorted(self.keys)) or 'none'}"
+                f"{self.prefix}: no BERT of tensorflow/models, or an incomplete one: no variable's "
+                f"full name ends in {end}. Found: {names.some(sorted(self.keys)) or 'none'}"
             )
         return self.shapes[self.keys[end]]
 
     def value(self, end: str) -> np.ndarray:
-        """A variable's value; a ValueError if it is missing or damaged."""
+        """Returns a variable's value; raises a ValueError if it is missing or damaged."""
         self.shape(end)
         try:
             return np.asarray(self.reader.get_tensor(self.keys[end] + _ATTRIBUTE))
@@ -109,9 +112,11 @@ class _Checkpoint:
 
 @dataclasses.dataclass(frozen=True)
 class _ScoresHead:
-    """A head that ends in scores: what it is, and what its full names begin with.
+    """Describes a next-sentence, classification or span head.
 
-    has_pooler: whether it has a pooler of its own.
+    kind: see `Head`.
+    start: what its full names begin with.
+    has_pooler: whether it has its own pooler.
     """
 
     kind: str
@@ -120,7 +125,7 @@ class _ScoresHead:
 
 
 def recognizes(path: str) -> bool:
-    """Whether there is an object-based checkpoint: at a prefix, one of its files, in a folder."""
+    """Returns whether `path` is or contains an object-based checkpoint."""
     try:
         return tf.train.load_checkpoint(find_checkpoint(str(path))).has_tensor(_OBJECT_GRAPH)
     except _READ_ERRORS:
@@ -128,21 +133,21 @@ def recognizes(path: str) -> bool:
 
 
 def read(path: str) -> PretrainedModel:
-    """Reads an encoder, and of what stands on it what is the same here.
+    """Reads an encoder and those heads that compute the same in this package.
 
-    That is the masked-word head (its activation is held to be the encoder's, if no params.yaml
-    says otherwise), the head of next sentences, and those of BertClassifier under its default name
-    `sentence_prediction`, BertTokenClassifier and BertSpanLabeler.
+    These are the masked-LM head (unless params.yaml says that its activation is not the encoder's),
+    the next-sentence head, and the heads of BertClassifier under the default name
+    `sentence_prediction`, of BertTokenClassifier and of BertSpanLabeler.
 
-    Without `bert_config.json` and `params.yaml` the shape is that of the weights, and what cannot
-    be seen there (activation, dropout) is BERT's own, with a warning.
+    Without `bert_config.json` and `params.yaml` the configuration is taken from the weights.
+    Activation and dropout are then assumed to be BERT's, with a warning.
 
     Args:
         path: a checkpoint's prefix (`.../bert_model.ckpt`), one of its files, or a folder.
 
     Raises:
-        ValueError: if there is no such checkpoint, it is damaged, no BERT, or another than its
-            config says; with the file and the variable.
+        ValueError: if there is no such checkpoint, or it is damaged, not a BERT, or does not fit
+            its config.
     """
     prefix = find_checkpoint(str(path))
     checkpoint = _open(prefix)
@@ -179,7 +184,7 @@ def read(path: str) -> PretrainedModel:
 def _wanted(
     checkpoint: _Checkpoint, config: BertConfig, head: _ScoresHead | None, has_masked_lm: bool
 ) -> tuple[names.Shapes, dict[str, str]]:
-    """google-research's name -> its shape there, and -> the end of the full name here."""
+    """Returns google-research's name -> its shape, and -> the end of the full name."""
     shapes = names.encoder_shapes(config)
     if has_masked_lm:
         shapes |= names.head_shapes(config, names.MASKED_LM)
@@ -195,10 +200,10 @@ def _wanted(
 
 
 def _open(prefix: str) -> _Checkpoint:
-    """Reads which variables there are, and of what name.
+    """Reads the names and shapes of a checkpoint's variables.
 
     Raises:
-        ValueError: if it is damaged or not object-based, or has two of one name.
+        ValueError: if it is damaged or not object-based, or two variables have the same name.
     """
     try:
         reader = tf.train.load_checkpoint(prefix)
@@ -208,8 +213,8 @@ def _open(prefix: str) -> _Checkpoint:
         raise DamagedCheckpoint(f"{prefix}: the checkpoint cannot be read: {error}") from error
     if serialized is None:
         raise ValueError(
-            f"{prefix}: a checkpoint by name, as google-research's are, not one of "
-            "tensorflow/models, whose checkpoints hold a graph of objects."
+            f"{prefix}: a name-based checkpoint like google-research's, not an object-based one "
+            "like those of tensorflow/models."
         )
     graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(serialized)
     full_names = {
@@ -224,8 +229,8 @@ def _open(prefix: str) -> _Checkpoint:
             others.append(short)
         elif match[1] in keys:
             raise ValueError(
-                f"{prefix}: two variables are {match[1]}: {keys[match[1]]} and {short}. Save the "
-                "one encoder that is wanted in a checkpoint of its own."
+                f"{prefix}: two variables are {match[1]}: {keys[match[1]]} and {short}. Save only "
+                "one encoder in the checkpoint."
             )
         else:
             keys[match[1]] = short
@@ -240,7 +245,7 @@ def _open(prefix: str) -> _Checkpoint:
 
 
 def _end(name: str, head: _ScoresHead | None) -> str:
-    """The end of the full name of the weight that google-research names `name`."""
+    """Returns the end of the full name of the weight that google-research calls `name`."""
     for pattern, replacement in _ENDS:
         name = re.sub(pattern, replacement, name)
     if head and head.has_pooler and name.startswith(_POOLER):
@@ -249,14 +254,14 @@ def _end(name: str, head: _ScoresHead | None) -> str:
 
 
 def _scores_head(checkpoint: _Checkpoint, unlike: Mapping[str, str]) -> _ScoresHead | None:
-    """The head of next sentences, classes or spans that can be had; None if there is none."""
+    """Returns the next-sentence, classification or span head that can be read, or None."""
     named = {"next_sentence/": "pretraining", "sentence_prediction/": "classification"}
     for start, kind in named.items():
         if f"{start}logits/bias" in checkpoint.keys and start not in unlike:
             if checkpoint.shape(f"{start}logits/bias") == (1,):
                 kind = "regression"
             return _ScoresHead(kind, start, f"{start}pooler_dense/bias" in checkpoint.keys)
-    # This name several heads have in common: the attribute that holds it tells them apart.
+    # Several heads have this name; they differ in the attribute that holds them.
     start = "predictions/transform/"
     if f"{start}logits/bias" not in checkpoint.keys:
         return None
@@ -268,19 +273,19 @@ def _scores_head(checkpoint: _Checkpoint, unlike: Mapping[str, str]) -> _ScoresH
 
 
 def _unlike_heads(checkpoint: _Checkpoint) -> dict[str, str]:
-    """The beginnings of the names of heads that are no such heads here, with the reason."""
+    """Returns the starts of names of heads that differ from BERT's, with the reasons."""
     unlike = {}
     hidden = checkpoint.shape(f"{_POOLER}bias")
     for start in ("next_sentence/", "sentence_prediction/"):
         pooler = f"{start}pooler_dense/bias"
         if pooler in checkpoint.keys and checkpoint.shape(pooler) != hidden:
-            unlike[start] = "its pooler is not as wide as the encoder"
+            unlike[start] = "its pooler has another width than the encoder"
     start = "next_sentence/"
     if f"{start}logits/bias" in checkpoint.keys and start not in unlike:
         if f"{start}pooler_dense/bias" not in checkpoint.keys:
-            unlike[start] = "it has no pooler, and so scores every token"
+            unlike[start] = "it has no pooler, so it scores every token"
         elif checkpoint.shape(f"{start}logits/bias") != (2,):
-            unlike[start] = "it has not the two scores of BERT's"
+            unlike[start] = "it does not have two outputs"
     return unlike
 
 
@@ -291,17 +296,16 @@ def _dropped(
     for end, key in checkpoint.keys.items():
         if end in used:
             continue
-        reasons[key] = "a head that is not known here, or stands beside another"
+        reasons[key] = "an unsupported or additional head"
         if end.startswith(_POOLER) and head and head.has_pooler:
-            reasons[key] = f"never trained: {head.start.rstrip('/')} has a pooler of its own"
+            reasons[key] = f"never trained: {head.start.rstrip('/')} has its own pooler"
         for start, reason in unlike.items():
             if end.startswith(start):
                 reasons[key] = reason
     for key in checkpoint.others:
-        is_optimizer = _OPTIMIZER.search(key) is not None
         reasons[key] = (
-            "state of tensorflow/models' optimizer, which is another than the one here"
-            if is_optimizer
-            else "no part of BERT's encoder or of a head that is known here"
+            "state of tensorflow/models' optimizer, which differs from BERT's"
+            if _OPTIMIZER.search(key)
+            else "not a part of BERT's encoder or of a supported head"
         )
     return dict(sorted(reasons.items()))

@@ -1,9 +1,9 @@
-"""The shape of a model of tensorflow/models: from the files beside its checkpoint, or its weights.
+"""Finds the configuration of a tensorflow/models checkpoint.
 
 bert_config.json    as google-research's: released checkpoints have it
-params.yaml         what training wrote: task -> model -> encoder -> type, and under the type's
-                    name the encoder's settings; mlm_activation, cls_heads
-neither             the weights tell all but activation and dropout
+params.yaml         written by training: task -> model -> encoder -> type, and the encoder's settings
+                    under the type's name; mlm_activation, cls_heads
+neither             the weights show everything but activation and dropout
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 CONFIG_NAME, PARAMS_NAME = "bert_config.json", "params.yaml"
 
-# Our name -> that of tensorflow/models' BertEncoderConfig.
+# Keys of BertConfig -> those of tensorflow/models' BertEncoderConfig.
 _SETTINGS = {
     "vocab_size": "vocab_size",
     "hidden_size": "hidden_size",
@@ -38,9 +38,10 @@ _MASKED_LM, _NEXT_SENTENCE = "cls/predictions/", "next_sentence/"
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """The shape of a model, and what its files say of its heads.
+    """Holds a model's configuration, and what its files say about its heads.
 
-    unlike: what a head's full names begin with -> why it computes something else than ours.
+    config: the encoder's configuration.
+    unlike: what a head's full names begin with -> why it differs from BERT's head.
     """
 
     config: BertConfig
@@ -50,28 +51,26 @@ class Description:
 def describe(
     prefix: str, num_layers: int, shape_of: Callable[[str], tuple[int, ...]]
 ) -> Description:
-    """The description of the checkpoint `prefix`.
+    """Returns the description of a checkpoint.
 
     Args:
-        prefix: of the checkpoint.
+        prefix: the checkpoint's prefix.
         num_layers: how many Transformer blocks it holds.
-        shape_of: the shape of a variable of which the end of the full name is given.
+        shape_of: returns a variable's shape for the end of its full name.
 
     Raises:
-        ValueError: if the files are damaged, or say that the encoder is no BERT.
+        ValueError: if the files are damaged, or the encoder is not a BERT.
     """
     folder = files.split_path(prefix)[0]
     config_file, params_file = (files.join_path(folder, n) for n in (CONFIG_NAME, PARAMS_NAME))
     if files.exists(config_file):
-        config = BertConfig.from_json_file(config_file)
-        _check_width(config_file, config.unknown_keys.get("embedding_size"), config.hidden_size)
-        return Description(config)
+        return Description(BertConfig.from_json_file(config_file))
     if files.exists(params_file):
         return _from_params(params_file)
     config = _from_shapes(num_layers, shape_of)
     logger.warning(
-        "%s: there is neither %s nor %s beside the checkpoint. The shape is that of the weights; "
-        "hidden_act=%r and a dropout of %g are not in the weights, and assumed as BERT has them.",
+        "%s: there is neither %s nor %s beside the checkpoint. The configuration is taken from the "
+        "weights; hidden_act=%r and a dropout of %g are assumed, as in BERT.",
         *(prefix, CONFIG_NAME, PARAMS_NAME, config.hidden_act, config.hidden_dropout_prob),
     )
     return Description(config)
@@ -98,7 +97,7 @@ def _from_params(path: str) -> Description:
         encoder = model["encoder"].get(kind)
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{path}: it does not describe an encoder: no task -> model -> encoder -> type "
+            f"{path}: it does not describe an encoder: task -> model -> encoder -> type is missing "
             f"({type(error).__name__}: {error})."
         ) from error
     if kind not in _ENCODER_TYPES or not isinstance(encoder, dict):
@@ -108,17 +107,21 @@ def _from_params(path: str) -> Description:
         )
     if encoder.get("norm_first"):
         raise ValueError(
-            f"{path}: norm_first is true: LayerNorm comes before each part of a block, where "
-            "BERT's comes after it. Such a model cannot be read."
+            f"{path}: norm_first is true, but in BERT LayerNorm comes after attention and "
+            "feed-forward layer. Such a model cannot be read."
         )
     try:
-        # What a file leaves out has tensorflow/models' defaults: type_vocab_size is 2 there.
+        # tensorflow/models' defaults differ: type_vocab_size is 2 there.
         defaults = {"vocab_size": 30522, "type_vocab_size": 2}
         given = {ours: encoder[theirs] for ours, theirs in _SETTINGS.items() if theirs in encoder}
         config = BertConfig(**{**defaults, **given})
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    _check_width(path, encoder.get("embedding_size"), config.hidden_size)
+    if encoder.get("embedding_size") not in (None, config.hidden_size):
+        raise ValueError(
+            f"{path}: embeddings of {encoder['embedding_size']} are projected to a hidden size of "
+            f"{config.hidden_size}, which BERT does not do."
+        )
     return Description(config, _unlike_heads(model, config.hidden_act))
 
 
@@ -127,29 +130,21 @@ def _unlike_heads(model: Mapping[str, Any], hidden_act: str) -> dict[str, str]:
     activation = model.get("mlm_activation", "gelu")
     if activation != hidden_act:
         unlike[_MASKED_LM] = (
-            f"its activation is {activation!r}, the encoder's {hidden_act!r}; here they are one"
+            f"its activation is {activation!r}, the encoder's {hidden_act!r}; in BERT they are equal"
         )
     for head in model.get("cls_heads") or []:
         pooling = (head.get("activation", "tanh"), head.get("cls_token_idx", 0))
         if head.get("name") == "next_sentence" and pooling != ("tanh", 0):
             unlike[_NEXT_SENTENCE] = (
-                f"its pooler has the activation {pooling[0]!r} on token {pooling[1]}, BERT's tanh "
-                "on token 0"
+                f"its pooler has the activation {pooling[0]!r} on token {pooling[1]}, BERT's has "
+                "tanh on token 0"
             )
     return unlike
 
 
-def _check_width(path: str, embedding_size: int | None, hidden_size: int) -> None:
-    if embedding_size not in (None, hidden_size):
-        raise ValueError(
-            f"{path}: embeddings of {embedding_size} that are projected to a hidden size of "
-            f"{hidden_size}: no BERT, whose embeddings have the hidden size."
-        )
-
-
 def _read_yaml(path: str) -> Any:
     try:
-        import yaml  # Only for this file, which released checkpoints do not have.
+        import yaml  # Needed for this file only, which released checkpoints lack.
     except ImportError as error:
         raise ValueError(
             f"{path}: PyYAML is needed to read it (pip install pyyaml). Or put a {CONFIG_NAME} "

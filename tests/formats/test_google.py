@@ -103,22 +103,6 @@ def test_names_and_shapes_are_those_of_the_released_checkpoints(name, data_dir):
     assert ours == released_shapes(folder)
 
 
-@pytest.mark.parametrize(
-    ("model_class", "arguments", "heads"),
-    [
-        (PretrainingModel, (), {names.MASKED_LM: 2, names.NEXT_SENTENCE: 2}),
-        (ClassificationModel, (3,), {names.CLASSIFIER: 3}),
-        (SpanModel, (), {names.SPAN: 2}),
-    ],
-)
-def test_the_listed_shapes_are_those_of_the_models(model_class, arguments, heads):
-    listed = names.encoder_shapes(CONFIG)
-    for prefix, num_scores in heads.items():
-        listed |= names.head_shapes(CONFIG, prefix, num_scores)
-    variables = named_variables(model_class(bert_tf.BertEncoder(CONFIG), *arguments))
-    assert {name: tuple(variable.shape) for name, variable in variables.items()} == listed
-
-
 def test_tensorflow_1_initializes_its_variables_from_what_is_written(golden_model, tmp_path):
     """As the original's programs do with --init_checkpoint: a map of names, in a graph."""
     google.write(google.read(str(golden_model)), str(tmp_path / "copy"))

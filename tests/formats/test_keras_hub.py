@@ -288,7 +288,7 @@ def change_weights(path, name, value):
     [
         (None, rf"model\.weights\.h5: the weight {QUERY} is missing"),
         (np.ones((8, 4, 2)), rf"{QUERY}: its shape is \[8, 4, 2\], the config's is \[8, 2, 4\]"),
-        (np.ones((8, 2, 4), "int8"), rf"{QUERY}: the weight is of int8; quantized"),
+        (np.ones((8, 2, 4), "int8"), rf"{QUERY}: the weight has the type int8; quantized"),
     ],
 )
 def test_a_weight_that_is_missing_of_another_shape_or_quantized_is_named(preset, value, message):

@@ -197,7 +197,7 @@ def test_what_has_no_counterpart_is_dropped_with_the_reason(made_by_tfm):
     dropped = tensorflow_models.read(str(made_by_tfm / "pretrainer_v2")).dropped
 
     pooler = "model/encoder_network/_pooler_layer/kernel"
-    assert dropped[pooler] == "never trained: next_sentence has a pooler of its own"
+    assert dropped[pooler] == "never trained: next_sentence has its own pooler"
     assert "optimizer" in dropped["optimizer/_variables/1"]
     counters = {"global_step", "optimizer/_learning_rate"}
     rest = {
@@ -229,7 +229,7 @@ def test_object_based_checkpoints_are_recognized_and_others_are_not(made_by_tfm,
     by_name = golden_dir / "model" / "bert_model.ckpt"
     assert not tensorflow_models.recognizes(str(by_name))
     assert not tensorflow_models.recognizes("no such folder")
-    with pytest.raises(ValueError, match="a checkpoint by name, as google-research's are"):
+    with pytest.raises(ValueError, match="a name-based checkpoint like google-research's"):
         tensorflow_models.read(str(by_name))
 
 
@@ -262,8 +262,8 @@ def test_bfloat16_becomes_float32(made_by_tfm, tmp_path):
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"pooler_dense/kernel": (8, 12), "pooler_dense/bias": (12,)}, "not as wide"),
-        ({"logits/kernel": (8, 3), "logits/bias": (3,)}, "not the two scores"),
+        ({"pooler_dense/kernel": (8, 12), "pooler_dense/bias": (12,)}, "another width"),
+        ({"logits/kernel": (8, 3), "logits/bias": (3,)}, "not have two outputs"),
         ({"pooler_dense/kernel": None, "pooler_dense/bias": None}, "scores every token"),
     ],
 )
@@ -314,7 +314,7 @@ def test_heads_that_params_yaml_tells_to_be_others_are_dropped(copy_of, settings
     [
         ({"type": "albert"}, "the encoder's type must be bert or bert_v2.*'albert'"),
         ({"encoder": {"norm_first": True}}, "norm_first is true"),
-        ({"encoder": {"embedding_size": 4}}, "embeddings of 4 that are projected"),
+        ({"encoder": {"embedding_size": 4}}, "embeddings of 4 are projected"),
         ({"encoder": {"hidden_activation": "swish"}}, r"params\.yaml: hidden_act must be one of"),
         ({"encoder": {"num_attention_heads": 4}}, r"is .8, 2, 4., the config's is .8, 4, 2."),
     ],
@@ -350,9 +350,9 @@ def test_without_pyyaml_it_is_said_how_to_get_it(made_by_tfm, monkeypatch):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (None, rf"ckpt: no BERT of tensorflow/models, or not all of one: .* ends in {QUERY}"),
+        (None, rf"ckpt: no BERT of tensorflow/models, or an incomplete one: .* ends in {QUERY}"),
         (np.ones((8, 4, 2), "float32"), r"ckpt: saved/\d+: its shape is .8, 4, 2., .* .8, 2, 4."),
-        (np.ones((8, 2, 4), "int8"), r"ckpt: saved/\d+: the weight is of int8; quantized"),
+        (np.ones((8, 2, 4), "int8"), r"ckpt: saved/\d+: the weight has the type int8; quantized"),
     ],
 )
 def test_a_weight_that_is_missing_or_of_another_shape_is_named(
