@@ -220,7 +220,9 @@ def _dropped(found: KerasFiles, used: set[str]) -> dict[str, str]:
         elif place.startswith("optimizer/"):
             reasons[variable] = "state of a Keras optimizer, which differs from BERT's"
         elif place.startswith(_SCORES) and found.task.get("class_name") in CLASSIFIERS:
-            reasons[variable] = f"scores with the activation {_activation(found.task)!r} are not logits"
+            reasons[variable] = (
+                f"scores with the activation {_activation(found.task)!r} are not logits"
+            )
         else:
             reasons[variable] = _NO_COUNTERPART
     return reasons

@@ -1,8 +1,8 @@
 """Finds the configuration of a tensorflow/models checkpoint.
 
 bert_config.json    as google-research's: released checkpoints have it
-params.yaml         written by training: task -> model -> encoder -> type, and the encoder's settings
-                    under the type's name; mlm_activation, cls_heads
+params.yaml         written by training: task -> model -> encoder -> type, and under the type's
+                    name the encoder's settings; mlm_activation, cls_heads
 neither             the weights show everything but activation and dropout
 """
 
@@ -130,7 +130,7 @@ def _unlike_heads(model: Mapping[str, Any], hidden_act: str) -> dict[str, str]:
     activation = model.get("mlm_activation", "gelu")
     if activation != hidden_act:
         unlike[_MASKED_LM] = (
-            f"its activation is {activation!r}, the encoder's {hidden_act!r}; in BERT they are equal"
+            f"its activation is {activation!r}, the encoder's {hidden_act!r}; BERT's are equal"
         )
     for head in model.get("cls_heads") or []:
         pooling = (head.get("activation", "tanh"), head.get("cls_token_idx", 0))

@@ -188,7 +188,7 @@ def test_without_a_config_the_weights_tell_the_shape_and_the_rest_is_said(copy_o
         read = tensorflow_models.read(str(folder))
 
     assert read.config == bert_tf.BertConfig(**SHAPE, hidden_act="gelu")
-    assert "hidden_act='gelu' and a dropout of 0.1 are not in the weights" in caplog.text
+    assert "hidden_act='gelu' and a dropout of 0.1 are assumed" in caplog.text
 
 
 def test_what_has_no_counterpart_is_dropped_with_the_reason(made_by_tfm):

@@ -26,7 +26,8 @@ def write_release(
     folder.mkdir(parents=True)
     (folder / "bert_config.json").write_text(model.config.to_json_string())
     (folder / "vocab.txt").write_text("\n".join(words or WORDS) + "\n")
-    network = (PretrainingModel if heads else BertEncoder)(model.config)
+    encoder = BertEncoder(model.config)
+    network = PretrainingModel(encoder) if heads else encoder
     save_checkpoint(network, str(folder / "bert_model.ckpt"))
     return folder
 
