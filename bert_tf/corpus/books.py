@@ -1,4 +1,4 @@
-"""A file -> its books; a book -> its paragraphs, whichever of three ways it marks them.
+"""Splits files into books, and books into paragraphs, which are marked in one of three ways.
 
 blank lines              a line each              wrapped, without blank lines
 
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 
 from bert_tf.corpus.sentences import WITHOUT_SPACES, is_heading, is_small
 
-# Project Gutenberg's marks: of today, and of before 2003.
+# Project Gutenberg's markers: current ones, and those from before 2003.
 _START = re.compile(
     r"\*\*\* ?START OF\b.*\bPROJECT GUTENBERG|\*END\*\s?THE SMALL PRINT", re.IGNORECASE
 )
@@ -22,29 +22,30 @@ _STOP = re.compile(
     r"\*\*\* ?END OF\b.*\bPROJECT GUTENBERG|End of (?:(?:the|this) )?Project Gutenberg\b",
     re.IGNORECASE,
 )
-# A book's mark of its beginning is in the first so many lines of a file.
+# The marker of a book's start is within this many lines of the start of the file.
 _HEADER_LINES = 1000
 _BLANK_LINE = re.compile(r"\n\s*\n")
 
-# Characters of a line's end that tell whether a sentence ends there.
+# The last characters of a line, from which to tell whether a sentence ends there.
 _END = 20
-# A text is taken for wrapped if its longest lines, but for a few, have so many characters,
+# A text counts as wrapped if this quantile of its line lengths is in this range,
 _WIDTHS = range(30, 121)
 _NOT_TOO_LONG = 0.95
-# so many of all lines end within a sentence, and most of these have no room for more.
+# at least this fraction and number of lines end within a sentence,
 _END_WITHIN_SENTENCE, _LEAST_WITHIN_SENTENCE = 0.25, 3
+# and this fraction of them are full:
 _ARE_FULL = 0.6
-# Full is a line which with the next word would have so much of the width: some are wrapped by hand.
+# together with the next word they would reach this fraction of the width. (Some wrap by hand.)
 _FULL = 0.75
 
 
 def lines_of_books(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str | None]]:
-    """Lines of a file, without what Project Gutenberg puts before and after a book.
+    """Yields the lines of books, without Project Gutenberg's text before and after a book.
 
     Args:
-        lines: numbered.
+        lines: numbered lines of a file.
 
-    Returns: lines with their numbers; None for one where a book begins or ends.
+    Returns: numbered lines; None in place of a line where a book begins or ends.
     """
     lines = iter(lines)
     header = list(itertools.islice(lines, _HEADER_LINES))
@@ -60,11 +61,11 @@ def lines_of_books(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str 
 
 
 def book_paragraphs(text: str, language: str) -> Iterator[str]:
-    """The paragraphs of a book.
+    """Yields the paragraphs of a book.
 
-    They are parted by blank lines. Where there is none, each line is one; or, if lines are
-    evidently wrapped, a paragraph begins with an indented line or after one that ends a sentence
-    early, and a short line between paragraphs is one by itself, as it is a heading.
+    Blank lines separate paragraphs. Without blank lines, each line is a paragraph, unless lines are
+    evidently wrapped: then a paragraph begins with an indented line, or after a short line that
+    ends a sentence; a short line between paragraphs is a heading, and a paragraph of its own.
     """
     text = text.strip()
     joint = "" if language in WITHOUT_SPACES else " "
@@ -79,7 +80,7 @@ def book_paragraphs(text: str, language: str) -> Iterator[str]:
 
 
 def _wrapped_width(lines: list[str], joint: str) -> int:
-    """To how many characters lines were wrapped; 0 if they were not."""
+    """Returns the width, in characters, to which lines were wrapped; 0 if they were not."""
     lengths = sorted(map(len, lines))
     width = lengths[int(_NOT_TOO_LONG * (len(lines) - 1))]
     within = [number for number, line in enumerate(lines[:-1]) if not _ends_sentence(line)]
@@ -93,10 +94,10 @@ def _wrapped_width(lines: list[str], joint: str) -> int:
 
 
 def _unwrap(lines: list[str], joint: str, width: int) -> Iterator[list[str]]:
-    """The lines of each paragraph.
+    """Yields the lines of each paragraph.
 
-    In doubt a line goes on with the next: a heading within a paragraph does little harm, and half
-    a sentence by itself would be taken for a heading.
+    In doubt, lines are joined: a heading within a paragraph does little harm, but half a sentence
+    on its own would be mistaken for a heading.
     """
     paragraph: list[str] = []
     for number, line in enumerate(lines):

@@ -1,7 +1,8 @@
-"""English prose from the documentation of installed Python packages: a corpus every machine has.
+"""Collects English prose from the documentation of installed Python packages.
 
-Documentation is read from source files with `ast`; no package is imported. Of each docstring the
-sentences are kept; code, signatures, tables, headings and lists of names are left out:
+Every machine has this corpus. Source files are parsed with `ast`, and no package is imported. The
+sentences of each docstring are kept; code, signatures, tables, headings and lists of names are
+dropped:
 
     Computes the mean of a tensor.               Computes the mean of a tensor.
                                                  The axes to average over.
@@ -29,7 +30,7 @@ from pathlib import Path
 from bert_tf.config import check_range
 from bert_tf.files.paths import atomic_writes, join_path, make_directories
 
-# Stands for Python itself: the standard library and, among its files, the help topics.
+# The name of Python itself: the standard library, which includes the help topics.
 PYTHON = "python"
 DEFAULT_PACKAGES = ("numpy", "keras", "tensorflow", PYTHON)
 
@@ -74,14 +75,13 @@ def collect_documents(
 ) -> Iterator[list[str]]:
     """Yields the documents of some installed packages, each a list of sentences.
 
-    The order is that of `packages`, then of file names, then of lines, so that the same
-    installation always gives the same documents. A sentence that came before is left out: "A name
-    for the operation (optional)." stands in 1,700 places, and a copy of a sentence that was
-    trained on says nothing in an evaluation.
+    Documents are ordered by package, then file name, then line, so that the same installation
+    always gives the same documents. Each sentence is kept only once: "A name for the operation
+    (optional)." occurs in 1,700 places, and held-out text must not repeat training text.
 
     Args:
         packages: names of top-level packages, or `python` for Python itself.
-        report: is called with one line of text after each package.
+        report: called with a line of text after each package.
 
     Raises:
         ValueError: if a package is not installed.
@@ -110,16 +110,16 @@ def write_corpus(
     held_out_share: float = 0.02,
     report: Callable[[str], None] = lambda line: None,
 ) -> tuple[int, int]:
-    """Writes `train.txt` and `held_out.txt`: one sentence a line, a blank line after a document.
+    """Writes `train.txt` and `held_out.txt`: a sentence per line, a blank line after documents.
 
     Args:
-        output_dir: the folder; it is made if need be.
+        output_dir: the folder, which is made if missing.
         packages: as for `collect_documents`.
-        held_out_share: the fraction of the documents, evenly spread, that goes to `held_out.txt`.
-        report: is called with one line of text after each package.
+        held_out_share: the fraction of documents, evenly spread, that goes to `held_out.txt`.
+        report: called with a line of text after each package.
 
     Returns:
-        How many documents were written to `train.txt`, and how many to `held_out.txt`.
+        The numbers of documents in `train.txt` and in `held_out.txt`.
 
     Raises:
         ValueError: if a package is not installed, or the share is not in (0, 1).
@@ -137,24 +137,24 @@ def write_corpus(
 
 
 def documentation_strings(path: Path) -> list[str]:
-    """The documentation in a Python source file, in the order of its lines.
+    """Returns the documentation strings in a Python source file, in the order of lines.
 
-    That is every string that stands alone (docstrings), and every other one with a blank line in
-    it: numpy documents its C functions with `add_newdoc(place, name, text)`, Keras fills templates
-    in, Python's help topics are a dict of strings.
+    These are all strings that are statements (docstrings), and all others that contain a blank
+    line: numpy documents its C functions with `add_newdoc(place, name, text)`, Keras fills in
+    templates, and Python's help topics are a dict of strings.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "invalid escape sequence" and the like, in their files.
+        warnings.simplefilter("ignore")  # For example, invalid escape sequences in their files.
         try:
             tree = ast.parse(path.read_bytes())
         except (SyntaxError, ValueError) as error:
-            _logger.warning("%s is left out: %s", path, error)
+            _logger.warning("%s is skipped: %s", path, error)
             return []
     return list(_strings_of_node(tree))
 
 
 def prose_sentences(text: str) -> list[str]:
-    """The sentences of a docstring, without what is not prose and without markup."""
+    """Returns the sentences of a docstring, without markup and text that is not prose."""
     lines = _without_code(inspect.cleandoc(text).splitlines())
     return [
         sentence
@@ -165,10 +165,10 @@ def prose_sentences(text: str) -> list[str]:
 
 
 def is_prose(sentence: str) -> bool:
-    """Whether a piece of text reads as an English sentence.
+    """Whether a text looks like an English sentence.
 
-    It ends as one, has 4 to 80 words, three of four of them plain words rather than names or
-    numbers, some of them such as "the" and "of", and no characters of code.
+    It ends like one, has 4 to 80 words and no characters of code. Three quarters are plain words,
+    not names or numbers, and some are function words such as "the" and "of".
     """
     if not sentence.rstrip("\"')]").endswith((".", "!", "?")) or _CODE.search(sentence):
         return False
@@ -185,12 +185,12 @@ def is_prose(sentence: str) -> bool:
 def _package_folder(package: str) -> Path:
     if package == PYTHON:
         return Path(sysconfig.get_paths()["stdlib"])
-    # Looking a dotted name up would import what is before the dot.
+    # Looking up a dotted name would import the package before the dot.
     spec = importlib.util.find_spec(package) if package.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
         raise ValueError(
-            f"There is no installed package {package!r} to take documentation from. Names of "
-            f"top-level packages are understood, and {PYTHON!r} for Python's own documentation."
+            f"There is no installed package {package!r} to read documentation from. Give names of "
+            f"top-level packages, or {PYTHON!r} for Python's own documentation."
         )
     return Path(spec.submodule_search_locations[0])
 
@@ -209,16 +209,16 @@ def _strings_of_node(node: ast.AST) -> Iterator[str]:
     elif isinstance(node, ast.Constant):
         if isinstance(node.value, str) and "\n\n" in node.value:
             yield node.value
-    elif not isinstance(node, ast.JoinedStr):  # An f-string is a message, cut into pieces.
+    elif not isinstance(node, ast.JoinedStr):  # f-strings are messages, not documentation.
         for child in ast.iter_child_nodes(node):
             yield from _strings_of_node(child)
 
 
 def _without_code(lines: list[str]) -> Iterator[str]:
-    """The lines with an empty one for each that is code, a table, a directive or an underline.
+    """Replaces lines of code, tables, directives and underlines by empty lines.
 
-    Code is what is fenced, what follows `>>>` up to a blank line, and what is indented deeper
-    after a line that ends in `::`.
+    Code is fenced, or follows `>>>` up to a blank line, or is indented after a line that ends in
+    `::`.
     """
     in_fence = in_session = False
     code_is_deeper_than: int | None = None
@@ -243,7 +243,7 @@ def _without_code(lines: list[str]) -> Iterator[str]:
 
 
 def _paragraphs(lines: Iterator[str]) -> Iterator[str]:
-    """Joins lines that belong together: up to a blank line, another indent, or a list's next item.
+    """Joins lines to paragraphs, up to a blank line, another indentation, or the next list item.
 
     The second and later lines of an item (`- text` or `name: text`) may be indented deeper.
     """

@@ -1,12 +1,12 @@
-"""A Wikipedia dump (pages-articles.xml, .bz2 or .gz) -> pieces of whole pages -> pages.
+"""Reads the pages of a Wikipedia dump (pages-articles.xml, .bz2 or .gz), in pieces for workers.
 
     <mediawiki xml:lang="en"> <siteinfo> ... </siteinfo>
       <page> <title>Cat</title> <ns>0</ns> ... <text>The '''cat''' ...</text> </page>
       <page> ...
 
-A dump is a stream: it is decompressed once, and cut where a page ends. One of many bz2 streams
-(pages-articles-multistream.xml.bz2) is cut between these without decompressing it, which the
-workers then do, on all cores. Where the cuts are depends on the file and the size of a piece only.
+A dump is decompressed once, as a stream, and cut at the ends of pages. A multistream dump
+(pages-articles-multistream.xml.bz2) is cut between its bz2 streams without decompressing it: the
+workers do that, on all cores. The cuts depend on the file and the size of pieces only.
 """
 
 import bz2
@@ -26,9 +26,9 @@ _PAGE_START, _PAGE_END, _DUMP_END = b"<page>", b"</page>", b"</mediawiki>"
 _STREAM_START = re.compile(rb"BZh[1-9]1AY&SY")
 _MAGIC_BYTES = 10  # of a stream's start
 _GZIP_MAGIC = b"\x1f\x8b"
-# MediaWiki's longest page has 2 MB, and a character of it may take six bytes in XML.
+# MediaWiki's longest page has 2 MB, and a character may take six bytes in XML.
 _MAX_HEADER_BYTES, _MAX_PAGE_BYTES = 1 << 22, 1 << 26
-# bz2 makes a fifth to a quarter of a dump's text.
+# bz2 compresses a dump to a fifth or a quarter of its size.
 _COMPRESSION = 4
 _LANGUAGE = re.compile(rb'<mediawiki\b[^>]*\bxml:lang="([^"]*)"')
 _NAMESPACE = re.compile(rb'<namespace key="(?:6|14)"[^>]*>([^<]*)</namespace>')
@@ -39,11 +39,11 @@ class Piece(NamedTuple):
 
     Attributes:
         path: the dump.
-        start, end: bytes of the file, if `data` is None: whole bz2 streams. Else `start` is where
-            `data` begins in the decompressed dump.
+        start, end: if `data` is None, a range of the file, in bytes, that holds whole bz2 streams.
+            Otherwise the position of `data` in the decompressed dump.
         data: XML of whole pages, or None.
-        is_last: whether the dump should end with it.
-        file_bytes: how much of the file it stands for.
+        is_last: whether the dump must end with this piece.
+        file_bytes: how many bytes of the file it covers.
     """
 
     path: str
@@ -55,7 +55,7 @@ class Piece(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A page as the dump has it; `namespace` 0 is that of articles."""
+    """A page of a dump; articles are in `namespace` 0."""
 
     title: str
     namespace: int
@@ -65,10 +65,10 @@ class Page(NamedTuple):
 
 
 def read_wiki(path: str) -> Wiki:
-    """What the beginning of a dump says of its wiki.
+    """Reads the description of the wiki from the header of a dump.
 
     Raises:
-        ValueError: if it is no dump.
+        ValueError: if the file is not a dump.
     """
     header = b""
     for block in _decompress(path, allow_truncated=True):
@@ -90,15 +90,15 @@ def read_wiki(path: str) -> Wiki:
 
 
 def read_pieces(path: str, piece_bytes: int, allow_truncated: bool) -> Iterator[Piece]:
-    """Cuts a dump into pieces of some `piece_bytes` of XML, in order.
+    """Cuts a dump into pieces of about `piece_bytes` of XML, in order.
 
     Args:
         path: the dump.
-        piece_bytes: of decompressed XML; a little more if the last page is long.
-        allow_truncated: whether the dump may end too early.
+        piece_bytes: size of a piece of decompressed XML; exceeded by the piece's last page.
+        allow_truncated: whether the dump may be truncated.
 
     Raises:
-        ValueError: if it is damaged, or truncated without being allowed to.
+        ValueError: if the dump is damaged, or truncated although this is not allowed.
     """
     if is_multistream(path):
         return _pieces_of_streams(path, piece_bytes // _COMPRESSION)
@@ -106,7 +106,7 @@ def read_pieces(path: str, piece_bytes: int, allow_truncated: bool) -> Iterator[
 
 
 def is_multistream(path: str) -> bool:
-    """Whether a dump consists of bz2 streams that each hold whole pages."""
+    """Whether a dump consists of bz2 streams that hold whole pages each."""
     with files.open_file(path) as file:
         beginning = file.read(8 * _BLOCK_BYTES)
     starts = [match.start() for match in _STREAM_START.finditer(beginning)][:2]
@@ -120,10 +120,10 @@ def is_multistream(path: str) -> bool:
 
 
 def read_pages(piece: Piece, allow_truncated: bool) -> Iterator[Page]:
-    """The pages of a piece.
+    """Yields the pages of a piece.
 
     Raises:
-        ValueError: if it is damaged, is no XML, or the dump ends too early; with the place.
+        ValueError: if the piece is damaged or not XML, or the dump is truncated; names the place.
     """
     data = piece.data
     if data is None:
@@ -172,7 +172,7 @@ def _page(element: ElementTree.Element) -> Page:
 
 
 class _Joined(io.RawIOBase):
-    """Reads pieces of bytes one after the other, without a copy of all of them."""
+    """Reads pieces of bytes one after the other, without copying them together."""
 
     def __init__(self, pieces: list[bytes]) -> None:
         self._pieces = [memoryview(piece) for piece in pieces]
@@ -223,7 +223,7 @@ def _pieces_of_text(path: str, piece_bytes: int, allow_truncated: bool) -> Itera
 
 
 def _decompress(path: str, allow_truncated: bool, read: list[int] | None = None) -> Iterator[bytes]:
-    """Blocks of a dump's text; `read[0]` is set to how much of the file they took."""
+    """Yields blocks of the decompressed dump; sets `read[0]` to the bytes read of the file."""
     with files.open_file(path) as file:
         magic = file.read(2)
         file.seek(0)
@@ -240,7 +240,7 @@ def _decompress(path: str, allow_truncated: bool, read: list[int] | None = None)
 
 
 def _decompress_bz2(path: str, file: IO, allow_truncated: bool) -> Iterator[bytes]:
-    """Blocks of at most 1 MB of text, whatever the compression."""
+    """Yields blocks of at most 1 MB of text, however well it is compressed."""
     decompressor, data = bz2.BZ2Decompressor(), b""
     while True:
         if decompressor.needs_input or decompressor.eof:
@@ -282,7 +282,7 @@ def _decompress_gzip(path: str, file: IO, allow_truncated: bool) -> Iterator[byt
 
 
 def _pieces_of_streams(path: str, piece_bytes: int) -> Iterator[Piece]:
-    """Pieces of consecutive streams of together at least `piece_bytes`, but for the last."""
+    """Yields pieces of consecutive streams, of at least `piece_bytes` except for the last."""
     size, start = files.file_size(path), 0
     for offset in _stream_offsets(path):
         if offset > start and offset - start >= piece_bytes:
@@ -292,7 +292,7 @@ def _pieces_of_streams(path: str, piece_bytes: int) -> Iterator[Piece]:
 
 
 def _stream_offsets(path: str) -> Iterator[int]:
-    """Where bz2 streams begin. (By chance their ten bytes stand elsewhere once in 2^77 bits.)"""
+    """Yields the offsets of bz2 streams. (Their magic occurs by chance once in 2^77 bits.)"""
     with files.open_file(path) as file:
         window, base = b"", 0
         while block := file.read(8 * _BLOCK_BYTES):
@@ -319,7 +319,7 @@ def _decompress_streams(piece: Piece, allow_truncated: bool) -> bytes:
         is_last = piece.is_last and end == len(compressed)
         left = decompressor.unused_data
         if left and not (is_last and _begins_stream(left)):
-            raise _damaged(piece.path, piece.start + start, "bz2", "what follows is no stream")
+            raise _damaged(piece.path, piece.start + start, "bz2", "it is not followed by a stream")
         if (left or not decompressor.eof) and not (allow_truncated and is_last):
             place = piece.end - len(left) if left else piece.start + start
             raise _truncated(piece.path, f"the stream at byte {place} has no end")
@@ -341,5 +341,5 @@ def _damaged(path: str, place: int, kind: str, error: Exception | str) -> ValueE
 def _truncated(path: str, what: str) -> ValueError:
     return ValueError(
         f"{path}: the dump is truncated: {what}. Download it again, or give --allow_truncated to "
-        f"use what is there."
+        f"use its complete part."
     )

@@ -1,4 +1,4 @@
-"""A line of JSON -> the text in one of its fields.
+"""Reads the text from a field of a line of JSON.
 
 {"id": 7, "text": "A cat.\\nIt sleeps."}, field "text"  ->  "A cat.\\nIt sleeps."
 """
@@ -19,16 +19,16 @@ _LONGEST_SHOWN = 40  # characters of a value in an error
 
 
 def text_of_line(place: str, line: str, field: str) -> str:
-    """The text of a line.
+    """Returns the text of a line.
 
     Args:
-        place: the file and the line, for errors.
+        place: the file and line number, for errors.
         line: a JSON object.
-        field: where in it the text is.
+        field: the field with the text.
 
     Raises:
-        ValueError: if the line is no JSON object, has no text in the field, or one that no UTF-8
-            file can hold.
+        ValueError: if the line is not a JSON object, the field is missing or not a text, or the
+            text cannot be encoded as UTF-8.
     """
     row = _parse(place, line)
     if not isinstance(row, dict):
@@ -44,7 +44,7 @@ def text_of_line(place: str, line: str, field: str) -> str:
     text = row[field]
     if not isinstance(text, str):
         raise ValueError(
-            f"{place}: the field {field!r} is {_KINDS[type(text)]}, no text. Take the line out, or "
+            f"{place}: the field {field!r} is {_KINDS[type(text)]}, not a text. Remove the line or "
             f"name the field that has the text with --text_field. Received: {_shown(text)}"
         )
     _check_characters(place, text)
@@ -56,8 +56,8 @@ def _parse(place: str, line: str) -> Any:
         return json.loads(line)
     except json.JSONDecodeError as error:
         raise ValueError(
-            f"{place}: not JSON: {error.msg} (column {error.colno}). Each line must be a whole "
-            f'object, as {{"text": "..."}}: write an array, or objects over several lines, so '
+            f"{place}: not JSON: {error.msg} (column {error.colno}). Each line must be a complete "
+            f'object, such as {{"text": "..."}}: convert an array, or objects over several lines, '
             f"first. Received: {_cut(line.strip())}"
         ) from error
     except ValueError as error:  # A number of more digits than Python takes.
@@ -71,10 +71,9 @@ def _check_characters(place: str, text: str) -> None:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise ValueError(
-            f"{place}: \\u{ord(text[error.start]):04x}, character {error.start} of the text, is "
-            f"half of one: its other half is missing, as after a cut by length, and no UTF-8 file "
-            f"can hold it. Remove such halves first, with Python's "
-            f'text.encode("utf-8", "ignore").decode() or the like.'
+            f"{place}: \\u{ord(text[error.start]):04x}, character {error.start} of the text, is a "
+            f"lone surrogate: half of a character, which UTF-8 cannot encode. Remove such halves "
+            f'first, for example with Python\'s text.encode("utf-8", "ignore").decode().'
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Codes of languages: those of the Wikipedias, which are mostly ISO 639's."""
+"""Checks and converts language codes: those of the Wikipedias, which are mostly ISO 639 codes."""
 
 import difflib
 
@@ -31,10 +31,10 @@ _BY_STANDARD_CODE = dict(pair.split("=") for pair in _STANDARD_CODES.split())
 
 
 def wikipedia_code(code: str) -> str:
-    """The code in the list for one that a dump's header may have; in lower case if there is none.
+    """Converts a language code of a dump's header to a code in the list, or to lower case.
 
-    nds-NL -> nds-nl; egl -> eml; crh-Latn -> crh. Of two that the list has for a language, as gsw
-    and als, either stays.
+    nds-NL -> nds-nl; egl -> eml; crh-Latn -> crh. If the list has two codes for a language, such as
+    gsw and als, either is kept.
     """
     code = code.strip().lower()
     if code in LANGUAGES:
@@ -46,31 +46,31 @@ def wikipedia_code(code: str) -> str:
 
 
 def is_same_language(given: str, dump_language: str) -> bool:
-    """Whether a language that was given may be that of a dump.
+    """Whether a given language may be that of a dump.
 
     Args:
-        given: a code, as `be`.
-        dump_language: what the dump's header has, as `be-tarask`.
+        given: a code, such as `be`.
+        dump_language: the code in the dump's header, such as `be-tarask`.
     """
     one, other = wikipedia_code(given), wikipedia_code(dump_language)
     if _BY_STANDARD_CODE.get(one, one) == _BY_STANDARD_CODE.get(other, other):
         return True
-    if one == "simple":  # Its dump says that it is English.
+    if one == "simple":  # The header of its dump says English.
         one = "en"
     first = one.partition("-")[0]
-    # With roa-rup and roa-tara it is no language.
+    # The prefix of roa-rup and roa-tara is not a language.
     return first in LANGUAGES and first == other.partition("-")[0]
 
 
 def check_language(language: str, where: str) -> str:
-    """The code of a Wikipedia for this one.
+    """Returns the Wikipedia's code for a language.
 
     Args:
         language: a code.
-        where: what it was given for.
+        where: the flag or file that it is from, for errors.
 
     Raises:
-        ValueError: if no Wikipedia has it.
+        ValueError: if there is no Wikipedia in this language.
     """
     code = wikipedia_code(language)
     if code not in LANGUAGES:

@@ -1,12 +1,12 @@
-"""A piece of an input -> a part: its documents as text, an index of them, and counts.
+"""Turns a piece of an input into a part: text, an index of its documents, and counts.
 
-    part-000012.txt     a sentence a line, a blank line after each document
-    part-000012.index   of each document a hash, and its sizes: `DOCUMENT`
-    part-000012.json    counts, and what it was made of; written last, so that a part is whole if
-                        this is there
+    part-000012.txt     one sentence per line, a blank line after each document
+    part-000012.index   the hash and the sizes of each document: `DOCUMENT`
+    part-000012.json    counts, and what the part was made from; written last, so that a part with
+                        this file is complete
 
-Parts are made in any order by any number of workers, each from its own piece only. What depends on
-all documents (which came before, how many a language has) is decided afterwards from the indexes.
+Each part is made from its own piece only, by any worker and in any order. What depends on all
+documents (duplicates, the size of each language) is decided afterwards, from the indexes.
 """
 
 import collections
@@ -37,7 +37,7 @@ DOCUMENT = np.dtype(
 
 @dataclasses.dataclass(frozen=True)
 class PartWork:
-    """A part that is to be made."""
+    """A part to make."""
 
     settings: CorpusSettings
     folder: str
@@ -46,18 +46,18 @@ class PartWork:
 
 
 def part_path(folder: str, number: int, ending: str) -> str:
-    """`part-000012.txt` in a folder; `ending` is txt, index or json."""
+    """Returns the path of `part-000012.txt`; `ending` is txt, index or json."""
     return files.join_path(folder, f"part-{number:06d}.{ending}")
 
 
 def is_whole(folder: str, number: int, task: Task) -> bool:
-    """Whether a part was made, and of this piece."""
+    """Whether a part is complete, and was made from this piece."""
     path = part_path(folder, number, "json")
     return files.exists(path) and read_json(path)["made_of"] == digest_of_task(task)
 
 
 def digest_of_task(task: Task) -> str:
-    """A digest of what a part is made of: text, or a place in a file that was not changed since."""
+    """Returns a digest of what a part is made from: text, or a range of an unchanged file."""
     each, data = task.input, task.data
     digest = hashlib.blake2b(digest_size=16)
     described = [each.source, each.language, sorted(each.dropped_prefixes)]
@@ -77,22 +77,22 @@ def digest_of_task(task: Task) -> str:
 
 
 def read_counts(folder: str, number: int) -> dict[str, Any]:
-    """{"language": "en", "counts": {...}, "made_of": "9f3c..."} of a part."""
+    """Reads a part's description: {"language": "en", "counts": {...}, "made_of": "9f3c..."}."""
     return read_json(part_path(folder, number, "json"))
 
 
 def read_index(folder: str, number: int) -> np.ndarray:
-    """The documents of a part: DOCUMENT[n]."""
+    """Reads the index of a part's documents: DOCUMENT[n]."""
     with files.open_file(part_path(folder, number, "index")) as file:
         return np.frombuffer(file.read(), DOCUMENT)
 
 
 def make_part(work: PartWork) -> int:
-    """Makes a part. Gives back how much of the input files it stands for, in bytes.
+    """Makes a part, and returns how many bytes of the input files it covers.
 
     Raises:
         ValueError: see `read_documents`.
-        OSError: if it cannot be written; then nothing of it is there.
+        OSError: if it cannot be written. Then no file of it is left behind.
     """
     settings, task = work.settings, work.task
     counts: collections.Counter = collections.Counter()
@@ -118,7 +118,7 @@ def make_part(work: PartWork) -> int:
 def document_sentences(
     paragraphs: Iterable[str], language: str, counts: collections.Counter
 ) -> list[str]:
-    """All sentences of a document; paragraphs that seem to be headings are left out and counted."""
+    """Returns the sentences of a document; drops and counts paragraphs that look like headings."""
     sentences = []
     for paragraph in paragraphs:
         paragraph = " ".join(paragraph.split())
@@ -134,10 +134,10 @@ def document_sentences(
 def truncate_sentences(
     sentences: list[str], language: str, probability: float, rng: random.Random
 ) -> tuple[list[str], int]:
-    """Sentences of which some have lost their end, and how many these are.
+    """Cuts off the end of some sentences; returns all sentences and the number of truncated ones.
 
-    A sentence keeps at least one word and loses at least one; where no spaces part words, a
-    character. One of a single word stays.
+    A truncated sentence keeps at least one word and loses at least one (in languages without spaces
+    between words: one character). A sentence of one word is never truncated.
 
     Source: the README of google-research/bert, section "Pre-training with BERT": randomly truncate
     2 % of the input segments.
@@ -161,7 +161,7 @@ def _write_document(
     counts: collections.Counter,
     file,
 ) -> tuple[int, ...] | None:
-    """Writes a document and gives its row of the index; None if it is too short."""
+    """Writes a document and returns its row of the index; None if it is too short."""
     characters = sum(map(len, sentences))
     if not sentences:
         counts["dropped: without text"] += 1

@@ -1,12 +1,12 @@
-"""The folder of the parts, and what an earlier start of the same command has left in it.
+"""Manages the folder of parts, from which an interrupted run is resumed.
 
-    text/.parts/run.json              settings, inputs and libraries that the parts are made with
+    text/.parts/run.json              the run's settings, inputs and libraries
                 part-000012.*         see `parts`
                 corpus-00003-of-00100.txt.json   see `shards`
 
-One run at a time has it. Only settings that change a part's text matter here: with others (how many
-files, how much is held out) a run goes on with the parts that are there. Whether a part still fits
-its piece of the input is seen from the part itself.
+A run locks the folder. A run with other settings can use its parts if these settings do not affect
+a part's text, such as the number of files. Each part records the piece of the input that it was
+made from.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from bert_tf import files
 from bert_tf.config import read_json
 
 _FOLDER = ".parts"
-# These change which documents are taken and where they go; what an input's text is, it says itself.
+# Settings that do not change a part's text. (A part records which input it was made from.)
 _NOT_OF_PARTS = frozenset(
     (
         *("input_file", "source", "language", "split", "tfds_data_dir"),
@@ -37,45 +37,46 @@ _HALF_WRITTEN = re.compile(rf"\.({_OUTPUT}|corpus\.json)\.[0-9a-f]+\.tmp")
 
 
 def parts_folder(output_dir: str) -> str:
-    """Where the parts of a corpus are until it is finished."""
+    """Returns the folder that holds the parts of a corpus until it is finished."""
     return files.join_path(output_dir, _FOLDER)
 
 
 @contextlib.contextmanager
 def hold_parts(output_dir: str) -> Iterator[str]:
-    """The folder, held for this run, without what was being written when an earlier one was killed.
+    """Locks the folder of parts, and removes half-written files of an earlier, killed run.
 
     Raises:
-        ValueError: if another run holds it.
+        ValueError: if another run holds the lock.
     """
     folder = parts_folder(output_dir)
     refusal = (
-        f"Another run is preparing a corpus in this folder: wait for its end, or choose another "
+        f"Another run is preparing a corpus in this folder: wait for it, or choose another "
         f"folder. Received: --output_dir={output_dir!r}"
     )
     with files.hold_folder(folder, refusal):
         _remove(output_dir, _HALF_WRITTEN)
         for left in Path(folder).glob(".*.tmp"):
             if _OWN.fullmatch(left.name):
-                left.unlink(missing_ok=True)  # Workers of a killed run may be ending yet.
+                left.unlink(missing_ok=True)  # Workers of a killed run may still be removing them.
         try:
             yield folder
         finally:
             if not _has_parts(folder):
                 remove_parts(folder)
-            with contextlib.suppress(OSError):  # There are parts in it, to go on with.
+            with contextlib.suppress(OSError):  # It holds parts, which are kept.
                 Path(folder).rmdir()
 
 
-def start_or_go_on(folder: str, identity: dict[str, Any]) -> None:
-    """Makes sure that the parts in the folder, if there are any, are of this run.
+def start_or_resume(folder: str, identity: dict[str, Any]) -> None:
+    """Checks that the parts in the folder, if there are any, can be used by this run.
 
     Args:
-        folder: held by this run.
-        identity: format, settings, inputs and libraries, as JSON has them.
+        folder: the folder, locked by this run.
+        identity: format, settings, inputs and libraries, as JSON values.
 
     Raises:
-        ValueError: if there are parts that were made otherwise, or of other inputs only.
+        ValueError: if parts were made with other settings or libraries, or none of the inputs is
+            the same.
     """
     path = files.join_path(folder, "run.json")
     identity = _identity_of_parts(identity)
@@ -85,12 +86,12 @@ def start_or_go_on(folder: str, identity: dict[str, Any]) -> None:
         if not differences and there["libraries"] != identity["libraries"]:
             differences = [f"with {there['libraries']}, now with {identity['libraries']}"]
         if not differences and not any(each in there["inputs"] for each in identity["inputs"]):
-            differences = [f"of other inputs, as {there['inputs'][0]['path']}"]
+            differences = [f"from other inputs, such as {there['inputs'][0]['path']}"]
         if differences:
             raise ValueError(
-                f"{folder} holds parts of a corpus that was not finished, and was made otherwise: "
+                f"{folder} holds parts of an unfinished corpus that was made differently: "
                 f"{'; '.join(differences)}. Finish that one, choose another --output_dir, or, to "
-                f"begin anew, remove {folder}."
+                f"start over, remove {folder}."
             )
     else:
         remove_parts(folder)
@@ -103,12 +104,12 @@ def _has_parts(folder: str) -> bool:
 
 
 def remove_parts(folder: str) -> None:
-    """Empties the folder of all that is of a run."""
+    """Removes all files of a run from the folder."""
     _remove(folder, _OWN)
 
 
 def list_differences(there: dict[str, Any], identity: dict[str, Any]) -> list[str]:
-    """What differs between the settings of two runs, in words; nothing if nothing does."""
+    """Returns descriptions of the settings that differ between two runs; empty if none do."""
     if there.get("format") != identity["format"]:
         return ["by another version of this program"]
     old, new = there["settings"], identity["settings"]

@@ -1,10 +1,10 @@
-"""Inputs -> text files of one sentence a line, and corpus.json beside them.
+"""Turns dumps, books and other text into files of one sentence per line, described by corpus.json.
 
-    inputs ─ pieces ─> parts, in a folder of the output's ─ what stays, how often ─> files
-             (every core)                                   (all documents' hashes)   (every core)
+    inputs ── pieces ──> parts ── selection of documents ──> files
+              (all cores)         (from all their hashes)    (all cores)
 
-Started again after whatever ended it, it goes on: a part or a file that is whole is not made
-again. The bytes of the files depend on the inputs and settings only.
+After an interruption the same command resumes: complete parts and files are kept. The bytes of the
+files depend on the inputs and settings only.
 """
 
 import collections
@@ -15,7 +15,7 @@ import itertools
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TextIO
 
 import numpy as np
@@ -28,12 +28,12 @@ from bert_tf.corpus.parts_folder import (
     list_differences,
     parts_folder,
     remove_parts,
-    start_or_go_on,
+    start_or_resume,
 )
 from bert_tf.corpus.report import CorpusReport
 from bert_tf.corpus.selection import Selection, select_documents
 from bert_tf.corpus.sources import Input, find_inputs, read_tasks
-from bert_tf.corpus.workers import do_all
+from bert_tf.files.workers import WorkerKilled, run_unordered
 from bert_tf.progress import Progress
 from bert_tf.settings import CorpusSettings
 
@@ -41,39 +41,39 @@ logger = logging.getLogger(__name__)
 
 MANIFEST = "corpus.json"
 _FORMAT = 3
-# What the text does not depend on.
+# Settings that the text does not depend on.
 _FREE_SETTINGS = ("output_dir", "num_workers", "allow_truncated")
 
 
 def prepare_corpus(settings: CorpusSettings, stream: TextIO | None = None) -> CorpusReport:
-    """Makes text files of one sentence a line, with a blank line after each document.
+    """Makes text files of one sentence per line, with a blank line after each document.
 
     Args:
-        settings: what to make.
-        stream: where progress is shown; None: nowhere.
+        settings: inputs, output directory and options.
+        stream: where to show progress; None for nowhere.
 
     Raises:
-        ValueError: if an input is not what it should be, nothing is left of it, or the folder
-            holds a corpus that was made of something else, or otherwise.
-        OSError: if a file cannot be read or written. What was whole before stays, and the same
-            command goes on from there.
+        ValueError: if an input is damaged or of another format, no document is left, or the
+            output directory holds a corpus made from other inputs or with other settings.
+        OSError: if a file cannot be read or written, or a worker was killed. Complete parts are
+            kept, so that the same command resumes the work.
     """
     _check_folder(settings)
     inputs = find_inputs(settings)
     _check_not_inputs(settings, inputs)
     identity = _identity(settings, inputs, _find_libraries(inputs))
-    there = _read_finished(settings, identity)
-    if there is not None and not files.exists(parts_folder(settings.output_dir)):
-        return there
+    finished = _read_finished(settings, identity)
+    if finished is not None and not files.exists(parts_folder(settings.output_dir)):
+        return finished
     with hold_parts(settings.output_dir) as folder:
-        # Another run may have ended meanwhile, or before it could remove its parts.
+        # Another run may have finished meanwhile, or was killed before it removed its parts.
         report = _read_finished(settings, identity)
         if report is None:
             _check_others(settings)
-            start_or_go_on(folder, identity)
+            start_or_resume(folder, identity)
             if files.exists(files.join_path(settings.output_dir, MANIFEST)):
                 logger.warning(
-                    "%s: files are missing, or not whole: the corpus is made again.",
+                    "%s: files are missing or incomplete: the corpus is made again.",
                     settings.output_dir,
                 )
             stream = io.StringIO() if stream is None else stream
@@ -84,7 +84,7 @@ def prepare_corpus(settings: CorpusSettings, stream: TextIO | None = None) -> Co
 
 
 def output_paths(settings: CorpusSettings) -> list[str]:
-    """The files of the corpus; the one held out, if any, is the last."""
+    """Returns the paths of the corpus files; the held-out file, if any, is the last."""
     end, number = ".txt.gz" if settings.gzip else ".txt", settings.num_shards
     names = [f"corpus-{shard:05d}-of-{number:05d}{end}" for shard in range(number)]
     names += [f"held_out{end}"] if settings.held_out_share else []
@@ -94,13 +94,13 @@ def output_paths(settings: CorpusSettings) -> list[str]:
 def _check_folder(settings: CorpusSettings) -> None:
     if files.is_remote(settings.output_dir):
         raise ValueError(
-            f"--output_dir must be a local folder, as parts of the text are read in another order "
-            f"than they are written: copy the files from there. Received: {settings.output_dir!r}"
+            f"--output_dir must be a local folder, because the text is not read in the order in "
+            f"which it is written: copy the files afterwards. Received: {settings.output_dir!r}"
         )
 
 
 def _check_not_inputs(settings: CorpusSettings, inputs: list[Input]) -> None:
-    """Refuses, before the work, to write over an input or remove it with the parts."""
+    """Refuses to overwrite an input, or to remove it together with the parts."""
     manifest = files.join_path(settings.output_dir, MANIFEST)
     written = {files.resolve_path(path) for path in [*output_paths(settings), manifest]}
     folder = files.resolve_path(parts_folder(settings.output_dir))
@@ -108,13 +108,13 @@ def _check_not_inputs(settings: CorpusSettings, inputs: list[Input]) -> None:
         path = files.resolve_path(each.path)
         if each.source != "tfds" and (path in written or files.split_path(path)[0] == folder):
             raise ValueError(
-                f"{each.path}: an input file, which the corpus would be written over. Choose "
+                f"{each.path}: an input file, which would be overwritten. Choose "
                 f"another --output_dir, or an --input_file that does not match it."
             )
 
 
 def _find_libraries(inputs: list[Input]) -> dict[str, str]:
-    """The versions of the libraries that the text depends on.
+    """Returns the versions of the libraries that the text depends on.
 
     Raises:
         ValueError: if one is not installed.
@@ -126,7 +126,7 @@ def _find_libraries(inputs: list[Input]) -> dict[str, str]:
             versions[library] = importlib.metadata.version(library)
         except importlib.metadata.PackageNotFoundError as error:
             raise ValueError(
-                f"{library} is needed for this, and is not installed: pip install 'bert-tf[corpus]'"
+                f"{library} is needed, but not installed: pip install 'bert-tf[corpus]'"
             ) from error
     return versions
 
@@ -134,7 +134,7 @@ def _find_libraries(inputs: list[Input]) -> dict[str, str]:
 def _identity(
     settings: CorpusSettings, inputs: list[Input], libraries: dict[str, str]
 ) -> dict[str, Any]:
-    """What the files' bytes depend on, as JSON gives it back."""
+    """Returns all that the bytes of the files depend on, as JSON values."""
     values = dataclasses.asdict(settings)
     for name in _FREE_SETTINGS:
         del values[name]
@@ -153,20 +153,20 @@ def _identity(
 
 
 def _read_finished(settings: CorpusSettings, identity: dict[str, Any]) -> CorpusReport | None:
-    """The report of a run that ended well before this one.
+    """Returns the report of an earlier, finished run.
 
     Returns:
-        None if there was none, or a file of its corpus is not there or not whole.
+        None if there is none, or a file of its corpus is missing or incomplete.
 
     Raises:
-        ValueError: if it made something else.
+        ValueError: if it had other inputs or settings.
     """
     path = files.join_path(settings.output_dir, MANIFEST)
     if not files.exists(path):
         return None
     manifest = read_json(path)
     if not isinstance(manifest, dict) or "shards" not in manifest:
-        raise ValueError(f"{path} is no manifest of a corpus. Choose another --output_dir.")
+        raise ValueError(f"{path} is not the manifest of a corpus. Choose another --output_dir.")
     _check_same(manifest, identity, settings.output_dir)
     made = [*manifest["shards"], *([manifest["held_out"]] if manifest["held_out"] else [])]
     for entry in made:
@@ -181,22 +181,22 @@ def _read_finished(settings: CorpusSettings, identity: dict[str, Any]) -> Corpus
 
 
 def _check_same(there: dict[str, Any], identity: dict[str, Any], folder: str) -> None:
-    """Raises a ValueError that names what differs, if something does.
+    """Raises a ValueError that names the differences between two identities, if there are any.
 
-    A finished corpus stays as it is, whatever the libraries' versions are now.
+    Versions of libraries may differ: a finished corpus is kept when they are updated.
     """
     differences = list_differences(there, identity)
     if not differences and there["inputs"] != identity["inputs"]:
-        differences = ["the input files are others, or have changed"]
+        differences = ["other input files, or the files have changed"]
     if differences:
         raise ValueError(
-            f"{folder} holds a corpus that was made otherwise: {'; '.join(differences)}. Choose "
+            f"{folder} holds a corpus that was made differently: {'; '.join(differences)}. Choose "
             f"another --output_dir, or remove the folder."
         )
 
 
 def _check_others(settings: CorpusSettings) -> None:
-    """Refuses a folder with files that are not of this corpus, but would seem to be."""
+    """Refuses a folder with files that would be taken for part of this corpus."""
     wanted = set(output_paths(settings))
     there = [
         name
@@ -206,8 +206,8 @@ def _check_others(settings: CorpusSettings) -> None:
     others = [name for name in there if name not in wanted]
     if others:
         raise ValueError(
-            f"{settings.output_dir} holds files of another corpus, or of one that was not finished "
-            f"and was to have other files, as {others[0]}. Remove them, or choose another folder."
+            f"{settings.output_dir} holds files of another, perhaps unfinished corpus, such as "
+            f"{others[0]}. Remove them, or choose another --output_dir."
         )
 
 
@@ -222,7 +222,7 @@ def _make_corpus(
 
 
 def _make_parts(settings: CorpusSettings, inputs: list[Input], folder: str, stream: TextIO) -> int:
-    """Makes the parts that are not there. Gives back how many there are in all."""
+    """Makes the missing parts, and returns the number of all parts."""
     total = sum(each.size for each in inputs) / 1e6
     num_parts, skipped_bytes = 0, 0
 
@@ -237,7 +237,7 @@ def _make_parts(settings: CorpusSettings, inputs: list[Input], folder: str, stre
 
     with Progress(total or None, "MB", stream, f"{'reading':<10}") as progress:
         done = 0
-        for file_bytes in do_all(parts.make_part, missing(), settings.num_workers):
+        for file_bytes in run_in_workers(parts.make_part, missing(), settings.num_workers):
             done += file_bytes
             progress.update((done + skipped_bytes) / 1e6 - progress.done)
         progress.update((done + skipped_bytes) / 1e6 - progress.done)
@@ -247,7 +247,7 @@ def _make_parts(settings: CorpusSettings, inputs: list[Input], folder: str, stre
 def _make_files(
     settings: CorpusSettings, folder: str, num_parts: int, stream: TextIO
 ) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
-    """Counts by language, and the entries of all files."""
+    """Writes the files of the corpus; returns counts by language, and the entries of all files."""
     counts = [parts.read_counts(folder, number) for number in range(num_parts)]
     indexes = [parts.read_index(folder, number) for number in range(num_parts)]
     part_of = np.repeat(np.arange(num_parts, dtype=np.int32), [len(each) for each in indexes])
@@ -274,11 +274,26 @@ def _make_files(
             entries[entry["name"]] = entry
     with Progress(len(works), "files", stream, f"{'writing':<10}") as progress:
         workers = max(min(settings.num_workers, len(works)), 1)
-        for entry in do_all(shards.make_shard, works, workers):
+        for entry in run_in_workers(shards.make_shard, works, workers):
             entries[entry["name"]] = entry
             progress.update(1)
     ordered = [entries[files.split_path(path)[1]] for path in output_paths(settings)]
     return languages, ordered
+
+
+def run_in_workers(function: Callable[[Any], Any], works: Iterable, num_workers: int) -> Iterator:
+    """Yields `function(work)` for each work, in any order.
+
+    Raises:
+        ChildProcessError: if a worker was killed; the message says how to resume.
+    """
+    try:
+        yield from run_unordered(function, works, num_workers)
+    except WorkerKilled as error:
+        raise ChildProcessError(
+            f"{error} The same command resumes the work, also with fewer workers. (With another "
+            f"--part_megabytes it starts over.)"
+        ) from None
 
 
 def _count_languages(
@@ -310,7 +325,7 @@ def _file_works(
     part_of: np.ndarray,
     selection: Selection,
 ) -> Iterator[shards.ShardWork]:
-    """What each file is made of.
+    """Yields the work for each file.
 
     Raises:
         ValueError: if there are fewer documents than files.
@@ -318,10 +333,10 @@ def _file_works(
     paths = output_paths(settings)
     num_documents = len(selection.corpus)
     if not num_documents:
-        remove_parts(folder)  # So that the command can be mended as the error says.
+        remove_parts(folder)  # So that the settings that the error names can be changed.
     if num_documents < settings.num_shards:
         raise ValueError(
-            f"{num_documents} documents are left of the input, too few for --num_shards="
+            f"{num_documents} documents are left of the input, fewer than --num_shards="
             f"{settings.num_shards}. See --min_sentences, --min_characters and --source."
         )
     ends = np.cumsum(index["size"], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""What came of preparing a corpus: counts by language, files, time."""
+"""Reports on a prepared corpus: counts by language, files, time."""
 
 import dataclasses
 from typing import Any
@@ -9,17 +9,17 @@ from bert_tf.progress import format_number, format_seconds
 
 @dataclasses.dataclass(frozen=True)
 class CorpusReport:
-    """What was made; as it lies in corpus.json.
+    """Describes a prepared corpus, as saved in corpus.json.
 
     Attributes:
-        output_dir: where.
-        languages: by language, the counts of its inputs: `seen` (pages, books, lines),
-            `input_bytes`, `dropped: ...`, `documents` that are kept, `factor`.
-        shards: of each file `name`, `bytes`, `sha256`, `documents`, `sentences`, `words`,
+        output_dir: the folder.
+        languages: counts by language: `seen` (pages, books, lines), `input_bytes`,
+            `dropped: ...`, `documents` (those kept), `factor`.
+        shards: per file `name`, `bytes`, `sha256`, `documents`, `sentences`, `words`,
             `characters`, `truncated`.
-        held_out: the same of held_out.txt, if there is one.
-        seconds: how long it took, without what an earlier start had done.
-        was_there: whether everything had been made before.
+        held_out: the same for held_out.txt, if there is one.
+        seconds: duration, without earlier, interrupted runs.
+        was_there: whether an earlier run had made everything.
     """
 
     output_dir: str
@@ -31,22 +31,22 @@ class CorpusReport:
 
     @property
     def paths(self) -> list[str]:
-        """The files of the corpus, without the one held out."""
+        """Paths of the corpus files, without the held-out file."""
         return [files.join_path(self.output_dir, shard["name"]) for shard in self.shards]
 
     def total(self, name: str) -> int:
-        """A count of the written text, over all files but the one held out."""
+        """Sums a count over all files except the held-out file."""
         return sum(shard[name] for shard in self.shards)
 
     def lines(self) -> list[str]:
-        """The report for people."""
+        """Returns the lines of the report, for people."""
         lines = []
         for language, counts in self.languages.items():
             lines += _lines_of_language(language, counts, len(self.languages) > 1)
         documents, sentences = self.total("documents"), self.total("sentences")
         rows = {
             "written": f"{documents:,} documents",
-            "sentences": f"{sentences:,}, {sentences / max(documents, 1):.1f} a document",
+            "sentences": f"{sentences:,}, {sentences / max(documents, 1):.1f} per document",
             "words": f"{self.total('words'):,}",
             "characters": f"{self.total('characters'):,}",
         }
@@ -58,7 +58,7 @@ class CorpusReport:
         speed = f", {read / max(self.seconds, 1e-9):.2f} MB/s"
         rows["time"] = f"{format_seconds(self.seconds)} for {format_number(read)} MB of text{speed}"
         if self.was_there:
-            rows["time"] = "everything was there already"
+            rows["time"] = "none: an earlier run had made everything"
         last = f" ... {self.paths[-1]}" if len(self.paths) > 1 else ""
         rows["files"] = f"{len(self.paths)}: {self.paths[0]}{last}"
         return [*lines, *(f"{name:<12} {value}" for name, value in rows.items())]
@@ -74,7 +74,7 @@ def _lines_of_language(language: str, counts: dict[str, Any], shows_factor: bool
         ),
     ]
     if counts.get("headings left out"):
-        lines.append(f"{'':<12} {counts['headings left out']:,} headings left out of documents")
+        lines.append(f"{'':<12} {counts['headings left out']:,} headings dropped from documents")
     if shows_factor:
-        lines.append(f"{'':<12} written {counts['factor']:.3f} times, by its share of all text")
+        lines.append(f"{'':<12} written {counts['factor']:.3f} times, to balance the languages")
     return lines

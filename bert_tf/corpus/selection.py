@@ -1,7 +1,8 @@
-"""All documents' indexes -> which are written, how often, and in which order.
+"""Selects the documents of the corpus: which are written, how many times, and in which order.
 
-Of equal documents the first stays. A document is held out, or repeated once more than others of
-its language, by its own hash: the same on every machine, in any order, and in the next dump.
+Of equal documents the first is kept. A document's hash decides whether it is held out, and whether
+it is repeated once more than others of its language: the result is the same on every machine, in
+any order, and in the next dump.
 """
 
 import dataclasses
@@ -16,14 +17,14 @@ _HASH_VALUES = 2.0**64
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """Documents by their place in the index of all.
+    """The selected documents, as positions in the index of all documents.
 
     Attributes:
-        corpus: <int64>[n], of the documents in the order in which they are written; one that is
-            repeated is there several times, with all others between.
+        corpus: <int64>[n], in the order in which they are written. The repetitions of a document
+            are spread: all documents are written once before any is written again.
         held_out: <int64>[h].
-        duplicates: bool[D], which of all documents are equal to an earlier one.
-        factors: how often a language's documents are written on average.
+        duplicates: bool[D], whether each document equals an earlier one.
+        factors: by language, how many times its documents are written on average.
     """
 
     corpus: np.ndarray
@@ -41,12 +42,12 @@ def select_documents(
     held_out_share: float,
     sampling_exponent: float,
 ) -> Selection:
-    """Decides what becomes of each document.
+    """Selects documents.
 
     Args:
         index: DOCUMENT[D], in the order of the input.
-        language_of: <int>[D], places in `languages`.
-        languages: all of them.
+        language_of: <int>[D], the language of each, as a position in `languages`.
+        languages: all languages.
         drop_duplicates, held_out_share, sampling_exponent: see `CorpusSettings`.
     """
     assert index.dtype == DOCUMENT
@@ -72,8 +73,8 @@ def select_documents(
 
 
 def find_duplicates(high: np.ndarray, low: np.ndarray) -> np.ndarray:
-    """Which hashes <uint64>[D] (in two halves) are equal to an earlier one: bool[D]."""
-    order = np.lexsort((low, high))  # Stable: equal ones stay in their order.
+    """Tells which hashes (two halves, each <uint64>[D]) equal an earlier one: bool[D]."""
+    order = np.lexsort((low, high))  # Stable: equal hashes keep their order.
     same = (high[order[1:]] == high[order[:-1]]) & (low[order[1:]] == low[order[:-1]])
     duplicates = np.zeros(len(high), bool)
     duplicates[order[1:][same]] = True
@@ -81,11 +82,11 @@ def find_duplicates(high: np.ndarray, low: np.ndarray) -> np.ndarray:
 
 
 def sampling_factors(sizes: Mapping[str, float], exponent: float) -> dict[str, float]:
-    """How often each language's text is written, so that its share becomes smoother.
+    """Computes how many times to write each language's text, to give small languages more weight.
 
-    A language with the share p of all text gets p^S / (sum of all languages' p^S) of it; the sum
-    stays what it is. With S = 0.7, and where that sum is 2.5, a language with a fifth of all text
-    gives a third of it away, and one with a thousandth is written three times.
+    A language with the share p of all text gets the share p^S / (sum of p^S over all languages);
+    the total size stays the same. With S = 0.7, and if that sum is 2.5, a language with a fifth of
+    all text loses a third of it, and a language with a thousandth is written three times.
 
     Args:
         sizes: by language, in characters.

@@ -1,8 +1,8 @@
-"""A paragraph -> its sentences.
+"""Splits paragraphs into sentences.
 
-Wikimedia's sentencex splits most languages: it knows their abbreviations and marks, or falls back
-on a related language. Chinese and Japanese, with no spaces between words and speech in brackets,
-have rules of their own:
+Wikimedia's sentencex splits most languages: it knows their abbreviations and punctuation, or falls
+back on a related language. Chinese and Japanese, which have no spaces between words and put speech
+in brackets, have their own rules here:
 
     他说：“你好。”然后走了。天黑了！      ->   他说：“你好。”  然后走了。  天黑了！
     「はい。そうです。」と彼は言った。      ->   「はい。そうです。」と彼は言った。
@@ -13,7 +13,7 @@ import re
 _CHINESE = ("zh", "yue", "wuu", "gan", "hak", "lzh", "cdo", "zh-yue", "zh-classical")
 WITHOUT_SPACES = frozenset((*_CHINESE, "ja"))
 
-# Where a number with a full stop is an ordinal: im 19. Jahrhundert.
+# Languages in which a number with a full stop is an ordinal: im 19. Jahrhundert.
 _ORDINAL_LANGUAGES = frozenset(
     (
         *("de", "als", "gsw", "bar", "nds", "lb", "da", "nb", "nn", "no", "fo", "is"),
@@ -22,11 +22,11 @@ _ORDINAL_LANGUAGES = frozenset(
     )
 )
 _ORDINAL = re.compile(r"(?:^|[\s(–-])\d{1,2}\.$")
-# J.-J. Rousseau: French initials. No surname follows J.-C., so that a sentence may end with it.
+# J.-J. Rousseau: French initials. J.-C. may end a sentence, because no surname follows it.
 _INITIALS = re.compile(r"(?<!\w)[^\W\d_]\.-[^\W\d_]\.$")
 _CHRIST, _AFTER_CHRIST = "J.-C.", frozenset(",;:)(–—")
 _LONGEST_LOOK_BACK = 40  # characters
-# Abbreviations that the library does not know, or takes for the end of a sentence.
+# Abbreviations that the library does not know, or mistakes for the end of a sentence.
 _ABBREVIATIONS = {
     "ar": ("د.",),
     "de": ("Hl.", "hl."),
@@ -44,14 +44,14 @@ _DASH = re.compile(r"[—–―-]\s*")
 _ENDS = "。！？!?．…"
 _CLOSING = "」』”’）)》】〉〕］\"'"
 _BRACKETS = {"「": "」", "『": "』", "“": "”", "（": "）", "《": "》", "【": "】", "〈": "〉"}
-_LONGEST_SPEECH = 200  # characters; what is longer is split inside.
-# A sentence does not begin with these: 「はい。」と言った。
+_LONGEST_SPEECH = 200  # characters; longer speech is split inside.
+# No sentence begins with these: 「はい。」と言った。
 _GOES_ON = frozenset("，、。！？；：…とってはがをにのでもやなか")
 _STOP = re.compile(rf"[{re.escape(''.join(_BRACKETS) + _ENDS)}]")
 _AFTER_END = re.compile(rf"[{re.escape(_ENDS)}]*[{re.escape(_CLOSING)}]*")
 
-# What ends a sentence: Unicode's Sentence_Terminal in the scripts of the Wikipedias, and marks that
-# stand there besides (… : ; as in Greek, Tibetan's).
+# Marks that end a sentence: Unicode's Sentence_Terminal in the scripts of the Wikipedias, and other
+# marks in that role (… : ; as in Greek, Tibetan's).
 _FINAL_MARKS = "".join(
     (
         *("!.?…:;·¡¿", "‽‼⁇⁈⁉⸮", "。！？．｡", "\u0589"),  # the last is Armenian
@@ -67,11 +67,11 @@ _LONGEST_HEADING = 80
 
 
 def split_sentences(paragraph: str, language: str) -> list[str]:
-    """The sentences of a paragraph, in order and without spaces around them.
+    """Returns the sentences of a paragraph, in order and without spaces around them.
 
     Args:
         paragraph: text on one line.
-        language: a code, as `en`.
+        language: a code, such as `en`.
     """
     if language in WITHOUT_SPACES:
         sentences = _split_without_spaces(paragraph, language)
@@ -83,20 +83,20 @@ def split_sentences(paragraph: str, language: str) -> list[str]:
 
 
 def is_heading(paragraph: str) -> bool:
-    """Whether a paragraph seems to be no text: it is short, and does not end as a sentence does."""
+    """Whether a paragraph looks like a heading: it is short, and does not end like a sentence."""
     return len(paragraph) <= _LONGEST_HEADING and not _FINAL.search(paragraph)
 
 
 def is_small(character: str) -> bool:
-    """Whether it is a letter that a sentence would begin with another form of.
+    """Whether a character is a lower-case letter that a sentence would capitalize.
 
-    Georgian's are small by Unicode's tables, but sentences begin with them.
+    Georgian letters are lower-case in Unicode's tables, but sentences begin with them.
     """
     return character.islower() and character != character.title()
 
 
 def _mend(sentences: list[str], language: str) -> list[str]:
-    """Joins what was split within a sentence."""
+    """Joins sentences that were split by mistake."""
     mended: list[list[str]] = []
     before = ""
     for sentence in sentences:
@@ -114,7 +114,7 @@ def _belongs_to(sentence: str, before: str, language: str) -> bool:
     if dash and is_small(sentence[dash.end() : dash.end() + 1]):
         return True
     if before[-2:-1].isdecimal() and before.endswith(".") and sentence[:1].isdecimal():
-        return True  # 4.5 in other digits than ours.
+        return True  # 4.5 in other than ASCII digits.
     before = before.rstrip()
     if not before.endswith("."):
         return False
@@ -139,7 +139,7 @@ def _split_without_spaces(paragraph: str, language: str) -> list[str]:
             if closing < 0:
                 continue
             place = closing + 1
-            if paragraph[closing - 1] not in _ENDS:  # Not speech, but a title or a remark.
+            if paragraph[closing - 1] not in _ENDS:  # A title or a remark, not speech.
                 continue
         place = _AFTER_END.match(paragraph, place).end()
         if place < len(paragraph) and paragraph[place] not in _GOES_ON:

@@ -1,7 +1,7 @@
-"""Selected documents of the parts -> the files of the corpus.
+"""Writes the files of the corpus from selected documents of the parts.
 
-Each file is a stretch of the selected documents, of about the same number of bytes, and is made by
-itself: by any worker, and not again if it is there when the command is started again.
+Each file gets consecutive documents of about the same total size. Files are made independently, by
+any worker, and finished files are kept when a run is resumed.
 """
 
 import dataclasses
@@ -21,15 +21,15 @@ _COUNTS = ("sentences", "words", "characters", "truncated")
 
 @dataclasses.dataclass(frozen=True)
 class ShardWork:
-    """A file that is to be made.
+    """A file to make.
 
     Attributes:
-        path: the file.
-        folder: where the parts are, and the file's entry will be.
-        part: <int32>[n], the part that each of its documents is in.
-        offset: <int64>[n], the byte of the part's text where it begins.
+        path: of the file.
+        folder: the folder of the parts, which also gets the file's entry.
+        part: <int32>[n], the number of the part that holds each document.
+        offset: <int64>[n], where the document begins in the part's text, in bytes.
         index: DOCUMENT[n].
-        is_gzip: whether it is compressed.
+        is_gzip: whether to compress the file.
     """
 
     path: str
@@ -41,34 +41,34 @@ class ShardWork:
 
     @property
     def made_of(self) -> str:
-        """A digest of its documents; how they are truncated is the same for all of a run."""
+        """A digest of the documents. (Truncation is the same throughout a run.)"""
         return hashlib.blake2b(self.index.tobytes(), digest_size=16).hexdigest()
 
 
 def shard_boundaries(sizes: np.ndarray, num_shards: int) -> np.ndarray:
-    """Where each of N stretches of documents begins and the last ends: <int64>[N + 1].
+    """Splits documents into N runs of about equal size: <int64>[N + 1], the starts and the end.
 
     Args:
-        sizes: bytes of the documents, <int>[n].
+        sizes: <int>[n], bytes of each document.
         num_shards: N, at most n.
     """
     ends = np.cumsum(sizes, dtype=np.int64)
     wanted = ends[-1] * np.arange(num_shards + 1, dtype=np.float64) / num_shards
     boundaries = np.searchsorted(ends, wanted, side="left")
     boundaries[-1] = len(sizes)
-    # No stretch is empty, however long single documents are.
+    # Every run has a document, however long single documents are.
     numbers = np.arange(num_shards + 1)
     boundaries = np.maximum.accumulate(boundaries - numbers) + numbers
     return np.minimum(boundaries, len(sizes) - num_shards + numbers)
 
 
 def entry_path(work_folder: str, path: str) -> str:
-    """Where the entry of a finished file is, until all are."""
+    """Returns the path of a finished file's entry, which is kept until all files are finished."""
     return files.join_path(work_folder, files.split_path(path)[1] + ".json")
 
 
 def read_entry(work: ShardWork) -> dict[str, Any] | None:
-    """The entry of a file that was made before, of the same documents, or None."""
+    """Returns the entry of a file that an earlier run made from the same documents, or None."""
     place = entry_path(work.folder, work.path)
     if not files.exists(place) or not files.exists(work.path):
         return None
@@ -79,10 +79,10 @@ def read_entry(work: ShardWork) -> dict[str, Any] | None:
 
 
 def make_shard(work: ShardWork) -> dict[str, Any]:
-    """Writes a file of the corpus. Gives back its entry in the manifest.
+    """Writes a file of the corpus, and returns its entry in the manifest.
 
     Raises:
-        OSError: if it cannot be written; then it is not there.
+        OSError: if it cannot be written. Then it is not left behind.
     """
     with files.atomic_write(work.path) as file:
         output = _Output(file, work.is_gzip)
@@ -110,7 +110,7 @@ def make_shard(work: ShardWork) -> dict[str, Any]:
 
 
 class _Output:
-    """A file that is hashed while it is written; gzipped, its bytes depend on its content only."""
+    """Writes and hashes a file. If gzipped, its bytes depend on its content only."""
 
     def __init__(self, file, is_gzip: bool) -> None:
         self._file = file
@@ -136,7 +136,7 @@ class _Output:
 
 
 class _Tee:
-    """What GzipFile writes to."""
+    """The file that GzipFile writes to."""
 
     def __init__(self, output: _Output) -> None:
         self._output = output
@@ -147,4 +147,4 @@ class _Tee:
         return len(data)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Does nothing: there is no buffer."""

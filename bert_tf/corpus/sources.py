@@ -1,13 +1,13 @@
-"""Inputs -> pieces that a worker can take -> documents of paragraphs.
+"""Reads inputs in pieces for workers, and pieces as documents of paragraphs.
 
-| source    | a document is                                         | a paragraph is           |
-|-----------|-------------------------------------------------------|--------------------------|
-| wikipedia | an article                                            | as MediaWiki has it      |
-| books     | a book (of a long one, each so much of it as a piece) | see `books`              |
-| jsonl     | a line's text                                         | a line of the text       |
-| tfds      | an example's text                                     | a line of the text       |
+| source    | a document is                                   | a paragraph is           |
+|-----------|-------------------------------------------------|--------------------------|
+| wikipedia | an article                                      | as in MediaWiki          |
+| books     | a book, or a section of a long book             | see `books`              |
+| jsonl     | the text of a line                              | a line of the text       |
+| tfds      | the text of an example                          | a line of the text       |
 
-Pieces come from one process, in order, and are the same however many workers there are.
+One process reads the pieces, in order; they do not depend on the number of workers.
 """
 
 import collections
@@ -30,22 +30,22 @@ _ENDINGS = {
     "jsonl": (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".ndjson", ".ndjson.gz"),
     "books": (".txt", ".txt.gz"),
 }
-# Which sources a setting is for, where it is not for all.
+# Settings that are for some sources only.
 _SOURCES_OF = {"text_field": ("jsonl", "tfds"), "split": ("tfds",), "tfds_data_dir": ("tfds",)}
 
 
 @dataclasses.dataclass(frozen=True)
 class Input:
-    """A file, or with `tfds` a data set.
+    """An input file or, for `tfds`, a data set.
 
     Attributes:
         source: one of `SOURCES`.
         path: the file, or the data set's name.
-        language: its code.
-        size: bytes; 0 if not known.
-        version: other if its content is: of a local file when it was last changed, of a data set
-            its version and the sizes of its splits.
-        dropped_prefixes: of a dump, see `Wiki`.
+        language: code of its language.
+        size: in bytes; 0 if unknown.
+        version: changes with the content: the modification time of a local file; the version and
+            split sizes of a data set.
+        dropped_prefixes: for a dump, see `Wiki`.
     """
 
     source: str
@@ -58,12 +58,12 @@ class Input:
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What a worker takes at a time: some of an input.
+    """A piece of an input, which a worker processes at a time.
 
     Attributes:
-        input: which; of several, one of the same source and language.
+        input: where it is from; if from several inputs, one with their source and language.
         data: pages of a dump, or (place, text) of books, lines or examples.
-        file_bytes: how much of the file it stands for.
+        file_bytes: how many bytes of the file it covers.
     """
 
     input: Input
@@ -72,11 +72,11 @@ class Task:
 
 
 def find_inputs(settings: CorpusSettings) -> list[Input]:
-    """The inputs in the order of the patterns.
+    """Returns the inputs in the order of the patterns.
 
     Raises:
-        ValueError: if there is none of a pattern, its source or language cannot be told, or a
-            setting is for sources only that none of them is of.
+        ValueError: if a pattern matches nothing, the source or language of a file is unknown, or a
+            setting does not apply to any input.
     """
     inputs = []
     for language, pattern in settings.inputs_by_language():
@@ -94,10 +94,10 @@ def find_inputs(settings: CorpusSettings) -> list[Input]:
 
 
 def read_tasks(inputs: list[Input], settings: CorpusSettings) -> Iterator[Task]:
-    """All inputs in pieces, in order.
+    """Yields all inputs in pieces, in order.
 
     Raises:
-        ValueError: if a file is damaged, or not what it should be.
+        ValueError: if a file is damaged or has another format.
     """
     piece_bytes = max(int(settings.part_megabytes * 1e6), 1)
     for (source, _), group in itertools.groupby(inputs, lambda each: (each.source, each.language)):
@@ -113,15 +113,15 @@ def read_tasks(inputs: list[Input], settings: CorpusSettings) -> Iterator[Task]:
 def read_documents(
     task: Task, settings: CorpusSettings, counts: collections.Counter
 ) -> Iterator[Iterator[str]]:
-    """The documents of a piece, each the paragraphs of it.
+    """Yields the documents of a piece, each as an iterator of paragraphs.
 
     Args:
         task: the piece.
         settings: see `CorpusSettings`.
-        counts: `seen`, `input_bytes`, and for what is left out `dropped: ...` are added.
+        counts: updated: `seen`, `input_bytes`, and `dropped: ...` for documents left out.
 
     Raises:
-        ValueError: as `read_pages`; or for a line that is no JSON object with a text.
+        ValueError: see `read_pages`; or if a line is not a JSON object with a text.
     """
     if isinstance(task.data, Piece):
         yield from _articles(task.input, task.data, settings, counts)
@@ -144,7 +144,7 @@ def _check_all_used(settings: CorpusSettings, sources: set[str]) -> None:
         if value != defaults[name] and sources.isdisjoint(its_sources):
             raise ValueError(
                 f"--{name} is for --source={' and '.join(its_sources)}, and the input is "
-                f"{', '.join(sorted(sources))}. Leave it out. Received: {value!r}"
+                f"{', '.join(sorted(sources))}. Remove the flag. Received: {value!r}"
             )
 
 
@@ -155,8 +155,8 @@ def _describe(path: str, language: str, source: str) -> Input:
         )
         if not source:
             raise ValueError(
-                f"{path}: what it is cannot be told from its name. Give --source=wikipedia, books "
-                f"or jsonl."
+                f"{path}: the format cannot be told from the file's name. Give "
+                f"--source=wikipedia, books or jsonl."
             )
     size = files.file_size(path)
     version = "" if files.is_remote(path) else str(os.stat(path).st_mtime_ns)
@@ -165,7 +165,7 @@ def _describe(path: str, language: str, source: str) -> Input:
     wiki = read_wiki(path)
     if language and wiki.language and not is_same_language(language, wiki.language):
         raise ValueError(
-            f"{path}: the dump says that its language is {wiki.language!r}. Leave --language out, "
+            f"{path}: the dump says that its language is {wiki.language!r}. Remove --language, "
             f"or give this one. Received: {language!r}"
         )
     language = check_language(language or wiki.language or "en", path)
@@ -173,7 +173,7 @@ def _describe(path: str, language: str, source: str) -> Input:
 
 
 def _language_of_name(name: str) -> str:
-    """wikipedia/20230601.de -> de; else en."""
+    """wikipedia/20230601.de -> de; en if the name has no language."""
     last = name.split(":")[0].rpartition(".")[2]
     return last if last in LANGUAGES else "en"
 
@@ -197,8 +197,8 @@ def _articles(
 
 
 def _read_texts(inputs: list[Input], settings: CorpusSettings, piece_bytes: int) -> Iterator[Task]:
-    """Texts of inputs of one kind and language, in groups of some `piece_bytes`."""
-    read = [0]  # bytes of all these files
+    """Yields the texts of inputs of one source and language, in pieces of about `piece_bytes`."""
+    read = [0]  # bytes read of all these files
 
     def texts() -> Iterator[tuple[str, str]]:
         for each in inputs:
@@ -223,7 +223,7 @@ def _read_texts(inputs: list[Input], settings: CorpusSettings, piece_bytes: int)
 
 
 def _lines(path: str, read: list[int]) -> Iterator[tuple[int, str]]:
-    """Lines and their numbers. What Windows programs put at a file's start is no text."""
+    """Yields numbered lines, without the byte order mark of Windows programs."""
     for number, line in enumerate(files.open_text_lines(path, _adder(read)), start=1):
         yield number, line.removeprefix("\ufeff") if number == 1 else line
 
@@ -235,7 +235,7 @@ def _numbered_lines(path: str, read: list[int]) -> Iterator[tuple[str, str]]:
 
 
 def _sections(path: str, read: list[int], section_bytes: int) -> Iterator[tuple[str, str]]:
-    """The books of a file; of long ones parts that end at a blank line (or any, if none comes)."""
+    """Yields books, long ones in sections that end at a blank line (or any line if none comes)."""
     lines: list[str] = []
     size = first = 0
     for number, line in lines_of_books(_lines(path, read)):

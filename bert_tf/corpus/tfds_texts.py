@@ -1,8 +1,8 @@
-"""Data sets of tensorflow-datasets: what their examples have in one field, as text.
+"""Reads the text in one field of the examples of a data set of tensorflow-datasets.
 
     wikipedia/20230601.en, split "train", field "text"  ->  "wikipedia/20230601.en/train:0", "A ..."
 
-A data set that is not there is got and prepared first.
+A missing data set is downloaded and prepared first.
 """
 
 from collections.abc import Iterator
@@ -14,16 +14,16 @@ from bert_tf.files.tfds import find_builder
 def read_texts(
     name: str, split: str, text_field: str, data_dir: str = ""
 ) -> Iterator[tuple[str, str]]:
-    """The place and the text of each example, in the order of the data set's files.
+    """Yields the place and the text of each example, in the order of the data set's files.
 
     Args:
-        name: as `tfds.load` takes it.
-        split: also several, or a slice: `train+test`, `train[:10%]`.
-        text_field: the feature that has the text.
-        data_dir: the folder of the data sets, or of this one; "": that of tensorflow-datasets.
+        name: as for `tfds.load`.
+        split: one split, several, or a slice: `train+test`, `train[:10%]`.
+        text_field: the feature with the text.
+        data_dir: the folder of all data sets or of this one; "" for the default.
 
     Raises:
-        ValueError: if there is no such data set, split or feature, or the feature is no text.
+        ValueError: if there is no such data set, split or feature, or the feature is not text.
     """
     import tensorflow_datasets as tfds
 
@@ -40,7 +40,7 @@ def read_texts(
 
 
 def read_version(name: str, data_dir: str = "") -> str:
-    """A data set's version and the sizes of its splits: "1.0.0, train: 5 examples, 310 bytes".
+    """Returns a data set's version and split sizes: "1.0.0, train: 5 examples, 310 bytes".
 
     Raises:
         ValueError: if there is no such data set.
@@ -59,11 +59,11 @@ def _check_split(name: str, split: str, splits: Any) -> None:
     except ValueError as error:
         problem = str(error).partition("\n")[0]
     else:
-        problem = "" if num_examples else "No example is in it."
+        problem = "" if num_examples else "It has no examples."
     if problem:
         raise ValueError(
-            f"{name} has no split {split!r}, but {', '.join(splits)}. With --split one of them, "
-            f"several (train+test) or some of one (train[:10%]) can be had. {problem}"
+            f"{name} has no split {split!r}, but {', '.join(splits)}. Give --split one of them, "
+            f"several (train+test) or a slice (train[:10%]). {problem}"
         )
 
 
@@ -78,13 +78,13 @@ def _check_field(name: str, text_field: str, features: Any) -> None:
     )
     texts = [field for field, kind in kinds.items() if kind == "text"]
     raise ValueError(
-        f"{name} {problem}, but {', '.join(texts) or 'no text at all'}. Name the one that has the "
-        f"text with --text_field."
+        f"{name} {problem}, but {', '.join(texts) or 'no text at all'}. Name the field that has "
+        f"the text with --text_field."
     )
 
 
 def _kind(feature: Any) -> str:
-    """`text`, if each example has one string there; else what it has in the library's words."""
+    """Returns `text` if each example has one string there; otherwise the feature's repr."""
     if feature.shape == () and feature.tf_dtype == "string":
         return "text"
     return repr(feature)

@@ -1,13 +1,13 @@
-"""Wikitext -> the paragraphs of an article.
+"""Extracts the paragraphs of an article from wikitext.
 
     == Habitat ==                                      Cats live with people.
     '''Cats''' live with [[human|people]].<ref>x</ref>     ->
     * [[Felidae]]
 
-Large things are taken out first (wikitext_blocks.py); then lines that are headers, list items or
-rows of tables; and what is left, a paragraph at a time, goes through mwparserfromhell, which knows
-links, emphasis and character references. So it sees a third of a dump's text, none of what makes
-it slow, and nothing unclosed can reach beyond its paragraph.
+Large blocks are removed first (wikitext_blocks.py), then headers, list items and table rows. Each
+remaining paragraph is parsed by mwparserfromhell, which handles links, emphasis and character
+references. So the parser sees only a third of a dump's text, without the parts that make it slow,
+and unclosed markup cannot reach beyond its paragraph.
 """
 
 import dataclasses
@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from bert_tf.corpus.languages import LANGUAGES
 from bert_tf.corpus.wikitext_blocks import ADDRESS, as_references, remove_blocks
 
-# Of every Wikipedia, whatever its own words for them are.
+# Valid on every Wikipedia, in addition to its own words.
 _DROPPED_PREFIXES = frozenset(("file", "image", "category", "media"))
-# Names of File that a dump does not list, as it lists only one for each namespace.
+# Further names of the File namespace. (A dump lists only one name per namespace.)
 _OTHER_PREFIXES = (
     "bild fichier ficheiro imagen archivo immagine imagem afbeelding bestand plik grafika obrázek "
     "soubor fil kuva tiedosto изображение зображення файл 画像 ファイル 图像 圖像 文件 檔案 파일 "
@@ -34,7 +34,7 @@ _TAG = re.compile(r"</?[a-z][a-z0-9]*(?:[\s/][^<>]*)?>", re.IGNORECASE)
 _OPEN_ANGLE = re.compile(r"<(?=[a-z/!?])", re.IGNORECASE)
 _VARIANTS = re.compile(r"-\{([^{}]*)\}-")
 _FLAGS = re.compile(r"[A-Za-z;\s-]*\|")
-# A title, a rule for the rest of the page, the end of one.
+# Flags of -{...}- that show nothing: a title, a rule for the rest of the page, the end of a rule.
 _HIDDEN = frozenset("TH-")
 # __NOTOC__, __KEIN_INHALTSVERZEICHNIS__, __notoc__; not __init__.
 _MAGIC_WORD = re.compile(r"__([^\W\d_]{2,}(?:_[^\W\d_]+)*)__")
@@ -46,11 +46,11 @@ _ENGLISH_MAGIC_WORDS = frozenset(
     )
 )
 _REFERENCE = re.compile(r"&#(?:[xX][0-9a-fA-F]{1,8}|[0-9]{1,8});")
-_NO_CHARACTER = "\ufffd"  # What `&#xD800;` is, half of one.
+_NO_CHARACTER = "\ufffd"  # `&#xD800;`, a lone surrogate, becomes this.
 _UNCLOSED_ADDRESS = re.compile(rf"\[(?={ADDRESS})(?![^\]\n]{{0,500}}\])")
 _MARKUP = re.compile(rf"''|\[\[|&|\[{ADDRESS}")
 _QUOTES = re.compile(r"'{2,}")
-# Nothing is in it, and nothing touches it, that gives quotes another meaning.
+# Emphasis with nothing inside or next to it that gives quotes another meaning.
 _PLAIN_EMPHASIS = re.compile(r"(?<!')('{2,3})(?!')([^'\[\]<&]+(?:'[^'\[\]<&]+)*)\1(?!')")
 _MAX_QUOTES = 1000
 _EMPTY_BRACKETS = re.compile(r"\s*[(（]\s*[,;:.，；、]*\s*[)）]")
@@ -61,8 +61,8 @@ _NOT_PROSE = ("=", "*", "#", ":", ";", "|", "{|", "----")
 # !Kung is a word.
 _HEADER_CELL = re.compile(r"!(?:\s|$|.*(?:!!|\|\|)|[^\[|=]*=[^\[|]*\|)")
 
-# Templates on pages that only list articles of one name. The whole name counts: one that begins
-# alike may stand on any article, as {{disambiguation needed}} and {{Begriffsklärungshinweis}} do.
+# Templates of disambiguation pages. The whole name must match: others that begin alike occur in any
+# article, such as {{disambiguation needed}} and {{Begriffsklärungshinweis}}.
 _DISAMBIGUATION_NAMES = (
     r"disambig(?:uation)?(?:(?: |-)cleanup| page)?|disamb|dab|hndis(?:(?: |-)cleanup)?|geodis|"
     r"roaddis|schooldis|hospitaldis|numberdis|mathdab|mathematical disambiguation|human name dis|"
@@ -83,10 +83,10 @@ _DISAMBIGUATION = re.compile(
 
 @dataclasses.dataclass(frozen=True)
 class Wiki:
-    """What a dump says of the wiki that it is of.
+    """Describes the wiki of a dump, as found in the dump's header.
 
     Args:
-        language: its code.
+        language: code of its language.
         dropped_prefixes: the wiki's own words for files and categories, lower-case.
     """
 
@@ -94,17 +94,17 @@ class Wiki:
     dropped_prefixes: frozenset[str] = frozenset()
 
     def all_dropped_prefixes(self) -> frozenset[str]:
-        """All prefixes of links that are no text: to files, categories, and other languages."""
+        """Returns all prefixes of links without text: to files, categories and other languages."""
         return _DROPPED_PREFIXES.union(_OTHER_PREFIXES.split(), self.dropped_prefixes, LANGUAGES)
 
 
 def is_disambiguation(title: str, text: str) -> bool:
-    """Whether a page only lists articles of the same name."""
+    """Whether a page only lists articles with the same name."""
     return title.endswith("(disambiguation)") or _DISAMBIGUATION.search(text) is not None
 
 
 def article_paragraphs(text: str, dropped_prefixes: frozenset[str]) -> Iterator[str]:
-    """The paragraphs of an article, each on one line, without markup.
+    """Yields the paragraphs of an article, each on one line, without markup.
 
     Args:
         text: the wikitext of a page.
@@ -125,9 +125,9 @@ def article_paragraphs(text: str, dropped_prefixes: frozenset[str]) -> Iterator[
 
 
 def _join_lines(lines: list[str]) -> Iterator[str]:
-    """Paragraphs: lines up to an empty one, or to one that is a header, list item or table row."""
+    """Joins lines to paragraphs, which end at an empty line, header, list item or table row."""
     paragraph: list[str] = []
-    in_table = False  # of which only rows are left
+    in_table = False  # Only the table's rows are left.
     for line in lines:
         line = line.strip()
         is_header = line.startswith("!") and (in_table or bool(_HEADER_CELL.match(line)))
@@ -151,7 +151,7 @@ def _plain_text(paragraph: str) -> str:
     if "''" in paragraph:
         paragraph = _PLAIN_EMPHASIS.sub(r"\2", paragraph)
     if _MARKUP.search(paragraph):
-        if paragraph.count("''") > _MAX_QUOTES:  # No prose, and it would take seconds.
+        if paragraph.count("''") > _MAX_QUOTES:  # Not prose, and parsing would take seconds.
             paragraph = _QUOTES.sub("", paragraph)
         paragraph = mwparserfromhell.parse(paragraph).strip_code(normalize=True, collapse=True)
         paragraph = _QUOTES.sub("", paragraph)
@@ -163,8 +163,7 @@ def _plain_text(paragraph: str) -> str:
 
 
 def _without_magic(match: re.Match) -> str:
-    """Nothing for a word of MediaWiki's: in any language it is written in capitals, where there are
-    any, and in English however one likes."""
+    """Removes magic words of MediaWiki: in capitals in any language, in any case in English."""
     word = match[1]
     return "" if word == word.upper() or word.lower() in _ENGLISH_MAGIC_WORDS else match[0]
 
@@ -174,7 +173,7 @@ def _without_invalid(match: re.Match) -> str:
 
 
 def _first_variant(match: re.Match) -> str:
-    """`-{zh-hans:计算机; zh-hant:電腦}-` -> 计算机; "" for `-{H|...}-`, which shows nothing."""
+    """`-{zh-hans:计算机; zh-hant:電腦}-` -> 计算机; `-{H|...}-`, which shows nothing, -> ""."""
     flags = _FLAGS.match(match[1])
     if flags and _HIDDEN.intersection(flags[0].strip("|").replace(" ", "").split(";")):
         return ""

@@ -1,4 +1,4 @@
-"""Takes out of wikitext what is no prose and spans lines: templates, tables, references, files.
+"""Removes blocks that are not prose from wikitext: templates, tables, references, files.
 
     The '''cat'''{{efn|{{lang|la|felis}}}} purrs.<ref>{{cite book}}</ref>   The '''cat''' purrs.
     [[File:cat.jpg|thumb|A [[cat]].]]                                  ->
@@ -6,9 +6,9 @@
     | a || b
     |}
 
-One pass with a stack of what is open. What is never closed loses only its own line, and lines that
-are rows of a table or parameters of a template are left to be known by their first character.
-What remains is well-formed, so that a parser takes no more than linear time over it.
+One pass with a stack of open blocks. A block that is never closed loses only its own line; its
+remaining table rows and template parameters can be recognized later by their first character. The
+result is well-formed, so that a parser processes it in linear time.
 """
 
 import collections
@@ -18,8 +18,7 @@ from collections.abc import Collection
 
 from bert_tf.corpus.wikitext_templates import template_text
 
-# Of these the content goes as well. The first stand in a line, or show nothing: no paragraph ends
-# with them.
+# Tags that are removed with their content. Inline ones do not end a paragraph.
 _INLINE_TAGS = "ref|math|chem|ce|templatestyles|includeonly|indicator|section"
 _DROPPED_TAGS = (
     f"{_INLINE_TAGS}|references|gallery|timeline|score|syntaxhighlight|source|pre|imagemap|graph|"
@@ -38,13 +37,13 @@ _TAG_OF = {
     name: re.compile(rf"<(/?){name}\b[^<>]*>", re.IGNORECASE)
     for name in ("nowiki", *_DROPPED_TAGS.split("|"))
 }
-_UNCLOSED, _GONE = "\0", "\1"  # XML has no such characters.
+_UNCLOSED, _GONE = "\0", "\1"  # XML cannot contain these characters.
 _REST_OF_LINE = re.compile(rf"{_UNCLOSED}[^\n]*")
-# A line of which nothing is left is no empty line, which would end a paragraph.
+# A line of which nothing is left. It must not become an empty line, which would end a paragraph.
 _GONE_LINE = re.compile(rf"^[ \t]*{_GONE}[ \t{_GONE}]*\n", re.MULTILINE)
-# Characters, or pieces of text. Links in links in links, a page long, would each be read anew.
+# In characters or pieces of text. Nested links that span a page would take quadratic time.
 _LONGEST_LINK = 5000
-# What an address begins with: of MediaWiki's list, what mwparserfromhell knows.
+# The start of an external link: those protocols of MediaWiki that mwparserfromhell knows.
 ADDRESS = r"(?i:(?:[a-z]{3,10}:)?//|(?:bitcoin|geo|magnet|mailto|news|sips?|sms|tel|urn|xmpp):)"
 _OPEN_ADDRESS = re.compile(rf"\[{ADDRESS}[^\[\]]*\Z")
 _TARGET = re.compile(r"^[^\[\]{}|\n]{0,255}\|")
@@ -52,7 +51,7 @@ _NO_TARGET = re.compile(r"[\n<>\[\]{}]")
 _IN_LINK = re.compile(r"''|[&<{]|//")
 _MARKUP_CHARACTER = re.compile(r"[\[\]{}<>&|'*#:;=_~!-]")
 
-# Prefixes of links to Wikimedia's other wikis, and to pages about this one.
+# Prefixes of links to other Wikimedia wikis, and to project pages.
 _OTHER_PROJECTS = frozenset(
     (
         *("w", "wikipedia", "project", "wikt", "wiktionary", "b", "wikibooks", "n", "wikinews"),
@@ -63,14 +62,14 @@ _OTHER_PROJECTS = frozenset(
 
 
 def remove_blocks(text: str, dropped_prefixes: Collection[str]) -> str:
-    """Wikitext without comments, templates, tables, references, HTML lists, files and categories.
+    """Removes comments, templates, tables, references, HTML lists, files and categories.
 
-    Of a link its text stays; one with more markup in it stays whole, and is well-formed. What
-    `<nowiki>` holds becomes character references.
+    A link is replaced by its text; a link that contains more markup is kept, and is well-formed.
+    The content of `<nowiki>` becomes character references.
 
     Args:
         text: a page, or a part of one.
-        dropped_prefixes: lower-case; a link to `prefix:...` is dropped whole.
+        dropped_prefixes: lower-case; a link to `prefix:...` is removed with its text.
     """
     return _Remover(text, dropped_prefixes).remove()
 
@@ -78,17 +77,17 @@ def remove_blocks(text: str, dropped_prefixes: Collection[str]) -> str:
 class _Remover:
     """The state of a pass over a page.
 
-    `kept` are the pieces so far; an opening piece stays in it till its closing one is met.
+    `kept` holds the pieces so far, including the content of blocks that are still open.
     """
 
     def __init__(self, text: str, dropped_prefixes: Collection[str]) -> None:
         self.text = text
         self.dropped_prefixes = dropped_prefixes
         self.place = 0
-        self.last_comment_end = text.rfind("-->")  # Not looked for in vain at every beginning.
+        self.last_comment_end = text.rfind("-->")  # Searched once, not at every "<!--".
         self.kept: list[str] = []
         self.opened: list[tuple[str, int]] = []
-        # How many of each kind: a page may be full of closing pieces that close nothing.
+        # Open blocks by kind: a page may have many closing marks that close nothing.
         self.num_opened: collections.Counter[str] = collections.Counter()
 
     def remove(self) -> str:
@@ -125,7 +124,7 @@ class _Remover:
                 if content.count("{") > content.count("}"):  # {{a|{b}}}
                     content += self._take_one_more("}")
                 self.kept.append(template_text(content))
-        elif self.opened and self.opened[-1][0] == kind:  # Else it closes nothing.
+        elif self.opened and self.opened[-1][0] == kind:  # Otherwise it closes nothing.
             if self._is_long(self.opened[-1][1]):
                 self.num_opened[kind] -= 1
                 self._leave_open(*self.opened.pop())
@@ -136,14 +135,14 @@ class _Remover:
             self.kept.append(self._link(content))
 
     def _take_one_more(self, character: str) -> str:
-        """Of three closing characters in a row the first closes a single one; two are taken."""
+        """Takes one more closing character: of three, the first one closes an inner bracket."""
         if not self.text.startswith(character, self.place):
             return ""
         self.place += 1
         return character
 
     def _leave_open(self, kind: str, index: int) -> None:
-        """What is never closed loses the rest of its line, but a link to an article its target."""
+        """Handles a block that is never closed: drops the rest of its line, or a link's target."""
         if kind == "{|":
             self.kept[index] = "{|" + _UNCLOSED
         elif kind != "[[" or self._is_dropped(self.kept[index + 1]):
@@ -152,11 +151,11 @@ class _Remover:
             self.kept[index + 1] = _TARGET.sub("", self.kept[index + 1])
 
     def _pop(self, kind: str) -> str | None:
-        """What stands between the last opening of this kind and here, taken out; None if none."""
+        """Takes out all pieces since the last opening of this kind; None if none is open."""
         if not self.num_opened[kind]:
             return None
         opened = ""
-        while opened != kind:  # What was opened after it was never closed.
+        while opened != kind:  # Blocks opened after it are never closed.
             opened, index = self.opened.pop()
             self.num_opened[opened] -= 1
         content = "".join(self.kept[index:])
@@ -164,7 +163,7 @@ class _Remover:
         return _without_gone(content)
 
     def _is_long(self, index: int) -> bool:
-        """Whether more was kept since then than a link or a caption has."""
+        """Whether the pieces since `index` are too long for a link or a caption."""
         num_pieces = len(self.kept) - index
         return num_pieces > _LONGEST_LINK or sum(map(len, self.kept[index:])) > _LONGEST_LINK
 
@@ -215,7 +214,7 @@ class _Remover:
                 self.kept.append(what_stays)
                 return
             if not match[0].endswith("/>"):
-                break  # Another one is opened, so this one was never closed.
+                break  # The tag is opened again, so it was never closed.
         if name != "nowiki":
             self.place = self._end_of_line()
 
@@ -233,5 +232,5 @@ def _without_gone(text: str) -> str:
 
 
 def as_references(text: str) -> str:
-    """Text in which only characters that mean something in wikitext are references: `&#91;`."""
+    """Escapes exactly those characters that have a meaning in wikitext, as in `&#91;`."""
     return _MARKUP_CHARACTER.sub(lambda match: f"&#{ord(match[0])};", html.unescape(text))

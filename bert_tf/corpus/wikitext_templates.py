@@ -1,9 +1,9 @@
-"""What a template says in the sentence it stands in.
+"""Expands templates that occur within sentences.
 
     {{lang|fr|bonjour}} -> bonjour     {{convert|5|km|mi}} -> 5 km     {{cite book|title=A}} -> ""
 
-A dump has no templates' text, only their names and parts. Those of a few Wikipedias that stand
-within sentences are known here; where another stands the sentence has a hole.
+A dump has only the names and arguments of templates, not their definitions. This file knows common
+inline templates of a few Wikipedias; others leave a gap in the sentence.
 """
 
 import re
@@ -11,14 +11,14 @@ from collections.abc import Callable
 
 from bert_tf.corpus.languages import LANGUAGES
 
-# The parts that may be the text, by name or number; the first that is there is taken.
+# Arguments, by name or number, that may hold the text; the first one present is used.
 _SHOWN: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("nowrap", "nobr", "abbr", "small", "em", "strong", "sic"), ("1",)),
     **dict.fromkeys(("ruby", "ruby-ja", "ルビ", "読み仮名", "ふりがな"), ("1",)),
     **dict.fromkeys(("lang", "langr", "langue"), ("2",)),
     **dict.fromkeys(("transl", "transliteration"), ("3", "2")),
     "nihongo": ("1", "3", "2"),
-    # Links to articles that only another Wikipedia has. {{link-en|...}} and so on are as `le`.
+    # Links to articles on another Wikipedia. {{link-en|...}} etc. work like `le`.
     "lien": ("texte", "1", "fr", "trad"),
     "le": ("d", "3", "1"),
     "tsl": ("4", "3"),
@@ -33,14 +33,14 @@ _SYMBOLS = {"–": " – ", "ndash": " – ", "snd": " – ", "spaced ndash": " 
 _ROMAN = re.compile(r"[IVX]+")
 _LINK = re.compile(r"\[\[[^\[\]]*\]\]")
 _NO_NAME = re.compile(r"[<>\[\]{}\"]")
-_LONGEST = 1000  # characters; none that stands in a sentence is longer.
+_LONGEST = 1000  # characters; longer templates do not occur within sentences.
 
 
 def template_text(content: str) -> str:
-    """What a template contributes to the sentence it stands in; "" for nearly all.
+    """Returns the text that a template contributes to its sentence; "" for nearly all templates.
 
     Args:
-        content: what is between its braces, with the templates in it already replaced.
+        content: the text between its braces, with inner templates already expanded.
     """
     if len(content) > _LONGEST:
         return ""
@@ -66,7 +66,7 @@ def _parts(written: list[str]) -> dict[str, str]:
     for part in written:
         part = part.replace("\1", "|")
         name, equals, value = part.partition("=")
-        if equals and not _NO_NAME.search(name):  # Else it is an attribute or an address.
+        if equals and not _NO_NAME.search(name):  # Otherwise it is an HTML attribute or a URL.
             parts[name.strip().lower()] = value.strip()
         else:
             number += 1
@@ -75,12 +75,12 @@ def _parts(written: list[str]) -> dict[str, str]:
 
 
 def _numbered(parts: dict[str, str], most: int) -> list[str]:
-    """The first parts without a name that have text."""
+    """Returns those of the first `most` numbered arguments that have text."""
     return [parts[str(n)] for n in range(1, most + 1) if parts.get(str(n))]
 
 
 def _link(parts: dict[str, str]) -> str:
-    """{{ill|John Smith|de|lt=Smith}}; the language once came first, and does in some Wikipedias."""
+    """{{ill|John Smith|de|lt=Smith}}; some Wikipedias have the language first."""
     title = "2" if parts.get("1") in LANGUAGES else "1"
     return next((parts[place] for place in ("lt", "label", title) if parts.get(place)), "")
 
@@ -91,7 +91,7 @@ def _measure(parts: dict[str, str]) -> str:
 
 
 def _number(parts: dict[str, str]) -> str:
-    """{{unité|5|kg}}; {{nb|1000}}, which is a footnote elsewhere."""
+    """{{unité|5|kg}}; {{nb|1000}}, which is a footnote in other Wikipedias."""
     return " ".join(_numbered(parts, 2)) if parts.get("1", "").strip("-−")[:1].isdigit() else ""
 
 
@@ -106,7 +106,7 @@ def _date(parts: dict[str, str]) -> str:
 
 
 def _around(parts: dict[str, str]) -> str:
-    """{{circa|1900|1910}}. Whole, as not every language has the abbreviation."""
+    """{{circa|1900|1910}}; not abbreviated, because not every language has the abbreviation."""
     return "circa " + " – ".join(_numbered(parts, 2))
 
 
@@ -116,7 +116,7 @@ def _as_of(parts: dict[str, str]) -> str:
 
 
 def _century(parts: dict[str, str]) -> str:
-    """{{s|XIX|e}}, as in French; other templates have this name."""
+    """{{s|XIX|e}} in French; in other Wikipedias it is another template."""
     century = parts.get("1", "")
     ending = parts.get("2") or ("er" if century == "I" else "e")
     return f"{century}{ending} siècle" if _ROMAN.fullmatch(century) else ""

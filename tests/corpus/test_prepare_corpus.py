@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bert_tf.corpus.preparation import prepare_corpus
-from bert_tf.corpus.workers import do_all
+from bert_tf.corpus.preparation import prepare_corpus, run_in_workers
 from bert_tf.settings import CorpusSettings
 
 pytest.importorskip("mwparserfromhell", reason="needs: pip install bert-tf[corpus]")
@@ -270,10 +269,10 @@ def test_other_settings_or_inputs_are_refused_in_the_same_folder(tmp_path, artic
     dump = tmp_path / "dump.xml"
     dump.write_text(make_dump(articles(20)), encoding="utf-8")
     prepare(tmp_path / "out", str(dump))
-    with pytest.raises(ValueError, match=r"made otherwise: min_sentences was 2, now 3"):
+    with pytest.raises(ValueError, match=r"made differently: min_sentences was 2, now 3"):
         prepare(tmp_path / "out", str(dump), min_sentences=3)
     dump.write_text(make_dump(articles(21)), encoding="utf-8")
-    with pytest.raises(ValueError, match=r"the input files are others, or have changed"):
+    with pytest.raises(ValueError, match=r"other input files, or the files have changed"):
         prepare(tmp_path / "out", str(dump))
 
 
@@ -283,7 +282,7 @@ def test_an_input_of_the_same_size_that_has_changed_is_refused_in_the_same_folde
     prepare(tmp_path / "out", str(path))
     path.write_text("A dog. It sleeps.\n")
     os.utime(path, ns=(0, 1))
-    with pytest.raises(ValueError, match=r"the input files are others, or have changed"):
+    with pytest.raises(ValueError, match=r"other input files, or the files have changed"):
         prepare(tmp_path / "out", str(path))
 
 
@@ -294,7 +293,7 @@ def test_parts_of_another_version_of_a_library_are_not_mixed_in(
     with pytest.raises(ValueError, match="documents are left"):
         prepare(tmp_path / "out", str(tmp_path / "dump.xml"), num_shards=100)
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "99.0")
-    with pytest.raises(ValueError, match=r"made otherwise: with .*sentencex.*'99.0'"):
+    with pytest.raises(ValueError, match=r"made differently: with .*sentencex.*'99.0'"):
         prepare(tmp_path / "out", str(tmp_path / "dump.xml"), num_shards=100)
 
 
@@ -306,7 +305,7 @@ def test_a_library_that_is_missing_is_named_with_the_extra(
 
     (tmp_path / "dump.xml").write_text(make_dump(articles(20)), encoding="utf-8")
     monkeypatch.setattr(importlib.metadata, "version", missing)
-    with pytest.raises(ValueError, match=r"sentencex is needed .*pip install 'bert-tf\[corpus\]'"):
+    with pytest.raises(ValueError, match=r"sentencex is needed, .*pip install 'bert-tf\[corpus\]'"):
         prepare(tmp_path / "out", str(tmp_path / "dump.xml"))
 
 
@@ -374,12 +373,15 @@ def test_a_mark_at_the_start_of_a_file_that_says_it_is_utf_8_is_no_text(tmp_path
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", r"a.jsonl:2: not JSON: .*\(column 2\).*a whole object.*Received: \{"),
+        ("{", r"a.jsonl:2: not JSON: .*\(column 2\).*a complete object.*Received: \{"),
         ('{"title": "x"}', r"a.jsonl:2: no text in the field 'text'.*--text_field.*'title'"),
         ("{}", r"a.jsonl:2: no text in the field 'text'.*Received: an object without fields"),
-        ('{"text": 5}', r"a.jsonl:2: the field 'text' is a number, no text\. .*Received: 5"),
-        ('{"text": null}', r"a.jsonl:2: the field 'text' is null, no text\. "),
-        ('{"text": [' + "1, " * 99 + "1]}", r"is a list, no text.*Received: \[1, 1, .*, \.\.\.$"),
+        ('{"text": 5}', r"a.jsonl:2: the field 'text' is a number, not a text\. .*Received: 5"),
+        ('{"text": null}', r"a.jsonl:2: the field 'text' is null, not a text\. "),
+        (
+            '{"text": [' + "1, " * 99 + "1]}",
+            r"list, not a text.*Received: \[1, 1, .*, \.\.\.$",
+        ),
         ("[1]", r"a.jsonl:2: a list, where an object with the field 'text' .*Received: \[1\]"),
         (r'{"text": "Ok. \ud83d"}', r"a.jsonl:2: \\ud83d, character 4 of .*half.*encode"),
         ('{"text": ' + "1" * 5000 + "}", r"a.jsonl:2: a value that cannot be read: .*digits"),
@@ -444,7 +446,7 @@ def test_some_sentences_lose_their_end_and_always_the_same_ones(
     [
         ({"input_file": ("xx=dump.xml",)}, r"language 'xx' is not known.*Known: aa, ab"),
         ({"input_file": ("dump.xml",), "language": "de"}, r"dump says that its language is 'en'"),
-        ({"input_file": ("notes.md",)}, r"notes.md: what it is cannot be told.*--source"),
+        ({"input_file": ("notes.md",)}, r"notes.md: the format cannot be told.*--source"),
         ({"input_file": ("no.xml",)}, r"No file matches the input pattern"),
         ({"input_file": ("dump.xml",), "num_shards": 9}, r"4 documents are left of the input"),
         ({"input_file": ("dump.xml",), "min_sentences": 99}, r"0 documents are left"),
@@ -473,13 +475,9 @@ def test_what_cannot_be_done_is_refused_with_what_would_do(
         prepare_corpus(CorpusSettings(**{"output_dir": "out", **settings}))
 
 
-def test_a_killed_worker_is_an_error_that_says_so():
-    with pytest.raises(ChildProcessError, match=r"exit status -9.*fewer workers"):
-        list(do_all(signal.raise_signal, [signal.SIGKILL], 2))
-
-
-def test_every_work_is_done_once_by_several_workers():
-    assert sorted(do_all(abs, range(-50, 0), 3)) == list(range(1, 51))
+def test_a_killed_worker_is_an_error_that_says_how_to_resume():
+    with pytest.raises(ChildProcessError, match=r"exit status -9.*fewer workers.*resumes the work"):
+        list(run_in_workers(signal.raise_signal, [signal.SIGKILL], 2))
 
 
 def peak_megabytes(process):

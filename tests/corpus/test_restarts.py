@@ -151,7 +151,7 @@ def test_parts_that_were_made_otherwise_are_kept_and_the_folder_to_remove_is_nam
     tmp_path, unfinished, settings, message
 ):
     parts = sorted((unfinished / ".parts").glob("part-*"))
-    with pytest.raises(ValueError, match=rf"otherwise: {message}\. .* remove .*out/\.parts\."):
+    with pytest.raises(ValueError, match=rf"differently: {message}\. .* remove .*out/\.parts\."):
         prepare(unfinished, tmp_path / "a.jsonl", **settings)
     assert sorted((unfinished / ".parts").glob("part-*")) == parts
 
@@ -160,7 +160,7 @@ def test_parts_of_other_inputs_are_kept_and_of_more_inputs_gone_on_with(
     tmp_path, unfinished, made_parts
 ):
     write_rows(tmp_path / "b.jsonl", range(500, 600))
-    with pytest.raises(ValueError, match=r"of other inputs, as .*a\.jsonl\. .*remove .*\.parts\."):
+    with pytest.raises(ValueError, match=r"from other inputs, .*a\.jsonl\. .*remove .*\.parts\."):
         prepare(unfinished, tmp_path / "b.jsonl")
     report = prepare(unfinished, tmp_path / "a.jsonl", tmp_path / "b.jsonl")
     assert report.total("documents") == 400
