@@ -91,3 +91,17 @@ def test_the_examples_of_keras_md_run(tmp_path, monkeypatch):
     for example in re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
         exec(example, names)
     assert names["model"].predict(names["dataset"], verbose=0).shape == (32, 3)
+
+
+@pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
+def test_the_keras_example_of_the_readme_runs(small_model, tmp_path, monkeypatch):
+    import bert_tf
+
+    folder = Path(small_model["vocab_file"]).parent
+    config = bert_tf.BertConfig.from_json_file(small_model["bert_config_file"])
+    bert_tf.save_checkpoint(bert_tf.BertEncoder(config), str(folder / "bert_model.ckpt"))
+    section = (REPOSITORY / "README.md").read_text(encoding="utf-8").split("## In Keras")[1]
+    example = section.split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(tmp_path)
+    exec(example.replace("bert_base_uncased", str(folder)), {})
+    assert (tmp_path / "reviews.keras").exists()
