@@ -120,7 +120,7 @@ class BertConfig:
             ValueError: for the keys of another architecture, and for values that no model can have.
         """
         known = {field.name for field in dataclasses.fields(cls)} - {"unknown_keys"}
-        _check_architecture(json_object)
+        check_architecture(json_object)
         unknown = {key: value for key, value in json_object.items() if key not in known}
         if unknown:
             warnings.warn(
@@ -155,8 +155,12 @@ class BertConfig:
         return json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n"
 
 
-def _check_architecture(json_object: dict[str, Any]) -> None:
-    """Refuses the configuration of an architecture that BertConfig does not describe."""
+def check_architecture(json_object: dict[str, Any]) -> None:
+    """Refuses the configuration of an architecture that BertConfig does not describe.
+
+    Raises:
+        ValueError: with the keys that belong to another architecture.
+    """
     model_type = json_object.get("model_type", "bert")
     if model_type not in MODEL_TYPES:
         raise ValueError(

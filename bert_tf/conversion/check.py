@@ -1,7 +1,7 @@
-"""Whether a model computes the same in its new format: both are run on the same random ids.
+"""Checks that a converted model computes the same, by running both on the same random ids.
 
-The new files are run by the library that they are for, where it is installed; else they are read
-back and run here. What is compared is every layer at every position, and the scores of the heads.
+The new files are run by their own library if it is installed, and otherwise read back and run here.
+All layers' outputs at all positions and the heads' logits are compared.
 """
 
 import dataclasses
@@ -34,11 +34,11 @@ _TRANSFORMERS = "transformers"
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """What a comparison gave.
+    """Holds the result of a comparison.
 
-    difference: the largest absolute difference of any number.
-    programs: what ran the model as it was, and as it was written.
-    outputs: what was compared.
+    difference: the largest absolute difference.
+    programs: what ran the model before and after the conversion.
+    outputs: the names of the compared outputs.
     """
 
     difference: float
@@ -54,16 +54,16 @@ class Check:
 
 
 def check_conversion(model: PretrainedModel, folder: str, to: str, is_whole: bool = True) -> Check:
-    """Runs a model, and the files that were written of it.
+    """Runs a model and the files that were written from it, and compares the outputs.
 
     Args:
-        model: as it was read. The files may have more rows of word embeddings.
-        folder: the files.
+        model: the model as it was read. The files may have more rows of word embeddings.
+        folder: the written files.
         to: their format.
-        is_whole: whether its own files have all of its weights, so that their library can run it.
+        is_whole: whether the model's own files have all weights, so that their library can run it.
 
     Raises:
-        ValueError: if the outputs differ by more than TOLERANCE, or the files cannot be loaded.
+        ValueError: if outputs differ by more than TOLERANCE, or the files cannot be loaded.
     """
     inputs = random_inputs(model.config)
     is_installed = huggingface_outputs.is_installed()
@@ -81,16 +81,16 @@ def check_conversion(model: PretrainedModel, folder: str, to: str, is_whole: boo
     compared = _comparable(model, expected, actual)
     difference = max(_difference(expected[name], actual[name]) for name in compared)
     check = Check(difference, (before, after), compared)
-    if not difference <= TOLERANCE:  # Nor if it is not a number.
+    if not difference <= TOLERANCE:  # Refuses NaN, too.
         raise ValueError(
-            f"{model.path}: what was written of it computes something else: {check}. Allowed: "
+            f"{model.path}: the converted model computes something else: {check}. Allowed: "
             f"{TOLERANCE}. Nothing was kept."
         )
     return check
 
 
 def random_inputs(config: BertConfig) -> dict[str, np.ndarray]:
-    """Two sequences of random ids: a pair that fills its row, and a shorter one with padding."""
+    """Returns two sequences of random ids: a pair without padding, and one with padding."""
     rng = np.random.default_rng(_SEED)
     length = min(_MAX_LENGTH, config.max_position_embeddings)
     input_mask = np.ones((2, length), np.int32)
@@ -108,7 +108,7 @@ def random_inputs(config: BertConfig) -> dict[str, np.ndarray]:
 
 
 def keras_model(model: PretrainedModel) -> keras.Model:
-    """The model of this package with these weights; those that are not there stay as they start."""
+    """Returns a Keras model with these weights; missing ones keep their initial values."""
     built = _build(model)
     for name, variable in named_variables(built).items():
         if name in model.weights:
@@ -131,7 +131,7 @@ def _build(model: PretrainedModel, config: BertConfig | None = None) -> keras.Mo
 def _load_google(model: PretrainedModel, folder: str) -> keras.Model:
     config = BertConfig.from_json_file(files.join_path(folder, google.CONFIG_NAME))
     built = _build(model, config)
-    # No others than those that were not there before.
+    # Only weights that the original lacked, too, may be missing.
     load_checkpoint(built, folder, allow_missing=lambda name: name not in model.weights)
     return built
 
@@ -151,7 +151,7 @@ def _run(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> dict[str, np.n
 def _comparable(
     model: PretrainedModel, expected: Mapping[str, np.ndarray], actual: Mapping[str, np.ndarray]
 ) -> tuple[str, ...]:
-    """The outputs that do not depend on weights that were missing."""
+    """Returns the names of the outputs that do not depend on missing weights."""
     heads = names.heads_in(model.weights)
     possible = ["all_layers", "logits", "start_logits", "end_logits"]
     if all(name in model.weights for name in names.POOLER):
@@ -164,5 +164,5 @@ def _comparable(
 
 
 def _difference(expected: np.ndarray, actual: np.ndarray) -> float:
-    actual = actual[..., : expected.shape[-1]]  # There may be more words.
+    actual = actual[..., : expected.shape[-1]]  # The vocabulary may be padded.
     return float(np.abs(expected - actual).max())

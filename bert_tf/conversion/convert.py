@@ -1,10 +1,10 @@
-"""A model from one format into another: nothing is lost without a word, and the result is run.
+"""Converts a model to another format, reports what is lost, and checks the result by running it.
 
-    read ── average ── strip ── fill ── pad ──> write ── task.json ── run both ──> names
+    read ── average ── strip ── fill ── pad ──> write ── task.json ── run both ──> rename
                                                    |                      |
                                          a temporary folder      removed if they differ
 
-What was mapped, dropped and missing is in the report, by name.
+The report names the weights that were mapped, dropped or missing.
 """
 
 import dataclasses
@@ -40,7 +40,7 @@ from bert_tf.settings import ConversionSettings
 from bert_tf.training.checkpoint import OPTIMIZER_STATE
 
 _WRITERS = {"google": google, "huggingface": huggingface}
-# Groups of the report, by the start of the names.
+# Start of a weight's name -> its group in the report.
 _GROUPS = {
     "bert/embeddings/": "embeddings",
     "bert/encoder/": "layers",
@@ -51,22 +51,22 @@ _GROUPS = {
     "output_": "classifier",
 }
 _OPTIMIZER = "optimizer state"
-# That of other libraries' optimizers, which goes on nowhere else: no loss that has to be allowed.
+# State of other libraries' optimizers, useless elsewhere: losing it needs no permission.
 _OTHER_STATE = re.compile(r"(^|/)optimizer/")
 
 
 @dataclasses.dataclass(frozen=True)
 class ConversionReport:
-    """What became of a model.
+    """Says what was converted, and what was lost.
 
-    source, format: what was read.
-    to, output_dir: what was written, and where.
+    source, format: the files that were read, and their format.
+    to, output_dir: the format that was written, and the folder.
     mapped: how many weights of each group were written.
-    dropped: what was not, with the reason.
-    redundant: what was not, as it follows from the rest.
-    missing: what the model had not, with what that means.
-    notes: what else is worth knowing.
-    check: the comparison of both.
+    dropped: names that were not written, with the reasons.
+    redundant: names that were not written because they follow from others.
+    missing: names that the model lacks, with the consequences.
+    notes: further remarks.
+    check: the comparison of the outputs.
     """
 
     source: str
@@ -81,7 +81,7 @@ class ConversionReport:
     check: Check
 
     def lines(self) -> list[str]:
-        """The report as text."""
+        """Returns the report as lines of text."""
         groups = ", ".join(f"{name} {count}" for name, count in self.mapped.items())
         return [
             f"{self.source} ({self.format}) -> {self.output_dir} ({self.to})",
@@ -94,12 +94,12 @@ class ConversionReport:
 
 
 def convert(settings: ConversionSettings) -> ConversionReport:
-    """Converts a model, and compares what both compute.
+    """Converts a model, and compares the outputs of both.
 
     Raises:
-        ValueError: if there is no such model, or it is damaged or no BERT; if weights would be lost
-            or are missing, and `allow_missing` is not set; if both do not compute the same. Nothing
-            is written then.
+        ValueError: if there is no such model, it is damaged or not a BERT; if weights would be lost
+            or are missing and `allow_missing` is not set; or if the outputs differ. Nothing is
+            written then.
     """
     writer = _WRITERS[settings.to]
     check_free(settings.output_dir, writer.FILE_NAMES, settings.overwrite)
@@ -142,21 +142,21 @@ def _read(settings: ConversionSettings) -> PretrainedModel:
 
 
 def _description_of(model: PretrainedModel) -> ModelDescription | None:
-    """What `task.json` says, which only this package writes."""
+    """Returns the content of `task.json`, which only this package writes; None without one."""
     if model.format != "google":
         return None
     return read_description(files.split_path(model.path)[0])
 
 
 def _described(model: PretrainedModel, description: ModelDescription | None) -> PretrainedModel:
-    """The model with what `task.json` says of it."""
+    """Returns the model with the kind, labels and case that `task.json` gives."""
     if description is None:
         return model
     labels = description.labels
     rows = len(model.weights.get("output_bias", labels))
     if labels and len(labels) != rows:
         raise ValueError(
-            f"{model.path}: its classifier has {rows} rows, {TASK_NAME} beside it names "
+            f"{model.path}: its classifier has {rows} rows, but {TASK_NAME} beside it names "
             f"{len(labels)} labels: {names.some(labels)}"
         )
     tokenizer = dataclasses.replace(
@@ -170,7 +170,7 @@ def _described(model: PretrainedModel, description: ModelDescription | None) -> 
 def _reduced(
     model: PretrainedModel, settings: ConversionSettings
 ) -> tuple[PretrainedModel, dict[str, str]]:
-    """The model without what is not to be written, and the reasons."""
+    """Returns the model without the weights that are not written, and these with the reasons."""
     dropped = dict(model.dropped)
     state = {name: _OPTIMIZER for name in model.weights if OPTIMIZER_STATE.search(name)}
     if settings.to != "google" or not settings.keep_optimizer:
@@ -183,8 +183,8 @@ def _reduced(
     if lost and not settings.allow_missing:
         lines = "\n".join(_listed("would be lost", lost))
         raise ValueError(
-            f"{model.path}: not everything has a place in {settings.to}'s format.\n{lines}\n"
-            "To go on without, give --allow_missing."
+            f"{model.path}: {settings.to}'s format has no place for some weights.\n{lines}\n"
+            "To convert without them, give --allow_missing."
         )
     return without(model, left), {**dropped, **state}
 
@@ -192,28 +192,28 @@ def _reduced(
 def _completed(
     model: PretrainedModel, settings: ConversionSettings
 ) -> tuple[PretrainedModel, dict[str, str]]:
-    """The model with initial values for what it lacks, if that is allowed; and what it lacks."""
+    """Returns the model with initial values for missing weights, if allowed, and their names."""
     needed = needed_shapes(model)
     lacking = {name: shape for name, shape in needed.items() if name not in model.weights}
     if lacking and not settings.allow_missing:
         raise ValueError(
             f"{model.path}: {len(lacking)} weights that its head {model.head.kind!r} needs are "
-            f"missing: {names.some(lacking)}. To start them from initial values, as if nothing "
-            "had been learned, give --allow_missing."
+            f"missing: {names.some(lacking)}. To give them untrained initial values, give "
+            "--allow_missing."
         )
-    missing = dict.fromkeys(lacking, "starts from its initial value")
+    missing = dict.fromkeys(lacking, "gets its initial value")
     pooler = {
         name: shape
         for name, shape in names.encoder_shapes(model.config).items()
         if name in names.POOLER and name not in needed and name not in model.weights
     }
     if settings.to == "google" and settings.allow_missing:
-        missing |= dict.fromkeys(pooler, "starts from its initial value; no output needs it")
+        missing |= dict.fromkeys(pooler, "gets its initial value; no output needs it")
         lacking |= pooler
     elif pooler:
         missing |= dict.fromkeys(
             pooler,
-            "no output needs it; where a program wants it, --allow_missing gives initial values",
+            "no output needs it; --allow_missing writes initial values for programs that do",
         )
     if model.head.kind == "pretraining":
         there = names.heads_in(model.weights)
@@ -225,17 +225,17 @@ def _completed(
 
 def _notes(model: PretrainedModel, settings: ConversionSettings) -> Iterator[str]:
     if settings.average_last:
-        yield f"the mean of the {settings.average_last} newest checkpoints."
+        yield f"the weights are the mean of the {settings.average_last} newest checkpoints."
     if settings.to == "google" and model.config.hidden_act == "gelu_erf":
         yield (
-            "hidden_act is gelu_erf, the exact form, which the original's code does not know. "
-            "Write gelu there to use these weights with it: its tanh form differs by up to 5e-4 "
+            "hidden_act is gelu_erf, the exact form, which the original's code does not know. To "
+            "use these weights with it, change it to gelu: this tanh form differs by up to 5e-4 "
             "in each gelu."
         )
     if model.tokenizer.vocab is None:
         yield "there was no vocabulary beside the weights; put vocab.txt there."
     elif model.tokenizer.do_lower_case is None:
-        yield "nothing says whether text is lower-cased; programs have to be told."
+        yield "the files do not say whether text is lower-cased; give --do_lower_case to programs."
 
 
 def _count_groups(weights: Iterable[str]) -> dict[str, int]:
@@ -249,7 +249,7 @@ def _count_groups(weights: Iterable[str]) -> dict[str, int]:
 
 
 def _listed(title: str, reasons: Mapping[str, str]) -> list[str]:
-    """A line for each reason, with the names that it holds for."""
+    """Returns a line for each reason with its names."""
     by_reason: dict[str, list[str]] = {}
     for name, reason in reasons.items():
         by_reason.setdefault(reason, []).append(name)

@@ -1,8 +1,8 @@
-"""What may be done to a model's weights on their way to another format; no file is written here.
+"""Changes a model's weights during a conversion.
 
-average         the mean of the newest checkpoints of a training folder
-fill            initial values for weights that are missing
-pad             more rows of word embeddings, none of which is ever predicted
+average         the mean of the newest checkpoints in an output directory
+fill            initial values for missing weights
+pad             more rows of word embeddings, which are never predicted
 """
 
 import dataclasses
@@ -16,26 +16,26 @@ from bert_tf.formats import google, names
 from bert_tf.formats.source import PretrainedModel
 from bert_tf.training.checkpoint import OPTIMIZER_STATE, STEP_NAME, newest_first
 
-# The score of a row that no word has: its probability is 0 in float32.
+# The bias of padded rows of the vocabulary: their probability is 0 in float32.
 _NEVER = -10000.0
 _SEED = 0
 
 
 def average(folder: str, count: int) -> PretrainedModel:
-    """The mean of the weights of the `count` newest checkpoints of a folder, taken in float64.
+    """Returns the mean of the `count` newest checkpoints in a folder, computed in float64.
 
-    The config, the vocabulary and `global_step` are the newest one's; the optimizer's averages
-    belong to one course of weights, and are left out.
+    The config, the vocabulary and `global_step` are the newest checkpoint's. Adam's moments are
+    left out, as they do not fit averaged weights.
 
     Raises:
-        ValueError: if there are fewer checkpoints, or they are not of one model.
+        ValueError: if there are fewer checkpoints, or they are of different models.
     """
     prefixes = sorted(set(newest_first(folder)), key=_step, reverse=True)
     if len(prefixes) < count:
         listed = ", ".join(prefix.rpartition("/")[2] for prefix in prefixes) or "none"
         raise ValueError(
             f"{folder}: --average_last={count} needs so many checkpoints (model.ckpt-STEP). "
-            f"There: {listed}. Training keeps --keep_checkpoint_max of them."
+            f"Found: {listed}. Training keeps --keep_checkpoint_max of them."
         )
     newest = google.read(prefixes[0])
     averaged = [name for name in newest.weights if not OPTIMIZER_STATE.search(name)]
@@ -44,7 +44,9 @@ def average(folder: str, count: int) -> PretrainedModel:
         weights = google.read_weights(prefix)
         for name in averaged:
             if name not in weights or weights[name].shape != sums[name].shape:
-                raise ValueError(f"{prefix}: {name} is not as in {prefixes[0]}: another model?")
+                raise ValueError(
+                    f"{prefix}: {name} is missing or has another shape than in {prefixes[0]}."
+                )
             sums[name] += weights[name]
     mean = {name: (total / count).astype(np.float32) for name, total in sums.items()}
     kept = {n: newest.weights[n] for n in (STEP_NAME,) if n in newest.weights}
@@ -52,12 +54,12 @@ def average(folder: str, count: int) -> PretrainedModel:
 
 
 def without_optimizer(model: PretrainedModel) -> PretrainedModel:
-    """The model without its optimizer's state and its step."""
+    """Returns the model without its optimizer's state and `global_step`."""
     return without(model, [name for name in model.weights if OPTIMIZER_STATE.search(name)])
 
 
 def without(model: PretrainedModel, left_out: Sequence[str] | Mapping) -> PretrainedModel:
-    """The model without some of its weights."""
+    """Returns the model without some of its weights."""
     weights = {name: value for name, value in model.weights.items() if name not in left_out}
     return dataclasses.replace(model, weights=weights)
 
@@ -88,10 +90,10 @@ def needed_shapes(model: PretrainedModel) -> names.Shapes:
 
 
 def fill(model: PretrainedModel, shapes: names.Shapes) -> PretrainedModel:
-    """The model with initial values for weights: always the same ones for the same name and shape.
+    """Returns the model with initial values for weights of these names and shapes.
 
-    As when training starts: matrices from a truncated normal distribution, biases 0, LayerNorm's
-    factors 1.
+    They are as at the start of training: matrices from a truncated normal distribution, biases 0,
+    gamma of LayerNorm 1. The same name and shape always get the same values.
     """
     stddev = model.config.initializer_range
     new = {name: _initial_value(name, shape, stddev) for name, shape in shapes.items()}
@@ -99,10 +101,10 @@ def fill(model: PretrainedModel, shapes: names.Shapes) -> PretrainedModel:
 
 
 def pad(model: PretrainedModel, vocab_size: int) -> PretrainedModel:
-    """The model with `vocab_size` rows of word embeddings: zeros, whose words are never predicted.
+    """Returns the model with `vocab_size` rows of word embeddings; new ones are never predicted.
 
     Raises:
-        ValueError: if it has more than that.
+        ValueError: if it has more rows.
     """
     more = vocab_size - model.config.vocab_size
     if more < 0:

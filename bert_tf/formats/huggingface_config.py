@@ -1,14 +1,14 @@
 """Translates between Hugging Face's config.json and this package's BertConfig and Head.
 
-Two keys mean different things. Hugging Face's `gelu` is the exact form, called `gelu_erf` here;
-google-research's `gelu`, the tanh form, is Hugging Face's `gelu_new`. And the default of
-`type_vocab_size` is 2 there, 16 here.
+Some keys differ. Hugging Face's `gelu` is the exact form, called `gelu_erf` here; google-research's
+`gelu`, the tanh form, is Hugging Face's `gelu_new`. The default of `type_vocab_size` is 2 there, 16
+here. `is_decoder` there is `is_causal` here.
 """
 
 import dataclasses
 from typing import Any
 
-from bert_tf.config import BertConfig
+from bert_tf.config import BertConfig, check_architecture
 from bert_tf.formats import names
 from bert_tf.formats.source import Head
 
@@ -38,7 +38,6 @@ _FIXED = {
         "absolute",
         "only absolute positions are supported, as in the original",
     ),
-    "is_decoder": (False, "attention looks both ways here"),
     "add_cross_attention": (False, "decoders are not supported"),
 }
 # transformers' classes -> kinds of heads; other classes have no counterpart.
@@ -52,7 +51,9 @@ _ARCHITECTURES = {
     "BertForQuestionAnswering": "span",
 }
 _FIELDS = tuple(
-    field.name for field in dataclasses.fields(BertConfig) if field.name != "unknown_keys"
+    field.name
+    for field in dataclasses.fields(BertConfig)
+    if field.name not in ("model_type", "is_causal", "unknown_keys")
 )
 
 
@@ -81,8 +82,10 @@ def read_config(path: str, content: dict[str, Any]) -> BertConfig:
         )
     values["hidden_act"] = _ACTIVATIONS[values["hidden_act"]]
     released = {name: content[name] for name in _RELEASED_KEYS if name in content}
+    is_causal = content.get("is_decoder", False)
     try:
-        return BertConfig(**values, unknown_keys=released)
+        check_architecture(content)
+        return BertConfig(**values, is_causal=is_causal, unknown_keys=released)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
 
@@ -160,7 +163,8 @@ def write_config(
         **{key: config.unknown_keys[key] for key in _RELEASED_KEYS if key in config.unknown_keys},
         **values,
         "architectures": [architecture_of(head, weights)],
-        "model_type": "bert",
+        "model_type": config.model_type,
+        "is_decoder": config.is_causal,
         "layer_norm_eps": 1e-12,
         "pad_token_id": pad_token_id,
         "tie_word_embeddings": True,

@@ -149,7 +149,9 @@ def test_a_description_of_other_labels_is_refused(tmp_path):
     google.write(make_model("classification"), str(tmp_path / "google"))
     description = ModelDescription("", "classification", ("text",), ("a", "b"), {}, 9, True)
     write_description(str(tmp_path / "google"), description)
-    with pytest.raises(ValueError, match=r"has 3 rows, task.json beside it names 2 labels: a, b"):
+    with pytest.raises(
+        ValueError, match=r"has 3 rows, but task.json beside it names 2 labels: a, b"
+    ):
         run(tmp_path / "google", "google", tmp_path / "out")
 
 
@@ -183,9 +185,7 @@ def test_a_needed_weight_that_is_missing_starts_anew_only_when_that_is_allowed(t
     with pytest.raises(ValueError, match=rf"2 weights .* are missing: {name}, {names.POOLER[1]}"):
         run(tmp_path / "part", "google", tmp_path / "out")
     report = run(tmp_path / "part", "google", tmp_path / "out", allow_missing=True)
-    assert dict(report.missing) == dict.fromkeys(
-        (name, names.POOLER[1]), "starts from its initial value"
-    )
+    assert dict(report.missing) == dict.fromkeys((name, names.POOLER[1]), "gets its initial value")
     weights = read_all(tmp_path / "out" / "bert_model.ckpt")
     assert 0.015 < weights[name].std() < 0.02
     assert np.abs(weights[name]).max() <= 0.04
@@ -249,12 +249,12 @@ def test_the_newest_checkpoints_are_averaged_without_the_optimizer(tmp_path):
     for name in weights[0]:
         expected = (weights[1][name].astype(np.float64) + weights[2][name]) / 2
         np.testing.assert_array_equal(averaged[name], expected.astype(np.float32), err_msg=name)
-    assert "note: the mean of the 2 newest checkpoints." in report.lines()
+    assert "note: the weights are the mean of the 2 newest checkpoints." in report.lines()
 
 
 def test_more_checkpoints_than_there_are_cannot_be_averaged(tmp_path):
     train(tmp_path / "run", (9, 10))
-    with pytest.raises(ValueError, match=r"needs so many .* There: model.ckpt-10, model.ckpt-9"):
+    with pytest.raises(ValueError, match=r"needs so many .* Found: model.ckpt-10, model.ckpt-9"):
         run(tmp_path / "run", "google", tmp_path / "out", average_last=3)
 
 

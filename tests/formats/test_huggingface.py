@@ -262,7 +262,8 @@ def test_what_is_not_said_is_as_there(folder):
         {"model_type": "roberta"},
         {"layer_norm_eps": 1e-5},
         {"position_embedding_type": "relative_key"},
-        {"is_decoder": True},
+        {"num_hidden_groups": 1},
+        {"embedding_size": 4},
         {"add_cross_attention": True},
         {"hidden_act": "silu"},
         {"pruned_heads": {"0": [1]}},
@@ -454,6 +455,17 @@ def test_transformers_computes_the_same(head, act, used_there):
 def test_the_two_gelus_can_be_told_apart(used_there):
     layers = [np.load(used_there / f"-{act}.npz")["all_layers"] for act in ACTIVATIONS]
     assert np.abs(layers[0] - layers[1]).max() > 1e-4
+
+
+@needs_transformers
+def test_a_causal_model_is_a_decoder_there(tmp_path):
+    model = make_model("classification", dataclasses.replace(CONFIG, is_causal=True))
+    huggingface.write(model, str(tmp_path))
+    assert huggingface.read(str(tmp_path)).config == model.config
+    theirs = huggingface_outputs.outputs_of(str(tmp_path), random_inputs(CONFIG))
+    ours = all_outputs(keras_model(model), random_inputs(CONFIG))
+    np.testing.assert_allclose(theirs["all_layers"][-1], ours["sequence_output"], atol=1e-5)
+    np.testing.assert_allclose(theirs["logits"], ours["logits"], atol=1e-5)
 
 
 @needs_transformers
