@@ -154,7 +154,7 @@ def print_stages(text: str, folder: str) -> float:
     dealing = megabytes_of(text) / median_seconds(deal)
     print(f"## Stages, {megabytes_of(text):.0f} MB of text, MB/s of one core\n")
     print("| | " + " | ".join(rows) + " |\n|---|" + "---|" * len(rows))
-    print(f"| deal documents to shards | {dealing:.1f} | {dealing:.1f} |")
+    print(f"| distribute documents over shards | {dealing:.1f} | {dealing:.1f} |")
     for stage in rows["static"]:
         cells = [
             f"{megabytes_of(text) / row[stage]:.1f}" if stage in row else ""
@@ -162,7 +162,7 @@ def print_stages(text: str, folder: str) -> float:
         ]
         print(f"| {stage} | " + " | ".join(cells) + " |")
     totals = [megabytes_of(text) / sum(row.values()) for row in rows.values()]
-    print("| all but dealing | " + " | ".join(f"{total:.2f}" for total in totals) + " |\n")
+    print("| all except distributing | " + " | ".join(f"{total:.2f}" for total in totals) + " |\n")
     return dealing
 
 
@@ -326,7 +326,7 @@ def print_plan(text: str, runs: dict[str, Run], dealing: float) -> None:
             "processor time but for dealing": f"{corpus:,.0f} MB / {size / run.cpu:.2f} MB/s "
             f"- dealing = {hours:.1f} h",
             f"on {CORES} cores": f"{minutes:.1f} min",
-            "with dealing": f"{minutes + corpus / dealing / 60:.1f} min",
+            "with distributing": f"{minutes + corpus / dealing / 60:.1f} min",
             "examples": f"{corpus / size * run.examples / 1e6:,.0f} million",
             "records": f"{corpus / size * run.record_bytes / 1e9:,.0f} GB",
         }
