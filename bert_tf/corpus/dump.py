@@ -10,12 +10,13 @@ workers do that, on all cores. The cuts depend on the file and the size of piece
 """
 
 import bz2
+import gzip
 import html
 import io
 import re
 import zlib
 from collections.abc import Iterator
-from typing import IO, NamedTuple
+from typing import NamedTuple
 from xml.etree import ElementTree
 
 from bert_tf import files
@@ -227,58 +228,25 @@ def _decompress(path: str, allow_truncated: bool, read: list[int] | None = None)
     with files.open_file(path) as file:
         magic = file.read(2)
         file.seek(0)
+        kind, text = "", file
         if magic == b"BZ":
-            blocks = _decompress_bz2(path, file, allow_truncated)
+            kind, text = "bz2", bz2.BZ2File(file)
         elif magic == _GZIP_MAGIC:
-            blocks = _decompress_gzip(path, file, allow_truncated)
-        else:
-            blocks = iter(lambda: file.read(_BLOCK_BYTES), b"")
-        for block in blocks:
+            kind, text = "gzip", gzip.GzipFile(fileobj=file)
+        while True:
+            try:
+                block = text.read1(_BLOCK_BYTES) if kind else file.read(_BLOCK_BYTES)
+            except EOFError as error:
+                if allow_truncated:
+                    return
+                raise _truncated(path, f"its {kind} data is incomplete") from error
+            except (OSError, zlib.error) as error:
+                raise _damaged(path, file.tell(), kind, error) from error
+            if not block:
+                return
             if read is not None:
                 read[0] = file.tell()
             yield block
-
-
-def _decompress_bz2(path: str, file: IO, allow_truncated: bool) -> Iterator[bytes]:
-    """Yields blocks of at most 1 MB of text, however well it is compressed."""
-    decompressor, data = bz2.BZ2Decompressor(), b""
-    while True:
-        if decompressor.needs_input or decompressor.eof:
-            data = (decompressor.unused_data if decompressor.eof else b"") or file.read(
-                _BLOCK_BYTES // _COMPRESSION
-            )
-            if not data:
-                break
-            if decompressor.eof:
-                decompressor = bz2.BZ2Decompressor()
-        try:
-            block = decompressor.decompress(data, _BLOCK_BYTES)
-        except OSError as error:
-            raise _damaged(path, file.tell(), "bz2", error) from error
-        data = b""
-        if block:
-            yield block
-    if not decompressor.eof and not allow_truncated:
-        raise _truncated(path, f"its bz2 data goes on after byte {file.tell()}, its last")
-
-
-def _decompress_gzip(path: str, file: IO, allow_truncated: bool) -> Iterator[bytes]:
-    decompressor, data = zlib.decompressobj(31), b""
-    while True:
-        data = data or file.read(_BLOCK_BYTES // _COMPRESSION)
-        if not data:
-            break
-        try:
-            block = decompressor.decompress(data, _BLOCK_BYTES)
-        except zlib.error as error:
-            raise _damaged(path, file.tell(), "gzip", error) from error
-        data = decompressor.unconsumed_tail
-        if decompressor.eof and (data := decompressor.unused_data):
-            decompressor = zlib.decompressobj(31)
-        if block:
-            yield block
-    if not decompressor.eof and not allow_truncated:
-        raise _truncated(path, f"its gzip data goes on after byte {file.tell()}, its last")
 
 
 def _pieces_of_streams(path: str, piece_bytes: int) -> Iterator[Piece]:

@@ -1,4 +1,4 @@
-"""How a corpus is prepared: CorpusSettings."""
+"""Defines CorpusSettings: how prepare_corpus.py makes a corpus."""
 
 import dataclasses
 import math
@@ -18,71 +18,71 @@ _LANGUAGE_PREFIX = re.compile(
 
 @dataclasses.dataclass(frozen=True)
 class CorpusSettings:
-    """What text is made into one sentence a line, and how.
+    """Settings of `bert_tf.corpus.preparation.prepare_corpus`.
 
     Raises:
-        ValueError: for values that no corpus can be prepared with.
+        ValueError: if a value is not possible.
     """
 
     input_file: tuple[str, ...] = setting(
         (),
-        "Files or patterns with commas between them, or with --source=tfds the names of data sets "
-        "(wikipedia/20230601.en). `de=` in front of one says its language: "
+        "Files or patterns, separated by commas, or with --source=tfds the names of data sets "
+        "(wikipedia/20230601.en). The prefix `de=` sets the language of an input: "
         "en=enwiki.xml.bz2,de=dewiki.xml.bz2.",
     )
-    output_dir: str = setting("", "A folder for the text: corpus-00000-of-00010.txt and so on.")
+    output_dir: str = setting("", "The folder for the text: corpus-00000-of-00010.txt and so on.")
     source: str = setting(
         "auto",
-        "wikipedia (a dump, pages-articles.xml.bz2), books (plain text), tfds, jsonl (an object a "
-        "line), or auto: by the files' names.",
+        "wikipedia (a dump, pages-articles.xml.bz2), books (plain text), tfds, jsonl (one object "
+        "per line), or auto: by file name.",
     )
     language: str = setting(
         "",
-        "The language's code on Wikipedia (en, de, zh), for inputs that do not say theirs. By "
-        "default that which a dump says, elsewhere en.",
+        "The language's code on Wikipedia (en, de, zh), for inputs without a prefix. Default: the "
+        "language in a dump's header, otherwise en.",
     )
-    text_field: str = setting("text", "Where JSON lines, or a data set's examples, have the text.")
+    text_field: str = setting(
+        "text", "The field of JSON lines, or of a data set's examples, that has the text."
+    )
     split: str = setting(
         "train",
-        "With --source=tfds: which split, several (train+test), or some of one (train[:10%]).",
+        "With --source=tfds: a split, several (train+test), or a slice (train[:10%]).",
     )
     tfds_data_dir: str = setting(
-        "", "Where tensorflow-datasets keeps its data sets; by default ~/tensorflow_datasets."
+        "", "The folder of tensorflow-datasets. Default: ~/tensorflow_datasets."
     )
-    num_shards: int = setting(1, "How many files the text is parted into.")
+    num_shards: int = setting(1, "Number of files to write.")
     gzip: bool = setting(False, "Whether to compress the files.")
-    num_workers: int = setting(
-        1, "How many processes remove markup and write. The text does not depend on it."
-    )
-    # A pair of sentences, as next sentence prediction has them, takes two.
-    min_sentences: int = setting(2, "A document with fewer sentences is left out.")
-    min_characters: int = setting(100, "A document with fewer characters is left out.")
+    num_workers: int = setting(1, "Number of processes. It does not affect the text.")
+    # Next sentence prediction needs two sentences.
+    min_sentences: int = setting(2, "Drop documents with fewer sentences.")
+    min_characters: int = setting(100, "Drop documents with fewer characters.")
     drop_duplicates: bool = setting(
-        True, "Whether a document is left out if its text, to the character, came before."
+        True, "Whether to drop documents with exactly the same text as an earlier one."
     )
     truncate_probability: float = setting(
         0.0,
-        "What fraction of sentences loses its end, at a random place: the original's README "
-        "recommends 0.02, for a model that copes with what is no sentence.",
+        "Fraction of sentences to truncate at a random word. The original's README recommends "
+        "0.02, to make the model robust to text that is not a sentence.",
     )
     # The paper's multilingual model.
     sampling_exponent: float = setting(
         0.7,
-        "With several languages: a language with a share p of the characters gets one in "
-        "proportion to p to this power, by repeating or leaving out documents. 1: as they are.",
+        "With several languages: a language with the share p of all characters gets a share "
+        "proportional to p to this power, by repeating or dropping documents. 1 changes nothing.",
     )
     held_out_share: float = setting(
-        0.0, "What fraction of the documents goes to held_out.txt instead, for evaluation."
+        0.0, "Fraction of documents written to held_out.txt instead, for evaluation."
     )
-    random_seed: int = setting(12345, "Where the places of truncation come from.")
+    random_seed: int = setting(12345, "Seed for --truncate_probability.")
     allow_truncated: bool = setting(
         False,
-        "Whether a dump may end too early, as after a broken download.",
+        "Whether to accept a truncated dump, such as from a broken download.",
     )
     part_megabytes: float = setting(
         16.0,
-        "How much of the input (a dump decompressed) a worker takes at a time; memory and what is "
-        "done again after an interruption grow with it.",
+        "Size of the pieces of input (decompressed) that workers process. Larger pieces need more "
+        "memory, and lose more work when interrupted.",
     )
 
     def __post_init__(self) -> None:
@@ -97,7 +97,7 @@ class CorpusSettings:
         check_range("part_megabytes", self.part_megabytes, 0.0, math.inf, False, False)
 
     def inputs_by_language(self) -> list[tuple[str, str]]:
-        """(language, pattern) of each input; "" where none is given, neither there nor for all."""
+        """Returns (language, pattern) of each input; the language is "" if none is given."""
         pairs = []
         for pattern in self.input_file:
             match = _LANGUAGE_PREFIX.fullmatch(pattern)
