@@ -12,7 +12,7 @@ workers do that, on all cores. The cuts depend on the file and the size of piece
 import bz2
 import gzip
 import html
-import io
+import itertools
 import re
 import zlib
 from collections.abc import Iterator
@@ -25,6 +25,7 @@ from bert_tf.corpus.wikitext import Wiki
 _BLOCK_BYTES = 1 << 20
 _PAGE_START, _PAGE_END, _DUMP_END = b"<page>", b"</page>", b"</mediawiki>"
 _STREAM_START = re.compile(rb"BZh[1-9]1AY&SY")
+_XML_BYTES = 1 << 14  # The XML parser holds the elements of so many bytes.
 _MAGIC_BYTES = 10  # of a stream's start
 _GZIP_MAGIC = b"\x1f\x8b"
 # MediaWiki's longest page has 2 MB, and a character may take six bytes in XML.
@@ -150,14 +151,17 @@ def read_pages(piece: Piece, allow_truncated: bool) -> Iterator[Page]:
 
 
 def _parse(data: bytes) -> Iterator[Page]:
-    parser = ElementTree.iterparse(
-        io.BufferedReader(_Joined([b"<pages>", data, b"</pages>"])), ("start", "end")
-    )
-    _, root = next(parser)
-    for event, element in parser:
-        if event == "end" and element.tag == "page":
-            yield _page(element)
-            root.clear()
+    parser = ElementTree.XMLPullParser(("start", "end"))
+    blocks = (data[start : start + _XML_BYTES] for start in range(0, len(data), _XML_BYTES))
+    root = None
+    for block in itertools.chain([b"<pages>"], blocks, [b"</pages>"]):
+        parser.feed(block)
+        for event, element in parser.read_events():
+            root = element if root is None else root
+            if event == "end" and element.tag == "page":
+                yield _page(element)
+                root.clear()
+    parser.close()
 
 
 def _page(element: ElementTree.Element) -> Page:
@@ -170,26 +174,6 @@ def _page(element: ElementTree.Element) -> Page:
         model=revision.findtext("model") or "wikitext",
         text=revision.findtext("text") or "",
     )
-
-
-class _Joined(io.RawIOBase):
-    """Reads pieces of bytes one after the other, without copying them together."""
-
-    def __init__(self, pieces: list[bytes]) -> None:
-        self._pieces = [memoryview(piece) for piece in pieces]
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer) -> int:
-        while self._pieces and not len(self._pieces[0]):
-            self._pieces.pop(0)
-        if not self._pieces:
-            return 0
-        taken = self._pieces[0][: len(buffer)]
-        buffer[: len(taken)] = taken
-        self._pieces[0] = self._pieces[0][len(taken) :]
-        return len(taken)
 
 
 def _pieces_of_text(path: str, piece_bytes: int, allow_truncated: bool) -> Iterator[Piece]:
