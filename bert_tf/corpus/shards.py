@@ -7,8 +7,9 @@ any worker, and finished files are kept when a run is resumed.
 import dataclasses
 import gzip
 import hashlib
+import itertools
 import json
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -85,65 +86,47 @@ def make_shard(work: ShardWork) -> dict[str, Any]:
         OSError: if it cannot be written. Then it is not left behind.
     """
     with files.atomic_write(work.path) as file:
-        output = _Output(file, work.is_gzip)
-        part, text = -1, None
-        try:
-            for number, offset, size in zip(
-                work.part.tolist(), work.offset.tolist(), work.index["size"].tolist(), strict=True
-            ):
-                if number != part:
-                    if text is not None:
-                        text.close()
-                    part, text = number, files.open_file(part_path(work.folder, number, "txt"))
-                if text.tell() != offset:
-                    text.seek(offset)
-                output.write(text.read(size))
-        finally:
-            if text is not None:
-                text.close()
-        entry = {"name": files.split_path(work.path)[1], **output.finish()}
-    entry["documents"] = len(work.index)
-    entry.update({name: int(work.index[name].sum(dtype=np.int64)) for name in _COUNTS})
+        output = _HashedFile(file)
+        if work.is_gzip:  # Without name and time, so that the bytes depend on the content only.
+            with gzip.GzipFile("", "wb", 6, output, mtime=0) as compressed:
+                _copy_documents(work, compressed)
+        else:
+            _copy_documents(work, output)
+    entry = {
+        "name": files.split_path(work.path)[1],
+        "bytes": output.size,
+        "sha256": output.hash.hexdigest(),
+        "documents": len(work.index),
+        **{name: int(work.index[name].sum(dtype=np.int64)) for name in _COUNTS},
+    }
     with files.atomic_write(entry_path(work.folder, work.path), "w") as file:
         file.write(json.dumps({**entry, "made_of": work.made_of}) + "\n")
     return entry
 
 
-class _Output:
-    """Writes and hashes a file. If gzipped, its bytes depend on its content only."""
+def _copy_documents(work: ShardWork, output: Any) -> None:
+    sizes = work.index["size"].tolist()
+    documents = zip(work.part.tolist(), work.offset.tolist(), sizes, strict=True)
+    for part, places in itertools.groupby(documents, key=lambda document: document[0]):
+        with files.open_file(part_path(work.folder, part, "txt")) as text:
+            for _, offset, size in places:
+                if text.tell() != offset:
+                    text.seek(offset)
+                output.write(text.read(size))
 
-    def __init__(self, file, is_gzip: bool) -> None:
+
+class _HashedFile:
+    """Counts and hashes what is written to a file."""
+
+    def __init__(self, file: IO[bytes]) -> None:
         self._file = file
-        self._hash = hashlib.sha256()
-        self._size = 0
-        self._gzip = gzip.GzipFile("", "wb", 6, _Tee(self), mtime=0) if is_gzip else None
+        self.hash = hashlib.sha256()
+        self.size = 0
 
-    def write(self, data: bytes) -> None:
-        if self._gzip is not None:
-            self._gzip.write(data)
-        else:
-            self.write_raw(data)
-
-    def write_raw(self, data: bytes) -> None:
+    def write(self, data: bytes) -> int:
         self._file.write(data)
-        self._hash.update(data)
-        self._size += len(data)
-
-    def finish(self) -> dict[str, Any]:
-        if self._gzip is not None:
-            self._gzip.close()
-        return {"bytes": self._size, "sha256": self._hash.hexdigest()}
-
-
-class _Tee:
-    """The file that GzipFile writes to."""
-
-    def __init__(self, output: _Output) -> None:
-        self._output = output
-
-    def write(self, data) -> int:
-        data = bytes(data)
-        self._output.write_raw(data)
+        self.hash.update(data)
+        self.size += len(data)
         return len(data)
 
     def flush(self) -> None:
