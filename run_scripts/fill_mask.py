@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> None:
         raise ValueError("Give sentences with [MASK], as arguments or on standard input.")
 
     command_line.load_tensorflow()
-    from bert_tf.inference.mask_filler import MaskFiller
+    from bert_tf.kinds.mask_filler import MaskFiller
 
     for filled in MaskFiller.load(**model_files()).fill(sentences, FLAGS.top_k):
         print(f"\n{filled.text}")
@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> None:
 
 def model_files() -> dict:
     """Returns the arguments of `MaskFiller.load`, from --model_dir or --model and other flags."""
-    from bert_tf.inference.mask_filler import files_of_model
+    from bert_tf.kinds.mask_filler import files_of_model
 
     if FLAGS.model and FLAGS.model_dir:
         raise ValueError("--model and --model_dir: only one of them is needed.")

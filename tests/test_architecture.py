@@ -31,26 +31,29 @@ MAY_IMPORT = {
     "model": {"config"},
     "training": {"config", "files", "progress", "settings"},
     "spans": {"settings", "text"},
+    "kinds": {"config", "files", "model", "spans", "text", "training"},
     "tasks": {"config", "data", "files", "metrics", "model", "settings", "spans", "text"},
     "corpus": {"config", "files", "progress", "settings", "text", "version"},
     "pretraining_data": {"config", "data", "files", "progress", "settings", "text"},
     "pretraining": {"config", "data", "files", "model", "progress", "settings", "training"},
     "features": {"config", "data", "files", "model", "progress", "settings", "text", "training"},
-    "formats": {"config", "files", "model", "text", "training"},
+    "formats": {"config", "files", "kinds", "model", "text", "training"},
     "released": {
         *("config", "files", "formats", "model", "progress", "settings", "tasks", "text"),
-        *("training", "version"),
+        *("kinds", "training", "version"),
     },
-    "inference": {"config", "files", "model", "released", "spans", "tasks", "text", "training"},
+    "inference": {"config", "files", "kinds", "model", "released", "text", "training"},
     "finetuning": {
         *("config", "data", "files", "model", "progress", "released", "settings", "tasks", "text"),
         "training",
     },
-    "conversion": {"config", "files", "formats", "model", "released", "settings", "training"},
+    "conversion": {
+        *("config", "files", "formats", "kinds", "model", "released", "settings", "training"),
+    },
     "planning": {"config", "data", "files", "released", "settings", "text", "version"},
     "serving": {
-        *("config", "files", "inference", "model", "released", "settings", "spans", "text"),
-        *("training", "version"),
+        *("config", "files", "inference", "model", "released", "settings"),
+        *("kinds", "training", "version"),
     },
 }
 
@@ -78,6 +81,7 @@ WITHOUT_TENSORFLOW = (
     "bert_tf.finetuning.feature_encoding",
     "bert_tf.finetuning.feature_files",
     "bert_tf.spans.offsets",
+    "bert_tf.kinds.table",
     "bert_tf.released.models",
     "bert_tf.formats.huggingface_outputs",
     "bert_tf.released.download",

@@ -14,14 +14,9 @@ from bert_tf import files
 from bert_tf.config import BertConfig
 from bert_tf.formats import google, huggingface, huggingface_outputs, names
 from bert_tf.formats.source import PretrainedModel
+from bert_tf.kinds.table import CLASSIFIER, find_kind
 from bert_tf.model.encoder import make_encoder
 from bert_tf.model.feature_model import named_outputs
-from bert_tf.model.heads import (
-    ClassificationModel,
-    PretrainingModel,
-    SpanModel,
-    TokenClassificationModel,
-)
 from bert_tf.training.checkpoint import load_checkpoint, named_variables
 
 TOLERANCE = 1e-4
@@ -65,7 +60,7 @@ def check_conversion(model: PretrainedModel, folder: str, to: str, is_whole: boo
     Raises:
         ValueError: if outputs differ by more than TOLERANCE, or the files cannot be loaded.
     """
-    inputs = random_inputs(model.config)
+    inputs = _with_rank(random_inputs(model.config), find_kind(model.head.kind).ids_rank)
     is_installed = huggingface_outputs.is_installed()
     before, expected = _OURS, _run(keras_model(model), inputs)
     if model.format == "huggingface" and is_whole and is_installed and to == "google":
@@ -107,6 +102,11 @@ def random_inputs(config: BertConfig) -> dict[str, np.ndarray]:
     }
 
 
+def _with_rank(inputs: Mapping[str, np.ndarray], rank: int) -> dict[str, np.ndarray]:
+    """Returns ids [B, L] as [B, 1, L] for models of several rows for an example."""
+    return {name: ids.reshape(len(ids), *[1] * (rank - 2), -1) for name, ids in inputs.items()}
+
+
 def keras_model(model: PretrainedModel) -> keras.Model:
     """Returns a Keras model with these weights; missing ones keep their initial values."""
     built = _build(model)
@@ -117,15 +117,9 @@ def keras_model(model: PretrainedModel) -> keras.Model:
 
 
 def _build(model: PretrainedModel, config: BertConfig | None = None) -> keras.Model:
-    config, kind = config or model.config, model.head.kind
-    if kind == "":
-        return make_encoder(config)
-    if kind == "pretraining":
-        return PretrainingModel(make_encoder(config))
-    if kind == "span":
-        return SpanModel(make_encoder(config))
-    model_class = TokenClassificationModel if kind == "tagging" else ClassificationModel
-    return model_class(make_encoder(config), len(model.weights["output_bias"]))
+    kind = find_kind(model.head.kind)
+    num_scores = names.num_scores_of(model.weights) if CLASSIFIER in kind.heads else 0
+    return kind.module.make_model(make_encoder(config or model.config), num_scores)
 
 
 def _load_google(model: PretrainedModel, folder: str) -> keras.Model:
@@ -142,7 +136,8 @@ def _run(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> dict[str, np.n
     if hasattr(model, "encoder"):
         encoder = model.encoder
         outputs = named_outputs(model(model.select_features(inputs)))
-    outputs |= encoder(encoder.select_features(inputs))
+    rows = {name: ids.reshape(-1, ids.shape[-1]) for name, ids in inputs.items()}
+    outputs |= encoder(encoder.select_features(rows))
     outputs.pop("sequence_output")
     layers = [outputs.pop("embedding_output"), *outputs.pop("all_encoder_layers")]
     return {"all_layers": np.stack(layers)} | {k: np.asarray(v) for k, v in outputs.items()}

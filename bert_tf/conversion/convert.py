@@ -25,11 +25,11 @@ from bert_tf.conversion.weights import (
 from bert_tf.formats import google, huggingface, names
 from bert_tf.formats.source import Head, PretrainedModel, read_pretrained
 from bert_tf.formats.staging import check_free, new_files
+from bert_tf.kinds.table import find_kind
 from bert_tf.released.archive import is_checkpoint_zip
 from bert_tf.released.download import unpack_archive
 from bert_tf.released.find_model import find_model
 from bert_tf.released.model_folder import (
-    KINDS,
     TASK_NAME,
     ModelDescription,
     description_of,
@@ -113,7 +113,7 @@ def convert(settings: ConversionSettings) -> ConversionReport:
     written = pad(model, settings.padded_vocab_size or model.config.vocab_size)
     with new_files(settings.output_dir, settings.overwrite) as folder:
         writer.write(written, folder)
-        if settings.to == "google" and model.head.kind in KINDS:
+        if settings.to == "google" and find_kind(model.head.kind).is_finetuned:
             write_description(folder, description or description_of(model, settings.inputs))
         check = check_conversion(model, folder, settings.to, is_whole)
     return ConversionReport(
@@ -215,7 +215,7 @@ def _completed(
             pooler,
             "no output needs it; --allow_missing writes initial values for programs that do",
         )
-    if model.head.kind == "pretraining":
+    if model.head.kind == "masked_lm":
         there = names.heads_in(model.weights)
         for head in (names.MASKED_LM, names.NEXT_SENTENCE):
             if head not in there and not any(name.startswith(head) for name in lacking):

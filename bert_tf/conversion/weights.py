@@ -14,6 +14,7 @@ import numpy as np
 
 from bert_tf.formats import google, names
 from bert_tf.formats.source import PretrainedModel
+from bert_tf.kinds.table import find_kind
 from bert_tf.training.checkpoint import OPTIMIZER_STATE, STEP_NAME, newest_first
 
 # The bias of padded rows of the vocabulary: their probability is 0 in float32.
@@ -73,18 +74,15 @@ def needed_shapes(model: PretrainedModel) -> names.Shapes:
     Raises:
         ValueError: if nothing tells how many classes a classifier has.
     """
-    config, kind = model.config, model.head.kind
+    config, kind = model.config, find_kind(model.head.kind)
+    heads = kind.heads
+    if not kind.needs_all_heads:
+        heads = [h for h in names.heads_in(model.weights) if h in kind.heads] or kind.heads[:1]
     shapes = names.encoder_shapes(config)
-    heads = names.heads_in(model.weights)
-    if kind == "pretraining":
-        heads = [h for h in heads if h in (names.MASKED_LM, names.NEXT_SENTENCE)]
-        for head in heads or [names.MASKED_LM]:
-            shapes |= names.head_shapes(config, head)
-    elif kind == "span":
-        shapes |= names.head_shapes(config, names.SPAN)
-    elif kind:
-        shapes |= names.head_shapes(config, names.CLASSIFIER, _num_classes(model))
-    if kind in ("span", "tagging") or heads == [names.MASKED_LM]:
+    for head in heads:
+        num_scores = _num_classes(model) if head == names.CLASSIFIER else 2
+        shapes |= names.head_shapes(config, head, num_scores)
+    if not kind.needs_pooler and names.NEXT_SENTENCE not in heads and kind.heads:
         shapes = {name: shape for name, shape in shapes.items() if name not in names.POOLER}
     return shapes
 
@@ -128,7 +126,7 @@ def _num_classes(model: PretrainedModel) -> int:
     for name in ("output_bias", "output_weights"):
         if name in model.weights:
             return len(model.weights[name])
-    num_labels = 1 if model.head.kind == "regression" else len(model.head.labels)
+    num_labels = find_kind(model.head.kind).num_scores or len(model.head.labels)
     if not num_labels:
         raise ValueError(f"{model.path}: nothing tells how many labels its classifier has.")
     return num_labels

@@ -23,6 +23,7 @@ from bert_tf.formats import names
 from bert_tf.formats.source import Head, PretrainedModel
 from bert_tf.formats.staging import new_files
 from bert_tf.formats.tokenizer_files import case_of_folder, read_tokenizer, write_tokenizer
+from bert_tf.kinds.table import kind_of_weights
 from bert_tf.training.checkpoint import DamagedCheckpoint, find_checkpoint, write_tensors
 
 CHECKPOINT_NAME = "bert_model.ckpt"
@@ -77,7 +78,7 @@ def read(path: str) -> PretrainedModel:
         path=prefix,
         config=config,
         weights=weights,
-        head=Head(names.kind_of(weights)),
+        head=Head(kind_of_weights(weights)),
         tokenizer=tokenizer,
         dropped=dropped,
     )

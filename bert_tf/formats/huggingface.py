@@ -43,19 +43,11 @@ from bert_tf.formats.huggingface_tensors import (
 from bert_tf.formats.source import Head, PretrainedModel
 from bert_tf.formats.staging import new_files
 from bert_tf.formats.tokenizer_files import read_tokenizer, special_tokens_map, write_tokenizer
+from bert_tf.kinds.table import find_kind
 
 CONFIG_NAME = "config.json"
 # The files that are written.
 FILE_NAMES = (SAFETENSORS_NAME, CONFIG_NAME, "vocab.txt", "tokenizer_config.json")
-
-_HEAD_OF_KIND = {
-    "pretraining": (names.MASKED_LM, names.NEXT_SENTENCE),
-    "classification": (names.CLASSIFIER,),
-    "regression": (names.CLASSIFIER,),
-    "tagging": (names.CLASSIFIER,),
-    "span": (names.SPAN,),
-    "": (),
-}
 
 
 def recognizes(path: str) -> bool:
@@ -110,7 +102,7 @@ def without_place(model: PretrainedModel) -> dict[str, str]:
     """
     table = name_table(model.config.num_hidden_layers)
     own = set()
-    for prefix in _HEAD_OF_KIND[model.head.kind]:
+    for prefix in find_kind(model.head.kind).heads:
         own |= set(names.head_shapes(model.config, prefix))
     left = {}
     for name in model.weights:

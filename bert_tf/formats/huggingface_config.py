@@ -6,11 +6,13 @@ here. `is_decoder` there is `is_causal` here.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from bert_tf.config import BertConfig, check_architecture
 from bert_tf.formats import names
 from bert_tf.formats.source import Head
+from bert_tf.kinds.table import KINDS, Kind, find_kind, kind_of_weights
 
 # Hugging Face's activations -> ours. In the other direction the first match counts.
 _ACTIVATIONS = {
@@ -40,15 +42,11 @@ _FIXED = {
     ),
     "add_cross_attention": (False, "decoders are not supported"),
 }
-# transformers' classes -> kinds of heads; other classes have no counterpart.
-_ARCHITECTURES = {
-    "BertModel": "",
-    "BertForPreTraining": "pretraining",
-    "BertForMaskedLM": "pretraining",
-    "BertForNextSentencePrediction": "pretraining",
-    "BertForSequenceClassification": "classification",
-    "BertForTokenClassification": "tagging",
-    "BertForQuestionAnswering": "span",
+# Class names there -> the kinds here that have such a head. The others have no counterpart.
+_KINDS_OF_ARCHITECTURE = {
+    name: [kind for kind in KINDS.values() if name in kind.architectures]
+    for kind in KINDS.values()
+    for name in kind.architectures
 }
 _FIELDS = tuple(
     field.name
@@ -100,15 +98,25 @@ def read_head(path: str, content: dict[str, Any], weights: dict) -> Head:
     Raises:
         ValueError: if the head has no counterpart here, or the labels do not fit it.
     """
-    architectures = content.get("architectures") or ["BertModel"]
-    if architectures[0] not in _ARCHITECTURES:
+    architecture = (content.get("architectures") or ["BertModel"])[0]
+    if architecture not in _KINDS_OF_ARCHITECTURE:
         raise ValueError(
-            f"{path}: architectures must be one of {', '.join(_ARCHITECTURES)}. "
-            f"Received: {architectures}"
+            f"{path}: architectures must be one of {', '.join(_KINDS_OF_ARCHITECTURE)}. "
+            f"Received: {content['architectures']}"
         )
-    kind = _ARCHITECTURES[architectures[0]] or names.kind_of(weights)
-    if kind not in ("classification", "regression", "tagging"):
-        return Head(kind)
+    kinds = _KINDS_OF_ARCHITECTURE[architecture]
+    if not kinds[0].heads:
+        kinds = [k for k in KINDS.values() if k.name == kind_of_weights(weights)]
+        kinds = _KINDS_OF_ARCHITECTURE[next(iter(kinds[0].architectures))]
+    if names.CLASSIFIER not in kinds[0].heads:
+        return Head(kinds[0].name)
+    return _classifier_head(path, content, kinds, weights)
+
+
+def _classifier_head(
+    path: str, content: dict[str, Any], kinds: Sequence[Kind], weights: dict
+) -> Head:
+    """Returns which of several kinds with the same classifier it is, and the labels."""
     problem = content.get("problem_type")
     if problem == "multi_label_classification":
         raise ValueError(
@@ -116,11 +124,13 @@ def read_head(path: str, content: dict[str, Any], weights: dict) -> Head:
             "label per text are supported."
         )
     rows = len(weights["output_bias"]) if "output_bias" in weights else None
-    if kind != "tagging" and (problem == "regression" or rows == 1):
-        if rows not in (None, 1):
-            raise ValueError(f"{path}: a regression with {rows} outputs; only one is supported.")
-        return Head("regression")
-    return Head("classification" if kind == "regression" else kind, _labels(path, content, rows))
+    labelled = next((kind for kind in kinds if kind.has_labels), None)
+    scored = next((kind for kind in kinds if not kind.has_labels), None)
+    if scored and (problem == "regression" or rows == scored.num_scores or labelled is None):
+        if rows not in (None, scored.num_scores):
+            raise ValueError(f"{path}: a {scored.name} with {rows} outputs; only one is supported.")
+        return Head(scored.name)
+    return Head(labelled.name, _labels(path, content, rows))
 
 
 def _labels(path: str, content: dict[str, Any], rows: int | None) -> tuple[str, ...]:
@@ -138,13 +148,7 @@ def _labels(path: str, content: dict[str, Any], rows: int | None) -> tuple[str, 
 
 def architecture_of(head: Head, weights: dict) -> str:
     """Returns the name of transformers' class for a head."""
-    if head.kind == "pretraining":
-        heads = names.heads_in(weights)
-        if names.NEXT_SENTENCE not in heads:
-            return "BertForMaskedLM"
-        return "BertForPreTraining" if names.MASKED_LM in heads else "BertForNextSentencePrediction"
-    kind = "classification" if head.kind == "regression" else head.kind
-    return next(name for name, k in _ARCHITECTURES.items() if k == kind)
+    return find_kind(head.kind).architecture(names.heads_in(weights))
 
 
 def write_config(
@@ -173,7 +177,8 @@ def write_config(
 
 
 def _head_keys(head: Head, weights: dict) -> dict[str, Any]:
-    if head.kind not in ("classification", "regression", "tagging"):
+    kind = find_kind(head.kind)
+    if names.CLASSIFIER not in kind.heads:
         return {}
     labels = head.labels or [f"LABEL_{i}" for i in range(len(weights["output_bias"]))]
     keys = {
@@ -181,8 +186,4 @@ def _head_keys(head: Head, weights: dict) -> dict[str, Any]:
         "label2id": {label: i for i, label in enumerate(labels)},
         "classifier_dropout": 0.1,  # Fixed in our heads, whatever the encoder's is.
     }
-    if head.kind == "regression":
-        keys["problem_type"] = "regression"
-    elif head.kind == "classification":
-        keys["problem_type"] = "single_label_classification"
-    return keys
+    return {**keys, "problem_type": kind.problem_type} if kind.problem_type else keys

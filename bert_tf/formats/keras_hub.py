@@ -32,6 +32,7 @@ from bert_tf.formats.keras_hub_files import (
 )
 from bert_tf.formats.keras_layout import from_keras
 from bert_tf.formats.source import Head, PretrainedModel
+from bert_tf.kinds.table import kind_of_weights
 
 # Where a file may have the backbone, a classifier's scores, and the masked-LM head.
 _BACKBONE_PREFIXES = ("layers/bert_backbone/", "backbone/", "")
@@ -108,7 +109,7 @@ def read(path: str) -> PretrainedModel:
         path=found.path,
         config=config,
         weights=weights,
-        head=Head(names.kind_of(weights)),
+        head=Head(kind_of_weights(weights)),
         tokenizer=found.tokenizer,
         dropped=_dropped(found, used),
     )

@@ -17,16 +17,18 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from bert_tf.config import BertConfig
+from bert_tf.kinds.table import (
+    CLASSIFIER,
+    MASKED_LM,  # noqa: F401
+    NEXT_SENTENCE,  # noqa: F401
+    SPAN,  # noqa: F401
+    heads_in,
+    num_scores_of,
+)
 
 WORD_EMBEDDINGS = "bert/embeddings/word_embeddings"
 MASKED_LM_BIAS = "cls/predictions/output_bias"
 POOLER = ("bert/pooler/dense/kernel", "bert/pooler/dense/bias")
-
-# What the names of a head's weights begin with. Each pre-training head may be there alone.
-MASKED_LM = "cls/predictions/"
-NEXT_SENTENCE = "cls/seq_relationship/"
-SPAN = "cls/squad/"
-CLASSIFIER = ""
 
 _LAYER = re.compile(r"bert/encoder/layer_(\d+)/")
 
@@ -72,26 +74,6 @@ def _all_shapes(config: BertConfig) -> tuple[Shapes, Shapes]:
     return of_encoder, {n: shape for n, shape in shapes.items() if n not in of_encoder}
 
 
-def heads_in(names: Iterable[str]) -> tuple[str, ...]:
-    """Returns the prefixes of the heads that have at least one weight among `names`."""
-    names = set(names)
-    found = [p for p in (MASKED_LM, NEXT_SENTENCE, SPAN) if any(n.startswith(p) for n in names)]
-    return (*found, *([CLASSIFIER] if {"output_weights", "output_bias"} & names else []))
-
-
-def kind_of(weights: Mapping[str, np.ndarray]) -> str:
-    """Returns the kind of head, one of `bert_tf.formats.source.HEAD_KINDS`, from the names.
-
-    Classifiers of tokens and of sequences have the same names: both count as `classification`.
-    """
-    heads = heads_in(weights)
-    if MASKED_LM in heads or NEXT_SENTENCE in heads:
-        return "pretraining"
-    if CLASSIFIER in heads:
-        return "regression" if _num_scores(weights) == 1 else "classification"
-    return "span" if SPAN in heads else ""
-
-
 def check_shapes(path: str, config: BertConfig, weights: Mapping[str, np.ndarray]) -> None:
     """Refuses weights whose shapes are not those of `config`; missing weights are accepted.
 
@@ -104,7 +86,7 @@ def check_shapes(path: str, config: BertConfig, weights: Mapping[str, np.ndarray
         )
     expected = encoder_shapes(config)
     for prefix in heads_in(weights):
-        num_scores = _num_scores(weights) if prefix == CLASSIFIER else 2
+        num_scores = num_scores_of(weights) if prefix == CLASSIFIER else 2
         expected |= head_shapes(config, prefix, num_scores)
     wrong = [
         f"{name} is {list(weights[name].shape)}, the config's is {list(shape)}"
@@ -129,8 +111,3 @@ def some(names: Iterable[str], separator: str = ", ", listed: int = 10) -> str:
     names = list(names)
     more = len(names) - listed
     return separator.join(names[:listed]) + (f"{separator}and {more} more" if more > 0 else "")
-
-
-def _num_scores(weights: Mapping[str, np.ndarray]) -> int:
-    name = "output_bias" if "output_bias" in weights else "output_weights"
-    return int(weights[name].shape[0])

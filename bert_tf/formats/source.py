@@ -20,19 +20,16 @@ from bert_tf.config import BertConfig
 # The modules of the formats, in the order in which they are tried.
 FORMATS = ("google", "huggingface", "keras_hub", "tensorflow_models")
 
-# Kinds of heads; "" for an encoder without a head.
-HEAD_KINDS = ("", "pretraining", "classification", "regression", "tagging", "span")
-
 
 @dataclasses.dataclass(frozen=True)
 class Head:
     """Describes a model's head, as far as its files say.
 
-    kind: one of HEAD_KINDS; `pretraining` for masked LM, next sentence, or both.
-    labels: the classes in the order of the outputs, for `classification` and `tagging`.
+    kind: one of `bert_tf.kinds.table.KINDS`; `masked_lm` for either pre-training head, or both.
+    labels: the classes in the order of the outputs, for kinds with labels.
     """
 
-    kind: str = ""
+    kind: str = "encoder"
     labels: tuple[str, ...] = ()
 
 

@@ -169,7 +169,7 @@ def read(path: str) -> PretrainedModel:
         where = f"{prefix}: {checkpoint.keys[ends[name]]}"
         weights[name] = from_keras(where, value, name, shape, config.num_attention_heads)
     tokenizer, other_ways = read_tokenizer(files.split_path(prefix)[0], config.vocab_size)
-    kind = "pretraining" if has_masked_lm else head.kind if head else ""
+    kind = "masked_lm" if has_masked_lm else head.kind if head else "encoder"
     return PretrainedModel(
         format="tensorflow_models",
         path=prefix,
@@ -190,7 +190,7 @@ def _wanted(
         shapes |= names.head_shapes(config, names.MASKED_LM)
     ends = {name: _end(name, head) for name in shapes}
     if head:
-        prefixes = {"pretraining": names.NEXT_SENTENCE, "span": names.SPAN}
+        prefixes = {"masked_lm": names.NEXT_SENTENCE, "span": names.SPAN}
         logits = (f"{head.start}logits/kernel", f"{head.start}logits/bias")
         (num_scores,) = checkpoint.shape(logits[1])
         scores = names.head_shapes(config, prefixes.get(head.kind, names.CLASSIFIER), num_scores)
@@ -255,7 +255,7 @@ def _end(name: str, head: _ScoresHead | None) -> str:
 
 def _scores_head(checkpoint: _Checkpoint, unlike: Mapping[str, str]) -> _ScoresHead | None:
     """Returns the next-sentence, classification or span head that can be read, or None."""
-    named = {"next_sentence/": "pretraining", "sentence_prediction/": "classification"}
+    named = {"next_sentence/": "masked_lm", "sentence_prediction/": "classification"}
     for start, kind in named.items():
         if f"{start}logits/bias" in checkpoint.keys and start not in unlike:
             if checkpoint.shape(f"{start}logits/bias") == (1,):
@@ -268,7 +268,7 @@ def _scores_head(checkpoint: _Checkpoint, unlike: Mapping[str, str]) -> _ScoresH
     if "span_labeling" in checkpoint.attributes:
         return _ScoresHead("span", start)
     if "classification" in checkpoint.attributes and _MASKED_LM_BIAS in checkpoint.keys:
-        return _ScoresHead("pretraining", start)
+        return _ScoresHead("masked_lm", start)
     return _ScoresHead("tagging", start) if "classifier" in checkpoint.attributes else None
 
 

@@ -196,7 +196,8 @@ def _convert(path: str, cache_dir: str | None) -> str:
         return str(final)
     from bert_tf.formats import google
     from bert_tf.formats.source import read_pretrained
-    from bert_tf.released.model_folder import KINDS, description_of, write_description
+    from bert_tf.kinds.table import find_kind
+    from bert_tf.released.model_folder import description_of, write_description
 
     with one_at_a_time(final):
         if not is_whole(final):
@@ -206,7 +207,7 @@ def _convert(path: str, cache_dir: str | None) -> str:
                 logger.warning("%s: %s is left out: %s", path, name, reason)
             with new_folder(final, path) as folder:
                 google.write(model, str(folder))
-                if model.head.kind in KINDS:
+                if find_kind(model.head.kind).is_finetuned:
                     write_description(str(folder), description_of(model))
     return str(final)
 

@@ -14,6 +14,7 @@ from typing import Any
 from bert_tf import files
 from bert_tf.config import BertConfig, read_json
 from bert_tf.formats.source import PretrainedModel
+from bert_tf.kinds.table import find_kind
 from bert_tf.tasks.task import Task, find_task
 from bert_tf.training.run_directory import CONFIG_NAME
 
@@ -21,8 +22,6 @@ logger = logging.getLogger(__name__)
 
 TASK_NAME = "task.json"
 VOCAB_NAME = "vocab.txt"
-# What fine-tuned models do.
-KINDS = ("classification", "regression", "tagging", "span")
 # Tokens of a sequence, for a model that was made elsewhere and can read more.
 _MAX_SEQ_LENGTH = 512
 
@@ -82,19 +81,17 @@ def description_of(model: PretrainedModel, inputs: Sequence[str] = ()) -> ModelD
     """What a fine-tuned model that was made elsewhere does, as far as its files tell.
 
     Args:
-        model: one with a head of KINDS.
+        model: one of a fine-tuned kind.
         inputs: what a classifier's texts are called, which no format says; one text by default.
     """
-    kind, do_lower_case = model.head.kind, model.tokenizer.do_lower_case
-    is_classifier = kind in ("classification", "regression")
-    usual = ("question", "context") if kind == "span" else ("text",)
+    kind, do_lower_case = find_kind(model.head.kind), model.tokenizer.do_lower_case
     labels = model.head.labels
-    if not labels and kind in ("classification", "tagging"):
+    if not labels and kind.has_labels:
         labels = tuple(f"LABEL_{i}" for i in range(len(model.weights["output_bias"])))
     return ModelDescription(
         task="",
-        kind=kind,
-        inputs=tuple(inputs) if inputs and is_classifier else usual,
+        kind=kind.name,
+        inputs=tuple(inputs) if tuple(inputs) in kind.inputs else kind.inputs[0],
         labels=labels,
         options={},
         max_seq_length=min(_MAX_SEQ_LENGTH, model.config.max_position_embeddings),

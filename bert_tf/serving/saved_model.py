@@ -1,4 +1,4 @@
-"""SavedModels in folders of versions, which a server sees only when they are whole.
+"""Writes a SavedModel with a description of it.
 
 EXPORT_DIR/3/saved_model.pb, variables/     what TensorFlow Serving loads
 EXPORT_DIR/3/assets.extra/serving.json      what the model is, its signatures and outputs
@@ -15,13 +15,14 @@ import tensorflow as tf
 import tensorflow_text
 
 from bert_tf import files
-from bert_tf.inference.loaded_model import ServedModel
 from bert_tf.inference.versions import DESCRIPTION
-from bert_tf.serving.signatures import ServedGraph
+from bert_tf.kinds.graph import ServedGraph
+from bert_tf.kinds.loaded_model import LoadedModel
+from bert_tf.kinds.table import find_kind
 from bert_tf.version import __version__
 
 
-def write_saved_model(folder: str, served: ServedModel, graph: ServedGraph) -> dict[str, Any]:
+def write_saved_model(folder: str, loaded: LoadedModel, graph: ServedGraph) -> dict[str, Any]:
     """Writes a SavedModel, and beside it what describes it.
 
     Args:
@@ -31,13 +32,13 @@ def write_saved_model(folder: str, served: ServedModel, graph: ServedGraph) -> d
     """
     signatures = graph.signatures()
     tf.saved_model.save(graph, folder, signatures=signatures)
-    description = describe(served, graph, signatures)
+    description = describe(loaded, graph, signatures)
     extra = files.join_path(folder, "assets.extra")
     files.make_directories(extra)
     contents = {
         files.join_path(folder, DESCRIPTION): json.dumps(description, indent=2, ensure_ascii=False),
-        files.join_path(extra, "vocab.txt"): "\n".join(served.tokenizer.exact.vocab),
-        files.join_path(extra, "bert_config.json"): served.config.to_json_string().rstrip(),
+        files.join_path(extra, "vocab.txt"): "\n".join(loaded.tokenizer.exact.vocab),
+        files.join_path(extra, "bert_config.json"): loaded.config.to_json_string().rstrip(),
     }
     for path, content in contents.items():
         with files.open_file(path, "w") as file:
@@ -46,24 +47,24 @@ def write_saved_model(folder: str, served: ServedModel, graph: ServedGraph) -> d
 
 
 def describe(
-    served: ServedModel, graph: ServedGraph, signatures: Mapping[str, Any]
+    loaded: LoadedModel, graph: ServedGraph, signatures: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What the SavedModel is, for people and for `SavedModelPredictor`."""
-    basic = served.tokenizer.exact.basic_tokenizer
-    heads = ("bert/pooler", "cls/predictions", "cls/seq_relationship")
-    has_cls = served.kind == "masked_lm"
+    basic = loaded.tokenizer.exact.basic_tokenizer
+    heads = ["bert/pooler"] if loaded.has_pooler else []
+    heads += [h.rstrip("/") for h in find_kind(loaded.kind).heads if loaded.has_head(h)]
     return {
-        "kind": served.kind,
-        "inputs": list(served.inputs),
-        "labels": list(served.labels),
+        "kind": loaded.kind,
+        "inputs": list(loaded.inputs),
+        "labels": list(loaded.labels),
         "outputs": graph.outputs,
         "signatures": {name: _described(function) for name, function in signatures.items()},
-        "max_seq_length": served.max_seq_length,
+        "max_seq_length": loaded.max_seq_length,
         "do_lower_case": basic.do_lower_case,
         "strip_accents": basic.strip_accents,
         "top_k": getattr(graph, "top_k", 0),
-        "pooling": getattr(graph, "pool", ""),
-        "heads": [h for h in heads if served.has(h) and (has_cls or not h.startswith("cls/"))],
+        "pooling": getattr(graph, "pooling", ""),
+        "heads": heads,
         "precision": "float16" if graph.weights.half else "float32",
         "versions": {
             "bert_tf": __version__,

@@ -1,4 +1,4 @@
-"""A model of ids for TensorFlow Lite, with its built-in operations only.
+"""Writes a model of ids for TensorFlow Lite, with its built-in operations only.
 
 Inputs `input_ids`, `input_mask`, `segment_ids` int32 [1, L]. Outputs of a classifier
 `probabilities` [1, C], of a regression `value` [1], of an encoder `sequence_output` [1, L, H] and
@@ -11,34 +11,18 @@ import numpy as np
 import tensorflow as tf
 
 from bert_tf import files
-from bert_tf.inference.loaded_model import ServedModel
-from bert_tf.serving.signatures import IDS
+from bert_tf.kinds.graph import IDS
+from bert_tf.kinds.loaded_model import LoadedModel
+from bert_tf.kinds.table import KINDS, find_kind
 
 _TOLERANCE = 1e-3
 
 
-def _classes(served: ServedModel, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    return {"probabilities": tf.nn.softmax(served.model(batch, training=False))}
-
-
-def _number(served: ServedModel, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    return {"value": served.model(batch, training=False)[:, 0]}
-
-
-def _vectors(served: ServedModel, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    outputs = served.encoder(batch, training=False)
-    names = ["sequence_output"] + (["pooled_output"] if served.has("bert/pooler") else [])
-    return {name: outputs[name] for name in names}
-
-
-_OUTPUTS = {"classification": _classes, "regression": _number, "encoder": _vectors}
-
-
-def write_tflite(served: ServedModel, path: str, seq_length: int) -> float:
+def write_tflite(loaded: LoadedModel, path: str, seq_length: int) -> float:
     """Converts the model, compares the result with it, and writes it.
 
     Args:
-        served: an encoder, a classifier or a regression.
+        loaded: an encoder, a classifier or a regression.
         path: the file.
         seq_length: L.
 
@@ -47,23 +31,25 @@ def write_tflite(served: ServedModel, path: str, seq_length: int) -> float:
     Raises:
         ValueError: if it is another kind of model, or the results differ.
     """
-    if served.kind not in _OUTPUTS:
+    kind = find_kind(loaded.kind)
+    if not kind.has_tflite:
+        possible = ", ".join(name for name, row in KINDS.items() if row.has_tflite)
         raise ValueError(
-            f"A TFLite model is made of an encoder, a classifier or a regression, not of one for "
-            f"{served.kind}. With --kind=encoder its encoder is exported."
+            f"A TFLite model is made of one for {possible}, not of one for {kind.name}. With "
+            "--kind=encoder its encoder is exported."
         )
-    compute = _OUTPUTS[served.kind]
+    compute = kind.module.tflite_outputs
     specs = [tf.TensorSpec([1, seq_length], tf.int32, name) for name in IDS]
 
     module = tf.Module()
-    module.weights = [weight.value for weight in served.model.weights]
+    module.weights = [weight.value for weight in loaded.model.weights]
     module.run = run = tf.function(
-        lambda *rows: compute(served, dict(zip(IDS, rows, strict=True))), autograph=False
+        lambda *rows: compute(loaded, dict(zip(IDS, rows, strict=True))), autograph=False
     ).get_concrete_function(*specs)
     # With the module the model keeps the names of its inputs and outputs.
     converter = tf.lite.TFLiteConverter.from_concrete_functions([run], module)
     content = converter.convert()
-    difference = _largest_difference(content, run, served.config.vocab_size, seq_length)
+    difference = _largest_difference(content, run, loaded.config.vocab_size, seq_length)
     if not difference <= _TOLERANCE:
         raise ValueError(f"{path}: the TFLite model's outputs are off by {difference:.2g}.")
     with files.atomic_write(path) as file:

@@ -1,4 +1,4 @@
-"""Holds a SavedModel to Python's answers, in a fresh process that has not this package.
+"""Compares a SavedModel with Python's answers, in a process where the package is not installed.
 
     texts ──> SavedModel, loaded by TensorFlow and TensorFlow Text alone ──> outputs ──┐
       └─────> ModelPredictor, with the reference tokenizer ──────────────> answers ────┴─> equal?
@@ -16,14 +16,15 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bert_tf.inference.mask_filler import MASK
 from bert_tf.inference.model_predictor import ModelPredictor
+from bert_tf.kinds.mask_filler import MASK
+from bert_tf.kinds.table import find_kind
 from bert_tf.serving import standalone_check
 
 logger = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ HALF_TOLERANCE = 2e-2
 _TIMES = 20
 _THROUGHPUT_BATCH = 32
 
-Example = tuple[bytes, ...]
+Example = tuple[bytes | list[bytes], ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,36 +86,44 @@ def validate(folder: str, predictor: ModelPredictor, tolerance: float) -> Valida
         ValueError: if an answer differs, with the text; or if the SavedModel cannot be loaded or
             asked, with what that process said.
     """
-    served = predictor.served
-    if served.kind == "masked_lm" and not served.has("cls/predictions"):
-        calls = [(examples, ("text_a", "text_b"), "next_sentence") for examples in _pairs()]
-    else:
-        calls = [
-            (examples, served.inputs, "serving_default") for examples in _calls(predictor.inputs)
-        ]
-    requests = [_request(*call) for call in calls]
-    short = [(_SENTENCE.encode(),) * len(calls[0][1])]
+    inputs = predictor.inputs
+    list_inputs = find_kind(predictor.kind).list_inputs
+    calls = _calls(inputs, list_inputs)
+    requests = [_request(examples, inputs) for examples in calls]
+    sentence = _SENTENCE.encode()
+    short = [tuple([sentence] * 2 if name in list_inputs else sentence for name in inputs)]
     timed = [
-        {**_request(short * size, *calls[0][1:]), "times": _TIMES if size == 1 else 3}
+        {**_request(short * size, inputs), "times": _TIMES if size == 1 else 3}
         for size in (1, _THROUGHPUT_BATCH)
     ]
     answers = _ask(folder, [*requests, *timed])
-    compare = _Comparison(predictor, tolerance)
-    for (examples, _, signature), answer in zip(calls, answers, strict=False):
+    largest = 0.0
+    for examples, answer in zip(calls, answers, strict=False):
         outputs = {name: decoded(value) for name, value in answer["outputs"].items()}
-        compare.call(examples, signature, outputs)
+        largest = max(largest, _compare(predictor, examples, outputs, tolerance))
     one, many = (answer["seconds"] for answer in answers[len(calls) :])
     return ValidationReport(
         num_calls=len(calls),
-        num_examples=sum(len(examples) for examples, _, _ in calls),
-        largest_difference=compare.largest,
+        num_examples=sum(map(len, calls)),
+        largest_difference=largest,
         latency_ms=1000 * statistics.median(one[1:]),  # The first call prepares the graph.
         texts_per_second=_THROUGHPUT_BATCH / statistics.median(many[1:]),
     )
 
 
-def _calls(inputs: Sequence[str]) -> list[list[Example]]:
-    """Batches of examples, each a tuple with a text for every input."""
+def _calls(inputs: Sequence[str], list_inputs: Sequence[str]) -> list[list[Example]]:
+    """Returns batches of examples, each a tuple with a text for every input."""
+    if list_inputs:
+        return [
+            [
+                tuple(
+                    [t, b"", _SENTENCE.encode()] if name in list_inputs else t
+                    for name, t in zip(inputs, texts, strict=True)
+                )
+                for texts in batch
+            ]
+            for batch in _pairs()
+        ]
     texts = [text.encode("utf-8") for text in _TEXTS] + [_NOT_UTF8]
     if inputs == ("question", "context"):
         questions = [b"Who was the leader?", b"", _NOT_UTF8, b"when " * 100]
@@ -141,16 +150,22 @@ def _mixed(examples: Sequence[Example], size: int) -> list[Example]:
     return [short[place % len(short)] for place in range(size)]
 
 
-def _request(examples: Sequence[Example], names: Sequence[str], signature: str) -> dict[str, Any]:
+def _request(examples: Sequence[Example], names: Sequence[str]) -> dict[str, Any]:
     columns = zip(*examples, strict=True)
     return {
-        "signature": signature,
+        "signature": "serving_default",
         "inputs": {
-            name: [base64.b64encode(text).decode("ascii") for text in column]
+            name: [_in_base64(text) for text in column]
             for name, column in zip(names, columns, strict=True)
         },
         "times": 1,
     }
+
+
+def _in_base64(text: bytes | list[bytes]) -> str | list[str]:
+    if isinstance(text, list):
+        return [_in_base64(each) for each in text]
+    return base64.b64encode(text).decode("ascii")
 
 
 def _ask(folder: str, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -178,116 +193,32 @@ def decoded(value: Mapping[str, Any]) -> np.ndarray:
     return np.array(values, object if value["is_text"] else None).reshape(value["shape"])
 
 
-class _Comparison:
-    """Compares outputs with what Python says."""
-
-    def __init__(self, predictor: ModelPredictor, tolerance: float):
-        self.predictor = predictor
-        self.tolerance = tolerance
-        self.largest = 0.0
-
-    def call(
-        self, examples: Sequence[Example], signature: str, outputs: dict[str, np.ndarray]
-    ) -> None:
-        """All examples of a call."""
-        texts = [tuple(text.decode("utf-8", "ignore") for text in example) for example in examples]
-        compare = self._next_sentence if signature == "next_sentence" else self._by_kind()
-        for text, problem in zip(texts, compare(texts, outputs), strict=True):
-            if problem:
-                raise ValueError(
-                    f"The SavedModel's answer is not Python's for {text!r:.300}: {problem}"
-                )
-
-    def _by_kind(self) -> Callable[[list, dict], list[str]]:
-        return {
-            "classification": self._classes,
-            "regression": self._numbers,
-            "tagging": self._words,
-            "span": self._answers,
-            "masked_lm": self._fillings,
-            "encoder": self._vectors,
-        }[self.predictor.kind]
-
-    def _is_far(self, actual, expected, scale: float = 1.0) -> bool:
-        difference = float(np.max(np.abs(np.subtract(actual, expected)), initial=0.0)) / scale
-        self.largest = max(self.largest, difference)
-        return not difference <= self.tolerance
-
-    def _classes(self, texts: list, outputs: dict[str, np.ndarray]) -> list[str]:
-        problems = []
-        for answer, label, row in zip(
-            self.predictor.classify(texts), outputs["label"], outputs["probabilities"], strict=True
-        ):
-            far = self._is_far(row, list(answer.probabilities.values()))
-            # Of classes that are as likely as each other either may be the likeliest.
-            likely = answer.probabilities[label.decode("utf-8")]
-            wrong = far or answer.probability - likely > self.tolerance
-            problems.append(f"{row.tolist()}, not {answer}" if wrong else "")
-        return problems
-
-    def _numbers(self, texts: list, outputs: dict[str, np.ndarray]) -> list[str]:
-        expected = self.predictor.rate(texts)
-        scale = max(1.0, *map(abs, expected))
-        return [
-            f"{value}, not {number}" if self._is_far(value, number, scale) else ""
-            for value, number in zip(outputs["value"], expected, strict=True)
-        ]
-
-    def _words(self, texts: list, outputs: dict[str, np.ndarray]) -> list[str]:
-        problems = []
-        for number, words in enumerate(self.predictor.tag([text for (text,) in texts])):
-            row = {name: value[number] for name, value in outputs.items()}
-            is_word = row["starts"] >= 0
-            actual = [
-                (word.decode("utf-8"), start, end)
-                for word, start, end in zip(
-                    row["words"][is_word], row["starts"][is_word], row["ends"][is_word], strict=True
-                )
-            ]
-            expected = [(word.word, word.start, word.end) for word in words]
-            far = actual != expected or self._is_far(
-                row["probabilities"][is_word], [word.probability for word in words]
+def _compare(
+    predictor: ModelPredictor,
+    examples: Sequence[Example],
+    outputs: Mapping[str, np.ndarray],
+    tolerance: float,
+) -> float:
+    """Returns the largest difference between the outputs of a call and Python's answers."""
+    module = find_kind(predictor.kind).module
+    texts = [tuple(map(_valid_text, example)) for example in examples]
+    places = [place for place, text in enumerate(texts) if predictor.is_answerable(text)]
+    expected = predictor.predict([texts[place] for place in places]) if places else []
+    largest = 0.0
+    for place, answer in zip(places, expected, strict=True):
+        row = {name: value[place] for name, value in outputs.items()}
+        actual = module.answer_of(texts[place], row)
+        difference = module.difference(answer, actual)
+        if not difference <= tolerance:  # Nor if it is not a number.
+            raise ValueError(
+                f"The SavedModel's answer is not Python's for {texts[place]!r:.300}: {actual}, not "
+                f"{answer}"
             )
-            problems.append(f"{actual}, not {words}" if far else "")
-        return problems
+        largest = max(largest, difference)
+    return largest
 
-    def _answers(self, texts: list, outputs: dict[str, np.ndarray]) -> list[str]:
-        problems = []
-        for number, answer in enumerate(self.predictor.answer(texts)):
-            text = outputs["answer"][number].decode("utf-8")
-            likely = {entry.text: entry.probability for entry in answer.nbest}.get(text, 0.0)
-            far = self._is_far(outputs["probability"][number], likely)
-            # Of two that are as likely either may be the best.
-            wrong = far or abs(answer.probability - likely) > self.tolerance
-            problems.append(f"{text!r}, not {answer}" if wrong else "")
-        return problems
 
-    def _fillings(self, texts: list, outputs: dict[str, np.ndarray]) -> list[str]:
-        problems = [""] * len(texts)
-        places = [number for number, (text,) in enumerate(texts) if MASK in text]
-        top_k = outputs["candidates"].shape[-1]
-        filled = self.predictor.fill([texts[place][0] for place in places], top_k)
-        for place, sentence in zip(places, filled, strict=True):
-            expected = [[c.probability for c in mask] for mask in sentence.candidates]
-            actual = outputs["probabilities"][place][: len(expected)]
-            tokens = [t.decode("utf-8") for t in outputs["tokens"][place] if t]
-            if tokens != list(sentence.tokens) or self._is_far(actual, expected):
-                problems[place] = f"{actual.tolist()}, not {sentence}"
-        return problems
-
-    def _vectors(self, texts: list, outputs: dict[str, np.ndarray]) -> list[str]:
-        pool = "tokens" if outputs["embedding"].ndim == 3 else self.predictor.pool
-        problems = []
-        for number, vectors in enumerate(self.predictor.embed([t for (t,) in texts], pool)):
-            actual = outputs["embedding"][number]
-            actual = actual[: len(vectors)] if pool == "tokens" else actual
-            far = self._is_far(actual, vectors, max(1.0, float(np.abs(vectors).max())))
-            problems.append("another vector" if far else "")
-        return problems
-
-    def _next_sentence(self, texts: list, outputs: dict[str, np.ndarray]) -> list[str]:
-        expected = self.predictor.next_sentence(texts)
-        return [
-            f"{actual}, not {probability}" if self._is_far(actual, probability) else ""
-            for actual, probability in zip(outputs["probability"], expected, strict=True)
-        ]
+def _valid_text(text: bytes | list[bytes]) -> str | list[str]:
+    return (
+        [_valid_text(t) for t in text] if isinstance(text, list) else text.decode("utf-8", "ignore")
+    )

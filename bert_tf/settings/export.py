@@ -4,8 +4,7 @@ import dataclasses
 
 from bert_tf.settings.setting import check_choices, check_whole_numbers, setting
 
-_KINDS = ("", "classification", "regression", "tagging", "span", "masked_lm", "encoder")
-_CHOICES = {"kind": _KINDS, "pooling": ("mean", "pooled", "tokens")}
+_CHOICES = {"pooling": ("mean", "pooled", "tokens")}
 _LOWEST = {
     "max_seq_length": 0,
     "top_k": 1,
@@ -105,11 +104,6 @@ class ExportSettings:
             )
         check_whole_numbers(self, _LOWEST)
         check_choices(self, _CHOICES)
-        if self.tflite_file and self.kind in ("span", "tagging", "masked_lm"):
-            raise ValueError(
-                f"--tflite_file is for encoders, classifiers and regressions. Received: "
-                f"--kind={self.kind}"
-            )
 
     @property
     def span_options(self) -> dict[str, int | float]:

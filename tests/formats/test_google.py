@@ -76,7 +76,7 @@ def test_what_the_original_wrote_is_read_and_written_whole(golden_model, tmp_pat
         np.testing.assert_array_equal(after[name], value, err_msg=name)
         assert after[name].dtype == value.dtype
     assert google.read(str(tmp_path / "copy")).config == model.config
-    assert model.head == Head("pretraining")
+    assert model.head == Head("masked_lm")
 
 
 @pytest.mark.data
@@ -159,8 +159,8 @@ def test_other_files_are_not_taken_for_a_checkpoint(tmp_path):
 @pytest.mark.parametrize(
     ("model", "kind"),
     [
-        (bert_tf.BertEncoder(CONFIG), ""),
-        (PretrainingModel(bert_tf.BertEncoder(CONFIG)), "pretraining"),
+        (bert_tf.BertEncoder(CONFIG), "encoder"),
+        (PretrainingModel(bert_tf.BertEncoder(CONFIG)), "masked_lm"),
         (ClassificationModel(bert_tf.BertEncoder(CONFIG), 3), "classification"),
         (ClassificationModel(bert_tf.BertEncoder(CONFIG), 1), "regression"),
         (SpanModel(bert_tf.BertEncoder(CONFIG)), "span"),

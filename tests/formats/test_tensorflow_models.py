@@ -113,7 +113,7 @@ def test_both_heads_of_pretraining_agree_with_tensorflow_models(made_by_tfm, nam
     model = bert_tf.PretrainingModel(bert_tf.BertEncoder(read.config))
     outputs = all_outputs(with_weights(model, read.weights), features)
 
-    assert read.head.kind == "pretraining"
+    assert read.head.kind == "masked_lm"
     for output in ("masked_lm_logits", "next_sentence_logits"):
         np.testing.assert_allclose(outputs[output], expected[output], atol=2e-5, err_msg=output)
 

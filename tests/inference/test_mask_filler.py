@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import bert_tf
 from bert_tf.config import BertConfig
-from bert_tf.inference.mask_filler import Candidate, MaskFiller, files_of_model
+from bert_tf.kinds.mask_filler import Candidate, MaskFiller, files_of_model
 from bert_tf.training.checkpoint import NumberedCheckpoints, named_variables
 
 TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "man", "went", "##ing", "."]

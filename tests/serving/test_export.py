@@ -69,8 +69,8 @@ def test_the_tflite_model_gives_the_model_s_probabilities(exported, folders):
     ids[0, :6] = [2, 100, 200, 300, 3, 5]
     mask = (ids > 0).astype(np.int32)
     actual = runner(input_ids=ids, input_mask=mask, segment_ids=np.zeros_like(ids))
-    served = bert_tf.Predictor(folders["pair"])._predictor.served
-    logits = served.model({"input_ids": ids[:, :6], "input_mask": mask[:, :6]})["logits"]
+    served = bert_tf.Predictor(folders["pair"])._predictor.loaded
+    logits = served.model({"input_ids": ids[:, :6], "input_mask": mask[:, :6]})
     np.testing.assert_allclose(actual["probabilities"], tf.nn.softmax(logits), atol=1e-4)
     operations = {d["op_name"] for d in interpreter._get_ops_details()}
     assert not any(name.startswith("Flex") for name in operations)
@@ -119,14 +119,14 @@ def test_half_precision_halves_the_weights_and_keeps_the_answers(folders, tmp_pa
 
 def test_a_saved_model_that_says_something_else_is_refused(exported, folders, tmp_path):
     other = write_model(tmp_path / "other", "classification", ("text_a", "text_b"))
-    served = bert_tf.Predictor(other)._predictor.served
+    served = bert_tf.Predictor(other)._predictor.loaded
     served.model.weights[-1].assign([3.0, 0.0, 0.0])
     with pytest.raises(ValueError, match="answer is not Python's for"):
         validate(str(exported[0] / "1"), ModelPredictor(served), 1e-4)
 
 
 def test_a_folder_that_is_no_saved_model_is_refused_with_what_was_said(folders, tmp_path):
-    served = bert_tf.Predictor(folders["pair"])._predictor.served
+    served = bert_tf.Predictor(folders["pair"])._predictor.loaded
     with pytest.raises(ValueError, match=r"without this package:(?s:.)*does not exist"):
         validate(str(tmp_path / "nowhere"), ModelPredictor(served), 1e-4)
 

@@ -92,7 +92,7 @@ def test_vectors_are_the_same(saved, predictors, pool):
 
 
 def test_ids_and_records_give_what_their_text_gives(signatures, predictors):
-    tokenizer = predictors["classification"]._predictor.served.tokenizer.exact
+    tokenizer = predictors["classification"]._predictor.loaded.tokenizer.exact
     pairs = [("A naïve text", "and another"), ("One of some more words than that", "")]
     cls, sep = tokenizer.convert_tokens_to_ids(["[CLS]", "[SEP]"])
     rows = [pack_truncated(*map(tokenizer.encode, pair), cls, sep, 48) for pair in pairs]
@@ -129,7 +129,7 @@ def _example(values):
 
 
 def test_scores_of_ids_are_those_of_the_original(signatures, predictors):
-    served = predictors["span"]._predictor.served
+    served = predictors["span"]._predictor.loaded
     ids = {
         "input_ids": tf.constant([[2, 30, 3, 40, 41, 3, 0, 0]]),
         "input_mask": tf.constant([[1, 1, 1, 1, 1, 1, 0, 0]]),

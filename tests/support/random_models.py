@@ -19,9 +19,9 @@ CONFIG = BertConfig(
 VOCAB = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(25)))
 HEADS = {
     "": (Head(), {}),
-    "pretraining": (Head("pretraining"), {names.MASKED_LM: 2, names.NEXT_SENTENCE: 2}),
-    "masked LM": (Head("pretraining"), {names.MASKED_LM: 2}),
-    "next sentence": (Head("pretraining"), {names.NEXT_SENTENCE: 2}),
+    "pretraining": (Head("masked_lm"), {names.MASKED_LM: 2, names.NEXT_SENTENCE: 2}),
+    "masked LM": (Head("masked_lm"), {names.MASKED_LM: 2}),
+    "next sentence": (Head("masked_lm"), {names.NEXT_SENTENCE: 2}),
     "classification": (Head("classification", ("no", "yes", "?")), {names.CLASSIFIER: 3}),
     "regression": (Head("regression"), {names.CLASSIFIER: 1}),
     "tagging": (Head("tagging", ("O", "B", "I", "X")), {names.CLASSIFIER: 4}),

@@ -38,7 +38,7 @@ def main(script: Path, arguments: list[str]) -> None:
     replace("bert_tf.pretraining.run", run_pretraining=record)
     replace("bert_tf.features.extraction", extract_features=record)
     replace("bert_tf.pretraining_data.program", create_pretraining_data=record)
-    replace("bert_tf.inference.mask_filler", MaskFiller=MaskFiller, files_of_model=dict)
+    replace("bert_tf.kinds.mask_filler", MaskFiller=MaskFiller, files_of_model=dict)
     sys.path.insert(0, str(script.parent))
     import command_line
 

@@ -1,4 +1,4 @@
-"""Fills [MASK] in sentences: what a pre-trained BERT has learned, shown.
+"""Fills [MASK] in sentences, which shows what a pre-trained BERT has learned.
 
     filler = MaskFiller.load("bert_config.json", "vocab.txt", "bert_model.ckpt")
     (filled,) = filler.fill(["The man went to the [MASK] to buy milk."], top_k=2)
@@ -24,7 +24,7 @@ from bert_tf.training.checkpoint import find_checkpoint, load_checkpoint
 MASK = "[MASK]"
 # Sentences that go through the model together.
 _BATCH_SIZE = 32
-# What is never a good filling, though a model that has learned little may think so.
+# Never predicted, though a model that has learned little may give them high probabilities.
 _SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
@@ -38,7 +38,7 @@ class Candidate:
 
 @dataclasses.dataclass(frozen=True)
 class FilledSentence:
-    """A sentence and, for each of its [MASK]s, the likeliest word pieces, best first."""
+    """A sentence and, for each of its [MASK]s, the most probable word pieces, best first."""
 
     text: str
     tokens: tuple[str, ...]
@@ -53,7 +53,7 @@ class FilledSentence:
 
 
 class MaskFiller:
-    """A pre-training model and its tokenizer, asked for what stands behind [MASK].
+    """Predicts the word pieces at [MASK] with a pre-training model and its tokenizer.
 
     Args:
         model: a model with weights.
@@ -102,7 +102,7 @@ class MaskFiller:
         return cls(model, load_tokenizer(vocab_file, do_lower_case))
 
     def fill(self, sentences: Sequence[str], top_k: int = 5) -> list[FilledSentence]:
-        """The likeliest word pieces for every [MASK] of every sentence.
+        """Returns the most probable word pieces for every [MASK] of every sentence.
 
         Raises:
             ValueError: if a sentence has no [MASK], or is longer than the model can read.
@@ -122,9 +122,8 @@ class MaskFiller:
 
     def _tokenize(self, text: str) -> list[str]:
         """[CLS] sentence [SEP], where [MASK] stays whole: to the tokenizer it is three tokens."""
+        check_has_mask(text)
         parts = [self.tokenizer.tokenize(part) for part in text.split(MASK)]
-        if len(parts) == 1:
-            raise ValueError(f"There is no {MASK} to fill. Received: {text!r}")
         tokens = ["[CLS]", *parts[0]]
         for part in parts[1:]:
             tokens += [MASK, *part]
@@ -167,13 +166,23 @@ class MaskFiller:
         return tuple(map(Candidate, tokens, probabilities))
 
 
+def check_has_mask(text: str) -> None:
+    """Refuses a text without [MASK].
+
+    Raises:
+        ValueError: with the text.
+    """
+    if MASK not in text:
+        raise ValueError(f"There is no {MASK} to fill. Received: {text!r}")
+
+
 def never_filled(vocab: Mapping[str, int]) -> list[int]:
-    """The ids of what is never a good filling."""
+    """Returns the ids of special tokens, which are never predicted."""
     return [i for token, i in vocab.items() if token in _SPECIAL_TOKENS]
 
 
 def files_of_model(model_dir: str) -> dict[str, str]:
-    """The files in a folder that training wrote, as arguments of `MaskFiller.load`.
+    """Returns the files in a training output folder, as arguments of `MaskFiller.load`.
 
     The checkpoint is the newest one. `vocab_file` is left out where the folder has no `vocab.txt`.
     """

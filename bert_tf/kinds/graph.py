@@ -1,4 +1,4 @@
-"""What a SavedModel can be asked: the same graph from raw text, from ids, and from tf.Examples.
+"""The signatures of a SavedModel: the same graph from raw text, from ids, and from tf.Examples.
 
     serving_default   text [N], or text_a, text_b; question, context    ──tokenizer──┐
     text_examples     tf.Examples with these, as strings                ──parsed─────┤
@@ -7,9 +7,9 @@
 
 Strings are bytes in UTF-8; bytes that are not are left out. Numbers of rows and lengths are free:
 rows are padded to the longest of a call, and texts are cut to what the model reads (questions to a
-longer context are answered from windows over it). What a kind of model says is in `kinds.py`.
+longer context are answered from windows over it). What a kind of model answers is in its module.
 
-A tf.Module with everything that it needs: saved, it is loaded where this package is not.
+A saved graph has everything that it needs, and is loaded where this package is not installed.
 """
 
 import abc
@@ -20,10 +20,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bert_tf.inference.loaded_model import ServedModel
+from bert_tf.kinds.loaded_model import LoadedModel
+from bert_tf.kinds.table import find_kind
 from bert_tf.model.feature_model import named_outputs
 from bert_tf.text.graph_packing import pack_texts
-from bert_tf.text.graph_tokenization import GraphTokenizer
 
 Batch = dict[str, tf.Tensor]
 IDS = ("input_ids", "input_mask", "segment_ids")
@@ -77,54 +77,69 @@ class Weights(tf.Module):
 
 
 class ServedGraph(tf.Module):
-    """A model's signatures; a kind of model is a subclass.
+    """The signatures of a model; a kind of model is a subclass.
 
     Args:
-        served: the model.
+        loaded: the model.
         half: see `Weights`.
     """
 
     # Output -> what it is, for whoever reads it.
     outputs: ClassVar[dict[str, str]] = {}
 
-    def __init__(self, served: ServedModel, half: bool = False):
+    def __init__(self, loaded: LoadedModel, half: bool = False):
         super().__init__()
-        self.inputs = served.inputs
-        self.max_seq_length = served.max_seq_length
-        exact = served.tokenizer.exact
+        self.inputs = loaded.inputs
+        self._list_inputs = find_kind(loaded.kind).list_inputs
+        self.max_seq_length = loaded.max_seq_length
+        exact = loaded.tokenizer.exact
         basic = exact.basic_tokenizer
+        # tensorflow_text, which takes a while to load, is for graphs only.
+        from bert_tf.text.graph_tokenization import GraphTokenizer
+
         self.tokenizer = GraphTokenizer(list(exact.vocab), basic.do_lower_case, basic.strip_accents)
         self.cls, self.sep, self.mask = exact.convert_tokens_to_ids(["[CLS]", "[SEP]", "[MASK]"])
-        self.weights = Weights(served.model, half)
+        self.weights = Weights(loaded.model, half)
         texts = tf.TensorSpec([None], tf.string)
         ids_of = tf.function(self.tokenizer.tokenize, input_signature=[texts], autograph=False)
         self.ids_of = lambda texts: ids_of(texts)  # As above.
 
     def of_texts(self, *texts: tf.Tensor) -> Batch:
-        """What the model says of texts: a string [N] for each of `inputs`."""
+        """Answers texts: a string tensor for each of `inputs`, see `text_specs`."""
         ids_a, *ids_b = map(self.ids_of, texts)
         batch = pack_texts(ids_a, *(ids_b or [None]), self.cls, self.sep, self.max_seq_length)
         return self.of_ids(batch)
 
     @abc.abstractmethod
     def of_ids(self, batch: Batch) -> Batch:
-        """What the model says of rows of ids: IDS, int32 [N, L]."""
+        """Answers rows of ids: IDS, int32 [N, L]."""
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """The concrete functions, by the name of their signature."""
-        texts = [tf.TensorSpec([None], tf.string, name) for name in self.inputs]
         ids = [tf.TensorSpec([None, None], tf.int32, name) for name in IDS]
         examples = tf.TensorSpec([None], tf.string, "examples")
         return {
-            "serving_default": function(self.of_texts, texts),
+            "serving_default": function(self.of_texts, self.text_specs()),
             "text_examples": function(self.of_text_examples, [examples]),
             "ids": function(lambda *rows: self.of_ids(dict(zip(IDS, rows, strict=True))), ids),
             "examples": function(lambda rows: self.of_ids(parse_ids(rows)), [examples]),
         }
 
+    def text_specs(self) -> list[tf.TensorSpec]:
+        """Returns the specs of `inputs`: string [N], or [N, C] for those of several texts."""
+        return [
+            tf.TensorSpec([None, None] if name in self._list_inputs else [None], tf.string, name)
+            for name in self.inputs
+        ]
+
     def of_text_examples(self, examples: tf.Tensor) -> Batch:
-        """What the model says of texts that are strings in tf.Examples."""
-        features = {name: tf.io.FixedLenFeature([], tf.string) for name in self.inputs}
+        """Answers texts that are strings in tf.Examples."""
+        features = {
+            name: tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True)
+            if name in self._list_inputs
+            else tf.io.FixedLenFeature([], tf.string)
+            for name in self.inputs
+        }
         parsed = tf.io.parse_example(examples, features)
         return self.of_texts(*(parsed[name] for name in self.inputs))
 

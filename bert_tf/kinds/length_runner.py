@@ -1,4 +1,4 @@
-"""Runs a model on sequences of different lengths: batches of like length, results in order."""
+"""Runs a model on sequences of different lengths, in batches of similar length."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -18,7 +18,7 @@ class Row(NamedTuple):
 
 
 class LengthRunner:
-    """A function of batches, asked for rows.
+    """Runs a function of batches on rows, and returns the results in the order of the rows.
 
     Args:
         step: a dict of `input_ids`, `input_mask`, `segment_ids` int32 [B, L] -> name -> [B, ...].
@@ -41,7 +41,7 @@ class LengthRunner:
         self._run = tf.function(self._of_batch, input_signature=[spec])
 
     def run(self, rows: Sequence[Row]) -> list[dict[str, np.ndarray]]:
-        """For each row, in their order, the step's outputs: name -> [...].
+        """Returns the step's outputs for each row, in their order: name -> [...].
 
         An output with a place for each token is as long as the row's batch was.
         """
