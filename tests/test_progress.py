@@ -60,7 +60,7 @@ def test_a_terminal_line_is_never_wider_than_the_terminal(monkeypatch):
     assert max(len(line) for line in written.rstrip("\n").split("\r")) <= 49
 
 
-def test_figures_are_shown_behind_and_stay_until_they_change():
+def test_metrics_are_shown_last_and_stay_until_they_change():
     written = run(io.StringIO(), [(10, 1, {"loss": 2.34567}), (10, 1, {})])
     assert [line.split("  ")[-1] for line in written.splitlines()] == ["loss 2.346"] * 3
 
@@ -116,7 +116,7 @@ def test_parts_that_add_up_to_all_but_for_rounding_are_all():
     assert written.startswith("100 %  1/1 steps")
 
 
-def test_figures_that_are_no_numbers_or_tiny_are_shown():
+def test_metrics_that_are_text_or_tiny_are_shown():
     figures = {"a": float("nan"), "b": float("inf"), "c": 2e-7}
     written = run(io.StringIO(), [(10, 1, figures)])
     assert "a nan  b inf  c 2e-07" in written

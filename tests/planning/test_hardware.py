@@ -1,4 +1,4 @@
-"""The table of hardware, and the measurement of this machine."""
+"""Tests the table of hardware, and the measurement of this machine."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from bert_tf.planning.hardware import CPU_EFFICIENCY, HARDWARE, find_hardware, measure_cpu
 
 
-def test_the_table_has_every_generation_with_a_source_for_every_figure():
+def test_the_table_has_every_generation_and_a_source_for_every_value():
     names = [hardware.name for hardware in HARDWARE]
     tpus = ["tpu_v2", "tpu_v3", "tpu_v4", "tpu_v5e", "tpu_v5p", "tpu_v6e"]
     assert names == [*tpus, "v100", "a100", "h100", "h200"]
