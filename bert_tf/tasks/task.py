@@ -17,17 +17,17 @@ so that `--task=squad` works because `squad.py` exists. Nothing here imports Ten
 
 import dataclasses
 import importlib
+import itertools
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
 
 from bert_tf.data.schema import Feature
 from bert_tf.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
     import tensorflow as tf
 
 # What examples are read for. A task may have several splits for one of them (MNLI has two).
@@ -55,7 +55,7 @@ class Windows:
 
     counts: Sequence[int]
     outputs: Any
-    read_features: Callable[[], Mapping[str, np.ndarray]] = dict
+    read_features: Callable[[], Mapping[str, "np.ndarray"]] = dict
 
     def __post_init__(self):
         arrays = self.outputs.values() if isinstance(self.outputs, Mapping) else [self.outputs]
@@ -68,7 +68,7 @@ class Windows:
 
     def rows_by_example(self) -> list[slice]:
         """For each example, where its windows are in the arrays."""
-        ends = np.cumsum(self.counts, dtype=int).tolist()
+        ends = list(itertools.accumulate(self.counts))
         starts = [0, *ends[:-1]]
         return [slice(start, end) for start, end in zip(starts, ends, strict=True)]
 
