@@ -20,7 +20,12 @@ from bert_tf.finetuning.task_data import TaskData
 from bert_tf.model.dropout import dropout_seeds
 from bert_tf.model.encoder import make_encoder
 from bert_tf.model.freezing import frozen_prefixes
-from bert_tf.released.model_folder import check_model_folder, write_model_folder
+from bert_tf.released.model_folder import (
+    ModelDescription,
+    check_model_folder,
+    describe_task,
+    write_model_folder,
+)
 from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import Task
 from bert_tf.text.tokenization import validate_case_matches_checkpoint
@@ -167,13 +172,7 @@ class FinetuningRun:
         """
         settings = self.settings
         if newest_step(settings.output_dir) is not None or self.best.is_there():
-            check_model_folder(
-                settings.output_dir,
-                self.task.name,
-                settings.vocab_file,
-                settings.do_lower_case,
-                self.max_seq_length,
-            )
+            check_model_folder(settings.output_dir, self._description(), settings.vocab_file)
         step = self.best.restore()
         if step is None:
             step = restore_weights(
@@ -183,15 +182,10 @@ class FinetuningRun:
 
     def write_model_folder(self, folder: str) -> None:
         """Writes the files that are needed beside the weights to use the model."""
-        settings = self.settings
-        write_model_folder(
-            folder,
-            self.task,
-            self.config,
-            settings.vocab_file,
-            settings.do_lower_case,
-            self.max_seq_length,
-        )
+        write_model_folder(folder, self._description(), self.config, self.settings.vocab_file)
+
+    def _description(self) -> ModelDescription:
+        return describe_task(self.task, self.settings.do_lower_case, self.max_seq_length)
 
     def _checked_tokenizer(self) -> Tokenizer:
         settings, config = self.settings, self.config

@@ -1,7 +1,7 @@
-"""What stands beside a model's weights, for whoever uses it later.
+"""Reads and writes the files that are needed beside a model's weights to use the model.
 
-task.json           of a fine-tuned one: what it does, its labels in the order of its outputs
-bert_config.json    the shape of the model
+task.json           for a fine-tuned model: its kind, and its labels in the order of its outputs
+bert_config.json    its configuration
 vocab.txt           its vocabulary
 """
 
@@ -28,14 +28,14 @@ _MAX_SEQ_LENGTH = 512
 
 @dataclasses.dataclass(frozen=True)
 class ModelDescription:
-    """What `task.json` says of a fine-tuned model.
+    """Describes a fine-tuned model, as `task.json` does.
 
-    task: the task's name; "" for a model that was made elsewhere.
-    kind: what it does, see `bert_tf.tasks.task.Task`.
-    inputs: what its texts are called: `text`; `text_a`, `text_b`; `question`, `context`.
-    labels: the classes in the order of its outputs; () where it has none.
-    options: the task's.
-    max_seq_length: tokens of a sequence, as it was trained.
+    task: the task's name; "" for a model of another library.
+    kind: the kind of model, see `bert_tf.tasks.task.Task`.
+    inputs: the names of its texts: `text`; `text_a`, `text_b`; `question`, `context`.
+    labels: the classes in the order of its outputs; () if it has none.
+    options: the task's options.
+    max_seq_length: the maximum length of its sequences in training, in tokens.
     do_lower_case, strip_accents: see `bert_tf.text.tokenization.FullTokenizer`.
     """
 
@@ -49,16 +49,9 @@ class ModelDescription:
     strip_accents: bool | None = None
 
 
-def write_model_folder(
-    folder: str,
-    task: Task,
-    config: BertConfig,
-    vocab_file: str,
-    do_lower_case: bool,
-    max_seq_length: int,
-) -> None:
-    """Writes the three files."""
-    description = ModelDescription(
+def describe_task(task: Task, do_lower_case: bool, max_seq_length: int) -> ModelDescription:
+    """Returns the description of a model that is fine-tuned for a task."""
+    return ModelDescription(
         task=task.name,
         kind=task.kind,
         inputs=task.inputs,
@@ -67,6 +60,12 @@ def write_model_folder(
         max_seq_length=max_seq_length,
         do_lower_case=do_lower_case,
     )
+
+
+def write_model_folder(
+    folder: str, description: ModelDescription, config: BertConfig, vocab_file: str
+) -> None:
+    """Writes `task.json`, `bert_config.json` and a copy of `vocab_file`."""
     write_description(folder, description)
     with files.atomic_write(files.join_path(folder, CONFIG_NAME), "w") as file:
         file.write(config.to_json_string())
@@ -78,11 +77,11 @@ def write_model_folder(
 
 
 def description_of(model: PretrainedModel, inputs: Sequence[str] = ()) -> ModelDescription:
-    """What a fine-tuned model that was made elsewhere does, as far as its files tell.
+    """Returns the description of a fine-tuned model of another library, as far as it is known.
 
     Args:
         model: one of a fine-tuned kind.
-        inputs: what a classifier's texts are called, which no format says; one text by default.
+        inputs: the names of a classifier's texts, which no format says; one text by default.
     """
     kind, do_lower_case = find_kind(model.head.kind), model.tokenizer.do_lower_case
     labels = model.head.labels
@@ -107,37 +106,41 @@ def write_description(folder: str, description: ModelDescription) -> None:
         file.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def check_model_folder(
-    folder: str, task_name: str, vocab_file: str, do_lower_case: bool, max_seq_length: int
-) -> None:
+def check_model_folder(folder: str, description: ModelDescription, vocab_file: str) -> None:
     """Refuses to use a folder's model for another task, or with another vocabulary or case.
+
+    Args:
+        folder: the model's folder.
+        description: the intended use.
+        vocab_file: the intended vocabulary.
 
     Raises:
         ValueError: with what the model was trained for.
     """
-    there = read_description(folder)
-    if there is None:  # Trained by the original, say.
+    trained = read_description(folder)
+    if trained is None:  # The original, for one, writes none.
         return
-    # The diagnostic set is there for models of MNLI.
-    if there.task != task_name and (there.task, task_name) != ("glue:mnli", "glue:ax"):
+    # The diagnostic set is made for models of MNLI.
+    tasks = (trained.task, description.task)
+    if trained.task != description.task and tasks != ("glue:mnli", "glue:ax"):
         raise ValueError(
-            f"{folder}: its model was trained for the task {there.task}. Received: {task_name}"
+            f"{folder}: its model was trained for the task {trained.task}. "
+            f"Received: {description.task}"
         )
-    if there.do_lower_case != do_lower_case:
+    if trained.do_lower_case != description.do_lower_case:
         raise ValueError(
-            f"{folder}: its model was trained with --do_lower_case={there.do_lower_case}. "
-            f"Received: {do_lower_case}"
+            f"{folder}: its model was trained with --do_lower_case={trained.do_lower_case}. "
+            f"Received: {description.do_lower_case}"
         )
     copy = files.join_path(folder, VOCAB_NAME)
     if files.exists(copy) and _content(copy) != _content(vocab_file):
         raise ValueError(
-            f"{folder}: its model was trained with the vocabulary {copy}, which {vocab_file} is "
-            "not."
+            f"{folder}: its model was trained with the vocabulary {copy}. {vocab_file} differs."
         )
-    if there.max_seq_length != max_seq_length:
+    if trained.max_seq_length != description.max_seq_length:
         logger.warning(
             "%s: its model was trained with sequences of %d tokens; these have %d.",
-            *(folder, there.max_seq_length, max_seq_length),
+            *(folder, trained.max_seq_length, description.max_seq_length),
         )
 
 
@@ -147,10 +150,10 @@ def _content(path: str) -> bytes:
 
 
 def read_description(folder: str) -> ModelDescription | None:
-    """What `task.json` says; None if there is none.
+    """Reads `task.json`; returns None if there is none.
 
     Raises:
-        ValueError: if it lacks something.
+        ValueError: if a key is missing or unknown.
     """
     path = files.join_path(folder, TASK_NAME)
     if not files.exists(path):
@@ -164,4 +167,4 @@ def read_description(folder: str) -> ModelDescription | None:
             content[name] = tuple(content[name])
         return ModelDescription(**content)
     except (KeyError, TypeError) as error:
-        raise ValueError(f"{path}: not what describes a model's task: {error}") from error
+        raise ValueError(f"{path}: this does not describe a fine-tuned model: {error}") from error
