@@ -168,7 +168,7 @@ def test_a_released_folder_tells_its_shape_and_its_vocabulary(made_by_tfm):
     assert read.config == bert_tf.BertConfig(**SHAPE, hidden_act="gelu")
     assert read.tokenizer.vocab[:3] == ("[PAD]", "[UNK]", "[CLS]")
     assert len(read.tokenizer.vocab) == 16
-    assert read.head.kind == ""
+    assert read.head.kind == "encoder"
     assert not read.dropped
 
 
