@@ -38,8 +38,8 @@ class ExportSettings:
     version: int = setting(0, "The version's number; 0 for one above the highest that is there.")
     kind: str = setting(
         "",
-        "What the model is asked: classification, regression, tagging, span, masked_lm, encoder. "
-        "By default what its files say: a fine-tuned model's task, masked_lm after pre-training.",
+        "What the model does, such as classification, span or encoder. Default: what its files "
+        "say, which is a fine-tuned model's task, or masked_lm after pre-training.",
     )
     inputs: tuple[str, ...] = setting(
         (), "What a classifier's texts are called: text, or text_a,text_b for pairs."
