@@ -20,6 +20,7 @@ _PUBLIC_NAMES = {
     "ClassificationModel": "bert_tf.model.heads",
     "TokenClassificationModel": "bert_tf.model.heads",
     "SpanModel": "bert_tf.model.heads",
+    "ChoiceModel": "bert_tf.kinds.choice",
     "Predictor": "bert_tf.inference.predictor",
     "load_checkpoint": "bert_tf.training.checkpoint",
     "save_checkpoint": "bert_tf.training.checkpoint",

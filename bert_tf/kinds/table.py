@@ -137,6 +137,14 @@ KINDS: dict[str, Kind] = {
             },
         ),
         Kind(
+            "choice",
+            inputs=(("context", "choices"),),
+            list_inputs=("choices",),
+            ids_rank=3,
+            num_scores=1,
+            architectures={"BertForMultipleChoice": (CLASSIFIER,)},
+        ),
+        Kind(
             "encoder",
             heads=(),
             needs_pooler=False,

@@ -11,7 +11,7 @@ import importlib.util
 import sys
 
 # Modules with registered classes.
-MODULES = ("bert_tf.model.heads",)
+MODULES = ("bert_tf.model.heads", "bert_tf.kinds.choice")
 
 
 class _KerasFinder(importlib.abc.MetaPathFinder):

@@ -77,6 +77,12 @@ def model_cases() -> dict[str, Case]:
             IDS % 3,
             crossentropy(),
         ),
+        "ChoiceModel": Case(
+            lambda dtype: bert_tf.ChoiceModel(encoder(dtype)),
+            {name: np.stack([ids, ids[::-1]], axis=1) for name, ids in FEATURES.items()},
+            IDS[:, 0] % 2,
+            crossentropy(),
+        ),
         "SpanModel": Case(
             lambda dtype: bert_tf.SpanModel(encoder(dtype)),
             FEATURES,

@@ -35,6 +35,7 @@ def make_model(kind: str, config: bert_tf.BertConfig, num_labels: int = 3) -> ke
         "regression": lambda: ClassificationModel(bert_tf.BertEncoder(config), 1),
         "tagging": lambda: TokenClassificationModel(bert_tf.BertEncoder(config), num_labels),
         "span": lambda: SpanModel(bert_tf.BertEncoder(config)),
+        "choice": lambda: bert_tf.ChoiceModel(bert_tf.BertEncoder(config)),
         "masked_lm": lambda: bert_tf.PretrainingModel(bert_tf.BertEncoder(config)),
         "encoder": lambda: bert_tf.BertEncoder(config),
     }
