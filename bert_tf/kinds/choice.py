@@ -44,6 +44,7 @@ class ChoiceModel(HeadModel):
         self.dropout = classifier_dropout(encoder)
         self.scores = LinearScores(encoder.hidden_size, 1)
         self.scores.build((None, encoder.hidden_size))
+        self.dropout.build((None, encoder.hidden_size))
         self.build((None, None, None))
 
     def call(self, inputs, training: bool = False):

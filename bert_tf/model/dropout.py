@@ -56,6 +56,9 @@ class Dropout(Part):
         self.place = place
         self.seed_generator = new_generator()
 
+    def build(self, input_shape) -> None:
+        """Does nothing: there are no weights."""
+
     def call(self, inputs, training: bool = False):
         if not training or not self.rate:
             return inputs

@@ -310,6 +310,7 @@ class ClassificationModel(HeadModel):
         self.dropout = classifier_dropout(encoder)
         self.scores = LinearScores(encoder.hidden_size, num_labels)
         self.scores.build((None, encoder.hidden_size))
+        self.dropout.build((None, encoder.hidden_size))
         self.build((None, None))
 
     def call(self, inputs, training: bool = False):
@@ -347,6 +348,7 @@ class TokenClassificationModel(HeadModel):
         self.dropout = classifier_dropout(encoder)
         self.scores = LinearScores(encoder.hidden_size, num_labels)
         self.scores.build((None, None, encoder.hidden_size))
+        self.dropout.build((None, None, encoder.hidden_size))
         self.build((None, None))
 
     def call(self, inputs, training: bool = False):

@@ -120,6 +120,7 @@ class Embeddings(Part):
             )
             setattr(self, name, table)
         self.normalize.build((None, None, self.hidden_size))
+        self.dropout.build((None, None, self.hidden_size))
 
     def call(self, input_ids, segment_ids=None, training: bool = False):
         """Args: `input_ids`, `segment_ids` int [B, L]. Returns: float32 [B, L, H]."""
@@ -185,6 +186,7 @@ class SelfAttention(Part):
     def build(self, input_shape=None):
         for part in (self.query, self.key, self.value):
             part.build((None, None, self.hidden_size))
+        self.dropout.build((None, self.num_heads, None, None))
 
     def call(self, hidden, score_bias=None, training: bool = False):
         """Attends.
@@ -252,6 +254,7 @@ class ResidualOutput(Part):
 
     def build(self, input_shape):
         self.dense.build(input_shape)
+        self.dropout.build((None, None, self.hidden_size))
         self.normalize.build((None, None, self.hidden_size))
 
     def call(self, inputs, residual, training: bool = False):
