@@ -13,6 +13,7 @@ MODEL_TYPES = ("bert",)
 _ONLY_IF_SET = ("model_type", "is_causal")
 # Keys of configurations that BERT has no use for -> the architectures that have them.
 _OTHER_ARCHITECTURES = {
+    "embedding_size": "ALBERT or ELECTRA",
     "num_hidden_groups": "ALBERT",
     "inner_group_num": "ALBERT",
     "generator_hidden_size": "ELECTRA",
@@ -170,9 +171,6 @@ def check_architecture(json_object: dict[str, Any]) -> None:
     others = {
         name: _OTHER_ARCHITECTURES[name] for name in json_object if name in _OTHER_ARCHITECTURES
     }
-    width = json_object.get("embedding_size")
-    if width is not None and width != json_object.get("hidden_size", BertConfig.hidden_size):
-        others["embedding_size"] = "ALBERT or ELECTRA"
     if others:
         keys = ", ".join(f"{name} ({whose})" for name, whose in others.items())
         raise ValueError(

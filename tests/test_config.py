@@ -172,3 +172,27 @@ def test_what_the_original_takes_is_no_impossible_value():
     config = BertConfig(vocab_size=10, hidden_act="GELU", hidden_dropout_prob=None)
     assert config.to_dict()["hidden_act"] == "GELU"
     assert hash(config) == hash(dataclasses.replace(config))
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"embedding_size": 128}, r"embedding_size \(ALBERT or ELECTRA\)"),
+        ({"num_hidden_groups": 1}, r"num_hidden_groups \(ALBERT\)"),
+        ({"model_type": "albert"}, "model_type 'albert'"),
+        ({"relative_attention": True}, r"relative_attention \(DeBERTa\)"),
+    ],
+)
+def test_the_configuration_of_another_architecture_is_refused(keys, message, tmp_path):
+    path = tmp_path / "bert_config.json"
+    path.write_text(json.dumps({"vocab_size": 9, **keys}))
+    with pytest.raises(ValueError, match=f"{path}: .*another architecture.*{message}"):
+        BertConfig.from_json_file(str(path))
+
+
+def test_only_what_is_not_bert_s_default_is_written():
+    written = BertConfig(vocab_size=9).to_dict()
+    assert "model_type" not in written
+    assert "is_causal" not in written
+    causal = BertConfig(vocab_size=9, is_causal=True)
+    assert BertConfig.from_dict(causal.to_dict()) == causal

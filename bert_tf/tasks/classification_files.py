@@ -78,7 +78,7 @@ def write_predictions(
     for name, lines in contents.items():
         paths.append(files.join_path(folder, name))
         with files.atomic_write(paths[-1], "w") as file:
-            file.writelines(f"{line}\n" for line in lines)
+            file.write("".join(f"{line}\n" for line in lines))
     return paths
 
 

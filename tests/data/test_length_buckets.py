@@ -61,7 +61,7 @@ def test_the_losses_of_a_bucketed_batch_are_those_of_the_padded_one(feature_file
     for bucketed in (True, False):
         of_number = {}
         for batch in records.ordered_batches(8, bucketed=bucketed):
-            logits = model(batch, training=False)["logits"]
+            logits = model(model.select_features(batch), training=False)
             loss = tf.nn.sparse_softmax_cross_entropy_with_logits(batch["label_ids"], logits)
             of_number.update(zip(batch["feature_numbers"].numpy(), loss.numpy(), strict=True))
         losses[bucketed] = np.array([of_number[number] for number in range(100)])
@@ -107,9 +107,7 @@ class Objective:
         return {"loss": tf.reduce_sum(batch["is_real_example"])}
 
     def sums(self, batch, outputs):
-        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(
-            batch["label_ids"], outputs["logits"]
-        )
+        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(batch["label_ids"], outputs)
         return {"loss": tf.reduce_sum(loss * batch["is_real_example"])}
 
     def counts(self, batch):

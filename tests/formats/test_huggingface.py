@@ -267,7 +267,7 @@ def test_what_is_not_said_is_as_there(folder):
         {"add_cross_attention": True},
         {"hidden_act": "silu"},
         {"pruned_heads": {"0": [1]}},
-        {"architectures": ["BertForMultipleChoice"]},
+        {"architectures": ["BertLMHeadModel"]},
         {"num_attention_heads": 3},
     ],
 )

@@ -80,7 +80,8 @@ def graph_of_a_step():
     @tf.function
     def step():
         with tf.GradientTape() as tape:
-            sums = objective.sums(batch, model(batch, training=True))
+            outputs = model(model.select_features(batch), training=True)
+            sums = objective.sums(batch, outputs)
             loss = tf.add_n(list(sums.values()))
         return tape.gradient(loss, model.trainable_variables)
 

@@ -47,7 +47,11 @@ def pretraining():
 
 def of_task(name: str, **options):
     task = find_task(name, options, None)
-    return TaskObjective(task), task.head(CONFIG), task.features("train", LENGTH)
+    return (
+        TaskObjective(task),
+        task.head(bert_tf.BertEncoder(CONFIG)),
+        task.features("train", LENGTH),
+    )
 
 
 PROGRAMS = {
