@@ -1,13 +1,13 @@
-"""What a pre-training run does between two steps: its records, settings and learning rate there.
+"""The phases of a pre-training run: records, settings and learning rate of each stretch of steps.
 
-A run without --phases has one phase. With them the steps are counted through, and a phase's place
-in its records is the number of steps since its beginning:
+A run without --phases has one phase. The steps of several are counted together, and a phase's place
+in its records is the number of steps since its start:
 
     step       0                          900,000      1,000,000
     phase      |-------- seq128 ------------|-- seq512 --|
     records    from example 0, by epochs    from example 0 of others
 
-so that a step alone tells the phase and the examples, and a run goes on wherever it was stopped.
+so that the step alone determines the phase and the examples, and a run can resume anywhere.
 """
 
 import dataclasses
@@ -25,10 +25,9 @@ from bert_tf.training.schedule import TrainingPlan, make_plan, schedules_in_turn
 
 logger = logging.getLogger(__name__)
 
-# Of its own settings, what may change between a kill and the next start. What --phases names
-# stands in the course as it was understood.
+# Settings that may change on resume. The fingerprint holds what --phases means, not its text.
 _NOT_IN_FINGERPRINT = NOT_IN_FINGERPRINT | {"input_file", "eval_file", "max_eval_steps", "phases"}
-# Of a phase, what of its settings is its own.
+# Settings that each phase has of its own.
 _OF_PHASE = (
     *("max_seq_length", "max_predictions_per_seq", "train_batch_size"),
     *("learning_rate", "num_warmup_steps"),
@@ -37,13 +36,13 @@ _OF_PHASE = (
 
 @dataclasses.dataclass(frozen=True)
 class RunPhase:
-    """A stretch of steps.
+    """A phase of a run, with its records.
 
-    name: `1_seq128`, in a run of several; empty for the only one.
+    name: such as `1_seq128`; empty if it is the only one.
     start, end: its first step, and the step after its last.
-    settings: those of a run that has this phase only.
-    records: to train on; None where nothing is trained.
-    eval_records: to evaluate on; None where nothing is evaluated.
+    settings: those of a run that consists of this phase.
+    records: to train on; None without training.
+    eval_records: to evaluate on; None without evaluation.
     """
 
     name: str
@@ -54,12 +53,12 @@ class RunPhase:
     eval_records: RecordSet | None
 
     def describe(self) -> str:
-        """A line for the log."""
+        """Returns a line for the log."""
         settings, num_examples = self.settings, self.records.num_examples
         epochs = (self.end - self.start) * settings.train_batch_size / num_examples
         return (
             f"Phase {self.name}: steps {self.start:,} to {self.end:,} of "
-            f"{settings.train_batch_size} examples are {epochs:.2f} times all {num_examples:,}"
+            f"{settings.train_batch_size} examples are {epochs:.2f} epochs of {num_examples:,}"
         )
 
 
@@ -70,10 +69,10 @@ def check_lengths(settings: PretrainingSettings, config: BertConfig) -> None:
 
 
 def open_phases(settings: PretrainingSettings, config: BertConfig) -> tuple[RunPhase, ...]:
-    """All phases of a run with their records, checked before the first step of the first.
+    """Returns all phases of a run with their records, checked before the first step.
 
     Raises:
-        ValueError: for files that are not there, or that do not fit the phase or the model.
+        ValueError: for files that do not exist, or do not fit the phase or the model.
     """
     stretches = settings.by_phase()
     named = parse_phases(settings.phases) if settings.phases else ()
@@ -82,7 +81,7 @@ def open_phases(settings: PretrainingSettings, config: BertConfig) -> tuple[RunP
         if named and not settings.given_max_predictions(named[number - 1]):
             found = find_max_predictions(own.input_file) or own.max_predictions_per_seq
             own = dataclasses.replace(own, max_predictions_per_seq=found)
-        # Of the order of examples and their dynamic masks: the same records come in another order.
+        # A seed of its own for the order of examples and their dynamic masks.
         own = dataclasses.replace(own, seed=settings.seed + number - 1)
         records, eval_records = _open_records(own, config, f"_{number}" if number > 1 else "")
         phases.append(
@@ -100,7 +99,7 @@ def open_phases(settings: PretrainingSettings, config: BertConfig) -> tuple[RunP
 
 
 def phase_that_reached(phases: tuple[RunPhase, ...], step: int) -> RunPhase:
-    """The phase whose training led to this step; the last one for steps beyond."""
+    """Returns the phase whose training led to this step; the last one for later steps."""
     return next((phase for phase in phases if step <= phase.end), phases[-1])
 
 
@@ -140,7 +139,7 @@ def fingerprint(settings: PretrainingSettings, phases: tuple[RunPhase, ...]) -> 
 
 
 def describe_records(phases: tuple[RunPhase, ...]) -> dict[str, Any]:
-    """What the records of all phases are, by which two data sets can be told apart."""
+    """Returns names and sizes of all records, to compare them between workers."""
     return {
         f"the {purpose} records of phase {number}": None if records is None else _named(records)
         for number, phase in enumerate(phases, start=1)
@@ -156,7 +155,7 @@ def _named(records: RecordSet) -> dict[str, Any]:
 def _open_records(
     settings: PretrainingSettings, config: BertConfig, suffix: str
 ) -> tuple[RecordSet | None, RecordSet | None]:
-    """The records for training and for evaluation, as far as they are needed."""
+    """Opens the records for training and for evaluation, those that are needed."""
     evaluates = settings.do_eval or (settings.do_train and settings.eval_steps > 0)
     needs_training_files = settings.do_train or (evaluates and not settings.eval_file)
     training = evaluation = None
@@ -167,8 +166,8 @@ def _open_records(
         evaluation = _open(settings, settings.eval_file, config, name)
     elif evaluates:
         logger.warning(
-            "No --eval_file: evaluating on the training records, as the original does. The figures "
-            "say how well the model remembers them, not how well it reads."
+            "No --eval_file: evaluating on the training records, as the original does. The metrics "
+            "show how well the model has memorized them, not how well it generalizes."
         )
         evaluation = training
     return training, evaluation
