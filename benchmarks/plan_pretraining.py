@@ -66,7 +66,7 @@ def make_step(config: BertConfig, batch_size: int, length: int, max_predictions:
     from bert_tf.model.dropout import dropout_seeds
     from bert_tf.model.encoder import make_encoder
     from bert_tf.model.heads import PretrainingModel
-    from bert_tf.pretraining.objective import PretrainingObjective
+    from bert_tf.pretraining.objectives.masked_lm_next_sentence import OBJECTIVE
     from bert_tf.training.checkpoint import named_variables
     from bert_tf.training.optimizer import AdamWeightDecay
     from bert_tf.training.schedule import original_schedule
@@ -76,7 +76,7 @@ def make_step(config: BertConfig, batch_size: int, length: int, max_predictions:
     model.encoder.recompute_activations = FLAGS.recompute_activations
     trainer = Trainer(
         model=model,
-        objective=PretrainingObjective(),
+        objective=OBJECTIVE,
         optimizer=AdamWeightDecay(named_variables(model), original_schedule(1e-4, 100, 1000)),
         seed=1,
         random_scope=dropout_seeds,

@@ -29,7 +29,7 @@ from machine import processor
 
 import bert_tf
 from bert_tf.model.dropout import dropout_seeds
-from bert_tf.pretraining.objective import PretrainingObjective
+from bert_tf.pretraining.objectives.masked_lm_next_sentence import OBJECTIVE
 from bert_tf.training.checkpoint import named_variables
 from bert_tf.training.optimizer import make_optimizer
 from bert_tf.training.schedule import original_schedule
@@ -79,7 +79,7 @@ def make_trainer(recompute: bool, xla: bool) -> Trainer:
     model = bert_tf.PretrainingModel(bert_tf.BertEncoder(config))
     model.encoder.recompute_activations = recompute
     optimizer = make_optimizer("adam", named_variables(model), original_schedule(1e-4, 10, 1000))
-    return Trainer(model, PretrainingObjective(), optimizer, 1, dropout_seeds, jit_compile=xla)
+    return Trainer(model, OBJECTIVE, optimizer, 1, dropout_seeds, jit_compile=xla)
 
 
 def run_case(recompute: bool, xla: bool) -> None:

@@ -108,6 +108,8 @@ class ContentRules:
             )
         elif name == "word_ids":
             advice = " The manifest.json beside it says --masking=dynamic, the record does not."
+        elif name == "next_sentence_labels":
+            advice = " Give --objective=masked_lm or left_to_right, which do not need it."
         raise ValueError(
             f"{place}: it has no feature {name}.{advice} Received: {', '.join(sorted(stored))}"
         )

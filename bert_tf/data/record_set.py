@@ -4,7 +4,7 @@ import collections
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import tensorflow as tf
 
@@ -32,11 +32,13 @@ class RecordSet:
     index: where they lie.
     features: what is read from each.
     masking: for records made with --masking=dynamic; None for records with masks.
+    prepare: what is done to each batch last; None for nothing.
     """
 
     index: RecordIndex
     features: dict[str, schema.Feature]
     masking: MaskingSettings | None
+    prepare: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]] | None = None
 
     @property
     def num_examples(self) -> int:
@@ -46,7 +48,7 @@ class RecordSet:
         self, batch_size: int, seed: int, start_step: int, num_hosts: int, host_index: int
     ) -> tf.data.Dataset:
         """See `input_pipeline.build_training_dataset`."""
-        return build_training_dataset(
+        dataset = build_training_dataset(
             self.index,
             self.features,
             batch_size,
@@ -56,6 +58,7 @@ class RecordSet:
             host_index=host_index,
             masking=self.masking,
         )
+        return self._prepared(dataset)
 
     def evaluation_batches(
         self,
@@ -67,7 +70,7 @@ class RecordSet:
         num_rows: int | None = None,
     ) -> tf.data.Dataset:
         """See `input_pipeline.build_eval_dataset`."""
-        return build_eval_dataset(
+        dataset = build_eval_dataset(
             self.index,
             self.features,
             batch_size,
@@ -78,6 +81,10 @@ class RecordSet:
             masking=self.masking,
             num_rows=num_rows,
         )
+        return self._prepared(dataset)
+
+    def _prepared(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
+        return dataset if self.prepare is None else dataset.map(self.prepare)
 
     @contextlib.contextmanager
     def named_corruption(self) -> Iterator[None]:
@@ -97,6 +104,9 @@ def open_record_set(
     type_vocab_size: int,
     on_corrupt: str = "fail",
     cache_file: str | None = None,
+    next_sentence: bool = True,
+    masks_tokens: bool = True,
+    prepare: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]] | None = None,
 ) -> RecordSet:
     """Finds the files, and checks them against the model and against what is expected of them.
 
@@ -108,6 +118,10 @@ def open_record_set(
         type_vocab_size: segment ids are below it.
         on_corrupt: `fail`, or `skip` to leave damaged records out.
         cache_file: remembers where the records lie, for files that have no manifest.
+        next_sentence: whether each record must have `next_sentence_labels`; else they are not read.
+        masks_tokens: whether tokens are masked; else records made for dynamic masking are read as
+            they are.
+        prepare: what is done to each batch last; None for nothing.
 
     Raises:
         ValueError: for what does not fit, with the file.
@@ -120,10 +134,15 @@ def open_record_set(
         features = schema.pretraining_features(max_seq_length, max_predictions_per_seq)
     else:
         features = schema.unmasked_pretraining_features(max_seq_length)
+    if not next_sentence:
+        del features["next_sentence_labels"]
+    if masking is not None and not masks_tokens:
+        del features["word_ids"]
+        masking = None
     index = check_records(index, features, vocab_size, type_vocab_size, on_corrupt)
     left_out = f"; {len(index.faults)} damaged places left out" if index.faults else ""
     logger.info("%d examples in %d files%s", index.num_examples, len(paths), left_out)
-    return RecordSet(index, features, masking)
+    return RecordSet(index, features, masking, prepare)
 
 
 def find_max_predictions(patterns: Sequence[str]) -> int | None:

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from bert_tf import files
-from bert_tf.pretraining.objective import evaluation_metrics, evaluation_sums
+from bert_tf.pretraining.objective import PretrainingObjective, Totals
 from bert_tf.pretraining.phases import RunPhase
 from bert_tf.progress import Progress
 from bert_tf.training import distribution
@@ -22,17 +22,25 @@ class PretrainingEvaluator:
     """Computes the metrics of a model on a phase's evaluation records.
 
     Args:
+        objective: what the model predicts.
         model: made by the objective.
         strategy: the devices.
         stream: where progress is shown.
     """
 
-    def __init__(self, model: keras.Model, strategy: tf.distribute.Strategy, stream: TextIO | None):
+    def __init__(
+        self,
+        objective: PretrainingObjective,
+        model: keras.Model,
+        strategy: tf.distribute.Strategy,
+        stream: TextIO | None,
+    ):
+        self._objective = objective
         self._model = model
         self._strategy = strategy
         self._workers = Workers(strategy)
         self._stream = self._workers.stream(stream)
-        self._evaluator = Evaluator(self._sums, evaluation_metrics, strategy)
+        self._evaluator = Evaluator(self._sums, objective.evaluation_metrics, strategy)
         self._latest: tuple[int, dict[str, float]] | None = None
 
     def metrics(
@@ -85,6 +93,6 @@ class PretrainingEvaluator:
 
             return self._evaluator.run(batches, done)
 
-    def _sums(self, batch: Batch) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
+    def _sums(self, batch: Batch) -> Totals:
         outputs = self._model(self._model.select_features(batch), training=False)
-        return evaluation_sums(batch, outputs)
+        return self._objective.evaluation_sums(batch, outputs)

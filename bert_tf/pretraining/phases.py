@@ -18,6 +18,7 @@ from typing import Any
 from bert_tf import files
 from bert_tf.config import BertConfig
 from bert_tf.data.record_set import RecordSet, find_max_predictions, open_record_set
+from bert_tf.pretraining.objective import PretrainingObjective
 from bert_tf.settings import NOT_IN_FINGERPRINT, PretrainingSettings
 from bert_tf.settings.phases import parse_phases
 from bert_tf.training.run import check_length
@@ -68,7 +69,9 @@ def check_lengths(settings: PretrainingSettings, config: BertConfig) -> None:
         check_length(own.max_seq_length, config.max_position_embeddings, own.bert_config_file)
 
 
-def open_phases(settings: PretrainingSettings, config: BertConfig) -> tuple[RunPhase, ...]:
+def open_phases(
+    settings: PretrainingSettings, config: BertConfig, objective: PretrainingObjective
+) -> tuple[RunPhase, ...]:
     """Returns all phases of a run with their records, checked before the first step.
 
     Raises:
@@ -83,7 +86,8 @@ def open_phases(settings: PretrainingSettings, config: BertConfig) -> tuple[RunP
             own = dataclasses.replace(own, max_predictions_per_seq=found)
         # A seed of its own for the order of examples and their dynamic masks.
         own = dataclasses.replace(own, seed=settings.seed + number - 1)
-        records, eval_records = _open_records(own, config, f"_{number}" if number > 1 else "")
+        suffix = f"_{number}" if number > 1 else ""
+        records, eval_records = _open_records(own, config, objective, suffix)
         phases.append(
             RunPhase(
                 name=f"{number}_seq{own.max_seq_length}" if len(stretches) > 1 else "",
@@ -153,17 +157,34 @@ def _named(records: RecordSet) -> dict[str, Any]:
 
 
 def _open_records(
-    settings: PretrainingSettings, config: BertConfig, suffix: str
+    settings: PretrainingSettings,
+    config: BertConfig,
+    objective: PretrainingObjective,
+    suffix: str,
 ) -> tuple[RecordSet | None, RecordSet | None]:
     """Opens the records for training and for evaluation, those that are needed."""
     evaluates = settings.do_eval or (settings.do_train and settings.eval_steps > 0)
     needs_training_files = settings.do_train or (evaluates and not settings.eval_file)
     training = evaluation = None
+
+    def open_files(patterns: tuple[str, ...], cache_name: str) -> RecordSet:
+        return open_record_set(
+            patterns,
+            settings.max_seq_length,
+            settings.max_predictions_per_seq,
+            config.vocab_size,
+            config.type_vocab_size,
+            settings.on_corrupt,
+            cache_file=files.join_path(settings.output_dir, cache_name),
+            next_sentence=objective.needs_next_sentence,
+            masks_tokens=objective.masks_tokens,
+            prepare=objective.prepare,
+        )
+
     if needs_training_files:
-        training = _open(settings, settings.input_file, config, f"record_index{suffix}.json")
+        training = open_files(settings.input_file, f"record_index{suffix}.json")
     if evaluates and settings.eval_file:
-        name = f"eval_record_index{suffix}.json"
-        evaluation = _open(settings, settings.eval_file, config, name)
+        evaluation = open_files(settings.eval_file, f"eval_record_index{suffix}.json")
     elif evaluates:
         logger.warning(
             "No --eval_file: evaluating on the training records, as the original does. The metrics "
@@ -171,17 +192,3 @@ def _open_records(
         )
         evaluation = training
     return training, evaluation
-
-
-def _open(
-    settings: PretrainingSettings, patterns: tuple[str, ...], config: BertConfig, cache_name: str
-) -> RecordSet:
-    return open_record_set(
-        patterns,
-        settings.max_seq_length,
-        settings.max_predictions_per_seq,
-        config.vocab_size,
-        config.type_vocab_size,
-        settings.on_corrupt,
-        cache_file=files.join_path(settings.output_dir, cache_name),
-    )

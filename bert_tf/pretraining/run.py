@@ -4,6 +4,7 @@ Source: google-research/bert, run_pretraining.py.
 """
 
 import contextlib
+import dataclasses
 import logging
 from collections.abc import Iterator
 from typing import TextIO
@@ -15,9 +16,8 @@ from bert_tf import files
 from bert_tf.config import BertConfig
 from bert_tf.model.dropout import dropout_seeds
 from bert_tf.model.encoder import make_encoder
-from bert_tf.model.heads import PretrainingModel
 from bert_tf.pretraining.evaluation import PretrainingEvaluator
-from bert_tf.pretraining.objective import PretrainingObjective
+from bert_tf.pretraining.objectives import find_objective
 from bert_tf.pretraining.phases import (
     RunPhase,
     check_lengths,
@@ -63,7 +63,10 @@ def run_pretraining(
         NonFiniteLoss: naming the step.
         Interrupted: after SIGTERM or Ctrl-C, once everything is saved.
     """
+    objective = find_objective(settings.objective)
     config = BertConfig.from_json_file(settings.bert_config_file)
+    if objective.is_causal:
+        config = dataclasses.replace(config, is_causal=True)
     check_lengths(settings, config)
     strategy = make_strategy(settings)
     with together(strategy, settings):
@@ -72,23 +75,24 @@ def run_pretraining(
         if settings.do_train:
             for _, of_phase in settings.by_phase():
                 check_batch_size(of_phase, strategy)
-        phases = open_phases(settings, config)
+        phases = open_phases(settings, config, objective)
         workers = Workers(strategy)
         workers.check_same(describe_records(phases))
 
         with strategy.scope(), precision(settings.mixed_precision):
             keras.utils.set_random_seed(settings.seed % 2**32)
-            model = PretrainingModel(make_encoder(config))
-        evaluator = PretrainingEvaluator(model, strategy, stream)
+            model = objective.make_model(make_encoder(config))
+        evaluator = PretrainingEvaluator(objective, model, strategy, stream)
 
         if settings.do_train:
             run = TrainingRun(
                 settings,
                 model,
-                PretrainingObjective(),
+                objective,
                 training_plan(settings, phases),
                 strategy,
                 dropout_seeds,
+                is_trained=lambda name: not model.is_unneeded(name),
                 stream=stream,
             )
             step = _train(run, phases, evaluator, strategy)
@@ -117,7 +121,8 @@ def _train(
     with MetricsLog(run.settings.output_dir, step, run.workers.is_chief) as log:
         for phase in phases:
             if run.step < phase.end:
-                _train_phase(run, phase, evaluator, _batches(phase, run.step, strategy), log)
+                batches = _batches(phase, run.step, strategy)
+                _train_phase(run, phase, evaluator, batches, log)
             if phase.name and run.step == phase.end:
                 _keep_phase(run, phase, evaluator, log)
     return run.step

@@ -7,6 +7,12 @@ from bert_tf.settings.phases import Phase, check_sum_of_steps, parse_eval_files,
 from bert_tf.settings.setting import check_choices, check_whole_numbers, setting
 from bert_tf.settings.training import TrainingSettings
 
+# Objective -> its file in pretraining/objectives/. The first is the original's.
+OBJECTIVES = {
+    "masked_lm+next_sentence": "masked_lm_next_sentence",
+    "masked_lm": "masked_lm",
+    "left_to_right": "left_to_right",
+}
 # The fraction of tokens that is masked, rounded up: 20 of 128 and 77 of 512.
 _MASKED_FRACTION = 0.15
 _SCHEDULE = ("learning_rate", "num_warmup_steps")
@@ -18,6 +24,7 @@ _LOWEST = {
     "max_eval_steps": 0,
 }
 _CHOICES = {
+    "objective": tuple(OBJECTIVES),
     "on_corrupt": ("fail", "skip"),
     "phase_schedule": ("one", "each"),
 }
@@ -48,6 +55,12 @@ class PretrainingSettings(TrainingSettings):
         (),
         "TFRecord files to evaluate on, each example once. Without them evaluation reads the "
         "training files, as the original does. With --phases: seq128:FILES,seq512:FILES.",
+    )
+    objective: str = setting(
+        "masked_lm+next_sentence",
+        "What is learned. masked_lm+next_sentence: as in the original. masked_lm: without next "
+        "sentence prediction. left_to_right: to predict each next token from those before it; "
+        "bert_config.json in --output_dir then says is_causal, for fine-tuning too.",
     )
     phases: str = setting(
         "",

@@ -139,7 +139,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 
 import bert_tf
 from bert_tf.model.dropout import dropout_seeds
-from bert_tf.pretraining.objective import PretrainingObjective
+from bert_tf.pretraining.objectives.masked_lm_next_sentence import OBJECTIVE
 from bert_tf.training import distribution
 from bert_tf.training.trainer import Trainer
 from bert_tf.training.checkpoint import named_variables
@@ -164,7 +164,7 @@ def train(strategy, dropout, recompute, accumulation_steps=1):
     model.encoder.recompute_activations = recompute
     trainer = Trainer(
         model,
-        PretrainingObjective(),
+        OBJECTIVE,
         optimizer,
         1,
         dropout_seeds,

@@ -63,10 +63,10 @@ def graph_of_a_step():
     import tensorflow as tf
 
     from bert_tf.model.heads import PretrainingModel
-    from bert_tf.pretraining.objective import PretrainingObjective
+    from bert_tf.pretraining.objectives.masked_lm_next_sentence import OBJECTIVE
 
     model = PretrainingModel(BertEncoder(SMALL))
-    objective = PretrainingObjective()
+    objective = OBJECTIVE
     batch = {
         "input_ids": tf.zeros([1, LENGTH], tf.int32),
         "input_mask": tf.ones([1, LENGTH], tf.int32),

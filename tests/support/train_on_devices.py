@@ -19,11 +19,7 @@ import tensorflow as tf
 
 import bert_tf
 from bert_tf.model.dropout import Dropout, dropout_seeds
-from bert_tf.pretraining.objective import (
-    PretrainingObjective,
-    evaluation_metrics,
-    evaluation_sums,
-)
+from bert_tf.pretraining.objectives.masked_lm_next_sentence import OBJECTIVE
 from bert_tf.settings.devices import DeviceSettings
 from bert_tf.training import distribution
 from bert_tf.training.checkpoint import named_variables
@@ -84,7 +80,7 @@ def make_trainer(strategy, config=CONFIG, parts: int = 1, learning_rate: float =
         )
     return Trainer(
         model,
-        PretrainingObjective(),
+        OBJECTIVE,
         optimizer,
         11,
         dropout_seeds,
@@ -150,6 +146,10 @@ def ordered(batch_size: int, num_rows: int, num_hosts: int, host: int) -> tf.dat
 def evaluate(strategy, trainer: Trainer, folder: str, name: str) -> None:
     """Writes the figures and the outputs of batches of 1 and of 5."""
     results = {}
+
+    def outputs(batch):
+        return trainer.model(trainer.model.select_features(batch), training=False)
+
     for batch_size in (1, 5):
         rows = distribution.padded_batch_size(strategy, batch_size)
 
@@ -159,14 +159,14 @@ def evaluate(strategy, trainer: Trainer, folder: str, name: str) -> None:
             )
 
         evaluator = Evaluator(
-            lambda batch: evaluation_sums(batch, trainer.model(batch, training=False)),
-            evaluation_metrics,
+            lambda batch: OBJECTIVE.evaluation_sums(batch, outputs(batch)),
+            OBJECTIVE.evaluation_metrics,
             strategy,
         )
         for figure, value in evaluator.run(batches()).items():
             results[f"{batch_size}/{figure}"] = value
         collector = OutputCollector(
-            lambda batch: {"out": trainer.model(batch, training=False)["next_sentence_logits"]},
+            lambda batch: {"out": outputs(batch)["next_sentence_logits"]},
             strategy,
         )
         results[f"{batch_size}/out"] = collector.run(batches(), NUM_EVALUATED)["out"]

@@ -18,7 +18,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 
 import bert_tf
 from bert_tf.model.dropout import dropout_seeds
-from bert_tf.pretraining.objective import PretrainingObjective
+from bert_tf.pretraining.objectives.masked_lm_next_sentence import OBJECTIVE
 from bert_tf.training import distribution, loop
 from bert_tf.training.checkpoint import named_variables
 from bert_tf.training.optimizer import AdamWeightDecay
@@ -35,7 +35,7 @@ with strategy.scope():
     optimizer = AdamWeightDecay(named_variables(model), schedule)
 bert_tf.load_checkpoint(model, f"{folder}/bert_model.ckpt")
 trainer = Trainer(
-    model, PretrainingObjective(), optimizer, 1, dropout_seeds, strategy=strategy
+    model, OBJECTIVE, optimizer, 1, dropout_seeds, strategy=strategy
 )
 batches = {name[6:]: recorded[name] for name in recorded.files if name.startswith("batch_")}
 iterator = distribution.distribute(

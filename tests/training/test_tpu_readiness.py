@@ -16,7 +16,7 @@ from bert_tf.data.record_set import open_record_set
 from bert_tf.finetuning.objective import TaskObjective
 from bert_tf.finetuning.program import run_finetuning
 from bert_tf.model.dropout import dropout_seeds
-from bert_tf.pretraining.objective import PretrainingObjective
+from bert_tf.pretraining.objectives.masked_lm_next_sentence import OBJECTIVE
 from bert_tf.pretraining.run import run_pretraining
 from bert_tf.settings import FinetuningSettings, PretrainingSettings
 from bert_tf.tasks.task import find_task
@@ -42,7 +42,7 @@ FORBIDDEN = re.compile("PyFunc|VarHandle|VariableV2|Print|Summary|Iterator|Uniqu
 
 def pretraining():
     features = schema.pretraining_features(LENGTH, 5)
-    return PretrainingObjective(), bert_tf.PretrainingModel(bert_tf.BertEncoder(CONFIG)), features
+    return OBJECTIVE, bert_tf.PretrainingModel(bert_tf.BertEncoder(CONFIG)), features
 
 
 def of_task(name: str, **options):

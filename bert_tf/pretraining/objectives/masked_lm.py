@@ -1,0 +1,56 @@
+"""Masked LM alone, the paper's "No NSP" (section 5.1): predicts masked tokens from both sides."""
+
+import keras
+import tensorflow as tf
+
+from bert_tf.model.encoder import TransformerEncoder
+from bert_tf.model.feature_model import FeatureModel
+from bert_tf.model.heads import HeadModel, MaskedLanguageModel
+from bert_tf.model.part import register
+from bert_tf.pretraining.objective import Prediction, PretrainingObjective
+
+
+@register
+class MaskedLMModel(HeadModel):
+    """BERT with the masked-LM head only, its weights under their published names.
+
+    Args:
+        encoder: see `bert_tf.BertEncoder`.
+        dtype, name: see `HeadModel`.
+
+    Call it with the encoder's inputs and `masked_lm_positions` int [B, M]. It returns vocabulary
+    logits, float32 [B, M, V].
+    """
+
+    feature_names = (*FeatureModel.feature_names, "masked_lm_positions")
+    needs_pooler = False
+
+    def __init__(self, encoder: TransformerEncoder, dtype=None, name: str = "masked_lm_model"):
+        super().__init__(encoder, dtype, name)
+        config = encoder.config
+        self.masked_lm = MaskedLanguageModel(
+            config.vocab_size,
+            config.hidden_size,
+            config.hidden_act,
+            config.initializer_range,
+            self.dtype_policy,
+        )
+        with keras.name_scope("cls"):
+            self.masked_lm.build()
+        self.build((None, None))
+
+    def call(self, inputs, training: bool = False) -> tf.Tensor:
+        features = self.named_features(inputs)
+        positions = features.pop("masked_lm_positions")
+        hidden = self.encoder(features, training=training)["sequence_output"]
+        return self.masked_lm(hidden, positions, self.encoder.word_embeddings)
+
+
+MASKED_LM = Prediction(
+    name="masked_lm",
+    labels=lambda batch: batch["masked_lm_ids"],
+    weights=lambda batch: batch["masked_lm_weights"],
+    epsilon=1e-5,  # The original's, for a batch without masked tokens.
+)
+
+OBJECTIVE = PretrainingObjective(make_model=MaskedLMModel, predictions=(MASKED_LM,))

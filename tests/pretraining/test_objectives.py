@@ -1,0 +1,376 @@
+"""The pre-training objectives against numpy, and as whole runs."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from script_process import Script
+
+import bert_tf
+from bert_tf.data import schema
+from bert_tf.model.encoder import make_encoder
+from bert_tf.pretraining.objectives import find_objective
+from bert_tf.pretraining.objectives.left_to_right import NextTokenModel, restore_masked_tokens
+from bert_tf.pretraining.run import run_pretraining
+from bert_tf.settings import PretrainingSettings
+from bert_tf.settings.pretraining import OBJECTIVES
+from bert_tf.training.checkpoint import named_variables
+
+CONFIG = {
+    "vocab_size": 40,
+    "hidden_size": 8,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+    "max_position_embeddings": 16,
+    "type_vocab_size": 2,
+    "initializer_range": 0.3,
+}
+MASK, LENGTH, PREDICTIONS = 4, 12, 3
+METRICS = {
+    "masked_lm+next_sentence": {"masked_lm", "next_sentence"},
+    "masked_lm": {"masked_lm"},
+    "left_to_right": {"next_token"},
+}
+
+
+def make_examples(num_examples, seed, next_sentence=True):
+    """Records of 7 to 12 tokens, two or three of which are masked; and the tokens before that."""
+    rng = np.random.default_rng(seed)
+    examples, originals = [], []
+    for _ in range(num_examples):
+        size, num_masked = rng.integers(7, LENGTH + 1), rng.integers(2, PREDICTIONS + 1)
+        tokens = np.zeros(LENGTH, np.int64)
+        tokens[:size] = rng.integers(5, 40, size)
+        positions = np.sort(rng.choice(np.arange(1, size), num_masked, replace=False))
+        missing = [0, PREDICTIONS - num_masked]
+        masked = tokens.copy()
+        masked[positions] = MASK
+        example = {
+            "input_ids": masked,
+            "input_mask": (np.arange(LENGTH) < size).astype(np.int64),
+            "segment_ids": ((np.arange(LENGTH) >= 4) & (np.arange(LENGTH) < size)).astype(np.int64),
+            "masked_lm_positions": np.pad(positions, missing),
+            "masked_lm_ids": np.pad(tokens[positions], missing),
+            "masked_lm_weights": np.pad(np.ones(num_masked, np.float32), missing),
+        }
+        if next_sentence:
+            example["next_sentence_labels"] = rng.integers(0, 2, 1)
+        examples.append(example)
+        originals.append(tokens)
+    return examples, np.array(originals)
+
+
+def make_batch(examples):
+    arrays = {name: np.stack([example[name] for example in examples]) for name in examples[0]}
+    return {
+        name: tf.constant(value, tf.float32 if value.dtype == np.float32 else tf.int32)
+        for name, value in arrays.items()
+    }
+
+
+def make_model(objective, seed=3):
+    tf.keras.utils.set_random_seed(seed)
+    config = bert_tf.BertConfig(**CONFIG, is_causal=objective.is_causal)
+    model = objective.make_model(make_encoder(config))
+    rng = np.random.default_rng(seed)
+    for variable in named_variables(model).values():  # Biases that are not 0, LayerNorms not 1.
+        variable.assign_add(rng.normal(scale=0.1, size=variable.shape))
+    return model
+
+
+def log_softmax(logits):
+    shifted = logits - logits.max(-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+
+
+def reference_hidden(weights, batch, is_causal):
+    """BERT's last layer in numpy, in double precision: float64 [B, L, H], and the pooled [B, H]."""
+    w = {name: np.asarray(value, np.float64) for name, value in weights.items()}
+
+    def dense(x, name):
+        return x @ w[f"{name}/kernel"] + w[f"{name}/bias"]
+
+    def normalize(x, name):
+        centred = x - x.mean(-1, keepdims=True)
+        scaled = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-12)
+        return scaled * w[f"{name}/LayerNorm/gamma"] + w[f"{name}/LayerNorm/beta"]
+
+    def gelu(x):
+        return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+
+    ids, mask, segments = (np.asarray(batch[n]) for n in ("input_ids", "input_mask", "segment_ids"))
+    embeddings = "bert/embeddings"
+    hidden = (
+        w[f"{embeddings}/word_embeddings"][ids]
+        + w[f"{embeddings}/token_type_embeddings"][segments]
+        + w[f"{embeddings}/position_embeddings"][: ids.shape[1]]
+    )
+    hidden = normalize(hidden, embeddings)
+    is_seen = np.broadcast_to(mask[:, None, :] > 0, (len(ids), ids.shape[1], ids.shape[1]))
+    if is_causal:
+        is_seen = is_seen & np.tril(np.ones(is_seen.shape[1:], bool))
+    for number in range(CONFIG["num_hidden_layers"]):
+        layer = f"bert/encoder/layer_{number}"
+        heads = []
+        for head in range(2):
+            part = slice(4 * head, 4 * head + 4)
+            query, key, value = (
+                dense(hidden, f"{layer}/attention/self/{name}")[..., part]
+                for name in ("query", "key", "value")
+            )
+            scores = query @ key.transpose(0, 2, 1) / 2.0  # The root of 4.
+            scores = np.where(is_seen, scores, scores - 10_000.0)
+            heads.append(np.exp(log_softmax(scores)) @ value)
+        attended = dense(np.concatenate(heads, -1), f"{layer}/attention/output/dense")
+        hidden = normalize(hidden + attended, f"{layer}/attention/output")
+        inner = gelu(dense(hidden, f"{layer}/intermediate/dense"))
+        hidden = normalize(hidden + dense(inner, f"{layer}/output/dense"), f"{layer}/output")
+    transformed = normalize(gelu(dense(hidden, "cls/predictions/transform/dense")), _TRANSFORM)
+    logits = transformed @ w[f"{embeddings}/word_embeddings"].T + w["cls/predictions/output_bias"]
+    return hidden, logits
+
+
+_TRANSFORM = "cls/predictions/transform"
+
+
+def reference_metrics(name, weights, examples, originals):
+    """name -> (loss, accuracy), computed example by example and token by token."""
+    rows = [dict(example) for example in examples]
+    if name == "left_to_right":
+        rows = [{**row, "input_ids": ids} for row, ids in zip(rows, originals, strict=True)]
+    batch = {k: np.stack([row[k] for row in rows]) for k in rows[0]}
+    hidden, logits = reference_hidden(weights, batch, name == "left_to_right")
+    log_probs = log_softmax(logits)
+    labels = {"masked_lm": [], "next_token": [], "next_sentence": []}
+    for number, row in enumerate(rows):
+        for position, label, weight in zip(
+            *(row[f"masked_lm_{part}"] for part in ("positions", "ids", "weights")), strict=True
+        ):
+            if weight:
+                labels["masked_lm"].append((log_probs[number, position], label))
+        for position in range(int(row["input_mask"].sum()) - 1):
+            label = originals[number][position + 1]
+            labels["next_token"].append((log_probs[number, position], label))
+        if "next_sentence" in METRICS[name]:
+            pooled = np.tanh(
+                hidden[number, 0] @ np.asarray(weights["bert/pooler/dense/kernel"], np.float64)
+                + weights["bert/pooler/dense/bias"]
+            )
+            scores = pooled @ np.asarray(weights["cls/seq_relationship/output_weights"]).T
+            scores = scores + weights["cls/seq_relationship/output_bias"]
+            labels["next_sentence"].append((log_softmax(scores), row["next_sentence_labels"][0]))
+    return {
+        part: (
+            np.mean([-log_probs[label] for log_probs, label in labels[part]]),
+            np.mean([np.argmax(log_probs) == label for log_probs, label in labels[part]]),
+        )
+        for part in METRICS[name]
+    }
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_losses_and_accuracies_agree_with_numpy(name):
+    objective = find_objective(name)
+    model = make_model(objective)
+    examples, originals = make_examples(9, seed=1)
+    batch = make_batch(examples)
+    if objective.prepare:
+        batch = objective.prepare(batch)
+    outputs = model(model.select_features(batch))
+
+    weights, sums = objective.weights(batch), objective.sums(batch, outputs)
+    totals = objective.evaluation_metrics(objective.evaluation_sums(batch, outputs))
+    metrics = {key: float(value / weight) for key, (value, weight) in totals.items()}
+
+    values = {n: v.numpy() for n, v in named_variables(model).items()}
+    expected = reference_metrics(name, values, examples, originals)
+    for part, (loss, accuracy) in expected.items():
+        key = f"{part}_loss"
+        assert float(sums[key] / weights[key]) == pytest.approx(loss, rel=1e-5)
+        assert metrics[key] == pytest.approx(loss, rel=1e-5)
+        assert metrics[f"{part}_accuracy"] == pytest.approx(accuracy)
+    assert metrics["loss"] == pytest.approx(sum(loss for loss, _ in expected.values()), rel=1e-5)
+    assert set(metrics) == {"loss", *(f"{p}_{m}" for p in expected for m in ("loss", "accuracy"))}
+
+
+def test_a_later_token_changes_no_earlier_position():
+    model = make_model(find_objective("left_to_right"))
+    examples, originals = make_examples(4, seed=2)
+    batch = make_batch(examples) | {"input_ids": tf.constant(originals, tf.int32)}
+    before = model(model.select_features(batch)).numpy()
+    for position in range(1, LENGTH - 1):
+        changed = originals.copy()
+        changed[:, position] = 5 + (changed[:, position] + 1) % 35
+        inputs = model.select_features(batch | {"input_ids": tf.constant(changed, tf.int32)})
+        after = model(inputs).numpy()
+        np.testing.assert_array_equal(after[:, :position], before[:, :position])
+        assert np.abs(after[:, position:] - before[:, position:]).max() > 1e-3
+
+
+def test_masked_tokens_are_restored_and_nothing_else_is_changed():
+    examples, originals = make_examples(20, seed=5)
+    batch = make_batch(examples)
+    restored = restore_masked_tokens(batch)
+    np.testing.assert_array_equal(restored["input_ids"], originals)
+    assert not {"masked_lm_positions", "masked_lm_ids", "masked_lm_weights"} & set(restored)
+    unmasked = {"input_ids": batch["input_ids"]}
+    assert restore_masked_tokens(unmasked) == unmasked
+
+
+def test_a_left_to_right_model_needs_a_causal_encoder():
+    with pytest.raises(ValueError, match="is_causal=True"):
+        NextTokenModel(make_encoder(bert_tf.BertConfig(**CONFIG)))
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("records")
+    for name, next_sentence in (("pairs", True), ("segments", False)):
+        with tf.io.TFRecordWriter(str(folder / f"{name}.tfrecord")) as writer:
+            for example in make_examples(40, seed=7, next_sentence=next_sentence)[0]:
+                writer.write(schema.encode_example(example))
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    without = {**CONFIG, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (folder / "no_dropout.json").write_text(json.dumps(without))
+    return folder
+
+
+def train(files, output, objective, records="pairs", config="config", **values):
+    values = {
+        "input_file": (f"{files}/{records}.tfrecord",),
+        "max_seq_length": LENGTH,
+        "max_predictions_per_seq": PREDICTIONS,
+        "train_batch_size": 4,
+        "num_train_steps": 8,
+        "num_warmup_steps": 2,
+        "learning_rate": 1e-2,
+        "log_steps": 1,
+        "save_checkpoints_steps": 4,
+        "do_eval": True,
+        **values,
+    }
+    settings = PretrainingSettings(
+        bert_config_file=f"{files}/{config}.json",
+        output_dir=str(output),
+        objective=objective,
+        do_train=True,
+        **values,
+    )
+    return run_pretraining(settings, io.StringIO())
+
+
+def checkpoint(folder, step):
+    reader = tf.train.load_checkpoint(str(folder / f"model.ckpt-{step}"))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+def losses(folder):
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [line["loss"] for line in lines if "loss" in line]
+
+
+@pytest.mark.parametrize("name", ["masked_lm", "left_to_right"])
+def test_a_run_resumes_to_the_same_weights_and_accumulates_to_the_same_losses(
+    files, tmp_path, name
+):
+    results = train(files, tmp_path / "whole", name, records="segments")
+    for other in tmp_path.glob("whole/model.ckpt-8*"):
+        other.rename(other.with_name(f"gone-{other.name}"))
+    whole = {n.name: n for n in tmp_path.glob("whole/gone-*")}
+    assert train(files, tmp_path / "whole", name, records="segments") == pytest.approx(results)
+    for file, path in whole.items():
+        assert path.read_bytes() == (tmp_path / "whole" / file[len("gone-") :]).read_bytes()
+    lines = (tmp_path / "whole" / "eval_results.txt").read_text().splitlines()
+    (part,) = METRICS[name]
+    assert [line.split(" = ")[0] for line in lines] == sorted(
+        ["global_step", "loss", f"{part}_accuracy", f"{part}_loss"]
+    )
+    for parts in (1, 2):
+        train(
+            *(files, tmp_path / f"in_{parts}", name, "segments", "no_dropout"),
+            gradient_accumulation_steps=parts,
+        )
+    np.testing.assert_allclose(losses(tmp_path / "in_1"), losses(tmp_path / "in_2"), rtol=2e-5)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_a_checkpoint_has_the_heads_of_its_objective_and_moments_of_what_it_trains(
+    files, tmp_path, name
+):
+    train(files, tmp_path, name, num_train_steps=4)
+    names = set(checkpoint(tmp_path, 4))
+    has_pairs = name == "masked_lm+next_sentence"
+    assert "cls/predictions/output_bias" in names
+    assert ("cls/seq_relationship/output_weights" in names) == has_pairs
+    assert "bert/pooler/dense/kernel" in names
+    assert ("bert/pooler/dense/kernel/adam_m" in names) == has_pairs
+    config = bert_tf.BertConfig.from_json_file(str(tmp_path / "bert_config.json"))
+    assert config.is_causal == (name == "left_to_right")
+
+
+def test_phases_train_a_left_to_right_model(files, tmp_path):
+    phases = ",".join(f"seq{LENGTH}pred{PREDICTIONS}:4:{files}/{n}*" for n in ("pairs", "segm"))
+    results = train(
+        files,
+        tmp_path,
+        "left_to_right",
+        input_file=(),
+        phases=phases,
+        num_train_steps=PretrainingSettings.num_train_steps,
+        max_predictions_per_seq=PretrainingSettings.max_predictions_per_seq,
+        max_seq_length=PretrainingSettings.max_seq_length,
+    )
+    assert results["global_step"] == 8
+    for number in (1, 2):
+        folder = tmp_path / f"phase_{number}_seq{LENGTH}"
+        assert "next_token_loss" in (folder / "eval_results.txt").read_text()
+        assert checkpoint(folder, 4 * number)
+
+
+@pytest.mark.parametrize("name", ["masked_lm", "left_to_right"])
+def test_two_devices_give_the_losses_of_one(files, tmp_path, scripts_dir, name):
+    train(files, tmp_path / "one", name, config="no_dropout", max_eval_steps=3)
+    flags = {
+        "bert_config_file": files / "no_dropout.json",
+        "input_file": files / "pairs.tfrecord",
+        "objective": name,
+        "max_seq_length": LENGTH,
+        "max_predictions_per_seq": PREDICTIONS,
+        "train_batch_size": 4,
+        "num_train_steps": 8,
+        "num_warmup_steps": 2,
+        "learning_rate": 1e-2,
+        "log_steps": 1,
+        "max_eval_steps": 3,
+        "num_virtual_devices": 2,
+    }
+    script = Script(scripts_dir / "run_pretraining.py", tmp_path, flags)
+    result = script.run("--do_train", "--do_eval")
+    assert result.returncode == 0, result.stderr
+    np.testing.assert_allclose(losses(tmp_path / "out"), losses(tmp_path / "one"), rtol=2e-5)
+    one, two = (
+        dict(line.split(" = ") for line in (tmp_path / n / "eval_results.txt").open())
+        for n in ("one", "out")
+    )
+    assert {k: float(v) for k, v in two.items()} == pytest.approx(
+        {k: float(v) for k, v in one.items()}, rel=1e-4
+    )
+
+
+def test_another_objective_is_refused_in_the_same_folder(files, tmp_path):
+    train(files, tmp_path, "masked_lm", num_train_steps=4)
+    with pytest.raises(ValueError, match=r"objective: .*masked_lm.* -> .*masked_lm.next_sentence"):
+        train(files, tmp_path, "masked_lm+next_sentence", num_train_steps=4)
+
+
+def test_records_without_labels_are_refused_by_the_originals_objective(files, tmp_path):
+    with pytest.raises(ValueError, match=r"no feature next_sentence_labels.*--objective=masked_lm"):
+        train(files, tmp_path, "masked_lm+next_sentence", records="segments")
+
+
+def test_an_unknown_objective_is_refused(files, tmp_path):
+    with pytest.raises(ValueError, match=r"--objective must be one of 'masked_lm.next_sentence'"):
+        train(files, tmp_path, "permuted")
