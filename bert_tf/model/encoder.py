@@ -158,9 +158,12 @@ class TransformerEncoder(FeatureModel):
             run = recomputed(block, self._recomputation_seeds) if recompute else block
             hidden = run(hidden, context, training=training)
             layers.append(hidden)
+        # With a causal mask [CLS] sees nothing but itself, and the last token sees all.
+        is_causal = self.config.is_causal
+        pooled_from = _last_tokens(hidden, features.get("input_mask")) if is_causal else hidden
         return {
             "sequence_output": hidden,
-            "pooled_output": ops.cast(self.pooler(hidden), "float32"),
+            "pooled_output": ops.cast(self.pooler(pooled_from), "float32"),
             "embedding_output": ops.cast(embedding_output, "float32"),
             "all_encoder_layers": layers,
         }
@@ -202,7 +205,8 @@ class BertEncoder(TransformerEncoder):
 
     It returns a dict of float32 tensors:
         `sequence_output` [B, L, H]: the last block's output.
-        `pooled_output` [B, H]: of [CLS], as next sentence prediction and classifiers use it.
+        `pooled_output` [B, H]: of [CLS], as next sentence prediction and classifiers use it; of the
+            last token if `config.is_causal`.
         `embedding_output` [B, L, H]: what goes into the first block.
         `all_encoder_layers`: a list with the output of every block, each [B, L, H].
 
@@ -247,6 +251,14 @@ class BertEncoder(TransformerEncoder):
     @classmethod
     def _constructor_arguments(cls, config: dict) -> dict:
         return {**config, "config": BertConfig(**config["config"])}
+
+
+def _last_tokens(hidden, input_mask):
+    """Returns the last token that is not padding: float [B, L, H] -> [B, 1, H]."""
+    if input_mask is None:
+        return hidden[:, -1:]
+    last = ops.maximum(ops.sum(ops.cast(input_mask, "int32"), axis=1) - 1, 0)
+    return ops.take_along_axis(hidden, ops.reshape(last, (-1, 1, 1)), axis=1)
 
 
 def _block(config: BertConfig, number: int, policy, name: str) -> TransformerBlock:

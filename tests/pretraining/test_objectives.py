@@ -210,6 +210,19 @@ def test_a_later_token_changes_no_earlier_position():
         assert np.abs(after[:, position:] - before[:, position:]).max() > 1e-3
 
 
+def test_a_causal_encoder_pools_the_last_token_that_is_not_padding():
+    encoder = make_model(find_objective("left_to_right")).encoder
+    examples, _ = make_examples(6, seed=4)
+    batch = make_batch(examples)
+    outputs = encoder({n: batch[n] for n in ("input_ids", "input_mask", "segment_ids")})
+    sizes = batch["input_mask"].numpy().sum(1)
+    last = outputs["sequence_output"].numpy()[np.arange(6), sizes - 1]
+    kernel, bias = encoder.pooler.dense.kernel.numpy(), encoder.pooler.dense.bias.numpy()
+    np.testing.assert_allclose(outputs["pooled_output"], np.tanh(last @ kernel + bias), atol=1e-5)
+    alone = encoder({"input_ids": batch["input_ids"][:1, : sizes[0]]})
+    assert alone["pooled_output"].shape == (1, CONFIG["hidden_size"])
+
+
 def test_masked_tokens_are_restored_and_nothing_else_is_changed():
     examples, originals = make_examples(20, seed=5)
     batch = make_batch(examples)
