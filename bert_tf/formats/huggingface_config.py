@@ -2,7 +2,7 @@
 
 Some keys differ. Hugging Face's `gelu` is the exact form, called `gelu_erf` here; google-research's
 `gelu`, the tanh form, is Hugging Face's `gelu_new`. The default of `type_vocab_size` is 2 there, 16
-here. `is_decoder` there is `is_causal` here.
+here. `is_decoder` is refused: its pooler reads [CLS], that of an `is_causal` model the last token.
 """
 
 import dataclasses
@@ -40,6 +40,7 @@ _FIXED = {
         "absolute",
         "only absolute positions are supported, as in the original",
     ),
+    "is_decoder": (False, "a left-to-right model is pooled differently here"),
     "add_cross_attention": (False, "decoders are not supported"),
 }
 # Class names there -> the kinds here that have such a head. The others have no counterpart.
@@ -80,10 +81,9 @@ def read_config(path: str, content: dict[str, Any]) -> BertConfig:
         )
     values["hidden_act"] = _ACTIVATIONS[values["hidden_act"]]
     released = {name: content[name] for name in _RELEASED_KEYS if name in content}
-    is_causal = content.get("is_decoder", False)
     try:
         check_architecture(content)
-        return BertConfig(**values, is_causal=is_causal, unknown_keys=released)
+        return BertConfig(**values, unknown_keys=released)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
 
@@ -154,7 +154,16 @@ def architecture_of(head: Head, weights: dict) -> str:
 def write_config(
     config: BertConfig, head: Head, weights: dict, pad_token_id: int
 ) -> dict[str, Any]:
-    """Returns the content of a config.json for transformers 4 and 5."""
+    """Returns the content of a config.json for transformers 4 and 5.
+
+    Raises:
+        ValueError: for a causal model, whose pooled output is computed differently there.
+    """
+    if config.is_causal:
+        raise ValueError(
+            "A left-to-right model (is_causal) has no counterpart among Hugging Face's BERT models: "
+            "their pooler reads [CLS], this one reads the last token."
+        )
     values = {name: getattr(config, name) for name in _FIELDS}
     act = str(config.hidden_act or "linear").lower()
     preferred = {"gelu": "gelu_new"}
@@ -168,7 +177,6 @@ def write_config(
         **values,
         "architectures": [architecture_of(head, weights)],
         "model_type": config.model_type,
-        "is_decoder": config.is_causal,
         "layer_norm_eps": 1e-12,
         "pad_token_id": pad_token_id,
         "tie_word_embeddings": True,

@@ -36,7 +36,11 @@ class MaskedLMModel(HeadModel):
             self.dtype_policy,
         )
         with keras.name_scope("cls"):
-            self.masked_lm.build()
+            self.masked_lm.build(
+                (None, None, config.hidden_size),
+                (None, None),
+                (config.vocab_size, config.hidden_size),
+            )
         self.build((None, None))
 
     def call(self, inputs, training: bool = False) -> tf.Tensor:
