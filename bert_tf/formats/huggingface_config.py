@@ -161,8 +161,8 @@ def write_config(
     """
     if config.is_causal:
         raise ValueError(
-            "A left-to-right model (is_causal) has no counterpart among Hugging Face's BERT models: "
-            "their pooler reads [CLS], this one reads the last token."
+            "A left-to-right model (is_causal) has no counterpart in Hugging Face's BERT, whose "
+            "pooler reads [CLS]; this one reads the last token."
         )
     values = {name: getattr(config, name) for name in _FIELDS}
     act = str(config.hidden_act or "linear").lower()

@@ -11,7 +11,11 @@ import importlib.util
 import sys
 
 # Modules with registered classes.
-MODULES = ("bert_tf.model.heads", "bert_tf.kinds.choice")
+MODULES = (
+    "bert_tf.model.heads",
+    "bert_tf.kinds.choice",
+    "bert_tf.pretraining.objectives.left_to_right",
+)
 
 
 class _KerasFinder(importlib.abc.MetaPathFinder):

@@ -17,6 +17,7 @@ import bert_tf
 PROGRAM = Path(keras_cases.__file__)
 NAMES = sorted(all_cases())
 MODELS = sorted(model_cases())
+WITHOUT_POOLER = ("TokenClassificationModel", "SpanModel", "MaskedLMModel", "NextTokenModel")
 WITH_DENSE = sorted(set(NAMES) - {"Dropout", "Embeddings", "LinearScores", "NextSentence"})
 
 
@@ -133,7 +134,7 @@ def test_lora_trains_its_dense_layers_and_is_saved(name, tmp_path):
     for layer in layers:
         layer.enable_lora(2)
     trained = [weight.name for weight in model.trainable_weights]
-    unneeded = name in ("TokenClassificationModel", "SpanModel")  # The pooler's dense layer.
+    unneeded = name in WITHOUT_POOLER  # The pooler's dense layer.
     assert trained.count("lora_kernel_a") == trained.count("lora_kernel_b")
     assert trained.count("lora_kernel_a") == len(layers) - unneeded
     assert "kernel" not in trained

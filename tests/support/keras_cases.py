@@ -23,6 +23,7 @@ CONFIG = bert_tf.BertConfig(
     max_position_embeddings=12,
     type_vocab_size=2,
 )
+CAUSAL = dataclasses.replace(CONFIG, is_causal=True)
 _RANDOM = np.random.default_rng(0)
 IDS = _RANDOM.integers(0, 30, (8, 6)).astype("int32")
 MASK = (np.arange(6) < _RANDOM.integers(2, 7, (8, 1))).astype("int32")
@@ -44,6 +45,9 @@ class Case:
 def model_cases() -> dict[str, Case]:
     """The models: what a user compiles and fits."""
     import keras
+
+    from bert_tf.pretraining.objectives.left_to_right import NextTokenModel
+    from bert_tf.pretraining.objectives.masked_lm import MaskedLMModel
 
     def crossentropy():
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -88,6 +92,18 @@ def model_cases() -> dict[str, Case]:
             FEATURES,
             {"start_logits": POSITIONS[:, 0], "end_logits": POSITIONS[:, 1]},
             {"start_logits": crossentropy(), "end_logits": crossentropy()},
+        ),
+        "MaskedLMModel": Case(
+            lambda dtype: MaskedLMModel(encoder(dtype)),
+            {**FEATURES, "masked_lm_positions": POSITIONS},
+            IDS[:, :3],
+            crossentropy(),
+        ),
+        "NextTokenModel": Case(
+            lambda dtype: NextTokenModel(bert_tf.BertEncoder(CAUSAL, dtype=dtype)),
+            FEATURES,
+            IDS[:, 1:],
+            crossentropy(),
         ),
         "PretrainingModel": Case(
             lambda dtype: bert_tf.PretrainingModel(encoder(dtype)),
