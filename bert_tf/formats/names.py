@@ -60,7 +60,8 @@ def _all_shapes(config: BertConfig) -> tuple[Shapes, Shapes]:
     import tensorflow as tf
 
     from bert_tf.model.encoder import make_encoder
-    from bert_tf.model.heads import ClassificationModel, PretrainingModel, SpanModel
+    from bert_tf.model.heads import PretrainingModel
+    from bert_tf.model.task_heads import ClassificationModel, SpanModel
 
     with tf.Graph().as_default():
         encoder = make_encoder(config)

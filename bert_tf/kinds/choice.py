@@ -16,8 +16,9 @@ from keras import ops
 from bert_tf.kinds import inference
 from bert_tf.kinds.graph import IDS, Batch, ServedGraph, function
 from bert_tf.kinds.inference import largest_difference, softmax
-from bert_tf.model.heads import HeadModel, LinearScores, classifier_dropout
+from bert_tf.model.heads import HeadModel
 from bert_tf.model.part import register
+from bert_tf.model.task_heads import LinearScores, classifier_dropout
 from bert_tf.text.graph_packing import pack_texts
 
 

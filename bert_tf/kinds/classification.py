@@ -11,7 +11,7 @@ from bert_tf.kinds import inference
 from bert_tf.kinds.graph import Batch, ServedGraph, as_bytes, function
 from bert_tf.kinds.inference import largest_difference, softmax
 from bert_tf.kinds.loaded_model import LoadedModel
-from bert_tf.model.heads import ClassificationModel
+from bert_tf.model.task_heads import ClassificationModel
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from bert_tf.kinds import inference
 from bert_tf.kinds.graph import Batch, ServedGraph, function
 from bert_tf.kinds.inference import largest_difference
 from bert_tf.kinds.loaded_model import LoadedModel
-from bert_tf.model.heads import ClassificationModel
+from bert_tf.model.task_heads import ClassificationModel
 
 
 def make_model(encoder, num_labels: int) -> ClassificationModel:

@@ -11,7 +11,7 @@ from bert_tf.kinds import inference
 from bert_tf.kinds.graph import Batch, ServedGraph
 from bert_tf.kinds.length_runner import Row
 from bert_tf.kinds.loaded_model import LoadedModel
-from bert_tf.model.heads import SpanModel
+from bert_tf.model.task_heads import SpanModel
 from bert_tf.spans.answers import AnswerSearch, QuestionScores, SpanAnswer
 from bert_tf.spans.graph_search import SpanSearch
 from bert_tf.spans.offsets import OffsetPassage

@@ -13,7 +13,7 @@ from bert_tf.kinds.graph import Batch, ServedGraph, as_bytes
 from bert_tf.kinds.inference import largest_difference, softmax
 from bert_tf.kinds.length_runner import Row
 from bert_tf.kinds.loaded_model import LoadedModel
-from bert_tf.model.heads import TokenClassificationModel
+from bert_tf.model.task_heads import TokenClassificationModel
 from bert_tf.text.graph_packing import pack_texts
 from bert_tf.text.packing import pack
 from bert_tf.text.vocabulary import is_continuation

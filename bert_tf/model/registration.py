@@ -12,7 +12,7 @@ import sys
 
 # Modules with registered classes.
 MODULES = (
-    "bert_tf.model.heads",
+    "bert_tf.model.task_heads",
     "bert_tf.kinds.choice",
     "bert_tf.pretraining.objectives.left_to_right",
 )

@@ -146,7 +146,7 @@ class TextClassification:
 
     def head(self, encoder) -> "keras.Model":
         """A `ClassificationModel` with an output per label, or one for a number."""
-        from bert_tf.model.heads import ClassificationModel
+        from bert_tf.model.task_heads import ClassificationModel
 
         return ClassificationModel(encoder, len(self.labels) or 1)
 

@@ -135,7 +135,7 @@ class SpanExtraction:
 
     def head(self, encoder) -> "keras.Model":
         """A `SpanModel`."""
-        from bert_tf.model.heads import SpanModel
+        from bert_tf.model.task_heads import SpanModel
 
         return SpanModel(encoder)
 

@@ -13,7 +13,7 @@ import bert_tf
 from bert_tf.data.feature_records import FeatureRecords
 from bert_tf.data.record_writer import RecordWriter
 from bert_tf.data.schema import Feature, encode_example
-from bert_tf.model.heads import ClassificationModel
+from bert_tf.model.task_heads import ClassificationModel
 
 L = 64
 FEATURES = {
@@ -81,7 +81,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 
 import bert_tf
 from bert_tf.data.feature_records import FeatureRecords
-from bert_tf.model.heads import ClassificationModel
+from bert_tf.model.task_heads import ClassificationModel
 from bert_tf.model.dropout import dropout_seeds
 from bert_tf.training import distribution
 from bert_tf.training.trainer import Trainer

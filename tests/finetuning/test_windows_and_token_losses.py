@@ -68,7 +68,7 @@ class WordTask:
                 return
 
     def head(self, encoder):
-        from bert_tf.model.heads import TokenClassificationModel
+        from bert_tf.model.task_heads import TokenClassificationModel
 
         return TokenClassificationModel(encoder, 2)
 

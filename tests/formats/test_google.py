@@ -17,7 +17,8 @@ from bert_tf.formats.source import (
     detect_format,
     read_pretrained,
 )
-from bert_tf.model.heads import ClassificationModel, PretrainingModel, SpanModel
+from bert_tf.model.heads import PretrainingModel
+from bert_tf.model.task_heads import ClassificationModel, SpanModel
 from bert_tf.training.checkpoint import NumberedCheckpoints, named_variables, write_tensors
 
 CONFIG = BertConfig(

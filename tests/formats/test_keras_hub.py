@@ -13,7 +13,7 @@ from read_models import with_weights
 import bert_tf
 from bert_tf.formats import keras_hub
 from bert_tf.formats.source import detect_format
-from bert_tf.model.heads import ClassificationModel
+from bert_tf.model.task_heads import ClassificationModel
 
 QUERY = "layers/transformer_encoder/_self_attention_layer/query_dense/vars/0"
 MASKED_LM_HEAD = "layers/masked_lm_head"

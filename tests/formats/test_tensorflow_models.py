@@ -13,7 +13,7 @@ from tensorflow.core.protobuf import trackable_object_graph_pb2
 import bert_tf
 from bert_tf.formats import tensorflow_models
 from bert_tf.formats.source import detect_format
-from bert_tf.model.heads import ClassificationModel, SpanModel, TokenClassificationModel
+from bert_tf.model.task_heads import ClassificationModel, SpanModel, TokenClassificationModel
 
 SHAPE = {
     "vocab_size": 16,

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from bert_tf import BertEncoder
 from bert_tf.config import BertConfig
-from bert_tf.model.heads import ClassificationModel, SpanModel, TokenClassificationModel
+from bert_tf.model.task_heads import ClassificationModel, SpanModel, TokenClassificationModel
 from bert_tf.training.checkpoint import named_variables
 
 CONFIG = BertConfig(

@@ -5,7 +5,7 @@ from pathlib import Path
 import keras
 
 import bert_tf
-from bert_tf.model.heads import ClassificationModel, SpanModel, TokenClassificationModel
+from bert_tf.model.task_heads import ClassificationModel, SpanModel, TokenClassificationModel
 from bert_tf.released.model_folder import ModelDescription, write_description
 
 VOCAB = Path(__file__).parents[2] / "vocab" / "english_uncased_2000.txt"
