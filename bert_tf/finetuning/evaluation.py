@@ -180,6 +180,8 @@ class TaskEvaluator:
             batches = self._ordered_batches(records, batch_size)
             outputs = self._collectors[has_loss].run(batches, num_features, done)
         losses, weights = outputs.pop("loss", None), outputs.pop("loss_weight", None)
+        if set(outputs) == set(named_outputs(None)):
+            (outputs,) = outputs.values()  # A head with one output returns it without a name.
         windows = Windows(feature_file.windows_per_example, outputs, records.arrays)
         answers = self.task.predict(self.data.examples(split), windows, self.tokenizer)
         return SplitAnswers(answers, losses, weights)
@@ -196,8 +198,8 @@ class TaskEvaluator:
 
     def _output_step(self, has_loss: bool) -> Callable[[Batch], Mapping[str, tf.Tensor]]:
         def step(batch: Batch) -> Mapping[str, tf.Tensor]:
-            outputs = named_outputs(self.model(self.model.select_features(batch), training=False))
-            wanted = {name: outputs[name] for name in self.task.output_names}
-            return {**wanted, **window_losses(self.task, batch, outputs)} if has_loss else wanted
+            outputs = self.model(self.model.select_features(batch), training=False)
+            losses = window_losses(self.task, batch, outputs) if has_loss else {}
+            return {**named_outputs(outputs), **losses}
 
         return step

@@ -5,7 +5,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from bert_tf.model.feature_model import named_outputs
 from bert_tf.tasks.task import Task
 from bert_tf.training.prediction import IS_REAL
 from bert_tf.training.trainer import Batch
@@ -27,7 +26,7 @@ class TaskObjective:
 
     def sums(self, batch: Batch, outputs: Any) -> dict[str, tf.Tensor]:
         """The weighted sum of the losses."""
-        losses = self._task.loss(batch, named_outputs(outputs))
+        losses = self._task.loss(batch, outputs)
         return {"loss": tf.reduce_sum(losses * _weights(self._task, batch))}
 
     def counts(self, batch: Batch) -> dict[str, tf.Tensor]:

@@ -64,7 +64,6 @@ class TextClassification:
     default_seq_length: int = 128
     is_pair: bool = False
 
-    output_names = ("logits",)
     padding_matters = False
 
     def __post_init__(self):
@@ -150,18 +149,16 @@ class TextClassification:
 
         return ClassificationModel(encoder, len(self.labels) or 1)
 
-    def loss(
-        self, batch: Mapping[str, "tf.Tensor"], outputs: Mapping[str, "tf.Tensor"]
-    ) -> "tf.Tensor":
+    def loss(self, batch: Mapping[str, "tf.Tensor"], outputs: "tf.Tensor") -> "tf.Tensor":
         """float32 [B]: the softmax cross entropy, or the squared error of a regression.
 
         Args:
             batch: `label_ids` [B].
-            outputs: `logits` [B, C].
+            outputs: the logits, float [B, C].
         """
         import tensorflow as tf
 
-        logits = tf.cast(outputs["logits"], tf.float32)  # [B, C]
+        logits = tf.cast(outputs, tf.float32)  # [B, C]
         if self.labels:
             return tf.nn.sparse_softmax_cross_entropy_with_logits(batch["label_ids"], logits)
         return tf.math.squared_difference(logits[:, 0], tf.cast(batch["label_ids"], tf.float32))
@@ -175,8 +172,8 @@ class TextClassification:
     def predict(
         self, examples: Sequence[TextExample], windows: Windows, tokenizer: Tokenizer
     ) -> list[TextAnswer]:
-        """An answer for each example, from `logits` [N, C]."""
-        logits = np.asarray(windows.outputs["logits"], np.float32)
+        """An answer for each example, from the logits [N, C]."""
+        logits = np.asarray(windows.outputs, np.float32)
         if not self.labels:
             return [TextAnswer(float(number)) for number in logits[:, 0]]
         return [

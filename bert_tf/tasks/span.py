@@ -76,7 +76,6 @@ class SpanExtraction:
     inputs = ("question", "context")
     labels = ()
     default_seq_length = 384
-    output_names = ("start_logits", "end_logits")
 
     def __init__(self, name: str, options: SpanOptions, data: Any, metric: str):
         self.name = name

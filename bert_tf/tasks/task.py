@@ -89,7 +89,6 @@ class Task(Protocol):
         with the weights, and passed to `make` when the model is used again.
     default_seq_length: tokens of a sequence, if not given.
     metric: the metric of `score` that models are compared by; higher is better.
-    output_names: the model's outputs that `predict` needs, arrays of shape [B, ...].
     padding_matters: whether the loss or the answers depend on how much padding follows a sequence.
         If so, every batch has the full length.
     """
@@ -101,7 +100,6 @@ class Task(Protocol):
     labels: tuple[str, ...]
     default_seq_length: int
     metric: str
-    output_names: tuple[str, ...]
     padding_matters: bool
 
     def splits(self, purpose: str) -> tuple[str, ...]:
@@ -138,11 +136,16 @@ class Task(Protocol):
         """
 
     def head(self, encoder) -> "keras.Model":
-        """The model: a head on this encoder, see `bert_tf.model.heads.HeadModel`."""
+        """Makes the model: a head on this encoder, whose weights it shares.
 
-    def loss(
-        self, batch: Mapping[str, "tf.Tensor"], outputs: Mapping[str, "tf.Tensor"]
-    ) -> "tf.Tensor":
+        The model must provide what `bert_tf.model.heads.HeadModel` has. Called with the features
+        that its `select_features` takes out of a batch, it returns floats, batch first: one tensor
+        [B, ...] if it has one output, or several by name. `loss` and `predict` get them so. Its
+        `is_unneeded` names the weights that no output depends on: they are not trained, so that
+        weight decay does not change them either. `needs_pooler = False` says so of the pooler.
+        """
+
+    def loss(self, batch: Mapping[str, "tf.Tensor"], outputs: Any) -> "tf.Tensor":
         """float32 [B], [B, L] or [B, S]: the loss of each window, token or span.
 
         Args:

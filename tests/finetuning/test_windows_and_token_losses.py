@@ -31,7 +31,7 @@ class WordTask:
     """Tags words; an example is a list of words."""
 
     name, kind, inputs, options, labels = "words", "tagging", ("text",), Options(), ("no", "yes")
-    default_seq_length, metric, output_names = SIZE + 2, "accuracy", ("logits",)
+    default_seq_length, metric = SIZE + 2, "accuracy"
     padding_matters = False
 
     def __init__(self, path):
@@ -73,7 +73,7 @@ class WordTask:
         return TokenClassificationModel(encoder, 2)
 
     def loss(self, batch, outputs):
-        logits = tf.cast(outputs["logits"], tf.float32)
+        logits = tf.cast(outputs, tf.float32)
         return tf.nn.sparse_softmax_cross_entropy_with_logits(batch["label_ids"], logits)
 
     def loss_weights(self, batch):
@@ -84,7 +84,7 @@ class WordTask:
         answers = []
         for rows in windows.rows_by_example():
             counts = weights[rows] > 0
-            tags = np.argmax(windows.outputs["logits"][rows], axis=-1)[:, : counts.shape[1]]
+            tags = np.argmax(windows.outputs[rows], axis=-1)[:, : counts.shape[1]]
             answers.append(tags[counts[:, : tags.shape[1]]].tolist())
         return answers
 
@@ -152,11 +152,11 @@ def test_the_loss_is_the_weighted_mean_over_the_tokens_of_real_rows(task):
     weights = batch["token_weights"] * batch["is_real_example"][:, None]
     batch = {name: tf.constant(value) for name, value in batch.items()}
     objective = TaskObjective(task)
-    (total,) = objective.sums(batch, {"logits": logits}).values()
+    (total,) = objective.sums(batch, logits).values()
     (weight,) = objective.weights(batch).values()
     mean = (losses * weights).sum() / weights.sum()
     assert float(total / weight) == pytest.approx(mean, rel=1e-6)
-    by_window = window_losses(task, batch, {"logits": logits})
+    by_window = window_losses(task, batch, logits)
     np.testing.assert_allclose(by_window["loss"], (losses * weights).sum(1), rtol=1e-5)
     np.testing.assert_allclose(by_window["loss_weight"], weights.sum(1), rtol=1e-6)
 
@@ -190,7 +190,7 @@ def test_it_learns_and_its_answers_and_loss_are_those_of_all_windows_together(ru
 
 
 def test_windows_give_each_example_its_rows_and_refuse_other_outputs():
-    windows = Windows([2, 0, 1], {"logits": np.zeros((3, 4))})
+    windows = Windows([2, 0, 1], np.zeros((3, 4)))
     assert windows.rows_by_example() == [slice(0, 2), slice(2, 2), slice(2, 3)]
     with pytest.raises(ValueError, match="outputs of 2 windows, but the examples have 3"):
         Windows([2, 0, 1], np.zeros((2, 4)))

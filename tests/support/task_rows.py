@@ -12,7 +12,7 @@ def encode_all(task, examples, split, tokenizer, max_seq_length):
 
 def predict_texts(task, examples, logits):
     """The answers of a classification task, whose examples have one window each."""
-    return task.predict(examples, Windows([1] * len(examples), {"logits": logits}), None)
+    return task.predict(examples, Windows([1] * len(examples), logits), None)
 
 
 def predict_spans(task, examples, outputs, tokenizer, max_seq_length):

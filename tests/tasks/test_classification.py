@@ -252,7 +252,7 @@ def test_the_head_has_an_output_for_each_label_or_one_for_a_number():
 def test_the_loss_is_the_cross_entropy_of_each_example():
     logits = np.array([[2.0, 0.0, -1.0], [0.0, 0.0, 0.0], [5.0, 1.0, 1.0]], np.float32)
     labels = np.array([0, 2, 1], np.int32)
-    loss = make_task().loss({"label_ids": labels}, {"logits": logits}).numpy()
+    loss = make_task().loss({"label_ids": labels}, logits).numpy()
     expected = [
         np.log(np.sum(np.exp(row))) - row[label] for row, label in zip(logits, labels, strict=True)
     ]
@@ -263,7 +263,7 @@ def test_the_loss_is_the_cross_entropy_of_each_example():
 def test_a_regressions_loss_is_the_squared_difference_without_a_sigmoid():
     logits = np.array([[2.0], [-1.0], [7.0]], np.float32)
     labels = np.array([4.5, -1.0, 5.0], np.float32)
-    loss = make_regression().loss({"label_ids": labels}, {"logits": logits}).numpy()
+    loss = make_regression().loss({"label_ids": labels}, logits).numpy()
     np.testing.assert_allclose(loss, [6.25, 0.0, 4.0])
     assert loss.shape == (3,)
 

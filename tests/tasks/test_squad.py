@@ -293,7 +293,7 @@ def test_languages_of_all_scripts_are_trained_on_and_answered(
     task = task_of(content, max_answer_length=40)
     (example,) = task.read("train")
     (row,) = encode_all(task, [example], "train", tokenizer, 384)
-    outputs = {name: np.zeros((1, 384), np.float32) for name in task.output_names}
+    outputs = {name: np.zeros((1, 384), np.float32) for name in ("start_logits", "end_logits")}
     outputs["start_logits"][0, row["start_positions"]] = 9
     outputs["end_logits"][0, row["end_positions"]] = 9
     (predicted,) = predict_spans(task, task.read("eval"), outputs, tokenizer, 384)
@@ -400,7 +400,7 @@ def test_the_right_places_give_the_right_answers_on_the_real_dev_set(data_dir):
     examples = task.read("eval")
     assert len(examples) == 10570
     rows, starts, ends = perfect_places(task, examples, path, tokenizer)
-    outputs = {name: np.zeros((rows, 384), np.float32) for name in task.output_names}
+    outputs = {name: np.zeros((rows, 384), np.float32) for name in ("start_logits", "end_logits")}
     for row, (start, end) in enumerate(zip(starts, ends, strict=True)):
         if start:
             outputs["start_logits"][row, start] = outputs["end_logits"][row, end] = 9

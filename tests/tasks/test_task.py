@@ -15,7 +15,6 @@ from task_rows import encode_all, predict_texts
 import bert_tf.tasks
 from bert_tf.config import BertConfig
 from bert_tf.model.encoder import BertEncoder
-from bert_tf.model.feature_model import named_outputs
 from bert_tf.settings.setting import setting
 from bert_tf.tasks.task import (
     PURPOSES,
@@ -220,9 +219,9 @@ def test_the_example_of_the_guide_does_all_a_task_must(trec, small_model, tmp_pa
     config = BertConfig.from_json_file(small_model["bert_config_file"])
     model = trec.head(BertEncoder(config))
     inputs = {name: tf.constant(value, tf.int32) for name, value in batch.items()}
-    outputs = named_outputs(model(inputs))
+    outputs = model(inputs)
     losses = trec.loss({"label_ids": tf.constant([3, 2, 1])}, outputs)
-    logits = np.asarray(outputs["logits"])
+    logits = np.asarray(outputs)
     assert logits.shape == (3, 6)
     expected = np.log(np.exp(logits).sum(-1)) - logits[[0, 1, 2], [3, 2, 1]]
     np.testing.assert_allclose(losses, expected, rtol=1e-5)
