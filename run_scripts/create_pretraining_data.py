@@ -119,6 +119,13 @@ flags.DEFINE_bool(
     DEFAULT.mend_quirks,
     "Whether to fix behaviour of the original that harms the model: see docs/differences.md.",
 )
+flags.DEFINE_bool(
+    "next_sentence",
+    DEFAULT.next_sentence,
+    "Whether to make sentence pairs with a next-sentence label, as the original does. If false, "
+    "an example is one segment, filled with the sentences of a document, and has no label: for "
+    "run_pretraining.py --objective=masked_lm and --objective=left_to_right.",
+)
 command_line.define_model_flag()
 command_line.need_flags(("input_file", "vocab_file"))
 flags.adopt_module_key_flags(command_line)

@@ -26,6 +26,8 @@ class Feature:
 def pretraining_features(max_seq_length: int, max_predictions_per_seq: int) -> dict[str, Feature]:
     """What a pre-training record of the original release holds, with L tokens and M predictions.
 
+    Records made with --next_sentence=false lack `next_sentence_labels`.
+
     Source: google-research/bert, run_pretraining.py, `input_fn_builder`.
     """
     masked = (max_predictions_per_seq,)

@@ -6,6 +6,10 @@ comes from another document (label 1):
     [CLS] the cat sat . [SEP] it [MASK] on the mat . [SEP]
     \\____ segment 0 ________/ \\____ segment 1 ____________/
 
+Without next sentence prediction an example is one segment, filled with consecutive sentences:
+
+    [CLS] the cat sat . it [MASK] on the mat . [SEP]
+
 A token is an id, or whatever stands for it all the way from the text to the record: nothing here
 looks into it.
 
@@ -13,7 +17,7 @@ Source: google-research/bert, create_pretraining_data.py, `create_training_insta
 """
 
 import random
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -24,7 +28,10 @@ from bert_tf.text.tokenizer import Tokenizer
 
 
 class Pair(NamedTuple):
-    """A sentence pair: places in `Documents.tokens`, each end past the last token."""
+    """A sentence pair: places in `Documents.tokens`, each end past the last token.
+
+    A single segment is A; B is empty then, and a pair's B never is.
+    """
 
     start_a: int
     end_a: int
@@ -37,7 +44,8 @@ class Instance(NamedTuple):
     """A sentence pair with hidden tokens, before it is padded and serialized.
 
     Attributes:
-        tokens: [CLS] A [SEP] B [SEP], with what stands in place of the hidden tokens.
+        tokens: [CLS] A [SEP] B [SEP], or [CLS] A [SEP] of a single segment, with what stands in
+            place of the masked tokens.
         num_tokens_a: length of A.
         is_random_next: whether B comes from elsewhere.
         positions: places of the hidden tokens, ascending.
@@ -108,8 +116,9 @@ class InstanceMaker:
         """Puts a pair's tokens between [CLS] and [SEP], and hides some if masking is static."""
         tokens = documents.tokens
         chosen = [self._cls, *tokens[pair.start_a : pair.end_a], self._sep]
-        chosen += tokens[pair.start_b : pair.end_b]
-        chosen.append(self._sep)
+        if pair.end_b > pair.start_b:
+            chosen += tokens[pair.start_b : pair.end_b]
+            chosen.append(self._sep)
         num_tokens_a = pair.end_a - pair.start_a
         if self.settings.masking == "dynamic":
             return Instance(chosen, num_tokens_a, pair.is_random_next, [], [])
@@ -132,6 +141,8 @@ class InstanceMaker:
     def _pairs(self, documents: Documents, document: int, rng: random.Random) -> Iterator[Pair]:
         """The pairs of one document; whoever takes one draws from `rng` before the next."""
         settings = self.settings
+        if not settings.next_sentence:
+            return segments_of_document(documents, document, settings, rng)
         if settings.mend_quirks and len(documents) == 1:
             return pairs_of_only_document(documents, settings, rng)
         return pairs_of_document(documents, document, settings, rng)
@@ -144,11 +155,11 @@ def continuations(tokenizer: Tokenizer, token_of: Sequence[Any]) -> frozenset[An
 
 
 def draw_target_length(settings: PretrainingDataSettings, rng: random.Random) -> int:
-    """How many tokens the pairs of a document shall hold together, special ones left out.
+    """How many tokens the examples of a document shall hold, special ones left out.
 
     Mostly as many as fit. Sometimes fewer, because fine-tuning will bring shorter texts.
     """
-    max_tokens = settings.max_seq_length - 3
+    max_tokens = settings.max_seq_length - (3 if settings.next_sentence else 2)
     if rng.random() < settings.short_seq_prob:
         return 2 + masking.draw_below(max_tokens - 1, rng)
     return max_tokens
@@ -212,6 +223,29 @@ def pairs_of_only_document(
         if end_a is not None:
             yield truncate(start_a, end_a, end_a, end_b, False, settings, rng)
         first = past_chunk
+
+
+def segments_of_document(
+    documents: Documents, document: int, settings: PretrainingDataSettings, rng: random.Random
+) -> Iterator[Pair]:
+    """Cuts a document into segments of as many whole sentences as fit, one after the other.
+
+    A sentence that does not fit alone is cut at the target length; nothing of the text is lost.
+
+    Source: Devlin et al. 2018, section 5.1, "No NSP", whose segments the paper does not describe;
+    these are the "doc-sentences" of RoBERTa (Liu et al. 2019, section 4.2).
+    """
+    starts = documents.sentence_starts
+    first, past_last = documents.documents[document]
+    start, end = starts[first], starts[past_last]
+    target_length = draw_target_length(settings, rng)
+    while start < end:
+        goal = min(start + target_length, end)
+        stop = starts[bisect_right(starts, goal, first, past_last + 1) - 1]
+        if stop <= start:
+            stop = goal
+        yield Pair(start, stop, stop, stop, False)
+        start = stop
 
 
 def draw_other_document(

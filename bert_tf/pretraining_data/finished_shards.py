@@ -28,7 +28,8 @@ from bert_tf.settings import PretrainingDataSettings
 
 # To be raised when the same text, vocabulary and settings give other records than before.
 _RECORDS_VERSION = 1
-# What does not change a shard's records, or is told more exactly by something else.
+# What does not change a shard's records, or is told more exactly by something else. (The default
+# of `next_sentence` is left out as well: shards made before there was such a setting stay valid.)
 _IRRELEVANT = {"input_file", "vocab_file", "output_file", "output_dir", "num_workers"}
 _NOTE_ENDING = ".made.json"
 
@@ -44,7 +45,7 @@ def origins_of_shards(
     values = {
         name: value
         for name, value in dataclasses.asdict(settings).items()
-        if name not in _IRRELEVANT
+        if name not in _IRRELEVANT and (name, value) != ("next_sentence", True)
     }
     common = {
         "version": _RECORDS_VERSION,

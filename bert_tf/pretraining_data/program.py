@@ -51,6 +51,7 @@ class PretrainingDataReport:
         statistics: counts over the text and the records.
         problems: warnings for what would ruin the training; mostly none.
         seconds: how long it took.
+        next_sentence: whether the records have next-sentence labels.
         num_kept: how many of the files were whole already.
         examples_kept: the examples in these.
     """
@@ -59,6 +60,7 @@ class PretrainingDataReport:
     statistics: CorpusStatistics
     problems: list[str]
     seconds: float
+    next_sentence: bool = True
     num_kept: int = 0
     examples_kept: int = 0
 
@@ -73,7 +75,7 @@ class PretrainingDataReport:
             speed += f", {self.statistics.characters / 1e6 / seconds:.2f} million characters/s"
             kept = ""
         return [
-            *self.statistics.lines_of_report(),
+            *self.statistics.lines_of_report(self.next_sentence),
             f"{'time':<12} {self.seconds:.1f} s, {speed}",
             f"{'files':<12} {len(self.paths)}: {self.paths[0]}{last}{kept}",
         ]
@@ -124,6 +126,7 @@ def create_pretraining_data(
         statistics=made.statistics,
         problems=find_problems(made.statistics, settings, tokenizer.vocab),
         seconds=time.monotonic() - start,
+        next_sentence=settings.next_sentence,
         num_kept=len(kept),
         examples_kept=sum(entry["examples"] for entry in kept.values()),
     )

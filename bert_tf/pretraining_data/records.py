@@ -48,7 +48,9 @@ class RecordEncoder:
         self._one = struct.pack("<f", 1.0)
         no_weights = _entry("masked_lm_weights", [0.0] * self._num_predictions)
         self._weights = no_weights[: -4 * self._num_predictions]
-        self._next_labels = [_entry("next_sentence_labels", [label]) for label in (0, 1)]
+        self._next_labels = [b"", b""]
+        if settings.next_sentence:
+            self._next_labels = [_entry("next_sentence_labels", [label]) for label in (0, 1)]
 
     def begin(self, instance: Instance) -> bytes:
         """What is an instance's own, for `finish`; its tokens and labels are of `token_of`."""
@@ -98,7 +100,7 @@ class RecordEncoder:
         num_tokens_a, num_tokens = instance.num_tokens_a, len(instance.tokens)
         if not self._whole_words:
             of_b = range(num_tokens_a + 1, num_tokens - 2)
-            return [0, *range(1, num_tokens_a + 1), 0, *of_b, 0]
+            return [0, *range(1, num_tokens_a + 1), 0, *of_b, 0][:num_tokens]
         numbers = [0] * num_tokens
         words = masking.group_words(
             instance.tokens, num_tokens_a, self._continuations, self._mend_quirks

@@ -89,8 +89,8 @@ class CorpusStatistics:
             total = getattr(self, field.name) + getattr(other, field.name)
             setattr(self, field.name, total)
 
-    def lines_of_report(self) -> list[str]:
-        """The counts for people, a line each."""
+    def lines_of_report(self, next_sentence: bool = True) -> list[str]:
+        """Returns the counts for people, a line each; `next_sentence`: whether there are labels."""
         mean_length = _ratio(self.example_tokens, self.examples)
         padding = _ratio(self.padding_tokens, self.example_tokens + self.padding_tokens)
         rows = {
@@ -107,6 +107,8 @@ class CorpusStatistics:
             if self.masked_tokens
             else "drawn in training",
         }
+        if not next_sentence:
+            del rows["random next"]
         return [f"{name:<12} {value}" for name, value in rows.items()]
 
 
@@ -114,8 +116,10 @@ def find_problems(
     statistics: CorpusStatistics, settings: PretrainingDataSettings, vocab: Mapping[str, int]
 ) -> list[str]:
     """Warnings for what ruins a corpus, each with what to do; most corpora have none."""
-    problems = _document_problems(statistics, settings)
-    problems += _sentence_problems(statistics, settings)
+    problems = _file_problems(statistics)
+    if settings.next_sentence:
+        problems = _next_sentence_problems(statistics, settings) + problems
+        problems += _sentence_problems(statistics, settings)
     unknown_share = _ratio(statistics.unknown_tokens, statistics.tokens)
     if unknown_share > _HIGH_UNKNOWN_SHARE:
         problems.append(
@@ -126,7 +130,7 @@ def find_problems(
     return [*problems, case_problem] if case_problem else problems
 
 
-def _document_problems(
+def _next_sentence_problems(
     statistics: CorpusStatistics, settings: PretrainingDataSettings
 ) -> list[str]:
     problems = []
@@ -146,6 +150,11 @@ def _document_problems(
             f"document only, {consequence} there. Make fewer shards: there are "
             f"{statistics.documents} documents."
         )
+    return problems
+
+
+def _file_problems(statistics: CorpusStatistics) -> list[str]:
+    problems = []
     if statistics.lines and not statistics.blank_lines:
         problems.append(
             "The text has no blank line. One is needed between documents: the end of a file does "

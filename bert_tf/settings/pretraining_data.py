@@ -40,6 +40,10 @@ class PretrainingDataSettings:
             other tokens.
         gzip: whether the records' files are compressed.
         mend_quirks: whether to fix what harms the model in the original: see docs/differences.md.
+        next_sentence: whether records hold sentence pairs and a next-sentence label, as in the
+            original. If not, a record is one segment of consecutive sentences of a document, as
+            many as fit, without a label: for objectives without next sentence prediction ("No NSP"
+            in the paper's section 5.1).
 
     Raises:
         ValueError: for values that no records can be made with, or that contradict each other.
@@ -65,6 +69,7 @@ class PretrainingDataSettings:
     masking: str = "static"
     gzip: bool = False
     mend_quirks: bool = False
+    next_sentence: bool = True
 
     def __post_init__(self) -> None:
         for name in ("input_file", "output_file"):

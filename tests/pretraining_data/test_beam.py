@@ -82,7 +82,10 @@ def take(folder):
             ["--masking=dynamic", "--gzip", "--mend_quirks", "--do_whole_word_mask"],
             ["--direct_num_workers=3", "--direct_running_mode=multi_threading"],
         ),
-        (["--dupe_factor=2"], ["--direct_num_workers=2", "--direct_running_mode=multi_processing"]),
+        (
+            ["--dupe_factor=2", "--next_sentence=false"],
+            ["--direct_num_workers=2", "--direct_running_mode=multi_processing"],
+        ),
     ],
     ids=["in one thread", "in threads", "in processes"],
 )

@@ -118,6 +118,7 @@ def test_the_defaults_are_the_originals(folder):
         "masking": "static",
         "gzip": False,
         "mend_quirks": False,
+        "next_sentence": True,
     }
 
 
