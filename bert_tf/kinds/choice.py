@@ -40,6 +40,8 @@ class ChoiceModel(HeadModel):
         logits = model({"input_ids": np.ones((2, 4, 16), "int32")})  # [2, 4]
     """
 
+    kind = "choice"
+
     def __init__(self, encoder, dtype=None, name: str = "choice_model"):
         super().__init__(encoder, dtype, name)
         self.dropout = classifier_dropout(encoder)

@@ -1,6 +1,8 @@
 """A Keras model that is called with named features, and can be saved and loaded whole."""
 
-from collections.abc import Callable, Mapping
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 import keras
@@ -27,9 +29,71 @@ class FeatureModel(keras.Model):
 
     Attributes:
         feature_names: the inputs that the model takes; the first one is needed.
+        kind: what the model is used for, see `bert_tf.kinds.table.KINDS`.
+        preset: the files that `from_preset` loaded it from; None for another model.
     """
 
     feature_names: tuple[str, ...] = ("input_ids", "input_mask", "segment_ids")
+    kind: str = "encoder"
+    preset = None
+
+    @classmethod
+    def from_preset(
+        cls,
+        preset: str,
+        num_labels: int | None = None,
+        dtype=None,
+        name: str | None = None,
+    ) -> "FeatureModel":
+        """Returns a model with the weights of a preset.
+
+        Weights that the preset lacks, such as a new head's, keep their initial values, with a
+        warning; the encoder's must be there, but for the pooler.
+
+        Args:
+            preset: a released model's name (see `bert_tf.presets`), which is downloaded once; a
+                folder, a checkpoint's prefix, a zip; a Hugging Face folder or a model of another
+                library; or the output directory of a training run.
+            num_labels: for classifiers, the number of classes; by default the preset's.
+            dtype: a Keras dtype policy, such as "mixed_bfloat16".
+            name: the Keras name.
+
+        Raises:
+            ValueError: if there is no such preset, or it does not fit the model.
+            OSError: if it cannot be downloaded.
+
+        Example:
+
+            model = bert_tf.ClassificationModel.from_preset("bert_base_uncased", num_labels=2)
+        """
+        return _presets().load_model_preset(cls, preset, num_labels, dtype, name)
+
+    def save_to_preset(
+        self,
+        folder: str,
+        tokenizer=None,
+        labels: Sequence[str] | None = None,
+        inputs: Sequence[str] | None = None,
+        max_seq_length: int | None = None,
+    ) -> None:
+        """Writes a folder that `from_preset`, `bert_tf.Predictor` and all scripts (--model) read.
+
+        Args:
+            folder: it need not exist; a model in it is overwritten.
+            tokenizer: a `bert_tf.FullTokenizer`; by default that of the preset it was loaded from.
+            labels: names of the classes, in the order of the outputs; by default the preset's, or
+                LABEL_0, LABEL_1, ...
+            inputs: names of the model's texts, such as ("text_a", "text_b") for pairs.
+            max_seq_length: maximum tokens of a sequence, in later use.
+
+        Raises:
+            ValueError: without a tokenizer, or for labels that do not fit the outputs.
+
+        Example:
+
+            model.save_to_preset("my_model", labels=["negative", "positive"])
+        """
+        _presets().save_preset(self, folder, tokenizer, labels, inputs, max_seq_length)
 
     def build(self, input_shape=None) -> None:
         """Tells Keras the shape of `input_ids`, [B, L]: the constructor has made the weights."""
@@ -69,6 +133,10 @@ class FeatureModel(keras.Model):
             )
         return dict(inputs)
 
+    def is_unneeded(self, name: str) -> bool:
+        """Returns whether no output depends on the weight of this name, so it is never trained."""
+        return False
+
     def may_lack(self, name: str) -> bool:
         """Returns whether a checkpoint for this model need not have the weight of this name."""
         return False
@@ -104,6 +172,11 @@ class FeatureModel(keras.Model):
     @classmethod
     def _constructor_arguments(cls, config: dict) -> dict:
         return deserialized(config)
+
+
+def _presets() -> ModuleType:
+    # Looked up when called: finding models comes after making them, and imports this module.
+    return importlib.import_module("bert_tf.released.presets")
 
 
 def named_outputs(outputs) -> dict[str, Any]:

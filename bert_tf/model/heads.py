@@ -184,7 +184,6 @@ class HeadModel(FeatureModel):
         return [variable for variable in variables if not self.is_unneeded(variable.path)]
 
     def is_unneeded(self, name: str) -> bool:
-        """Returns whether no output depends on the weight of this name, so it is never trained."""
         return not self.needs_pooler and name.startswith(self.encoder.pooler_prefix)
 
     def may_lack(self, name: str) -> bool:
@@ -207,6 +206,7 @@ class PretrainingModel(HeadModel):
     """
 
     feature_names = (*FeatureModel.feature_names, "masked_lm_positions")
+    kind = "masked_lm"
 
     def __init__(self, encoder: TransformerEncoder, dtype=None, name: str = "pretraining_model"):
         super().__init__(encoder, dtype, name)

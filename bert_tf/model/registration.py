@@ -15,6 +15,8 @@ MODULES = (
     "bert_tf.model.task_heads",
     "bert_tf.kinds.choice",
     "bert_tf.pretraining.objectives.left_to_right",
+    "bert_tf.text.preprocessor",
+    "bert_tf.training.keras_optimizer",
 )
 
 

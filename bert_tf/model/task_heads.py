@@ -85,6 +85,11 @@ class ClassificationModel(HeadModel):
         self.dropout.build((None, encoder.hidden_size))
         self.build((None, None))
 
+    @property
+    def kind(self) -> str:
+        """Classification, or regression with one output."""
+        return "classification" if self.num_labels > 1 else "regression"
+
     def call(self, inputs, training: bool = False):
         outputs = self.encoder(self.named_features(inputs), training=training)
         return self.scores(self.dropout(outputs["pooled_output"], training=training))
@@ -106,6 +111,7 @@ class TokenClassificationModel(HeadModel):
     original release has no such program.
     """
 
+    kind = "tagging"
     needs_pooler = False
 
     def __init__(
@@ -142,6 +148,7 @@ class SpanModel(HeadModel):
     Source: google-research/bert, run_squad.py, `create_model`.
     """
 
+    kind = "span"
     needs_pooler = False
 
     def __init__(self, encoder: TransformerEncoder, dtype=None, name: str = "span_model"):

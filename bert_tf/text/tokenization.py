@@ -10,6 +10,7 @@ two spaces becomes is computed once and remembered.
 Source: google-research/bert, tokenization.py.
 """
 
+import importlib
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
@@ -166,6 +167,21 @@ class FullTokenizer:
         self._pieces = _Cache(self._pieces_of)
         self._ids = _Cache(self._ids_of)
         self._aligned_pieces = _Cache(self._aligned_pieces_of)
+
+    @classmethod
+    def from_preset(cls, preset: str) -> "FullTokenizer":
+        """Returns the tokenizer of a model, see `bert_tf.BertEncoder.from_preset`.
+
+        Raises:
+            ValueError: if there is no such preset, or it has no vocabulary.
+        """
+        # Looked up when called: finding models comes after tokenizing, and imports TensorFlow.
+        presets = importlib.import_module("bert_tf.released.presets")
+        return presets.load_tokenizer_preset(preset)
+
+    def __repr__(self) -> str:
+        case = "lower-cased" if self.do_lower_case else "cased"
+        return f"<FullTokenizer: WordPiece, {self.vocab_size:,} tokens, {case}>"
 
     @property
     def vocab_size(self) -> int:

@@ -23,6 +23,7 @@ class MaskedLMModel(HeadModel):
     """
 
     feature_names = (*FeatureModel.feature_names, "masked_lm_positions")
+    kind = "masked_lm"
     needs_pooler = False
 
     def __init__(self, encoder: TransformerEncoder, dtype=None, name: str = "masked_lm_model"):

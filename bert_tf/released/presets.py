@@ -1,0 +1,209 @@
+"""Presets: models and tokenizers by name or folder, behind Keras' `from_preset`.
+
+A preset is whatever `find_model` finds: a released model's name, a folder, a zip, a model of
+another library, or the output directory of a training run.
+"""
+
+import dataclasses
+import inspect
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from bert_tf import files
+from bert_tf.config import BertConfig
+from bert_tf.formats import google
+from bert_tf.formats.source import Head, PretrainedModel, TokenizerFiles
+from bert_tf.kinds.table import CLASSIFIER, find_kind, heads_in, num_scores_of
+from bert_tf.model.encoder import TransformerEncoder, make_encoder
+from bert_tf.model.feature_model import FeatureModel
+from bert_tf.released.find_model import ModelFiles, find_model
+from bert_tf.released.model_folder import ModelDescription, read_description, write_description
+from bert_tf.released.models import RELEASED_MODELS, ReleasedModel
+from bert_tf.text.tokenization import FullTokenizer
+from bert_tf.training.checkpoint import find_checkpoint, load_checkpoint, named_variables
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class PresetFiles:
+    """Says which files a model was loaded from.
+
+    files: the model's files.
+    description: what its `task.json` says; None if it has none.
+    """
+
+    files: ModelFiles
+    description: ModelDescription | None
+
+
+class Presets(tuple[ReleasedModel, ...]):
+    """The released models, shown as a table."""
+
+    def __repr__(self) -> str:
+        rows = [("name", "parameters", "layers", "width", "published scores")]
+        for model in self:
+            scores = "; ".join(f"{score.task} {score.value}" for score in model.scores[:2])
+            shape = f"{model.num_hidden_layers}", f"{model.hidden_size}"
+            rows.append((model.name, f"{model.num_parameters:,}", *shape, scores))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        )
+
+
+def presets() -> Presets:
+    """Returns every released model that `from_preset` knows by name.
+
+    Each has `name`, `num_parameters`, `config` and `scores`, published scores with their sources.
+
+    Example:
+
+        bert_tf.presets()           # a table
+        bert_tf.presets()[0].name   # "bert_base_uncased"
+    """
+    return Presets(RELEASED_MODELS)
+
+
+def load_model_preset(
+    model_class: type[FeatureModel],
+    preset: str,
+    num_labels: int | None = None,
+    dtype=None,
+    name: str | None = None,
+) -> FeatureModel:
+    """Returns a model with a preset's weights; see `FeatureModel.from_preset`."""
+    found = find_model(preset)
+    prefix = find_checkpoint(found.init_checkpoint)
+    description = read_description(files.split_path(found.init_checkpoint)[0])
+    config = BertConfig.from_json_file(found.bert_config_file)
+    arguments = {"dtype": dtype} | ({"name": name} if name else {})
+    if issubclass(model_class, TransformerEncoder):
+        _refuse_num_labels(model_class, num_labels)
+        model = model_class(config, **arguments)
+    else:
+        if "num_labels" in inspect.signature(model_class).parameters:
+            arguments["num_labels"] = num_labels or _num_labels_in(prefix)
+        else:
+            _refuse_num_labels(model_class, num_labels)
+        model = model_class(make_encoder(config, dtype=dtype), **arguments)
+    pooler = getattr(model, "encoder", model).pooler_prefix
+    report = load_checkpoint(
+        model,
+        prefix,
+        allow_missing=lambda name: model.may_lack(name) or name.startswith(pooler),
+        allow_other_shape=model.may_lack,
+    )
+    random = [name for name in report.missing if not model.is_unneeded(name)]
+    if random:
+        logger.warning(
+            "%s has no %s: these weights are random until they are trained.",
+            *(preset, ", ".join(random)),
+        )
+    model.preset = PresetFiles(found, description)
+    return model
+
+
+def load_tokenizer_preset(preset: str) -> FullTokenizer:
+    """Returns a preset's tokenizer; see `FullTokenizer.from_preset`."""
+    return _tokenizer_of(find_model(preset), preset)
+
+
+def save_preset(
+    model: FeatureModel,
+    folder: str,
+    tokenizer: FullTokenizer | None = None,
+    labels: Sequence[str] | None = None,
+    inputs: Sequence[str] | None = None,
+    max_seq_length: int | None = None,
+) -> None:
+    """Writes a model as a preset; see `FeatureModel.save_to_preset`."""
+    loaded: PresetFiles | None = model.preset
+    if tokenizer is None:
+        if loaded is None:
+            raise ValueError(
+                f"{folder}: a preset needs the model's tokenizer, and {model.name} was not loaded "
+                "from a preset: give tokenizer=bert_tf.FullTokenizer(vocab_file, do_lower_case)."
+            )
+        tokenizer = _tokenizer_of(loaded.files, loaded.files.init_checkpoint)
+    config = getattr(model, "encoder", model).config
+    if tokenizer.vocab_size > config.vocab_size:
+        raise ValueError(
+            f"The tokenizer has {tokenizer.vocab_size} tokens, the model's word embeddings have "
+            f"{config.vocab_size} rows: the model was trained with another vocabulary."
+        )
+    basic = tokenizer.basic_tokenizer
+    description = loaded.description if loaded else None
+    written = PretrainedModel(
+        format="google",
+        path=folder,
+        config=config,
+        weights={name: np.asarray(value) for name, value in named_variables(model).items()},
+        head=Head(model.kind),
+        tokenizer=TokenizerFiles(
+            tuple(tokenizer.vocab), tokenizer.do_lower_case, basic.strip_accents
+        ),
+    )
+    kind = find_kind(model.kind)
+    if kind.has_labels:
+        labels = _checked_labels(model.num_labels, labels, description)
+    google.write(written, folder, overwrite=True)
+    if not kind.is_finetuned:
+        return
+    is_same = description is not None and description.kind == kind.name
+    longest = config.max_position_embeddings
+    described = ModelDescription(
+        task=description.task if is_same else "",
+        kind=kind.name,
+        inputs=tuple(inputs or (description.inputs if is_same else kind.inputs[0])),
+        labels=tuple(labels or ()),
+        options=description.options if is_same else {},
+        max_seq_length=max_seq_length
+        or (description.max_seq_length if is_same else min(longest, kind.max_seq_length or 512)),
+        do_lower_case=tokenizer.do_lower_case,
+        strip_accents=basic.strip_accents,
+    )
+    write_description(folder, described)
+
+
+def _tokenizer_of(found: ModelFiles, preset: str) -> FullTokenizer:
+    if found.vocab_file is None or found.do_lower_case is None:
+        lacking = "vocab.txt" if found.vocab_file is None else "word on whether text is lower-cased"
+        raise ValueError(
+            f"{preset}: there is no {lacking} beside the model. Make the tokenizer by hand: "
+            "bert_tf.FullTokenizer(vocab_file, do_lower_case)."
+        )
+    return FullTokenizer(found.vocab_file, found.do_lower_case, found.strip_accents)
+
+
+def _num_labels_in(prefix: str) -> int:
+    shapes = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
+    if CLASSIFIER not in heads_in(shapes):
+        raise ValueError(
+            f"{prefix}: the model has no classifier, so it does not say how many classes there "
+            "are: give num_labels."
+        )
+    return num_scores_of(shapes)
+
+
+def _refuse_num_labels(model_class: type, num_labels: int | None) -> None:
+    if num_labels is not None:
+        raise ValueError(f"{model_class.__name__} takes no num_labels. Received: {num_labels}")
+
+
+def _checked_labels(
+    num_labels: int, labels: Sequence[str] | None, description: ModelDescription | None
+) -> tuple[str, ...]:
+    if labels is None and description and len(description.labels) == num_labels:
+        return description.labels
+    labels = tuple(labels or (f"LABEL_{i}" for i in range(num_labels)))
+    if len(set(labels)) != num_labels:
+        raise ValueError(
+            f"The model has {num_labels} outputs, so as many different labels are needed. "
+            f"Received: {', '.join(labels)}"
+        )
+    return labels

@@ -1,0 +1,129 @@
+"""A Keras layer from text to the encoder's inputs, with the reference tokenizer's exact ids."""
+
+import importlib
+from collections.abc import Mapping, Sequence
+
+import keras
+import tensorflow as tf
+
+from bert_tf.text.graph_packing import pack_texts
+from bert_tf.text.graph_tokenization import GraphTokenizer
+
+
+@keras.saving.register_keras_serializable(package="bert_tf")
+class TextPreprocessor(keras.layers.Layer):
+    """Maps texts, or pairs of texts, to a BERT encoder's inputs.
+
+    The ids are those of `FullTokenizer`. Texts that are too long lose their ends; of a pair, the
+    longer text loses its end first, as in the original. It works eagerly, in `tf.data.Dataset.map`
+    and in a functional model, and its vocabulary is saved with the model.
+
+    Args:
+        vocabulary: the tokens, in the order of their ids.
+        do_lower_case, strip_accents: see `FullTokenizer`.
+        sequence_length: L, the tokens of a sequence, special tokens and padding included.
+
+    Call it with a string tensor [B] or a scalar, a list of strings, or for pairs a tuple or a dict
+    of two of these. It returns a dict of int32 tensors [B, L], or [L] for a scalar: `input_ids`,
+    `input_mask`, `segment_ids`.
+
+    Example:
+
+        preprocessor = bert_tf.TextPreprocessor.from_preset("bert_base_uncased", sequence_length=64)
+        inputs = preprocessor(["A text.", "Another one."])  # input_ids: [2, 64]
+        inputs = preprocessor((["A question?"], ["An answer."]))  # a pair
+
+    Source: google-research/bert, run_classifier.py, `convert_single_example`.
+    """
+
+    supports_jit = False  # XLA has no strings.
+
+    def __init__(
+        self,
+        vocabulary: Sequence[str],
+        do_lower_case: bool = True,
+        strip_accents: bool | None = None,
+        sequence_length: int = 128,
+        dtype=None,
+        name: str = "text_preprocessor",
+    ):
+        super().__init__(name=name, dtype=dtype, trainable=False)
+        self.vocabulary = list(vocabulary)
+        self.do_lower_case = do_lower_case
+        self.strip_accents = strip_accents
+        self.sequence_length = sequence_length
+        self._tokenizer = GraphTokenizer(self.vocabulary, do_lower_case, strip_accents)
+        self._cls, self._sep = map(self.vocabulary.index, ("[CLS]", "[SEP]"))
+        self.built = True
+
+    @classmethod
+    def from_preset(cls, preset: str, sequence_length: int = 128) -> "TextPreprocessor":
+        """Returns the preprocessor of a model, see `bert_tf.BertEncoder.from_preset`.
+
+        Raises:
+            ValueError: if there is no such preset, or it has no vocabulary.
+        """
+        # Looked up when called: finding models comes after tokenizing.
+        presets = importlib.import_module("bert_tf.released.presets")
+        tokenizer = presets.load_tokenizer_preset(preset)
+        return cls(
+            list(tokenizer.vocab),
+            tokenizer.do_lower_case,
+            tokenizer.basic_tokenizer.strip_accents,
+            sequence_length,
+        )
+
+    def __call__(self, inputs, training: bool | None = None):
+        # Keras takes tensors only, where people give strings.
+        texts = [
+            text if isinstance(text, keras.KerasTensor) else tf.convert_to_tensor(text)
+            for text in _texts(inputs)
+        ]
+        return super().__call__(texts if len(texts) > 1 else texts[0])
+
+    def call(self, inputs) -> dict[str, tf.Tensor]:
+        texts = _texts(inputs)
+        is_scalar = texts[0].shape.rank == 0
+        ids = [self._tokenizer.tokenize(tf.reshape(text, [-1])) for text in texts]
+        rows = pack_texts(
+            *ids, *[None] * (2 - len(ids)), self._cls, self._sep, self.sequence_length
+        )
+        length = self.sequence_length
+        padded = {
+            name: tf.ensure_shape(
+                tf.pad(row, [[0, 0], [0, length - tf.shape(row)[1]]]), [None, length]
+            )
+            for name, row in rows.items()
+        }
+        return {name: row[0] for name, row in padded.items()} if is_scalar else padded
+
+    def compute_output_spec(self, inputs) -> dict[str, keras.KerasTensor]:
+        shape = (*_texts(inputs)[0].shape, self.sequence_length)
+        names = ("input_ids", "input_mask", "segment_ids")
+        return {name: keras.KerasTensor(shape, dtype="int32") for name in names}
+
+    def get_config(self) -> dict:
+        return {
+            **super().get_config(),
+            "vocabulary": self.vocabulary,
+            "do_lower_case": self.do_lower_case,
+            "strip_accents": self.strip_accents,
+            "sequence_length": self.sequence_length,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict) -> "TextPreprocessor":
+        return cls(**{name: value for name, value in config.items() if name != "trainable"})
+
+
+def _texts(inputs) -> list:
+    """Returns one or two batches of texts: a list of plain strings is one."""
+    if isinstance(inputs, Mapping):
+        inputs = tuple(inputs.values())
+    is_pair = isinstance(inputs, (list, tuple)) and not all(
+        isinstance(text, (str, bytes)) for text in inputs
+    )
+    texts = list(inputs) if is_pair or isinstance(inputs, tuple) else [inputs]
+    if len(texts) not in (1, 2):
+        raise ValueError(f"TextPreprocessor takes one or two texts. Received: {len(texts)}")
+    return texts
