@@ -270,13 +270,18 @@ class _PendingFile:
         )
         self.mode = mode
         self.file: IO | None = None
+        self.is_pending = False
 
     def open(self) -> IO:
         if Path(self.path).is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self.path)
+        self.is_pending = (
+            True  # A signal may end this process between opening it and the next line.
+        )
         try:
             self.file = open_file(self.temporary, self.mode)
         except OSError as error:  # The user does not know the temporary name.
+            self.is_pending = False
             raise OSError(error.errno, error.strerror, self.path) from error
         return self.file
 
@@ -292,13 +297,14 @@ class _PendingFile:
             _gfile().rename(self.temporary, self.path, overwrite=True)
         elif self.temporary != self.path:
             Path(self.temporary).replace(self.path)
-        self.file = None
+        self.is_pending = False
 
     def discard(self) -> None:
         """Removes the temporary file unless it was committed."""
-        if self.file is not None:
-            with contextlib.suppress(OSError):  # The buffered rest may not fit on the disk.
-                self.file.close()
+        if self.is_pending:
+            if self.file is not None:
+                with contextlib.suppress(OSError):  # The buffered rest may not fit on the disk.
+                    self.file.close()
             if self.temporary != self.path:
                 remove_file(self.temporary)
 
