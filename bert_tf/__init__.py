@@ -1,5 +1,14 @@
 """BERT as published by google-research, on TensorFlow 2 and Keras 3.
 
+    models          BertEncoder, and the heads ClassificationModel, TokenClassificationModel,
+                    SpanModel, ChoiceModel, PretrainingModel; each has from_preset, save_to_preset
+    presets()       the released models, with parameter counts and published scores
+    text            FullTokenizer (BasicTokenizer, WordpieceTokenizer), TextPreprocessor
+    training        load_dataset, create_optimizer
+    inference       Predictor
+    configuration   BertConfig
+    checkpoints     load_checkpoint, save_checkpoint
+
 Importing this package loads neither TensorFlow nor Keras: names are looked up when first used.
 """
 

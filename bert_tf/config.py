@@ -60,6 +60,12 @@ class BertConfig:
     Raises:
         ValueError: for a value that no model can have.
 
+    Example:
+
+        config = bert_tf.BertConfig(vocab_size=30522, type_vocab_size=2)  # BERT-Base
+        config = bert_tf.BertConfig.from_json_file("bert_config.json")
+        print(config.to_json_string())
+
     Source: google-research/bert, modeling.py, `BertConfig`.
     """
 

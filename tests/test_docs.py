@@ -1,5 +1,6 @@
 """The README and docs/: links lead somewhere, commands use flags that exist, imports work."""
 
+import dataclasses
 import functools
 import importlib
 import re
@@ -94,14 +95,17 @@ def test_the_examples_of_keras_md_run(tmp_path, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
-def test_the_keras_example_of_the_readme_runs(small_model, tmp_path, monkeypatch):
+def test_the_keras_example_of_the_readme_runs(small_model, reviews, tmp_path, monkeypatch):
     import bert_tf
 
-    folder = Path(small_model["vocab_file"]).parent
+    folder = tmp_path / "preset"
     config = bert_tf.BertConfig.from_json_file(small_model["bert_config_file"])
-    bert_tf.save_checkpoint(bert_tf.BertEncoder(config), str(folder / "bert_model.ckpt"))
+    config = dataclasses.replace(config, max_position_embeddings=128)
+    tokenizer = bert_tf.FullTokenizer(small_model["vocab_file"])
+    bert_tf.BertEncoder(config).save_to_preset(str(folder), tokenizer)
     section = (REPOSITORY / "README.md").read_text(encoding="utf-8").split("## In Keras")[1]
     example = section.split("```python\n")[1].split("```")[0]
     monkeypatch.chdir(tmp_path)
-    exec(example.replace("bert_base_uncased", str(folder)), {})
-    assert (tmp_path / "reviews.keras").exists()
+    example = example.replace("bert_base_uncased", str(folder)).replace("glue/SST-2", reviews)
+    exec(example, {})
+    assert (tmp_path / "reviews" / "task.json").exists()

@@ -47,6 +47,11 @@ class Predictor:
 
     Raises:
         ValueError: if there is no such model, or its files do not fit each other.
+
+    Example:
+
+        predictor = bert_tf.Predictor("bert_base_uncased")
+        print(predictor.fill_mask("The capital of France is [MASK].").best)
     """
 
     def __init__(

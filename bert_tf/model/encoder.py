@@ -212,9 +212,9 @@ class BertEncoder(TransformerEncoder):
 
     Example:
 
-        encoder = bert_tf.BertEncoder(bert_tf.BertConfig.from_json_file("bert_config.json"))
-        bert_tf.load_checkpoint(encoder, "bert_model.ckpt")
-        vectors = encoder({"input_ids": np.array([[101, 7592, 102]])})["sequence_output"]
+        encoder = bert_tf.BertEncoder.from_preset("bert_base_uncased")
+        preprocessor = bert_tf.TextPreprocessor.from_preset("bert_base_uncased", sequence_length=64)
+        vectors = encoder(preprocessor(["A text."]))["sequence_output"]  # [1, 64, H]
 
     Raises:
         ValueError: when called with sequences longer than `config.max_position_embeddings`, or with

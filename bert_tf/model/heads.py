@@ -202,6 +202,13 @@ class PretrainingModel(HeadModel):
         `masked_lm_logits` float32 [B, M, V],
         `next_sentence_logits` float32 [B, 2]: 0 = is next, 1 = random.
 
+    Example:
+
+        model = bert_tf.PretrainingModel(bert_tf.BertEncoder(config))
+        ids = np.array([[2, 5, 4, 6, 3]])
+        outputs = model({"input_ids": ids, "masked_lm_positions": np.array([[2]])})
+        outputs["masked_lm_logits"]  # [1, 1, V]
+
     Source: google-research/bert, run_pretraining.py, `model_fn_builder`.
     """
 

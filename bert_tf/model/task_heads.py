@@ -67,6 +67,12 @@ class ClassificationModel(HeadModel):
     Call it with the encoder's inputs. It returns logits, float32 [B, C].
     The weights are `output_weights` [C, H] and `output_bias` [C], as the original names them.
 
+    Example:
+
+        model = bert_tf.ClassificationModel.from_preset("bert_base_uncased", num_labels=3)
+        model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        model.fit({"input_ids": np.ones((8, 16), "int32")}, np.zeros(8), verbose=0)
+
     Source: google-research/bert, run_classifier.py, `create_model`.
     """
 
@@ -107,6 +113,11 @@ class TokenClassificationModel(HeadModel):
     Call it with the encoder's inputs. It returns logits, float32 [B, L, C].
     The weights are `output_weights` [C, H] and `output_bias` [C], as a classifier's.
 
+    Example:
+
+        model = bert_tf.TokenClassificationModel.from_preset("bert_base_uncased", num_labels=9)
+        logits = model({"input_ids": np.ones((2, 16), "int32")})  # [2, 16, 9]
+
     Source: Devlin et al., section 5.3, the scores of a fine-tuned model for named entities; the
     original release has no such program.
     """
@@ -144,6 +155,12 @@ class SpanModel(HeadModel):
 
     Call it with the encoder's inputs. It returns a dict: `start_logits`, `end_logits` float32
     [B, L]. The weights are `cls/squad/output_weights` [2, H] and `cls/squad/output_bias`.
+
+    Example:
+
+        model = bert_tf.SpanModel.from_preset("bert_base_uncased")
+        outputs = model({"input_ids": np.ones((2, 16), "int32")})
+        outputs["start_logits"]  # [2, 16]
 
     Source: google-research/bert, run_squad.py, `create_model`.
     """

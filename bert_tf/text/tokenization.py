@@ -68,6 +68,10 @@ class BasicTokenizer:
       do_lower_case: whether letters become small ones.
       strip_accents: whether text is decomposed (NFD) and its non-spacing marks are dropped;
         None: when `do_lower_case` says so, as in the original.
+
+    Example:
+
+        bert_tf.BasicTokenizer().tokenize("Café, please!")  # ["cafe", ",", "please", "!"]
     """
 
     def __init__(self, do_lower_case: bool = True, strip_accents: bool | None = None):
@@ -101,6 +105,11 @@ class WordpieceTokenizer:
       vocab: the pieces (its keys); those that continue a word begin with "##".
       unk_token: what a word becomes that cannot be split so, as a whole.
       max_input_chars_per_word: a longer word (in characters) becomes `unk_token`.
+
+    Example:
+
+        vocab = {"un": 0, "##aff": 1, "##able": 2, "[UNK]": 3}
+        bert_tf.WordpieceTokenizer(vocab).tokenize("unaffable")  # ["un", "##aff", "##able"]
     """
 
     def __init__(
@@ -153,6 +162,12 @@ class FullTokenizer:
 
     Raises:
       ValueError: for a broken vocabulary, see `load_vocab`.
+
+    Example:
+
+        tokenizer = bert_tf.FullTokenizer("vocab.txt", do_lower_case=True)
+        tokens = tokenizer.tokenize("Unaffable!")
+        ids = tokenizer.convert_tokens_to_ids(["[CLS]", *tokens, "[SEP]"])
     """
 
     def __init__(

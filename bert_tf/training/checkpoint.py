@@ -91,6 +91,11 @@ def load_checkpoint(
         ValueError: if there is no checkpoint, its file is damaged, a shape differs, or a variable
             that may not be missing is.
 
+    Example:
+
+        encoder = bert_tf.BertEncoder(bert_tf.BertConfig.from_json_file("bert_config.json"))
+        print(bert_tf.load_checkpoint(encoder, "bert_model.ckpt"))
+
     Source: google-research/bert, modeling.py, `get_assignment_map_from_checkpoint`, which leaves
     what does not match at random values without a word.
     """
@@ -141,6 +146,10 @@ def save_checkpoint(model, path: str, optimizer=None, global_step: int | None = 
         path: the checkpoint's prefix; `path.index` and `path.data-00000-of-00001` are written.
         optimizer: if given, its averages and step are written too.
         global_step: number of training steps behind the weights, where there is no optimizer.
+
+    Example:
+
+        bert_tf.save_checkpoint(model, "output/bert_model.ckpt")
     """
     tensors: dict[str, tf.Variable | tf.Tensor] = dict(named_variables(model))
     if optimizer is not None:
