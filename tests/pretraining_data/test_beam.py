@@ -212,7 +212,7 @@ REMOTE = """
 import sys
 from apache_beam.io.localfilesystem import LocalFileSystem
 from apache_beam.options.pipeline_options import PipelineOptions
-from bert_tf.data import beam_runner
+from bert_tf.pretraining_data import beam_runner
 from bert_tf.pretraining_data.shards import ShardedCorpus
 from bert_tf.settings import PretrainingDataSettings
 
