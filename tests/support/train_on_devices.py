@@ -107,11 +107,13 @@ def draw_masks(strategy, trainer: Trainer, folder: str, name: str) -> None:
     """Writes, for 2 steps, which values each replica's dropout keeps: [replicas * 2, ...]."""
     masks = []
 
+    dropout = Dropout(0.5, place=3)
+
     @tf.function
     def of_step():
         def of_replica():
             with dropout_seeds(trainer._seeds(tf.constant(0, tf.int64))):
-                kept = Dropout(0.5, place=3)(tf.ones([1, 64]), training=True) > 0
+                kept = dropout(tf.ones([1, 64]), training=True) > 0
             context = tf.distribute.get_replica_context()
             return context.all_gather(tf.cast(kept, tf.float32), axis=0)
 
