@@ -132,15 +132,22 @@ class BertAdam(keras.optimizers.Optimizer):
         self._decays = [has_weight_decay(variable.path) for variable in variables]
 
     def apply(self, grads, trainable_variables=None):
-        """Clips the gradients' sum over all devices, and updates the weights."""
+        """Clips the gradients' sum over all devices, and updates the weights.
+
+        A gradient is None if the loss does not depend on the weight, which then stays as it is.
+        """
         context = tf.distribute.get_replica_context()
         num_replicas = context.num_replicas_in_sync if context is not None else 1
-        grads = [tf.convert_to_tensor(gradient) for gradient in grads]
-        if num_replicas > 1:
-            grads = context.all_reduce(tf.distribute.ReduceOp.SUM, grads)
-        clipped, _ = clip_by_global_norm(grads, self.clip_norm)
-        # Keras adds up what each replica gives it.
-        return super().apply([g / num_replicas for g in clipped], trainable_variables)
+        grads = list(grads)
+        present = [number for number, gradient in enumerate(grads) if gradient is not None]
+        if present:
+            summed = [tf.convert_to_tensor(grads[number]) for number in present]
+            if num_replicas > 1:
+                summed = context.all_reduce(tf.distribute.ReduceOp.SUM, summed)
+            clipped, _ = clip_by_global_norm(summed, self.clip_norm)
+            for number, gradient in zip(present, clipped, strict=True):
+                grads[number] = gradient / num_replicas  # Keras adds up what each replica gives it.
+        return super().apply(grads, trainable_variables)
 
     def update_step(self, gradient, variable, learning_rate) -> None:
         """Updates one weight and its moments."""

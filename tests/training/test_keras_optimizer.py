@@ -69,6 +69,22 @@ def test_twenty_steps_of_fit_give_the_weights_of_our_own_optimizer(bias_correcti
         np.testing.assert_allclose(by_fit[name], weight.numpy(), atol=1e-6, err_msg=name)
 
 
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")
+def test_a_weight_that_the_loss_does_not_need_is_left_alone():
+    encoder = bert_tf.BertEncoder(CONFIG)
+    ids = keras.Input((None,), dtype="int32")
+    scores = keras.layers.Dense(3)(encoder(ids)["sequence_output"])
+    model = keras.Model(ids, scores)
+    before = {weight.path: weight.numpy() for weight in encoder.weights}
+    model.compile(
+        bert_tf.create_optimizer(1e-3, 10), keras.losses.SparseCategoricalCrossentropy(True)
+    )
+    model.fit(IDS, IDS % 3, verbose=0)
+    for weight in encoder.weights:
+        is_pooler = weight.path.startswith(encoder.pooler_prefix)
+        assert (weight.numpy() == before[weight.path]).all() == is_pooler, weight.path
+
+
 def test_it_is_saved_with_its_state_and_schedule(tmp_path):
     model = make_model()
     fitted(model)
