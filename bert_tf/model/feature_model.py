@@ -78,6 +78,8 @@ class FeatureModel(keras.Model):
     ) -> None:
         """Writes a folder that `from_preset`, `bert_tf.Predictor` and all scripts (--model) read.
 
+        LoRA matrices are added to the kernels that they adapt.
+
         Args:
             folder: it need not exist; a model in it is overwritten.
             tokenizer: a `bert_tf.FullTokenizer`; by default that of the preset it was loaded from.
@@ -87,7 +89,8 @@ class FeatureModel(keras.Model):
             max_seq_length: maximum tokens of a sequence, in later use.
 
         Raises:
-            ValueError: without a tokenizer, or for labels that do not fit the outputs.
+            ValueError: without a tokenizer, for labels that do not fit the outputs, or for a
+                quantized model.
 
         Example:
 

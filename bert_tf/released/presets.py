@@ -136,13 +136,14 @@ def save_preset(
             f"The tokenizer has {tokenizer.vocab_size} tokens, the model's word embeddings have "
             f"{config.vocab_size} rows: the model was trained with another vocabulary."
         )
+    weights = _plain_weights(model)
     basic = tokenizer.basic_tokenizer
     description = loaded.description if loaded else None
     written = PretrainedModel(
         format="google",
         path=folder,
         config=config,
-        weights={name: np.asarray(value) for name, value in named_variables(model).items()},
+        weights=weights,
         head=Head(model.kind),
         tokenizer=TokenizerFiles(
             tuple(tokenizer.vocab), tokenizer.do_lower_case, basic.strip_accents
@@ -178,6 +179,27 @@ def _tokenizer_of(found: ModelFiles, preset: str) -> FullTokenizer:
             "bert_tf.FullTokenizer(vocab_file, do_lower_case)."
         )
     return FullTokenizer(found.vocab_file, found.do_lower_case, found.strip_accents)
+
+
+def _plain_weights(model: FeatureModel) -> dict[str, np.ndarray]:
+    """Returns a model's weights by name, each dense layer's LoRA matrices added to its kernel.
+
+    Raises:
+        ValueError: for a quantized model, whose weights a checkpoint does not hold.
+    """
+    weights = dict(named_variables(model))
+    for layer in model._flatten_layers():
+        if getattr(layer, "quantization_mode", None):
+            raise ValueError(
+                f"{layer.path} is quantized ({layer.quantization_mode}), and a preset holds float "
+                "weights: save the model before quantize(), or with model.save('x.keras')."
+            )
+        if getattr(layer, "lora_enabled", False):
+            table = "kernel" if hasattr(layer, "_kernel") else "embeddings"
+            weights[getattr(layer, f"_{table}").path] = getattr(layer, table)
+            for part in "ab":
+                del weights[getattr(layer, f"lora_{table}_{part}").path]
+    return {name: np.asarray(value) for name, value in weights.items()}
 
 
 def _num_labels_in(prefix: str) -> int:

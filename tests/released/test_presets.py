@@ -3,6 +3,7 @@
 import json
 import logging
 
+import keras
 import numpy as np
 import pytest
 
@@ -92,6 +93,30 @@ def test_a_span_model_without_a_pooler_needs_no_further_argument(tokenizer, tmp_
     )
     again = bert_tf.SpanModel.from_preset(str(tmp_path / "hf"))
     np.testing.assert_allclose(again(IDS)["start_logits"], model(IDS)["start_logits"], atol=1e-5)
+
+
+def test_lora_matrices_are_added_to_the_kernels(tokenizer, tmp_path):
+    model = make_heads()["classification"]
+    dense = [x for x in model.encoder._flatten_layers() if isinstance(x, keras.layers.Dense)]
+    for layer in dense:
+        layer.enable_lora(rank=2)
+        layer.lora_kernel_b.assign(np.full(layer.lora_kernel_b.shape, 0.5))
+    model.save_to_preset(str(tmp_path / "saved"), tokenizer)
+    again = bert_tf.ClassificationModel.from_preset(str(tmp_path / "saved"))
+    np.testing.assert_allclose(again(IDS), model(IDS), atol=1e-6)
+    for layer in dense:
+        layer.lora_kernel_b.assign(np.zeros(layer.lora_kernel_b.shape))
+    assert np.abs(again(IDS) - model(IDS)).max() > 1e-3
+
+
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize`")
+def test_a_quantized_model_is_refused(tokenizer, tmp_path):
+    model = make_heads()["classification"]
+    model(IDS)
+    model.quantize("int8")
+    with pytest.raises(ValueError, match=r"is quantized \(int8\), and a preset holds float"):
+        model.save_to_preset(str(tmp_path / "saved"), tokenizer)
+    assert not (tmp_path / "saved").exists()
 
 
 def test_labels_and_inputs_are_kept(tokenizer, tmp_path):
