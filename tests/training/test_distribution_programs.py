@@ -74,7 +74,7 @@ def test_two_workers_of_tf_config_fine_tune_evaluate_and_predict_as_one_process_
     # The chief made the features; the other found them.
     assert "Wrote features" in workers[1].output
     assert "Wrote features" not in workers[0].output
-    assert "are used again" in workers[0].output
+    assert "Reusing the features" in workers[0].output
     assert set(os.listdir(script.folder / "out")) >= {"best", "task.json", "test_results.tsv"}
 
 
