@@ -11,6 +11,7 @@ from bert_tf.tasks.task import find_task
 
 @pytest.fixture(scope="module")
 def preset(small_model, tmp_path_factory):
+    tf.keras.utils.set_random_seed(0)
     encoder = bert_tf.BertEncoder(
         bert_tf.BertConfig.from_json_file(small_model["bert_config_file"])
     )
@@ -47,12 +48,13 @@ def test_the_features_are_those_of_a_fine_tuning_run(preset, reviews, small_mode
 
 
 def test_a_model_from_a_preset_learns_from_it(preset, reviews, tmp_path):
+    tf.keras.utils.set_random_seed(0)
     model = bert_tf.ClassificationModel.from_preset(preset, num_labels=2)
     train, dev = (load(preset, reviews, split) for split in ("train", "validation"))
-    optimizer = bert_tf.create_optimizer(2e-3, 6 * len(train), num_warmup_steps=len(train) // 2)
+    optimizer = bert_tf.create_optimizer(1e-3, 12 * len(train), num_warmup_steps=len(train) // 2)
     loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer, loss, metrics=["accuracy"])
-    history = model.fit(train, epochs=6, shuffle=False, verbose=0, validation_data=dev).history
+    history = model.fit(train, epochs=12, shuffle=False, verbose=0, validation_data=dev).history
     assert history["val_accuracy"][-1] > 0.9
 
     model.save_to_preset(str(tmp_path / "tuned"), labels=["bad", "good"])
