@@ -9,29 +9,24 @@ import sys
 import time
 from typing import TextIO
 
-_REDRAW_SECONDS = 0.2
+_REDRAW_SECONDS = 0.2  # on a terminal
+_LINE_SECONDS = 10.0  # elsewhere
 _SPEED_WINDOW_SECONDS = 30.0
 _BAR_WIDTH = 20
 
 
 class Progress:
-    """Shows work done, speed and time left on a stream; also a context manager.
+    """Shows work done, speed and time left on a stream, and on closing the final state.
 
         with Progress(1000, "steps") as progress:
             for _ in range(1000):
                 progress.update(1, loss=train_step())
 
-    On a terminal one line is redrawn, at most five times a second. Elsewhere a line is added every
-    `line_seconds` seconds. Closing always shows the final state.
-
     Args:
         total: the number of units to do; None if unknown.
-        unit: what is counted, such as `examples` or `MB`.
-        stream: where to show it; None for standard error. Only scripts should pass it.
-        label: the name of the work, shown first.
+        stream: None for standard error.
         initial: units that are already done, such as by a run that is resumed.
-        line_seconds: seconds between two lines if there is no terminal.
-        clock: a function that returns seconds; for tests.
+        clock: returns seconds; for tests.
     """
 
     def __init__(
@@ -41,7 +36,6 @@ class Progress:
         stream: TextIO | None = None,
         label: str = "",
         initial: float = 0,
-        line_seconds: float = 10.0,
         clock=time.monotonic,
     ) -> None:
         self.total = total
@@ -51,10 +45,8 @@ class Progress:
         self._is_terminal = bool(getattr(self._stream, "isatty", lambda: False)())
         self._label = f"{label}  " if label else ""
         self._clock = clock
-        self._seconds_between = _REDRAW_SECONDS if self._is_terminal else line_seconds
-        self._start = self._last_shown = clock()
-        self._initial = initial
-        self._samples = collections.deque([(self._start, initial)])
+        self._start = (clock(), initial)
+        self._samples = collections.deque([self._start])  # One each time it was shown.
         self._metrics: dict[str, float | int | str] = {}
         self._width = 0
         self._closed = False
@@ -70,23 +62,21 @@ class Progress:
         self.done += n
         self._metrics.update(metrics)
         now = self._clock()
-        if now - self._last_shown >= self._seconds_between:
+        seconds = _REDRAW_SECONDS if self._is_terminal else _LINE_SECONDS
+        if now - self._samples[-1][0] >= seconds:
             self._samples.append((now, self.done))
             while len(self._samples) > 2 and now - self._samples[1][0] > _SPEED_WINDOW_SECONDS:
                 self._samples.popleft()
             self._show(self._line(self._samples[0], now))
-            self._last_shown = now
 
     def close(self) -> None:
         """Shows the final state with the mean speed; further calls do nothing."""
-        if self._closed:
-            return
-        self._closed = True
-        now = self._clock()
-        self._show(self._line((self._start, self._initial), now, is_last=True))
-        if self._is_terminal:
-            self._stream.write("\n")
-            self._stream.flush()
+        if not self._closed:
+            self._closed = True
+            self._show(self._line(self._start, self._clock(), is_last=True))
+            if self._is_terminal:
+                self._stream.write("\n")
+                self._stream.flush()
 
     def _show(self, line: str) -> None:
         if self._is_terminal:
@@ -98,44 +88,37 @@ class Progress:
         self._stream.flush()
 
     def _line(self, since: tuple[float, float], now: float, is_last: bool = False) -> str:
-        seconds = now - since[0]
-        speed = (self.done - since[1]) / seconds if seconds > 0 else 0.0
-        parts = [f"{self._bar()}{self._count()} {self.unit}"]
+        # Fractions may add up to a whole number, except for rounding errors.
+        done = round(self.done) if abs(self.done - round(self.done)) < 1e-6 else self.done
+        count = format_number(done)
+        if self.total is not None:
+            count += f"/{format_number(self.total)}"
+        if self.total:
+            fraction = min(max(self.done / self.total, 0.0), 1.0) + 1e-8
+            bar = "#" * int(_BAR_WIDTH * fraction)
+            bar = f"[{bar.ljust(_BAR_WIDTH, '.')}]  " if self._is_terminal else " "
+            count = f"{int(100 * fraction):3d} % {bar}{count}"
+        speed = (self.done - since[1]) / (now - since[0]) if now > since[0] else 0.0
+        parts = [f"{count} {self.unit}"]
         if speed > 0:
             parts.append(f"{format_number(speed)} {self.unit}/s")
         if is_last:
-            parts.append(f"{format_seconds(now - self._start)} in all")
+            parts.append(f"{format_seconds(now - self._start[0])} in all")
         elif speed > 0 and self.total is not None:
             parts.append(f"{format_seconds(max(self.total - self.done, 0) / speed)} left")
         parts += [f"{name} {format_number(value)}" for name, value in self._metrics.items()]
         return self._label + "  ".join(parts)
 
-    def _bar(self) -> str:
-        if not self.total:
-            return ""
-        fraction = min(max(self.done / self.total, 0.0), 1.0)
-        bar = ("#" * int(_BAR_WIDTH * fraction + 1e-6)).ljust(_BAR_WIDTH, ".")
-        return f"{int(100 * fraction + 1e-6):3d} % {f'[{bar}]  ' if self._is_terminal else ' '}"
-
-    def _count(self) -> str:
-        # Fractions that add up to a whole number, except for rounding errors.
-        whole = round(self.done)
-        done = format_number(whole if abs(self.done - whole) < 1e-6 else self.done)
-        return done if self.total is None else f"{done}/{format_number(self.total)}"
-
 
 def format_number(value: float | int | str) -> str:
     """Formats a number with about four digits: `12,345`, `123.4`, `2.346`, `1e-05`."""
-    if isinstance(value, (str, int)):
-        return f"{value:,}" if isinstance(value, int) else value
-    size = abs(value)
-    if size >= 1000:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) or abs(value) >= 1000:
         return f"{value:,.0f}"
-    if size >= 100:
+    if abs(value) >= 100:
         return f"{value:.1f}"
-    if size >= 10:
-        return f"{value:.2f}"
-    return f"{value:.4g}"
+    return f"{value:.2f}" if abs(value) >= 10 else f"{value:.4g}"
 
 
 def format_seconds(seconds: float) -> str:

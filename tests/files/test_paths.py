@@ -306,3 +306,16 @@ def test_paths_of_other_file_systems_are_opened_through_tensorflow():
 def test_a_path_is_split_into_folder_and_name(path, parts):
     assert files.split_path(path) == parts
     assert files.split_path(files.join_path(*parts))[1] == parts[1]
+
+
+def test_a_folder_appears_only_when_it_is_whole(tmp_path):
+    with files.new_folder(tmp_path / "a") as folder:
+        Path(folder, "x").write_text("x")
+        assert not (tmp_path / "a").exists()
+    assert (tmp_path / "a" / "x").read_text() == "x"
+
+    with pytest.raises(OSError, match="not empty"), files.new_folder(tmp_path / "a") as folder:
+        Path(folder, "y").write_text("y")
+    with contextlib.suppress(ZeroDivisionError), files.new_folder(tmp_path / "b"):
+        raise ZeroDivisionError
+    assert os.listdir(tmp_path) == ["a"]

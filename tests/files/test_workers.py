@@ -135,13 +135,15 @@ def test_workers_end_with_the_program_and_leave_nothing_half_written(tmp_path, n
         env=environment,
         stderr=subprocess.PIPE,
     )
-    deadline = time.monotonic() + 60
-    while not all(path.exists() for path in paths):
-        assert time.monotonic() < deadline
-        assert program.poll() is None
-        time.sleep(0.02)
+
+    def wait_until(condition, seconds):
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    wait_until(lambda: program.poll() is not None or all(map(Path.exists, paths)), 300)
+    assert program.poll() is None
     program.send_signal(number)
-    program.communicate(timeout=30)
-    while any(path.exists() for path in paths):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    program.communicate(timeout=60)
+    wait_until(lambda: not any(map(Path.exists, paths)), 30)  # They sleep for 60 seconds.
