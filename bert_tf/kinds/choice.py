@@ -16,14 +16,13 @@ from keras import ops
 from bert_tf.kinds import inference
 from bert_tf.kinds.graph import IDS, Batch, ServedGraph, function
 from bert_tf.kinds.inference import largest_difference, softmax
-from bert_tf.model.heads import HeadModel
 from bert_tf.model.part import register
-from bert_tf.model.task_heads import LinearScores, classifier_dropout
+from bert_tf.model.task_heads import ClassificationModel
 from bert_tf.text.graph_packing import pack_texts
 
 
 @register
-class ChoiceModel(HeadModel):
+class ChoiceModel(ClassificationModel):
     """BERT with one logit for each of C choices.
 
     Args:
@@ -43,20 +42,13 @@ class ChoiceModel(HeadModel):
     kind = "choice"
 
     def __init__(self, encoder, dtype=None, name: str = "choice_model"):
-        super().__init__(encoder, dtype, name)
-        self.dropout = classifier_dropout(encoder)
-        self.scores = LinearScores(encoder.hidden_size, 1)
-        self.scores.build((None, encoder.hidden_size))
-        self.dropout.build((None, encoder.hidden_size))
-        self.build((None, None, None))
+        super().__init__(encoder, 1, dtype, name)
 
     def call(self, inputs, training: bool = False):
         features = self.named_features(inputs)
         shape = ops.shape(features["input_ids"])  # [B, C, L]
         rows = {name: ops.reshape(ids, (-1, shape[2])) for name, ids in features.items()}
-        outputs = self.encoder(rows, training=training)
-        pooled = self.dropout(outputs["pooled_output"], training=training)  # [B * C, H]
-        return ops.reshape(self.scores(pooled), (-1, shape[1]))
+        return ops.reshape(super().call(rows, training=training), (-1, shape[1]))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

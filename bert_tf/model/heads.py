@@ -9,39 +9,21 @@ from keras import ops
 
 from bert_tf.model.encoder import TransformerEncoder
 from bert_tf.model.feature_model import FeatureModel
-from bert_tf.model.layers import activation, dense, layer_norm, truncated_normal
+from bert_tf.model.layers import Intermediate, layer_norm, truncated_normal
 from bert_tf.model.part import Part, register
 
 
 @register
-class Transform(Part):
+class Transform(Intermediate):
     """Applies the dense layer, activation and LayerNorm that come before the vocabulary logits."""
 
-    def __init__(
-        self,
-        hidden_size: int,
-        hidden_act: str | None = "gelu",
-        stddev: float = 0.02,
-        dtype=None,
-        name: str = "transform",
-    ):
-        super().__init__(name=name, dtype=dtype)
-        self.hidden_size = hidden_size
-        self.hidden_act = hidden_act
-        self.stddev = stddev
-        self.dense = dense(hidden_size, stddev, self.dtype_policy)
-        self.activate = activation(hidden_act)
-        self.normalize = layer_norm()
-
     def build(self, input_shape):
-        self.dense.build(input_shape)
-        self.normalize.build((*input_shape[:-1], self.hidden_size))
+        super().build(input_shape)
+        self.normalize = layer_norm()
+        self.normalize.build(self.compute_output_shape(input_shape))
 
     def call(self, hidden):
-        return self.normalize(self.activate(self.dense(hidden)))
-
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[:-1], self.hidden_size)
+        return self.normalize(super().call(hidden))
 
 
 @register
@@ -73,7 +55,7 @@ class MaskedLanguageModel(Part):
         self.hidden_size = hidden_size
         self.hidden_act = hidden_act
         self.stddev = stddev
-        self.transform = Transform(hidden_size, hidden_act, stddev, dtype=self.dtype_policy)
+        self.transform = Transform(hidden_size, hidden_act, stddev, self.dtype_policy, "transform")
 
     def build(self, sequence_output_shape, positions_shape, word_embeddings_shape):
         self.transform.build(sequence_output_shape)
@@ -97,39 +79,52 @@ class MaskedLanguageModel(Part):
 
 
 @register
-class NextSentence(Part):
-    """Returns two logits for a pair: 0 = the second follows the first, 1 = it is from elsewhere.
+class LinearScores(Part):
+    """Returns C logits for each vector: `output_weights` [C, H] and `output_bias` [C].
+
+    The weights exist as soon as the object does. Their names begin with the name scope that it is
+    made in: none for a classifier, as in the original.
 
     Args:
         hidden_size: H.
+        num_scores: C.
         stddev: standard deviation of the initial weights.
-
-    Source: google-research/bert, run_pretraining.py, `get_next_sentence_output`.
     """
 
     def __init__(
-        self, hidden_size: int, stddev: float = 0.02, dtype=None, name: str = "seq_relationship"
+        self,
+        hidden_size: int,
+        num_scores: int,
+        stddev: float = 0.02,
+        dtype=None,
+        name: str = "scores",
     ):
-        super().__init__(name=name, dtype=dtype)
+        super().__init__(name=name, dtype=dtype, autocast=False)
         self.hidden_size = hidden_size
+        self.num_scores = num_scores
         self.stddev = stddev
-
-    def build(self, input_shape=None):
-        self.output_weights = self.add_weight(
-            shape=(2, self.hidden_size),
-            initializer=truncated_normal(self.stddev),
+        # `add_weight` would put this layer's own name before theirs.
+        self.output_weights = keras.Variable(
+            truncated_normal(stddev),
+            shape=(num_scores, hidden_size),
+            dtype="float32",
             name="output_weights",
         )
-        self.output_bias = self.add_weight(shape=(2,), initializer="zeros", name="output_bias")
+        self.output_bias = keras.Variable(
+            "zeros", shape=(num_scores,), dtype="float32", name="output_bias"
+        )
 
-    def call(self, pooled_output):
-        """Args: [B, H]. Returns: float32 logits [B, 2]."""
-        weights = ops.cast(self.output_weights, "float32")
-        logits = ops.matmul(ops.cast(pooled_output, "float32"), ops.transpose(weights))
-        return logits + ops.cast(self.output_bias, "float32")
+    def build(self, input_shape=None):
+        """Does nothing: the weights exist already."""
+
+    def call(self, vectors):
+        """Args: [..., H]. Returns: float32 [..., C]."""
+        vectors = ops.cast(vectors, "float32")
+        weights = ops.convert_to_tensor(self.output_weights)
+        return ops.matmul(vectors, ops.transpose(weights)) + self.output_bias
 
     def compute_output_shape(self, input_shape):
-        return (*input_shape[:-1], 2)
+        return (*input_shape[:-1], self.num_scores)
 
 
 class HeadModel(FeatureModel):
@@ -217,19 +212,12 @@ class PretrainingModel(HeadModel):
 
     def __init__(self, encoder: TransformerEncoder, dtype=None, name: str = "pretraining_model"):
         super().__init__(encoder, dtype, name)
-        config = encoder.config
-        stddev = config.initializer_range
-        self.masked_lm = MaskedLanguageModel(
-            config.vocab_size, config.hidden_size, config.hidden_act, stddev, self.dtype_policy
-        )
-        self.next_sentence = NextSentence(config.hidden_size, stddev, dtype=self.dtype_policy)
-        with keras.name_scope("cls"):
-            self.masked_lm.build(
-                (None, None, config.hidden_size),
-                (None, None),
-                (config.vocab_size, config.hidden_size),
+        self.masked_lm = masked_lm_head(encoder, self.dtype_policy)
+        with keras.name_scope("cls"), keras.name_scope("seq_relationship"):
+            self.next_sentence = LinearScores(
+                encoder.hidden_size, 2, encoder.config.initializer_range, name="next_sentence"
             )
-            self.next_sentence.build((None, config.hidden_size))
+        self.next_sentence.build((None, encoder.hidden_size))
         self.build((None, None))
 
     def call(self, inputs, training: bool = False) -> dict:
@@ -242,6 +230,17 @@ class PretrainingModel(HeadModel):
             ),
             "next_sentence_logits": self.next_sentence(outputs["pooled_output"]),
         }
+
+
+def masked_lm_head(encoder: TransformerEncoder, dtype) -> MaskedLanguageModel:
+    """Returns a new masked-LM head for an encoder, its weights under `cls/predictions/`."""
+    config = encoder.config
+    width, words = config.hidden_size, config.vocab_size
+    stddev = config.initializer_range
+    head = MaskedLanguageModel(words, width, config.hidden_act, stddev, dtype)
+    with keras.name_scope("cls"):
+        head.build((None, None, width), (None, None), (words, width))
+    return head
 
 
 def _others(variables: list[keras.Variable], known: list[keras.Variable]) -> list[keras.Variable]:

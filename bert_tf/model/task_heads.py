@@ -1,58 +1,14 @@
 """Heads of fine-tuning: classification and regression, token classification, spans."""
 
 import keras
-from keras import ops
 
 from bert_tf.model.dropout import Dropout
 from bert_tf.model.encoder import TransformerEncoder
-from bert_tf.model.heads import HeadModel
-from bert_tf.model.layers import truncated_normal
-from bert_tf.model.part import Part, register
+from bert_tf.model.heads import HeadModel, LinearScores
+from bert_tf.model.part import register
 
-# Of what a classifier sees, in fine-tuning; the original has no setting for it.
+# The original has no setting for it.
 _CLASSIFIER_DROPOUT = 0.1
-# Of the initial weights of fine-tuning heads, whatever the configuration says of the encoder's.
-_HEAD_STDDEV = 0.02
-
-
-@register
-class LinearScores(Part):
-    """Returns C logits for each vector: `output_weights` [C, H] and `output_bias` [C].
-
-    The weights exist as soon as the object does, and their names begin with the name scope that it
-    is made in: none for a classifier, as in the original.
-
-    Args:
-        hidden_size: H.
-        num_scores: C.
-    """
-
-    def __init__(self, hidden_size: int, num_scores: int, dtype=None, name: str = "scores"):
-        super().__init__(name=name, dtype=dtype, autocast=False)
-        self.hidden_size = hidden_size
-        self.num_scores = num_scores
-        # `add_weight` would put this layer's own name before theirs.
-        self.output_weights = keras.Variable(
-            truncated_normal(_HEAD_STDDEV),
-            shape=(num_scores, hidden_size),
-            dtype="float32",
-            name="output_weights",
-        )
-        self.output_bias = keras.Variable(
-            "zeros", shape=(num_scores,), dtype="float32", name="output_bias"
-        )
-
-    def build(self, input_shape=None):
-        """Does nothing: the weights exist already."""
-
-    def call(self, vectors):
-        """Args: [..., H]. Returns: float32 [..., C]."""
-        vectors = ops.cast(vectors, "float32")
-        weights = ops.convert_to_tensor(self.output_weights)
-        return ops.matmul(vectors, ops.transpose(weights)) + self.output_bias
-
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[:-1], self.num_scores)
 
 
 @register
@@ -76,6 +32,9 @@ class ClassificationModel(HeadModel):
     Source: google-research/bert, run_classifier.py, `create_model`.
     """
 
+    # Which of the encoder's outputs is classified.
+    classified = "pooled_output"
+
     def __init__(
         self,
         encoder: TransformerEncoder,
@@ -85,10 +44,12 @@ class ClassificationModel(HeadModel):
     ):
         super().__init__(encoder, dtype, name)
         self.num_labels = num_labels
-        self.dropout = classifier_dropout(encoder)
+        # Its place is the one after the encoder's.
+        self.dropout = Dropout(_CLASSIFIER_DROPOUT, encoder.num_dropouts, name="classifier_dropout")
         self.scores = LinearScores(encoder.hidden_size, num_labels)
-        self.scores.build((None, encoder.hidden_size))
-        self.dropout.build((None, encoder.hidden_size))
+        shape = encoder.compute_output_shape((None, None))[self.classified]
+        self.dropout.build(shape)
+        self.scores.build(shape)
         self.build((None, None))
 
     @property
@@ -98,11 +59,11 @@ class ClassificationModel(HeadModel):
 
     def call(self, inputs, training: bool = False):
         outputs = self.encoder(self.named_features(inputs), training=training)
-        return self.scores(self.dropout(outputs["pooled_output"], training=training))
+        return self.scores(self.dropout(outputs[self.classified], training=training))
 
 
 @register
-class TokenClassificationModel(HeadModel):
+class TokenClassificationModel(ClassificationModel):
     """BERT with logits for each token: classes of words or word pieces.
 
     Args:
@@ -124,6 +85,7 @@ class TokenClassificationModel(HeadModel):
 
     kind = "tagging"
     needs_pooler = False
+    classified = "sequence_output"
 
     def __init__(
         self,
@@ -132,17 +94,7 @@ class TokenClassificationModel(HeadModel):
         dtype=None,
         name: str = "token_classification_model",
     ):
-        super().__init__(encoder, dtype, name)
-        self.num_labels = num_labels
-        self.dropout = classifier_dropout(encoder)
-        self.scores = LinearScores(encoder.hidden_size, num_labels)
-        self.scores.build((None, None, encoder.hidden_size))
-        self.dropout.build((None, None, encoder.hidden_size))
-        self.build((None, None))
-
-    def call(self, inputs, training: bool = False):
-        outputs = self.encoder(self.named_features(inputs), training=training)
-        return self.scores(self.dropout(outputs["sequence_output"], training=training))
+        super().__init__(encoder, num_labels, dtype, name)
 
 
 @register
@@ -179,8 +131,3 @@ class SpanModel(HeadModel):
         outputs = self.encoder(self.named_features(inputs), training=training)
         logits = self.scores(outputs["sequence_output"])  # [B, L, 2]
         return {"start_logits": logits[..., 0], "end_logits": logits[..., 1]}
-
-
-def classifier_dropout(encoder: TransformerEncoder) -> Dropout:
-    """Returns the dropout before a classifier's scores, with the place after the encoder's."""
-    return Dropout(_CLASSIFIER_DROPOUT, encoder.num_dropouts, name="classifier_dropout")

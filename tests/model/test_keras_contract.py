@@ -18,7 +18,7 @@ PROGRAM = Path(keras_cases.__file__)
 NAMES = sorted(all_cases())
 MODELS = sorted(model_cases())
 WITHOUT_POOLER = ("TokenClassificationModel", "SpanModel", "MaskedLMModel", "NextTokenModel")
-WITH_DENSE = sorted(set(NAMES) - {"Dropout", "Embeddings", "LinearScores", "NextSentence"})
+WITH_DENSE = sorted(set(NAMES) - {"Dropout", "Embeddings", "LinearScores"})
 
 
 def run_program(*arguments):

@@ -118,7 +118,7 @@ def layer_cases() -> dict[str, Case]:
     """The layers, each in a functional model of its own."""
     import keras
 
-    from bert_tf.model import heads, layers, task_heads
+    from bert_tf.model import heads, layers
     from bert_tf.model.dropout import Dropout
 
     def case(make_layer, *inputs, seed=1):
@@ -161,8 +161,7 @@ def layer_cases() -> dict[str, Case]:
             HIDDEN,
             POSITIONS,
         ),
-        "NextSentence": case(lambda dtype: heads.NextSentence(8, dtype=dtype), HIDDEN[:, 0]),
-        "LinearScores": case(lambda dtype: task_heads.LinearScores(8, 3), HIDDEN),
+        "LinearScores": case(lambda dtype: heads.LinearScores(8, 3), HIDDEN),
     }
 
 

@@ -1,11 +1,10 @@
 """Masked LM alone, the paper's "No NSP" (section 5.1): predicts masked tokens from both sides."""
 
-import keras
 import tensorflow as tf
 
 from bert_tf.model.encoder import TransformerEncoder
 from bert_tf.model.feature_model import FeatureModel
-from bert_tf.model.heads import HeadModel, MaskedLanguageModel
+from bert_tf.model.heads import HeadModel, masked_lm_head
 from bert_tf.model.part import register
 from bert_tf.pretraining.objective import Prediction, PretrainingObjective
 
@@ -28,20 +27,7 @@ class MaskedLMModel(HeadModel):
 
     def __init__(self, encoder: TransformerEncoder, dtype=None, name: str = "masked_lm_model"):
         super().__init__(encoder, dtype, name)
-        config = encoder.config
-        self.masked_lm = MaskedLanguageModel(
-            config.vocab_size,
-            config.hidden_size,
-            config.hidden_act,
-            config.initializer_range,
-            self.dtype_policy,
-        )
-        with keras.name_scope("cls"):
-            self.masked_lm.build(
-                (None, None, config.hidden_size),
-                (None, None),
-                (config.vocab_size, config.hidden_size),
-            )
+        self.masked_lm = masked_lm_head(encoder, self.dtype_policy)
         self.build((None, None))
 
     def call(self, inputs, training: bool = False) -> tf.Tensor:
