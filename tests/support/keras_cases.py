@@ -42,7 +42,7 @@ class Case:
     loss: object
 
 
-def model_cases() -> dict[str, Case]:
+def model_cases(num_layers: int = 2) -> dict[str, Case]:
     """The models: what a user compiles and fits."""
     import keras
 
@@ -52,8 +52,9 @@ def model_cases() -> dict[str, Case]:
     def crossentropy():
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
-    def encoder(dtype):
-        return bert_tf.BertEncoder(CONFIG, dtype=dtype)
+    def encoder(dtype, config=CONFIG):
+        config = dataclasses.replace(config, num_hidden_layers=num_layers)
+        return bert_tf.BertEncoder(config, dtype=dtype)
 
     def composed(dtype):
         inputs = {name: keras.Input([None], dtype="int32", name=name) for name in FEATURES}
@@ -100,7 +101,7 @@ def model_cases() -> dict[str, Case]:
             crossentropy(),
         ),
         "NextTokenModel": Case(
-            lambda dtype: NextTokenModel(bert_tf.BertEncoder(CAUSAL, dtype=dtype)),
+            lambda dtype: NextTokenModel(encoder(dtype, CAUSAL)),
             FEATURES,
             IDS[:, 1:],
             crossentropy(),
@@ -213,7 +214,7 @@ def _mirrored(path: Path) -> None:
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     one, two = tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     losses = {}
-    for name, case in model_cases().items():
+    for name, case in model_cases(num_layers=1).items():
         for strategy in (one, two):
             keras.utils.set_random_seed(1)
             with strategy.scope():
