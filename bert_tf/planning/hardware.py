@@ -12,9 +12,11 @@ efficiency was derived.
 
 import dataclasses
 import difflib
+import functools
+import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -224,46 +226,30 @@ def measure_cpu(peak: float | None = None, seconds: float = 1.0) -> Hardware:
         seconds: duration of a measurement.
     """
     if peak is None:
-        peak = _best_rate(_product_rate(2048), seconds)
-    bandwidth = _best_rate(_copy_rate(32 * 2**20), seconds / 2)
+        size = 2048
+        left = np.random.default_rng(0).random((size, size), dtype=np.float32)
+        right, product = left.T.copy(), np.empty((size, size), np.float32)
+        multiply = functools.partial(np.matmul, left, right, out=product)
+        peak = 2.0 * size**3 / _shortest_seconds(multiply, seconds)
+    source, target = np.ones(32 * 2**20, np.float32), np.zeros(32 * 2**20, np.float32)
+    copy = functools.partial(np.copyto, target, source)
+    bandwidth = 2.0 * source.nbytes / _shortest_seconds(copy, seconds / 2)
     memory = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    source = "benchmarks/results/plan_pretraining.md"
     return Hardware(
         *(CPU, f"this machine's processor, {cores} cores", memory, bandwidth),
-        {"": Rate(peak, CPU_EFFICIENCY, source)},
+        {"": Rate(peak, CPU_EFFICIENCY, "benchmarks/results/plan_pretraining.md")},
         "measured by multiplying 2048 x 2048 matrices and copying 128 MB",
     )
 
 
-def _best_rate(rate_once, seconds: float) -> float:
-    """Returns the best of repeated measurements: other processes can only slow them down."""
-    best, end = 0.0, time.perf_counter() + seconds
+def _shortest_seconds(call: Callable[[], object], seconds: float) -> float:
+    """Returns the shortest duration of repeated calls: other processes can only slow them down."""
+    shortest, end = math.inf, time.perf_counter() + seconds
     while True:
-        best = max(best, rate_once())
-        if time.perf_counter() >= end:
-            return best
-
-
-def _product_rate(size: int):
-    left = np.random.default_rng(0).random((size, size), dtype=np.float32)
-    right, product = left.T.copy(), np.empty((size, size), np.float32)
-
-    def once() -> float:
         start = time.perf_counter()
-        np.matmul(left, right, out=product)
-        return 2.0 * size**3 / (time.perf_counter() - start)
-
-    return once
-
-
-def _copy_rate(num_values: int):
-    source = np.ones(num_values, np.float32)
-    target = np.zeros_like(source)
-
-    def once() -> float:
-        start = time.perf_counter()
-        np.copyto(target, source)
-        return 2.0 * source.nbytes / (time.perf_counter() - start)
-
-    return once
+        call()
+        now = time.perf_counter()
+        shortest = min(shortest, now - start)
+        if now >= end:
+            return shortest
