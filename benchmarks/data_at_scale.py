@@ -35,10 +35,10 @@ from machine import processor
 from bert_tf.data.manifest import read_manifest
 from bert_tf.data.record_writer import RecordWriter
 from bert_tf.files.paths import expand_input_files, open_text_lines
-from bert_tf.pretraining_data.document_dealing import deal_documents
-from bert_tf.pretraining_data.documents import Documents, TextLines
+from bert_tf.pretraining_data.documents import Documents, deal_documents, read_lines
 from bert_tf.pretraining_data.examples import InstanceMaker
 from bert_tf.pretraining_data.records import RecordEncoder
+from bert_tf.pretraining_data.statistics import CorpusStatistics
 from bert_tf.settings import PretrainingDataSettings
 from bert_tf.text.tokenization import FullTokenizer
 
@@ -148,7 +148,8 @@ def print_stages(text: str, folder: str) -> float:
     def deal() -> None:
         place = Path(folder, "dealt")
         place.mkdir()
-        deal_documents(TextLines([text]), 4, str(place))
+        paths = {shard: str(place / str(shard)) for shard in range(4)}
+        deal_documents(read_lines([text], CorpusStatistics()), 4, paths)
         shutil.rmtree(place)
 
     dealing = megabytes_of(text) / median_seconds(deal)
@@ -185,22 +186,23 @@ def time_stages(kind: str, text: str) -> dict[str, float]:
     tokenizer = FullTokenizer(FLAGS.vocab_file)
     encoder = RecordEncoder(settings[kind], tokenizer)
     look_up = encoder.token_of.__getitem__
-    documents = Documents()
+    documents = Documents([], tokenizer.encode)
 
     def make(masking: str, keep) -> list[bytes]:
         maker = InstanceMaker(settings[masking], tokenizer, encoder.token_of)
-        return maker.make(documents, random.Random(1), keep)
+        return [keep(made) for made in maker.make(documents, random.Random(1), lambda: None)]
 
     def read() -> None:
-        for _ in TextLines([text]):
+        for _ in read_lines([text], CorpusStatistics()):
             pass
 
     new_tokenizers = [FullTokenizer(FLAGS.vocab_file) for _ in range(FLAGS.rounds)]
 
     def tokenize() -> None:
         nonlocal documents
-        encode, documents = new_tokenizers.pop().encode, Documents()  # It knows no word yet.
-        documents.read(TextLines([text]), lambda line: [*map(look_up, encode(line))])
+        encode = new_tokenizers.pop().encode  # It knows no word yet.
+        lines = read_lines([text], CorpusStatistics())
+        documents = Documents(lines, lambda line: [*map(look_up, encode(line))])
 
     def write() -> None:
         with open(os.devnull, "wb") as file:

@@ -27,9 +27,10 @@ from machine import processor
 from bert_tf.data.manifest import read_manifest
 from bert_tf.data.record_writer import RecordWriter
 from bert_tf.files.paths import expand_input_files, open_text_lines
-from bert_tf.pretraining_data.documents import Documents, TextLines
+from bert_tf.pretraining_data.documents import Documents, read_lines
 from bert_tf.pretraining_data.examples import Instance, InstanceMaker
 from bert_tf.pretraining_data.records import RecordEncoder
+from bert_tf.pretraining_data.statistics import CorpusStatistics
 from bert_tf.settings import PretrainingDataSettings
 from bert_tf.text.tokenization import FullTokenizer
 
@@ -136,15 +137,17 @@ def time_stages(text: str) -> dict[str, float]:
     tokenizer = FullTokenizer(FLAGS.vocab_file)
     encoder = RecordEncoder(settings["static"], tokenizer)
     look_up = encoder.token_of.__getitem__
-    documents = Documents()
     start = time.process_time()
-    documents.read(TextLines([text]), lambda line: [*map(look_up, tokenizer.encode(line))])
+    lines = read_lines([text], CorpusStatistics())
+    documents = Documents(lines, lambda line: [*map(look_up, tokenizer.encode(line))])
     tokenize = time.process_time() - start
 
     def make(masking: str, keep: Callable[[Instance], bytes]) -> tuple[float, list[bytes]]:
         maker = InstanceMaker(settings[masking], tokenizer, encoder.token_of)
         start = time.process_time()
-        made = maker.make(documents, random.Random(1), keep)
+        made = [
+            keep(instance) for instance in maker.make(documents, random.Random(1), lambda: None)
+        ]
         return (time.process_time() - start) / len(made), made
 
     pairs, _ = make("dynamic", lambda instance: b"")

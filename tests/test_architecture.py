@@ -91,8 +91,6 @@ WITHOUT_TENSORFLOW = (
     "bert_tf.planning.report",
     "bert_tf.pretraining_data.program",
     "bert_tf.pretraining_data.beam_runner",
-    "bert_tf.pretraining_data.beam_files",
-    "bert_tf.pretraining_data.finished_shards",
 )
 
 MAX_LINES = 420

@@ -1,102 +1,141 @@
-"""Text -> documents of sentences of tokens, kept flat, so that a token takes a pointer.
+"""Reads the documents of text files: as tokens in memory, or distributed to shards as text.
 
     tokens            the cat sat . | it slept . | dogs bark .
     sentence_starts   0               4            7             10
     documents         [(0, 2), (2, 3)]      sentences 0 and 1; sentence 2
 
-A sentence is a line of the text, and a blank line ends a document. As in the original, the end of
-a file does not end a document, lines that hold no token are passed over, and so are documents
-without sentences.
+A sentence is a line of the text, and a blank line ends a document. As in the original, the end of a
+file does not end a document, and lines and documents without tokens are skipped.
 """
 
 import array
-from collections.abc import Callable, Iterable, Iterator
+import io
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
-from bert_tf.files.paths import open_text_lines
+from bert_tf import files
+from bert_tf.pretraining_data.statistics import CorpusStatistics
+from bert_tf.progress import Progress
+
+# Text in memory before it is written. Files are opened only for that, because there may be more
+# shards than files that a process may have open.
+_BUFFERED_CHARACTERS = 16 * 2**20
+
+# Opens a display of progress, given the stage's name, the amount of work, and its unit.
+StartProgress = Callable[[str, float, str], AbstractContextManager[Progress]]
 
 
-class TextLines:
-    """Goes through the lines of text files, which follow each other as if they were one file.
+def without_display(stage: str, total: float, unit: str) -> Progress:
+    """Starts progress that nobody sees."""
+    return Progress(total, unit, io.StringIO(), stage)
 
-    White space at both ends of a line is cut off; a blank line is "".
 
-    Args:
-        paths: text files, plain or gzipped.
-        on_read: see `bert_tf.files.paths.open_text_lines`.
+def read_lines(
+    paths: Sequence[str],
+    counts: CorpusStatistics,
+    stage: str = "",
+    start_progress: StartProgress = without_display,
+) -> Iterator[str]:
+    """Yields the lines of text files, stripped of white space, as if they were one file.
 
-    Attributes:
-        num_lines, num_blank_lines: seen so far.
-        num_characters: in the lines, without the white space at their ends.
-        num_empty_files: files that hold no text.
-        num_unclosed_files: files whose last document goes on in the next file that holds text.
+    Lines, characters, empty and unclosed files are added to `counts`.
 
     Raises:
-        ValueError: from the iteration, if a file is not UTF-8 or damaged, with the line.
+        ValueError: if a file is damaged or not UTF-8, with its line.
     """
-
-    def __init__(self, paths: Iterable[str], on_read: Callable[[int], None] | None = None) -> None:
-        self._paths = list(paths)
-        self._on_read = on_read
-        self.num_lines = 0
-        self.num_blank_lines = 0
-        self.num_characters = 0
-        self.num_empty_files = 0
-        self.num_unclosed_files = 0
-
-    def __iter__(self) -> Iterator[str]:
-        is_in_document = False
-        for path in self._paths:
+    is_in_document = False
+    with start_progress(stage, sum(map(files.file_size, paths)) / 1e6, "MB") as progress:
+        for path in paths:
             was_in_document, is_empty = is_in_document, True
-            for line in open_text_lines(path, self._on_read):
+            for line in files.open_text_lines(path, lambda size: progress.update(size / 1e6)):
                 line = line.strip()
-                self.num_lines += 1
-                self.num_characters += len(line)
+                counts.lines += 1
+                counts.characters += len(line)
                 if not line:
-                    self.num_blank_lines += 1
+                    counts.blank_lines += 1
                 elif is_empty:
                     is_empty = False
-                    self.num_unclosed_files += was_in_document and is_in_document
+                    counts.unclosed_files += was_in_document and is_in_document
                 is_in_document = bool(line)
                 yield line
-            self.num_empty_files += is_empty
+            counts.empty_files += is_empty
 
 
 class Documents:
-    """The tokens of a corpus.
+    """The documents of a corpus, kept flat so that a token takes one pointer.
 
-    Attributes:
-        tokens: those of all sentences, one after the other, as what `read` was told to make of the
-            text: ids, or what stands for them.
-        sentence_starts: where in `tokens` each sentence starts, and last where the last one ends.
-        documents: (first sentence, past the last sentence) of each document.
+    Args:
+        lines: sentences, or "" between documents.
+        encode: returns the tokens of a line: ids, or anything that stands for them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lines: Iterable[str], encode: Callable[[str], list[Any]]) -> None:
         self.tokens: list[Any] = []
-        self.sentence_starts = array.array("q", [0])
-        self.documents: list[tuple[int, int]] = []
+        self.sentence_starts = array.array("q", [0])  # In `tokens`; the last one is the end.
+        self.documents: list[tuple[int, int]] = []  # First sentence, and past the last one.
+        for has_text, sentences in itertools.groupby(lines, bool):
+            if has_text:
+                self._add_document(sentences, encode)
 
     def __len__(self) -> int:
         return len(self.documents)
 
-    def read(self, lines: Iterable[str], encode: Callable[[str], list[Any]]) -> None:
-        """Adds the documents of `lines`, as of `TextLines`; `encode` turns a line into tokens."""
-        add_tokens, add_start = self.tokens.extend, self.sentence_starts.append
+    def _add_document(self, lines: Iterable[str], encode: Callable[[str], list[Any]]) -> None:
         first_sentence = len(self.sentence_starts) - 1
         for line in lines:
-            if line:
-                tokens = encode(line)
-                if tokens:
-                    add_tokens(tokens)
-                    add_start(len(self.tokens))
-            else:
-                first_sentence = self._end_document(first_sentence)
-        self._end_document(first_sentence)
-
-    def _end_document(self, first_sentence: int) -> int:
-        """Makes a document of the sentences since the last one; gives where the next starts."""
+            tokens = encode(line)
+            if tokens:
+                self.tokens.extend(tokens)
+                self.sentence_starts.append(len(self.tokens))
         past_last = len(self.sentence_starts) - 1
         if past_last > first_sentence:
             self.documents.append((first_sentence, past_last))
-        return past_last
+
+
+def deal_documents(lines: Iterable[str], num_shards: int, paths: Mapping[int, str]) -> None:
+    """Appends document n to the text file of shard n modulo `num_shards`, if `paths` has one.
+
+    Raises:
+        ValueError: if there are fewer documents than shards.
+    """
+    buffers: dict[int, list[str]] = {shard: [] for shard in paths}
+    num_documents = num_buffered = 0
+    for has_text, sentences in itertools.groupby(lines, bool):
+        if not has_text:
+            continue
+        buffer = buffers.get(num_documents % num_shards)
+        num_documents += 1
+        if buffer is None:
+            continue
+        buffer.append("\n")
+        for sentence in sentences:
+            buffer.append(f"{sentence}\n")
+            num_buffered += len(sentence)
+        if num_buffered > _BUFFERED_CHARACTERS:
+            _write_out(buffers, paths)
+            num_buffered = 0
+    check_number_of_documents(num_documents, num_shards)
+    for path in paths.values():
+        Path(path).touch()  # A text without documents is reported when it is read.
+    _write_out(buffers, paths)
+
+
+def check_number_of_documents(num_documents: int, num_shards: int) -> None:
+    """Raises a ValueError if there are fewer documents than shards."""
+    if num_documents < num_shards and num_shards > 1:
+        raise ValueError(
+            f"Every shard needs a document, and is better off with thousands. Make fewer shards, "
+            f"or put blank lines between documents. Received: num_shards={num_shards}, and text "
+            f"with {num_documents} documents"
+        )
+
+
+def _write_out(buffers: Mapping[int, list[str]], paths: Mapping[int, str]) -> None:
+    for shard, buffer in buffers.items():
+        if buffer:
+            with open(paths[shard], "a", encoding="utf-8", newline="\n") as file:
+                file.writelines(buffer)
+            buffer.clear()

@@ -1,17 +1,15 @@
-"""Documents -> sentence pairs with hidden tokens, with the original's use of chance.
+"""Makes sentence pairs with masked tokens from documents, drawing as the original does.
 
-A pair is cut from a document's sentences. Half the time B is what follows A (label 0), else it
-comes from another document (label 1):
+B is what follows A (label 0) or, for half of the pairs, comes from another document (label 1):
 
     [CLS] the cat sat . [SEP] it [MASK] on the mat . [SEP]
     \\____ segment 0 ________/ \\____ segment 1 ____________/
 
-Without next sentence prediction an example is one segment, filled with consecutive sentences:
+Without next-sentence prediction, an example is one segment of consecutive sentences:
 
     [CLS] the cat sat . it [MASK] on the mat . [SEP]
 
-A token is an id, or whatever stands for it all the way from the text to the record: nothing here
-looks into it.
+A token is an id or anything that stands for it, such as its serialized bytes.
 
 Source: google-research/bert, create_pretraining_data.py, `create_training_instances`.
 """
@@ -28,136 +26,116 @@ from bert_tf.text.tokenizer import Tokenizer
 
 
 class Pair(NamedTuple):
-    """A sentence pair: places in `Documents.tokens`, each end past the last token.
-
-    A single segment is A; B is empty then, and a pair's B never is.
-    """
+    """A sentence pair, as positions in `Documents.tokens`; B is empty in a single segment."""
 
     start_a: int
     end_a: int
     start_b: int
     end_b: int
-    is_random_next: bool
+    is_random_next: bool = False
 
 
 class Instance(NamedTuple):
-    """A sentence pair with hidden tokens, before it is padded and serialized.
+    """An example before it is padded and serialized; with dynamic masking it is unmasked."""
 
-    Attributes:
-        tokens: [CLS] A [SEP] B [SEP], or [CLS] A [SEP] of a single segment, with what stands in
-            place of the masked tokens.
-        num_tokens_a: length of A.
-        is_random_next: whether B comes from elsewhere.
-        positions: places of the hidden tokens, ascending.
-        labels: what stood there.
-    """
-
-    tokens: list[Any]
+    tokens: list[Any]  # [CLS] A [SEP] B [SEP], or [CLS] A [SEP]
     num_tokens_a: int
     is_random_next: bool
-    positions: list[int]
-    labels: list[Any]
+    positions: Sequence[int] = ()  # of the masked tokens, ascending
+    labels: Sequence[Any] = ()  # the tokens that were there
+    word_ids: Sequence[int] = ()  # only with dynamic masking: see docs/data.md
 
 
 class InstanceMaker:
-    """Makes instances of documents.
+    """Makes the instances of documents.
 
     Args:
         settings: see `PretrainingDataSettings`.
         tokenizer: of the text.
-        token_of: by id, what stands for it in the documents; None: the id itself.
+        token_of: by id, what stands for it in the documents.
     """
 
     def __init__(
-        self,
-        settings: PretrainingDataSettings,
-        tokenizer: Tokenizer,
-        token_of: Sequence[Any] | None = None,
+        self, settings: PretrainingDataSettings, tokenizer: Tokenizer, token_of: Sequence[Any]
     ) -> None:
-        self.settings = settings
-        if token_of is None:
-            token_of = range(max(tokenizer.vocab.values()) + 1)
+        self._settings = settings
         special = tokenizer.special_ids
-        self._cls, self._sep, self._mask = (
-            token_of[index] for index in (special.cls, special.sep, special.mask)
-        )
+        self._cls, self._sep = token_of[special.cls], token_of[special.sep]
+        self._mask = token_of[special.mask]
         replacements = masking.replacement_ids(tokenizer.vocab, settings.mend_quirks)
         self._replacements = [token_of[index] for index in replacements]
-        self._continuations = continuations(tokenizer, token_of)
+        continues_word = tokenizer.continues_word
+        self._continuations = frozenset(
+            token_of[index] for token, index in tokenizer.vocab.items() if continues_word(token)
+        )
 
     def make(
-        self,
-        documents: Documents,
-        rng: random.Random,
-        keep: Callable[[Instance], bytes],
-        on_document: Callable[[int], None] = lambda num_instances: None,
-    ) -> list[bytes]:
-        """Makes instances of all documents, and gives them in random order.
+        self, documents: Documents, rng: random.Random, on_document: Callable[[], None]
+    ) -> Iterator[Instance]:
+        """Shuffles the documents and yields their instances, `dupe_factor` times over.
 
-        The documents are shuffled in place, then gone through `dupe_factor` times.
-
-        Args:
-            documents: may be none.
-            rng: where chance comes from.
-            keep: turns an instance into what is kept of it: it should be small.
-            on_document: called after each document with the number of instances so far.
+        The original shuffles the instances afterwards. `on_document` is called after each document.
         """
         masking.shuffle(documents.documents, rng)
-        instances: list[bytes] = []
-        for _ in range(self.settings.dupe_factor):
+        for _ in range(self._settings.dupe_factor):
             for document in range(len(documents)):
                 for pair in self._pairs(documents, document, rng):
-                    instances.append(keep(self.instance_of(pair, documents, rng)))
-                on_document(len(instances))
-        masking.shuffle(instances, rng)
-        return instances
-
-    def instance_of(self, pair: Pair, documents: Documents, rng: random.Random) -> Instance:
-        """Puts a pair's tokens between [CLS] and [SEP], and hides some if masking is static."""
-        tokens = documents.tokens
-        chosen = [self._cls, *tokens[pair.start_a : pair.end_a], self._sep]
-        if pair.end_b > pair.start_b:
-            chosen += tokens[pair.start_b : pair.end_b]
-            chosen.append(self._sep)
-        num_tokens_a = pair.end_a - pair.start_a
-        if self.settings.masking == "dynamic":
-            return Instance(chosen, num_tokens_a, pair.is_random_next, [], [])
-        places = self._choose(chosen, num_tokens_a, rng)
-        positions = sorted(places)
-        labels = [chosen[place] for place in positions]
-        masking.hide_tokens(chosen, places, self._mask, self._replacements, rng)
-        return Instance(chosen, num_tokens_a, pair.is_random_next, positions, labels)
-
-    def _choose(self, tokens: list[Any], num_tokens_a: int, rng: random.Random) -> list[int]:
-        settings = self.settings
-        count = masking.num_to_predict(
-            len(tokens), settings.masked_lm_prob, settings.max_predictions_per_seq
-        )
-        if not settings.do_whole_word_mask:
-            return masking.choose_tokens(num_tokens_a, len(tokens), count, rng)
-        words = masking.group_words(tokens, num_tokens_a, self._continuations, settings.mend_quirks)
-        return masking.choose_words(words, count, rng)
+                    yield self._make_instance(documents.tokens, pair, rng)
+                on_document()
 
     def _pairs(self, documents: Documents, document: int, rng: random.Random) -> Iterator[Pair]:
-        """The pairs of one document; whoever takes one draws from `rng` before the next."""
-        settings = self.settings
+        settings = self._settings
         if not settings.next_sentence:
             return segments_of_document(documents, document, settings, rng)
         if settings.mend_quirks and len(documents) == 1:
             return pairs_of_only_document(documents, settings, rng)
         return pairs_of_document(documents, document, settings, rng)
 
+    def _make_instance(self, text: Sequence[Any], pair: Pair, rng: random.Random) -> Instance:
+        tokens = [self._cls, *text[pair.start_a : pair.end_a], self._sep]
+        if pair.end_b > pair.start_b:
+            tokens += text[pair.start_b : pair.end_b]
+            tokens.append(self._sep)
+        num_tokens_a = pair.end_a - pair.start_a
+        if self._settings.masking == "dynamic":
+            word_ids = self._word_ids(tokens, num_tokens_a)
+            return Instance(tokens, num_tokens_a, pair.is_random_next, word_ids=word_ids)
+        places = self._choose(tokens, num_tokens_a, rng)
+        positions = sorted(places)
+        labels = [tokens[place] for place in positions]
+        masking.mask_tokens(tokens, places, self._mask, self._replacements, rng)
+        return Instance(tokens, num_tokens_a, pair.is_random_next, positions, labels)
 
-def continuations(tokenizer: Tokenizer, token_of: Sequence[Any]) -> frozenset[Any]:
-    """Returns the tokens that continue a word, as `##ing` does."""
-    vocab, continues_word = tokenizer.vocab, tokenizer.continues_word
-    return frozenset(token_of[index] for token, index in vocab.items() if continues_word(token))
+    def _choose(self, tokens: list[Any], num_tokens_a: int, rng: random.Random) -> list[int]:
+        settings = self._settings
+        count = masking.num_to_predict(
+            len(tokens), settings.masked_lm_prob, settings.max_predictions_per_seq
+        )
+        if settings.do_whole_word_mask:
+            return masking.choose_words(self._group_words(tokens, num_tokens_a), count, rng)
+        return masking.choose_tokens(num_tokens_a, len(tokens), count, rng)
+
+    def _group_words(self, tokens: list[Any], num_tokens_a: int) -> list[list[int]]:
+        return masking.group_words(
+            tokens, num_tokens_a, self._continuations, self._settings.mend_quirks
+        )
+
+    def _word_ids(self, tokens: list[Any], num_tokens_a: int) -> list[int]:
+        num_tokens = len(tokens)
+        if not self._settings.do_whole_word_mask:
+            of_b = range(num_tokens_a + 1, num_tokens - 2)
+            return [0, *range(1, num_tokens_a + 1), 0, *of_b, 0][:num_tokens]
+        word_ids = [0] * num_tokens
+        for number, word in enumerate(self._group_words(tokens, num_tokens_a), start=1):
+            for place in word:
+                word_ids[place] = number
+        return word_ids
 
 
 def draw_target_length(settings: PretrainingDataSettings, rng: random.Random) -> int:
-    """How many tokens the examples of a document shall hold, special ones left out.
+    """Draws the number of tokens in the examples of a document, special ones excluded.
 
-    Mostly as many as fit. Sometimes fewer, because fine-tuning will bring shorter texts.
+    Mostly as many as fit; sometimes fewer, because fine-tuning will have shorter texts.
     """
     max_tokens = settings.max_seq_length - (3 if settings.next_sentence else 2)
     if rng.random() < settings.short_seq_prob:
@@ -168,10 +146,10 @@ def draw_target_length(settings: PretrainingDataSettings, rng: random.Random) ->
 def pairs_of_document(
     documents: Documents, document: int, settings: PretrainingDataSettings, rng: random.Random
 ) -> Iterator[Pair]:
-    """Cuts a document into pairs, with B from another document for about half of them.
+    """Yields the pairs of a document; for about half of them, B is from another document.
 
     Sentences are gathered until they reach the target length, and a random number of them becomes
-    A. Where B comes from elsewhere, the sentences after A begin the next pair.
+    A. If B comes from elsewhere, the sentences after A begin the next pair.
 
     Source: google-research/bert, create_pretraining_data.py, `create_instances_from_document`.
     """
@@ -179,58 +157,56 @@ def pairs_of_document(
     first, past_last = documents.documents[document]
     target_length = draw_target_length(settings, rng)
     while first < past_last:
-        goal = starts[first] + target_length
-        past_chunk = bisect_left(starts, goal, first + 1, past_last)
+        past_chunk = _end_of_chunk(starts, first, past_last, target_length)
         num_sentences = past_chunk - first
-        past_a = first + (
-            1 + masking.draw_below(num_sentences - 1, rng) if num_sentences > 1 else 1
-        )
+        past_a = first + 1
+        if num_sentences > 1:
+            past_a += masking.draw_below(num_sentences - 1, rng)
         start_a, end_a = starts[first], starts[past_a]
         is_random_next = num_sentences == 1 or rng.random() < 0.5
         if is_random_next:
             other = draw_other_document(len(documents), document, settings.mend_quirks, rng)
-            start_b, end_b = draw_sentences(
-                documents, other, target_length - (end_a - start_a), rng
-            )
+            length_b = target_length - (end_a - start_a)
+            start_b, end_b = draw_sentences(documents, other, length_b, rng)
             first = past_a
         else:
             start_b, end_b = end_a, starts[past_chunk]
             first = past_chunk
-        yield truncate(start_a, end_a, start_b, end_b, is_random_next, settings, rng)
+        pair = Pair(start_a, end_a, start_b, end_b, is_random_next)
+        yield truncate(pair, settings.max_seq_length - 3, rng)
 
 
 def pairs_of_only_document(
     documents: Documents, settings: PretrainingDataSettings, rng: random.Random
 ) -> Iterator[Pair]:
-    """Cuts the only document of a corpus into pairs whose B always follows A.
+    """Yields the pairs of the only document of a corpus, in which B always follows A.
 
-    There is no other document to take a random B from, and a label 1 would be a lie. A sentence
-    that reaches the target length alone is parted in two at random; a single token is left out.
+    There is no other document to take a random B from. A sentence that reaches the target length
+    alone is split in two at random; a single token is left out.
     """
     starts = documents.sentence_starts
     first, past_last = documents.documents[0]
     target_length = draw_target_length(settings, rng)
     while first < past_last:
-        goal = starts[first] + target_length
-        past_chunk = bisect_left(starts, goal, first + 1, past_last)
+        past_chunk = _end_of_chunk(starts, first, past_last, target_length)
         start_a, end_b = starts[first], starts[past_chunk]
+        end_a = start_a
         if past_chunk - first > 1:
             end_a = starts[first + 1 + masking.draw_below(past_chunk - first - 1, rng)]
         elif end_b - start_a > 1:
             end_a = start_a + 1 + masking.draw_below(end_b - start_a - 1, rng)
-        else:
-            end_a = None
-        if end_a is not None:
-            yield truncate(start_a, end_a, end_a, end_b, False, settings, rng)
+        if end_a > start_a:
+            pair = Pair(start_a, end_a, end_a, end_b)
+            yield truncate(pair, settings.max_seq_length - 3, rng)
         first = past_chunk
 
 
 def segments_of_document(
     documents: Documents, document: int, settings: PretrainingDataSettings, rng: random.Random
 ) -> Iterator[Pair]:
-    """Cuts a document into segments of as many whole sentences as fit, one after the other.
+    """Yields segments of a document, each of as many whole sentences as fit.
 
-    A sentence that does not fit alone is cut at the target length; nothing of the text is lost.
+    A sentence that does not fit alone is cut at the target length; no text is lost.
 
     Source: Devlin et al. 2018, section 5.1, "No NSP", whose segments the paper does not describe;
     these are the "doc-sentences" of RoBERTa (Liu et al. 2019, section 4.2).
@@ -244,14 +220,14 @@ def segments_of_document(
         stop = starts[bisect_right(starts, goal, first, past_last + 1) - 1]
         if stop <= start:
             stop = goal
-        yield Pair(start, stop, stop, stop, False)
+        yield Pair(start, stop, stop, stop)
         start = stop
 
 
 def draw_other_document(
     num_documents: int, document: int, mend_quirks: bool, rng: random.Random
 ) -> int:
-    """Draws a document that is not `document`.
+    """Draws a document other than `document`.
 
     The original tries ten times and then takes what it has. In a corpus of one document, and once
     in 1,024 times in one of two, that is `document` itself, in spite of the label.
@@ -269,35 +245,23 @@ def draw_other_document(
 def draw_sentences(
     documents: Documents, document: int, target_length: int, rng: random.Random
 ) -> tuple[int, int]:
-    """Sentences of a document from a random one on, until they reach the target length.
-
-    Returns:
-        Start and end of them in `documents.tokens`: one sentence at least, whatever the target.
-    """
+    """Returns start and end of at least one sentence, from a random one of a document on."""
     starts = documents.sentence_starts
     first, past_last = documents.documents[document]
-    start = first + masking.draw_below(past_last - first, rng)
-    goal = starts[start] + target_length
-    return starts[start], starts[bisect_left(starts, goal, start + 1, past_last)]
+    first += masking.draw_below(past_last - first, rng)
+    return starts[first], starts[_end_of_chunk(starts, first, past_last, target_length)]
 
 
-def truncate(
-    start_a: int,
-    end_a: int,
-    start_b: int,
-    end_b: int,
-    is_random_next: bool,
-    settings: PretrainingDataSettings,
-    rng: random.Random,
-) -> Pair:
+def truncate(pair: Pair, max_tokens: int, rng: random.Random) -> Pair:
     """Shortens A and B until they fit: the longer one (on a tie, B) loses its first or last token.
 
-    Which end it is, is drawn for each token, so that neither beginnings nor ends are missing.
+    Which end loses a token is drawn for each, so that neither beginnings nor ends are missing.
 
     Source: google-research/bert, create_pretraining_data.py, `truncate_seq_pair`.
     """
+    start_a, end_a, start_b, end_b, is_random_next = pair
     length_a, length_b = end_a - start_a, end_b - start_b
-    for _ in range(length_a + length_b - (settings.max_seq_length - 3)):
+    for _ in range(length_a + length_b - max_tokens):
         loses_first = rng.random() < 0.5
         if length_a > length_b:
             length_a -= 1
@@ -306,3 +270,8 @@ def truncate(
             length_b -= 1
             start_b += loses_first
     return Pair(start_a, start_a + length_a, start_b, start_b + length_b, is_random_next)
+
+
+def _end_of_chunk(starts: Sequence[int], first: int, past_last: int, target_length: int) -> int:
+    """Returns the end of the fewest sentences from `first` on that reach `target_length`."""
+    return bisect_left(starts, starts[first] + target_length, first + 1, past_last)

@@ -1,10 +1,7 @@
-"""Which tokens of a sentence pair are hidden, and what stands there instead.
+"""Chooses the tokens of a sentence pair that are masked, and what replaces them.
 
-Of the tokens chosen, 80 % become [MASK], 10 % a random token, and 10 % stay as they are, so that
-the model must give every token's meaning, not only that of [MASK].
-
-Everything here draws from a `random.Random` exactly as the original does, call for call: the same
-seed gives the same masks.
+Of the chosen tokens, 80 % become [MASK], 10 % a random token, and 10 % stay. Everything draws from
+a `random.Random` call for call as the original does, so the same seed gives the same masks.
 
 Source: Devlin et al. 2018, section 3.1 and appendix A.1; google-research/bert,
 create_pretraining_data.py, `create_masked_lm_predictions`.
@@ -19,12 +16,12 @@ _NOT_ORDINARY = re.compile(r"\[.*\]|<.+>", re.DOTALL)
 
 
 def shuffle(items: MutableSequence, rng: random.Random) -> None:
-    """`rng.shuffle(items)`: the same order, and the same state of `rng` after it, but faster."""
+    """Does `rng.shuffle(items)`, faster: the same order, and the same state of `rng` after it."""
     getrandbits = rng.getrandbits
     highest = len(items) - 1
     while highest > 0:
-        # Of all numbers up to `last` one is drawn by as many bits as `last + 1` has, and again if
-        # it is too large. The range goes down as long as that is the same number of bits.
+        # A number up to `last` is drawn by as many bits as `last + 1` has, again if it is too
+        # large. The inner loop covers the range where that is the same number of bits.
         num_bits = (highest + 1).bit_length()
         lowest = max((1 << (num_bits - 1)) - 1, 1)
         for last in range(highest, lowest - 1, -1):
@@ -36,7 +33,7 @@ def shuffle(items: MutableSequence, rng: random.Random) -> None:
 
 
 def draw_below(limit: int, rng: random.Random) -> int:
-    """`rng.randint(0, limit - 1)`, and the same state of `rng` after it, but faster."""
+    """Returns `rng.randint(0, limit - 1)`, faster, and leaves the same state of `rng`."""
     num_bits = limit.bit_length()
     number = rng.getrandbits(num_bits)
     while number >= limit:
@@ -45,36 +42,31 @@ def draw_below(limit: int, rng: random.Random) -> int:
 
 
 def num_to_predict(num_tokens: int, masked_lm_prob: float, max_predictions_per_seq: int) -> int:
-    """How many tokens are hidden in a pair of `num_tokens`, [CLS] and both [SEP] included."""
+    """Returns how many of `num_tokens` are masked, [CLS] and [SEP] included in the count."""
     return min(max_predictions_per_seq, max(1, round(num_tokens * masked_lm_prob)))
 
 
 def is_ordinary(token: str) -> bool:
-    """Whether a token stands for text. [PAD], [unused17] and <S> do not: no text becomes them."""
+    """Whether a token can occur in text, unlike [PAD], [unused17] and <S>."""
     return not _NOT_ORDINARY.fullmatch(token)
 
 
 def replacement_ids(vocab: Mapping[str, int], mend_quirks: bool = False) -> Sequence[int]:
-    """The ids that random replacements are drawn from, each as likely as the other.
+    """Returns the ids that random replacements are drawn from.
 
-    Args:
-        vocab: the id of every token.
-        mend_quirks: whether to leave out [PAD], [unused0] and whatever else no text becomes. The
-            original draws them as well.
+    The original draws from the whole vocabulary; with `mend_quirks`, only ordinary tokens.
 
     Raises:
-        ValueError: if nothing is left.
+        ValueError: if there is none.
     """
-    ids = list(vocab.values())
-    if mend_quirks:
-        ids = [index for token, index in vocab.items() if is_ordinary(token)]
-        if not ids:
-            raise ValueError("The vocabulary holds special tokens only: there is no word to draw.")
+    ids = [index for token, index in vocab.items() if not mend_quirks or is_ordinary(token)]
+    if not ids:
+        raise ValueError("The vocabulary holds special tokens only: there is no word to draw.")
     return ids
 
 
 def id_ranges(ids: Sequence[int]) -> list[list[int]]:
-    """Ids as [first, past the last] of each run of consecutive ones, ascending."""
+    """Returns [first, past the last] of each run of consecutive ids, ascending."""
     ranges: list[list[int]] = []
     for index in sorted(ids):
         if ranges and ranges[-1][1] == index:
@@ -87,14 +79,14 @@ def id_ranges(ids: Sequence[int]) -> list[list[int]]:
 def group_words(
     tokens: Sequence[Any], num_tokens_a: int, continuations: Container[Any], mend_quirks: bool
 ) -> list[list[int]]:
-    """The places of a pair's tokens, those of a word together: what is hidden as a whole.
+    """Returns the positions of the tokens of each word, which are masked together.
 
-    A piece that begins with `##` belongs to the word before it. Where truncation left one at the
-    start of B, the original counts it to the last word of A:
+    A piece that begins with `##` belongs to the word before it. If truncation left one at the start
+    of B, the original adds it to the last word of A; `mend_quirks` does not:
 
-        tokens   [CLS]  the  cat  ##s  [SEP]  ##ing  [SEP]
-        as ever         [1]  [2,  3,           5]
-        mended          [1]  [2,  3]          [5]
+        tokens    [CLS]  the  cat  ##s  [SEP]  ##ing  [SEP]
+        original         [1]  [2,  3,           5]
+        mended           [1]  [2,  3]          [5]
 
     Args:
         tokens: [CLS] A [SEP] B [SEP].
@@ -114,7 +106,7 @@ def group_words(
 
 
 def choose_tokens(num_tokens_a: int, num_tokens: int, count: int, rng: random.Random) -> list[int]:
-    """Chooses `count` places of [CLS] A [SEP] B [SEP] at random, special tokens left out."""
+    """Chooses `count` positions of [CLS] A [SEP] B [SEP], special tokens excluded."""
     start_b = num_tokens_a + 2
     places = [*range(1, start_b - 1), *range(start_b, num_tokens - 1)]
     shuffle(places, rng)
@@ -122,13 +114,10 @@ def choose_tokens(num_tokens_a: int, num_tokens: int, count: int, rng: random.Ra
 
 
 def choose_words(words: list[list[int]], count: int, rng: random.Random) -> list[int]:
-    """Chooses whole words at random, as long as they hold `count` tokens together at most.
-
-    Args:
-        words: the places of each word's tokens; shuffled in place.
+    """Chooses whole words with at most `count` tokens together; shuffles `words` in place.
 
     Returns:
-        The places of the tokens of the chosen words; none if every word is too long.
+        The positions of their tokens; none if every word is too long.
     """
     shuffle(words, rng)
     places: list[int] = []
@@ -140,21 +129,14 @@ def choose_words(words: list[list[int]], count: int, rng: random.Random) -> list
     return places
 
 
-def hide_tokens(
+def mask_tokens(
     tokens: MutableSequence[Any],
     places: Sequence[int],
     mask: Any,
     replacements: Sequence[Any],
     rng: random.Random,
 ) -> None:
-    """Puts [MASK], a random token or what stood there before at `places`, in place.
-
-    Args:
-        tokens: those of a pair.
-        places: what to hide, in the order of choice.
-        mask: what stands for [MASK].
-        replacements: what random tokens are drawn from.
-    """
+    """Replaces the tokens at `places`, in the order of choice: by `mask`, at random, or not."""
     draw = rng.random
     for place in places:
         if draw() < 0.8:

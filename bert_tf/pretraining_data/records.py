@@ -1,43 +1,33 @@
-"""Instances -> serialized tf.train.Examples, ten times as fast as `schema.encode_example`.
+"""Serializes instances as tf.train.Examples, ten times as fast as `schema.encode_example`.
 
-An id is serialized once, when the vocabulary is read, and these bytes stand for it from then on, in
-documents and in instances. Most of a record is the same in all records of its length: names, sizes,
-masks, padding. What is its own waits for its place in the order of the file, in two bytes a token;
-the rest is joined to it when it is written.
+An id is serialized once, and its bytes stand for it in documents and instances. Most of a record is
+the same in all records of its length: names, sizes, masks, padding. What is an instance's own waits
+in two bytes per token until the instances are shuffled; the rest is added when it is written.
 """
 
 import struct
-from collections.abc import Iterable
 
 from bert_tf.data.schema import ListHeaders, encode_entry, encode_values, encode_varint
-from bert_tf.pretraining_data import masking
-from bert_tf.pretraining_data.examples import Instance, continuations
+from bert_tf.pretraining_data.examples import Instance
 from bert_tf.settings import PretrainingDataSettings
 from bert_tf.text.tokenizer import Tokenizer
 
-# is_random_next, num_tokens_a, tokens, hidden tokens, bytes of the ids, bytes of the second list.
+# is_random_next, num_tokens_a, tokens, masked tokens, bytes of the ids, bytes of the second list.
 _HEAD = struct.Struct("<?IIIII")
 
 
 class RecordEncoder:
-    """Pads and serializes instances as the records of the original, or those for dynamic masking.
-
-    Args:
-        settings: see `PretrainingDataSettings`.
-        tokenizer: of the text.
+    """Pads and serializes instances.
 
     Attributes:
-        token_of: by id, its serialized bytes: what stands for it in instances.
+        token_of: by id, its serialized bytes, which stand for it in instances.
     """
 
     def __init__(self, settings: PretrainingDataSettings, tokenizer: Tokenizer) -> None:
         self._length = settings.max_seq_length
         self._num_predictions = settings.max_predictions_per_seq
         self._is_dynamic = settings.masking == "dynamic"
-        self._whole_words = settings.do_whole_word_mask
-        self._mend_quirks = settings.mend_quirks
         self.token_of = [encode_varint(index) for index in range(max(tokenizer.vocab.values()) + 1)]
-        self._continuations = continuations(tokenizer, self.token_of)
         self._places = [encode_varint(place) for place in range(self._length + 1)]
         self._ids = ListHeaders("input_ids")
         self._labels = ListHeaders("masked_lm_ids")
@@ -53,19 +43,20 @@ class RecordEncoder:
             self._next_labels = [_entry("next_sentence_labels", [label]) for label in (0, 1)]
 
     def begin(self, instance: Instance) -> bytes:
-        """What is an instance's own, for `finish`; its tokens and labels are of `token_of`."""
-        tokens, num_tokens_a, is_random_next, positions, labels = instance
-        num_tokens, num_masked = len(tokens), len(positions)
+        """Returns what is an instance's own, for `finish`."""
+        num_tokens, num_masked = len(instance.tokens), len(instance.positions)
+        place_bytes = self._places.__getitem__
         if self._is_dynamic:
-            second, third = self._encode(self._word_ids(instance)), b""
+            second, third = b"".join(map(place_bytes, instance.word_ids)), b""
         else:
-            second, third = b"".join(labels), self._encode(positions)
-        first = b"".join(tokens)
-        sizes = (num_tokens_a, num_tokens, num_masked, len(first), len(second))
-        return b"".join((_HEAD.pack(is_random_next, *sizes), first, second, third))
+            second = b"".join(instance.labels)
+            third = b"".join(map(place_bytes, instance.positions))
+        first = b"".join(instance.tokens)
+        sizes = (instance.num_tokens_a, num_tokens, num_masked, len(first), len(second))
+        return b"".join((_HEAD.pack(instance.is_random_next, *sizes), first, second, third))
 
     def finish(self, begun: bytes) -> tuple[bytes, int]:
-        """The record of what `begin` gave, and how many tokens it holds."""
+        """Returns the record of what `begin` returned, and how many tokens it holds."""
         head = _HEAD.unpack_from(begun)
         is_random_next, num_tokens_a, num_tokens, num_masked, size_ids, size_second = head
         end_ids = _HEAD.size + size_ids
@@ -92,30 +83,12 @@ class RecordEncoder:
         )
         return _message((*ids_and_mask, *masks, *label_and_segments)), num_tokens
 
-    def _encode(self, places: Iterable[int]) -> bytes:
-        return b"".join(map(self._places.__getitem__, places))
-
-    def _word_ids(self, instance: Instance) -> list[int]:
-        """`word_ids` of the schema, up to the last [SEP]."""
-        num_tokens_a, num_tokens = instance.num_tokens_a, len(instance.tokens)
-        if not self._whole_words:
-            of_b = range(num_tokens_a + 1, num_tokens - 2)
-            return [0, *range(1, num_tokens_a + 1), 0, *of_b, 0][:num_tokens]
-        numbers = [0] * num_tokens
-        words = masking.group_words(
-            instance.tokens, num_tokens_a, self._continuations, self._mend_quirks
-        )
-        for number, word in enumerate(words, start=1):
-            for place in word:
-                numbers[place] = number
-        return numbers
-
 
 def _entry(name: str, values: list) -> bytes:
     return encode_entry(name, encode_values(name, values))
 
 
 def _message(parts: tuple[bytes, ...]) -> bytes:
-    """The serialized example of its features, which are in the order of their names."""
+    """Returns the serialized example of its features, which are in the order of their names."""
     features = b"".join(parts)
     return b"\x0a" + encode_varint(len(features)) + features

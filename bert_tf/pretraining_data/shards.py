@@ -1,64 +1,96 @@
-"""A corpus, or a shard of it -> record files.
+"""The shards of a run, and which of them are already complete.
 
-text --read--> documents --make--> instances --write--> records
+Before a shard gets its name, a note of its entry in the manifest is written beside it:
 
-A shard of a folder is made by `make_shard`, whoever calls it: a process of this machine or a worker
-of Apache Beam. Chance comes from the shard's own seed, so neither who makes it nor when matters.
+    .pretraining-00003-of-00100.tfrecord.made.json
+        {"name", "examples", ..., "made_from": "9f3c...", "statistics": {...}}
+    pretraining-00003-of-00100.tfrecord
+
+When all shards are complete, the entries go to the manifest, and the notes are removed. `made_from`
+is a digest of all that the records depend on. A shard that was made from anything else, or does not
+have the size in its note, is made again.
 """
 
+import contextlib
 import dataclasses
 import hashlib
-import random
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from bert_tf import files
-from bert_tf.data.manifest import forget_files
-from bert_tf.data.record_writer import RecordWriter
-from bert_tf.pretraining_data.documents import Documents, TextLines
-from bert_tf.pretraining_data.examples import Instance, InstanceMaker
-from bert_tf.pretraining_data.finished_shards import note_path, note_text, remove_notes
-from bert_tf.pretraining_data.records import RecordEncoder
-from bert_tf.pretraining_data.report import CorpusStatistics
-from bert_tf.progress import Progress
+from bert_tf.config import read_json
+from bert_tf.data.manifest import find_run, read_manifest
+from bert_tf.pretraining_data.statistics import CorpusStatistics
 from bert_tf.settings import PretrainingDataSettings
-from bert_tf.text.tokenizer import Tokenizer
 
-_UPDATE_EVERY = 256  # records
+# To be raised when the same text, vocabulary and settings give other records than before.
+_RECORDS_VERSION = 1
+# Settings that do not change the records, or that the digest covers otherwise. (The default of
+# `next_sentence` is left out too: shards made before there was such a setting stay valid.)
+_IRRELEVANT = {"input_file", "vocab_file", "output_file", "output_dir", "num_workers"}
+_TEXT_FOLDER = ".pretraining-text"
+# Shards and their notes under the temporary names of `files.atomic_write`.
+_PARTIAL_FILE = re.compile(
+    r"\.\.?pretraining-\d+-of-\d+\.tfrecord(\.gz)?(\.made\.json)?\.[0-9a-f]+\.tmp"
+)
 
-# Opens a display of a stage's progress, given its name, how much there is to do, and its unit.
-StartProgress = Callable[[str, float, str], Progress]
 
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """Records that are made at once: of a whole corpus, or of the documents dealt to a shard."""
 
-class Shard(NamedTuple):
-    """A corpus, or a shard of one.
-
-    Attributes:
-        input_files: its text.
-        output_files: where its records go in turns.
-        seed: where its chance starts.
-        name: what it is called in errors.
-        line_counts: what is reported of the lines and files of the text, where that is not what is
-            counted in `input_files`. The counts of shards are added up: those of the whole text
-            stand with shard 0, and zeros with the others.
-    """
-
+    name: str  # Of the text, in error messages.
     input_files: Sequence[str]
-    output_files: Sequence[str]
+    output_files: Sequence[str]  # Records are written to them in turn.
     seed: int
-    name: str
+    made_from: str = ""  # Digest of what the records depend on; empty with `output_file`.
+    # Counts of lines and files, if not those of `input_files`.
     line_counts: CorpusStatistics | None = None
 
 
-class MadeShard(NamedTuple):
-    """What came of a shard: its files' entries in the manifest, and its counts."""
+def plan_shards(
+    settings: PretrainingDataSettings, input_files: Sequence[str], vocabulary_sha256: str
+) -> list[Shard]:
+    """Returns the shards of `output_dir`, without their text, or one for all of `output_file`."""
+    name = ", ".join(input_files[:3]) + (", ..." if len(input_files) > 3 else "")
+    if settings.output_dir is None:
+        return [Shard(name, input_files, settings.output_file, settings.random_seed)]
+    number, end = settings.num_shards, ".gz" if settings.gzip else ""
+    digest = _digest(settings, input_files, vocabulary_sha256)
+    shards = []
+    for shard in range(number):
+        path = f"pretraining-{shard:05d}-of-{number:05d}.tfrecord{end}"
+        made_from = digest.copy()
+        made_from.update(f" {shard}".encode())
+        shards.append(
+            Shard(
+                f"shard {shard} of {name}" if number > 1 else name,
+                (),
+                (files.join_path(settings.output_dir, path),),
+                shard_seed(settings.random_seed, shard),
+                made_from.hexdigest(),
+            )
+        )
+    return shards
 
-    entries: list[dict[str, Any]]
-    statistics: CorpusStatistics
+
+def with_text(shards: Mapping[int, Shard], number: int, text: str, counts: CorpusStatistics):
+    """Returns a shard with the file of its text; `counts` are those of the whole corpus.
+
+    The counts of all shards are added up: shard 0 has those of the lines, the others zeros.
+    """
+    line_counts = CorpusStatistics() if number else counts
+    return dataclasses.replace(shards[number], input_files=(text,), line_counts=line_counts)
 
 
 def shard_seed(random_seed: int, shard: int) -> int:
-    """The seed that a shard's chance comes from; no two shards share theirs.
+    """Returns the seed of a shard; no two shards have the same.
 
     That of shard 0 is `random_seed` itself: a corpus in one shard has the original's records.
     """
@@ -68,166 +100,102 @@ def shard_seed(random_seed: int, shard: int) -> int:
     return int.from_bytes(digest[:8], "big")
 
 
-def name_text(input_files: Sequence[str]) -> str:
-    """What errors call the text of these files."""
-    more = ", ..." if len(input_files) > 3 else ""
-    return ", ".join(input_files[:3]) + more
+def _digest(settings: PretrainingDataSettings, input_files: Sequence[str], vocabulary_sha256: str):
+    """Returns a SHA-256 of what all shards depend on.
 
-
-@dataclasses.dataclass(frozen=True)
-class ShardedCorpus:
-    """A corpus that is to be made into the shards of a folder.
-
-    Attributes:
-        settings: see `PretrainingDataSettings`.
-        input_files: its text.
-        paths: of the shards, by number.
-        origins: what each is made from, of `origins_of_shards`.
+    Text files are not read for it: their path, size and, if local, time of change are used.
     """
-
-    settings: PretrainingDataSettings
-    input_files: Sequence[str]
-    paths: Sequence[str]
-    origins: Sequence[str]
-
-    def shard(self, number: int, text: str, line_counts: CorpusStatistics) -> Shard:
-        """A shard whose documents lie in the file `text`; `line_counts`: of the whole corpus."""
-        name = name_text(self.input_files)
-        if self.settings.num_shards > 1:
-            name = f"shard {number} of {name}"
-        counts = CorpusStatistics() if number else line_counts
-        seed = shard_seed(self.settings.random_seed, number)
-        return Shard([text], [self.paths[number]], seed, name, counts)
-
-    def entry(self, number: int, made: MadeShard) -> dict[str, Any]:
-        """A shard's entry in the manifest, which tells too what it was made from."""
-        statistics = dataclasses.asdict(made.statistics)
-        return {**made.entries[0], "made_from": self.origins[number], "statistics": statistics}
+    values = {
+        name: value
+        for name, value in dataclasses.asdict(settings).items()
+        if name not in _IRRELEVANT and (name, value) != ("next_sentence", True)
+    }
+    inputs = []
+    for path in input_files:
+        changed = None if files.is_remote(path) else os.stat(path).st_mtime_ns
+        inputs.append([files.resolve_path(path), files.file_size(path), changed])
+    common = {
+        "version": _RECORDS_VERSION,
+        "settings": values,
+        "vocabulary": vocabulary_sha256,
+        "inputs": inputs,
+    }
+    return hashlib.sha256(json.dumps(common, sort_keys=True).encode())
 
 
-def make_shard(
-    corpus: ShardedCorpus,
-    tokenizer: Tokenizer,
-    number: int,
-    shard: Shard,
-    start_progress: StartProgress,
-) -> dict[str, Any]:
-    """Makes a shard of a folder, and notes beside it what it is.
+def find_finished(shards: Mapping[int, Shard]) -> dict[int, dict[str, Any]]:
+    """Returns the manifest's entries of the complete shards, by number."""
+    (first,) = next(iter(shards.values())).output_files
+    folder = files.split_path(first)[0]
+    notes = set(files.glob_files(note_path(files.join_path(folder, "*"))))
+    manifest = read_manifest(folder)
+    finished = {}
+    for number, shard in shards.items():
+        (path,) = shard.output_files
+        name = files.split_path(path)[1]
+        run = manifest and find_run(manifest, name)
+        entries = [entry for entry in run["files"] if entry["name"] == name] if run else []
+        if note_path(path) in notes:
+            with contextlib.suppress(ValueError):  # A damaged note counts as none.
+                entries.append(read_json(note_path(path)))
+        for entry in entries:
+            if _describes(entry, path, shard.made_from):
+                finished[number] = entry
+    return finished
 
-    Returns:
-        Its entry in the manifest.
+
+def _describes(entry: Any, path: str, made_from: str) -> bool:
+    return (
+        isinstance(entry, dict)
+        and entry.get("made_from") == made_from
+        and files.exists(path)
+        and files.file_size(path) == entry["bytes"]
+    )
+
+
+def note_path(path: str) -> str:
+    """Returns the path of a shard's note, which a pattern for shards does not match."""
+    folder, name = files.split_path(path)
+    return files.join_path(folder, f".{name}.made.json")
+
+
+def write_note(path: str, entry: Mapping[str, Any]) -> None:
+    """Writes the note of the shard at `path`, which is not there yet; an older one is removed."""
+    files.remove_file(path)  # Otherwise the note might seem to be about that one.
+    with files.atomic_write(note_path(path), "w") as file:
+        file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+
+
+def remove_notes(paths: Iterable[str]) -> None:
+    """Removes the notes of these shards."""
+    for path in paths:
+        files.remove_file(note_path(path))
+
+
+@contextlib.contextmanager
+def text_folder(output_dir: str) -> Iterator[str]:
+    """Makes a temporary folder for the text of shards, which one run at a time may have.
+
+    It is beside the records, where there is room for the text, unless that is a remote place. What
+    a killed run has left, text and partial shards, is removed first.
 
     Raises:
-        ValueError, OSError: see `make_records`.
+        ValueError: if another run is making shards in `output_dir`.
     """
-    entry = {}
-
-    def note(made: MadeShard) -> None:
-        entry.update(corpus.entry(number, made))
-        path = corpus.paths[number]
-        # A note whose shard is not there says nothing; it must not seem to be about an older one.
-        files.remove_file(path)
-        with files.atomic_write(note_path(path), "w") as file:
-            file.write(note_text(entry))
-
-    make_records(corpus.settings, tokenizer, shard, start_progress, note)
-    return entry
-
-
-def make_records(
-    settings: PretrainingDataSettings,
-    tokenizer: Tokenizer,
-    shard: Shard,
-    start_progress: StartProgress,
-    when_written: Callable[[MadeShard], None] = lambda made: None,
-) -> MadeShard:
-    """Makes the records of a corpus or of a shard of it.
-
-    Args:
-        settings: see `PretrainingDataSettings`.
-        tokenizer: of the vocabulary.
-        shard: what to make.
-        start_progress: see `StartProgress`.
-        when_written: called when all is written, just before the files get their names.
-
-    Raises:
-        ValueError: if a text file cannot be read, with the line.
-        OSError: if a record file cannot be written; then none of the shard's files is there.
-    """
-    statistics = CorpusStatistics()
-    # The files are opened first: if that is not allowed, one wants to know it now.
-    with files.atomic_writes(shard.output_files) as outputs:
-        encoder = RecordEncoder(settings, tokenizer)
-        documents, lines = _read_documents(shard, tokenizer, encoder.token_of, start_progress)
-        if shard.line_counts is None:
-            statistics.count_lines(lines)
-        else:
-            statistics.add(shard.line_counts)
-        unknown = encoder.token_of[tokenizer.special_ids.unk]
-        statistics.count_documents(documents, unknown, settings.max_seq_length)
-
-        def keep(instance: Instance) -> bytes:
-            statistics.count_instance(instance, settings.max_seq_length)
-            return encoder.begin(instance)
-
-        passes = len(documents) * settings.dupe_factor
-        with start_progress("making pairs", passes, "documents") as progress:
-            instances = InstanceMaker(settings, tokenizer, encoder.token_of).make(
-                documents,
-                random.Random(shard.seed),
-                keep,
-                lambda num_instances: progress.update(1, examples=num_instances),
-            )
-        del documents
-        _check_not_empty(instances, shard, lines, statistics)
-        writers = [RecordWriter(output, settings.gzip) for output in outputs]
-        with start_progress("writing records", len(instances), "examples") as progress:
-            _write_in_turns(map(encoder.finish, instances), writers, progress)
-        names = [files.split_path(path)[1] for path in shard.output_files]
-        entries = [writer.finish(name) for writer, name in zip(writers, names, strict=True)]
-        forget_files(shard.output_files)  # From now on there are others under these names.
-        remove_notes(shard.output_files)
-        made = MadeShard(entries, statistics)
-        when_written(made)
-    return made
-
-
-def _write_in_turns(
-    records: Iterable[tuple[bytes, int]], writers: Sequence[RecordWriter], progress: Progress
-) -> None:
-    """Writes record 0 to the first file, record 1 to the second, ..., and again from the first."""
-    number = 0
-    for number, (record, num_tokens) in enumerate(records, start=1):
-        writers[(number - 1) % len(writers)].write(record, num_tokens)
-        if number % _UPDATE_EVERY == 0:
-            progress.update(_UPDATE_EVERY)
-    progress.update(number % _UPDATE_EVERY)
-
-
-def _read_documents(
-    shard: Shard,
-    tokenizer: Tokenizer,
-    token_of: Sequence[Any],
-    start_progress: StartProgress,
-) -> tuple[Documents, TextLines]:
-    encode, look_up = tokenizer.encode, token_of.__getitem__
-    documents = Documents()
-    megabytes = sum(map(files.file_size, shard.input_files)) / 1e6
-    with start_progress("reading text", megabytes, "MB") as progress:
-        lines = TextLines(shard.input_files, lambda num_bytes: progress.update(num_bytes / 1e6))
-        documents.read(lines, lambda line: [*map(look_up, encode(line))])
-    return documents, lines
-
-
-def _check_not_empty(
-    instances: list[bytes], shard: Shard, lines: TextLines, statistics: CorpusStatistics
-) -> None:
-    if not instances:
-        # Of a whole corpus in one shard, blank lines are not dealt.
-        num_lines = max(lines.num_lines, statistics.lines)
-        num_blank_lines = max(lines.num_blank_lines, statistics.blank_lines)
-        raise ValueError(
-            f"{shard.name}: there is no text to make examples of. Each line should hold a "
-            f"sentence, and blank lines should part documents. Received: {num_lines} lines, "
-            f"{num_blank_lines} of them blank"
-        )
+    if files.is_remote(output_dir):
+        with tempfile.TemporaryDirectory() as folder:
+            yield folder
+        return
+    folder = Path(output_dir, _TEXT_FOLDER)
+    refusal = (
+        f"Another run is making shards in this folder: wait for its end, or choose another folder. "
+        f"Received: output_dir={output_dir!r}"
+    )
+    with files.hold_folder(str(folder), refusal):
+        partial = [p for p in Path(output_dir).glob(".*.tmp") if _PARTIAL_FILE.fullmatch(p.name)]
+        for path in (*folder.iterdir(), *partial):
+            path.unlink(missing_ok=True)  # Workers of a killed run may still be ending.
+        try:
+            yield str(folder)
+        finally:
+            shutil.rmtree(folder)

@@ -213,7 +213,7 @@ import sys
 from apache_beam.io.localfilesystem import LocalFileSystem
 from apache_beam.options.pipeline_options import PipelineOptions
 from bert_tf.pretraining_data import beam_runner
-from bert_tf.pretraining_data.shards import ShardedCorpus
+from bert_tf.pretraining_data.shards import Shard, shard_seed
 from bert_tf.settings import PretrainingDataSettings
 
 class Elsewhere(LocalFileSystem):
@@ -241,12 +241,13 @@ def there(name):
 settings = PretrainingDataSettings(
     there("text-*"), there("vocab.txt"), output_dir=there("o"), num_shards=5)
 names = [f"pretraining-{number:05d}-of-00005.tfrecord" for number in range(5)]
-corpus = ShardedCorpus(
-    settings, [there(name) for name in sys.argv[2:]], [there("o/" + name) for name in names],
-    ["made from"] * 5)
+shards = {
+    number: Shard("", (), [there("o/" + name)], shard_seed(12345, number), "made from")
+    for number, name in enumerate(names)}
+inputs = [there(name) for name in sys.argv[2:]]
 options = PipelineOptions(["--runner=DirectRunner"])
 try:
-    beam_runner.run_pipeline(corpus, frozenset(range(5)), options)
+    beam_runner.run_pipeline(settings, inputs, shards, options)
 except ValueError as error:
     print(error)
 assert "tensorflow" not in sys.modules

@@ -6,17 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from bert_tf.pretraining_data import beam_runner
 from bert_tf.pretraining_data.beam_runner import (
     count_file,
     deal_file,
     number_documents,
     write_parts,
 )
-from bert_tf.pretraining_data.document_dealing import deal_documents
-from bert_tf.pretraining_data.documents import TextLines
+from bert_tf.pretraining_data.documents import deal_documents, read_lines
 from bert_tf.pretraining_data.program import create_pretraining_data
-from bert_tf.pretraining_data.report import CorpusStatistics
+from bert_tf.pretraining_data.statistics import CorpusStatistics
 from bert_tf.settings import PretrainingDataSettings
 
 
@@ -28,7 +26,7 @@ def deal_by_beam(paths, num_shards, wanted, folder, seed=0):
     dealt = [
         part
         for numbered in enumerate(paths)
-        for part in deal_file(numbered, counts, num_shards, frozenset(wanted))
+        for part in deal_file(numbered, counts, num_shards, set(wanted))
     ]
     rng.shuffle(dealt)
     assert {shard for shard, _ in dealt} == set(wanted)
@@ -43,21 +41,20 @@ def random_text(rng):
     return text + rng.choice(["", "\n", "\n\n"])
 
 
-@pytest.mark.parametrize("part_characters", [0, 4, 2**20])
-def test_workers_deal_the_text_that_one_machine_deals(tmp_path, monkeypatch, part_characters):
-    monkeypatch.setattr(beam_runner, "_PART_CHARACTERS", part_characters)
+def test_workers_deal_the_text_that_one_machine_deals(tmp_path):
     dealt = 0
     for seed in range(150):
         rng = random.Random(seed)
         paths = [str(tmp_path / f"text-{number}") for number in range(rng.randint(1, 6))]
         for path in paths:
             Path(path).write_text(random_text(rng), encoding="utf-8", newline="")
-        lines, num_shards = TextLines(paths), rng.randint(1, 4)
+        expected, num_shards = CorpusStatistics(), rng.randint(1, 4)
         here = tmp_path / f"here-{seed}"
         here.mkdir()
         wanted = rng.sample(range(num_shards), rng.randint(1, num_shards))
+        texts = {number: str(here / str(number)) for number in wanted}
         try:
-            texts = deal_documents(lines, num_shards, str(here), wanted)
+            deal_documents(read_lines(paths, expected), num_shards, texts)
         except ValueError as error:
             with pytest.raises(ValueError, match=str(error)):
                 deal_by_beam(paths, num_shards, wanted, tmp_path)
@@ -65,8 +62,6 @@ def test_workers_deal_the_text_that_one_machine_deals(tmp_path, monkeypatch, par
         _, counts = deal_by_beam(paths, num_shards, wanted, tmp_path, seed)
         for shard in wanted:
             assert (tmp_path / str(shard)).read_bytes() == Path(texts[shard]).read_bytes(), seed
-        expected = CorpusStatistics()
-        expected.count_lines(lines)
         assert counts == expected, seed
         dealt += num_shards > 1
     assert dealt > 50

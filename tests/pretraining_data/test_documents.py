@@ -4,27 +4,30 @@ import itertools
 
 import pytest
 
-from bert_tf.pretraining_data.documents import Documents, TextLines
+from bert_tf.pretraining_data.documents import Documents, read_lines
+from bert_tf.pretraining_data.statistics import CorpusStatistics
 
 
 def read(tmp_path, *contents):
-    """Documents as lists of sentences of ids: every letter is its place in the alphabet."""
+    """Documents as lists of sentences of ids, and counts; a letter is its place in the alphabet."""
     paths = []
     for number, content in enumerate(contents):
         paths.append(tmp_path / f"text{number}")
         paths[-1].write_bytes(content.encode() if isinstance(content, str) else content)
-    lines = TextLines(paths)
-    documents = Documents()
-    documents.read(lines, lambda line: [ord(letter) - 96 for letter in line if letter.isalpha()])
+    counts = CorpusStatistics()
+    documents = Documents(
+        read_lines(paths, counts),
+        lambda line: [ord(letter) - 96 for letter in line if letter.isalpha()],
+    )
     starts = documents.sentence_starts
     sentences = [documents.tokens[start:end] for start, end in itertools.pairwise(starts)]
-    return [sentences[first:past] for first, past in documents.documents], lines
+    return [sentences[first:past] for first, past in documents.documents], counts
 
 
 def test_a_line_is_a_sentence_and_a_blank_line_ends_a_document(tmp_path):
-    documents, lines = read(tmp_path, "ab\nc\n\nd\n")
+    documents, counts = read(tmp_path, "ab\nc\n\nd\n")
     assert documents == [[[1, 2], [3]], [[4]]]
-    assert (lines.num_lines, lines.num_blank_lines) == (4, 1)
+    assert (counts.lines, counts.blank_lines) == (4, 1)
 
 
 @pytest.mark.parametrize("blank", ["\n", "\n\n", " \t\n", "\u3000\n", "\r\n", "\x0c\n", "\x85\n"])
@@ -33,22 +36,22 @@ def test_any_number_of_lines_of_white_space_end_a_document(tmp_path, blank):
 
 
 def test_a_line_without_tokens_is_passed_over_and_ends_nothing(tmp_path):
-    documents, lines = read(tmp_path, "a\n...\n\u200b\nb\n\n...\n\nc")
+    documents, counts = read(tmp_path, "a\n...\n\u200b\nb\n\n...\n\nc")
     assert documents == [[[1], [2]], [[3]]]
-    assert lines.num_blank_lines == 2
+    assert counts.blank_lines == 2
 
 
 def test_the_end_of_a_file_does_not_end_a_document(tmp_path):
-    documents, lines = read(tmp_path, "a\n\nb", "c\n\n", "", "d\n", "\n", "e")
+    documents, counts = read(tmp_path, "a\n\nb", "c\n\n", "", "d\n", "\n", "e")
     assert documents == [[[1]], [[2], [3]], [[4]], [[5]]]
-    assert lines.num_unclosed_files == 1  # The first. The fourth is closed by the fifth.
-    assert lines.num_empty_files == 2
+    assert counts.unclosed_files == 1  # The first. The fourth is closed by the fifth.
+    assert counts.empty_files == 2
 
 
 def test_a_document_over_three_files_leaves_two_unclosed(tmp_path):
-    documents, lines = read(tmp_path, "a\n", "b\n", "c\n")
+    documents, counts = read(tmp_path, "a\n", "b\n", "c\n")
     assert documents == [[[1], [2], [3]]]
-    assert lines.num_unclosed_files == 2
+    assert counts.unclosed_files == 2
 
 
 def test_text_without_tokens_has_no_documents(tmp_path):

@@ -30,15 +30,18 @@ def settings(**values):
 
 
 def documents_of(lines):
-    documents = Documents()
-    documents.read(lines, lambda line: [VOCAB[token] for token in line.split()])
-    return documents
+    return Documents(
+        [line.strip() for line in lines], lambda line: [VOCAB[token] for token in line.split()]
+    )
 
 
 def make(lines, seed=12345, **values):
     """Our instances of `lines`."""
-    maker = InstanceMaker(settings(**values), TOKENIZER)
-    return maker.make(documents_of(lines), random.Random(seed), lambda instance: instance)
+    maker = InstanceMaker(settings(**values), TOKENIZER, range(len(TOKENS)))
+    rng = random.Random(seed)
+    instances = list(maker.make(documents_of(lines), rng, lambda: None))
+    rng.shuffle(instances)
+    return instances
 
 
 def make_straightforwardly(module, lines, seed=12345, **values):
@@ -181,7 +184,8 @@ def test_dynamic_masking_hides_nothing_yet():
     assert instances
     for instance in instances:
         assert VOCAB["[MASK]"] not in instance.tokens
-        assert instance.positions == instance.labels == []
+        assert not instance.positions
+        assert not instance.labels
 
 
 def test_mended_the_only_document_of_a_corpus_gives_true_next_sentences_only():
@@ -247,9 +251,17 @@ def test_mended_a_piece_after_sep_is_hidden_without_the_word_before_it():
     assert with_joined[True] == 0
 
 
-def test_it_is_told_after_every_document_how_many_instances_there_are():
-    told = []
-    maker = InstanceMaker(settings(dupe_factor=2, max_seq_length=128), TOKENIZER)
-    documents = documents_of(["word1 word2", "", "word3", ""])
-    maker.make(documents, random.Random(0), lambda instance: b"", told.append)
-    assert told == [1, 2, 3, 4]
+@pytest.mark.parametrize(
+    ("whole_words", "mend_quirks", "word_ids"),
+    [
+        (False, False, [0, 1, 2, 3, 0, 4, 5, 0]),
+        (True, False, [0, 1, 1, 2, 0, 2, 3, 0]),
+        (True, True, [0, 1, 1, 2, 0, 3, 4, 0]),
+    ],
+)
+def test_word_ids_say_what_may_be_masked_together(whole_words, mend_quirks, word_ids):
+    values = {"do_whole_word_mask": whole_words, "mend_quirks": mend_quirks, "masking": "dynamic"}
+    instances = make(["word1 ##piece1 word2", "##piece2 word3"], dupe_factor=20, **values)
+    true_next = [instance for instance in instances if not instance.is_random_next]
+    assert true_next
+    assert all(instance.word_ids == word_ids for instance in true_next)

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bert_tf.pretraining_data import document_dealing
+from bert_tf.pretraining_data import local_runner, record_files
 from bert_tf.pretraining_data import shards as pretraining_shards
-from bert_tf.pretraining_data.document_dealing import text_folder
-from bert_tf.pretraining_data.finished_shards import note_path
 from bert_tf.pretraining_data.program import create_pretraining_data
+from bert_tf.pretraining_data.shards import note_path, text_folder
 from bert_tf.settings import PretrainingDataSettings
 
 NAMES = [f"pretraining-{number:05d}-of-00004.tfrecord" for number in range(4)]
@@ -21,25 +20,28 @@ NAMES = [f"pretraining-{number:05d}-of-00004.tfrecord" for number in range(4)]
 def run(tmp_path, toy_vocab, write_text, monkeypatch):
     """Makes four shards in `o`; gives the report and the numbers of the shards that were made."""
     text = write_text("text", 30)
-    make = pretraining_shards.make_records
+    make, write_note = local_runner.make_records, record_files.write_note
 
     def run(stop_before=None, stop_at_name_of=None, **values):
         made = []
 
-        def note_and_make(settings, tokenizer, shard, start_progress, when_written):
+        def note_and_make(settings, tokenizer, shard, start_progress):
             number = NAMES.index(Path(shard.output_files[0]).name)
             if number == stop_before:
                 raise KeyboardInterrupt
             made.append(number)
+            return make(settings, tokenizer, shard, start_progress)
 
-            def stop_when_written(made_shard):
-                when_written(made_shard)
-                if number == stop_at_name_of:
-                    raise KeyboardInterrupt
+        def write_note_and_stop(path, entry):
+            write_note(path, entry)
+            if entry["name"] == NAMES[stop_at_name_of]:
+                raise KeyboardInterrupt
 
-            return make(settings, tokenizer, shard, start_progress, stop_when_written)
-
-        monkeypatch.setattr(pretraining_shards, "make_records", note_and_make)
+        monkeypatch.setattr(local_runner, "make_records", note_and_make)
+        if stop_at_name_of is not None:
+            monkeypatch.setattr(record_files, "write_note", write_note_and_stop)
+        else:
+            monkeypatch.setattr(record_files, "write_note", write_note)
         values = {"dupe_factor": 2, "num_shards": 4, "output_dir": str(tmp_path / "o"), **values}
         settings = PretrainingDataSettings(
             values.pop("input_file", text), values.pop("vocab_file", toy_vocab), **values
@@ -179,7 +181,7 @@ def test_two_runs_do_not_make_the_shards_of_one_folder_at_the_same_time(tmp_path
 
 
 def test_what_a_killed_run_has_left_is_removed_and_nothing_else(tmp_path, run):
-    text = tmp_path / "o" / document_dealing._FOLDER
+    text = tmp_path / "o" / pretraining_shards._TEXT_FOLDER
     text.mkdir(parents=True)
     (text / "shard-00000.txt").write_text("\nabc\n")
     for name in (f".{NAMES[1]}", f"..{NAMES[1]}.made.json", ".pretraining-00000-of-00007.tfrecord"):

@@ -35,7 +35,7 @@ def test_a_random_token_is_drawn_as_randint_draws_it(num_replacements):
     ours, theirs = random.Random(7), random.Random(7)
     replacements = [number + 5 for number in range(num_replacements)]
     ids, expected = [0] * 200, [0] * 200
-    masking.hide_tokens(ids, range(200), -1, replacements, ours)
+    masking.mask_tokens(ids, range(200), -1, replacements, ours)
     for place in range(200):
         if theirs.random() < 0.8:
             expected[place] = -1
@@ -56,7 +56,7 @@ def test_a_number_below_a_limit_is_drawn_as_randint_draws_it():
 
 def test_of_ten_hidden_tokens_eight_are_masked_one_stays_and_one_is_random():
     ids = [7] * 100_000
-    masking.hide_tokens(ids, range(len(ids)), 4, [8, 9], random.Random(0))
+    masking.mask_tokens(ids, range(len(ids)), 4, [8, 9], random.Random(0))
     counts = collections.Counter(ids)
     assert counts[4] == pytest.approx(80_000, rel=0.01)
     assert counts[7] == pytest.approx(10_000, rel=0.05)
@@ -68,7 +68,7 @@ def test_the_limits_of_the_three_cases_are_those_of_the_original():
     below, at = 0.7999999, 0.8
     rng = ScriptedRandom((below, at, 0.4999999, at, 0.5))
     ids = [7, 7, 7]
-    masking.hide_tokens(ids, [2, 0, 1], 4, [9], rng)
+    masking.mask_tokens(ids, [2, 0, 1], 4, [9], rng)
     assert ids == [7, 9, 4]
     assert rng.fractions == []
 

@@ -84,38 +84,20 @@ def test_a_masked_record_has_the_bytes_of_the_plain_encoder(
         assert finish(encoder, instance) == (expected, num_tokens)
 
 
-#                [CLS]  A A A    [SEP]  B B    [SEP]    of which 6 and 9 are ## pieces
-DYNAMIC = Instance([2, 5, 6, 7, 3, 9, 10, 3], 3, True, [], [])
-
-
-@pytest.mark.parametrize(
-    ("whole_words", "mend_quirks", "word_ids"),
-    [
-        (False, False, [0, 1, 2, 3, 0, 4, 5, 0, 0, 0]),
-        (True, False, [0, 1, 1, 2, 0, 2, 3, 0, 0, 0]),
-        (True, True, [0, 1, 1, 2, 0, 3, 4, 0, 0, 0]),
-    ],
-)
-def test_an_unmasked_record_says_what_may_be_hidden_together(whole_words, mend_quirks, word_ids):
-    encoder = RecordEncoder(
-        settings(
-            max_seq_length=10,
-            masking="dynamic",
-            do_whole_word_mask=whole_words,
-            mend_quirks=mend_quirks,
+def test_an_unmasked_record_has_word_ids_instead_of_masks():
+    encoder = RecordEncoder(settings(max_seq_length=10, masking="dynamic"), make_tokenizer(20))
+    instance = Instance([2, 5, 6, 7, 3, 9, 10, 3], 3, True, word_ids=[0, 1, 1, 2, 0, 3, 4, 0])
+    assert finish(encoder, instance) == (
+        encode_example(
+            {
+                "input_ids": padded(instance.tokens, 10),
+                "input_mask": [1] * 8 + [0] * 2,
+                "segment_ids": [0] * 5 + [1] * 3 + [0] * 2,
+                "word_ids": padded(instance.word_ids, 10),
+                "next_sentence_labels": [1],
+            }
         ),
-        make_tokenizer(20),
-    )
-    record, num_tokens = finish(encoder, DYNAMIC)
-    assert num_tokens == 8
-    assert record == encode_example(
-        {
-            "input_ids": padded(DYNAMIC.tokens, 10),
-            "input_mask": [1] * 8 + [0] * 2,
-            "segment_ids": [0] * 5 + [1] * 3 + [0] * 2,
-            "word_ids": word_ids,
-            "next_sentence_labels": [1],
-        }
+        8,
     )
 
 
@@ -131,6 +113,7 @@ def test_records_are_parsed_by_the_features_of_the_schema():
     masked = RecordEncoder(settings(max_seq_length=16, max_predictions_per_seq=4), tokenizer)
     unmasked = RecordEncoder(settings(max_seq_length=16, masking="dynamic"), tokenizer)
     instance = random_instance(rng, 300, 16, 4)
+    instance = instance._replace(word_ids=[0] * len(instance.tokens))
     (record, _), (other, _) = (finish(encoder, instance) for encoder in (masked, unmasked))
     batch = parse_examples([record] * 3, pretraining_features(16, 4))
     assert batch["input_ids"].numpy().tolist() == [padded(instance.tokens, 16)] * 3

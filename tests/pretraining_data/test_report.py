@@ -4,9 +4,8 @@ import re
 
 import pytest
 
-from bert_tf.pretraining_data.documents import Documents
-from bert_tf.pretraining_data.examples import Instance
-from bert_tf.pretraining_data.report import CorpusStatistics, find_problems
+from bert_tf.pretraining_data.report import PretrainingDataReport, find_problems
+from bert_tf.pretraining_data.statistics import CorpusStatistics
 from bert_tf.settings import PretrainingDataSettings
 
 UNCASED = {token: index for index, token in enumerate(["[PAD]", "[UNK]", "the", "cat", "##s"])}
@@ -38,25 +37,8 @@ def problems(changes, vocab=UNCASED, **values):
     return find_problems(statistics, settings(**values), vocab)
 
 
-def test_documents_and_instances_are_counted():
-    documents = Documents()
-    documents.read(["3", "1", "", "2"], lambda line: [7] * int(line))
-    statistics = CorpusStatistics()
-    statistics.count_documents(documents, unknown=7, max_seq_length=5)
-    statistics.count_instance(Instance([2, 9, 3, 9, 3], 1, True, [1, 3], [4, 4]), 8)
-    statistics.count_instance(Instance([2, 9, 3, 9, 9, 3], 1, False, [3], [4]), 8)
-    assert statistics == CorpusStatistics(
-        documents=2,
-        sentences=3,
-        tokens=6,
-        unknown_tokens=6,
-        long_sentences=2,
-        examples=2,
-        example_tokens=11,
-        padding_tokens=5,
-        random_next=1,
-        masked_tokens=3,
-    )
+def lines(statistics, **values):
+    return PretrainingDataReport(["a", "b"], statistics, [], 2.0, **values).lines()
 
 
 def test_the_counts_of_shards_add_up():
@@ -67,7 +49,7 @@ def test_the_counts_of_shards_add_up():
 
 
 def test_the_report_has_a_line_for_every_figure():
-    assert GOOD.lines_of_report() == [
+    assert lines(GOOD) == [
         "documents    100",
         "sentences    2,000, 20.0 a document",
         "tokens       40,000, 20.0 a sentence",
@@ -77,11 +59,18 @@ def test_the_report_has_a_line_for_every_figure():
         "padding      21.9% of the records",
         "random next  52.5% of the examples",
         "masks        15.00 an example",
+        "time         2.0 s, 200 examples/s, 0.08 million characters/s",
+        "files        2: a ... b",
     ]
+    assert lines(GOOD, num_kept=1, examples_kept=300)[-2:] == [
+        "time         2.0 s, 50 examples/s",
+        "files        2: a ... b; 1 of them were whole already",
+    ]
+    assert len(lines(GOOD, next_sentence=False)) == 10
 
 
 def test_masks_that_are_drawn_later_are_reported_as_such():
-    assert CorpusStatistics().lines_of_report()[-1] == "masks        drawn in training"
+    assert lines(CorpusStatistics())[8] == "masks        drawn in training"
 
 
 def test_a_good_corpus_has_no_problems():

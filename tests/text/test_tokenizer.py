@@ -1,14 +1,12 @@
 """The tokenizer protocol: what takes a tokenizer works with another class than `FullTokenizer`."""
 
-import contextlib
-import types
-
 import pytest
 from toy_tokenizers import ToyTokenizer
 
 from bert_tf.data.record_scan import first_records
 from bert_tf.data.schema import parse_examples, pretraining_features
-from bert_tf.pretraining_data.shards import Shard, make_records
+from bert_tf.pretraining_data.record_files import make_records
+from bert_tf.pretraining_data.shards import Shard
 from bert_tf.settings import PretrainingDataSettings
 from bert_tf.spans.offsets import OffsetPassage
 from bert_tf.text.packing import pack_truncated
@@ -43,13 +41,7 @@ def test_pretraining_records_are_made_with_another_tokenizer(tmp_path, toy, whol
         mend_quirks=True,
         max_seq_length=32,
     )
-    nothing = types.SimpleNamespace(update=lambda *_, **__: None)
-    make_records(
-        settings,
-        toy,
-        Shard([str(text)], [str(records)], 1, "text"),
-        lambda *_: contextlib.nullcontext(nothing),
-    )
+    make_records(settings, toy, Shard("text", [str(text)], [str(records)], seed=1))
     batch = parse_examples(first_records(str(records), "", 1000), pretraining_features(32, 20))
     for number, ids in enumerate(batch["input_ids"].numpy()):
         length = batch["input_mask"].numpy()[number].sum()

@@ -1,0 +1,30 @@
+"""Counts over the text and the records of a corpus."""
+
+import dataclasses
+
+
+@dataclasses.dataclass
+class CorpusStatistics:
+    """Counts over text and records; those of shards are added up."""
+
+    documents: int = 0
+    sentences: int = 0  # Lines with tokens.
+    tokens: int = 0  # Of the text, whatever `dupe_factor` is.
+    unknown_tokens: int = 0
+    lines: int = 0
+    blank_lines: int = 0
+    characters: int = 0  # Without white space at the ends of lines.
+    long_sentences: int = 0  # Sentences that fill a record alone.
+    examples: int = 0
+    example_tokens: int = 0  # With [CLS] and [SEP], without padding.
+    padding_tokens: int = 0
+    random_next: int = 0  # Records whose B does not follow A.
+    masked_tokens: int = 0
+    empty_files: int = 0  # Files without text.
+    unclosed_files: int = 0  # Files whose last document continues in the next file with text.
+    single_document_shards: int = 0
+
+    def add(self, other: "CorpusStatistics") -> None:
+        """Adds the counts of another shard."""
+        for name, count in vars(other).items():
+            setattr(self, name, getattr(self, name) + count)
