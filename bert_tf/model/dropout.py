@@ -1,4 +1,4 @@
-"""Dropout whose masks a training step decides: a function of (seed, step, replica, place)."""
+"""Dropout whose masks are, in training, a function of (seed, step, replica, place in the model)."""
 
 import contextlib
 import threading
@@ -17,16 +17,15 @@ _scope = threading.local()
 
 @contextlib.contextmanager
 def dropout_seeds(fold_in: Callable[[int], object], algorithm: str | None = None) -> Iterator[None]:
-    """Has every dropout of this thread, while it is open, draw its mask from `fold_in(place)`.
+    """Inside this context, all dropout layers of the thread seed their masks by `fold_in(place)`.
 
-    `fold_in` returns a seed, an int32 tensor [2], for the number of a place in the model. A
-    training step derives it from (seed, step, replica), so that a mask depends on these and on
-    nothing that would have to be saved. Outside of it each dropout has a generator of its own, as
-    Keras' layers do.
+    A training step derives the seeds from (seed, step, replica), so masks depend on nothing that
+    would have to be saved. Outside the context each layer uses its own generator, as in Keras.
 
-    `algorithm` is that of `tf.random.stateless_uniform`, by default the one of the enclosing
-    `dropout_seeds`: outermost Philox, which draws the same everywhere. What TensorFlow chooses by
-    itself differs between devices, and under XLA.
+    Args:
+        fold_in: returns a seed, int32 [2], for the number of a place in the model.
+        algorithm: that of `tf.random.stateless_uniform`; by default that of the enclosing context,
+            or else Philox: what TensorFlow chooses by itself differs between devices and under XLA.
     """
     outer = current_seeds()
     _scope.value = fold_in, algorithm or outer[1]
@@ -37,7 +36,7 @@ def dropout_seeds(fold_in: Callable[[int], object], algorithm: str | None = None
 
 
 def current_seeds() -> tuple[Callable[[int], object] | None, str]:
-    """Returns what `dropout_seeds` was last given in this thread."""
+    """Returns `fold_in`, or None, and `algorithm` of this thread's `dropout_seeds`."""
     return getattr(_scope, "value", (None, _ALGORITHM))
 
 
@@ -47,7 +46,7 @@ class Dropout(Part):
 
     Args:
         rate: a fraction.
-        place: number of this dropout in its model; two places never draw the same mask.
+        place: the number of this layer in its model; no two places draw the same mask.
     """
 
     def __init__(self, rate: float, place: int = 0, dtype=None, name: str = "dropout"):
@@ -72,10 +71,10 @@ class Dropout(Part):
 
 
 def new_generator() -> keras.random.SeedGenerator:
-    """Returns a generator for masks that no training step decides.
+    """Returns a generator for masks outside of `dropout_seeds`.
 
-    `keras.utils.set_random_seed` decides its seed through numpy's global generator: Keras' own
-    would give the weights made after it other initial values.
+    Its seed comes from numpy's global generator, which `keras.utils.set_random_seed` seeds. Taken
+    from Keras' generator, it would change the initial values of the weights made after it.
     """
     return keras.random.SeedGenerator(int(np.random.randint(2**31)))
 
@@ -94,8 +93,8 @@ def next_seed(generator: keras.random.SeedGenerator) -> tf.Tensor:
 def _draw(inputs, seed, algorithm: str) -> tf.Tensor:
     """float32 in the shape of `inputs`: uniform in [0, 2**32].
 
-    Drawn as whole numbers, of which TensorFlow and XLA make fractions in different ways; and not in
-    the precision of `inputs`: bfloat16 has a number in each 128th only, and so another rate.
+    Drawn as integers, because TensorFlow and XLA turn them into fractions in different ways; and in
+    float32, because the coarse steps of bfloat16 would change the dropout rate.
     """
     bits = tf.random.stateless_uniform(
         inputs.shape if inputs.shape.is_fully_defined() else tf.shape(inputs),

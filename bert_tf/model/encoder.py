@@ -47,9 +47,9 @@ def make_encoder(config: BertConfig, dtype=None) -> "TransformerEncoder":
 class TransformerEncoder(FeatureModel):
     """Runs embeddings, a stack of blocks and a pooler, with weights under published names.
 
-    A subclass makes the parts, and overrides `attention_context` where its blocks need to know
-    something else than BERT's. Nothing else is assumed of them: an embeddings layer is called with
-    `input_ids` and `segment_ids`, a block with its input and the attention context.
+    A subclass makes the parts, and overrides `attention_context` where its blocks need something
+    else than BERT's. Nothing more is assumed of them: the embeddings are called with `input_ids`
+    and `segment_ids`, a block with its input and the attention context.
 
     Args:
         config: the configuration that the parts were made from.
@@ -127,7 +127,7 @@ class TransformerEncoder(FeatureModel):
         return not name.startswith(self.prefix)
 
     def attention_context(self, input_ids, input_mask) -> Any:
-        """Returns what every block's attention is told: scores to add to all positions'.
+        """Returns what every block's attention needs besides its input: BERT's score bias.
 
         Args:
             input_ids: int [B, L].
@@ -194,9 +194,8 @@ class BertEncoder(TransformerEncoder):
         dtype: a Keras dtype policy, such as "mixed_bfloat16"; by default the global one.
         name: the Keras name; the names of the weights do not depend on it.
 
-    Its attribute `recompute_activations`, False at first, makes training keep no more of a block
-    than its input: the gradient computes the rest again, which takes a third more time and a
-    fraction of the memory.
+    With its attribute `recompute_activations` set to True, training keeps only the input of each
+    block and recomputes the rest for the gradient: a third more time, a fraction of the memory.
 
     Call it with a dict of int tensors, or with these in this order:
         `input_ids` [B, L]: rows of the vocabulary.
@@ -284,10 +283,10 @@ def _block(config: BertConfig, number: int, policy, name: str) -> TransformerBlo
 
 
 def recomputed(block: keras.layers.Layer, generator: keras.random.SeedGenerator) -> Callable:
-    """Returns a block of which the gradient keeps the input only, and computes the rest again.
+    """Returns a block that keeps only its input for the gradient, and recomputes the rest.
 
-    The dropout masks are those of the first time, as their seeds are held on to: those of
-    `dropout_seeds`, or else drawn from `generator`. Called as the block is.
+    The recomputation draws the same dropout masks: their seeds are kept, from `dropout_seeds` or
+    else from `generator`. It is called as the block is.
 
     Raises:
         ValueError: with a Keras that cannot do this.

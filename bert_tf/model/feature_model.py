@@ -1,4 +1,4 @@
-"""A Keras model that is called with named features, and can be saved and loaded whole."""
+"""The base of this package's models: inputs by name, saving and loading, presets."""
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
@@ -22,14 +22,14 @@ _OTHER_NAMES = {
 
 
 class FeatureModel(keras.Model):
-    """A model of named integer tensors, whose Keras config holds everything but the weights.
+    """A model that takes named integer tensors, and whose Keras config is complete.
 
-    Loading it again keeps its dtype policy, which of its layers are trainable, and which are
-    quantized. A subclass keeps its constructor's arguments as attributes of the same names.
+    A reloaded model has the same dtype policy, frozen layers and quantized layers. A subclass keeps
+    its constructor's arguments as attributes of the same names.
 
     Attributes:
         feature_names: the inputs that the model takes; the first one is needed.
-        kind: what the model is used for, see `bert_tf.kinds.table.KINDS`.
+        kind: the name of what the model is for, one of `bert_tf.kinds.table.KINDS`.
         preset: the files that `from_preset` loaded it from; None for another model.
     """
 
@@ -137,7 +137,7 @@ class FeatureModel(keras.Model):
         return dict(inputs)
 
     def is_unneeded(self, name: str) -> bool:
-        """Returns whether no output depends on the weight of this name, so it is never trained."""
+        """Returns whether no output depends on the weight of this name: it is not trained."""
         return False
 
     def may_lack(self, name: str) -> bool:
@@ -188,11 +188,7 @@ def named_outputs(outputs) -> dict[str, Any]:
 
 
 def weight_shapes(make_model: Callable[[], keras.Model]) -> dict[str, tuple[int, ...]]:
-    """Returns the shapes of a model's weights by name, without memory for their values.
-
-    Args:
-        make_model: makes the model; called where variables are symbols only.
-    """
+    """Returns the shapes of the weights of `make_model()` by name, without allocating them."""
     with tf.Graph().as_default():
         return {weight.path: tuple(weight.shape) for weight in make_model().weights}
 

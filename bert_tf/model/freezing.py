@@ -1,4 +1,4 @@
-"""Says which weights of an encoder --freeze keeps at their pre-trained values."""
+"""The weights of an encoder that --freeze keeps at their pre-trained values."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from bert_tf.model.encoder import TransformerEncoder
 
 
 def frozen_prefixes(parts: Sequence[str], encoder: TransformerEncoder) -> tuple[str, ...]:
-    """Returns what the names of the weights begin with that --freeze keeps.
+    """Returns the name prefixes of the weights that --freeze keeps.
 
     Args:
         parts: `embeddings`, `pooler`, `encoder` (all of it), `layers:2`, `layers:0-5`.

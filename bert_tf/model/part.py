@@ -1,4 +1,4 @@
-"""What the layers and models of this package have in common: Keras configs and build order."""
+"""The base of this package's layers: how they are configured, saved and built."""
 
 import inspect
 
@@ -23,7 +23,7 @@ def constructor_values(layer: keras.layers.Layer) -> dict:
 
 
 def deserialized(config: dict) -> dict:
-    """Makes layers again of what `constructor_values` serialized."""
+    """Returns a config with the layers that `constructor_values` serialized."""
     return {
         name: keras.saving.deserialize_keras_object(value)
         if isinstance(value, dict) and "registered_name" in value and name != "dtype"
@@ -36,10 +36,9 @@ class Part(keras.layers.Layer):
     """A layer that its parent builds, in the name scope that gives its weights their names."""
 
     def get_build_config(self) -> None:
-        """Has Keras leave building to the parent.
+        """Returns None: the parent builds this layer.
 
-        Keras would otherwise build a layer as soon as it is read from a file, without its parent's
-        name scope.
+        Keras would otherwise build it when it is loaded, outside its parent's name scope.
         """
         return
 

@@ -1,8 +1,7 @@
-"""Has Keras know this package's classes as soon as both are imported, so that models can be loaded.
+"""Registers this package's classes with Keras, so that `keras.saving.load_model` finds them.
 
-`keras.saving.load_model` finds a class by the name that it was registered under, which happens when
-its module is imported. `import bert_tf` imports none of these modules, as they load TensorFlow; so
-they are imported when Keras is, whoever imports it, or at once if it is there already.
+A class is registered when its module is imported. `import bert_tf` does not import these modules,
+as they load TensorFlow. They are imported right after Keras, or at once if Keras is there already.
 """
 
 import importlib
@@ -21,7 +20,7 @@ MODULES = (
 
 
 class _KerasFinder(importlib.abc.MetaPathFinder):
-    """Finds Keras once, and imports MODULES right after it."""
+    """Imports MODULES right after the first import of Keras."""
 
     def find_spec(self, fullname, path=None, target=None):
         if fullname != "keras":
@@ -41,7 +40,7 @@ class _KerasFinder(importlib.abc.MetaPathFinder):
 
 
 def register_with_keras() -> None:
-    """Imports MODULES if Keras is imported, or else has them imported when it is."""
+    """Imports MODULES now if Keras is imported, or else as soon as it is."""
     if "keras" not in sys.modules:
         sys.meta_path.insert(0, _KerasFinder())
     elif not _is_importing():
@@ -55,6 +54,6 @@ def register() -> None:
 
 
 def _is_importing() -> bool:
-    """Whether a module of this package is half imported: one that imports Keras itself."""
+    """Whether a module of this package, which may itself be importing Keras, is half imported."""
     ours = [module for name, module in list(sys.modules.items()) if name.startswith("bert_tf.")]
     return any(getattr(module.__spec__, "_initializing", False) for module in ours if module)
