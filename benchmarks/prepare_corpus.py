@@ -30,10 +30,10 @@ from machine import processor
 
 from bert_tf.corpus import dump
 from bert_tf.corpus.documentation import collect_documents
-from bert_tf.corpus.parts import PartWork, document_sentences, make_part
+from bert_tf.corpus.parts import document_sentences, make_part
 from bert_tf.corpus.sentences import split_sentences
 from bert_tf.corpus.sources import Input, Task
-from bert_tf.corpus.wikitext import Wiki, article_paragraphs
+from bert_tf.corpus.wikitext import DROPPED_PREFIXES, article_paragraphs
 from bert_tf.corpus.wikitext_blocks import remove_blocks
 from bert_tf.files.paths import glob_files, open_text_lines
 from bert_tf.settings import CorpusSettings
@@ -157,7 +157,7 @@ def seconds_of(function) -> tuple[float, object]:
 
 def print_stages(path: str) -> None:
     """MB of XML a second of one core, of each stage alone."""
-    prefixes = Wiki().all_dropped_prefixes()
+    prefixes = DROPPED_PREFIXES
     counts: collections.Counter = collections.Counter()
     took = {}
     took["decompress (one process)"], pieces = seconds_of(
@@ -179,10 +179,10 @@ def print_stages(path: str) -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         settings = CorpusSettings((path,), folder)
-        each = Input("wikipedia", path, "en", 0, prefixes)
+        each = Input(path, "en", "wikipedia", dropped_prefixes=prefixes)
         whole, _ = seconds_of(
             lambda: [
-                make_part(PartWork(settings, folder, n, Task(each, piece, 0)))
+                make_part(settings, tempfile.mkdtemp(dir=folder), (n, Task(each, piece, 0)))
                 for n, piece in enumerate(pieces)
             ]
         )

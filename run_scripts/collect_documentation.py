@@ -29,12 +29,7 @@ flags.DEFINE_float(
 
 
 def main(_: list[str]) -> None:
-    num_train, num_held_out = write_corpus(
-        output_dir=FLAGS.output_dir,
-        packages=FLAGS.packages,
-        held_out_share=FLAGS.held_out_share,
-        report=print,
-    )
+    num_train, num_held_out = write_corpus(FLAGS.output_dir, FLAGS.packages, FLAGS.held_out_share)
     print(f"{num_train:,} documents in {FLAGS.output_dir}/train.txt")
     print(f"{num_held_out:,} documents in {FLAGS.output_dir}/held_out.txt")
 

@@ -40,12 +40,9 @@ _FULL = 0.75
 
 
 def lines_of_books(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str | None]]:
-    """Yields the lines of books, without Project Gutenberg's text before and after a book.
+    """Yields the numbered lines of books, without Project Gutenberg's text around them.
 
-    Args:
-        lines: numbered lines of a file.
-
-    Returns: numbered lines; None in place of a line where a book begins or ends.
+    In place of a line where a book begins or ends there is None.
     """
     lines = iter(lines)
     header = list(itertools.islice(lines, _HEADER_LINES))
@@ -99,12 +96,8 @@ def _unwrap(lines: list[str], joint: str, width: int) -> Iterator[list[str]]:
     In doubt, lines are joined: a heading within a paragraph does little harm, but half a sentence
     on its own would be mistaken for a heading.
     """
-    paragraph: list[str] = []
-    for number, line in enumerate(lines):
-        paragraph.append(line)
-        if number + 1 == len(lines):
-            break
-        after = lines[number + 1]
+    paragraph = lines[:1]
+    for number, (line, after) in enumerate(itertools.pairwise(lines)):
         is_full = _is_full(lines, number, joint, width)
         if _ends_sentence(line):
             is_last = not is_full or _indentation(after) > _indentation(line)
@@ -113,6 +106,7 @@ def _unwrap(lines: list[str], joint: str, width: int) -> Iterator[list[str]]:
         if is_last:
             yield paragraph
             paragraph = []
+        paragraph.append(after)
     yield paragraph
 
 

@@ -13,18 +13,18 @@ dropped:
     >>> mean([1, 2])
     1.5
 
-A document is one docstring, of a module, class or function, or one of Python's help topics. No
-TensorFlow.
+A document is one docstring, of a module, class or function, or one of Python's help topics.
 """
 
 import ast
 import importlib.util
 import inspect
 import logging
+import math
 import re
 import sysconfig
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bert_tf.config import check_range
@@ -61,75 +61,56 @@ _ABBREVIATION = re.compile(
 )
 _CODE = re.compile(r"[{}\\|$^@~=]|://|::|->|>>>|\.\.\.\s*\S|__|[^\x20-\x7e‘-”–—]")
 _WORD = re.compile(r"[\"'(\[]?[A-Za-z]+(?:['’-][A-Za-z]+)*[\"')\]]*[.,;:!?]*[\"')\]]*$")
-_FUNCTION_WORD = re.compile(
-    r"a|an|the|this|that|these|of|in|on|at|by|for|from|to|with|as|is|are|was|be|been|has|have|can|"
-    r"may|must|will|should|not|no|if|when|which|it|its|and|or"
-)
+_FUNCTIONAL = """
+a an the this that these of in on at by for from to with as is are was be been has have can may must
+will should not no if when which it its and or
+"""
+_FUNCTION_WORDS = frozenset(_FUNCTIONAL.split())
 
 _logger = logging.getLogger(__name__)
 
 
-def collect_documents(
-    packages: Sequence[str] = DEFAULT_PACKAGES,
-    report: Callable[[str], None] = lambda line: None,
-) -> Iterator[list[str]]:
-    """Yields the documents of some installed packages, each a list of sentences.
+def collect_documents(packages: Sequence[str] = DEFAULT_PACKAGES) -> Iterator[list[str]]:
+    """Yields the documents of some installed packages, each a list of sentences, in a fixed order.
 
-    Documents are ordered by package, then file name, then line, so that the same installation
-    always gives the same documents. Each sentence is kept only once: "A name for the operation
-    (optional)." occurs in 1,700 places, and held-out text must not repeat training text.
+    Each sentence is kept only once: "A name for the operation (optional)." occurs in 1,700 places,
+    and held-out text must not repeat training text.
 
     Args:
         packages: names of top-level packages, or `python` for Python itself.
-        report: called with a line of text after each package.
 
     Raises:
         ValueError: if a package is not installed.
     """
-    folders = {package: _package_folder(package) for package in packages}
     seen: set[str] = set()
-    for package, folder in folders.items():
-        num_documents = num_characters = 0
+    for folder in [_package_folder(package) for package in packages]:
         for path in _source_files(folder):
             for text in documentation_strings(path):
-                document = []
-                for sentence in prose_sentences(text):
-                    if sentence not in seen:
-                        seen.add(sentence)
-                        document.append(sentence)
+                sentences = dict.fromkeys(prose_sentences(text))
+                document = [sentence for sentence in sentences if sentence not in seen]
+                seen.update(document)
                 if document:
-                    num_documents += 1
-                    num_characters += sum(map(len, document))
                     yield document
-        report(f"{package}: {num_documents:,} documents, {num_characters / 1e6:.1f} MB of prose")
 
 
 def write_corpus(
-    output_dir: str,
-    packages: Sequence[str] = DEFAULT_PACKAGES,
-    held_out_share: float = 0.02,
-    report: Callable[[str], None] = lambda line: None,
+    output_dir: str, packages: Sequence[str] = DEFAULT_PACKAGES, held_out_share: float = 0.02
 ) -> tuple[int, int]:
     """Writes `train.txt` and `held_out.txt`: a sentence per line, a blank line after documents.
 
     Args:
-        output_dir: the folder, which is made if missing.
-        packages: as for `collect_documents`.
+        packages: see `collect_documents`.
         held_out_share: the fraction of documents, evenly spread, that goes to `held_out.txt`.
-        report: called with a line of text after each package.
 
     Returns:
         The numbers of documents in `train.txt` and in `held_out.txt`.
-
-    Raises:
-        ValueError: if a package is not installed, or the share is not in (0, 1).
     """
     check_range("held_out_share", held_out_share, 0, 1, includes_low=False, includes_high=False)
     make_directories(output_dir)
     paths = [join_path(output_dir, name) for name in ("train.txt", "held_out.txt")]
     num_documents = [0, 0]
     with atomic_writes(paths, "w") as files:
-        for index, document in enumerate(collect_documents(packages, report)):
+        for index, document in enumerate(collect_documents(packages)):
             is_held_out = int((index + 1) * held_out_share) > int(index * held_out_share)
             num_documents[is_held_out] += 1
             files[is_held_out].write("\n".join(document) + "\n\n")
@@ -139,9 +120,8 @@ def write_corpus(
 def documentation_strings(path: Path) -> list[str]:
     """Returns the documentation strings in a Python source file, in the order of lines.
 
-    These are all strings that are statements (docstrings), and all others that contain a blank
-    line: numpy documents its C functions with `add_newdoc(place, name, text)`, Keras fills in
-    templates, and Python's help topics are a dict of strings.
+    Besides docstrings these are all strings with a blank line: numpy documents its C functions with
+    `add_newdoc(place, name, text)`, and Python's help topics are a dict of strings.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # For example, invalid escape sequences in their files.
@@ -155,13 +135,12 @@ def documentation_strings(path: Path) -> list[str]:
 
 def prose_sentences(text: str) -> list[str]:
     """Returns the sentences of a docstring, without markup and text that is not prose."""
-    lines = _without_code(inspect.cleandoc(text).splitlines())
-    return [
-        sentence
-        for paragraph in _paragraphs(lines)
-        for sentence in _split_sentences(_plain_text(paragraph))
-        if is_prose(sentence)
-    ]
+    sentences: list[str] = []
+    for paragraph in _paragraphs(_without_code(inspect.cleandoc(text).splitlines())):
+        for pattern, replacement in _MARKUP:
+            paragraph = pattern.sub(replacement, paragraph)
+        sentences += filter(is_prose, _split_sentences(paragraph.strip()))
+    return sentences
 
 
 def is_prose(sentence: str) -> bool:
@@ -173,13 +152,13 @@ def is_prose(sentence: str) -> bool:
     if not sentence.rstrip("\"')]").endswith((".", "!", "?")) or _CODE.search(sentence):
         return False
     words = sentence.split()
-    if not 4 <= len(words) <= 80:
-        return False
-    num_plain = sum(bool(_WORD.match(word)) for word in words)
-    num_function_words = sum(
-        bool(_FUNCTION_WORD.fullmatch(word.lower().strip("(,"))) for word in words
+    plain = [word for word in words if _WORD.match(word)]
+    function_words = [word for word in words if word.lower().strip("(,") in _FUNCTION_WORDS]
+    return (
+        4 <= len(words) <= 80
+        and len(plain) >= 0.75 * len(words)
+        and len(function_words) >= max(1, len(words) // 8)
     )
-    return num_plain >= 0.75 * len(words) and num_function_words >= max(1, len(words) // 8)
 
 
 def _package_folder(package: str) -> Path:
@@ -217,29 +196,29 @@ def _strings_of_node(node: ast.AST) -> Iterator[str]:
 def _without_code(lines: list[str]) -> Iterator[str]:
     """Replaces lines of code, tables, directives and underlines by empty lines.
 
-    Code is fenced, or follows `>>>` up to a blank line, or is indented after a line that ends in
-    `::`.
+    Code is fenced, follows `>>>` up to a blank line, or is indented after a line ending in `::`.
     """
     in_fence = in_session = False
-    code_is_deeper_than: int | None = None
+    code_is_deeper_than = math.inf
     for line in lines:
         indent = _indent(line)
-        if _FENCE.match(line):
+        is_fence, is_directive = _FENCE.match(line), _DIRECTIVE.match(line)
+        if is_fence:
             in_fence = not in_fence
-            yield ""
-            continue
-        if not line.strip():
+        elif not line.strip():
             in_session = False
-        elif code_is_deeper_than is not None and indent <= code_is_deeper_than:
-            code_is_deeper_than = None
-        in_session = in_session or line.lstrip().startswith(">>>")
-        if in_fence or in_session or code_is_deeper_than is not None:
+        else:
+            if indent <= code_is_deeper_than:
+                code_is_deeper_than = math.inf
+            in_session = in_session or line.lstrip().startswith(">>>")
+        if is_fence or in_fence or in_session or code_is_deeper_than < math.inf:
             yield ""
             continue
-        if line.rstrip().endswith("::") or _DIRECTIVE.match(line):
+        if line.rstrip().endswith("::") or is_directive:
             code_is_deeper_than = indent
-        is_markup = _UNDERLINE.match(line) or _TABLE_ROW.match(line) or _DIRECTIVE.match(line)
-        yield "" if is_markup or _TYPED_NAME.match(line) else line
+        patterns = (_UNDERLINE, _TABLE_ROW, _TYPED_NAME)
+        is_markup = is_directive or any(pattern.match(line) for pattern in patterns)
+        yield "" if is_markup else line
 
 
 def _paragraphs(lines: Iterator[str]) -> Iterator[str]:
@@ -270,12 +249,6 @@ def _paragraphs(lines: Iterator[str]) -> Iterator[str]:
         paragraph.append(text)
     if paragraph:
         yield " ".join(paragraph)
-
-
-def _plain_text(paragraph: str) -> str:
-    for pattern, replacement in _MARKUP:
-        paragraph = pattern.sub(replacement, paragraph)
-    return paragraph.strip()
 
 
 def _split_sentences(paragraph: str) -> Iterator[str]:

@@ -20,14 +20,12 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from bert_tf import files
-from bert_tf.corpus.wikitext import Wiki
 
 _BLOCK_BYTES = 1 << 20
 _PAGE_START, _PAGE_END, _DUMP_END = b"<page>", b"</page>", b"</mediawiki>"
 _STREAM_START = re.compile(rb"BZh[1-9]1AY&SY")
+_STREAM_START_BYTES = 10
 _XML_BYTES = 1 << 14  # The XML parser holds the elements of so many bytes.
-_MAGIC_BYTES = 10  # of a stream's start
-_GZIP_MAGIC = b"\x1f\x8b"
 # MediaWiki's longest page has 2 MB, and a character may take six bytes in XML.
 _MAX_HEADER_BYTES, _MAX_PAGE_BYTES = 1 << 22, 1 << 26
 # bz2 compresses a dump to a fifth or a quarter of its size.
@@ -37,23 +35,16 @@ _NAMESPACE = re.compile(rb'<namespace key="(?:6|14)"[^>]*>([^<]*)</namespace>')
 
 
 class Piece(NamedTuple):
-    """Some pages of a dump.
-
-    Attributes:
-        path: the dump.
-        start, end: if `data` is None, a range of the file, in bytes, that holds whole bz2 streams.
-            Otherwise the position of `data` in the decompressed dump.
-        data: XML of whole pages, or None.
-        is_last: whether the dump must end with this piece.
-        file_bytes: how many bytes of the file it covers.
-    """
+    """Some pages of a dump."""
 
     path: str
+    # If `data` is None, a range of the file, in bytes, that holds whole bz2 streams. Otherwise the
+    # position of `data` in the decompressed dump.
     start: int
     end: int
-    data: bytes | None
-    is_last: bool
-    file_bytes: int
+    data: bytes | None  # XML of whole pages.
+    is_last: bool  # Whether the dump must end with this piece.
+    file_bytes: int  # How many bytes of the file it covers.
 
 
 class Page(NamedTuple):
@@ -66,14 +57,14 @@ class Page(NamedTuple):
     text: str
 
 
-def read_wiki(path: str) -> Wiki:
-    """Reads the description of the wiki from the header of a dump.
+def read_header(path: str) -> tuple[str, frozenset[str]]:
+    """Returns the wiki's language and its words for files and categories ({"datei", ...}).
 
     Raises:
         ValueError: if the file is not a dump.
     """
     header = b""
-    for block in _decompress(path, allow_truncated=True):
+    for block, _ in _decompress(path, allow_truncated=True):
         header += block
         if _PAGE_START in header or _DUMP_END in header or len(header) > _MAX_HEADER_BYTES:
             break
@@ -85,19 +76,12 @@ def read_wiki(path: str) -> Wiki:
         )
     language = _LANGUAGE.search(header)
     names = [html.unescape(name.decode("utf-8")) for name in _NAMESPACE.findall(header)]
-    return Wiki(
-        language[1].decode("utf-8") if language else "",
-        frozenset(name.replace("_", " ").lower() for name in names if name),
-    )
+    words = frozenset(name.replace("_", " ").lower() for name in names if name)
+    return language[1].decode("utf-8") if language else "", words
 
 
 def read_pieces(path: str, piece_bytes: int, allow_truncated: bool) -> Iterator[Piece]:
-    """Cuts a dump into pieces of about `piece_bytes` of XML, in order.
-
-    Args:
-        path: the dump.
-        piece_bytes: size of a piece of decompressed XML; exceeded by the piece's last page.
-        allow_truncated: whether the dump may be truncated.
+    """Cuts a dump into pieces of at least `piece_bytes` of XML, in order.
 
     Raises:
         ValueError: if the dump is damaged, or truncated although this is not allowed.
@@ -121,105 +105,36 @@ def is_multistream(path: str) -> bool:
     return second.lstrip().startswith(_PAGE_START)
 
 
-def read_pages(piece: Piece, allow_truncated: bool) -> Iterator[Page]:
-    """Yields the pages of a piece.
-
-    Raises:
-        ValueError: if the piece is damaged or not XML, or the dump is truncated; names the place.
-    """
-    data = piece.data
-    if data is None:
-        data = _decompress_streams(piece, allow_truncated)
-    start, end = data.find(_PAGE_START), data.rfind(_PAGE_END)
-    rest = data[end + len(_PAGE_END) :] if end >= 0 else data
-    if piece.is_last and not allow_truncated and _DUMP_END not in rest:
-        raise _truncated(piece.path, f"the last of its pages is followed by {rest[:40]!r}")
-    if start < 0 or end < start:
-        return
-    data = data[start : end + len(_PAGE_END)]
-    last_title = ""
-    try:
-        for page in _parse(data):
-            last_title = page.title
-            yield page
-    except ElementTree.ParseError as error:
-        kind = "the decompressed dump" if piece.data is not None else "its stream"
-        raise ValueError(
-            f"{piece.path}: not well-formed XML, after the page {last_title!r}: {error}, counted "
-            f"from byte {piece.start + start if piece.data is not None else start} of {kind}."
-        ) from error
-
-
-def _parse(data: bytes) -> Iterator[Page]:
-    parser = ElementTree.XMLPullParser(("start", "end"))
-    blocks = (data[start : start + _XML_BYTES] for start in range(0, len(data), _XML_BYTES))
-    root = None
-    for block in itertools.chain([b"<pages>"], blocks, [b"</pages>"]):
-        parser.feed(block)
-        for event, element in parser.read_events():
-            root = element if root is None else root
-            if event == "end" and element.tag == "page":
-                yield _page(element)
-                root.clear()
-    parser.close()
-
-
-def _page(element: ElementTree.Element) -> Page:
-    revisions = element.findall("revision")
-    revision = revisions[-1] if revisions else element
-    return Page(
-        title=element.findtext("title") or "",
-        namespace=int(element.findtext("ns") or 0),
-        is_redirect=element.find("redirect") is not None,
-        model=revision.findtext("model") or "wikitext",
-        text=revision.findtext("text") or "",
-    )
-
-
 def _pieces_of_text(path: str, piece_bytes: int, allow_truncated: bool) -> Iterator[Piece]:
-    size, read = files.file_size(path), [0]
-    told = offset = 0
-    held: list[bytes] = []
-    held_bytes = 0
-
-    def take(data: bytes, is_last: bool) -> Piece:
-        nonlocal told, offset
-        before, told = told, size if is_last else read[0]
-        offset += len(data)
-        return Piece(path, offset - len(data), offset, data, is_last, told - before)
-
-    for block in _decompress(path, allow_truncated, read):
-        held.append(block)
-        held_bytes += len(block)
-        if held_bytes < piece_bytes:
-            continue
-        data = b"".join(held)
+    data, start, told = bytearray(), 0, 0
+    for block, place in _decompress(path, allow_truncated):
+        data += block
         while (end := data.find(_PAGE_END, max(piece_bytes - len(_PAGE_END), 0))) >= 0:
             end += len(_PAGE_END)
-            yield take(data[:end], False)
-            data = data[end:]
+            yield Piece(path, start, start + end, bytes(data[:end]), False, place - told)
+            del data[:end]
+            start, told = start + end, place
         if len(data) > piece_bytes + _MAX_PAGE_BYTES:
             raise ValueError(
-                f"{path}: no page ends from byte {offset} to byte {offset + len(data)} of the "
+                f"{path}: no page ends from byte {start} to byte {start + len(data)} of the "
                 f"decompressed dump."
             )
-        held, held_bytes = [data], len(data)
-    yield take(b"".join(held), True)
+    yield Piece(path, start, start + len(data), bytes(data), True, files.file_size(path) - told)
 
 
-def _decompress(path: str, allow_truncated: bool, read: list[int] | None = None) -> Iterator[bytes]:
-    """Yields blocks of the decompressed dump; sets `read[0]` to the bytes read of the file."""
+def _decompress(path: str, allow_truncated: bool) -> Iterator[tuple[bytes, int]]:
+    """Yields blocks of the decompressed dump, each with the bytes read of the file by then."""
     with files.open_file(path) as file:
         magic = file.read(2)
         file.seek(0)
-        kind, text = "", file
+        kind, read = "", file.read
         if magic == b"BZ":
-            kind, text = "bz2", bz2.BZ2File(file)
-        elif magic == _GZIP_MAGIC:
-            kind, text = "gzip", gzip.GzipFile(fileobj=file)
+            kind, read = "bz2", bz2.BZ2File(file).read1
+        elif magic == b"\x1f\x8b":
+            kind, read = "gzip", gzip.GzipFile(fileobj=file).read1
         while True:
             try:
-                block = text.read1(_BLOCK_BYTES) if kind else file.read(_BLOCK_BYTES)
+                block = read(_BLOCK_BYTES)
             except EOFError as error:
                 if allow_truncated:
                     return
@@ -228,9 +143,7 @@ def _decompress(path: str, allow_truncated: bool, read: list[int] | None = None)
                 raise _damaged(path, file.tell(), kind, error) from error
             if not block:
                 return
-            if read is not None:
-                read[0] = file.tell()
-            yield block
+            yield block, file.tell()
 
 
 def _pieces_of_streams(path: str, piece_bytes: int) -> Iterator[Piece]:
@@ -251,9 +164,39 @@ def _stream_offsets(path: str) -> Iterator[int]:
             window += block
             for match in _STREAM_START.finditer(window):
                 yield base + match.start()
-            kept = min(len(window), _MAGIC_BYTES - 1)
+            kept = min(len(window), _STREAM_START_BYTES - 1)
             base += len(window) - kept
             window = window[-kept:]
+
+
+def read_pages(piece: Piece, allow_truncated: bool) -> Iterator[Page]:
+    """Yields the pages of a piece.
+
+    Raises:
+        ValueError: if the piece is damaged or not XML, or the dump is truncated; names the place.
+    """
+    data = piece.data
+    if data is None:
+        data = _decompress_streams(piece, allow_truncated)
+    start, end = data.find(_PAGE_START), data.rfind(_PAGE_END)
+    rest = data[end + len(_PAGE_END) :] if end >= 0 else data
+    if piece.is_last and not allow_truncated and _DUMP_END not in rest:
+        raise _truncated(piece.path, f"the last of its pages is followed by {rest[:40]!r}")
+    if start < 0 or end < start:
+        return
+    last_title = ""
+    try:
+        for page in _parse(data[start : end + len(_PAGE_END)]):
+            last_title = page.title
+            yield page
+    except ElementTree.ParseError as error:
+        place = f"byte {start} of its stream"
+        if piece.data is not None:
+            place = f"byte {piece.start + start} of the decompressed dump"
+        raise ValueError(
+            f"{piece.path}: not well-formed XML, after the page {last_title!r}: {error}, counted "
+            f"from {place}."
+        ) from error
 
 
 def _decompress_streams(piece: Piece, allow_truncated: bool) -> bytes:
@@ -262,25 +205,44 @@ def _decompress_streams(piece: Piece, allow_truncated: bool) -> bytes:
         compressed = file.read(piece.end - piece.start)
     text: list[bytes] = []
     starts = [match.start() for match in _STREAM_START.finditer(compressed)]
-    for start, end in zip(starts, [*starts[1:], len(compressed)], strict=True):
+    for start, end in itertools.pairwise([*starts, len(compressed)]):
+        place = piece.start + start
         decompressor = bz2.BZ2Decompressor()
         try:
             text.append(decompressor.decompress(memoryview(compressed)[start:end]))
         except OSError as error:
-            raise _damaged(piece.path, piece.start + start, "bz2", error) from error
+            raise _damaged(piece.path, place, "bz2", error) from error
         is_last = piece.is_last and end == len(compressed)
         left = decompressor.unused_data
-        if left and not (is_last and _begins_stream(left)):
-            raise _damaged(piece.path, piece.start + start, "bz2", "it is not followed by a stream")
+        # The first bytes of another stream, where the file was truncated, or anything else.
+        if left and not (is_last and _STREAM_START.fullmatch(left + b"BZh91AY&SY"[len(left) :])):
+            raise _damaged(piece.path, place, "bz2", "it is not followed by a stream")
         if (left or not decompressor.eof) and not (allow_truncated and is_last):
-            place = piece.end - len(left) if left else piece.start + start
+            place = piece.end - len(left) if left else place
             raise _truncated(piece.path, f"the stream at byte {place} has no end")
     return b"".join(text)
 
 
-def _begins_stream(data: bytes) -> bool:
-    """Whether these bytes can be the first few of a stream."""
-    return _STREAM_START.fullmatch(data + b"BZh91AY&SY"[len(data) :]) is not None
+def _parse(data: bytes) -> Iterator[Page]:
+    parser = ElementTree.XMLPullParser(("start", "end"))
+    blocks = (data[start : start + _XML_BYTES] for start in range(0, len(data), _XML_BYTES))
+    root = None
+    for block in itertools.chain([b"<pages>"], blocks, [b"</pages>"]):
+        parser.feed(block)
+        for event, element in parser.read_events():
+            root = element if root is None else root
+            if event == "end" and element.tag == "page":
+                revisions = element.findall("revision")
+                revision = revisions[-1] if revisions else element
+                yield Page(
+                    title=element.findtext("title") or "",
+                    namespace=int(element.findtext("ns") or 0),
+                    is_redirect=element.find("redirect") is not None,
+                    model=revision.findtext("model") or "wikitext",
+                    text=revision.findtext("text") or "",
+                )
+                root.clear()
+    parser.close()
 
 
 def _damaged(path: str, place: int, kind: str, error: Exception | str) -> ValueError:

@@ -20,7 +20,6 @@ xmf yi yo yue za zea zgh zh zh-classical zh-min-nan zh-yue zu
 """
 LANGUAGES = frozenset(_CODES.split())
 
-
 # The header of a dump has the standard's code (BCP 47), also where a Wikipedia has one of its own.
 _STANDARD_CODES = """
 gsw=als sgs=bat-smg be-tarask=be-x-old bho=bh cbk=cbk-zam egl=eml vro=fiu-vro ike=iu
@@ -46,12 +45,7 @@ def wikipedia_code(code: str) -> str:
 
 
 def is_same_language(given: str, dump_language: str) -> bool:
-    """Whether a given language may be that of a dump.
-
-    Args:
-        given: a code, such as `be`.
-        dump_language: the code in the dump's header, such as `be-tarask`.
-    """
+    """Whether a given language may be that of a dump, whose header has, for example, be-tarask."""
     one, other = wikipedia_code(given), wikipedia_code(dump_language)
     if _BY_STANDARD_CODE.get(one, one) == _BY_STANDARD_CODE.get(other, other):
         return True
@@ -63,11 +57,7 @@ def is_same_language(given: str, dump_language: str) -> bool:
 
 
 def check_language(language: str, where: str) -> str:
-    """Returns the Wikipedia's code for a language.
-
-    Args:
-        language: a code.
-        where: the flag or file that it is from, for errors.
+    """Returns the Wikipedia's code for a language; `where` is the flag or file that it is from.
 
     Raises:
         ValueError: if there is no Wikipedia in this language.

@@ -1,21 +1,24 @@
-"""Turns a piece of an input into a part: text, an index of its documents, and counts.
+"""Turns pieces of the input into parts, which an interrupted run finds again when it is resumed.
 
-    part-000012.txt     one sentence per line, a blank line after each document
-    part-000012.index   the hash and the sizes of each document: `DOCUMENT`
-    part-000012.json    counts, and what the part was made from; written last, so that a part with
-                        this file is complete
+    OUTPUT_DIR/.parts/run.json              the settings, inputs and libraries of the run
+                      part-000012.txt       one sentence per line, a blank line after each document
+                      part-000012.index     the hash and the sizes of each document: `DOCUMENT`
+                      part-000012.json      counts, and what the part was made from; written last
 
-Each part is made from its own piece only, by any worker and in any order. What depends on all
-documents (duplicates, the size of each language) is decided afterwards, from the indexes.
+Each part is made from its own piece only. What depends on all documents (duplicates, the size of
+each language) is decided afterwards, from the indexes.
 """
 
 import collections
-import dataclasses
+import contextlib
 import hashlib
 import json
 import random
-from collections.abc import Iterable
-from typing import Any
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 
@@ -33,16 +36,95 @@ DOCUMENT = np.dtype(
         *(("characters", "<u4"), ("words", "<u4"), ("sentences", "<u4"), ("truncated", "<u4")),
     ]
 )
+# Settings that do not change a part's text. (A part records which input it was made from.)
+_NOT_OF_PARTS = (
+    *("input_file", "source", "language", "split", "tfds_data_dir"),
+    *("num_shards", "gzip", "drop_duplicates", "sampling_exponent", "held_out_share"),
+)
+# Files of the corpus under the temporary names of `atomic_write`.
+_HALF_WRITTEN = re.compile(
+    r"\.((corpus-\d+-of-\d+|held_out)\.txt(\.gz)?|corpus\.json)\.[0-9a-f]+\.tmp"
+)
 
 
-@dataclasses.dataclass(frozen=True)
-class PartWork:
-    """A part to make."""
+def parts_folder(output_dir: str) -> str:
+    """Returns the folder that holds the parts of a corpus until it is finished."""
+    return files.join_path(output_dir, ".parts")
 
-    settings: CorpusSettings
-    folder: str
-    number: int
-    task: Task
+
+@contextlib.contextmanager
+def hold_parts(output_dir: str) -> Iterator[str]:
+    """Locks the folder of parts, and removes half-written files of an earlier, killed run.
+
+    Raises:
+        ValueError: if another run holds the lock.
+    """
+    folder = parts_folder(output_dir)
+    refusal = (
+        f"Another run is preparing a corpus in this folder: wait for it, or choose another "
+        f"folder. Received: --output_dir={output_dir!r}"
+    )
+    with files.hold_folder(folder, refusal):
+        half_written = [
+            *(path for path in Path(output_dir).iterdir() if _HALF_WRITTEN.fullmatch(path.name)),
+            *Path(folder).glob(".*.tmp"),
+        ]
+        for path in half_written:
+            path.unlink(missing_ok=True)  # Workers of a killed run may still be removing them.
+        try:
+            yield folder
+        finally:
+            if not _has_parts(folder):  # So that the settings that an error names can be changed.
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def start_or_resume(folder: str, identity: dict[str, Any]) -> None:
+    """Checks that the parts in the folder, if there are any, can be used by this run.
+
+    Args:
+        identity: format, settings, inputs and libraries, as JSON values.
+
+    Raises:
+        ValueError: if parts were made with other settings or libraries, or from other inputs only.
+    """
+    path = files.join_path(folder, "run.json")
+    if _has_parts(folder) and files.exists(path):
+        there = read_json(path)
+        differences = list_differences(there, identity, _NOT_OF_PARTS)
+        if not differences and there["libraries"] != identity["libraries"]:
+            differences = [f"with {there['libraries']}, now with {identity['libraries']}"]
+        if not differences and _names(there).isdisjoint(_names(identity)):
+            differences = [f"from other inputs, such as {there['inputs'][0]['path']}"]
+        if differences:
+            raise ValueError(
+                f"{folder} holds parts of an unfinished corpus that was made differently: "
+                f"{'; '.join(differences)}. Finish that one, choose another --output_dir, or, to "
+                f"start over, remove {folder}."
+            )
+    with files.atomic_write(path, "w") as file:
+        file.write(json.dumps(identity, indent=1, ensure_ascii=False) + "\n")
+
+
+def list_differences(
+    there: dict[str, Any], identity: dict[str, Any], irrelevant: Iterable[str] = ()
+) -> list[str]:
+    """Returns descriptions of the settings that differ between two runs."""
+    if there.get("format") != identity["format"]:
+        return ["by another version of this program"]
+    old, new = there["settings"], identity["settings"]
+    return [
+        f"{name} was {old.get(name)!r}, now {new[name]!r}"
+        for name in new
+        if name not in irrelevant and old.get(name) != new[name]
+    ]
+
+
+def _has_parts(folder: str) -> bool:
+    return any(Path(folder).glob("part-*.json"))
+
+
+def _names(identity: dict[str, Any]) -> set[tuple[str, ...]]:
+    return {(each["path"], each["language"], each["source"]) for each in identity["inputs"]}
 
 
 def part_path(folder: str, number: int, ending: str) -> str:
@@ -50,69 +132,80 @@ def part_path(folder: str, number: int, ending: str) -> str:
     return files.join_path(folder, f"part-{number:06d}.{ending}")
 
 
-def is_whole(folder: str, number: int, task: Task) -> bool:
-    """Whether a part is complete, and was made from this piece."""
-    path = part_path(folder, number, "json")
-    return files.exists(path) and read_json(path)["made_of"] == digest_of_task(task)
-
-
-def digest_of_task(task: Task) -> str:
-    """Returns a digest of what a part is made from: text, or a range of an unchanged file."""
-    each, data = task.input, task.data
-    digest = hashlib.blake2b(digest_size=16)
-    described = [each.source, each.language, sorted(each.dropped_prefixes)]
-    if isinstance(data, Piece):
-        described += [data.is_last]
-        if data.data is None:
-            described += [each.path, each.size, each.version, data.start, data.end]
-    digest.update(json.dumps(described).encode())
-    if isinstance(data, Piece):
-        digest.update(data.data or b"")
-    else:
-        for _, text in data:
-            encoded = text.encode("utf-8", "surrogatepass")
-            digest.update(b"%d:" % len(encoded))
-            digest.update(encoded)
-    return digest.hexdigest()
-
-
-def read_counts(folder: str, number: int) -> dict[str, Any]:
-    """Reads a part's description: {"language": "en", "counts": {...}, "made_of": "9f3c..."}."""
-    return read_json(part_path(folder, number, "json"))
-
-
 def read_index(folder: str, number: int) -> np.ndarray:
     """Reads the index of a part's documents: DOCUMENT[n]."""
-    with files.open_file(part_path(folder, number, "index")) as file:
-        return np.frombuffer(file.read(), DOCUMENT)
+    return np.fromfile(part_path(folder, number, "index"), DOCUMENT)
 
 
-def make_part(work: PartWork) -> int:
-    """Makes a part, and returns how many bytes of the input files it covers.
+def make_part(settings: CorpusSettings, folder: str, work: tuple[int, Task]) -> dict[str, Any]:
+    """Makes a part, unless it is there, and returns its description.
+
+    Args:
+        work: the part's number, and the piece of the input.
+
+    Returns:
+        {"language": "en", "counts": {...}, "file_bytes": 16000000, "made_of": "9f3c..."}
 
     Raises:
         ValueError: see `read_documents`.
         OSError: if it cannot be written. Then no file of it is left behind.
     """
-    settings, task = work.settings, work.task
-    counts: collections.Counter = collections.Counter()
-    rows = []
-    paths = [part_path(work.folder, work.number, ending) for ending in ("txt", "index")]
-    with files.atomic_writes(paths) as (text_file, index_file):
-        for paragraphs in read_documents(task, settings, counts):
-            sentences = document_sentences(paragraphs, task.input.language, counts)
-            row = _write_document(sentences, task.input.language, settings, counts, text_file)
-            if row is not None:
-                rows.append(row)
-        index_file.write(np.array(rows, DOCUMENT).tobytes())
+    number, task = work
+    path, made_of = part_path(folder, number, "json"), _digest(task)
+    if files.exists(path):
+        described = read_json(path)
+        if described["made_of"] == made_of:
+            return described
     described = {
         "language": task.input.language,
-        "counts": dict(sorted(counts.items())),
-        "made_of": digest_of_task(task),
+        "counts": _write_part(settings, folder, number, task),
+        "file_bytes": task.file_bytes,
+        "made_of": made_of,
     }
-    with files.atomic_write(part_path(work.folder, work.number, "json"), "w") as file:
+    with files.atomic_write(path, "w") as file:
         file.write(json.dumps(described, ensure_ascii=False) + "\n")
-    return task.file_bytes
+    return described
+
+
+def _digest(task: Task) -> str:
+    """Returns a digest of what a part is made from: text, or a range of an unchanged file."""
+    each, data = task.input, task.data
+    described: list[Any] = [each.source, each.language, sorted(each.dropped_prefixes)]
+    if not isinstance(data, Piece):
+        contents = [text.encode("utf-8", "surrogatepass") for _, text in data]
+    else:
+        contents = [data.data or b""]
+        described.append(data.is_last)
+        if data.data is None:
+            described += [each.path, each.bytes, each.version, data.start, data.end]
+    described.append(list(map(len, contents)))
+    digest = hashlib.blake2b(json.dumps(described).encode(), digest_size=16)
+    for content in contents:
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _write_part(settings: CorpusSettings, folder: str, number: int, task: Task) -> dict[str, int]:
+    """Writes the text and the index of a part, and returns its counts."""
+    counts: collections.Counter = collections.Counter()
+    rows = []
+    language = task.input.language
+    with files.atomic_writes(
+        [part_path(folder, number, ending) for ending in ("txt", "index")]
+    ) as (text_file, index_file):
+        for paragraphs in read_documents(task, settings, counts):
+            sentences = document_sentences(paragraphs, language, counts)
+            if not sentences:
+                counts["dropped: without text"] += 1
+            elif (
+                len(sentences) < settings.min_sentences
+                or sum(map(len, sentences)) < settings.min_characters
+            ):
+                counts["dropped: too short"] += 1
+            else:
+                rows.append(_write_document(sentences, language, settings, text_file))
+        index_file.write(np.array(rows, DOCUMENT).tobytes())
+    return dict(sorted(counts.items()))
 
 
 def document_sentences(
@@ -122,60 +215,25 @@ def document_sentences(
     sentences = []
     for paragraph in paragraphs:
         paragraph = " ".join(paragraph.split())
-        if not paragraph:
-            continue
-        if is_heading(paragraph):
+        if paragraph and is_heading(paragraph):
             counts["headings left out"] += 1
-        else:
+        elif paragraph:
             sentences += split_sentences(paragraph, language)
     return sentences
 
 
-def truncate_sentences(
-    sentences: list[str], language: str, probability: float, rng: random.Random
-) -> tuple[list[str], int]:
-    """Cuts off the end of some sentences; returns all sentences and the number of truncated ones.
-
-    A truncated sentence keeps at least one word and loses at least one (in languages without spaces
-    between words: one character). A sentence of one word is never truncated.
-
-    Source: the README of google-research/bert, section "Pre-training with BERT": randomly truncate
-    2 % of the input segments.
-    """
-    truncated, number = [], 0
-    for sentence in sentences:
-        if rng.random() < probability:
-            joint = "" if language in WITHOUT_SPACES else " "
-            units = sentence.split() if joint else sentence
-            if len(units) > 1:
-                sentence = joint.join(units[: rng.randrange(1, len(units))]).rstrip()
-                number += 1
-        truncated.append(sentence)
-    return truncated, number
-
-
 def _write_document(
-    sentences: list[str],
-    language: str,
-    settings: CorpusSettings,
-    counts: collections.Counter,
-    file,
-) -> tuple[int, ...] | None:
-    """Writes a document and returns its row of the index; None if it is too short."""
-    characters = sum(map(len, sentences))
-    if not sentences:
-        counts["dropped: without text"] += 1
-        return None
-    if len(sentences) < settings.min_sentences or characters < settings.min_characters:
-        counts["dropped: too short"] += 1
-        return None
+    sentences: list[str], language: str, settings: CorpusSettings, file: IO[bytes]
+) -> tuple[int, ...]:
+    """Writes a document and returns its row of the index."""
     digest = hashlib.blake2b("\n".join(sentences).encode(), digest_size=16).digest()
-    truncated = 0
+    num_truncated = 0
     if settings.truncate_probability:
         rng = random.Random(f"{settings.random_seed} {digest.hex()}")
-        sentences, truncated = truncate_sentences(
-            sentences, language, settings.truncate_probability, rng
-        )
+        for place, sentence in enumerate(sentences):
+            if rng.random() < settings.truncate_probability:
+                sentences[place] = _truncate(sentence, language, rng)
+                num_truncated += sentences[place] != sentence
     text = ("\n".join(sentences) + "\n\n").encode()
     file.write(text)
     return (
@@ -185,5 +243,20 @@ def _write_document(
         sum(map(len, sentences)),
         sum(len(sentence.split()) for sentence in sentences),
         len(sentences),
-        truncated,
+        num_truncated,
     )
+
+
+def _truncate(sentence: str, language: str, rng: random.Random) -> str:
+    """Cuts off the end of a sentence: at least one word, but not all of them.
+
+    In languages without spaces between words it cuts off characters.
+
+    Source: the README of google-research/bert, section "Pre-training with BERT": randomly truncate
+    2 % of the input segments.
+    """
+    joint = "" if language in WITHOUT_SPACES else " "
+    units = sentence.split() if joint else sentence
+    if len(units) < 2:
+        return sentence
+    return joint.join(units[: rng.randrange(1, len(units))]).rstrip()

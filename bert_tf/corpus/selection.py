@@ -10,66 +10,48 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bert_tf.corpus.parts import DOCUMENT
+from bert_tf.settings import CorpusSettings
 
 _HASH_VALUES = 2.0**64
 
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """The selected documents, as positions in the index of all documents.
+    """The selected documents, as positions in the index of all documents."""
 
-    Attributes:
-        corpus: <int64>[n], in the order in which they are written. The repetitions of a document
-            are spread: all documents are written once before any is written again.
-        held_out: <int64>[h].
-        duplicates: bool[D], whether each document equals an earlier one.
-        factors: by language, how many times its documents are written on average.
-    """
-
+    # <int64>[n], in the order in which they are written. The repetitions of a document are spread:
+    # all documents are written once before any is written again.
     corpus: np.ndarray
-    held_out: np.ndarray
-    duplicates: np.ndarray
-    factors: dict[str, float]
+    held_out: np.ndarray  # <int64>[h]
+    duplicates: np.ndarray  # bool[D], whether each document equals an earlier one.
+    factors: dict[str, float]  # By language, how often its documents are written on average.
 
 
 def select_documents(
-    index: np.ndarray,
-    language_of: np.ndarray,
-    languages: Sequence[str],
-    *,
-    drop_duplicates: bool,
-    held_out_share: float,
-    sampling_exponent: float,
+    index: np.ndarray, language_of: np.ndarray, languages: Sequence[str], settings: CorpusSettings
 ) -> Selection:
     """Selects documents.
 
     Args:
         index: DOCUMENT[D], in the order of the input.
         language_of: <int>[D], the language of each, as a position in `languages`.
-        languages: all languages.
-        drop_duplicates, held_out_share, sampling_exponent: see `CorpusSettings`.
     """
-    assert index.dtype == DOCUMENT
-    if drop_duplicates:
+    duplicates = np.zeros(len(index), bool)
+    if settings.drop_duplicates:
         duplicates = find_duplicates(index["high"], index["low"])
-    else:
-        duplicates = np.zeros(len(index), bool)
-    is_held_out = ~duplicates & (index["high"] < held_out_share * _HASH_VALUES)
+    is_held_out = ~duplicates & (index["high"] < settings.held_out_share * _HASH_VALUES)
     copies = (~duplicates & ~is_held_out).astype(np.int32)
     sizes = np.bincount(language_of, index["characters"] * copies, minlength=len(languages))
-    factors = sampling_factors(dict(zip(languages, sizes.tolist(), strict=True)), sampling_exponent)
+    factors = sampling_factors(
+        dict(zip(languages, sizes.tolist(), strict=True)), settings.sampling_exponent
+    )
     if any(factor != 1 for factor in factors.values()):
         wanted = np.array([factors[language] for language in languages])[language_of]
         chance = index["low"] / _HASH_VALUES
         copies *= (np.floor(wanted) + (chance < wanted % 1)).astype(np.int32)
     rounds = [np.flatnonzero(copies > number) for number in range(copies.max(initial=0))]
-    return Selection(
-        corpus=np.concatenate(rounds) if rounds else np.zeros(0, np.int64),
-        held_out=np.flatnonzero(is_held_out),
-        duplicates=duplicates,
-        factors=factors,
-    )
+    corpus = np.concatenate([np.zeros(0, np.int64), *rounds])
+    return Selection(corpus, np.flatnonzero(is_held_out), duplicates, factors)
 
 
 def find_duplicates(high: np.ndarray, low: np.ndarray) -> np.ndarray:

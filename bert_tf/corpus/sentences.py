@@ -14,13 +14,10 @@ _CHINESE = ("zh", "yue", "wuu", "gan", "hak", "lzh", "cdo", "zh-yue", "zh-classi
 WITHOUT_SPACES = frozenset((*_CHINESE, "ja"))
 
 # Languages in which a number with a full stop is an ordinal: im 19. Jahrhundert.
-_ORDINAL_LANGUAGES = frozenset(
-    (
-        *("de", "als", "gsw", "bar", "nds", "lb", "da", "nb", "nn", "no", "fo", "is"),
-        *("fi", "et", "lv"),
-        *("cs", "sk", "sl", "hr", "bs", "sh", "sr", "hu", "hsb", "dsb", "eu", "tr"),
-    )
-)
+_WITH_ORDINALS = """
+de als gsw bar nds lb da nb nn no fo is fi et lv cs sk sl hr bs sh sr hu hsb dsb eu tr
+"""
+_ORDINAL_LANGUAGES = frozenset(_WITH_ORDINALS.split())
 _ORDINAL = re.compile(r"(?:^|[\s(–-])\d{1,2}\.$")
 # J.-J. Rousseau: French initials. J.-C. may end a sentence, because no surname follows it.
 _INITIALS = re.compile(r"(?<!\w)[^\W\d_]\.-[^\W\d_]\.$")
@@ -52,27 +49,18 @@ _AFTER_END = re.compile(rf"[{re.escape(_ENDS)}]*[{re.escape(_CLOSING)}]*")
 
 # Marks that end a sentence: Unicode's Sentence_Terminal in the scripts of the Wikipedias, and other
 # marks in that role (… : ; as in Greek, Tibetan's).
-_FINAL_MARKS = "".join(
-    (
-        *("!.?…:;·¡¿", "‽‼⁇⁈⁉⸮", "。！？．｡", "\u0589"),  # the last is Armenian
-        *("\u061d\u061e\u061f\u06d4", "\u0700\u0701\u0702", "\u07f9"),  # Arabic, Syriac, N'Ko
-        *("।॥", "𑑋𑑌", "᱾᱿", "꯫꫰꫱"),  # Indic, Newa, Ol Chiki, Meitei
-        *("၊။", "។៕", "་།༎", "᠃᠉"),  # Myanmar, Khmer, Tibetan, Mongolian
-        *("᭚᭛᭞᭟᭽᭾᭿", "꧈꧉", "᜵᜶"),  # Balinese, Javanese, Philippine
-        *("።፧፨", "᙮", "꓿"),  # Ethiopic, Canadian syllabics, Lisu
-    )
+_FINAL_MARKS = (
+    "!.?…:;·¡¿‽‼⁇⁈⁉⸮。！？．｡\u0589"  # The last one is Armenian.
+    "\u061d\u061e\u061f\u06d4\u0700\u0701\u0702\u07f9"  # Arabic, Syriac, N'Ko
+    "।॥𑑋𑑌᱾᱿꯫꫰꫱၊။។៕་།༎᠃᠉"  # Indic, Newa, Ol Chiki, Meitei, Myanmar, Khmer, Tibetan, Mongolian
+    "᭚᭛᭞᭟᭽᭾᭿꧈꧉᜵᜶።፧፨᙮꓿"  # Balinese, Javanese, Philippine, Ethiopic, Canadian syllabics, Lisu
 )
 _FINAL = re.compile(rf"[{re.escape(_FINAL_MARKS)}]['\"”’»›)\]」』）》】*]*\s*$")
 _LONGEST_HEADING = 80
 
 
 def split_sentences(paragraph: str, language: str) -> list[str]:
-    """Returns the sentences of a paragraph, in order and without spaces around them.
-
-    Args:
-        paragraph: text on one line.
-        language: a code, such as `en`.
-    """
+    """Returns the sentences of a paragraph, in order and without spaces around them."""
     if language in WITHOUT_SPACES:
         sentences = _split_without_spaces(paragraph, language)
     else:

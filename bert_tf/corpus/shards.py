@@ -4,9 +4,11 @@ Each file gets consecutive documents of about the same total size. Files are mad
 any worker, and finished files are kept when a run is resumed.
 """
 
+import contextlib
 import dataclasses
 import gzip
 import hashlib
+import io
 import itertools
 import json
 from typing import IO, Any
@@ -21,29 +23,13 @@ _COUNTS = ("sentences", "words", "characters", "truncated")
 
 
 @dataclasses.dataclass(frozen=True)
-class ShardWork:
-    """A file to make.
+class Shard:
+    """A file of the corpus and the documents that it gets."""
 
-    Attributes:
-        path: of the file.
-        folder: the folder of the parts, which also gets the file's entry.
-        part: <int32>[n], the number of the part that holds each document.
-        offset: <int64>[n], where the document begins in the part's text, in bytes.
-        index: DOCUMENT[n].
-        is_gzip: whether to compress the file.
-    """
-
-    path: str
-    folder: str
-    part: np.ndarray
-    offset: np.ndarray
-    index: np.ndarray
-    is_gzip: bool
-
-    @property
-    def made_of(self) -> str:
-        """A digest of the documents. (Truncation is the same throughout a run.)"""
-        return hashlib.blake2b(self.index.tobytes(), digest_size=16).hexdigest()
+    path: str  # Compressed if it ends in .gz.
+    part: np.ndarray  # <int32>[n], the number of the part that holds each document
+    offset: np.ndarray  # <int64>[n], where the document begins in the part's text, in bytes
+    index: np.ndarray  # DOCUMENT[n]
 
 
 def shard_boundaries(sizes: np.ndarray, num_shards: int) -> np.ndarray:
@@ -63,59 +49,54 @@ def shard_boundaries(sizes: np.ndarray, num_shards: int) -> np.ndarray:
     return np.minimum(boundaries, len(sizes) - num_shards + numbers)
 
 
-def entry_path(work_folder: str, path: str) -> str:
-    """Returns the path of a finished file's entry, which is kept until all files are finished."""
-    return files.join_path(work_folder, files.split_path(path)[1] + ".json")
+def make_shard(folder: str, shard: Shard) -> dict[str, Any]:
+    """Writes a file, unless it is there with the same documents; returns its manifest entry.
 
-
-def read_entry(work: ShardWork) -> dict[str, Any] | None:
-    """Returns the entry of a file that an earlier run made from the same documents, or None."""
-    place = entry_path(work.folder, work.path)
-    if not files.exists(place) or not files.exists(work.path):
-        return None
-    entry = read_json(place)
-    if entry.pop("made_of") != work.made_of or files.file_size(work.path) != entry["bytes"]:
-        return None
-    return entry
-
-
-def make_shard(work: ShardWork) -> dict[str, Any]:
-    """Writes a file of the corpus, and returns its entry in the manifest.
+    The entry is kept in `folder`, which has the parts, until the corpus is finished.
 
     Raises:
         OSError: if it cannot be written. Then it is not left behind.
     """
-    with files.atomic_write(work.path) as file:
-        output = _HashedFile(file)
-        if work.is_gzip:  # Without name and time, so that the bytes depend on the content only.
-            with gzip.GzipFile("", "wb", 6, output, mtime=0) as compressed:
-                _copy_documents(work, compressed)
-        else:
-            _copy_documents(work, output)
+    name = files.split_path(shard.path)[1]
+    entry_path = files.join_path(folder, f"{name}.json")
+    made_of = hashlib.blake2b(shard.index.tobytes(), digest_size=16).hexdigest()
+    if files.exists(entry_path) and files.exists(shard.path):
+        entry = read_json(entry_path)
+        if entry.pop("made_of") == made_of and files.file_size(shard.path) == entry["bytes"]:
+            return entry
+    with files.atomic_write(shard.path) as file:
+        hashed = _HashedFile(file)
+        # Compressed without name and time, so that the bytes depend on the content only.
+        with (
+            gzip.GzipFile("", "wb", 6, hashed, mtime=0)
+            if name.endswith(".gz")
+            else contextlib.nullcontext(hashed)
+        ) as output:
+            _copy_documents(folder, shard, output)
     entry = {
-        "name": files.split_path(work.path)[1],
-        "bytes": output.size,
-        "sha256": output.hash.hexdigest(),
-        "documents": len(work.index),
-        **{name: int(work.index[name].sum(dtype=np.int64)) for name in _COUNTS},
+        "name": name,
+        "bytes": hashed.size,
+        "sha256": hashed.hash.hexdigest(),
+        "documents": len(shard.index),
+        **{count: int(shard.index[count].sum(dtype=np.int64)) for count in _COUNTS},
     }
-    with files.atomic_write(entry_path(work.folder, work.path), "w") as file:
-        file.write(json.dumps({**entry, "made_of": work.made_of}) + "\n")
+    with files.atomic_write(entry_path, "w") as file:
+        file.write(json.dumps({**entry, "made_of": made_of}) + "\n")
     return entry
 
 
-def _copy_documents(work: ShardWork, output: Any) -> None:
-    sizes = work.index["size"].tolist()
-    documents = zip(work.part.tolist(), work.offset.tolist(), sizes, strict=True)
+def _copy_documents(folder: str, shard: Shard, output: Any) -> None:
+    sizes = shard.index["size"].tolist()
+    documents = zip(shard.part.tolist(), shard.offset.tolist(), sizes, strict=True)
     for part, places in itertools.groupby(documents, key=lambda document: document[0]):
-        with files.open_file(part_path(work.folder, part, "txt")) as text:
+        with files.open_file(part_path(folder, part, "txt")) as text:
             for _, offset, size in places:
                 if text.tell() != offset:
                     text.seek(offset)
                 output.write(text.read(size))
 
 
-class _HashedFile:
+class _HashedFile(io.RawIOBase):
     """Counts and hashes what is written to a file."""
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -128,6 +109,3 @@ class _HashedFile:
         self.hash.update(data)
         self.size += len(data)
         return len(data)
-
-    def flush(self) -> None:
-        """Does nothing: there is no buffer."""

@@ -10,21 +10,21 @@ references. So the parser sees only a third of a dump's text, without the parts 
 and unclosed markup cannot reach beyond its paragraph.
 """
 
-import dataclasses
 import re
 from collections.abc import Iterator
 
 from bert_tf.corpus.languages import LANGUAGES
 from bert_tf.corpus.wikitext_blocks import ADDRESS, as_references, remove_blocks
 
-# Valid on every Wikipedia, in addition to its own words.
-_DROPPED_PREFIXES = frozenset(("file", "image", "category", "media"))
-# Further names of the File namespace. (A dump lists only one name per namespace.)
-_OTHER_PREFIXES = (
-    "bild fichier ficheiro imagen archivo immagine imagem afbeelding bestand plik grafika obrázek "
-    "soubor fil kuva tiedosto изображение зображення файл 画像 ファイル 图像 圖像 文件 檔案 파일 "
-    "그림 קובץ תמונה پرونده تصویر ملف صورة चित्र"
-)
+# Prefixes of links without text, to files, categories and other languages, on every Wikipedia. A
+# dump lists only one name of the File namespace, so here are further ones.
+_FILE_PREFIXES = """
+file image category media bild fichier ficheiro imagen archivo immagine imagem afbeelding bestand
+plik grafika obrázek soubor fil kuva tiedosto изображение зображення файл 画像 ファイル 图像 圖像
+文件 檔案 파일 그림 קובץ תמונה پرونده تصویر ملف صورة चित्र
+"""
+DROPPED_PREFIXES = LANGUAGES.union(_FILE_PREFIXES.split())
+
 _HEADING_TAG = re.compile(r"<h[1-6]\b[^<>]*>[^\n]{0,200}?</h[1-6]\s*>", re.IGNORECASE)
 _BREAKING_TAG = re.compile(
     r"</?(?:p|div|blockquote|center|poem|h[1-6]|hr|tr|li|dd|dt)\b[^<>]*>", re.IGNORECASE
@@ -38,13 +38,10 @@ _FLAGS = re.compile(r"[A-Za-z;\s-]*\|")
 _HIDDEN = frozenset("TH-")
 # __NOTOC__, __KEIN_INHALTSVERZEICHNIS__, __notoc__; not __init__.
 _MAGIC_WORD = re.compile(r"__([^\W\d_]{2,}(?:_[^\W\d_]+)*)__")
-_ENGLISH_MAGIC_WORDS = frozenset(
-    (
-        *("notoc", "toc", "forcetoc", "noeditsection", "nogallery", "newsectionlink"),
-        *("nonewsectionlink", "hiddencat", "index", "noindex", "staticredirect", "disambig"),
-        *("notitleconvert", "notc", "nocontentconvert", "nocc"),
-    )
-)
+_ENGLISH_MAGIC_WORDS = """
+notoc toc forcetoc noeditsection nogallery newsectionlink nonewsectionlink hiddencat index noindex
+staticredirect disambig notitleconvert notc nocontentconvert nocc
+"""
 _REFERENCE = re.compile(r"&#(?:[xX][0-9a-fA-F]{1,8}|[0-9]{1,8});")
 _NO_CHARACTER = "\ufffd"  # `&#xD800;`, a lone surrogate, becomes this.
 _UNCLOSED_ADDRESS = re.compile(rf"\[(?={ADDRESS})(?![^\]\n]{{0,500}}\])")
@@ -81,23 +78,6 @@ _DISAMBIGUATION = re.compile(
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Wiki:
-    """Describes the wiki of a dump, as found in the dump's header.
-
-    Args:
-        language: code of its language.
-        dropped_prefixes: the wiki's own words for files and categories, lower-case.
-    """
-
-    language: str = "en"
-    dropped_prefixes: frozenset[str] = frozenset()
-
-    def all_dropped_prefixes(self) -> frozenset[str]:
-        """Returns all prefixes of links without text: to files, categories and other languages."""
-        return _DROPPED_PREFIXES.union(_OTHER_PREFIXES.split(), self.dropped_prefixes, LANGUAGES)
-
-
 def is_disambiguation(title: str, text: str) -> bool:
     """Whether a page only lists articles with the same name."""
     return title.endswith("(disambiguation)") or _DISAMBIGUATION.search(text) is not None
@@ -108,7 +88,7 @@ def article_paragraphs(text: str, dropped_prefixes: frozenset[str]) -> Iterator[
 
     Args:
         text: the wikitext of a page.
-        dropped_prefixes: see `Wiki.all_dropped_prefixes`.
+        dropped_prefixes: `DROPPED_PREFIXES` and the wiki's own words.
     """
     text = remove_blocks(text, dropped_prefixes)
     if "<" in text:
@@ -165,7 +145,8 @@ def _plain_text(paragraph: str) -> str:
 def _without_magic(match: re.Match) -> str:
     """Removes magic words of MediaWiki: in capitals in any language, in any case in English."""
     word = match[1]
-    return "" if word == word.upper() or word.lower() in _ENGLISH_MAGIC_WORDS else match[0]
+    is_magic = word == word.upper() or word.lower() in _ENGLISH_MAGIC_WORDS.split()
+    return "" if is_magic else match[0]
 
 
 def _without_invalid(match: re.Match) -> str:

@@ -52,13 +52,10 @@ _IN_LINK = re.compile(r"''|[&<{]|//")
 _MARKUP_CHARACTER = re.compile(r"[\[\]{}<>&|'*#:;=_~!-]")
 
 # Prefixes of links to other Wikimedia wikis, and to project pages.
-_OTHER_PROJECTS = frozenset(
-    (
-        *("w", "wikipedia", "project", "wikt", "wiktionary", "b", "wikibooks", "n", "wikinews"),
-        *("q", "wikiquote", "s", "wikisource", "v", "wikiversity", "voy", "wikivoyage", "mw"),
-        *("d", "wikidata", "c", "commons", "m", "meta", "species", "wikispecies"),
-    )
-)
+_OTHER_PROJECTS = """
+w wikipedia project wikt wiktionary b wikibooks n wikinews q wikiquote s wikisource v wikiversity
+voy wikivoyage mw d wikidata c commons m meta species wikispecies
+"""
 
 
 def remove_blocks(text: str, dropped_prefixes: Collection[str]) -> str:
@@ -68,26 +65,22 @@ def remove_blocks(text: str, dropped_prefixes: Collection[str]) -> str:
     The content of `<nowiki>` becomes character references.
 
     Args:
-        text: a page, or a part of one.
         dropped_prefixes: lower-case; a link to `prefix:...` is removed with its text.
     """
     return _Remover(text, dropped_prefixes).remove()
 
 
 class _Remover:
-    """The state of a pass over a page.
-
-    `kept` holds the pieces so far, including the content of blocks that are still open.
-    """
+    """The state of a pass over a page."""
 
     def __init__(self, text: str, dropped_prefixes: Collection[str]) -> None:
         self.text = text
         self.dropped_prefixes = dropped_prefixes
         self.place = 0
         self.last_comment_end = text.rfind("-->")  # Searched once, not at every "<!--".
-        self.kept: list[str] = []
-        self.opened: list[tuple[str, int]] = []
-        # Open blocks by kind: a page may have many closing marks that close nothing.
+        self.kept: list[str] = []  # Also the content of blocks that are still open.
+        self.opened: list[tuple[str, int]] = []  # Open blocks, and where in `kept` they start.
+        # By kind: a page may have many closing marks that close nothing.
         self.num_opened: collections.Counter[str] = collections.Counter()
 
     def remove(self) -> str:
@@ -121,25 +114,25 @@ class _Remover:
         if kind != "[[":
             content = self._pop(kind)
             if kind == "{{" and content is not None:
-                if content.count("{") > content.count("}"):  # {{a|{b}}}
-                    content += self._take_one_more("}")
-                self.kept.append(template_text(content))
+                is_inner_open = content.count("{") > content.count("}")  # {{a|{b}}}
+                self.kept.append(template_text(content + self._take("}" if is_inner_open else "")))
         elif self.opened and self.opened[-1][0] == kind:  # Otherwise it closes nothing.
-            if self._is_long(self.opened[-1][1]):
+            index = self.opened[-1][1]
+            pieces = self.kept[index : index + _LONGEST_LINK + 1]
+            if len(pieces) > _LONGEST_LINK or sum(map(len, pieces)) > _LONGEST_LINK:
                 self.num_opened[kind] -= 1
                 self._leave_open(*self.opened.pop())
                 return
             content = self._pop(kind)
-            if _OPEN_ADDRESS.search(content):  # [[File:a.jpg|See [http://b.org c]]]
-                content += self._take_one_more("]")
-            self.kept.append(self._link(content))
+            is_inner_open = _OPEN_ADDRESS.search(content)  # [[File:a.jpg|See [http://b.org c]]]
+            self.kept.append(self._link(content + self._take("]" if is_inner_open else "")))
 
-    def _take_one_more(self, character: str) -> str:
-        """Takes one more closing character: of three, the first one closes an inner bracket."""
-        if not self.text.startswith(character, self.place):
+    def _take(self, text: str) -> str:
+        """Returns `text` if it comes next, and skips it."""
+        if not self.text.startswith(text, self.place):
             return ""
-        self.place += 1
-        return character
+        self.place += len(text)
+        return text
 
     def _leave_open(self, kind: str, index: int) -> None:
         """Handles a block that is never closed: drops the rest of its line, or a link's target."""
@@ -161,11 +154,6 @@ class _Remover:
         content = "".join(self.kept[index:])
         del self.kept[index:]
         return _without_gone(content)
-
-    def _is_long(self, index: int) -> bool:
-        """Whether the pieces since `index` are too long for a link or a caption."""
-        num_pieces = len(self.kept) - index
-        return num_pieces > _LONGEST_LINK or sum(map(len, self.kept[index:])) > _LONGEST_LINK
 
     def _link(self, content: str) -> str:
         target, pipe, shown = content.partition("|")
@@ -189,16 +177,18 @@ class _Remover:
         for _ in range(2):
             prefix, _, rest = target.partition(":")
             if rest.strip(" :") and (
-                self._is_dropped(target) or _normalized(prefix) in _OTHER_PROJECTS
+                self._is_dropped(target) or _normalized(prefix) in _OTHER_PROJECTS.split()
             ):
                 target = rest.lstrip(" :")
         return target
 
     def _skip_comment(self) -> None:
         end = self.text.find("-->", self.place, self.last_comment_end + 3)
-        self.place = end + 3 if end >= 0 else self._end_of_line()
         if end >= 0:
+            self.place = end + 3
             self.kept.append(_GONE)
+        else:
+            self.place = self._end_of_line()
 
     def _skip_tag(self, name: str, tag: str) -> None:
         what_stays = _GONE if name in _INLINE_TAGS.split("|") else ""

@@ -23,11 +23,9 @@ _SHOWN: dict[str, tuple[str, ...]] = {
     "le": ("d", "3", "1"),
     "tsl": ("4", "3"),
 }
-_LINKS = frozenset(
-    (
-        *("ill", "ill2", "illm", "interlanguage link", "interlanguage link multi"),
-        *("link-interwiki", "仮リンク"),
-    )
+_LINKS = (
+    *("ill", "ill2", "illm", "interlanguage link", "interlanguage link multi"),
+    *("link-interwiki", "仮リンク"),
 )
 _SYMBOLS = {"–": " – ", "ndash": " – ", "snd": " – ", "spaced ndash": " – ", "—": "—", "mdash": "—"}
 _ROMAN = re.compile(r"[IVX]+")
@@ -44,45 +42,42 @@ def template_text(content: str) -> str:
     """
     if len(content) > _LONGEST:
         return ""
-    name, *written = _LINK.sub(_without_pipe, content).split("|")
+    # The pipes of links do not separate arguments.
+    content = _LINK.sub(lambda link: link[0].replace("|", "\1"), content)
+    name, *arguments = content.split("|")
     name = name.strip().lower().replace("_", " ")
     if name in _SYMBOLS:
         return _SYMBOLS[name]
     if name.startswith("formatnum:"):
         return name.partition(":")[2].strip()
-    parts = _parts(written)
-    if name in _LINKS:
-        return _link(parts)
+    parts = _parts(arguments)
     if name in _WRITTEN:
         return _WRITTEN[name](parts) if parts.get("1") or parts.get("2") else ""
-    if name.startswith("link-") and name[5:] in LANGUAGES:
-        name = "le"
-    return next((parts[place] for place in _SHOWN.get(name, ()) if parts.get(place)), "")
+    if name in _LINKS:  # {{ill|John Smith|de|lt=Smith}}; some Wikipedias have the language first.
+        shown = ("lt", "label", "2" if parts.get("1") in LANGUAGES else "1")
+    else:
+        is_link = name.startswith("link-") and name[5:] in LANGUAGES
+        shown = _SHOWN.get("le" if is_link else name, ())
+    return next((parts[place] for place in shown if parts.get(place)), "")
 
 
-def _parts(written: list[str]) -> dict[str, str]:
+def _parts(arguments: list[str]) -> dict[str, str]:
     """|a|x=b|4=c -> {"1": "a", "x": "b", "4": "c"}"""
     parts, number = {}, 0
-    for part in written:
-        part = part.replace("\1", "|")
-        name, equals, value = part.partition("=")
+    for argument in arguments:
+        argument = argument.replace("\1", "|")
+        name, equals, value = argument.partition("=")
         if equals and not _NO_NAME.search(name):  # Otherwise it is an HTML attribute or a URL.
             parts[name.strip().lower()] = value.strip()
         else:
             number += 1
-            parts[str(number)] = part.strip()
+            parts[str(number)] = argument.strip()
     return parts
 
 
 def _numbered(parts: dict[str, str], most: int) -> list[str]:
     """Returns those of the first `most` numbered arguments that have text."""
     return [parts[str(n)] for n in range(1, most + 1) if parts.get(str(n))]
-
-
-def _link(parts: dict[str, str]) -> str:
-    """{{ill|John Smith|de|lt=Smith}}; some Wikipedias have the language first."""
-    title = "2" if parts.get("1") in LANGUAGES else "1"
-    return next((parts[place] for place in ("lt", "label", title) if parts.get(place)), "")
 
 
 def _measure(parts: dict[str, str]) -> str:
@@ -131,7 +126,3 @@ _WRITTEN: dict[str, Callable[[dict[str, str]], str]] = {
     "circa": _around,
     "as of": _as_of,
 }
-
-
-def _without_pipe(match: re.Match) -> str:
-    return match[0].replace("|", "\1")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from bert_tf.corpus import parts, shards
 from bert_tf.corpus.preparation import prepare_corpus, run_in_workers
 from bert_tf.settings import CorpusSettings
 
@@ -221,31 +222,31 @@ def test_the_parts_and_files_that_are_whole_are_not_made_again(
 ):
     (tmp_path / "dump.xml").write_text(make_dump(articles(60)), encoding="utf-8")
     settings = {"num_shards": 3, "part_megabytes": 0.01}
-    from bert_tf.corpus import preparation
-
     made = []
-    make_part, make_shard = preparation.parts.make_part, preparation.shards.make_shard
+    write_part, copy_documents = parts._write_part, shards._copy_documents
 
-    def failing_shard(work):
+    def copy_one(folder, shard, output):
         if len(made) == 1:
-            raise OSError(28, "No space left on device", work.path)
-        made.append(work.path)
-        return make_shard(work)
+            raise OSError(28, "No space left on device", shard.path)
+        made.append(shard.path)
+        copy_documents(folder, shard, output)
 
-    monkeypatch.setattr(preparation.shards, "make_shard", failing_shard)
+    monkeypatch.setattr(shards, "_copy_documents", copy_one)
     with pytest.raises(OSError, match="No space left"):
         prepare(tmp_path / "out", str(tmp_path / "dump.xml"), **settings)
 
-    def no_part(work):
+    def copy(folder, shard, output):
+        made.append(shard.path)
+        copy_documents(folder, shard, output)
+
+    def no_part(*_):
         raise AssertionError("This part was there.")
 
-    monkeypatch.setattr(preparation.parts, "make_part", no_part)
-    monkeypatch.setattr(
-        preparation.shards, "make_shard", lambda work: made.append(work.path) or make_shard(work)
-    )
+    monkeypatch.setattr(parts, "_write_part", no_part)
+    monkeypatch.setattr(shards, "_copy_documents", copy)
     prepare(tmp_path / "out", str(tmp_path / "dump.xml"), **settings)
     assert len(made) == len(set(made)) == 3
-    monkeypatch.setattr(preparation.parts, "make_part", make_part)
+    monkeypatch.setattr(parts, "_write_part", write_part)
     prepare(tmp_path / "again", str(tmp_path / "dump.xml"), **settings)
     assert read_files(tmp_path / "out") == read_files(tmp_path / "again")
 
@@ -373,19 +374,16 @@ def test_a_mark_at_the_start_of_a_file_that_says_it_is_utf_8_is_no_text(tmp_path
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", r"a.jsonl:2: not JSON: .*\(column 2\).*a complete object.*Received: \{"),
-        ('{"title": "x"}', r"a.jsonl:2: no text in the field 'text'.*--text_field.*'title'"),
-        ("{}", r"a.jsonl:2: no text in the field 'text'.*Received: an object without fields"),
-        ('{"text": 5}', r"a.jsonl:2: the field 'text' is a number, not a text\. .*Received: 5"),
-        ('{"text": null}', r"a.jsonl:2: the field 'text' is null, not a text\. "),
-        (
-            '{"text": [' + "1, " * 99 + "1]}",
-            r"list, not a text.*Received: \[1, 1, .*, \.\.\.$",
-        ),
-        ("[1]", r"a.jsonl:2: a list, where an object with the field 'text' .*Received: \[1\]"),
+        ("{", r"a.jsonl:2: not JSON: .*a complete object.*Received: \{"),
+        ('{"title": "x"}', r"a.jsonl:2: no text in the field 'text'.*--text_field.*\"title\""),
+        ("{}", r"a.jsonl:2: no text in the field 'text'.*Received: \{\}"),
+        ('{"text": 5}', r"a.jsonl:2: no text in the field 'text'.*Received: .*5"),
+        ('{"text": null}', r"a.jsonl:2: no text in the field 'text'.*Received: .*null"),
+        ('{"text": [' + "1, " * 99 + "1]}", r"no text .*Received: .*\[1, 1, .*, 1?\.\.\.$"),
+        ("[1]", r"a.jsonl:2: no text in the field 'text' of an object.*Received: \[1\]"),
         (r'{"text": "Ok. \ud83d"}', r"a.jsonl:2: \\ud83d, character 4 of .*half.*encode"),
-        ('{"text": ' + "1" * 5000 + "}", r"a.jsonl:2: a value that cannot be read: .*digits"),
-        ("[" * 100_000, r"a.jsonl:2: lists or objects are nested too deeply"),
+        ('{"text": ' + "1" * 5000 + "}", r"a.jsonl:2: not JSON: .*digits"),
+        ("[" * 100_000, r"a.jsonl:2: not JSON: .*recursion"),
     ],
 )
 def test_a_line_without_text_is_refused_with_its_place(tmp_path, line, message):

@@ -5,8 +5,7 @@ import os
 
 import pytest
 
-from bert_tf.corpus import preparation
-from bert_tf.corpus.parts_folder import hold_parts
+from bert_tf.corpus import parts, preparation
 from bert_tf.corpus.preparation import prepare_corpus
 from bert_tf.settings import CorpusSettings
 
@@ -32,14 +31,14 @@ def read_corpus(folder):
 def made_parts(monkeypatch):
     """The numbers of the parts that are made from now on."""
     made = []
-    make_part = preparation.parts.make_part
+    write_part = parts._write_part
 
-    def counting(work):
-        result = make_part(work)
-        made.append(work.number)
-        return result
+    def counting(settings, folder, number, task):
+        counts = write_part(settings, folder, number, task)
+        made.append(number)
+        return counts
 
-    monkeypatch.setattr(preparation.parts, "make_part", counting)
+    monkeypatch.setattr(parts, "_write_part", counting)
     return made
 
 
@@ -128,9 +127,9 @@ def test_files_of_other_documents_are_not_taken_for_those_wanted_now(tmp_path, m
     path = write_rows(tmp_path / "a.jsonl", [*range(100), *range(100)])
     make_shard = preparation.shards.make_shard
 
-    def failing(work):
-        make_shard(work)
-        raise OSError(28, "No space left on device", work.path)
+    def failing(folder, shard):
+        make_shard(folder, shard)
+        raise OSError(28, "No space left on device", shard.path)
 
     monkeypatch.setattr(preparation.shards, "make_shard", failing)
     with pytest.raises(OSError, match="No space left"):
@@ -150,10 +149,10 @@ def test_files_of_other_documents_are_not_taken_for_those_wanted_now(tmp_path, m
 def test_parts_that_were_made_otherwise_are_kept_and_the_folder_to_remove_is_named(
     tmp_path, unfinished, settings, message
 ):
-    parts = sorted((unfinished / ".parts").glob("part-*"))
+    there = sorted((unfinished / ".parts").glob("part-*"))
     with pytest.raises(ValueError, match=rf"differently: {message}\. .* remove .*out/\.parts\."):
         prepare(unfinished, tmp_path / "a.jsonl", **settings)
-    assert sorted((unfinished / ".parts").glob("part-*")) == parts
+    assert sorted((unfinished / ".parts").glob("part-*")) == there
 
 
 def test_parts_of_other_inputs_are_kept_and_of_more_inputs_gone_on_with(
@@ -170,7 +169,7 @@ def test_parts_of_other_inputs_are_kept_and_of_more_inputs_gone_on_with(
 def test_a_second_run_in_the_same_folder_is_refused_and_harms_nothing(tmp_path):
     path = write_rows(tmp_path / "a.jsonl", range(3))
     writing = tmp_path / "out" / ".parts" / ".part-000000.txt.0a1b2c3d.tmp"
-    with hold_parts(str(tmp_path / "out")):
+    with parts.hold_parts(str(tmp_path / "out")):
         writing.write_text("half")
         with pytest.raises(ValueError, match=r"Another run is preparing a corpus .*/out'"):
             prepare(tmp_path / "out", path)
@@ -181,20 +180,18 @@ def test_a_second_run_in_the_same_folder_is_refused_and_harms_nothing(tmp_path):
 
 def test_only_what_it_has_left_itself_is_removed(tmp_path):
     path = write_rows(tmp_path / "a.jsonl", range(3))
-    parts = tmp_path / "out" / ".parts"
-    parts.mkdir(parents=True)
-    foreign = [tmp_path / "out" / ".notes.tmp", parts / ".x.0a1b2c3d.tmp", parts / "notes.txt"]
+    (tmp_path / "out" / ".parts").mkdir(parents=True)
+    foreign = [tmp_path / "out" / ".notes.tmp", tmp_path / "out" / ".corpus-notes.0a1b2c3d.tmp"]
     own = [
         tmp_path / "out" / ".corpus-00000-of-00009.txt.0a1b2c3d.tmp",
         tmp_path / "out" / ".held_out.txt.gz.0a1b2c3d.tmp",
         tmp_path / "out" / ".corpus.json.0a1b2c3d.tmp",
-        parts / ".part-000001.index.0a1b2c3d.tmp",
-        parts / ".corpus-00000-of-00009.txt.json.0a1b2c3d.tmp",
+        tmp_path / "out" / ".parts" / ".part-000001.index.0a1b2c3d.tmp",
     ]
     for each in [*foreign, *own]:
         each.write_text("x")
     prepare(tmp_path / "out", path)
-    assert [each.exists() for each in foreign] == [True] * 3
+    assert [each.exists() for each in foreign] == [True] * 2
     assert not any(each.exists() for each in own)
 
 

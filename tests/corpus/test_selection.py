@@ -1,6 +1,7 @@
 """Which documents are written how often: arithmetic that can be done by hand."""
 
 import itertools
+import types
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def select(index, language_of=None, languages=("en",), **settings):
         "sampling_exponent": 0.7,
         **settings,
     }
-    return select_documents(index, language_of, languages, **settings)
+    return select_documents(index, language_of, languages, types.SimpleNamespace(**settings))
 
 
 def test_of_equal_documents_the_first_stays():

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from bert_tf.corpus import tfds_texts
+from bert_tf.corpus import sources
 from bert_tf.corpus.preparation import prepare_corpus
 from bert_tf.settings import CorpusSettings
 
@@ -82,7 +82,7 @@ def test_another_version_of_the_data_set_is_refused_in_the_same_folder(
     assert prepare_corpus(settings(folder, tmp_path / "out")).was_there
     version = json.loads((tmp_path / "out" / "corpus.json").read_text())["inputs"][0]["version"]
     assert re.fullmatch(r"1\.0\.0, test: 3 .*, \d+ bytes, train: 5 examples, \d+ bytes", version)
-    monkeypatch.setattr(tfds_texts, "read_version", lambda *_: "1.0.1, train: 5 examples, 9 bytes")
+    monkeypatch.setattr(sources, "read_version", lambda *_: "1.0.1, train: 5 examples, 9 bytes")
     with pytest.raises(ValueError, match="other input files, or the files have changed"):
         prepare_corpus(settings(folder, tmp_path / "out"))
 

@@ -1,0 +1,144 @@
+"""Reads texts, each with its place for error messages, from books, JSON lines and data sets.
+
+books.txt       -> ("books.txt:1", "CHAPTER I\\n\\nIt was late. ..."), ...
+news.jsonl      -> ("news.jsonl:1", '{"text": "A cat.\\\\nIt sleeps."}'), ...
+wikipedia/20230601.en (tensorflow-datasets) -> ("wikipedia/20230601.en/train:0", "A cat. ..."), ...
+"""
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from bert_tf import files
+from bert_tf.corpus.books import lines_of_books
+from bert_tf.files.tfds import find_builder
+from bert_tf.settings import CorpusSettings
+
+_LONGEST_SHOWN = 100  # characters of a line in an error
+
+
+def _numbered_lines(path: str, on_read: Callable[[int], None]) -> Iterator[tuple[int, str]]:
+    """Yields numbered lines, without the byte order mark of Windows programs."""
+    for number, line in enumerate(files.open_text_lines(path, on_read), start=1):
+        yield number, line.removeprefix("\ufeff") if number == 1 else line
+
+
+def read_lines(path: str, on_read: Callable[[int], None]) -> Iterator[tuple[str, str]]:
+    """Yields the lines of a file that are not blank."""
+    for number, line in _numbered_lines(path, on_read):
+        if line.strip():
+            yield f"{path}:{number}", line
+
+
+def read_books(
+    path: str, on_read: Callable[[int], None], section_bytes: int
+) -> Iterator[tuple[str, str]]:
+    """Yields books, long ones in sections that end at a blank line (or any line if none comes)."""
+    lines: list[str] = []
+    size = first = 0
+    end = [(0, None)]
+    for number, line in itertools.chain(lines_of_books(_numbered_lines(path, on_read)), end):
+        first = first or number
+        if line is not None:
+            lines.append(line)
+            size += len(line) + 1
+        is_full = size >= section_bytes and (not (line or "").strip() or size >= 2 * section_bytes)
+        if line is None or is_full:
+            if lines:
+                yield f"{path}:{first}", "\n".join(lines)
+            lines, size, first = [], 0, 0
+
+
+def text_of_line(place: str, line: str, field: str) -> str:
+    """Returns the text in a field of a line of JSON.
+
+    Raises:
+        ValueError: if the line is not a JSON object, the field is missing or not a text, or the
+            text cannot be encoded as UTF-8.
+    """
+    received = line.strip()
+    if len(received) > _LONGEST_SHOWN:
+        received = f"{received[:_LONGEST_SHOWN]}..."
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{place}: not JSON: {getattr(error, 'msg', error)}. Each line must be a complete "
+            f'object, such as {{"text": "..."}}. Received: {received}'
+        ) from error
+    text = row.get(field) if isinstance(row, dict) else None
+    if not isinstance(text, str):
+        raise ValueError(
+            f"{place}: no text in the field {field!r} of an object. Remove the line, or name the "
+            f"field that has the text with --text_field. Received: {received}"
+        )
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{place}: \\u{ord(text[error.start]):04x}, character {error.start} of the text, is a "
+            f"lone surrogate: half of a character, which UTF-8 cannot encode. Remove it first."
+        ) from error
+    return text
+
+
+def read_data_set(name: str, settings: CorpusSettings) -> Iterator[tuple[str, str]]:
+    """Yields the text of each example of a data set, in the order of its files.
+
+    Raises:
+        ValueError: if there is no such data set, split or feature, or the feature is not text.
+    """
+    import tensorflow_datasets as tfds
+
+    builder = find_builder(name, settings.tfds_data_dir)
+    split, field = settings.split, settings.text_field
+    _check_split(name, split, builder.info.splits)
+    _check_field(name, field, builder.info.features)
+    rows = builder.as_dataset(split=split, shuffle_files=False)
+    for number, row in enumerate(tfds.as_numpy(rows)):
+        place = f"{name}/{split}:{number}"
+        try:
+            yield place, row[field].decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{place}: {field!r} is not UTF-8: {error}.") from error
+
+
+def read_version(name: str, data_dir: str) -> str:
+    """Returns a data set's version and split sizes: "1.0.0, train: 5 examples, 310 bytes".
+
+    Raises:
+        ValueError: if there is no such data set.
+    """
+    info = find_builder(name, data_dir).info
+    sizes = [
+        f"{split}: {size.num_examples} examples, {int(size.num_bytes)} bytes"
+        for split, size in sorted(info.splits.items())
+    ]
+    return ", ".join([str(info.version), *sizes])
+
+
+def _check_split(name: str, split: str, splits: Any) -> None:
+    try:
+        problem = "" if splits[split].num_examples else "It has no examples."
+    except ValueError as error:
+        problem = str(error).partition("\n")[0]
+    if problem:
+        raise ValueError(
+            f"{name} has no split {split!r}, but {', '.join(splits)}. Give --split one of them, "
+            f"several (train+test) or a slice (train[:10%]). {problem}"
+        )
+
+
+def _check_field(name: str, field: str, features: Any) -> None:
+    texts = [
+        key for key, each in features.items() if each.shape == () and each.tf_dtype == "string"
+    ]
+    if field not in texts:
+        problem = f"no {field!r}"
+        if field in features:
+            problem = f"no text in {field!r}, which is {features[field]!r}"
+        raise ValueError(
+            f"{name} has {problem}, but {', '.join(texts) or 'no text at all'}. Name the field "
+            f"that has the text with --text_field."
+        )
