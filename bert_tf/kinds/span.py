@@ -12,8 +12,8 @@ from bert_tf.kinds.graph import Batch, ServedGraph
 from bert_tf.kinds.length_runner import Row
 from bert_tf.kinds.loaded_model import LoadedModel
 from bert_tf.model.task_heads import SpanModel
-from bert_tf.spans.answers import AnswerSearch, QuestionScores, SpanAnswer
-from bert_tf.spans.graph_search import SpanSearch
+from bert_tf.spans.answers import QuestionScores, SpanAnswer, find_answer
+from bert_tf.spans.graph_search import find_answers
 from bert_tf.spans.offsets import OffsetPassage
 from bert_tf.spans.options import SpanOptions
 from bert_tf.spans.windows import divide_passage
@@ -59,25 +59,14 @@ def make_model(encoder, num_labels: int) -> SpanModel:
     return SpanModel(encoder)
 
 
-def answer_search(options: SpanOptions) -> AnswerSearch:
-    """Returns how answers are chosen: padding is no possible answer, as it is no text's."""
-    return AnswerSearch(
-        n_best_size=options.n_best_size,
-        max_answer_length=options.max_answer_length,
-        has_null=options.version_2_with_negative,
-        null_score_diff_threshold=options.null_score_diff_threshold,
-        ignore_padding=True,
-        empty="",
-    )
-
-
 class Inference(inference.Inference):
     """Answers questions in Python."""
 
     def predict(self, examples: Sequence[tuple[str, str]]) -> list[Answer]:
         """Returns the answer to each (question, context), however long the context is."""
-        options, longest = self.loaded.options, self.loaded.max_seq_length
-        search, special = answer_search(options), self.tokenizer.special_ids
+        # No text has padding: it is no possible answer.
+        options = dataclasses.replace(self.loaded.options, mask_padding=True)
+        longest, special = self.loaded.max_seq_length, self.tokenizer.special_ids
         passages, windows, starts, rows = [], [], [], []
         for question, context in examples:
             question_ids = self.tokenizer.encode(question)[: options.max_query_length]
@@ -97,12 +86,12 @@ class Inference(inference.Inference):
             logits = [next(outputs) for _ in of_passage]
             scores = QuestionScores(
                 of_passage,
-                len(passage.ids),
                 start,
                 _stacked([output["start_logits"] for output in logits]),
                 _stacked([output["end_logits"] for output in logits]),
             )
-            answers.append(_with_places(search.answer(scores, passage), passage))
+            answer = find_answer(options, scores, passage.text, empty="")
+            answers.append(_with_places(answer, passage))
         return answers
 
 
@@ -144,19 +133,17 @@ class Graph(ServedGraph):
 
     def __init__(self, loaded: LoadedModel, half: bool = False):
         super().__init__(loaded, half)
-        self.max_query_length = loaded.options.max_query_length
-        self.doc_stride = loaded.options.doc_stride
-        self.search = SpanSearch(answer_search(loaded.options))
+        self.options = loaded.options
 
     def of_texts(self, *texts: tf.Tensor) -> Batch:
         question, context = texts
         context = self.tokenizer.valid_text(context)
-        question_ids = self.ids_of(question)[:, : self.max_query_length]
+        question_ids = self.ids_of(question)[:, : self.options.max_query_length]
         ids, starts, ends = self.tokenizer.tokenize_with_offsets(context)
-        windows = pack_windows(
-            question_ids, ids, self.cls, self.sep, self.max_seq_length, self.doc_stride
-        )
-        return self.search(
+        stride = self.options.doc_stride
+        windows = pack_windows(question_ids, ids, self.cls, self.sep, self.max_seq_length, stride)
+        return find_answers(
+            self.options,
             **self._scores(windows.features),
             owner=windows.owner,
             window_start=windows.window_start,
@@ -165,6 +152,7 @@ class Graph(ServedGraph):
             contexts=context,
             starts=starts,
             ends=ends,
+            empty="",
         )
 
     def of_ids(self, batch: Batch) -> Batch:

@@ -5,9 +5,6 @@
     tokens      the  leader  was  john  smith  ( 1895 - 1943 ) .
     word starts 0    1       2    3     4      5                  11
 
-    [CLS] question [SEP] tokens  0 ... 9 [SEP]      the windows of a long passage, `doc_stride`
-    [CLS] question [SEP] tokens  5 ... 14 [SEP]     tokens apart: 5
-
 Words are separated by spaces, tabs, line ends and U+202F, but not by Unicode's other white space.
 No TensorFlow.
 
@@ -26,35 +23,23 @@ import numpy as np
 from bert_tf.text.packing import Window, divide
 from bert_tf.text.tokenizer import Tokenizer
 
-WORD = re.compile("[^ \t\r\n\u202f]+")
-
-# Every tokenizer splits at each ASCII punctuation mark.
-_ASCII_PARTS = re.compile("[A-Za-z0-9]+|[^A-Za-z0-9]")
-
 # [CLS] question [SEP] passage [SEP]
 NUM_SPECIAL_TOKENS = 3
 
-# Longer words, such as sentences of languages without spaces, rarely occur again.
-_MAX_CACHED_CHARACTERS = 64
-_MAX_CACHED_WORDS = 100_000  # About 25 MB.
-# In characters, about 50 MB when full. All passages of SQuAD 1.1 have 14 million.
+_WORD = re.compile("[^ \t\r\n\u202f]+")
+# Every tokenizer splits at each ASCII punctuation mark.
+_ASCII_PARTS = re.compile("[A-Za-z0-9]+|[^A-Za-z0-9]")
+# In characters, each about 25 to 50 MB. All passages of SQuAD 1.1 have 14 million.
+_MAX_CACHED_WORDS = 700_000
 _MAX_CACHED_TEXT = 16_000_000
 
 
-def split_words(text: str) -> list[str]:
-    """The words of a passage."""
-    return WORD.findall(text)
-
-
 class PassageTokens(NamedTuple):
-    """A tokenized passage.
-
-    ids: of all word pieces.
-    word_starts: the index of each word's first piece; for a word without pieces that of the next
-        word. At the end the number of all pieces.
-    """
+    """A tokenized passage."""
 
     ids: list[int]
+    # The index of each word's first piece (of the next word's, for a word without pieces), and at
+    # the end the number of all pieces.
     word_starts: array
 
     def word_of(self, token: int) -> int:
@@ -63,31 +48,22 @@ class PassageTokens(NamedTuple):
 
 
 class PassageTokenizer:
-    """Tokenizes passages word by word, and caches words and passages within limits.
-
-    Args:
-        tokenizer: tokenizes each word.
-    """
+    """Tokenizes passages word by word, and caches words and passages within limits."""
 
     def __init__(self, tokenizer: Tokenizer):
         self.tokenizer = tokenizer
-        self._part_ids = _Cache(tokenizer.encode)
-        self._normalized = _Cache(lambda word: " ".join(tokenizer.split_words(word)))
-        self._passages: dict[str, PassageTokens] = {}
-        self._num_characters = 0
+        self._part_ids = _Cache(tokenizer.encode, _MAX_CACHED_WORDS)
+        self._normalized = _Cache(
+            lambda word: " ".join(tokenizer.split_words(word)), _MAX_CACHED_WORDS
+        )
+        self._passages = _Cache(self._tokenize, _MAX_CACHED_TEXT)
 
     def tokens(self, context: str) -> PassageTokens:
-        """The word pieces of a passage."""
-        if context not in self._passages:
-            self._num_characters += len(context)
-            if self._num_characters > _MAX_CACHED_TEXT:
-                self._passages.clear()
-                self._num_characters = len(context)
-            self._passages[context] = self._tokenize(context)
+        """The word pieces of a passage, cached."""
         return self._passages[context]
 
     def encode(self, text: str) -> list[int]:
-        """The word pieces of a text."""
+        """The ids of a text's word pieces."""
         return self._tokenize(text).ids
 
     def normalize(self, words: Sequence[str]) -> str:
@@ -112,18 +88,20 @@ class PassageTokenizer:
 
 
 class _Cache(dict):
-    """The value that `compute` gives for each word. Faster than `functools.lru_cache`."""
+    """The value that `compute` returns for each text. Faster than `functools.lru_cache`."""
 
-    def __init__(self, compute: Callable[[str], Any]):
+    def __init__(self, compute: Callable[[str], Any], max_characters: int):
         super().__init__()
         self._compute = compute
+        self._max_characters = max_characters
+        self._num_characters = 0
 
-    def __missing__(self, word: str) -> Any:
-        value = self._compute(word)
-        if len(word) <= _MAX_CACHED_CHARACTERS:
-            if len(self) >= _MAX_CACHED_WORDS:
-                self.clear()
-            self[word] = value
+    def __missing__(self, text: str) -> Any:
+        self._num_characters += len(text)
+        if self._num_characters > self._max_characters:
+            self.clear()
+            self._num_characters = len(text)
+        value = self[text] = self._compute(text)
         return value
 
 
@@ -131,6 +109,11 @@ class _Cache(dict):
 def passage_tokenizer(tokenizer: Tokenizer) -> PassageTokenizer:
     """The `PassageTokenizer` of a tokenizer, with the caches of earlier calls."""
     return PassageTokenizer(tokenizer)
+
+
+def split_words(text: str) -> list[str]:
+    """The words of a passage."""
+    return _WORD.findall(text)
 
 
 def divide_passage(
@@ -142,8 +125,8 @@ def divide_passage(
 
 
 @functools.lru_cache(maxsize=4096)
-def best_windows(windows: tuple[Window, ...], num_tokens: int) -> np.ndarray:
-    """The window with the most context around each token.
+def best_windows(windows: tuple[Window, ...]) -> np.ndarray:
+    """The window with the most context around each of a passage's T tokens, int64 [T].
 
         tokens    0 1 2 3 4 5 6 7 8 9
         window 0  0 1 2 2 1 0               the minimum of left and right context
@@ -153,19 +136,14 @@ def best_windows(windows: tuple[Window, ...], num_tokens: int) -> np.ndarray:
 
     A window scores 0.01 more for each of its tokens; the first of equal ones wins.
 
-    Args:
-        windows: of a passage, in order.
-        num_tokens: T, the tokens of the passage.
-
-    Returns: int64 [T], indices of windows.
-
     Source: google-research/bert, run_squad.py, `_check_is_max_context`.
     """
+    num_tokens = sum(windows[-1])
     most = np.full(num_tokens, -1.0)
     best = np.zeros(num_tokens, np.int64)
     for number, (start, length) in enumerate(windows):
-        place = np.arange(length)
-        context = np.minimum(place, length - 1 - place) + 0.01 * length
+        position = np.arange(length)
+        context = np.minimum(position, length - 1 - position) + 0.01 * length
         tokens = start + np.flatnonzero(context > most[start : start + length])
         most[tokens] = context[tokens - start]
         best[tokens] = number
@@ -176,8 +154,7 @@ def answer_words(context: str, answer: str, answer_start: int) -> tuple[int, int
     """The first and last word of an answer, or None if these words do not contain it.
 
     Args:
-        context: the passage.
-        answer: a part of it, apart from white space.
+        answer: a part of the context, apart from white space.
         answer_start: the position of its first character. (Negative positions count from the end
             of the passage, by accident as in the original.)
 
@@ -202,16 +179,14 @@ def answer_tokens(
     The answer "1895" in "(1895-1943)." is a part of a word, and a token by itself.
 
     Args:
-        passage: the tokens.
         first_word, last_word: from `answer_words`.
         answer_ids: the answer's own tokens.
 
     Source: google-research/bert, run_squad.py, `_improve_answer_span`.
     """
-    word_starts = passage.word_starts
     # -1, the white space before the first word, is the last word in the original.
-    start = word_starts[first_word if first_word >= 0 else first_word - 1]
-    end = word_starts[last_word + 1] - 1
+    start = passage.word_starts[first_word if first_word >= 0 else first_word - 1]
+    end = passage.word_starts[last_word + 1] - 1
     size = len(answer_ids)
     if size:
         for new_start in range(start, end - size + 2):
@@ -222,4 +197,4 @@ def answer_tokens(
 
 @functools.lru_cache(maxsize=16)  # Questions about one passage follow each other.
 def _words_and_starts(context: str) -> tuple[list[str], list[int]]:
-    return split_words(context), [word.start() for word in WORD.finditer(context)]
+    return split_words(context), [word.start() for word in _WORD.finditer(context)]

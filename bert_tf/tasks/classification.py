@@ -17,9 +17,9 @@ import numpy as np
 
 from bert_tf.data.schema import Feature
 from bert_tf.metrics import classification as metrics
-from bert_tf.tasks.classification_files import Submission, write_predictions
-from bert_tf.tasks.task import Row, Windows
-from bert_tf.tasks.text_examples import TextAnswer, TextExample, TextReader
+from bert_tf.tasks.classification_files import write_predictions
+from bert_tf.tasks.task import Reader, Row, Task, Windows
+from bert_tf.tasks.text_examples import TextAnswer, TextExample
 from bert_tf.text.packing import pack_truncated
 from bert_tf.text.tokenizer import Tokenizer
 
@@ -28,26 +28,18 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 # Functions of `metrics.classification`, by name.
-CLASS_METRICS = ("accuracy", "f1", "matthews")
-NUMBER_METRICS = ("pearson", "spearman")
+_CLASS_METRICS = ("accuracy", "f1", "matthews")
+_NUMBER_METRICS = ("pearson", "spearman")
 
 # A regression whose correlation with the labels is below this ignores its input.
 _COLLAPSED_CORRELATION = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
-class TextClassification:
+class TextClassification(Task):
     """A task that predicts a class or, if it has no labels, a number.
 
-    Args:
-        name, options, labels, default_seq_length: see `bert_tf.tasks.task.Task`. Without labels
-            it is a regression: one output, no sigmoid, squared error.
-        reader: reads the files.
-        metrics: what `score` reports: some of CLASS_METRICS or, without labels, NUMBER_METRICS.
-        metric: the one of `metrics` that models are compared by.
-        positive_label: the class whose F1 is `f1`.
-        submission: the files that a benchmark's server expects, if there is one.
-        is_pair: whether an example has two texts.
+    Without labels it is a regression: one output, no sigmoid, squared error.
 
     Raises:
         ValueError: for inconsistent labels or metrics.
@@ -56,15 +48,14 @@ class TextClassification:
     name: str
     options: Any
     labels: tuple[str, ...]
-    reader: TextReader
-    metrics: tuple[str, ...]
-    metric: str
-    positive_label: str = "1"
-    submission: Submission | None = None
+    reader: Reader  # Of `TextExample`s.
+    metrics: tuple[str, ...]  # What `score` reports: functions of `metrics.classification`.
+    metric: str  # The one of `metrics` that models are compared by.
+    positive_label: str = "1"  # The class whose F1 is `f1`.
+    # The names of the files that a benchmark's server expects, for each split to predict.
+    submissions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     default_seq_length: int = 128
-    is_pair: bool = False
-
-    padding_matters = False
+    is_pair: bool = False  # Whether an example has two texts.
 
     def __post_init__(self):
         if len(self.labels) == 1 or len(set(self.labels)) < len(self.labels):
@@ -72,7 +63,7 @@ class TextClassification:
                 f"{self.name}: there must be at least two different labels, or none at all for a "
                 f"regression. Received: {', '.join(self.labels)}"
             )
-        allowed = CLASS_METRICS if self.labels else NUMBER_METRICS
+        allowed = _CLASS_METRICS if self.labels else _NUMBER_METRICS
         if not set(self.metrics) <= set(allowed) or self.metric not in self.metrics:
             raise ValueError(
                 f"{self.name}: metrics must be among {', '.join(allowed)}, and the metric to "
@@ -99,16 +90,29 @@ class TextClassification:
         return self.reader.sources(split)
 
     def read(self, split: str) -> list[TextExample]:
-        """All examples of a split, with checked labels; those of a regression are floats.
-
-        Raises:
-            ValueError: for invalid rows, unknown or missing labels, with file and line; and if
-                there are no examples.
-        """
+        """All examples of a split, with checked labels; those of a regression are floats."""
         examples = [self._checked(example, split) for example in self.reader.read(split)]
         if not examples:
             raise ValueError(f"{', '.join(self.sources(split))}: no examples.")
         return examples
+
+    def _checked(self, example: TextExample, split: str) -> TextExample:
+        """The example, after its label was checked and, in a regression, made a float."""
+        if example.label is None:
+            if split.startswith("predict"):
+                return example
+            raise ValueError(f"{example.where}: no label, which {split!r} needs.")
+        if self.labels:
+            if example.label not in self.labels:
+                raise ValueError(
+                    f"{example.where}: label {example.label!r} is not one of "
+                    f"{', '.join(self.labels)}."
+                )
+            return example
+        number = to_number(example.label)
+        if not math.isfinite(number):
+            raise ValueError(f"{example.where}: label {example.label!r} is not a number.")
+        return dataclasses.replace(example, label=number)
 
     def features(self, split: str, max_seq_length: int) -> dict[str, Feature]:
         """The original's features. `label_ids` is 0 where the label is unknown."""
@@ -117,10 +121,9 @@ class TextClassification:
                 f"max_seq_length must be at least 3: [CLS], a token and [SEP]. Received: "
                 f"{max_seq_length}"
             )
+        sequences = ("input_ids", "input_mask", "segment_ids")
         return {
-            "input_ids": Feature((max_seq_length,)),
-            "input_mask": Feature((max_seq_length,)),
-            "segment_ids": Feature((max_seq_length,)),
+            **dict.fromkeys(sequences, Feature((max_seq_length,))),
             "label_ids": Feature((), "int64" if self.labels else "float32"),
             "is_real_example": Feature(()),
         }
@@ -144,18 +147,12 @@ class TextClassification:
         return [{**row, "label_ids": [label_id], "is_real_example": [1]}]
 
     def head(self, encoder) -> "keras.Model":
-        """A `ClassificationModel` with an output per label, or one for a number."""
         from bert_tf.model.task_heads import ClassificationModel
 
         return ClassificationModel(encoder, len(self.labels) or 1)
 
     def loss(self, batch: Mapping[str, "tf.Tensor"], outputs: "tf.Tensor") -> "tf.Tensor":
-        """float32 [B]: the softmax cross entropy, or the squared error of a regression.
-
-        Args:
-            batch: `label_ids` [B].
-            outputs: the logits, float [B, C].
-        """
+        """float32 [B]: the softmax cross entropy, or the squared error of a regression."""
         import tensorflow as tf
 
         logits = tf.cast(outputs, tf.float32)  # [B, C]
@@ -163,17 +160,10 @@ class TextClassification:
             return tf.nn.sparse_softmax_cross_entropy_with_logits(batch["label_ids"], logits)
         return tf.math.squared_difference(logits[:, 0], tf.cast(batch["label_ids"], tf.float32))
 
-    def loss_weights(self, batch: Mapping[str, "tf.Tensor"]) -> "tf.Tensor":
-        """float32 [B]: each example counts once."""
-        import tensorflow as tf
-
-        return tf.ones_like(batch["label_ids"], tf.float32)
-
     def predict(
         self, examples: Sequence[TextExample], windows: Windows, tokenizer: Tokenizer
     ) -> list[TextAnswer]:
-        """An answer for each example, from the logits [N, C]."""
-        logits = np.asarray(windows.outputs, np.float32)
+        logits = np.asarray(windows.outputs, np.float32)  # [N, C]
         if not self.labels:
             return [TextAnswer(float(number)) for number in logits[:, 0]]
         return [
@@ -187,12 +177,9 @@ class TextClassification:
         """The official metrics, as fractions. Empty if an example has no label."""
         if not examples or any(example.label is None for example in examples):
             return {}
-        labels, predictions = _gold_and_predicted(examples, answers)
-        scores = {}
-        for name in self.metrics:
-            arguments = (self.positive_label,) if name == "f1" else ()
-            scores[name] = getattr(metrics, name)(labels, predictions, *arguments)
-        return scores
+        pair = _gold_and_predicted(examples, answers)
+        extra = {"f1": (self.positive_label,)}
+        return {name: getattr(metrics, name)(*pair, *extra.get(name, ())) for name in self.metrics}
 
     def is_collapsed(self, examples: Sequence[TextExample], answers: Sequence[TextAnswer]) -> bool:
         """Whether all examples get one class, or numbers without correlation to their labels."""
@@ -212,29 +199,15 @@ class TextClassification:
         answers: Sequence[TextAnswer],
         folder: str,
     ) -> list[str]:
-        """Writes the prediction files, see `write_predictions`. Returns: their paths."""
-        return write_predictions(split, examples, answers, self.labels, self.submission, folder)
+        return write_predictions(split, examples, answers, self.labels, self.submissions, folder)
 
-    def _checked(self, example: TextExample, split: str) -> TextExample:
-        """The example, after its label was checked and, in a regression, made a float."""
-        if example.label is None:
-            if split.partition("_")[0] == "predict":
-                return example
-            raise ValueError(f"{example.where}: no label, which {split!r} needs.")
-        if self.labels:
-            if example.label not in self.labels:
-                raise ValueError(
-                    f"{example.where}: label {example.label!r} is not one of "
-                    f"{', '.join(self.labels)}."
-                )
-            return example
-        try:
-            number = float(example.label)
-        except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
-            raise ValueError(f"{example.where}: label {example.label!r} is not a number.")
-        return dataclasses.replace(example, label=number)
+
+def to_number(text: str | float) -> float:
+    """The number that a label stands for; NaN if it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -9,39 +9,29 @@ Source: google-research/bert, run_classifier.py; https://gluebenchmark.com.
 
 import dataclasses
 import logging
-from collections.abc import Callable
 
 from bert_tf.tasks.benchmark_tables import Column, find_table, read_columns, read_table
 from bert_tf.tasks.tables import Row
-from bert_tf.tasks.text_examples import TextExample
+from bert_tf.tasks.text_examples import ORIGINAL_SPLITS, TextExample
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Layout:
-    """One way in which a split is stored.
+    """One way in which a split is stored."""
 
-    Args:
-        files: the files, read one after the other; all must exist.
-        places: the columns of the text or both texts and, if there is one, of the label.
-        has_header: whether the first row is a header.
-        only: a file of ids that must exist: the split has only these rows.
-        without: a file of ids: if it exists, the split has all but these rows.
-    """
-
-    files: tuple[str, ...]
-    places: tuple[int, ...]
+    files: tuple[str, ...]  # Read one after the other; all must exist.
+    places: tuple[int, ...]  # The columns of the text or both texts and, if known, of the label.
     has_header: bool = True
-    only: str = ""
-    without: str = ""
+    # Whether the split has only the rows that _DEV_IDS lists, or all but these. None: all rows.
+    is_in_dev: bool | None = None
 
 
 _Layouts = dict[str, tuple[_Layout, ...]]
 
 
 def _usual(places: tuple[int, ...], test_places: tuple[int, ...]) -> _Layouts:
-    """train.tsv, dev.tsv and test.tsv."""
     return {
         "train": (_Layout(("train.tsv",), places),),
         "eval": (_Layout(("dev.tsv",), places),),
@@ -51,6 +41,7 @@ def _usual(places: tuple[int, ...], test_places: tuple[int, ...]) -> _Layouts:
 
 _COLA_DEV = ("in_domain_dev.tsv", "out_of_domain_dev.tsv")
 _MSR_TRAIN, _MSR_TEST = ("msr_paraphrase_train.txt",), ("msr_paraphrase_test.txt",)
+_DEV_IDS = "dev_ids.tsv"
 
 # fmt: off
 # By variant and split, its possible layouts: the first one whose files exist is read.
@@ -71,9 +62,9 @@ _LAYOUTS: dict[str, _Layouts] = {
     },
     "mrpc": {
         "train": (_Layout(("train.tsv",), (3, 4, 0)),
-                  _Layout(_MSR_TRAIN, (3, 4, 0), without="dev_ids.tsv")),
+                  _Layout(_MSR_TRAIN, (3, 4, 0), is_in_dev=False)),
         "eval": (_Layout(("dev.tsv",), (3, 4, 0)),
-                 _Layout(_MSR_TRAIN, (3, 4, 0), only="dev_ids.tsv"),
+                 _Layout(_MSR_TRAIN, (3, 4, 0), is_in_dev=True),
                  _Layout(_MSR_TEST, (3, 4, 0))),
         "predict": (_Layout(("test.tsv",), (3, 4)), _Layout(_MSR_TEST, (3, 4))),
     },
@@ -110,68 +101,58 @@ COLUMN_NAMES: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 # fmt: on
 
-# The prefix of the examples' names, as in the original.
-_PREFIXES = {
-    "train": "train",
-    "eval": "dev",
-    "predict": "test",
-    "eval_mismatched": "dev_mismatched",
-    "predict_mismatched": "test_mismatched",
-}
-# Some of QQP's questions contain a line break, which leaves two incomplete rows.
-_HAS_BROKEN_ROWS = "qqp"
-
 
 @dataclasses.dataclass(frozen=True)
 class GlueReader:
-    """A reader for `TextClassification`.
-
-    Args:
-        variant: `mrpc`.
-        data_dir: the folder of the task's files.
-        numbered: the labels in the order of their numbers, for files with numbers in their place.
-    """
+    """Reads `TextExample`s of a task, a key of COLUMN_NAMES."""
 
     variant: str
     data_dir: str
-    numbered: tuple[str, ...] = ()
+    # The labels in the order of their numbers, for files with numbers in their place.
+    numbered: tuple[str, ...]
 
     def splits(self, purpose: str) -> tuple[str, ...]:
-        layouts = _LAYOUTS[self.variant]
-        wanted = [split for split in layouts if split.partition("_")[0] == purpose]
+        wanted = [s for s in _LAYOUTS[self.variant] if s.partition("_")[0] == purpose]
+        if not wanted:
+            raise ValueError(
+                f"glue:{self.variant} only has examples to predict, none for {purpose!r}. "
+                f"Fine-tune glue:mnli, and predict glue:{self.variant} with its checkpoint."
+            )
         splits = tuple(split for split in wanted if self._find(split))
         if not splits:
-            names = " or ".join(
-                " and ".join((*layout.files, *([layout.only] if layout.only else [])))
-                for layout in layouts[wanted[0]]
-            )
-            raise ValueError(
-                f"glue:{self.variant} needs {names} for {purpose!r} (optionally gzipped, with .gz "
-                f"after the name) in the folder data_dir. Received: {self.data_dir!r}"
-            )
+            raise self._missing(wanted[0])
         return splits
 
     def sources(self, split: str) -> list[str]:
         layout, paths = self._found(split)
-        ids = self._path(layout.only or layout.without)
-        return [*paths, *([ids] if ids else [])]
+        ids = self._dev_ids(layout)
+        return [*paths, ids] if ids else paths
 
     def read(self, split: str) -> list[TextExample]:
         layout, paths = self._found(split)
-        names = COLUMN_NAMES[self.variant][: len(layout.places)]
-        columns = [Column(*pair) for pair in zip(names, layout.places, strict=True)]
-        broken: list[Row] = []
-        may_be_broken = self.variant == _HAS_BROKEN_ROWS and split != "predict"
-        on_short = broken.append if may_be_broken else None
-        is_in_split = self._row_filter(layout)
+        if split == "eval" and layout.files == _MSR_TEST:
+            _logger.warning(
+                "%s: no dev.tsv and no dev_ids.tsv, so the labelled test set is used for "
+                "evaluation.",
+                self.data_dir,
+            )
+        names = COLUMN_NAMES[self.variant]
+        columns = [Column(*pair) for pair in zip(names, layout.places, strict=False)]
+        # Some of QQP's questions contain a line break, which leaves two incomplete rows.
+        broken = [] if self.variant == "qqp" and split != "predict" else None
+        ids_path = self._dev_ids(layout)
+        dev_ids = {tuple(row.cells[:2]) for row in read_table(ids_path)} if ids_path else set()
         examples: list[TextExample] = []
         first_number = 0
         for path in paths:
             row = None
-            for row, cells in read_columns(path, columns, layout.has_header, on_short):
-                if is_in_split(row):
-                    guid = self._guid(split, row, first_number)
-                    examples.append(self._example(guid, cells, row.where))
+            for row, cells in read_columns(path, columns, layout.has_header, broken):
+                if ids_path and (tuple(row.cells[1:3]) in dev_ids) != layout.is_in_dev:
+                    continue
+                texts, label = cells[: len(names) - 1], cells[len(names) - 1 :]
+                label = self._label(*label) if label else None
+                guid = self._guid(split, row, first_number)
+                examples.append(TextExample(guid, *texts, label=label, where=row.where))
             first_number += row.number + 1 if row else 0
         if broken:
             _logger.warning(
@@ -181,13 +162,6 @@ class GlueReader:
             )
         return examples
 
-    def _example(self, guid: str, cells: list[str], where: str) -> TextExample:
-        num_texts = len(COLUMN_NAMES[self.variant]) - 1
-        texts, labels = cells[:num_texts], cells[num_texts:]
-        return TextExample(
-            guid, *texts, label=self._label(labels[0]) if labels else None, where=where
-        )
-
     def _label(self, label: str) -> str:
         """A label, also if the file has its number in its place."""
         if label in self.numbered or not label.isdecimal() or int(label) >= len(self.numbered):
@@ -196,39 +170,35 @@ class GlueReader:
 
     def _guid(self, split: str, row: Row, first_number: int) -> str:
         """The original's name: with MNLI's first column, and else with the number of the row."""
+        purpose, _, rest = split.partition("_")
+        prefix = "_".join(filter(None, (ORIGINAL_SPLITS[purpose], rest)))
         if self.variant == "mnli":
-            prefix = "dev_matched" if split == "eval" else _PREFIXES[split]
+            prefix = "dev_matched" if split == "eval" else prefix
             return f"{prefix}-{row.cells[0]}"
-        return f"{_PREFIXES[split]}-{first_number + row.number}"
-
-    def _row_filter(self, layout: _Layout) -> Callable[[Row], bool]:
-        """Whether a row belongs to the split, by the ids in its second and third column."""
-        path = self._path(layout.only or layout.without)
-        if self.variant == "mrpc" and layout.files == _MSR_TEST and len(layout.places) == 3:
-            _logger.warning(
-                "%s: no dev.tsv and no dev_ids.tsv, so the labelled test set is used for "
-                "evaluation.",
-                self.data_dir,
-            )
-        if path is None:
-            return lambda row: True
-        ids = {tuple(row.cells[:2]) for row in read_table(path)}
-        _logger.info("%s: lists the %d rows of train that belong to dev.", path, len(ids))
-        return lambda row: (tuple(row.cells[1:3]) in ids) == bool(layout.only)
+        return f"{prefix}-{first_number + row.number}"
 
     def _found(self, split: str) -> tuple[_Layout, list[str]]:
         found = self._find(split)
         if found is None:
-            self.splits(split.partition("_")[0])  # Its error names the files.
-            raise ValueError(f"glue:{self.variant}: no file for {split!r} in {self.data_dir!r}.")
+            raise self._missing(split)
         return found
 
     def _find(self, split: str) -> tuple[_Layout, list[str]] | None:
         for layout in _LAYOUTS[self.variant][split]:
-            paths = [self._path(name) for name in layout.files]
-            if None not in paths and (not layout.only or self._path(layout.only)):
+            paths = [find_table(self.data_dir, name) for name in layout.files]
+            if None not in paths and (not layout.is_in_dev or self._dev_ids(layout)):
                 return layout, paths
         return None
 
-    def _path(self, name: str) -> str | None:
-        return find_table(self.data_dir, name) if name and self.data_dir else None
+    def _missing(self, split: str) -> ValueError:
+        names = [
+            " and ".join((*layout.files, *([_DEV_IDS] if layout.is_in_dev else [])))
+            for layout in _LAYOUTS[self.variant][split]
+        ]
+        return ValueError(
+            f"glue:{self.variant} needs {' or '.join(names)} for {split!r} (optionally gzipped, "
+            f"with .gz after the name) in the folder data_dir. Received: {self.data_dir!r}"
+        )
+
+    def _dev_ids(self, layout: _Layout) -> str | None:
+        return None if layout.is_in_dev is None else find_table(self.data_dir, _DEV_IDS)

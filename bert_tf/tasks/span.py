@@ -16,17 +16,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bert_tf.data.schema import Feature
-from bert_tf.spans.answers import AnswerSearch, PassageText, QuestionScores, SpanAnswer
+from bert_tf.spans.answers import PassageText, QuestionScores, SpanAnswer, find_answer
 from bert_tf.spans.options import SpanOptions
 from bert_tf.spans.windows import (
     NUM_SPECIAL_TOKENS,
-    PassageTokenizer,
-    PassageTokens,
     answer_tokens,
     divide_passage,
     passage_tokenizer,
 )
-from bert_tf.tasks.task import Row, Windows
+from bert_tf.tasks.task import Row, Task, Windows
 from bert_tf.text.packing import Window, pack
 from bert_tf.text.tokenizer import Tokenizer
 
@@ -43,30 +41,21 @@ _MASKED_LOGIT = -1e4
 
 
 class SpanExample(NamedTuple):
-    """A question about a passage. The questions about one passage share its string.
-
-    id: the question's id in the prediction files.
-    question, context: texts.
-    answers: the texts of the correct answers, () if there is none; None if unknown.
-    is_impossible: whether there is no answer; None if the data do not say.
-    first_word, last_word: the answer's words in the context, for training; -1 if there is none.
-    """
+    """A question about a passage. The questions about one passage share its string."""
 
     id: str
     question: str
     context: str
-    answers: tuple[str, ...] | None
-    is_impossible: bool | None = None
-    first_word: int = -1
+    answers: tuple[str, ...] | None  # The correct ones, () if there is none; None if unknown.
+    is_impossible: bool | None = None  # None if the data do not say.
+    first_word: int = -1  # The answer's words in the context, for training; -1 if there is none.
     last_word: int = -1
 
 
-class SpanExtraction:
-    """A task whose answers are parts of a passage; see `bert_tf.tasks.task.Task`.
+class SpanExtraction(Task):
+    """A task whose answers are parts of passages.
 
     Args:
-        name: of the task.
-        options: how questions and passages become windows, and logits answers.
         data: the data set: an object with `splits`, `sources`, `read`, `score` and `write` as a
             task has them, which can be pickled. The training split is TRAIN.
         metric: the metric of its `score` that models are compared by.
@@ -94,20 +83,16 @@ class SpanExtraction:
         if max_seq_length < shortest:
             raise ValueError(
                 f"max_seq_length must be at least {shortest}: max_query_length = "
-                f"{self.options.max_query_length} tokens of the question, {NUM_SPECIAL_TOKENS} "
-                f"special ones and one of the passage. Received: {max_seq_length}"
+                f"{self.options.max_query_length}, {NUM_SPECIAL_TOKENS} special tokens and one of "
+                f"the passage. Received: {max_seq_length}"
             )
-        sequence = Feature((max_seq_length,))
-        features = {
+        sequences = ("input_ids", "input_mask", "segment_ids")
+        labels = ("start_positions", "end_positions", "is_impossible") if split == TRAIN else ()
+        return {
             "unique_ids": Feature(()),
-            "input_ids": sequence,
-            "input_mask": sequence,
-            "segment_ids": sequence,
+            **dict.fromkeys(sequences, Feature((max_seq_length,))),
+            **dict.fromkeys(labels, Feature(())),
         }
-        if split == TRAIN:
-            names = "start_positions", "end_positions", "is_impossible"
-            features.update(dict.fromkeys(names, Feature(())))
-        return features
 
     def encode(
         self, example: SpanExample, split: str, tokenizer: Tokenizer, max_seq_length: int
@@ -120,7 +105,10 @@ class SpanExtraction:
         cls, sep = tokenizer.special_ids.cls, tokenizer.special_ids.sep
         passage = passages.tokens(example.context)
         question = passages.encode(example.question)[: self.options.max_query_length]
-        span = _answer_span(example, passage, passages) if split == TRAIN else None
+        span = None
+        if split == TRAIN and not example.is_impossible:
+            answer_ids = passages.encode(example.answers[0])
+            span = answer_tokens(passage, example.first_word, example.last_word, answer_ids)
         stride = self.options.doc_stride
         for window in divide_passage(len(passage.ids), len(question), max_seq_length, stride):
             tokens = passage.ids[window.start : window.start + window.length]
@@ -133,7 +121,6 @@ class SpanExtraction:
             yield row
 
     def head(self, encoder) -> "keras.Model":
-        """A `SpanModel`."""
         from bert_tf.model.task_heads import SpanModel
 
         return SpanModel(encoder)
@@ -144,19 +131,15 @@ class SpanExtraction:
         """float32 [B]: the mean of the cross entropies of start and end, over all L positions.
 
         A position outside the window, which an answer of only white space may have, costs nothing.
-
-        Args:
-            batch: `start_positions`, `end_positions` [B]; `input_mask` [B, L].
-            outputs: `start_logits`, `end_logits` [B, L].
         """
         import tensorflow as tf
 
         losses = []
         for name in ("start", "end"):
-            logits = tf.cast(outputs[f"{name}_logits"], tf.float32)
+            logits = tf.cast(outputs[f"{name}_logits"], tf.float32)  # [B, L]
             if self.options.mask_padding:
                 logits = tf.where(batch["input_mask"] > 0, logits, _MASKED_LOGIT)
-            positions = batch[f"{name}_positions"]
+            positions = batch[f"{name}_positions"]  # [B]
             is_inside = (positions >= 0) & (positions < tf.shape(logits)[1])
             log_probs = tf.gather(
                 tf.nn.log_softmax(logits), tf.where(is_inside, positions, 0), batch_dims=1
@@ -164,44 +147,37 @@ class SpanExtraction:
             losses.append(tf.where(is_inside, -log_probs, 0.0))
         return (losses[0] + losses[1]) / 2.0
 
-    def loss_weights(self, batch: Mapping[str, "tf.Tensor"]) -> "tf.Tensor":
-        """float32 [B]: each window counts once."""
-        import tensorflow as tf
-
-        return tf.ones_like(batch["start_positions"], tf.float32)
-
     def predict(
         self, examples: Sequence[SpanExample], windows: Windows, tokenizer: Tokenizer
     ) -> list[SpanAnswer]:
         """An answer to each question, from `start_logits` and `end_logits` [F, L].
 
-        Nothing is tokenized but passages that another process encoded, each once: their words, of
-        which answers are made, are not among the features.
-
-        Raises:
-            ValueError: if the windows are not those of the examples.
+        Only passages that another process encoded are tokenized, each once: their words, of which
+        answers are made, are not among the features.
         """
-        passages, search = passage_tokenizer(tokenizer), self._search()
-        logits = [np.asarray(windows.outputs[name]) for name in ("start_logits", "end_logits")]
+        passages, verbose = passage_tokenizer(tokenizer), self.options.verbose_logging
         features = windows.read_features()
         layouts = [features[name] for name in ("input_mask", "segment_ids")]
+        logits = [np.asarray(windows.outputs[name]) for name in ("start_logits", "end_logits")]
         answers: list[SpanAnswer] = []
         text = None
         for example, rows in zip(examples, windows.rows_by_example(), strict=True):
             if text is None or text.context != example.context:
-                text = PassageText(example.context, passages, self.options.verbose_logging)
-            num_tokens = len(text.tokens.ids)
+                text = PassageText(example.context, passages, verbose)
             spans, passage_start = self._windows(*(each[rows] for each in layouts))
-            if num_tokens != (spans[-1].start + spans[-1].length if spans else 0):
+            if len(text.tokens.ids) != (sum(spans[-1]) if spans else 0):
                 raise ValueError(
                     f"Question {example.id}: its windows are not those of its passage. They were "
                     f"made from other data or settings."
                 )
-            scores = QuestionScores(
-                spans, num_tokens, passage_start, *(each[rows] for each in logits)
+            scores = QuestionScores(spans, passage_start, *(each[rows] for each in logits))
+            answers.append(find_answer(self.options, scores, text.text))
+        empty = [each.id for each, n in zip(examples, windows.counts, strict=True) if not n]
+        if empty:
+            logger.warning(
+                "%d questions have a passage without text, and get no answer, such as %s",
+                *(len(empty), empty[:3]),
             )
-            answers.append(search.answer(scores, text))
-        _warn_of_empty_passages(examples, windows)
         return answers
 
     def is_collapsed(self, examples: Sequence[SpanExample], answers: Sequence[SpanAnswer]) -> bool:
@@ -217,47 +193,10 @@ class SpanExtraction:
         if not len(input_mask):
             return (), 0
         passage_start = int(np.argmax(segment_ids[0]))
-        windows: list[Window] = []
-        start = 0
-        for length in (input_mask.sum(axis=1) - passage_start - 1).tolist():  # 1 is for [SEP].
-            windows.append(Window(start, length))
-            start += min(length, self.options.doc_stride)
+        lengths = (input_mask.sum(axis=1) - passage_start - 1).tolist()  # 1 is for [SEP].
+        stride = min(lengths[0], self.options.doc_stride)
+        windows = (Window(number * stride, length) for number, length in enumerate(lengths))
         return tuple(windows), passage_start
-
-    def _search(self) -> AnswerSearch:
-        options = self.options
-        return AnswerSearch(
-            n_best_size=options.n_best_size,
-            max_answer_length=options.max_answer_length,
-            has_null=options.version_2_with_negative,
-            null_score_diff_threshold=options.null_score_diff_threshold,
-            ignore_padding=options.mask_padding,
-            verbose=options.verbose_logging,
-        )
-
-
-def first_three(ids: Sequence[str]) -> str:
-    """The first three ids, for a line of the log."""
-    return ", ".join(map(str, ids[:3])) + (", ..." if len(ids) > 3 else "")
-
-
-def _warn_of_empty_passages(examples: Sequence[SpanExample], windows: Windows) -> None:
-    empty = [example.id for example, n in zip(examples, windows.counts, strict=True) if not n]
-    if empty:
-        logger.warning(
-            "%d questions have a passage without text, and get no answer: %s",
-            *(len(empty), first_three(empty)),
-        )
-
-
-def _answer_span(
-    example: SpanExample, passage: PassageTokens, passages: PassageTokenizer
-) -> tuple[int, int] | None:
-    """The first and last token of the answer in the passage; None if there is none."""
-    if example.is_impossible:
-        return None
-    answer_ids = passages.encode(example.answers[0])
-    return answer_tokens(passage, example.first_word, example.last_word, answer_ids)
 
 
 def _position(span: tuple[int, int] | None, window: Window, passage_start: int) -> tuple[int, int]:

@@ -16,20 +16,15 @@ import json
 import logging
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from bert_tf import files
 from bert_tf.metrics import squad as metrics
 from bert_tf.settings.setting import setting
+from bert_tf.spans.answers import SpanAnswer
 from bert_tf.spans.options import SpanOptions
 from bert_tf.spans.windows import answer_words
-from bert_tf.tasks.span import (
-    TRAIN,
-    SpanAnswer,
-    SpanExample,
-    SpanExtraction,
-    first_three,
-)
+from bert_tf.tasks.span import TRAIN, SpanExample, SpanExtraction
 
 logger = logging.getLogger(__name__)
 
@@ -58,26 +53,18 @@ class Options(SpanOptions):
 def make(
     variant: str | None, options: Options, labels: tuple[str, ...] | None = None
 ) -> SpanExtraction:
-    """Makes the task `squad`; see `bert_tf.tasks.task`."""
+    """Makes the task `squad`."""
     return SpanExtraction("squad", options, SquadFiles(options), metric="f1")
 
 
 @dataclasses.dataclass(frozen=True)
 class SquadFiles:
-    """Reads SQuAD's files, and computes its official metrics.
-
-    Args:
-        options: the files, and the version.
-    """
+    """Reads SQuAD's files, computes its official metrics, and writes its prediction files."""
 
     options: Options
 
     def splits(self, purpose: str) -> tuple[str, ...]:
-        """`train` for training, else `eval`.
-
-        Raises:
-            ValueError: if there is no file, or none with answers to evaluate with.
-        """
+        """`train` for training, else `eval`."""
         split = TRAIN if purpose == "train" else _EVAL
         path = self.sources(split)[0]
         if purpose == "eval" and not _has_answers(path):
@@ -85,17 +72,12 @@ class SquadFiles:
         return (split,)
 
     def sources(self, split: str) -> list[str]:
-        """The file of a split.
-
-        Raises:
-            ValueError: if it is neither given nor in the folder.
-        """
         option, prefix = ("train_file", "train") if split == TRAIN else ("predict_file", "dev")
         given, folder = getattr(self.options, option), self.options.data_dir
         usual = f"{prefix}-{'v2.0' if self.options.version_2_with_negative else 'v1.1'}.json"
         candidates = [files.join_path(folder, usual + end) for end in ("", ".gz")] if folder else []
-        path = given or next(filter(files.exists, candidates), "")
-        if not path or not files.exists(path):
+        path = next(filter(files.exists, [given] if given else candidates), None)
+        if path is None:
             raise ValueError(
                 f"There is no file for the split {split!r}. Give {option}, or a data_dir with "
                 f"{usual} or {usual}.gz. Received: {option}={given!r}, data_dir={folder!r}"
@@ -103,20 +85,16 @@ class SquadFiles:
         return [path]
 
     def read(self, split: str) -> list[SpanExample]:
-        """The questions, in the file's order; for training, shuffled as by the original.
-
-        Raises:
-            ValueError: for invalid files, with the place in the file.
-        """
+        """The questions, in the file's order; for training, shuffled as by the original."""
         path = self.sources(split)[0]
-        if split != TRAIN:
-            examples = [_to_answer(question) for question in _questions(path)]
-            if any(example.answers is None for example in examples):
-                # A metric over some of the questions would not be that of the data set.
-                examples = [example._replace(answers=None) for example in examples]
+        if split == TRAIN:
+            examples = self.read_training_examples(path)
+            random.Random(_SHUFFLE_SEED).shuffle(examples)
             return examples
-        examples = self.read_training_examples(path)
-        random.Random(_SHUFFLE_SEED).shuffle(examples)
+        examples = [_to_answer(*question) for question in _questions(path)]
+        if any(example.answers is None for example in examples):
+            # A metric over some of the questions would not be that of the data set.
+            examples = [example._replace(answers=None) for example in examples]
         return examples
 
     def read_training_examples(self, path: str) -> list[SpanExample]:
@@ -124,8 +102,8 @@ class SquadFiles:
         examples: list[SpanExample] = []
         skipped: list[str] = []
         for question in _questions(path):
-            example = _to_train_on(question, self.options.version_2_with_negative)
-            if example.is_impossible or example.first_word is not None:
+            example = _to_train_on(*question, self.options.version_2_with_negative)
+            if example.first_word is not None:
                 examples.append(example)
                 continue
             skipped.append(example.id)
@@ -133,8 +111,9 @@ class SquadFiles:
                 logger.warning("%s: could not find %r", example.id, example.answers[0])
         if skipped:
             logger.warning(
-                "%s: %d of %d questions are skipped, as their answer is not in their passage: %s",
-                *(path, len(skipped), len(skipped) + len(examples), first_three(skipped)),
+                "%s: %d of %d questions are skipped, as their answer is not in their passage, such "
+                "as %s",
+                *(path, len(skipped), len(skipped) + len(examples), skipped[:3]),
             )
         return examples
 
@@ -152,7 +131,7 @@ class SquadFiles:
         if self.options.version_2_with_negative:
             null_odds = {e.id: a.null_odds for e, a in zip(examples, answers, strict=True)}
             threshold = max(threshold, self.options.null_score_diff_threshold)
-        articles = [{"paragraphs": [{"qas": [_as_json(example) for example in examples]}]}]
+        articles = [{"paragraphs": [{"qas": list(map(_as_json, examples))}]}]
         return metrics.evaluate(articles, _texts(examples, answers), null_odds, threshold)
 
     def write(
@@ -165,8 +144,6 @@ class SquadFiles:
         """Writes `predictions.json`, `nbest_predictions.json` and, for 2.0, `null_odds.json`.
 
         Each maps the questions' ids: to texts, to lists of objects, to numbers.
-
-        Returns: the paths.
         """
         pairs = list(zip(examples, answers, strict=True))
         contents: dict[str, dict] = {
@@ -189,35 +166,25 @@ class _Item(NamedTuple):
     path: str
     place: str = ""
 
-    def field(self, name: str, kind: type | tuple[type, ...]) -> Any:
-        """A field of an object, which must exist and be of that kind."""
-        value = self.content.get(name) if isinstance(self.content, dict) else None
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            self._refuse(name, kind)
-        return value
-
-    def truth(self, name: str) -> bool:
-        """A field that is true or false, or 1 or 0."""
-        value = self.content.get(name)
-        if not isinstance(value, int):  # A bool is an int.
-            self._refuse(name, bool)
-        return bool(value)
+    def field(self, name: str, *types: type) -> Any:
+        """A field of an object, which must exist and be of one of these types."""
+        is_object = isinstance(self.content, dict)
+        if is_object and type(self.content.get(name)) in types:
+            return self.content[name]
+        place, received = self.place or "the file", f"{self.content!r:.60}"
+        if is_object:
+            received = f"{self.content[name]!r:.60}" if name in self.content else "nothing"
+            place += f" (question {self.content['id']})" if "id" in self.content else ""
+        kinds = {list: "a list", bool: "true or false", int: "a whole number", str: "a text"}
+        raise ValueError(
+            f"{self.path}: {place} must be an object whose {name!r} is {kinds[types[0]]}. "
+            f"Received: {received}"
+        )
 
     def items(self, name: str) -> Iterator["_Item"]:
         """The items of the list in the field `name`."""
         for number, content in enumerate(self.field(name, list)):
             yield _Item(content, self.path, f"{self.place}.{name}[{number}]".removeprefix("."))
-
-    def _refuse(self, name: str, kind: type | tuple[type, ...]) -> NoReturn:
-        kinds = {list: "a list", bool: "true or false", int: "a whole number"}
-        place, received = self.place or "the file", f"{self.content!r:.60}"
-        if isinstance(self.content, dict):
-            received = f"{self.content[name]!r:.60}" if name in self.content else "nothing"
-            place += f" (question {self.content['id']})" if "id" in self.content else ""
-        raise ValueError(
-            f"{self.path}: {place} must be an object whose {name!r} is {kinds.get(kind, 'a text')}."
-            f" Received: {received}"
-        )
 
 
 def _questions(path: str) -> Iterator[tuple[_Item, str]]:
@@ -235,34 +202,28 @@ def _questions(path: str) -> Iterator[tuple[_Item, str]]:
                 yield question, context
 
 
-def _to_answer(pair: tuple[_Item, str]) -> SpanExample:
+def _to_answer(question: _Item, context: str) -> SpanExample:
     """A question to answer, with the correct answers if the file has them in the usual form."""
-    question, context = pair
-    name = question.field("id", (str, int))
+    name, text = question.field("id", str, int), question.field("question", str)
     is_impossible = question.content.get("is_impossible")
-    return SpanExample(
-        name,
-        question.field("question", str),
-        context,
-        _correct_answers(question.content.get("answers")),
-        is_impossible if isinstance(is_impossible, bool) else None,
-    )
+    if not isinstance(is_impossible, bool):
+        is_impossible = None
+    answers = _correct_answers(question.content.get("answers"))
+    return SpanExample(name, text, context, answers, is_impossible)
 
 
 def _correct_answers(answers: Any) -> tuple[str, ...] | None:
     """The answers' texts, or None if they have another form: they are not needed to predict."""
     if not isinstance(answers, list):
         return None
-    texts = tuple(answer.get("text") for answer in answers if isinstance(answer, dict))
-    is_whole = len(texts) == len(answers) and all(isinstance(text, str) for text in texts)
-    return texts if is_whole else None
+    texts = tuple(answer.get("text") if isinstance(answer, dict) else None for answer in answers)
+    return texts if all(isinstance(text, str) for text in texts) else None
 
 
-def _to_train_on(pair: tuple[_Item, str], version_2: bool) -> SpanExample:
+def _to_train_on(question: _Item, context: str, version_2: bool) -> SpanExample:
     """A question with the words of its answer; `first_word` is None if they cannot be found."""
-    question, context = pair
-    example = _to_answer(pair)._replace(is_impossible=False)
-    if version_2 and question.truth("is_impossible"):
+    example = _to_answer(question, context)._replace(is_impossible=False)
+    if version_2 and question.field("is_impossible", bool, int):
         return example._replace(is_impossible=True, answers=())
     answers = list(question.items("answers"))
     if len(answers) != 1:

@@ -24,8 +24,6 @@ from typing import Any, NamedTuple
 from bert_tf import files
 from bert_tf.settings.setting import check_choices
 
-FORMATS = ("tsv", "csv", "jsonl")
-
 # File name endings, without `.gz`.
 FORMAT_BY_ENDING = {
     ".tsv": "tsv",
@@ -41,51 +39,40 @@ _MAX_FIELD_LENGTH = 2**31 - 1
 
 @dataclasses.dataclass(frozen=True)
 class TableLayout:
-    """How a table is written.
+    """How a table is written."""
 
-    Args:
-        format: one of FORMATS, or `auto` to go by the file's name.
-        delimiter: one character, or `tab`, `comma`, `semicolon`, `space`; `auto` for the format's.
-        has_header: whether the first row names the columns. Ignored for JSON lines.
-
-    Raises:
-        ValueError: for other values.
-    """
-
-    format: str = "auto"
+    format: str = "auto"  # tsv, csv, jsonl, or `auto`: by the file's name.
+    # One character, or `tab`, `comma`, `semicolon`, `space`; `auto` for the format's own.
     delimiter: str = "auto"
-    has_header: bool = True
+    has_header: bool = True  # Whether the first row names the columns. Ignored for JSON lines.
 
     def __post_init__(self):
-        check_choices(self, {"format": ("auto", *FORMATS)})
-        if self.delimiter != "auto" and (len(self._delimiter) != 1 or self._delimiter in '"\r\n'):
+        check_choices(self, {"format": ("auto", "tsv", "csv", "jsonl")})
+        delimiter = _DELIMITER_BY_WORD.get(self.delimiter, self.delimiter)
+        if delimiter != "auto" and (len(delimiter) != 1 or delimiter in '"\r\n'):
             raise ValueError(
                 f"--delimiter must be one character, or auto, tab, comma, semicolon or space. "
                 f"Received: {self.delimiter!r}"
             )
-
-    @property
-    def _delimiter(self) -> str:
-        return _DELIMITER_BY_WORD.get(self.delimiter, self.delimiter)
 
     def format_of(self, path: str) -> str:
         """The format of a file; raises a ValueError if neither layout nor file name tells."""
         if self.format != "auto":
             return self.format
         ending = os.path.splitext(path.lower().removesuffix(".gz"))[1]
-        if ending in FORMAT_BY_ENDING:
-            return FORMAT_BY_ENDING[ending]
-        raise ValueError(
-            f"{path}: cannot tell the table's format, as the name ends with none of "
-            f"{', '.join(FORMAT_BY_ENDING)} (optionally followed by .gz). Rename the file, or give "
-            f"--format=tsv, csv or jsonl."
-        )
+        if ending not in FORMAT_BY_ENDING:
+            raise ValueError(
+                f"{path}: cannot tell the table's format, as the name ends with none of "
+                f"{', '.join(FORMAT_BY_ENDING)} (optionally followed by .gz). Rename the file, or "
+                f"give --format=tsv, csv or jsonl."
+            )
+        return FORMAT_BY_ENDING[ending]
 
     def delimiter_of(self, path: str) -> str:
         """The character between the fields of a TSV or CSV file."""
-        if self.delimiter != "auto":
-            return self._delimiter
-        return "," if self.format_of(path) == "csv" else "\t"
+        if self.delimiter == "auto":
+            return "," if self.format_of(path) == "csv" else "\t"
+        return _DELIMITER_BY_WORD.get(self.delimiter, self.delimiter)
 
 
 class Row(NamedTuple):
@@ -102,18 +89,19 @@ class Row(NamedTuple):
 
 
 def read_rows(path: str, layout: TableLayout) -> Iterable[Row]:
-    """All rows of a TSV or CSV file, header and empty lines included.
+    """All rows of a file, header and empty lines included; a row of JSON lines has one cell.
 
     Raises:
         ValueError: for invalid UTF-8, gzip or CSV, with file and line.
 
     Source: google-research/bert, run_classifier.py, `_read_tsv`.
     """
-    delimiter = layout.delimiter_of(path)
-    if layout.format_of(path) == "csv":
+    table_format, delimiter = layout.format_of(path), layout.delimiter_of(path)
+    if table_format == "csv":
         return _csv_rows(path, delimiter)
+    is_json = table_format == "jsonl"
     return (
-        Row(number, f"{path}:{number + 1}", line.split(delimiter))
+        Row(number, f"{path}:{number + 1}", [line.strip()] if is_json else line.split(delimiter))
         for number, line in enumerate(_read_lines(path))
     )
 
@@ -124,8 +112,6 @@ def read_records(
     """Yields the `file:line` of each row and its values in the given columns.
 
     Args:
-        path: the file.
-        layout: how it is written.
         columns: each by its name in the header or its number from 0; in JSON lines by its key.
             The value of the column "" is None.
 
@@ -133,13 +119,11 @@ def read_records(
         ValueError: for missing columns, rows with more or fewer columns than the first one, and
             invalid UTF-8, CSV, JSON or gzip, with file and line.
     """
+    rows = _without_empty_lines(read_rows(path, layout))
     if layout.format_of(path) == "jsonl":
-        lines = enumerate(_read_lines(path))
-        rows = (Row(number, f"{path}:{number + 1}", [line.strip()]) for number, line in lines)
-        for row in _without_empty_lines(rows):
+        for row in rows:
             yield row.where, _json_values(row, columns)
         return
-    rows = _without_empty_lines(read_rows(path, layout))
     first = next(rows, None)
     if first is None:
         return
@@ -179,7 +163,7 @@ def _csv_rows(path: str, delimiter: str) -> list[Row]:
         raise ValueError(
             f"{path}:{line_number}: invalid CSV in the row that begins here: {error}. Quotes "
             f"inside a quoted field are doubled. If quotes have no meaning in this file, give "
-            f"--format=tsv --delimiter={_delimiter_word(delimiter)}."
+            f"--format=tsv --delimiter={delimiter!r}."
         ) from error
     finally:
         csv.field_size_limit(limit)
@@ -219,19 +203,13 @@ def _place(first: Row, column: str, has_header: bool) -> int | None:
 
 
 def _delimiter_hint(path: str, layout: TableLayout) -> str:
-    word = _delimiter_word(layout.delimiter_of(path))
+    delimiter = repr(layout.delimiter_of(path))
     if layout.format_of(path) == "csv":
-        return f"The delimiter is {word}; a field that contains one must be quoted."
+        return f"The delimiter is {delimiter}; a field that contains one must be quoted."
     return (
-        f"The delimiter is {word}, and quotes are ordinary characters; to have them parsed, give "
-        f"--format=csv --delimiter={word}."
+        f"The delimiter is {delimiter}, and quotes are ordinary characters; to have them parsed, "
+        f"give --format=csv --delimiter={delimiter}."
     )
-
-
-def _delimiter_word(delimiter: str) -> str:
-    """A delimiter as it is written as a setting: `tab`."""
-    words = {character: word for word, character in reversed(_DELIMITER_BY_WORD.items())}
-    return words.get(delimiter, delimiter)
 
 
 def _json_values(row: Row, keys: Sequence[str]) -> list[str | None]:
@@ -248,11 +226,10 @@ def _json_values(row: Row, keys: Sequence[str]) -> list[str | None]:
             f'{row.where}: {reason}. Each line must be an object such as {{"text": "good", '
             f'"label": "1"}}.'
         )
-    missing = [key for key in keys if key and key not in record]
-    if missing:
-        raise ValueError(
-            f"{row.where}: no key {missing[0]!r}. There are: {', '.join(map(repr, record))}."
-        )
+    for key in filter(None, keys):
+        if key not in record:
+            existing = ", ".join(map(repr, record))
+            raise ValueError(f"{row.where}: no key {key!r}. There are: {existing}.")
     return [_json_text(record.get(key), key, row.where) for key in keys]
 
 

@@ -20,6 +20,7 @@ import importlib
 import itertools
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bert_tf.data.schema import Feature
@@ -39,22 +40,17 @@ Row = Mapping[str, Sequence[int] | Sequence[float]]
 
 @dataclasses.dataclass(frozen=True)
 class Windows:
-    """What the model returned for the windows of a split, and which example each belongs to.
-
-    The windows are in the order of their examples, F of them in all.
-
-    Args:
-        counts: the number of windows of each example; 0 is possible.
-        outputs: what the head returned: an array [F, ...], or several by name. Positions behind the
-            last token of a window may hold very low scores, as a batch is only as long as needed.
-        read_features: gives what the head was fed, by name: arrays [F, ...], padded.
+    """What the model returned for the F windows of a split, in the order of their examples.
 
     Raises:
         ValueError: if there are more or fewer outputs than windows.
     """
 
-    counts: Sequence[int]
+    counts: Sequence[int]  # The number of windows of each example; 0 is possible.
+    # What the head returned: an array [F, ...], or several by name. Positions after the last token
+    # of a window may hold very low scores, as a batch is only as long as needed.
     outputs: Any
+    # Returns the features that the head received, by name: arrays [F, ...], padded.
     read_features: Callable[[], Mapping[str, "np.ndarray"]] = dict
 
     def __post_init__(self):
@@ -68,39 +64,15 @@ class Windows:
 
     def rows_by_example(self) -> list[slice]:
         """For each example, where its windows are in the arrays."""
-        ends = list(itertools.accumulate(self.counts))
-        starts = [0, *ends[:-1]]
-        return [slice(start, end) for start, end in zip(starts, ends, strict=True)]
+        ends = itertools.accumulate(self.counts)
+        return [slice(end - count, end) for end, count in zip(ends, self.counts, strict=True)]
 
 
-class Task(Protocol):
-    """A task. An example is what `read` returns, an answer what `predict` returns.
+class Reader(Protocol):
+    """Reads a data set's files. It can be pickled: a frozen dataclass at the top of a module.
 
-    An example becomes one window, a sequence that the model sees, or several (a long passage), or
-    none. B windows are a batch.
-
-    name: as given by the user, `glue:mnli`.
-    kind: the kind of its models, which says how they are used and served: `classification`,
-        `regression`, `tagging` or `span`.
-    inputs: the names of an example's texts where a model is used: `text`; `text_a`, `text_b`;
-        `question`, `context`.
-    options: the option values it was made with.
-    labels: the classes in the order of the model's outputs; () if there are none. They are saved
-        with the weights, and passed to `make` when the model is used again.
-    default_seq_length: tokens of a sequence, if not given.
-    metric: the metric of `score` that models are compared by; higher is better.
-    padding_matters: whether the loss or the answers depend on how much padding follows a sequence.
-        If so, every batch has the full length.
+    The splits for a purpose have its name, or start with it and `_`: `eval`, `eval_mismatched`.
     """
-
-    name: str
-    kind: str
-    inputs: tuple[str, ...]
-    options: Any
-    labels: tuple[str, ...]
-    default_seq_length: int
-    metric: str
-    padding_matters: bool
 
     def splits(self, purpose: str) -> tuple[str, ...]:
         """The splits for one of PURPOSES whose files exist; the first one is the main one.
@@ -118,6 +90,27 @@ class Task(Protocol):
         Raises:
             ValueError: for invalid input, with file and line.
         """
+
+
+class Task(Reader, Protocol):
+    """A task. An example is what `read` returns, an answer what `predict` returns.
+
+    An example becomes one window, a sequence that the model sees, or several (a long passage), or
+    none. B windows are a batch.
+    """
+
+    name: str  # As given by the user, `glue:mnli`.
+    kind: str  # How its models are used and served, see `bert_tf.kinds`: `classification`, ...
+    inputs: tuple[str, ...]  # The names of an example's texts where a model is used: `text_a`, ...
+    options: Any  # The options it was made with.
+    # The classes in the order of the model's outputs; () if there are none. They are saved with the
+    # weights, and passed to `make` when the model is used again.
+    labels: tuple[str, ...]
+    default_seq_length: int  # Tokens of a sequence, if not given.
+    metric: str  # The metric of `score` that models are compared by; higher is better.
+    # Whether the loss or the answers depend on how much padding follows a sequence. If so, every
+    # batch has the full length.
+    padding_matters: bool = False
 
     def features(self, split: str, max_seq_length: int) -> dict[str, Feature]:
         """The features of a window, by name: what a record holds and the model is fed.
@@ -156,12 +149,15 @@ class Task(Protocol):
         """
 
     def loss_weights(self, batch: Mapping[str, "tf.Tensor"]) -> "tf.Tensor":
-        """float32, of the shape of the loss: how much each of its elements counts.
+        """float32, of the shape of the loss: how much each of its elements counts; by default 1.
 
-        Training minimizes the weighted mean over the whole batch, on however many devices it is;
+        Training minimizes the weighted mean over the whole batch, on any number of devices;
         `eval_loss` is the weighted mean over the split. Rows that only fill the batch are left out
-        in any case, so a loss per window returns ones.
+        in any case.
         """
+        import tensorflow as tf
+
+        return tf.ones_like(batch["is_real_example"], tf.float32)
 
     def predict(self, examples: Sequence[Any], windows: Windows, tokenizer: Tokenizer) -> list[Any]:
         """An answer for each example, from the outputs for its windows."""
@@ -183,22 +179,19 @@ def find_task(
     options: Mapping[str, str] | None = None,
     labels: Sequence[str] | None = None,
 ) -> Task:
-    """Makes the task of a name.
+    """Makes the task of a name: `squad`, or with a variant `glue:mnli`, in any case.
 
     Args:
-        name: `squad`, or with a variant `glue:mnli`, in any case.
         options: the values of the task's options, as text.
         labels: the classes of a trained model, if one is used.
 
     Raises:
         ValueError: for an unknown task, variant or option, with those that exist.
     """
-    module_name, _, variant = name.lower().partition(":")
-    if module_name not in _task_modules():
-        raise ValueError(f"There is no task {name!r}. There are: {', '.join(task_names())}.")
-    module = importlib.import_module(f"bert_tf.tasks.{module_name}")
-    if (variant not in module.VARIANTS) if module.VARIANTS else variant:
-        raise ValueError(f"There is no task {name!r}. There are: {', '.join(task_names())}.")
+    module = _task_module(name)
+    variant = name.lower().partition(":")[2]
+    if variant not in (module.VARIANTS or ("",)):
+        raise _no_task(name)
     chosen = parse_options(module.Options, options or {})
     return module.make(variant or None, chosen, tuple(labels) if labels else None)
 
@@ -206,18 +199,33 @@ def find_task(
 def task_names() -> list[str]:
     """The names of all tasks and their variants."""
     names = []
-    for module_name in _task_modules():
-        variants = importlib.import_module(f"bert_tf.tasks.{module_name}").VARIANTS
-        names += [f"{module_name}:{variant}" for variant in variants] or [module_name]
+    for name, module in _task_modules().items():
+        names += [f"{name}:{variant}" for variant in module.VARIANTS] or [name]
     return names
 
 
 def options_of(name: str) -> tuple[dataclasses.Field, ...]:
     """The fields of a task's options: name, default, and the help text in `metadata["help"]`."""
-    module_name = name.lower().partition(":")[0]
-    if module_name not in _task_modules():
-        raise ValueError(f"There is no task {name!r}. There are: {', '.join(task_names())}.")
-    return dataclasses.fields(importlib.import_module(f"bert_tf.tasks.{module_name}").Options)
+    return dataclasses.fields(_task_module(name).Options)
+
+
+def _task_module(name: str) -> ModuleType:
+    module = _task_modules().get(name.lower().partition(":")[0])
+    if module is None:
+        raise _no_task(name)
+    return module
+
+
+def _task_modules() -> dict[str, ModuleType]:
+    """The modules of this package that define a task: those with a `make`."""
+    package = importlib.import_module("bert_tf.tasks")
+    names = [info.name for info in pkgutil.iter_modules(package.__path__)]
+    modules = {name: importlib.import_module(f"bert_tf.tasks.{name}") for name in names}
+    return {name: module for name, module in modules.items() if hasattr(module, "make")}
+
+
+def _no_task(name: str) -> ValueError:
+    return ValueError(f"There is no task {name!r}. There are: {', '.join(task_names())}.")
 
 
 def split_options(texts: Iterable[str]) -> dict[str, str]:
@@ -244,36 +252,24 @@ def split_options(texts: Iterable[str]) -> dict[str, str]:
 
 def parse_options(options_class: type, values: Mapping[str, str]) -> Any:
     """Makes an options dataclass from text values, by the types of its fields' defaults."""
-    fields = {field.name: field for field in dataclasses.fields(options_class)}
-    unknown = sorted(set(values) - set(fields))
+    defaults = {field.name: field.default for field in dataclasses.fields(options_class)}
+    unknown = sorted(set(values) - set(defaults))
     if unknown:
         raise ValueError(
-            f"The task has no option {', '.join(unknown)}. It has: {', '.join(fields)}."
+            f"The task has no option {', '.join(unknown)}. It has: {', '.join(defaults)}."
         )
     return options_class(
-        **{name: _parse(name, value, fields[name].default) for name, value in values.items()}
+        **{name: _parse(name, value, defaults[name]) for name, value in values.items()}
     )
 
 
 def _parse(name: str, value: Any, default: Any) -> Any:
-    if not isinstance(value, str) or isinstance(default, str) or default is None:
+    if not isinstance(value, str):
         return value
     try:
         if isinstance(default, bool):
             return {"true": True, "1": True, "false": False, "0": False}[value.lower()]
-        if isinstance(default, tuple):
-            return tuple(value.split(",")) if value else ()
         return type(default)(value)
     except (KeyError, ValueError):
         kind = {bool: "true or false", int: "a whole number", float: "a number"}[type(default)]
         raise ValueError(f"Task option {name} must be {kind}. Received: {value!r}") from None
-
-
-def _task_modules() -> list[str]:
-    """The modules of this package that define a task: those with a `make`."""
-    package = importlib.import_module("bert_tf.tasks")
-    return [
-        info.name
-        for info in pkgutil.iter_modules(package.__path__)
-        if hasattr(importlib.import_module(f"bert_tf.tasks.{info.name}"), "make")
-    ]

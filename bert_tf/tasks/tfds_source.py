@@ -13,36 +13,28 @@ from typing import Any
 from bert_tf.files.tfds import find_builder
 from bert_tf.tasks.text_examples import TextExample
 
+_SPLITS = {"train": ("train", "train"), "eval": ("validation", "dev"), "predict": ("test", "test")}
+
 
 @dataclasses.dataclass(frozen=True)
 class TfdsReader:
-    """A reader for `TextClassification`.
+    """Reads `TextExample`s."""
 
-    Args:
-        dataset: `glue/mrpc`.
-        data_dir: the folder of all tensorflow-datasets data, or of this data set (with
-            `dataset_info.json`); "" for the default, `~/tensorflow_datasets`.
-        split_names: for each of the task's splits its name in the data set, and the prefix of its
-            examples' names: `("eval", "validation", "dev")`.
-        texts: the features with the text, or with both texts.
-        labels: the labels in the order of their numbers in the data set, in case the data set does
-            not name them; () for numbers.
-        language: which translation to take, for texts in several languages.
-    """
-
-    dataset: str
-    data_dir: str
-    split_names: tuple[tuple[str, str, str], ...]
-    texts: tuple[str, ...]
+    dataset: str  # `glue/mrpc`
+    data_dir: str  # See `find_builder`.
+    texts: tuple[str, ...]  # The features with the text, or with both texts.
+    # In the order of their numbers, in case the data set does not name them; () for numbers.
     labels: tuple[str, ...]
-    language: str = ""
+    language: str = ""  # Which translation to take, for texts in several languages.
+    # For each split its name in the data set, and the prefix of its examples' names.
+    split_names: Mapping[str, tuple[str, str]] = dataclasses.field(default_factory=_SPLITS.copy)
 
     def splits(self, purpose: str) -> tuple[str, ...]:
         available = self._builder().info.splits
-        wanted = [names for names in self.split_names if names[0].partition("_")[0] == purpose]
-        splits = tuple(split for split, name, _ in wanted if name in available)
+        wanted = [split for split in self.split_names if split.partition("_")[0] == purpose]
+        splits = tuple(split for split in wanted if self.split_names[split][0] in available)
         if not splits:
-            names = " or ".join(repr(name) for _, name, _ in wanted)
+            names = " or ".join(repr(self.split_names[split][0]) for split in wanted)
             raise ValueError(
                 f"{purpose!r} needs the split {names} of {self.dataset}, but tensorflow-datasets "
                 f"has only {', '.join(available)}."
@@ -50,14 +42,14 @@ class TfdsReader:
         return splits
 
     def sources(self, split: str) -> list[str]:
-        name, _ = self._names(split)
+        name, _ = self.split_names[split]
         return sorted(str(path) for path in self._builder().info.splits[name].filepaths)
 
     def read(self, split: str) -> list[TextExample]:
         """All examples of a split, in the order of `idx`, or as stored if they have none."""
         import tensorflow_datasets as tfds
 
-        name, prefix = self._names(split)
+        name, prefix = self.split_names[split]
         builder = self._builder()
         label_names = tuple(getattr(builder.info.features["label"], "names", None) or ())
         labels = label_names if set(label_names) == set(self.labels) else self.labels
@@ -75,9 +67,6 @@ class TfdsReader:
 
     def _builder(self) -> Any:
         return find_builder(self.dataset, self.data_dir)
-
-    def _names(self, split: str) -> tuple[str, str]:
-        return {own: (name, prefix) for own, name, prefix in self.split_names}[split]
 
 
 def _text(value: Any, language: str) -> str:

@@ -18,32 +18,27 @@ labels are; `docs/tasks.md` explains them.
 import collections
 import dataclasses
 import logging
+import math
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from bert_tf import files
 from bert_tf.settings.setting import check_choices, setting
-from bert_tf.tasks.classification import TextClassification
+from bert_tf.tasks.classification import TextClassification, to_number
 from bert_tf.tasks.tables import FORMAT_BY_ENDING, TableLayout, is_number, read_records
-from bert_tf.tasks.text_examples import TextExample
+from bert_tf.tasks.text_examples import ORIGINAL_SPLITS, TextExample
 
 VARIANTS = ()
 
 # More distinct labels than this are probably numbers, texts or ids.
 _MAX_LABELS = 1000
-# The base name of the file for each purpose, as in the original release.
-_FILES = {"train": "train", "eval": "dev", "predict": "test"}
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """The options of the task.
-
-    Raises:
-        ValueError: for values that are invalid or contradict each other.
-    """
+    """The options of the task."""
 
     data_dir: str = setting(
         "", "Folder with train, dev and test, each as .tsv, .csv or .jsonl, optionally gzipped."
@@ -89,8 +84,9 @@ class Options:
                 f"--regression has no labels: drop one of the two flags. Received: "
                 f"--labels={self.labels}"
             )
-        columns = [name for name in (*self.text_columns, self.label_column) if name]
-        repeated = [name for name, count in collections.Counter(columns).items() if count > 1]
+        columns = [self.text_a_column, self.text_b_column, self.label_column]
+        counts = collections.Counter(filter(None, columns))
+        repeated = [name for name, count in counts.items() if count > 1]
         if repeated:
             raise ValueError(
                 f"--text_a_column, --text_b_column and --label_column must be different columns. "
@@ -98,14 +94,9 @@ class Options:
             )
 
     @property
-    def text_columns(self) -> tuple[str, str]:
-        """The columns of the first and the second text; "" for none."""
-        return self.text_a_column, self.text_b_column
-
-    @property
     def layout(self) -> TableLayout:
         """How the files are written."""
-        columns = [*self.text_columns, self.label_column, self.id_column]
+        columns = [self.text_a_column, self.text_b_column, self.label_column, self.id_column]
         is_named = any(column and not is_number(column) for column in columns)
         has_header = self.header == "true" or (self.header == "auto" and is_named)
         return TableLayout(self.format, self.delimiter, has_header)
@@ -115,20 +106,9 @@ class Options:
         """Whether it was only assumed that there is no header: one may be there all the same."""
         return self.header == "auto" and not self.layout.has_header
 
-    def files_of(self, purpose: str) -> str:
-        """The file setting for one of `task.PURPOSES`."""
-        return {"train": self.train_file, "eval": self.dev_file, "predict": self.test_file}[purpose]
-
 
 def make(variant: None, options: Options, labels: tuple[str, ...] | None) -> TextClassification:
-    """Makes the task.
-
-    Args:
-        labels: those of a trained model, if one is used. The training examples are then not read.
-
-    Raises:
-        ValueError: if the options are incomplete or do not fit the model or the training examples.
-    """
+    """Makes the task. With the labels of a trained model the training examples are not read."""
     if not options.text_a_column:
         raise ValueError(
             "--text_a_column is needed: the name of the text's column in the header, its number "
@@ -136,13 +116,14 @@ def make(variant: None, options: Options, labels: tuple[str, ...] | None) -> Tex
         )
     labels = _find_labels(options, labels)
     metrics = {0: ("pearson", "spearman"), 2: ("accuracy", "f1", "matthews")}
+    metrics = metrics.get(len(labels), ("accuracy", "matthews"))
     return TextClassification(
         name="tsv",
         options=options,
         labels=labels,
         reader=TsvReader(options, labels),
-        metrics=metrics.get(len(labels), ("accuracy", "matthews")),
-        metric="accuracy" if labels else "pearson",
+        metrics=metrics,
+        metric=metrics[0],
         positive_label=labels[-1] if labels else "",
         is_pair=bool(options.text_b_column),
     )
@@ -151,7 +132,7 @@ def make(variant: None, options: Options, labels: tuple[str, ...] | None) -> Tex
 def _find_labels(options: Options, saved: tuple[str, ...] | None) -> tuple[str, ...]:
     """The labels in the order of the model's outputs; () for a regression."""
     if options.labels == "auto" and not options.regression:
-        return saved or sort_labels(TsvReader(options).distinct_labels())
+        return saved or TsvReader(options).distinct_labels()
     given: tuple[str, ...] = ()
     if not options.regression:
         given = tuple(label.strip() for label in options.labels.split(","))
@@ -165,44 +146,23 @@ def _find_labels(options: Options, saved: tuple[str, ...] | None) -> tuple[str, 
     return given
 
 
-def sort_labels(labels: Collection[str]) -> tuple[str, ...]:
-    """Sorts labels as numbers if all are whole numbers, else as texts."""
-    if all(re.fullmatch(r"[+-]?[0-9]+", label) for label in labels):
-        return tuple(sorted(labels, key=lambda label: (int(label), label)))
-    return tuple(sorted(labels))
-
-
 @dataclasses.dataclass(frozen=True)
 class TsvReader:
-    """Reads examples from tables; see `TextReader`.
-
-    Args:
-        options: of the task.
-        labels: the labels; () for a regression, and while they are not known yet.
-    """
+    """Reads `TextExample`s from tables."""
 
     options: Options
-    labels: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()  # () for a regression, and while they are not known yet.
 
     def splits(self, purpose: str) -> tuple[str, ...]:
-        """The purpose itself.
-
-        Raises:
-            ValueError: if there is no file for it, or labels are needed and no column has them.
-        """
         self.sources(purpose)
         if purpose != "predict" and not self.options.label_column:
-            raise ValueError(f"--label_column is needed for the {_FILES[purpose]} file.")
+            name = ORIGINAL_SPLITS[purpose]
+            raise ValueError(f"--label_column is needed for the {name} file.")
         return (purpose,)
 
     def sources(self, split: str) -> list[str]:
-        """The files of a split.
-
-        Raises:
-            ValueError: if there are none, or several of different formats.
-        """
-        name, folder = _FILES[split], self.options.data_dir
-        if given := self.options.files_of(split):
+        name, folder = ORIGINAL_SPLITS[split], self.options.data_dir
+        if given := getattr(self.options, f"{name}_file"):
             return files.expand_input_files(given)
         candidates = [name + ending + gz for ending in FORMAT_BY_ENDING for gz in ("", ".gz")]
         paths = [files.join_path(folder, candidate) for candidate in candidates]
@@ -217,14 +177,11 @@ class TsvReader:
         return found
 
     def read(self, split: str) -> list[TextExample]:
-        """All examples of a split. Labels in a file to predict are ignored.
-
-        Raises:
-            ValueError: for invalid rows and empty first texts, with file and line.
-        """
+        """All examples of a split. Labels in a file to predict are ignored."""
         options, is_labelled = self.options, split != "predict"
         columns = (
-            *options.text_columns,
+            options.text_a_column,
+            options.text_b_column,
             options.label_column if is_labelled else "",
             "" if is_labelled else options.id_column,
         )
@@ -236,15 +193,21 @@ class TsvReader:
                     f"it in."
                 )
             label = (label or "").strip() or None
-            if not examples and label and options.may_miss_header:
-                self._check_first_label(label, where)
-            guid = guid or f"{_FILES[split]}-{len(examples)}"
+            if not examples and label and options.may_miss_header and not self._is_valid(label):
+                raise _forgotten_header(where, label)
+            guid = guid or f"{ORIGINAL_SPLITS[split]}-{len(examples)}"
             examples.append(TextExample(guid, text_a, text_b or None, label, where))
-        self._warn_of_single_texts(examples, split)
+        num_single = sum(example.text_b is None for example in examples)
+        if options.text_b_column and num_single:
+            _logger.warning(
+                "%s: %d of %d examples have nothing in column %r and are used as single texts.",
+                *(", ".join(self.sources(split)), num_single),
+                *(len(examples), options.text_b_column),
+            )
         return examples
 
-    def distinct_labels(self) -> list[str]:
-        """The labels of the training examples, in the order of their first occurrence.
+    def distinct_labels(self) -> tuple[str, ...]:
+        """The labels of the training examples, sorted as numbers if all are whole numbers.
 
         Raises:
             ValueError: if one is missing, or if there are fewer than two or more than _MAX_LABELS.
@@ -257,12 +220,12 @@ class TsvReader:
             ) from error
         column = f"column {self.options.label_column!r}"
         counts: collections.Counter[str] = collections.Counter()
-        first = ""
+        first = None
         for where, (value,) in self._records("train", (self.options.label_column,)):
             label = (value or "").strip()
             if not label:
                 raise ValueError(f"{where}: no label in {column}.")
-            first = first or where
+            first = first or (where, label)
             counts[label] += 1
             if len(counts) > _MAX_LABELS:
                 raise ValueError(
@@ -274,14 +237,12 @@ class TsvReader:
                 f"{', '.join(self.sources('train'))}: a classifier needs at least two labels. "
                 f"Received in {column}: {', '.join(map(repr, counts)) or 'no row'}"
             )
-        (label, count), *others = counts.items()
-        is_alone = count == 1 and len(others) > 1 and all(other > 1 for _, other in others)
-        if self.options.may_miss_header and is_alone:
-            raise ValueError(
-                f"{first}: is this row a header? No other row has its label, {label!r}. Give "
-                f"--header=true if it is a header, --header=false if it is an example."
-            )
-        return list(counts)
+        once = [label for label, count in counts.items() if count == 1]
+        if self.options.may_miss_header and once == [first[1]] and len(counts) > 2:
+            raise _forgotten_header(*first)
+        if all(re.fullmatch(r"[+-]?[0-9]+", label) for label in counts):
+            return tuple(sorted(counts, key=lambda label: (int(label), label)))
+        return tuple(sorted(counts))
 
     def _records(
         self, split: str, columns: Sequence[str]
@@ -289,34 +250,13 @@ class TsvReader:
         for path in self.sources(split):
             yield from read_records(path, self.options.layout, columns)
 
-    def _check_first_label(self, label: str, where: str) -> None:
-        """Refuses a first row that looks like a header."""
-        if self.labels:
-            is_valid, allowed = label in self.labels, f"one of {', '.join(self.labels)}"
-        else:
-            is_valid, allowed = _is_float(label), "a number"
-        if not is_valid:
-            raise ValueError(
-                f"{where}: label {label!r} is not {allowed}. If this row is a header, give "
-                f"--header=true."
-            )
-
-    def _warn_of_single_texts(self, examples: Sequence[TextExample], split: str) -> None:
-        """Counts empty second texts: if there are many, the column may be the wrong one."""
-        num_single = sum(example.text_b is None for example in examples)
-        if self.options.text_b_column and num_single:
-            _logger.warning(
-                "%s: %d of %d examples have nothing in column %r and are used as single texts.",
-                ", ".join(self.sources(split)),
-                num_single,
-                len(examples),
-                self.options.text_b_column,
-            )
+    def _is_valid(self, label: str) -> bool:
+        return label in self.labels if self.labels else math.isfinite(to_number(label))
 
 
-def _is_float(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _forgotten_header(where: str, label: str) -> ValueError:
+    """The error for a first row whose label no other row has, or which is not a valid one."""
+    return ValueError(
+        f"{where}: is this row a header? Its label is {label!r}. Give --header=true if it is a "
+        f"header, --header=false if it is an example."
+    )

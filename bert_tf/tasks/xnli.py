@@ -15,17 +15,16 @@ from bert_tf import files
 from bert_tf.settings.setting import check_choices, setting
 from bert_tf.tasks.benchmark_tables import Column, find_table, read_columns
 from bert_tf.tasks.classification import TextClassification
-from bert_tf.tasks.text_examples import TextExample
+from bert_tf.tasks.text_examples import ORIGINAL_SPLITS, TextExample
 from bert_tf.tasks.tfds_source import TfdsReader
 
 VARIANTS = ()
-LABELS = ("contradiction", "entailment", "neutral")
 
+_LABELS = ("contradiction", "entailment", "neutral")
+_TFDS_LABELS = ("entailment", "neutral", "contradiction")
 _LANGUAGES = (
     *("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh"),
 )
-# The machine-translated files have another name for one label.
-_SYNONYMS = {"contradictory": "contradiction"}
 _TRAIN_COLUMNS = (
     Column(("premise",), 0),
     Column(("hypo", "hypothesis"), 1),
@@ -37,13 +36,6 @@ _COLUMNS = (
     Column(("gold_label",), 1),
     Column(("language",), 0),
 )
-# The task's split, its name in tensorflow-datasets, and the prefix of its examples' names.
-_TFDS_SPLITS = (
-    ("train", "train", "train"),
-    ("eval", "validation", "dev"),
-    ("predict", "test", "test"),
-)
-_TFDS_LABELS = ("entailment", "neutral", "contradiction")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,33 +57,20 @@ class Options:
 
 
 def make(variant: None, options: Options, labels: tuple[str, ...] | None) -> TextClassification:
-    """Makes the task.
-
-    Args:
-        labels: those of a trained model, if one is used: XNLI's, in any order.
-
-    Raises:
-        ValueError: if they are others.
-    """
-    if labels and set(labels) != set(LABELS):
+    """Makes the task; the labels of a trained model may be in any order."""
+    if labels and set(labels) != set(_LABELS):
         raise ValueError(
-            f"xnli has the labels {', '.join(LABELS)}, but the model was trained for "
+            f"xnli has the labels {', '.join(_LABELS)}, but the model was trained for "
             f"{', '.join(labels)}."
         )
     reader = XnliReader(options)
     if options.data_source == "tfds":
-        reader = TfdsReader(
-            dataset="xnli",
-            data_dir=options.data_dir,
-            split_names=_TFDS_SPLITS,
-            texts=("premise", "hypothesis"),
-            labels=_TFDS_LABELS,
-            language=options.language,
-        )
+        texts = ("premise", "hypothesis")
+        reader = TfdsReader("xnli", options.data_dir, texts, _TFDS_LABELS, options.language)
     return TextClassification(
         name="xnli",
         options=options,
-        labels=labels or LABELS,
+        labels=labels or _LABELS,
         reader=reader,
         metrics=("accuracy",),
         metric="accuracy",
@@ -101,7 +80,7 @@ def make(variant: None, options: Options, labels: tuple[str, ...] | None) -> Tex
 
 @dataclasses.dataclass(frozen=True)
 class XnliReader:
-    """A reader for `TextClassification`, of the files in `options.data_dir`."""
+    """Reads `TextExample`s from the files in `options.data_dir`."""
 
     options: Options
 
@@ -110,12 +89,10 @@ class XnliReader:
         return (purpose,)
 
     def sources(self, split: str) -> list[str]:
-        name = {
-            "train": files.join_path("multinli", f"multinli.train.{self.options.language}.tsv"),
-            "eval": "xnli.dev.tsv",
-            "predict": "xnli.test.tsv",
-        }[split]
-        path = find_table(self.options.data_dir, name) if self.options.data_dir else None
+        name = f"xnli.{ORIGINAL_SPLITS[split]}.tsv"
+        if split == "train":
+            name = files.join_path("multinli", f"multinli.train.{self.options.language}.tsv")
+        path = find_table(self.options.data_dir, name)
         if path is None:
             raise ValueError(
                 f"xnli needs {name} (or {name}.gz) for {split!r} in the folder data_dir. "
@@ -125,16 +102,16 @@ class XnliReader:
 
     def read(self, split: str) -> list[TextExample]:
         (path,) = self.sources(split)
-        prefix = {"train": "train", "eval": "dev", "predict": "test"}[split]
         examples = []
         for row, cells in read_columns(path, _TRAIN_COLUMNS if split == "train" else _COLUMNS):
             text_a, text_b, label, *language = cells
             if language and language != [self.options.language]:
                 continue
-            label = _SYNONYMS.get(label, label)
-            if split == "predict" and label not in LABELS:
+            if label == "contradictory":  # The machine-translated files call it so.
+                label = "contradiction"
+            if split == "predict" and label not in _LABELS:
                 label = None
-            guid = f"{prefix}-{row.number}"
+            guid = f"{ORIGINAL_SPLITS[split]}-{row.number}"
             examples.append(TextExample(guid, text_a, text_b, label, row.where))
         if not examples:
             raise ValueError(f"{path}: no examples in the language {self.options.language!r}.")

@@ -10,13 +10,14 @@ import pytest
 import tensorflow as tf
 from span_questions import VOCAB, random_text
 
-from bert_tf.spans.answers import EMPTY, AnswerSearch, QuestionScores
-from bert_tf.spans.graph_search import SpanSearch
+from bert_tf.spans.answers import EMPTY, QuestionScores, find_answer
+from bert_tf.spans.graph_search import find_answers
 from bert_tf.spans.offsets import OffsetPassage
+from bert_tf.spans.options import SpanOptions
 from bert_tf.text.packing import divide
 from bert_tf.text.tokenization import FullTokenizer
 
-SEARCH = AnswerSearch(ignore_padding=True)
+OPTIONS = SpanOptions(mask_padding=True)
 SIGNATURE = {
     "start_logits": tf.TensorSpec([None, None], tf.float32),
     "end_logits": tf.TensorSpec([None, None], tf.float32),
@@ -35,12 +36,11 @@ def tokenizer():
     return FullTokenizer(str(VOCAB))
 
 
-def in_graph(settings):
+def in_graph(options, empty=EMPTY):
     """The search as a graph for batches of any size."""
-    search = SpanSearch(settings)
 
     def call(inputs):
-        return search(**inputs)
+        return find_answers(options, **inputs, empty=empty)
 
     return tf.function(call, input_signature=[SIGNATURE])
 
@@ -82,13 +82,14 @@ def inputs_of(passages, scores):
     }
 
 
-def check(settings, graph, passages, scores):
-    """Holds each answer of the graph to that of `AnswerSearch`."""
+def check(options, graph, passages, scores, empty=EMPTY):
+    """Holds each answer of the graph to that of `find_answer`."""
     outputs = {name: x.numpy() for name, x in graph(inputs_of(passages, scores)).items()}
-    width = settings.n_best_size + settings.has_null
-    assert ("null_odds" in outputs) == settings.has_null
+    has_null = options.version_2_with_negative
+    width = options.n_best_size + has_null
+    assert ("null_odds" in outputs) == has_null
     for row, (passage, question) in enumerate(zip(passages, scores, strict=True)):
-        expected = settings.answer(question, passage)
+        expected = find_answer(options, question, passage.text, empty)
         size = len(expected.nbest)
         spans = [passage.span(*span) for span in expected.spans]
         texts = [entry.text for entry in expected.nbest]
@@ -106,7 +107,7 @@ def check(settings, graph, passages, scores):
         assert (found["start"], found["end"]) == spans[expected.place]
         np.testing.assert_allclose(found["probability"], chosen.probability, rtol=1e-6)
         assert found["score"] == np.float32(chosen.start_logit + chosen.end_logit)
-        if settings.has_null:
+        if has_null:
             assert found["null_odds"] == np.float32(expected.null_odds)
         start, end = spans[expected.place]
         assert start < 0 or passage.context[start:end] == expected.text
@@ -128,7 +129,7 @@ def random_scores(rng, passage, draw):
     logits = draw.normal(0, spread, (2, len(windows), width))
     if rng.random() < 0.7:
         logits = np.round(logits * 2) / 2
-    return QuestionScores(windows, len(passage.ids), passage_start, *logits.astype(np.float32))
+    return QuestionScores(windows, passage_start, *logits.astype(np.float32))
 
 
 @pytest.mark.parametrize("has_null", [False, True], ids=["always an answer", "perhaps none"])
@@ -139,31 +140,31 @@ def random_scores(rng, passage, draw):
 def test_answers_are_those_of_the_search_in_python(
     has_null, n_best_size, max_answer_length, threshold, tokenizer
 ):
-    settings = AnswerSearch(
+    options = SpanOptions(
         n_best_size=n_best_size,
         max_answer_length=max_answer_length,
-        has_null=has_null,
+        version_2_with_negative=has_null,
         null_score_diff_threshold=threshold,
-        ignore_padding=True,
+        mask_padding=True,
     )
-    graph = in_graph(settings)
+    graph = in_graph(options)
     seed = n_best_size * 100 + max_answer_length
     rng, draw = random.Random(seed), np.random.default_rng(seed)
     for _ in range(80):
         size = rng.choice([0, 1, 2, 6, 12])
         questions = [random_question(rng, tokenizer, draw) for _ in range(size)]
-        check(settings, graph, *([x[i] for x in questions] for i in range(2)))
+        check(options, graph, *([x[i] for x in questions] for i in range(2)))
 
 
 def test_equal_scores_everywhere_rank_as_in_python(tokenizer):
     passage = OffsetPassage("the the the the a the the the the", tokenizer)
     for has_null in (False, True):
-        settings = dataclasses.replace(SEARCH, n_best_size=20, has_null=has_null)
-        graph = in_graph(settings)
+        options = dataclasses.replace(OPTIONS, version_2_with_negative=has_null)
+        graph = in_graph(options)
         for max_tokens, stride in [(9, 9), (5, 1), (4, 4), (2, 1)]:
             windows = tuple(divide(len(passage.ids), max_tokens, stride))
             logits = np.zeros((2, len(windows), max_tokens + 4), np.float32)
-            check(settings, graph, [passage], [QuestionScores(windows, 9, 3, *logits)])
+            check(options, graph, [passage], [QuestionScores(windows, 3, *logits)])
 
 
 def test_scores_that_float32_cannot_tell_apart_as_sums_rank_as_in_float64(tokenizer):
@@ -172,9 +173,9 @@ def test_scores_that_float32_cannot_tell_apart_as_sums_rank_as_in_float64(tokeni
     starts = [0, 0, 0, 2.0**24, 2.0**24, 0]
     ends = [0, 0, 0, 0.0, 1.0, 0]
     logits = np.array([[starts], [ends]], np.float32)
-    question = QuestionScores(tuple(divide(2, 9, 9)), 2, 3, *logits)
-    assert SEARCH.answer(question, passage).text == "a b"
-    check(SEARCH, in_graph(SEARCH), [passage], [question])
+    question = QuestionScores(tuple(divide(2, 9, 9)), 3, *logits)
+    assert find_answer(OPTIONS, question, passage.text).text == "a b"
+    check(OPTIONS, in_graph(OPTIONS), [passage], [question])
 
 
 def test_a_longer_window_counts_for_more_as_in_python(tokenizer):
@@ -185,10 +186,10 @@ def test_a_longer_window_counts_for_more_as_in_python(tokenizer):
     logits = np.zeros((2, 2, 404), np.float32)
     logits[:, 0, 3 + 275] = 1.0
     logits[:, 1, 3 + 125] = 2.0
-    settings = dataclasses.replace(SEARCH, n_best_size=1)
-    question = QuestionScores(windows, 401, 3, *logits)
-    assert settings.answer(question, passage).nbest == (("a", 1.0, 1.0, 1.0),)
-    check(settings, in_graph(settings), [passage], [question])
+    options = dataclasses.replace(OPTIONS, n_best_size=1)
+    question = QuestionScores(windows, 3, *logits)
+    assert find_answer(options, question, passage.text).nbest == (("a", 1.0, 1.0, 1.0),)
+    check(options, in_graph(options), [passage], [question])
 
 
 def test_what_nothing_can_be_chosen_from_is_what_it_is_in_python(tokenizer):
@@ -196,16 +197,10 @@ def test_what_nothing_can_be_chosen_from_is_what_it_is_in_python(tokenizer):
     draw = np.random.default_rng(0)
     scores = [random_scores(random.Random(i), passage, draw) for i, passage in enumerate(passages)]
     for empty in (EMPTY, ""):
-        settings = dataclasses.replace(SEARCH, empty=empty)
-        graph = in_graph(settings)
+        graph = in_graph(OPTIONS, empty)
         assert graph(inputs_of(passages, scores))["answer"].numpy()[0].decode() == empty
-        check(settings, graph, passages, scores)
-        check(settings, graph, passages[:1], scores[:1])  # No window at all.
-
-
-def test_settings_that_let_padding_count_are_refused():
-    with pytest.raises(ValueError, match="ignore_padding=True"):
-        SpanSearch(AnswerSearch())
+        check(OPTIONS, graph, passages, scores, empty)
+        check(OPTIONS, graph, passages[:1], scores[:1], empty)  # No window at all.
 
 
 ASK_SAVED = """
@@ -227,9 +222,9 @@ sys.stdout.buffer.write(b"|".join(outputs["answer"].numpy()))
 
 
 def test_a_saved_model_answers_in_a_process_without_this_package(tokenizer, tmp_path):
-    settings = dataclasses.replace(SEARCH, has_null=True, n_best_size=4)
+    options = dataclasses.replace(OPTIONS, version_2_with_negative=True, n_best_size=4)
     module = tf.Module()
-    module.find = in_graph(settings)
+    module.find = in_graph(options)
     tf.saved_model.save(module, str(tmp_path / "model"))
     rng, draw = random.Random(3), np.random.default_rng(3)
     questions = [random_question(rng, tokenizer, draw) for _ in range(12)]
@@ -248,6 +243,6 @@ def test_a_saved_model_answers_in_a_process_without_this_package(tokenizer, tmp_
         cwd=tmp_path,
     )
     assert answered.returncode == 0, answered.stderr.decode()
-    expected = [settings.answer(s, p).text for p, s in questions]
+    expected = [find_answer(options, s, p.text).text for p, s in questions]
     assert answered.stdout.decode() == "|".join(expected)
     assert len(set(expected)) > 4

@@ -131,7 +131,7 @@ def test_without_a_header_every_row_needs_its_columns(tmp_path):
 def test_short_rows_can_be_left_out(tmp_path):
     path = write(tmp_path / "x.tsv", "id\ta\tb\n0\t1\n0\t1\t2\n")
     short = []
-    assert cells(path, A, B, on_short=short.append) == [["1", "2"]]
+    assert cells(path, A, B, short_rows=short) == [["1", "2"]]
     assert [row.where for row in short] == [f"{path}:2"]
 
 

@@ -7,18 +7,20 @@ import pytest
 from task_rows import predict_texts
 
 from bert_tf.tasks.classification import TextClassification, softmax
-from bert_tf.tasks.classification_files import Submission
 from bert_tf.tasks.text_examples import TextExample
 
 
-def make_task(submission=None):
+def make_task(submissions=()):
+    labels = ("no", "yes", "maybe")
     return TextClassification(
-        "test", None, ("no", "yes", "maybe"), None, ("accuracy",), "accuracy", "1", submission
+        "test", None, labels, None, ("accuracy",), "accuracy", submissions=dict(submissions)
     )
 
 
-def make_regression(submission):
-    return TextClassification("test", None, (), None, ("pearson",), "pearson", "1", submission)
+def make_regression(submissions):
+    return TextClassification(
+        "test", None, (), None, ("pearson",), "pearson", submissions=submissions
+    )
 
 
 def predict(task, logits):
@@ -68,8 +70,7 @@ def test_every_split_has_files_of_its_own(tmp_path):
 
 
 def test_a_submission_has_a_header_numbers_and_the_words_of_the_labels(tmp_path):
-    submission = Submission((("predict", "A.tsv"), ("predict_other", "B.tsv")))
-    task = make_task(submission)
+    task = make_task({"predict": "A.tsv", "predict_other": "B.tsv"})
     examples = [TextExample("x", "a"), TextExample("y", "b")]
     answers = predict(task, [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
     paths = task.write("predict", examples, answers, str(tmp_path))
@@ -84,7 +85,7 @@ def test_a_submission_has_a_header_numbers_and_the_words_of_the_labels(tmp_path)
 
 
 def test_a_regressions_numbers_are_written_whole_and_submitted_within_their_limits(tmp_path):
-    task = make_regression(Submission((("predict", "STS-B.tsv"),), 0.0, 5.0))
+    task = make_regression({"predict": "STS-B.tsv"})
     logits = [[5.75], [-0.5], [3.14159274], [-0.0], [0.0001]]
     answers = predict(task, logits)
     examples = [TextExample(str(i), "a") for i in range(len(logits))]

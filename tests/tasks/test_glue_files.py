@@ -178,8 +178,7 @@ def test_mrpc_is_read_from_its_original_files_with_the_test_set_to_evaluate_on(m
     ]
 
 
-def test_mrpc_is_divided_by_the_ids_of_dev_where_they_are_there(make_glue, caplog, tmp_path):
-    caplog.set_level("INFO")
+def test_mrpc_is_divided_by_the_ids_of_dev_where_they_are_there(make_glue, tmp_path):
     task = make_glue("mrpc", {**MSR, "dev_ids.tsv": "3\t4\n8\t9\n"})
     assert all_examples(task, ["train", "eval"]) == [
         ("train", "train-1", "a", "b", "1"),
@@ -187,7 +186,6 @@ def test_mrpc_is_divided_by_the_ids_of_dev_where_they_are_there(make_glue, caplo
     ]
     names = ["msr_paraphrase_train.txt", "dev_ids.tsv"]
     assert task.sources("train") == task.sources("eval") == [str(tmp_path / n) for n in names]
-    assert "dev_ids.tsv: lists the 2 rows of train that belong to dev." in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -215,7 +213,7 @@ def test_missing_files_are_named(make_glue, tmp_path, variant, purpose, message)
 
 def test_a_missing_second_split_is_an_error_when_it_is_asked_for(make_glue, glue_files):
     files = {name: glue_files["mnli"][name] for name in ("dev_matched.tsv",)}
-    with pytest.raises(ValueError, match="no file for 'eval_mismatched'"):
+    with pytest.raises(ValueError, match=r"needs dev_mismatched\.tsv for 'eval_mismatched'"):
         make_glue("mnli", files).read("eval_mismatched")
 
 

@@ -158,7 +158,7 @@ def test_a_row_with_more_or_fewer_columns_is_refused_with_its_line(write):
     message = refusal(path, ["text"])
     assert message.startswith("a.tsv:3: each row needs as many columns as the first one, 2.")
     assert "Received: 1." in message
-    assert "--format=csv --delimiter=tab" in message
+    assert r"--format=csv --delimiter='\t'" in message
     message = refusal(write("a.csv", 'text,label\n"a\nb",1\nbad, really,0\n'), ["text"])
     assert message.startswith("a.csv:4:")
     assert "Received: 3." in message
@@ -182,7 +182,7 @@ def test_a_missing_column_is_refused_with_those_that_there_are(write):
 def test_what_is_not_csv_is_refused_where_the_row_begins(write):
     message = refusal(write("a.csv", 'text,n\na,1\n"open,2\nb,3\n'), ["text"])
     assert message.startswith("a.csv:3: invalid CSV")
-    assert "--format=tsv --delimiter=comma" in message
+    assert "--format=tsv --delimiter=','" in message
     assert refusal(write("b.csv", 'text,n\n"a" b,1\n'), ["text"]).startswith("b.csv:2: invalid CSV")
 
 

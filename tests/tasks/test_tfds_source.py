@@ -172,7 +172,7 @@ def test_xnli_is_read_in_the_language_asked_for(folder, language, texts):
 def test_a_split_that_there_is_not_is_refused_with_those_that_there_are(folder):
     with pytest.raises(ValueError, match=r"needs the split 'train' of xnli, .* only validation"):
         make("xnli", folder).splits("train")
-    with pytest.raises(ValueError, match=r"none for 'train'. Fine-tune glue:mnli"):
+    with pytest.raises(ValueError, match=r"'train' needs the split 'train' of glue/ax, .* test"):
         make("glue:ax", folder).splits("train")
 
 

@@ -224,7 +224,7 @@ def test_a_forgotten_header_is_noticed(write, make):
     assert message.startswith(f"{path}:1: is this row a header?")
     for options in ({"labels": "0,1"}, {"regression": "true"}):
         message = refusal(make(**numbered, **options).read, "train")
-        assert message.startswith(f"{path}:1: label 'label' is not")
+        assert message.startswith(f"{path}:1: is this row a header? Its label is 'label'.")
         assert "--header=true" in message
     assert make(**numbered, header="false").labels == ("0", "1", "label")
     assert make(**numbered, header="true").labels == ("0", "1")
