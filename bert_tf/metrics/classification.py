@@ -1,6 +1,7 @@
 """The metrics that GLUE reports for predicted classes and numbers.
 
-All are between -1 and 1, not in percent. NumPy only.
+All are between -1 and 1, not in percent, and raise a ValueError unless there are as many
+predictions as labels, and at least one. NumPy only.
 
 Source: GLUE (Wang et al., 2018), section 3, and the references below.
 """
@@ -12,14 +13,7 @@ from numpy.typing import ArrayLike
 
 
 def accuracy(labels: ArrayLike, predictions: ArrayLike) -> float:
-    """The fraction of predictions that equal their label.
-
-    Args:
-        labels, predictions: of the same length, at least 1, of any type; also below.
-
-    Raises:
-        ValueError: if the lengths differ or are 0; also below.
-    """
+    """The fraction of predictions that equal their label."""
     labels, predictions = _checked(labels, predictions)
     return float(np.mean(labels == predictions))
 
@@ -66,7 +60,7 @@ def pearson(labels: ArrayLike, predictions: ArrayLike) -> float:
 
 
 def spearman(labels: ArrayLike, predictions: ArrayLike) -> float:
-    """Spearman's correlation, which is Pearson's of the ranks; see `pearson` and `ranks`."""
+    """Spearman's correlation, which is Pearson's of the ranks."""
     labels, predictions = _checked(labels, predictions)
     return pearson(ranks(labels), ranks(predictions))
 

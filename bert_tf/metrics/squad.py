@@ -17,7 +17,7 @@ import logging
 import re
 import string
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 logger = logging.getLogger(__name__)
@@ -38,12 +38,11 @@ def evaluate(
     2.0's metrics are computed in any case.
 
     Args:
-        articles: the list `data` of a SQuAD file: dicts with `paragraphs`, these with `qas`, and
-            these with `id`, `answers` (dicts with `text`) and, in 2.0, `is_impossible`.
+        articles: the list `data` of a SQuAD file.
         predictions: by question id, the answer's text, "" for none. A missing one scores 0.
         null_odds: by question id, how likely the question has no answer, on any scale.
         na_prob_thresh: null odds above this turn an answer into "", as the official script's
-            `--na-prob-thresh`. Only used with null odds.
+            `--na-prob-thresh`.
 
     Returns:
         `exact_match` and the same number as `exact`; `f1`; `total`, the number of questions.
@@ -61,14 +60,15 @@ def evaluate(
     missing = [question["id"] for question in questions if question["id"] not in predictions]
     if missing:
         logger.warning(
-            "%d of %d questions have no prediction and score 0: %s%s",
-            *(len(missing), len(questions), ", ".join(map(str, missing[:3]))),
-            ", ..." if len(missing) > 3 else "",
+            "%d of %d questions have no prediction and score 0, such as %s",
+            *(len(missing), len(questions), missing[:3]),
         )
     is_version_2 = any("is_impossible" in qa or not qa["answers"] for qa in questions)
     if is_version_2 or null_odds is not None:
         return _evaluate_version_2(questions, predictions, null_odds, na_prob_thresh)
-    return _evaluate_version_1(questions, predictions)
+    answered = [question for question in questions if question["id"] in predictions]
+    scores = [_scores(question, predictions[question["id"]]) for question in answered]
+    return _metrics(scores, len(questions))
 
 
 def normalize_answer(text: str) -> str:
@@ -92,115 +92,91 @@ def _questions(articles: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, A
                 yield question
 
 
-def _evaluate_version_1(
-    questions: Sequence[Mapping[str, Any]], predictions: Mapping[str, str]
-) -> dict[str, float]:
-    exact: list[float] = []
-    f1: list[float] = []
-    for question in questions:
-        if question["id"] in predictions:
-            prediction = predictions[question["id"]]
-            correct = [answer["text"] for answer in question["answers"]]
-            exact.append(max(_exact(answer, prediction) for answer in correct))
-            f1.append(max(_f1(answer, prediction, if_no_words=_never) for answer in correct))
-    return _metrics(exact, f1, len(questions))
-
-
 def _evaluate_version_2(
     questions: Sequence[Mapping[str, Any]],
     predictions: Mapping[str, str],
     null_odds: Mapping[str, float] | None,
     na_prob_thresh: float,
 ) -> dict[str, float]:
-    answerable = {question["id"]: bool(question["answers"]) for question in questions}
-    raw_exact: dict[str, float] = {}
-    raw_f1: dict[str, float] = {}
-    for question in questions:
-        name = question["id"]
-        if name in predictions:
-            correct = [a["text"] for a in question["answers"] if normalize_answer(a["text"])]
-            pairs = [(answer, predictions[name]) for answer in correct or [""]]
-            raw_exact[name] = max(_exact(*pair) for pair in pairs)
-            raw_f1[name] = max(_f1(*pair, if_no_words=_are_equal) for pair in pairs)
-    exact, f1 = raw_exact, raw_f1
+    by_id = {question["id"]: question for question in questions}
+    has_answer = {name: bool(question["answers"]) for name, question in by_id.items()}
+    raw = {
+        name: _scores(question, predictions[name], is_version_2=True)
+        for name, question in by_id.items()
+        if name in predictions
+    }
+    scores = dict(raw)
     if null_odds is not None:
-        absent = [name for name in raw_exact if name not in null_odds]
+        absent = [name for name in raw if name not in null_odds]
         if absent:
             raise ValueError(f"{len(absent)} predictions have no null odds, as of {absent[0]!r}.")
-        is_null = {name for name in raw_exact if null_odds[name] > na_prob_thresh}
-        exact, f1 = (
-            {name: float(not answerable[name]) if name in is_null else s for name, s in raw.items()}
-            for raw in (raw_exact, raw_f1)
-        )
-    metrics = _metrics(exact.values(), f1.values(), len(answerable))
+        for name in raw:
+            if null_odds[name] > na_prob_thresh:
+                scores[name] = (float(not has_answer[name]),) * 2
+    metrics = _metrics(scores.values(), len(by_id))
     for prefix, wanted in (("HasAns", True), ("NoAns", False)):
-        names = [name for name, has_answer in answerable.items() if has_answer == wanted]
-        if names:
-            part = _metrics(*([s.get(n, 0.0) for n in names] for s in (exact, f1)), len(names))
+        total = list(has_answer.values()).count(wanted)
+        if total:
+            part = _metrics([s for name, s in scores.items() if has_answer[name] == wanted], total)
             metrics |= {f"{prefix}_{key}": part[key] for key in ("exact", "f1", "total")}
     if null_odds is not None:
-        for key, raw in (("exact", raw_exact), ("f1", raw_f1)):
-            best, threshold = _best_threshold(raw, predictions, null_odds, answerable)
+        for index, key in enumerate(("exact", "f1")):
+            of_key = {name: pair[index] for name, pair in raw.items()}
+            best, threshold = _best_threshold(of_key, predictions, null_odds, has_answer)
             metrics |= {f"best_{key}": best, f"best_{key}_thresh": threshold}
     return metrics
 
 
-def _metrics(exact: Iterable[float], f1: Iterable[float], total: int) -> dict[str, float]:
-    exact_match = 100.0 * sum(exact) / total
-    return {
-        "exact_match": exact_match,
-        "exact": exact_match,
-        "f1": 100.0 * sum(f1) / total,
-        "total": total,
-    }
+def _metrics(scores: Iterable[tuple[float, float]], total: int) -> dict[str, float]:
+    scores = list(scores)
+    exact, f1 = (100.0 * sum(pair[index] for pair in scores) / total for index in range(2))
+    return {"exact_match": exact, "exact": exact, "f1": f1, "total": total}
 
 
 def _best_threshold(
     scores: Mapping[str, float],
     predictions: Mapping[str, str],
     null_odds: Mapping[str, float],
-    answerable: Mapping[str, bool],
+    has_answer: Mapping[str, bool],
 ) -> tuple[float, float]:
     """The best score in percent that a threshold of the null odds gives, and the threshold.
 
     At first all answers are "", which is correct for questions without an answer. Then answers are
     added one by one, those with the lowest null odds first.
     """
-    score: float = sum(1 for name in scores if not answerable[name])
+    score: float = sum(1 for name in scores if not has_answer[name])
     best_score, best_threshold = score, 0.0
     for name in sorted(null_odds, key=lambda name: null_odds[name]):
         if name not in scores:
             continue
-        if answerable[name]:
+        if has_answer[name]:
             score += scores[name]
         elif predictions[name]:
             score -= 1
         if score > best_score:
             best_score, best_threshold = score, null_odds[name]
-    return 100.0 * best_score / len(answerable), best_threshold
+    return 100.0 * best_score / len(has_answer), best_threshold
 
 
-def _exact(answer: str, prediction: str) -> float:
-    return float(normalize_answer(answer) == normalize_answer(prediction))
+def _scores(
+    question: Mapping[str, Any], prediction: str, is_version_2: bool = False
+) -> tuple[float, float]:
+    """The best exact match and F1 of a prediction with any correct answer, from 0 to 1."""
+    correct = [normalize_answer(answer["text"]) for answer in question["answers"]]
+    if is_version_2:
+        correct = list(filter(None, correct)) or [""]
+    predicted = normalize_answer(prediction)
+    exact = max(float(answer == predicted) for answer in correct)
+    return exact, max(_f1(answer.split(), predicted.split(), is_version_2) for answer in correct)
 
 
-def _f1(answer: str, prediction: str, if_no_words: Callable[[list[str], list[str]], bool]) -> float:
+def _f1(answer: list[str], predicted: list[str], is_version_2: bool) -> float:
     """The F1 of the words that both texts have."""
-    answer_words = normalize_answer(answer).split()
-    predicted_words = normalize_answer(prediction).split()
-    if not answer_words or not predicted_words:
-        return float(if_no_words(answer_words, predicted_words))
-    num_shared = sum((Counter(answer_words) & Counter(predicted_words)).values())
+    if not answer or not predicted:
+        return float(is_version_2 and answer == predicted)
+    num_shared = sum((Counter(answer) & Counter(predicted)).values())
     if not num_shared:
         return 0.0
-    precision = 1.0 * num_shared / len(predicted_words)
-    recall = 1.0 * num_shared / len(answer_words)
+    precision = 1.0 * num_shared / len(predicted)
+    recall = 1.0 * num_shared / len(answer)
     return (2 * precision * recall) / (precision + recall)
-
-
-def _never(_a: list[str], _b: list[str]) -> bool:
-    return False
-
-
-def _are_equal(words_a: list[str], words_b: list[str]) -> bool:
-    return words_a == words_b

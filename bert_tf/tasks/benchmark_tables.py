@@ -9,7 +9,6 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from bert_tf import files
 from bert_tf.tasks.tables import Row, TableLayout, read_rows
 
 logger = logging.getLogger(__name__)
@@ -20,12 +19,6 @@ class Column(NamedTuple):
 
     names: tuple[str, ...]  # What a header may call it, in any case.
     place: int  # Its index if the header has none of the names; -1 is the last column.
-
-
-def find_table(folder: str, name: str) -> str | None:
-    """The path of a file in a folder, or else of its gzipped form (`name.gz`), or None."""
-    path = files.join_path(folder, name)
-    return next((each for each in (path, path + ".gz") if folder and files.exists(each)), None)
 
 
 def read_table(path: str) -> Iterator[Row]:

@@ -3,12 +3,17 @@
     text_a [, text_b] --> [CLS] a [SEP] (b [SEP]) --> BERT --> a logit per class --> softmax
 
 Such a task is a reader of its files, its labels and its official metrics. Everything else is here:
-features, head, loss, predictions, scores and the prediction files.
+features, head, loss, predictions, scores and the prediction files,
+
+    test_results.tsv         0.0218   0.9782                     the original release's file
+    predictions.jsonl        {"id": "test-1", "label": "1", "probabilities": {"0": 0.0218, ...}}
+    submission/MRPC.tsv      0   1                               for a benchmark's server
 
 Source: google-research/bert, run_classifier.py.
 """
 
 import dataclasses
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,8 +22,7 @@ import numpy as np
 
 from bert_tf.data.schema import Feature
 from bert_tf.metrics import classification as metrics
-from bert_tf.tasks.classification_files import write_predictions
-from bert_tf.tasks.task import Reader, Row, Task, Windows
+from bert_tf.tasks.task import Reader, Row, Task, Windows, write_files
 from bert_tf.tasks.text_examples import TextAnswer, TextExample
 from bert_tf.text.packing import pack_truncated
 from bert_tf.text.tokenizer import Tokenizer
@@ -64,15 +68,15 @@ class TextClassification(Task):
                 f"regression. Received: {', '.join(self.labels)}"
             )
         allowed = _CLASS_METRICS if self.labels else _NUMBER_METRICS
-        if not set(self.metrics) <= set(allowed) or self.metric not in self.metrics:
+        if not {self.metric} <= set(self.metrics) <= set(allowed):
             raise ValueError(
                 f"{self.name}: metrics must be among {', '.join(allowed)}, and the metric to "
                 f"compare models by one of them. Received: {', '.join(self.metrics)}; {self.metric}"
             )
         if "f1" in self.metrics and self.positive_label not in self.labels:
             raise ValueError(
-                f"{self.name}: F1 needs one of the labels, {', '.join(self.labels)}, as "
-                f"positive_label. Received: {self.positive_label}"
+                f"{self.name}: positive_label, whose F1 is wanted, must be one of the labels "
+                f"{', '.join(self.labels)}. Received: {self.positive_label}"
             )
 
     @property
@@ -199,7 +203,31 @@ class TextClassification(Task):
         answers: Sequence[TextAnswer],
         folder: str,
     ) -> list[str]:
-        return write_predictions(split, examples, answers, self.labels, self.submissions, folder)
+        """Writes `test_results.tsv`, `predictions.jsonl` and the submission file, if there is one.
+
+        The file names of other splits than `predict` say which: `test_results_mismatched.tsv`.
+        """
+        suffix = split.removeprefix("predict").removeprefix("_")
+        suffix = f"_{suffix}" if suffix else ""
+        records = [_as_json(*pair, self.labels) for pair in zip(examples, answers, strict=True)]
+        contents = {
+            f"test_results{suffix}.tsv": map(_results_line, answers),
+            f"predictions{suffix}.jsonl": (json.dumps(r, ensure_ascii=False) for r in records),
+        }
+        if split in self.submissions:
+            lines = (f"{index}\t{_submitted(answer)}" for index, answer in enumerate(answers))
+            contents[f"submission/{self.submissions[split]}"] = ("index\tprediction", *lines)
+        texts = {name: "".join(f"{x}\n" for x in lines) for name, lines in contents.items()}
+        return write_files(folder, texts)
+
+
+def check_labels(name: str, own: tuple[str, ...], trained: tuple[str, ...] | None) -> None:
+    """Raises a ValueError if a trained model has other labels than a task, in any order."""
+    if trained and set(trained) != set(own):
+        raise ValueError(
+            f"{name} has the labels {', '.join(own) or '(none: a number)'}, but the model was "
+            f"trained for {', '.join(trained)}."
+        )
 
 
 def to_number(text: str | float) -> float:
@@ -223,3 +251,27 @@ def _gold_and_predicted(
         np.array([example.label for example in examples]),
         np.array([answer.label for answer in answers]),
     )
+
+
+def _results_line(answer: TextAnswer) -> str:
+    """As the original writes it: `str` of float32, which has at most nine digits."""
+    return "\t".join(map(str, answer.probabilities or (np.float32(answer.label),)))
+
+
+def _as_json(example: TextExample, answer: TextAnswer, labels: Sequence[str]) -> dict[str, Any]:
+    if not labels:
+        return {"id": example.guid, "label": _short(answer.label)}
+    probabilities = dict(zip(labels, map(_short, answer.probabilities), strict=True))
+    return {"id": example.guid, "label": answer.label, "probabilities": probabilities}
+
+
+def _short(number: float) -> float:
+    """The number with as many digits as float32 has."""
+    return float(str(np.float32(number)))
+
+
+def _submitted(answer: TextAnswer) -> str:
+    """The class, or a number from 0 to 5 (STS-B, the only regression) with three decimals."""
+    if isinstance(answer.label, str):
+        return answer.label
+    return f"{round(min(max(answer.label, 0.0), 5.0), 3) + 0.0:.3f}"  # + 0.0 turns -0.0 into 0.0.

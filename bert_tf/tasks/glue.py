@@ -23,8 +23,9 @@ Source: google-research/bert, run_classifier.py; Wang et al. (2018), https://glu
 import dataclasses
 
 from bert_tf.settings.setting import check_choices, setting
-from bert_tf.tasks.classification import TextClassification
-from bert_tf.tasks.glue_files import COLUMN_NAMES, GlueReader
+from bert_tf.tasks.benchmark_reader import BenchmarkReader
+from bert_tf.tasks.classification import TextClassification, check_labels
+from bert_tf.tasks.glue_files import COLUMN_NAMES, LAYOUTS
 from bert_tf.tasks.tfds_source import TfdsReader
 
 
@@ -83,16 +84,22 @@ def make(variant: str, options: Options, labels: tuple[str, ...] | None) -> Text
     """Makes the task of a variant; the labels of a trained model may be in any order."""
     variant = _SPELLINGS.get(variant, variant)
     own_labels, metrics, submission = _CORPORA[variant]
-    if labels and set(labels) != set(own_labels):
-        raise ValueError(
-            f"glue:{variant} has the labels {', '.join(own_labels) or '(none: a number)'}, but "
-            f"the model was trained for {', '.join(labels)}."
-        )
+    check_labels(f"glue:{variant}", own_labels, labels)
     numbered = _MNLI_NUMBERED if own_labels == _MNLI else own_labels
-    # Tensorflow-datasets calls a text what others do.
-    texts = tuple(names[-1] for names in COLUMN_NAMES[variant][:-1])
+    columns = COLUMN_NAMES[variant]
+    texts = tuple(names[-1] for names in columns[:-1])  # As in tensorflow-datasets.
     if options.data_source == "files":
-        reader = GlueReader(variant, options.data_dir, numbered)
+        reader = BenchmarkReader(
+            name=f"glue:{variant}",
+            data_dir=options.data_dir,
+            layouts=LAYOUTS[variant],
+            columns=columns,
+            num_texts=len(texts),
+            spellings={str(number): label for number, label in enumerate(numbered)},
+            has_guids=variant == "mnli",
+            # Some of QQP's questions contain a line break, which leaves two incomplete rows.
+            may_have_short_rows=variant == "qqp",
+        )
     else:
         reader = TfdsReader(f"glue/{variant.replace('-', '')}", options.data_dir, texts, numbered)
         if variant == "mnli":

@@ -25,6 +25,7 @@ from bert_tf.spans.answers import SpanAnswer
 from bert_tf.spans.options import SpanOptions
 from bert_tf.spans.windows import answer_words
 from bert_tf.tasks.span import TRAIN, SpanExample, SpanExtraction
+from bert_tf.tasks.task import find_file, write_files
 
 logger = logging.getLogger(__name__)
 
@@ -75,9 +76,8 @@ class SquadFiles:
         option, prefix = ("train_file", "train") if split == TRAIN else ("predict_file", "dev")
         given, folder = getattr(self.options, option), self.options.data_dir
         usual = f"{prefix}-{'v2.0' if self.options.version_2_with_negative else 'v1.1'}.json"
-        candidates = [files.join_path(folder, usual + end) for end in ("", ".gz")] if folder else []
-        path = next(filter(files.exists, [given] if given else candidates), None)
-        if path is None:
+        path = given or find_file(folder, usual)
+        if not path or not files.exists(path):
             raise ValueError(
                 f"There is no file for the split {split!r}. Give {option}, or a data_dir with "
                 f"{usual} or {usual}.gz. Received: {option}={given!r}, data_dir={folder!r}"
@@ -152,11 +152,8 @@ class SquadFiles:
         }
         if self.options.version_2_with_negative:
             contents["null_odds.json"] = {e.id: a.null_odds for e, a in pairs}
-        paths = [files.join_path(folder, name) for name in contents]
-        with files.atomic_writes(paths, "w") as opened:
-            for file, content in zip(opened, contents.values(), strict=True):
-                file.write(json.dumps(content, indent=4) + "\n")
-        return paths
+        texts = {name: json.dumps(each, indent=4) + "\n" for name, each in contents.items()}
+        return write_files(folder, texts)
 
 
 class _Item(NamedTuple):

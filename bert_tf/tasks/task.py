@@ -19,10 +19,12 @@ import dataclasses
 import importlib
 import itertools
 import pkgutil
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bert_tf import files
 from bert_tf.data.schema import Feature
 from bert_tf.text.tokenizer import Tokenizer
 
@@ -234,24 +236,19 @@ def split_options(texts: Iterable[str]) -> dict[str, str]:
     A comma separates options if a name and `=` follow it; otherwise it belongs to the value.
     """
     values: dict[str, str] = {}
-    for text in texts:
-        name = ""
-        for part in text.split(","):
-            before, equals, value = part.partition("=")
-            if equals and before.strip().isidentifier():
-                name = before.strip()
-                values[name] = value
-            elif name:
-                values[name] += "," + part
-            elif part:
+    for text in filter(None, texts):
+        for part in re.split(r",(?=\s*[^\W\d]\w*\s*=)", text):
+            name, equals, value = part.partition("=")
+            if not equals or not name.strip().isidentifier():
                 raise ValueError(
                     f"Task options are comma-separated name=value pairs. Received: {text!r}"
                 )
+            values[name.strip()] = value
     return values
 
 
-def parse_options(options_class: type, values: Mapping[str, str]) -> Any:
-    """Makes an options dataclass from text values, by the types of its fields' defaults."""
+def parse_options(options_class: type, values: Mapping[str, Any]) -> Any:
+    """Makes an options dataclass, from text values by the types of its fields' defaults."""
     defaults = {field.name: field.default for field in dataclasses.fields(options_class)}
     unknown = sorted(set(values) - set(defaults))
     if unknown:
@@ -259,17 +256,34 @@ def parse_options(options_class: type, values: Mapping[str, str]) -> Any:
             f"The task has no option {', '.join(unknown)}. It has: {', '.join(defaults)}."
         )
     return options_class(
-        **{name: _parse(name, value, defaults[name]) for name, value in values.items()}
+        **{name: _parse(name, value, type(defaults[name])) for name, value in values.items()}
     )
 
 
-def _parse(name: str, value: Any, default: Any) -> Any:
+def _parse(name: str, value: Any, to_type: type) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        if isinstance(default, bool):
+        if to_type is bool:
             return {"true": True, "1": True, "false": False, "0": False}[value.lower()]
-        return type(default)(value)
+        return to_type(value)
     except (KeyError, ValueError):
-        kind = {bool: "true or false", int: "a whole number", float: "a number"}[type(default)]
+        kind = {bool: "true or false", int: "a whole number", float: "a number"}[to_type]
         raise ValueError(f"Task option {name} must be {kind}. Received: {value!r}") from None
+
+
+def find_file(folder: str, name: str) -> str | None:
+    """The path of a file in a folder, or else of its gzipped form (`name.gz`), or None."""
+    paths = [files.join_path(folder, name + ending) for ending in ("", ".gz")] if folder else []
+    return next(filter(files.exists, paths), None)
+
+
+def write_files(folder: str, contents: Mapping[str, str]) -> list[str]:
+    """Writes texts to files in a folder, by their relative paths. Returns the files' paths."""
+    paths = [files.join_path(folder, name) for name in contents]
+    for path in paths:
+        files.make_directories(files.split_path(path)[0])
+    with files.atomic_writes(paths, "w") as opened:
+        for file, text in zip(opened, contents.values(), strict=True):
+            file.write(text)
+    return paths

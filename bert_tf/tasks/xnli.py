@@ -11,11 +11,9 @@ Source: google-research/bert, run_classifier.py, `XnliProcessor`; Conneau et al.
 
 import dataclasses
 
-from bert_tf import files
 from bert_tf.settings.setting import check_choices, setting
-from bert_tf.tasks.benchmark_tables import Column, find_table, read_columns
-from bert_tf.tasks.classification import TextClassification
-from bert_tf.tasks.text_examples import ORIGINAL_SPLITS, TextExample
+from bert_tf.tasks.benchmark_reader import BenchmarkReader, Layout
+from bert_tf.tasks.classification import TextClassification, check_labels
 from bert_tf.tasks.tfds_source import TfdsReader
 
 VARIANTS = ()
@@ -25,17 +23,15 @@ _TFDS_LABELS = ("entailment", "neutral", "contradiction")
 _LANGUAGES = (
     *("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh"),
 )
-_TRAIN_COLUMNS = (
-    Column(("premise",), 0),
-    Column(("hypo", "hypothesis"), 1),
-    Column(("label",), 2),
-)
+# What a header may call the texts, the label and the language.
 _COLUMNS = (
-    Column(("sentence1",), 6),
-    Column(("sentence2",), 7),
-    Column(("gold_label",), 1),
-    Column(("language",), 0),
+    ("sentence1", "premise"),
+    ("sentence2", "hypo", "hypothesis"),
+    ("gold_label", "label"),
+    ("language",),
 )
+# The machine-translated files have another name for one label; test examples may have none.
+_SPELLINGS = {"contradictory": "contradiction", "": None, "-": None}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,13 +54,23 @@ class Options:
 
 def make(variant: None, options: Options, labels: tuple[str, ...] | None) -> TextClassification:
     """Makes the task; the labels of a trained model may be in any order."""
-    if labels and set(labels) != set(_LABELS):
-        raise ValueError(
-            f"xnli has the labels {', '.join(_LABELS)}, but the model was trained for "
-            f"{', '.join(labels)}."
+    check_labels("xnli", _LABELS, labels)
+    if options.data_source == "files":
+        train = f"multinli/multinli.train.{options.language}.tsv"
+        reader = BenchmarkReader(
+            name="xnli",
+            data_dir=options.data_dir,
+            layouts={
+                "train": (Layout((train,), (0, 1, 2)),),
+                "eval": (Layout(("xnli.dev.tsv",), (6, 7, 1, 0)),),
+                "predict": (Layout(("xnli.test.tsv",), (6, 7, 1, 0)),),
+            },
+            columns=_COLUMNS,
+            num_texts=2,
+            spellings=_SPELLINGS,
+            only=options.language,
         )
-    reader = XnliReader(options)
-    if options.data_source == "tfds":
+    else:
         texts = ("premise", "hypothesis")
         reader = TfdsReader("xnli", options.data_dir, texts, _TFDS_LABELS, options.language)
     return TextClassification(
@@ -76,43 +82,3 @@ def make(variant: None, options: Options, labels: tuple[str, ...] | None) -> Tex
         metric="accuracy",
         is_pair=True,
     )
-
-
-@dataclasses.dataclass(frozen=True)
-class XnliReader:
-    """Reads `TextExample`s from the files in `options.data_dir`."""
-
-    options: Options
-
-    def splits(self, purpose: str) -> tuple[str, ...]:
-        self.sources(purpose)
-        return (purpose,)
-
-    def sources(self, split: str) -> list[str]:
-        name = f"xnli.{ORIGINAL_SPLITS[split]}.tsv"
-        if split == "train":
-            name = files.join_path("multinli", f"multinli.train.{self.options.language}.tsv")
-        path = find_table(self.options.data_dir, name)
-        if path is None:
-            raise ValueError(
-                f"xnli needs {name} (or {name}.gz) for {split!r} in the folder data_dir. "
-                f"Received: {self.options.data_dir!r}"
-            )
-        return [path]
-
-    def read(self, split: str) -> list[TextExample]:
-        (path,) = self.sources(split)
-        examples = []
-        for row, cells in read_columns(path, _TRAIN_COLUMNS if split == "train" else _COLUMNS):
-            text_a, text_b, label, *language = cells
-            if language and language != [self.options.language]:
-                continue
-            if label == "contradictory":  # The machine-translated files call it so.
-                label = "contradiction"
-            if split == "predict" and label not in _LABELS:
-                label = None
-            guid = f"{ORIGINAL_SPLITS[split]}-{row.number}"
-            examples.append(TextExample(guid, text_a, text_b, label, row.where))
-        if not examples:
-            raise ValueError(f"{path}: no examples in the language {self.options.language!r}.")
-        return examples

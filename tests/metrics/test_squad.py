@@ -63,7 +63,7 @@ def test_a_missing_prediction_scores_0_and_is_reported(keys, caplog):
         figures = evaluate(data, {"q1": "x"})
     assert (figures["exact"], figures["f1"], figures["total"]) == (50.0, 50.0, 2)
     assert [record.getMessage() for record in caplog.records] == [
-        "1 of 2 questions have no prediction and score 0: q2"
+        "1 of 2 questions have no prediction and score 0, such as ['q2']"
     ]
 
 

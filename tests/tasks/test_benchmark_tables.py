@@ -4,8 +4,9 @@ import gzip
 
 import pytest
 
-from bert_tf.tasks.benchmark_tables import Column, find_table, read_columns, read_table
+from bert_tf.tasks.benchmark_tables import Column, read_columns, read_table
 from bert_tf.tasks.tables import Row
+from bert_tf.tasks.task import find_file
 
 A, B = Column(("a", "first"), 1), Column(("b",), 2)
 
@@ -52,12 +53,12 @@ def test_broken_csv_is_refused_with_its_line(tmp_path, text):
 def test_a_gzipped_file_is_found_and_read_like_any_other(tmp_path, name):
     separator = "," if name == "x.csv" else "\t"
     (tmp_path / f"{name}.gz").write_bytes(gzip.compress(f"a{separator}b\n".encode()))
-    path = find_table(str(tmp_path), name)
+    path = find_file(str(tmp_path), name)
     assert path == str(tmp_path / f"{name}.gz")
     assert list(read_table(path)) == [Row(0, f"{path}:1", ["a", "b"])]
     write(tmp_path / name, "")
-    assert find_table(str(tmp_path), name) == str(tmp_path / name)
-    assert find_table(str(tmp_path), "y.tsv") is None
+    assert find_file(str(tmp_path), name) == str(tmp_path / name)
+    assert find_file(str(tmp_path), "y.tsv") is None
 
 
 def cells(path, *columns, **options):

@@ -226,7 +226,10 @@ def test_a_file_without_examples_is_refused():
         ({"metrics": ("accuracy", "pearson")}, "metrics must be among accuracy, f1, matthews"),
         ({"labels": ()}, "metrics must be among pearson, spearman"),
         ({"metric": "matthews"}, "models by one of them"),
-        ({"metrics": ("f1",), "metric": "f1"}, "F1 needs one of the labels, no, yes, maybe"),
+        (
+            {"metrics": ("f1",), "metric": "f1"},
+            "positive_label.* must be one of the labels no, yes, maybe",
+        ),
     ],
 )
 def test_labels_and_metrics_that_do_not_go_together_are_refused(changes, message):

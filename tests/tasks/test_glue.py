@@ -57,7 +57,7 @@ def test_f1_is_that_of_the_paraphrases(make_glue, glue_files):
 def test_ax_is_only_predicted(make_glue, glue_files):
     task = make_glue("ax", glue_files["ax"])
     for purpose in ("train", "eval"):
-        with pytest.raises(ValueError, match=f"none for '{purpose}'. Fine-tune glue:mnli"):
+        with pytest.raises(ValueError, match=f"none for '{purpose}'. Fine-tune .*glue:mnli"):
             task.splits(purpose)
 
 

@@ -149,7 +149,7 @@ def test_rows_that_cannot_be_understood_are_refused_with_file_and_line(make, lin
 
 
 def test_a_language_without_examples_is_refused(make):
-    with pytest.raises(ValueError, match=r"xnli\.dev\.tsv: no examples in the language 'fr'"):
+    with pytest.raises(ValueError, match=r"xnli\.dev\.tsv: no examples whose language is 'fr'"):
         make(language="fr").read("eval")
 
 
