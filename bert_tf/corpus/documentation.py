@@ -34,10 +34,8 @@ from bert_tf.files.paths import atomic_writes, join_path, make_directories
 PYTHON = "python"
 DEFAULT_PACKAGES = ("numpy", "keras", "tensorflow", PYTHON)
 
-_SKIPPED_FOLDERS = {
-    "__pycache__", "dist-packages", "idle_test", "site-packages", "test", "tests"
-}  # fmt: skip
-_TEST_FILE = re.compile(r"test_.*|.*_test")
+_SKIPPED_FOLDERS = r"__pycache__|dist-packages|idle_test|site-packages|tests?"
+_SKIPPED = re.compile(rf"(.*/)?(({_SKIPPED_FOLDERS})/.*|(test_[^/]*|[^/]*_test)\.py)")
 
 _FENCE = re.compile(r"\s*(```|~~~)")
 _UNDERLINE = re.compile(r"\s*([=\-~*^#\"'`+.])\1{2,}\s*$")
@@ -174,11 +172,9 @@ def _package_folder(package: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def _source_files(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*.py")):
-        folders = path.relative_to(folder).parts[:-1]
-        if _SKIPPED_FOLDERS.isdisjoint(folders) and not _TEST_FILE.fullmatch(path.stem):
-            yield path
+def _source_files(folder: Path) -> list[Path]:
+    paths = sorted(folder.rglob("*.py"))
+    return [path for path in paths if not _SKIPPED.fullmatch(path.relative_to(folder).as_posix())]
 
 
 def _strings_of_node(node: ast.AST) -> Iterator[str]:
@@ -232,8 +228,10 @@ def _paragraphs(lines: Iterator[str]) -> Iterator[str]:
     for line in lines:
         indent = _indent(line)
         marker = _BULLET.match(line)
-        may_start_entry = not paragraph or is_item or paragraph[-1].endswith((".", ":"))
-        if marker is None and may_start_entry and (not paragraph or indent <= first_indent):
+        may_start_entry = not paragraph or (
+            indent <= first_indent and (is_item or paragraph[-1].endswith((".", ":")))
+        )
+        if marker is None and may_start_entry:
             marker = _NAMED_ENTRY.match(line)
         text = line[marker.end() :].strip() if marker else line.strip()
         if len(paragraph) == 1 and is_item and indent > first_indent:
@@ -241,12 +239,11 @@ def _paragraphs(lines: Iterator[str]) -> Iterator[str]:
         if paragraph and (marker or not text or indent != later_indent):
             yield " ".join(paragraph)
             paragraph = []
-        if not text:
-            continue
-        if not paragraph:
+        if text and not paragraph:
             first_indent = later_indent = indent
             is_item = marker is not None
-        paragraph.append(text)
+        if text:
+            paragraph.append(text)
     if paragraph:
         yield " ".join(paragraph)
 

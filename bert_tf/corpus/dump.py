@@ -58,11 +58,7 @@ class Page(NamedTuple):
 
 
 def read_header(path: str) -> tuple[str, frozenset[str]]:
-    """Returns the wiki's language and its words for files and categories ({"datei", ...}).
-
-    Raises:
-        ValueError: if the file is not a dump.
-    """
+    """Returns the wiki's language and its words for files and categories ({"datei", ...})."""
     header = b""
     for block, _ in _decompress(path, allow_truncated=True):
         header += block
@@ -81,11 +77,7 @@ def read_header(path: str) -> tuple[str, frozenset[str]]:
 
 
 def read_pieces(path: str, piece_bytes: int, allow_truncated: bool) -> Iterator[Piece]:
-    """Cuts a dump into pieces of at least `piece_bytes` of XML, in order.
-
-    Raises:
-        ValueError: if the dump is damaged, or truncated although this is not allowed.
-    """
+    """Cuts a dump into pieces of at least `piece_bytes` of XML, in order."""
     if is_multistream(path):
         return _pieces_of_streams(path, piece_bytes // _COMPRESSION)
     return _pieces_of_text(path, piece_bytes, allow_truncated)

@@ -14,7 +14,6 @@ import contextlib
 import hashlib
 import json
 import random
-import re
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -29,48 +28,32 @@ from bert_tf.corpus.sentences import WITHOUT_SPACES, is_heading, split_sentences
 from bert_tf.corpus.sources import Task, read_documents
 from bert_tf.settings import CorpusSettings
 
-# Two halves of a 128-bit hash, bytes of text, and counts.
-DOCUMENT = np.dtype(
-    [
-        *(("high", "<u8"), ("low", "<u8"), ("size", "<u4")),
-        *(("characters", "<u4"), ("words", "<u4"), ("sentences", "<u4"), ("truncated", "<u4")),
-    ]
-)
+_COUNTS = ("size", "characters", "words", "sentences", "truncated")  # The size is in bytes.
+# A 128-bit hash in two halves, and counts.
+DOCUMENT = np.dtype([("high", "<u8"), ("low", "<u8"), *((name, "<u4") for name in _COUNTS)])
 # Settings that do not change a part's text. (A part records which input it was made from.)
 _NOT_OF_PARTS = (
     *("input_file", "source", "language", "split", "tfds_data_dir"),
     *("num_shards", "gzip", "drop_duplicates", "sampling_exponent", "held_out_share"),
 )
-# Files of the corpus under the temporary names of `atomic_write`.
-_HALF_WRITTEN = re.compile(
-    r"\.((corpus-\d+-of-\d+|held_out)\.txt(\.gz)?|corpus\.json)\.[0-9a-f]+\.tmp"
-)
 
 
 def parts_folder(output_dir: str) -> str:
-    """Returns the folder that holds the parts of a corpus until it is finished."""
+    """Returns the folder that holds all that a run needs until it is finished."""
     return files.join_path(output_dir, ".parts")
 
 
 @contextlib.contextmanager
 def hold_parts(output_dir: str) -> Iterator[str]:
-    """Locks the folder of parts, and removes half-written files of an earlier, killed run.
-
-    Raises:
-        ValueError: if another run holds the lock.
-    """
+    """Locks the folder of parts; raises a ValueError if another run holds the lock."""
     folder = parts_folder(output_dir)
     refusal = (
         f"Another run is preparing a corpus in this folder: wait for it, or choose another "
         f"folder. Received: --output_dir={output_dir!r}"
     )
     with files.hold_folder(folder, refusal):
-        half_written = [
-            *(path for path in Path(output_dir).iterdir() if _HALF_WRITTEN.fullmatch(path.name)),
-            *Path(folder).glob(".*.tmp"),
-        ]
-        for path in half_written:
-            path.unlink(missing_ok=True)  # Workers of a killed run may still be removing them.
+        for half_written in Path(folder).glob(".*.tmp"):  # By a run that was killed, whose
+            half_written.unlink(missing_ok=True)  # workers may still be removing them.
         try:
             yield folder
         finally:
@@ -78,11 +61,12 @@ def hold_parts(output_dir: str) -> Iterator[str]:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
+def _has_parts(folder: str) -> bool:
+    return any(Path(folder).glob("part-*.json"))
+
+
 def start_or_resume(folder: str, identity: dict[str, Any]) -> None:
     """Checks that the parts in the folder, if there are any, can be used by this run.
-
-    Args:
-        identity: format, settings, inputs and libraries, as JSON values.
 
     Raises:
         ValueError: if parts were made with other settings or libraries, or from other inputs only.
@@ -105,6 +89,10 @@ def start_or_resume(folder: str, identity: dict[str, Any]) -> None:
         file.write(json.dumps(identity, indent=1, ensure_ascii=False) + "\n")
 
 
+def _names(identity: dict[str, Any]) -> set[tuple[str, ...]]:
+    return {(each["path"], each["language"], each["source"]) for each in identity["inputs"]}
+
+
 def list_differences(
     there: dict[str, Any], identity: dict[str, Any], irrelevant: Iterable[str] = ()
 ) -> list[str]:
@@ -112,29 +100,13 @@ def list_differences(
     if there.get("format") != identity["format"]:
         return ["by another version of this program"]
     old, new = there["settings"], identity["settings"]
-    return [
-        f"{name} was {old.get(name)!r}, now {new[name]!r}"
-        for name in new
-        if name not in irrelevant and old.get(name) != new[name]
-    ]
-
-
-def _has_parts(folder: str) -> bool:
-    return any(Path(folder).glob("part-*.json"))
-
-
-def _names(identity: dict[str, Any]) -> set[tuple[str, ...]]:
-    return {(each["path"], each["language"], each["source"]) for each in identity["inputs"]}
+    names = [name for name in new if name not in irrelevant and old.get(name) != new[name]]
+    return [f"{name} was {old.get(name)!r}, now {new[name]!r}" for name in names]
 
 
 def part_path(folder: str, number: int, ending: str) -> str:
     """Returns the path of `part-000012.txt`; `ending` is txt, index or json."""
     return files.join_path(folder, f"part-{number:06d}.{ending}")
-
-
-def read_index(folder: str, number: int) -> np.ndarray:
-    """Reads the index of a part's documents: DOCUMENT[n]."""
-    return np.fromfile(part_path(folder, number, "index"), DOCUMENT)
 
 
 def make_part(settings: CorpusSettings, folder: str, work: tuple[int, Task]) -> dict[str, Any]:
@@ -145,17 +117,11 @@ def make_part(settings: CorpusSettings, folder: str, work: tuple[int, Task]) -> 
 
     Returns:
         {"language": "en", "counts": {...}, "file_bytes": 16000000, "made_of": "9f3c..."}
-
-    Raises:
-        ValueError: see `read_documents`.
-        OSError: if it cannot be written. Then no file of it is left behind.
     """
     number, task = work
     path, made_of = part_path(folder, number, "json"), _digest(task)
-    if files.exists(path):
-        described = read_json(path)
-        if described["made_of"] == made_of:
-            return described
+    if files.exists(path) and (described := read_json(path))["made_of"] == made_of:
+        return described
     described = {
         "language": task.input.language,
         "counts": _write_part(settings, folder, number, task),
@@ -190,16 +156,15 @@ def _write_part(settings: CorpusSettings, folder: str, number: int, task: Task) 
     counts: collections.Counter = collections.Counter()
     rows = []
     language = task.input.language
-    with files.atomic_writes(
-        [part_path(folder, number, ending) for ending in ("txt", "index")]
-    ) as (text_file, index_file):
+    paths = [part_path(folder, number, ending) for ending in ("txt", "index")]
+    with files.atomic_writes(paths) as (text_file, index_file):
         for paragraphs in read_documents(task, settings, counts):
             sentences = document_sentences(paragraphs, language, counts)
+            num_characters = sum(map(len, sentences))
             if not sentences:
                 counts["dropped: without text"] += 1
             elif (
-                len(sentences) < settings.min_sentences
-                or sum(map(len, sentences)) < settings.min_characters
+                len(sentences) < settings.min_sentences or num_characters < settings.min_characters
             ):
                 counts["dropped: too short"] += 1
             else:
@@ -236,21 +201,14 @@ def _write_document(
                 num_truncated += sentences[place] != sentence
     text = ("\n".join(sentences) + "\n\n").encode()
     file.write(text)
-    return (
-        int.from_bytes(digest[:8], "big"),
-        int.from_bytes(digest[8:], "big"),
-        len(text),
-        sum(map(len, sentences)),
-        sum(len(sentence.split()) for sentence in sentences),
-        len(sentences),
-        num_truncated,
-    )
+    num_words = sum(len(sentence.split()) for sentence in sentences)
+    high, low = (int.from_bytes(half, "big") for half in (digest[:8], digest[8:]))
+    counts = (len(text), sum(map(len, sentences)), num_words, len(sentences), num_truncated)
+    return (high, low, *counts)
 
 
 def _truncate(sentence: str, language: str, rng: random.Random) -> str:
-    """Cuts off the end of a sentence: at least one word, but not all of them.
-
-    In languages without spaces between words it cuts off characters.
+    """Keeps the first words of a sentence, or characters in languages without spaces.
 
     Source: the README of google-research/bert, section "Pre-training with BERT": randomly truncate
     2 % of the input segments.

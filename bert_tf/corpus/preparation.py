@@ -14,10 +14,9 @@ import importlib.metadata
 import io
 import itertools
 import json
-import logging
+import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TextIO
 
 import numpy as np
@@ -28,11 +27,9 @@ from bert_tf.corpus import parts, shards
 from bert_tf.corpus.report import CorpusReport
 from bert_tf.corpus.selection import Selection, select_documents
 from bert_tf.corpus.sources import Input, find_inputs, read_tasks
-from bert_tf.files.workers import WorkerKilled, run_in_order
+from bert_tf.files.workers import run_in_order
 from bert_tf.progress import Progress
 from bert_tf.settings import CorpusSettings
-
-_logger = logging.getLogger(__name__)
 
 _MANIFEST = "corpus.json"
 _FORMAT = 3
@@ -54,8 +51,8 @@ def prepare_corpus(settings: CorpusSettings, stream: TextIO | None = None) -> Co
     """
     if files.is_remote(settings.output_dir):
         raise ValueError(
-            f"--output_dir must be a local folder, because the text is not read in the order in "
-            f"which it is written: copy the files afterwards. Received: {settings.output_dir!r}"
+            f"--output_dir must be a local folder: copy the files afterwards. Received: "
+            f"{settings.output_dir!r}"
         )
     inputs = find_inputs(settings)
     _check_not_inputs(settings, inputs)
@@ -69,24 +66,16 @@ def prepare_corpus(settings: CorpusSettings, stream: TextIO | None = None) -> Co
         if report is None:
             _check_others(settings)
             parts.start_or_resume(folder, identity)
-            if files.exists(_manifest_path(settings)):
-                _logger.warning(
-                    "%s: files are missing or incomplete: the corpus is made again.",
-                    settings.output_dir,
-                )
-            stream = io.StringIO() if stream is None else stream
-            report = _make_corpus(settings, inputs, folder, stream)
+            report = _make_corpus(settings, inputs, folder, stream or io.StringIO())
             described = dataclasses.asdict(report)
             del described["output_dir"], described["was_there"]
-            with files.atomic_write(_manifest_path(settings), "w") as file:
+            manifest = files.join_path(folder, _MANIFEST)
+            with files.atomic_write(manifest, "w") as file:
                 file.write(json.dumps({**identity, **described}, indent=1, ensure_ascii=False))
                 file.write("\n")
+            os.replace(manifest, files.join_path(settings.output_dir, _MANIFEST))
         shutil.rmtree(folder)
     return report
-
-
-def _manifest_path(settings: CorpusSettings) -> str:
-    return files.join_path(settings.output_dir, _MANIFEST)
 
 
 def _output_paths(settings: CorpusSettings) -> list[str]:
@@ -99,7 +88,7 @@ def _output_paths(settings: CorpusSettings) -> list[str]:
 
 def _check_not_inputs(settings: CorpusSettings, inputs: list[Input]) -> None:
     """Refuses to overwrite an input, or to remove it together with the parts."""
-    outputs = [*_output_paths(settings), _manifest_path(settings)]
+    outputs = [*_output_paths(settings), files.join_path(settings.output_dir, _MANIFEST)]
     written = {files.resolve_path(path) for path in outputs}
     folder = files.resolve_path(parts.parts_folder(settings.output_dir))
     for each in inputs:
@@ -124,11 +113,7 @@ def _check_others(settings: CorpusSettings) -> None:
 
 
 def _identity(settings: CorpusSettings, inputs: list[Input]) -> dict[str, Any]:
-    """Returns all that the bytes of the files depend on, as JSON values.
-
-    Raises:
-        ValueError: if a library is not installed.
-    """
+    """Returns all that the bytes of the files depend on, as JSON values."""
     values = dataclasses.asdict(settings)
     for name in _FREE_SETTINGS:
         del values[name]
@@ -138,14 +123,12 @@ def _identity(settings: CorpusSettings, inputs: list[Input]) -> dict[str, Any]:
     libraries = ["sentencex"]
     if any(each.source == "wikipedia" for each in inputs):
         libraries.append("mwparserfromhell")
-    versions = {}
-    for library in libraries:
-        try:
-            versions[library] = importlib.metadata.version(library)
-        except importlib.metadata.PackageNotFoundError as error:
-            raise ValueError(
-                f"{library} is needed, but not installed: pip install 'bert-tf[corpus]'"
-            ) from error
+    try:
+        versions = {name: importlib.metadata.version(name) for name in libraries}
+    except importlib.metadata.PackageNotFoundError as error:
+        raise ValueError(
+            f"{error.name} is needed, but not installed: pip install 'bert-tf[corpus]'"
+        ) from error
     identity = {"settings": values, "inputs": described, "libraries": versions}
     return json.loads(json.dumps({"format": _FORMAT, **identity}))
 
@@ -156,7 +139,8 @@ def _read_finished(settings: CorpusSettings, identity: dict[str, Any]) -> Corpus
     Raises:
         ValueError: if it had other inputs or settings. The versions of libraries may differ.
     """
-    folder, path = settings.output_dir, _manifest_path(settings)
+    folder = settings.output_dir
+    path = files.join_path(folder, _MANIFEST)
     if not files.exists(path):
         return None
     manifest = read_json(path)
@@ -182,52 +166,36 @@ def _make_corpus(
     settings: CorpusSettings, inputs: list[Input], folder: str, stream: TextIO
 ) -> CorpusReport:
     start = time.monotonic()
-    described = []
     total = sum(each.bytes for each in inputs) / 1e6
     make_part = functools.partial(parts.make_part, settings, folder)
     tasks = enumerate(read_tasks(inputs, settings))
+    described = []
     with Progress(total or None, "MB", stream, f"{'reading':<10}") as progress:
-        for part in run_in_workers(make_part, tasks, settings.num_workers):
+        for part in run_in_order(make_part, tasks, settings.num_workers):
             described.append(part)
             progress.update(part["file_bytes"] / 1e6)
     languages, wanted = _select(settings, folder, described)
     make_shard = functools.partial(shards.make_shard, folder)
+    num_workers = min(settings.num_workers, len(wanted))
     entries = []
     with Progress(len(wanted), "files", stream, f"{'writing':<10}") as progress:
-        for entry in run_in_workers(make_shard, wanted, min(settings.num_workers, len(wanted))):
+        for entry in run_in_order(make_shard, wanted, num_workers):
             entries.append(entry)
             progress.update(1)
     held_out = entries.pop() if settings.held_out_share else None
     return CorpusReport(settings.output_dir, languages, entries, held_out, time.monotonic() - start)
 
 
-def run_in_workers(function: Callable[[Any], Any], works: Iterable, num_workers: int) -> Iterator:
-    """Yields `function(work)` for each work.
-
-    Raises:
-        ChildProcessError: if a worker was killed; the message says how to resume.
-    """
-    try:
-        yield from run_in_order(function, works, num_workers)
-    except WorkerKilled as error:
-        raise ChildProcessError(
-            f"{error} The same command resumes the work, also with fewer workers. (With another "
-            f"--part_megabytes it starts over.)"
-        ) from None
-
-
 def _select(
     settings: CorpusSettings, folder: str, described: list[dict[str, Any]]
 ) -> tuple[dict[str, dict[str, Any]], list[shards.Shard]]:
-    """Selects documents of the parts; returns the counts by language, and the files to write.
-
-    Raises:
-        ValueError: if there are fewer documents than files.
-    """
-    indexes = [parts.read_index(folder, number) for number in range(len(described))]
+    """Selects documents of the parts; returns the counts by language, and the files to write."""
+    numbers = np.arange(len(described), dtype=np.int32)
+    paths = [parts.part_path(folder, number, "index") for number in numbers]
+    indexes = [np.fromfile(path, parts.DOCUMENT) for path in paths]
     sizes = [index["size"] for index in indexes]
     offset = np.concatenate([np.cumsum(each, dtype=np.int64) - each for each in sizes])
-    part_of = np.repeat(np.arange(len(indexes), dtype=np.int32), list(map(len, indexes)))
+    part_of = np.repeat(numbers, list(map(len, indexes)))
     index = np.concatenate(indexes)
     languages = list(dict.fromkeys(part["language"] for part in described))
     language_of = np.array([languages.index(part["language"]) for part in described])[part_of]
@@ -247,30 +215,27 @@ def _select(
         shards.Shard(path, part_of[places], offset[places], index[places])
         for path, places in zip(_output_paths(settings), chosen, strict=True)
     ]
-    return _count_languages(described, languages, language_of, selection), wanted
+    counts = {
+        language: _count(described, language, language_of == number, selection)
+        for number, language in enumerate(languages)
+    }
+    return counts, wanted
 
 
-def _count_languages(
-    described: list[dict[str, Any]],
-    languages: list[str],
-    language_of: np.ndarray,
-    selection: Selection,
-) -> dict[str, dict[str, Any]]:
-    found = np.bincount(language_of, minlength=len(languages))
-    repeated = np.bincount(language_of[selection.duplicates], minlength=len(languages))
-    counts = {}
-    for number, language in enumerate(languages):
-        total: collections.Counter = collections.Counter()
-        for part in described:
-            if part["language"] == language:
-                total.update(part["counts"])
-        if repeated[number]:
-            total["dropped: duplicates"] = int(repeated[number])
-        counts[language] = {
-            "seen": total.pop("seen", 0),
-            "input_bytes": total.pop("input_bytes", 0),
-            "documents": int(found[number] - repeated[number]),
-            "factor": selection.factors[language],
-            **dict(sorted(total.items())),
-        }
-    return counts
+def _count(
+    described: list[dict[str, Any]], language: str, is_its: np.ndarray, selection: Selection
+) -> dict[str, Any]:
+    """Counts what was read, dropped and kept of a language; `is_its` tells its documents."""
+    counts: collections.Counter = collections.Counter()
+    for part in described:
+        if part["language"] == language:
+            counts.update(part["counts"])
+    if num_duplicates := int(np.sum(is_its & selection.duplicates)):
+        counts["dropped: duplicates"] = num_duplicates
+    return {
+        "seen": counts.pop("seen", 0),
+        "input_bytes": counts.pop("input_bytes", 0),
+        "documents": int(np.sum(is_its)) - num_duplicates,
+        "factor": selection.factors[language],
+        **dict(sorted(counts.items())),
+    }

@@ -19,8 +19,8 @@ _HASH_VALUES = 2.0**64
 class Selection:
     """The selected documents, as positions in the index of all documents."""
 
-    # <int64>[n], in the order in which they are written. The repetitions of a document are spread:
-    # all documents are written once before any is written again.
+    # <int64>[n], in the order in which they are written: all documents are written once before any
+    # is written again.
     corpus: np.ndarray
     held_out: np.ndarray  # <int64>[h]
     duplicates: np.ndarray  # bool[D], whether each document equals an earlier one.
@@ -30,11 +30,9 @@ class Selection:
 def select_documents(
     index: np.ndarray, language_of: np.ndarray, languages: Sequence[str], settings: CorpusSettings
 ) -> Selection:
-    """Selects documents.
+    """Selects documents from `index`, DOCUMENT[D].
 
-    Args:
-        index: DOCUMENT[D], in the order of the input.
-        language_of: <int>[D], the language of each, as a position in `languages`.
+    `language_of`, <int>[D], is the language of each, as a position in `languages`.
     """
     duplicates = np.zeros(len(index), bool)
     if settings.drop_duplicates:
@@ -42,9 +40,8 @@ def select_documents(
     is_held_out = ~duplicates & (index["high"] < settings.held_out_share * _HASH_VALUES)
     copies = (~duplicates & ~is_held_out).astype(np.int32)
     sizes = np.bincount(language_of, index["characters"] * copies, minlength=len(languages))
-    factors = sampling_factors(
-        dict(zip(languages, sizes.tolist(), strict=True)), settings.sampling_exponent
-    )
+    sizes_by_language = dict(zip(languages, sizes.tolist(), strict=True))
+    factors = sampling_factors(sizes_by_language, settings.sampling_exponent)
     if any(factor != 1 for factor in factors.values()):
         wanted = np.array([factors[language] for language in languages])[language_of]
         chance = index["low"] / _HASH_VALUES
@@ -66,13 +63,8 @@ def find_duplicates(high: np.ndarray, low: np.ndarray) -> np.ndarray:
 def sampling_factors(sizes: Mapping[str, float], exponent: float) -> dict[str, float]:
     """Computes how many times to write each language's text, to give small languages more weight.
 
-    A language with the share p of all text gets the share p^S / (sum of p^S over all languages);
-    the total size stays the same. With S = 0.7, and if that sum is 2.5, a language with a fifth of
-    all text loses a third of it, and a language with a thousandth is written three times.
-
-    Args:
-        sizes: by language, in characters.
-        exponent: S.
+    A language with the share p of all characters gets the share p^S / (sum of p^S over all
+    languages), where S is the exponent; the total size stays the same.
 
     Source: google-research/bert, multilingual.md, "Data Source and Sampling".
     """

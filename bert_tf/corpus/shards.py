@@ -1,16 +1,15 @@
-"""Writes the files of the corpus from selected documents of the parts.
+"""Writes the files of the corpus, each with consecutive documents of about the same total size.
 
-Each file gets consecutive documents of about the same total size. Files are made independently, by
-any worker, and finished files are kept when a run is resumed.
+Files are made independently, by any worker, and finished files are kept when a run is resumed.
 """
 
-import contextlib
 import dataclasses
 import gzip
 import hashlib
 import io
 import itertools
 import json
+import os
 from typing import IO, Any
 
 import numpy as np
@@ -33,18 +32,15 @@ class Shard:
 
 
 def shard_boundaries(sizes: np.ndarray, num_shards: int) -> np.ndarray:
-    """Splits documents into N runs of about equal size: <int64>[N + 1], the starts and the end.
+    """Splits n documents into N <= n runs of about equal size: <int64>[N + 1], starts and the end.
 
-    Args:
-        sizes: <int>[n], bytes of each document.
-        num_shards: N, at most n.
+    `sizes`, <int>[n], are the bytes of each document.
     """
     ends = np.cumsum(sizes, dtype=np.int64)
-    wanted = ends[-1] * np.arange(num_shards + 1, dtype=np.float64) / num_shards
-    boundaries = np.searchsorted(ends, wanted, side="left")
+    numbers = np.arange(num_shards + 1)
+    boundaries = np.searchsorted(ends, ends[-1] * numbers.astype(np.float64) / num_shards)
     boundaries[-1] = len(sizes)
     # Every run has a document, however long single documents are.
-    numbers = np.arange(num_shards + 1)
     boundaries = np.maximum.accumulate(boundaries - numbers) + numbers
     return np.minimum(boundaries, len(sizes) - num_shards + numbers)
 
@@ -53,25 +49,19 @@ def make_shard(folder: str, shard: Shard) -> dict[str, Any]:
     """Writes a file, unless it is there with the same documents; returns its manifest entry.
 
     The entry is kept in `folder`, which has the parts, until the corpus is finished.
-
-    Raises:
-        OSError: if it cannot be written. Then it is not left behind.
     """
     name = files.split_path(shard.path)[1]
-    entry_path = files.join_path(folder, f"{name}.json")
+    entry_path, written_path = (files.join_path(folder, each) for each in (f"{name}.json", name))
     made_of = hashlib.blake2b(shard.index.tobytes(), digest_size=16).hexdigest()
     if files.exists(entry_path) and files.exists(shard.path):
         entry = read_json(entry_path)
         if entry.pop("made_of") == made_of and files.file_size(shard.path) == entry["bytes"]:
             return entry
-    with files.atomic_write(shard.path) as file:
-        hashed = _HashedFile(file)
-        # Compressed without name and time, so that the bytes depend on the content only.
-        with (
-            gzip.GzipFile("", "wb", 6, hashed, mtime=0)
-            if name.endswith(".gz")
-            else contextlib.nullcontext(hashed)
-        ) as output:
+    with files.atomic_write(written_path) as file:
+        output = hashed = _HashedFile(file)
+        if name.endswith(".gz"):  # Without name and time: the bytes depend on the content only.
+            output = gzip.GzipFile("", "wb", 6, hashed, mtime=0)
+        with output:
             _copy_documents(folder, shard, output)
     entry = {
         "name": name,
@@ -80,6 +70,7 @@ def make_shard(folder: str, shard: Shard) -> dict[str, Any]:
         "documents": len(shard.index),
         **{count: int(shard.index[count].sum(dtype=np.int64)) for count in _COUNTS},
     }
+    os.replace(written_path, shard.path)
     with files.atomic_write(entry_path, "w") as file:
         file.write(json.dumps({**entry, "made_of": made_of}) + "\n")
     return entry

@@ -111,11 +111,7 @@ def _describe(path: str, language: str, source: str) -> Input:
 
 
 def read_tasks(inputs: list[Input], settings: CorpusSettings) -> Iterator[Task]:
-    """Yields all inputs in pieces, in order.
-
-    Raises:
-        ValueError: if a file is damaged or has another format.
-    """
+    """Yields all inputs in pieces, in order."""
     piece_bytes = max(int(settings.part_megabytes * 1e6), 1)
     for (source, _), group in itertools.groupby(inputs, lambda each: (each.source, each.language)):
         if source == "wikipedia":
@@ -157,30 +153,26 @@ def read_documents(
 ) -> Iterator[Iterator[str]]:
     """Yields the documents of a piece, each as an iterator of paragraphs.
 
-    Args:
-        counts: updated: `seen`, `input_bytes`, and `dropped: ...` for documents left out.
-
-    Raises:
-        ValueError: see `read_pages`; or if a line is not a JSON object with a text.
+    Updates the counts `seen`, `input_bytes`, and `dropped: ...` for documents left out.
     """
     if isinstance(task.data, Piece):
-        yield from _articles(task.input, task.data, settings, counts)
+        yield from _articles(task, settings, counts)
         return
     for place, text in task.data:
         counts["seen"] += 1
         counts["input_bytes"] += len(text.encode("utf-8", "surrogatepass"))
         if task.input.source == "books":
             yield book_paragraphs(text, task.input.language)
-        else:
-            if task.input.source == "jsonl":
-                text = text_of_line(place, text, settings.text_field)
-            yield iter(text.split("\n"))
+            continue
+        if task.input.source == "jsonl":
+            text = text_of_line(place, text, settings.text_field)
+        yield iter(text.split("\n"))
 
 
 def _articles(
-    each: Input, piece: Piece, settings: CorpusSettings, counts: collections.Counter
+    task: Task, settings: CorpusSettings, counts: collections.Counter
 ) -> Iterator[Iterator[str]]:
-    for page in read_pages(piece, settings.allow_truncated):
+    for page in read_pages(task.data, settings.allow_truncated):
         counts["seen"] += 1
         counts["input_bytes"] += len(page.text.encode("utf-8"))
         if page.namespace:
@@ -192,4 +184,4 @@ def _articles(
         elif is_disambiguation(page.title, page.text):
             counts["dropped: disambiguation pages"] += 1
         else:
-            yield article_paragraphs(page.text, each.dropped_prefixes)
+            yield article_paragraphs(page.text, task.input.dropped_prefixes)

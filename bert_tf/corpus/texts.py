@@ -51,12 +51,7 @@ def read_books(
 
 
 def text_of_line(place: str, line: str, field: str) -> str:
-    """Returns the text in a field of a line of JSON.
-
-    Raises:
-        ValueError: if the line is not a JSON object, the field is missing or not a text, or the
-            text cannot be encoded as UTF-8.
-    """
+    """Returns the text in a field of a line of JSON; raises a ValueError if there is none."""
     received = line.strip()
     if len(received) > _LONGEST_SHOWN:
         received = f"{received[:_LONGEST_SHOWN]}..."
@@ -84,11 +79,7 @@ def text_of_line(place: str, line: str, field: str) -> str:
 
 
 def read_data_set(name: str, settings: CorpusSettings) -> Iterator[tuple[str, str]]:
-    """Yields the text of each example of a data set, in the order of its files.
-
-    Raises:
-        ValueError: if there is no such data set, split or feature, or the feature is not text.
-    """
+    """Yields the text of each example of a data set, in the order of its files."""
     import tensorflow_datasets as tfds
 
     builder = find_builder(name, settings.tfds_data_dir)
@@ -105,11 +96,7 @@ def read_data_set(name: str, settings: CorpusSettings) -> Iterator[tuple[str, st
 
 
 def read_version(name: str, data_dir: str) -> str:
-    """Returns a data set's version and split sizes: "1.0.0, train: 5 examples, 310 bytes".
-
-    Raises:
-        ValueError: if there is no such data set.
-    """
+    """Returns a data set's version and split sizes: "1.0.0, train: 5 examples, 310 bytes"."""
     info = find_builder(name, data_dir).info
     sizes = [
         f"{split}: {size.num_examples} examples, {int(size.num_bytes)} bytes"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from bert_tf.corpus import parts, shards
-from bert_tf.corpus.preparation import prepare_corpus, run_in_workers
+from bert_tf.corpus.preparation import prepare_corpus
 from bert_tf.settings import CorpusSettings
 
 pytest.importorskip("mwparserfromhell", reason="needs: pip install bert-tf[corpus]")
@@ -471,11 +471,6 @@ def test_what_cannot_be_done_is_refused_with_what_would_do(
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(ValueError, match=message):
         prepare_corpus(CorpusSettings(**{"output_dir": "out", **settings}))
-
-
-def test_a_killed_worker_is_an_error_that_says_how_to_resume():
-    with pytest.raises(ChildProcessError, match=r"exit status -9.*fewer workers.*resumes the work"):
-        list(run_in_workers(signal.raise_signal, [signal.SIGKILL], 2))
 
 
 def peak_megabytes(process):
