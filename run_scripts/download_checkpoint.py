@@ -56,10 +56,14 @@ def main(_: list[str]) -> None:
         return
     command_line.load_tensorflow()
     from bert_tf.released.download import DownloadOptions, download_model
-    from bert_tf.released.transfer import Patience
 
-    patience = Patience(stall_seconds=FLAGS.stall_seconds, attempts=FLAGS.attempts)
-    options = DownloadOptions(FLAGS.cache_dir, FLAGS.mirror, sys.stderr, patience)
+    options = DownloadOptions(
+        FLAGS.cache_dir,
+        FLAGS.mirror,
+        sys.stderr,
+        stall_seconds=FLAGS.stall_seconds,
+        attempts=FLAGS.attempts,
+    )
     for model in models:
         print(download_model(model.name, options))
 

@@ -58,7 +58,7 @@ def names(tmp_path, monkeypatch):
         )
     monkeypatch.chdir(tmp_path)
     head = bert_tf.ClassificationModel(bert_tf.BertEncoder(config), num_labels=2)
-    head.preset = presets.PresetFiles(find_model(str(tmp_path)), None)
+    head.preset = find_model(str(tmp_path))
     head.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     return {"bert_tf": bert_tf, "keras": keras, "np": np, "config": config, "model": head}
 

@@ -12,12 +12,19 @@ import numpy as np
 
 from bert_tf import files
 from bert_tf.config import BertConfig
-from bert_tf.formats import google, huggingface, huggingface_outputs, names
-from bert_tf.formats.source import PretrainedModel
-from bert_tf.kinds.table import CLASSIFIER, find_kind
+from bert_tf.formats import huggingface_outputs, names
+from bert_tf.formats.source import PretrainedModel, read_pretrained
+from bert_tf.kinds.table import (
+    CLASSIFIER,
+    MASKED_LM,
+    NEXT_SENTENCE,
+    find_kind,
+    heads_in,
+    num_scores_of,
+)
 from bert_tf.model.encoder import make_encoder
 from bert_tf.model.feature_model import named_outputs
-from bert_tf.training.checkpoint import load_checkpoint, named_variables
+from bert_tf.training.checkpoint import named_variables
 
 TOLERANCE = 1e-4
 
@@ -29,16 +36,11 @@ _TRANSFORMERS = "transformers"
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """Holds the result of a comparison.
+    """The result of a comparison."""
 
-    difference: the largest absolute difference.
-    programs: what ran the model before and after the conversion.
-    outputs: the names of the compared outputs.
-    """
-
-    difference: float
-    programs: tuple[str, str]
-    outputs: tuple[str, ...]
+    difference: float  # The largest absolute difference.
+    programs: tuple[str, str]  # What ran the model before and after the conversion.
+    outputs: tuple[str, ...]  # The names of the compared outputs.
 
     def __str__(self) -> str:
         before, after = self.programs
@@ -62,18 +64,20 @@ def check_conversion(model: PretrainedModel, folder: str, to: str, is_whole: boo
     """
     inputs = _with_rank(random_inputs(model.config), find_kind(model.head.kind).ids_rank)
     is_installed = huggingface_outputs.is_installed()
-    before, expected = _OURS, _run(keras_model(model), inputs)
-    if model.format == "huggingface" and is_whole and is_installed and to == "google":
+    if model.format == "huggingface" and to != "huggingface" and is_whole and is_installed:
         before = _TRANSFORMERS
         expected = huggingface_outputs.outputs_of(files.split_path(model.path)[0], inputs)
-    if to == "google":
-        after, actual = "bert_tf.load_checkpoint", _run(_load_google(model, folder), inputs)
-    elif is_installed:
+    else:
+        before, expected = _OURS, _run(keras_model(model), inputs)
+    if to == "huggingface" and is_installed:
         after, actual = _TRANSFORMERS, huggingface_outputs.outputs_of(folder, inputs)
     else:
-        after = f"{_OURS}, which read the files back ({_TRANSFORMERS} is not installed)"
-        actual = _run(keras_model(huggingface.read(folder)), inputs)
-    compared = _comparable(model, expected, actual)
+        after = f"{_OURS}, which read the files back"
+        if to == "huggingface":
+            after += f" ({_TRANSFORMERS} is not installed)"
+        written = dataclasses.replace(read_pretrained(folder, to), head=model.head)
+        actual = _run(keras_model(written), inputs)
+    compared = tuple(n for n in _comparable(model) if n in expected and n in actual)
     difference = max(_difference(expected[name], actual[name]) for name in compared)
     check = Check(difference, (before, after), compared)
     if not difference <= TOLERANCE:  # Refuses NaN, too.
@@ -109,24 +113,12 @@ def _with_rank(inputs: Mapping[str, np.ndarray], rank: int) -> dict[str, np.ndar
 
 def keras_model(model: PretrainedModel) -> keras.Model:
     """Returns a Keras model with these weights; missing ones keep their initial values."""
-    built = _build(model)
+    kind = find_kind(model.head.kind)
+    num_scores = num_scores_of(model.weights) if CLASSIFIER in kind.heads else 0
+    built = kind.module.make_model(make_encoder(model.config), num_scores)
     for name, variable in named_variables(built).items():
         if name in model.weights:
             variable.assign(model.weights[name])
-    return built
-
-
-def _build(model: PretrainedModel, config: BertConfig | None = None) -> keras.Model:
-    kind = find_kind(model.head.kind)
-    num_scores = names.num_scores_of(model.weights) if CLASSIFIER in kind.heads else 0
-    return kind.module.make_model(make_encoder(config or model.config), num_scores)
-
-
-def _load_google(model: PretrainedModel, folder: str) -> keras.Model:
-    config = BertConfig.from_json_file(files.join_path(folder, google.CONFIG_NAME))
-    built = _build(model, config)
-    # Only weights that the original lacked, too, may be missing.
-    load_checkpoint(built, folder, allow_missing=lambda name: name not in model.weights)
     return built
 
 
@@ -143,19 +135,16 @@ def _run(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> dict[str, np.n
     return {"all_layers": np.stack(layers)} | {k: np.asarray(v) for k, v in outputs.items()}
 
 
-def _comparable(
-    model: PretrainedModel, expected: Mapping[str, np.ndarray], actual: Mapping[str, np.ndarray]
-) -> tuple[str, ...]:
+def _comparable(model: PretrainedModel) -> list[str]:
     """Returns the names of the outputs that do not depend on missing weights."""
-    heads = names.heads_in(model.weights)
-    possible = ["all_layers", "logits", "start_logits", "end_logits"]
-    if all(name in model.weights for name in names.POOLER):
-        possible.append("pooled_output")
-    if names.MASKED_LM in heads:
-        possible.append("masked_lm_logits")
-    if names.NEXT_SENTENCE in heads:
-        possible.append("next_sentence_logits")
-    return tuple(name for name in possible if name in expected and name in actual)
+    heads = heads_in(model.weights)
+    possible = {
+        "pooled_output": all(name in model.weights for name in names.POOLER),
+        "masked_lm_logits": MASKED_LM in heads,
+        "next_sentence_logits": NEXT_SENTENCE in heads,
+    }
+    always = ["all_layers", "logits", "start_logits", "end_logits"]
+    return always + [name for name, is_possible in possible.items() if is_possible]
 
 
 def _difference(expected: np.ndarray, actual: np.ndarray) -> float:

@@ -10,25 +10,16 @@ The report names the weights that were mapped, dropped or missing.
 import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 
 from bert_tf import files
 from bert_tf.conversion.check import Check, check_conversion
-from bert_tf.conversion.weights import (
-    average,
-    fill,
-    needed_shapes,
-    pad,
-    without,
-    without_optimizer,
-)
+from bert_tf.conversion.weights import average, fill, needed_shapes, pad, without
 from bert_tf.formats import google, huggingface, names
 from bert_tf.formats.source import Head, PretrainedModel, read_pretrained
 from bert_tf.formats.staging import check_free, new_files
-from bert_tf.kinds.table import find_kind
-from bert_tf.released.archive import is_checkpoint_zip
+from bert_tf.kinds.table import MASKED_LM, NEXT_SENTENCE, SPAN, find_kind, heads_in
 from bert_tf.released.download import unpack_archive
-from bert_tf.released.find_model import find_model
+from bert_tf.released.find_model import find_model, is_zip
 from bert_tf.released.model_folder import (
     TASK_NAME,
     ModelDescription,
@@ -45,9 +36,9 @@ _GROUPS = {
     "bert/embeddings/": "embeddings",
     "bert/encoder/": "layers",
     "bert/pooler/": "pooler",
-    names.MASKED_LM: "masked LM",
-    names.NEXT_SENTENCE: "next sentence",
-    names.SPAN: "span",
+    MASKED_LM: "masked LM",
+    NEXT_SENTENCE: "next sentence",
+    SPAN: "span",
     "output_": "classifier",
 }
 _OPTIMIZER = "optimizer state"
@@ -57,26 +48,16 @@ _OTHER_STATE = re.compile(r"(^|/)optimizer/")
 
 @dataclasses.dataclass(frozen=True)
 class ConversionReport:
-    """Says what was converted, and what was lost.
-
-    source, format: the files that were read, and their format.
-    to, output_dir: the format that was written, and the folder.
-    mapped: how many weights of each group were written.
-    dropped: names that were not written, with the reasons.
-    redundant: names that were not written because they follow from others.
-    missing: names that the model lacks, with the consequences.
-    notes: further remarks.
-    check: the comparison of the outputs.
-    """
+    """What was converted, and what was lost."""
 
     source: str
     format: str
     to: str
     output_dir: str
-    mapped: Mapping[str, int]
-    dropped: Mapping[str, str]
-    redundant: Mapping[str, str]
-    missing: Mapping[str, str]
+    mapped: Mapping[str, int]  # How many weights of each group were written.
+    dropped: Mapping[str, str]  # Names that were not written, with the reasons.
+    redundant: Mapping[str, str]  # Names that were not written because they follow from others.
+    missing: Mapping[str, str]  # Names that the model lacks, with the consequences.
     notes: tuple[str, ...]
     check: Check
 
@@ -103,9 +84,7 @@ def convert(settings: ConversionSettings) -> ConversionReport:
     """
     writer = _WRITERS[settings.to]
     check_free(settings.output_dir, writer.FILE_NAMES, settings.overwrite)
-    model = _read(settings)
-    description = _description_of(model)
-    model = _described(model, description)
+    model, description = _with_description(_read(settings))
     model, dropped = _reduced(model, settings)
     num_weights = len(model.weights)
     model, missing = _completed(model, settings)
@@ -134,24 +113,22 @@ def _read(settings: ConversionSettings) -> PretrainedModel:
     source = settings.source
     if settings.average_last:
         return average(source, settings.average_last)
-    if not files.exists(source) and not files.exists(f"{source}.index"):
-        source = find_model(source).init_checkpoint  # A released model's name.
-    elif source.lower().endswith(".zip") or is_checkpoint_zip(Path(source)):
+    if is_zip(source):
         source = unpack_archive(source)
-    return read_pretrained(str(source))
+    elif not files.exists(source) and not files.exists(f"{source}.index"):
+        source = find_model(source).init_checkpoint  # A released model's name.
+    return read_pretrained(source)
 
 
-def _description_of(model: PretrainedModel) -> ModelDescription | None:
-    """Returns the content of `task.json`, which only this package writes; None without one."""
-    if model.format != "google":
-        return None
-    return read_description(files.split_path(model.path)[0])
-
-
-def _described(model: PretrainedModel, description: ModelDescription | None) -> PretrainedModel:
-    """Returns the model with the kind, labels and case that `task.json` gives."""
+def _with_description(
+    model: PretrainedModel,
+) -> tuple[PretrainedModel, ModelDescription | None]:
+    """Returns the model with the kind, labels and case of its `task.json`, and the description."""
+    # Only this package writes the file.
+    is_ours = model.format == "google"
+    description = read_description(files.split_path(model.path)[0]) if is_ours else None
     if description is None:
-        return model
+        return model, None
     labels = description.labels
     rows = len(model.weights.get("output_bias", labels))
     if labels and len(labels) != rows:
@@ -164,21 +141,20 @@ def _described(model: PretrainedModel, description: ModelDescription | None) -> 
         do_lower_case=description.do_lower_case,
         strip_accents=description.strip_accents,
     )
-    return dataclasses.replace(model, head=Head(description.kind, labels), tokenizer=tokenizer)
+    head = Head(description.kind, labels)
+    return dataclasses.replace(model, head=head, tokenizer=tokenizer), description
 
 
 def _reduced(
     model: PretrainedModel, settings: ConversionSettings
 ) -> tuple[PretrainedModel, dict[str, str]]:
     """Returns the model without the weights that are not written, and these with the reasons."""
-    dropped = dict(model.dropped)
     state = {name: _OPTIMIZER for name in model.weights if OPTIMIZER_STATE.search(name)}
-    if settings.to != "google" or not settings.keep_optimizer:
-        model = without_optimizer(model)
-    else:
+    if settings.to == "google" and settings.keep_optimizer:
         state = {}
+    model = without(model, state)
     left = _WRITERS[settings.to].without_place(model)
-    dropped |= left
+    dropped = {**model.dropped, **left}
     lost = {name: reason for name, reason in dropped.items() if not _OTHER_STATE.search(name)}
     if lost and not settings.allow_missing:
         lines = "\n".join(_listed("would be lost", lost))
@@ -202,25 +178,21 @@ def _completed(
             "--allow_missing."
         )
     missing = dict.fromkeys(lacking, "gets its initial value")
-    pooler = {
-        name: shape
-        for name, shape in names.encoder_shapes(model.config).items()
-        if name in names.POOLER and name not in needed and name not in model.weights
-    }
-    if settings.to == "google" and settings.allow_missing:
+    pooler = [n for n in names.POOLER if n not in needed and n not in model.weights]
+    if pooler and settings.to == "google" and settings.allow_missing:
         missing |= dict.fromkeys(pooler, "gets its initial value; no output needs it")
-        lacking |= pooler
-    elif pooler:
-        missing |= dict.fromkeys(
-            pooler,
-            "no output needs it; --allow_missing writes initial values for programs that do",
+        shapes = names.weight_shapes(model.config)
+        lacking |= {name: shapes[name] for name in pooler}
+    else:
+        consequence = (
+            "no output needs it; --allow_missing writes initial values for programs that do"
         )
+        missing |= dict.fromkeys(pooler, consequence)
+    model = fill(model, lacking)
     if model.head.kind == "masked_lm":
-        there = names.heads_in(model.weights)
-        for head in (names.MASKED_LM, names.NEXT_SENTENCE):
-            if head not in there and not any(name.startswith(head) for name in lacking):
-                missing[f"{head}*"] = f"no {_GROUPS[head]} head"
-    return fill(model, lacking), missing
+        absent = {MASKED_LM, NEXT_SENTENCE} - set(heads_in(model.weights))
+        missing |= {f"{head}*": f"no {_GROUPS[head]} head" for head in sorted(absent)}
+    return model, missing
 
 
 def _notes(model: PretrainedModel, settings: ConversionSettings) -> Iterator[str]:
@@ -239,22 +211,21 @@ def _notes(model: PretrainedModel, settings: ConversionSettings) -> Iterator[str
 
 
 def _count_groups(weights: Iterable[str]) -> dict[str, int]:
-    counts: dict[str, int] = {}
+    """Returns how many weights each group of the report has."""
+    counts = dict.fromkeys([*_GROUPS.values(), "other", _OPTIMIZER], 0)
     for name in weights:
         group = next((g for start, g in _GROUPS.items() if name.startswith(start)), "other")
-        group = _OPTIMIZER if OPTIMIZER_STATE.search(name) else group
-        counts[group] = counts.get(group, 0) + 1
-    order = [*_GROUPS.values(), "other", _OPTIMIZER]
-    return {group: counts[group] for group in order if group in counts}
+        counts[_OPTIMIZER if OPTIMIZER_STATE.search(name) else group] += 1
+    return {group: count for group, count in counts.items() if count}
 
 
 def _listed(title: str, reasons: Mapping[str, str]) -> list[str]:
     """Returns a line for each reason with its names."""
+    if not reasons:
+        return [f"{title}: nothing"]
     by_reason: dict[str, list[str]] = {}
     for name, reason in reasons.items():
         by_reason.setdefault(reason, []).append(name)
-    if not reasons:
-        return [f"{title}: nothing"]
     return [
         f"{title}: {len(listed)} ({reason}): {names.some(sorted(listed), listed=4)}"
         for reason, listed in by_reason.items()

@@ -8,13 +8,13 @@ pad             more rows of word embeddings, which are never predicted
 import dataclasses
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
 from bert_tf.formats import google, names
 from bert_tf.formats.source import PretrainedModel
-from bert_tf.kinds.table import find_kind
+from bert_tf.kinds.table import CLASSIFIER, NEXT_SENTENCE, find_kind, heads_in, num_scores_of
 from bert_tf.training.checkpoint import OPTIMIZER_STATE, STEP_NAME, newest_first
 
 # The bias of padded rows of the vocabulary: their probability is 0 in float32.
@@ -31,7 +31,7 @@ def average(folder: str, count: int) -> PretrainedModel:
     Raises:
         ValueError: if there are fewer checkpoints, or they are of different models.
     """
-    prefixes = sorted(set(newest_first(folder)), key=_step, reverse=True)
+    prefixes = list(newest_first(folder))
     if len(prefixes) < count:
         listed = ", ".join(prefix.rpartition("/")[2] for prefix in prefixes) or "none"
         raise ValueError(
@@ -50,23 +50,19 @@ def average(folder: str, count: int) -> PretrainedModel:
                 )
             sums[name] += weights[name]
     mean = {name: (total / count).astype(np.float32) for name, total in sums.items()}
-    kept = {n: newest.weights[n] for n in (STEP_NAME,) if n in newest.weights}
-    return dataclasses.replace(newest, weights={**mean, **kept})
+    if STEP_NAME in newest.weights:
+        mean[STEP_NAME] = newest.weights[STEP_NAME]
+    return dataclasses.replace(newest, weights=mean)
 
 
-def without_optimizer(model: PretrainedModel) -> PretrainedModel:
-    """Returns the model without its optimizer's state and `global_step`."""
-    return without(model, [name for name in model.weights if OPTIMIZER_STATE.search(name)])
-
-
-def without(model: PretrainedModel, left_out: Sequence[str] | Mapping) -> PretrainedModel:
+def without(model: PretrainedModel, left_out: Collection[str]) -> PretrainedModel:
     """Returns the model without some of its weights."""
     weights = {name: value for name, value in model.weights.items() if name not in left_out}
     return dataclasses.replace(model, weights=weights)
 
 
 def needed_shapes(model: PretrainedModel) -> names.Shapes:
-    """The weights that the model's outputs depend on, with their shapes.
+    """Returns the weights that the model's outputs depend on, with their shapes.
 
     A head that sees every token, and not the pooled output, needs no pooler. Of the two heads of
     pre-training those are needed of which some weights are there.
@@ -74,20 +70,22 @@ def needed_shapes(model: PretrainedModel) -> names.Shapes:
     Raises:
         ValueError: if nothing tells how many classes a classifier has.
     """
-    config, kind = model.config, find_kind(model.head.kind)
+    kind = find_kind(model.head.kind)
     heads = kind.heads
     if not kind.needs_all_heads:
-        heads = [h for h in names.heads_in(model.weights) if h in kind.heads] or kind.heads[:1]
-    shapes = names.encoder_shapes(config)
-    for head in heads:
-        num_scores = _num_classes(model) if head == names.CLASSIFIER else 2
-        shapes |= names.head_shapes(config, head, num_scores)
-    if not kind.needs_pooler and names.NEXT_SENTENCE not in heads and kind.heads:
+        heads = [h for h in heads_in(model.weights) if h in kind.heads] or kind.heads[:1]
+    num_scores = kind.num_scores or len(model.head.labels)
+    if CLASSIFIER in heads_in(model.weights):
+        num_scores = num_scores_of(model.weights)
+    if CLASSIFIER in heads and not num_scores:
+        raise ValueError(f"{model.path}: nothing tells how many labels its classifier has.")
+    shapes = names.weight_shapes(model.config, heads, num_scores)
+    if not kind.needs_pooler and NEXT_SENTENCE not in heads and kind.heads:
         shapes = {name: shape for name, shape in shapes.items() if name not in names.POOLER}
     return shapes
 
 
-def fill(model: PretrainedModel, shapes: names.Shapes) -> PretrainedModel:
+def fill(model: PretrainedModel, shapes: Mapping[str, tuple[int, ...]]) -> PretrainedModel:
     """Returns the model with initial values for weights of these names and shapes.
 
     They are as at the start of training: matrices from a truncated normal distribution, biases 0,
@@ -96,6 +94,18 @@ def fill(model: PretrainedModel, shapes: names.Shapes) -> PretrainedModel:
     stddev = model.config.initializer_range
     new = {name: _initial_value(name, shape, stddev) for name, shape in shapes.items()}
     return dataclasses.replace(model, weights={**model.weights, **new})
+
+
+def _initial_value(name: str, shape: tuple[int, ...], stddev: float) -> np.ndarray:
+    if name.endswith(("bias", "beta")):
+        return np.zeros(shape, np.float32)
+    if name.endswith("gamma"):
+        return np.ones(shape, np.float32)
+    rng = np.random.default_rng([_SEED, zlib.crc32(name.encode())])
+    values = rng.standard_normal(shape)
+    while (outside := np.abs(values) > 2).any():
+        values[outside] = rng.standard_normal(int(outside.sum()))
+    return (stddev * values).astype(np.float32)
 
 
 def pad(model: PretrainedModel, vocab_size: int) -> PretrainedModel:
@@ -112,38 +122,9 @@ def pad(model: PretrainedModel, vocab_size: int) -> PretrainedModel:
         )
     weights = dict(model.weights)
     for name, value in model.weights.items():
-        variable = re.sub(r"/adam_[mv]$", "", name)
-        if variable in (names.WORD_EMBEDDINGS, names.MASKED_LM_BIAS):
-            rows = np.zeros((more, *value.shape[1:]), value.dtype)
-            if name == names.MASKED_LM_BIAS:
-                rows += _NEVER
+        if re.sub(r"/adam_[mv]$", "", name) in (names.WORD_EMBEDDINGS, names.MASKED_LM_BIAS):
+            fill_value = _NEVER if name == names.MASKED_LM_BIAS else 0
+            rows = np.full((more, *value.shape[1:]), fill_value, value.dtype)
             weights[name] = np.concatenate([value, rows])
     config = dataclasses.replace(model.config, vocab_size=vocab_size)
     return dataclasses.replace(model, config=config, weights=weights)
-
-
-def _num_classes(model: PretrainedModel) -> int:
-    for name in ("output_bias", "output_weights"):
-        if name in model.weights:
-            return len(model.weights[name])
-    num_labels = find_kind(model.head.kind).num_scores or len(model.head.labels)
-    if not num_labels:
-        raise ValueError(f"{model.path}: nothing tells how many labels its classifier has.")
-    return num_labels
-
-
-def _initial_value(name: str, shape: tuple[int, ...], stddev: float) -> np.ndarray:
-    if name.endswith(("bias", "beta")):
-        return np.zeros(shape, np.float32)
-    if name.endswith("gamma"):
-        return np.ones(shape, np.float32)
-    rng = np.random.default_rng([_SEED, zlib.crc32(name.encode())])
-    values = rng.standard_normal(shape)
-    while (outside := np.abs(values) > 2).any():
-        values[outside] = rng.standard_normal(int(outside.sum()))
-    return (stddev * values).astype(np.float32)
-
-
-def _step(prefix: str) -> int:
-    match = re.search(r"model\.ckpt-(\d+)$", prefix)
-    return int(match[1]) if match else -1

@@ -12,54 +12,52 @@ prefix can all be read. The weights keep their names.
 """
 
 import dataclasses
-import re
 
 import numpy as np
 import tensorflow as tf
 
 from bert_tf import files
-from bert_tf.config import BertConfig
+from bert_tf.config import BertConfig, read_json_object
 from bert_tf.formats import names
-from bert_tf.formats.source import Head, PretrainedModel
+from bert_tf.formats.source import (
+    CHECKPOINT_NAME,
+    CONFIG_NAME,
+    Head,
+    PretrainedModel,
+    find_prefix,
+    is_object_based,
+)
 from bert_tf.formats.staging import new_files
-from bert_tf.formats.tokenizer_files import case_of_folder, read_tokenizer, write_tokenizer
-from bert_tf.kinds.table import kind_of_weights
+from bert_tf.formats.tokenizer_files import (
+    VOCAB_NAME,
+    case_of_folder,
+    read_tokenizer,
+    write_tokenizer,
+)
+from bert_tf.kinds.table import MASKED_LM, NEXT_SENTENCE, kind_of_weights
 from bert_tf.training.checkpoint import DamagedCheckpoint, find_checkpoint, write_tensors
 
-CHECKPOINT_NAME = "bert_model.ckpt"
-CONFIG_NAME = "bert_config.json"
 # The files that are written, except the weights' data.
-FILE_NAMES = (f"{CHECKPOINT_NAME}.index", CONFIG_NAME, "vocab.txt", "tokenizer_config.json")
+FILE_NAMES = (f"{CHECKPOINT_NAME}.index", CONFIG_NAME, VOCAB_NAME, "tokenizer_config.json")
 
-# Object-based checkpoints (Keras, tensorflow/models) have it, name-based ones do not.
-_OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
-_SUFFIX = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
+# What TensorFlow raises for damaged files.
+READ_ERRORS = (tf.errors.OpError, RuntimeError, ValueError, IndexError)
 
 
 def recognizes(path: str) -> bool:
     """Returns whether `path` is or contains a name-based checkpoint."""
-    prefix = _find(str(path))
-    if prefix is None:
-        return False
-    try:
-        return not tf.train.load_checkpoint(prefix).has_tensor(_OBJECT_GRAPH)
-    except (tf.errors.OpError, RuntimeError, ValueError, IndexError):
-        return True  # It is damaged, which `read` will report.
+    prefix = find_prefix(str(path))
+    return prefix is not None and not is_object_based(prefix)
 
 
 def read(path: str) -> PretrainedModel:
-    """Reads a checkpoint and the files beside it.
-
-    Args:
-        path: a checkpoint's prefix (`.../bert_model.ckpt`), one of its files, or a folder. In a
-            folder `bert_model.ckpt` is preferred, then the newest `model.ckpt-STEP`, then the only
-            checkpoint.
+    """Reads a checkpoint and the files beside it; `find_prefix` says what `path` may be.
 
     Raises:
         ValueError: if there is no checkpoint, it is damaged, or its `bert_config.json` is missing
             or another model's.
     """
-    prefix = _find(str(path)) or find_checkpoint(str(path))
+    prefix = find_prefix(str(path)) or find_checkpoint(str(path))
     folder = files.split_path(prefix)[0]
     config_file = files.join_path(folder, CONFIG_NAME)
     if not files.exists(config_file):
@@ -73,15 +71,8 @@ def read(path: str) -> PretrainedModel:
     tokenizer, dropped = read_tokenizer(folder, config.vocab_size)
     if tokenizer.do_lower_case is None:
         tokenizer = dataclasses.replace(tokenizer, do_lower_case=case_of_folder(folder))
-    return PretrainedModel(
-        format="google",
-        path=prefix,
-        config=config,
-        weights=weights,
-        head=Head(kind_of_weights(weights)),
-        tokenizer=tokenizer,
-        dropped=dropped,
-    )
+    head = Head(kind_of_weights(weights))
+    return PretrainedModel("google", prefix, config, weights, head, tokenizer, dropped)
 
 
 def read_weights(prefix: str) -> dict[str, np.ndarray]:
@@ -92,10 +83,68 @@ def read_weights(prefix: str) -> dict[str, np.ndarray]:
     """
     try:
         reader = tf.train.load_checkpoint(prefix)
-        weights = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-    except (tf.errors.OpError, RuntimeError, ValueError, IndexError) as error:
+        weights = {n: reader.get_tensor(n) for n in sorted(reader.get_variable_to_shape_map())}
+    except READ_ERRORS as error:
         raise DamagedCheckpoint(f"{prefix}: the checkpoint cannot be read: {error}") from error
-    return {name: _widened(weights[name]) for name in sorted(weights)}
+    return {name: _widened(np.asarray(value)) for name, value in weights.items()}
+
+
+def _widened(value: np.ndarray) -> np.ndarray:
+    is_half = value.dtype.itemsize == 2 and value.dtype.kind in "fV"
+    return value.astype(np.float32) if is_half else value
+
+
+def check_folder(folder: str, released: BertConfig | None = None) -> None:
+    """Refuses a folder whose files are not a whole and readable checkpoint of one model.
+
+    Args:
+        folder: a folder with bert_config.json and a checkpoint; the vocabulary may be missing.
+        released: the configuration of the released model that it must be, with a vocabulary and
+            both heads of pre-training.
+
+    Raises:
+        ValueError: with the file and what is wrong with it.
+    """
+    path = files.join_path(folder, CONFIG_NAME)
+    content = read_json_object(path)
+    if released is None:
+        known = {field.name for field in dataclasses.fields(BertConfig)} - {"unknown_keys"}
+        try:
+            config = BertConfig.from_dict({n: v for n, v in content.items() if n in known})
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+    else:
+        config = released
+        wrong = [
+            f"{name} is {content.get(name)!r}, the model's is {value!r}"
+            for name, value in released.to_dict().items()
+            if content.get(name) != value
+        ]
+        if wrong:
+            raise ValueError(f"{path}: it is another model's: {'; '.join(wrong)}")
+    _check_vocabulary_size(files.join_path(folder, VOCAB_NAME), config, released is not None)
+    prefix = find_prefix(folder)
+    if prefix is None:
+        raise ValueError(f"{folder}: there is no checkpoint (*.index).")
+    weights = read_weights(prefix)
+    heads = (MASKED_LM, NEXT_SENTENCE) if released else ()
+    missing = [name for name in names.weight_shapes(config, heads) if name not in weights]
+    if missing:
+        raise ValueError(
+            f"{prefix}: {len(missing)} of the model's variables are not in it: "
+            f"{names.some(missing)}. It has: {names.some(weights)}"
+        )
+    names.check_shapes(prefix, config, weights)
+
+
+def _check_vocabulary_size(path: str, config: BertConfig, is_exact: bool) -> None:
+    if not files.exists(path) and not is_exact:
+        return
+    num_rows = sum(1 for _ in files.open_text_lines(path)) if files.exists(path) else 0
+    if num_rows > config.vocab_size or (is_exact and num_rows < config.vocab_size):
+        raise ValueError(
+            f"{path}: it has {num_rows:,} rows, the model's vocabulary {config.vocab_size:,}."
+        )
 
 
 def without_place(model: PretrainedModel) -> dict[str, str]:
@@ -106,10 +155,11 @@ def without_place(model: PretrainedModel) -> dict[str, str]:
 def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
     """Writes a model as the original's files; either all files appear or none.
 
-    `hidden_act` is written unchanged. The original does not know `gelu_erf` and refuses it.
+    All weights are written, with the optimizer's state if there is any. `hidden_act` is written
+    unchanged; the original does not know `gelu_erf` and refuses it.
 
     Args:
-        model: the model; all its weights are written, with the optimizer's state if it has any.
+        model: the model.
         folder: the folder to write to; it need not exist.
         overwrite: whether existing files may be overwritten.
 
@@ -123,30 +173,3 @@ def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
         with files.open_file(files.join_path(temporary, CONFIG_NAME), "w") as file:
             file.write(model.config.to_json_string())
         write_tokenizer(temporary, model.tokenizer, model.config.max_position_embeddings)
-
-
-def _find(path: str) -> str | None:
-    """Returns the prefix of the checkpoint at `path`; None if there is none."""
-    prefix = _SUFFIX.sub("", path)
-    if files.exists(prefix + ".index"):
-        return prefix
-    if not files.is_directory(path):
-        return None
-    released = files.join_path(path, CHECKPOINT_NAME)
-    if files.exists(released + ".index"):
-        return released
-    indices = [name for name in tf.io.gfile.listdir(path) if name.endswith(".index")]
-    has_newest = files.exists(files.join_path(path, "checkpoint"))  # It names the newest.
-    numbered = any(re.match(r"model\.ckpt-\d+\.", name) for name in indices)
-    if len(indices) > 1 and not has_newest and not numbered:
-        raise ValueError(
-            f"{path}: there are {len(indices)} checkpoints. Name one of them: "
-            f"{', '.join(sorted(name.removesuffix('.index') for name in indices))}"
-        )
-    return find_checkpoint(path) if indices else None
-
-
-def _widened(value: np.ndarray) -> np.ndarray:
-    value = np.asarray(value)
-    is_half = value.dtype.itemsize == 2 and value.dtype.kind in "fV"
-    return value.astype(np.float32) if is_half else value

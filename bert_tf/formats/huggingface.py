@@ -1,8 +1,8 @@
 """Reads and writes BERT models in Hugging Face's format, as transformers saves and loads them.
 
     config.json                     configuration, head and labels: `huggingface_config`
-    model.safetensors               weights, named as in `huggingface_names`; pytorch_model.bin and
-                                    sharded files can be read too: `huggingface_tensors`
+    model.safetensors               weights, named as in `names`; pytorch_model.bin and sharded
+                                    files can be read too: `huggingface_tensors`
     vocab.txt, tokenizer.json       `tokenizer_files`
 
 `AutoModel...from_pretrained(folder)` and `AutoTokenizer.from_pretrained(folder)` load the folders
@@ -11,29 +11,13 @@ that are written here.
 
 import json
 import re
-from collections.abc import Mapping
 
 import numpy as np
 
 from bert_tf import files
 from bert_tf.config import read_json_object
 from bert_tf.formats import names
-from bert_tf.formats.huggingface_config import (
-    architecture_of,
-    read_config,
-    read_head,
-    write_config,
-)
-from bert_tf.formats.huggingface_names import (
-    BUFFERS,
-    DECODER,
-    DECODER_BIAS,
-    MASKED_LM_BIAS,
-    WORD_EMBEDDINGS,
-    modern_name,
-    name_table,
-    transposed,
-)
+from bert_tf.formats.huggingface_config import architecture_of, read_config, read_head, write_config
 from bert_tf.formats.huggingface_tensors import (
     SAFETENSORS_NAME,
     find_weights,
@@ -43,11 +27,22 @@ from bert_tf.formats.huggingface_tensors import (
 from bert_tf.formats.source import Head, PretrainedModel
 from bert_tf.formats.staging import new_files
 from bert_tf.formats.tokenizer_files import read_tokenizer, special_tokens_map, write_tokenizer
-from bert_tf.kinds.table import find_kind
+from bert_tf.kinds.table import find_kind, heads_in
 
 CONFIG_NAME = "config.json"
 # The files that are written.
 FILE_NAMES = (SAFETENSORS_NAME, CONFIG_NAME, "vocab.txt", "tokenizer_config.json")
+
+# Tensors that follow from others: buffers, and copies of tied weights with what they are tied to.
+_BUFFERS = {
+    "bert.embeddings.position_ids": "the numbers 0, 1, 2, ...",
+    "bert.embeddings.token_type_ids": "zeros",
+}
+_BIAS, _COPY_OF_BIAS = "cls.predictions.bias", "cls.predictions.decoder.bias"
+_TIED = {
+    "cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight",
+    _COPY_OF_BIAS: _BIAS,
+}
 
 
 def recognizes(path: str) -> bool:
@@ -56,10 +51,7 @@ def recognizes(path: str) -> bool:
 
 
 def read(path: str) -> PretrainedModel:
-    """Reads a model.
-
-    Args:
-        path: a folder with config.json and weights, or its weights file.
+    """Reads a model from a folder with config.json and weights, or from its weights file.
 
     Raises:
         ValueError: if a file is missing or damaged, the model is not a BERT, or a library that its
@@ -77,19 +69,26 @@ def read(path: str) -> PretrainedModel:
     tokenizer, dropped = read_tokenizer(folder, config.vocab_size)
     tensors = _under_modern_names(weights_file, read_tensors(weights_file))
     redundant = _take_redundant(weights_file, tensors)
-    ours = {theirs: name for name, theirs in name_table(config.num_hidden_layers).items()}
-    dropped |= {name: "this BERT has no such weight" for name in tensors if name not in ours}
-    weights = {ours[n]: transposed(ours[n], value) for n, value in tensors.items() if n in ours}
-    _check_types(weights_file, weights)
+    table = names.weight_table(config.num_hidden_layers).values()
+    weights = {
+        weight.google: _transposed(weight.google, tensors.pop(weight.huggingface))
+        for weight in sorted(table, key=lambda weight: weight.google)
+        if weight.huggingface in tensors
+    }
+    integers = [name for name, value in weights.items() if value.dtype != np.float32]
+    if integers:
+        raise ValueError(
+            f"{weights_file}: {names.some(integers)} hold integers. Are they quantized?"
+        )
     names.check_shapes(weights_file, config, weights)
     return PretrainedModel(
         format="huggingface",
         path=weights_file,
         config=config,
-        weights=dict(sorted(weights.items())),
+        weights=weights,
         head=read_head(config_file, content, weights),
         tokenizer=tokenizer,
-        dropped=dropped,
+        dropped=dropped | dict.fromkeys(tensors, "this BERT has no such weight"),
         redundant=redundant,
     )
 
@@ -100,17 +99,14 @@ def without_place(model: PretrainedModel) -> dict[str, str]:
     A Hugging Face model has one head and no optimizer state. A pooler that the head does not use is
     kept; transformers then reports it as unexpected.
     """
-    table = name_table(model.config.num_hidden_layers)
-    own = set()
-    for prefix in find_kind(model.head.kind).heads:
-        own |= set(names.head_shapes(model.config, prefix))
+    table = names.weight_table(model.config.num_hidden_layers)
+    own_heads = set(find_kind(model.head.kind).heads)
     left = {}
     for name in model.weights:
         if name not in table:
             left[name] = "Hugging Face has no such weight"
-        elif not name.startswith("bert/") and name not in own:
-            architecture = architecture_of(model.head, model.weights)
-            left[name] = f"{architecture} has no such head"
+        elif not own_heads.issuperset(heads_in([name])):
+            left[name] = f"{architecture_of(model.head, model.weights)} has no such head"
     return left
 
 
@@ -133,34 +129,46 @@ def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
             f"{model.path}: {len(left)} weights have no place in a Hugging Face model: "
             f"{names.some(left)}. Remove them first."
         )
+    vocab = model.tokenizer.vocab or ("[PAD]",)
+    config = write_config(model.config, model.head, model.weights, vocab.index("[PAD]"))
     with new_files(folder, overwrite) as temporary:
-        write_safetensors(tensors_of(model), files.join_path(temporary, SAFETENSORS_NAME))
-        vocab = model.tokenizer.vocab or ("[PAD]",)
-        content = write_config(model.config, model.head, model.weights, vocab.index("[PAD]"))
-        contents = {CONFIG_NAME: json.dumps(content, indent=2, sort_keys=True) + "\n"}
-        if model.tokenizer.vocab is not None:
-            contents["special_tokens_map.json"] = special_tokens_map()
+        write_safetensors(_tensors_of(model), files.join_path(temporary, SAFETENSORS_NAME))
+        with files.open_file(files.join_path(temporary, CONFIG_NAME), "w") as file:
+            file.write(json.dumps(config, indent=2, sort_keys=True) + "\n")
         write_tokenizer(temporary, model.tokenizer, model.config.max_position_embeddings)
-        for name, text in contents.items():
-            with files.open_file(files.join_path(temporary, name), "w") as file:
-                file.write(text)
+        if model.tokenizer.vocab is not None:
+            path = files.join_path(temporary, "special_tokens_map.json")
+            with files.open_file(path, "w") as file:
+                file.write(special_tokens_map())
 
 
-def tensors_of(model: PretrainedModel) -> dict[str, np.ndarray]:
+def _tensors_of(model: PretrainedModel) -> dict[str, np.ndarray]:
     """Returns the weights under transformers' names, for a bare encoder without `bert.`."""
-    table = name_table(model.config.num_hidden_layers)
-    prefix = "" if model.head == Head() else "bert."
-    return {
-        re.sub(r"^bert\.", prefix, theirs): transposed(
-            name, np.asarray(model.weights[name], np.float32)
-        )
-        for name, theirs in table.items()
-        if name in model.weights
-    }
+    is_bare = model.head == Head()
+    tensors = {}
+    for name, weight in names.weight_table(model.config.num_hidden_layers).items():
+        if name in model.weights:
+            theirs = weight.huggingface.removeprefix("bert.") if is_bare else weight.huggingface
+            tensors[theirs] = _transposed(name, np.asarray(model.weights[name], np.float32))
+    return tensors
 
 
-def _under_modern_names(path: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    renamed = {modern_name(name): value for name, value in tensors.items()}
+def _transposed(name: str, value: np.ndarray) -> np.ndarray:
+    """Converts a weight to the other library's layout, in either direction."""
+    return np.ascontiguousarray(value.T) if name.endswith("/kernel") else value
+
+
+def _under_modern_names(path: str, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Renames tensors as current transformers writes them.
+
+    Bare encoders are saved without the prefix `bert.`, models wrapped in DataParallel with
+    `module.`, and converters of 2018 kept `gamma` and `beta`.
+    """
+    renamed = {}
+    for name, value in tensors.items():
+        name = re.sub(r"^(embeddings|encoder|pooler)\.", r"bert.\1.", name.removeprefix("module."))
+        name = re.sub(r"LayerNorm\.gamma$", "LayerNorm.weight", name)
+        renamed[re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", name)] = value
     if len(renamed) != len(tensors):
         raise ValueError(f"{path}: two of its tensors have names of the same weight.")
     return renamed
@@ -173,12 +181,11 @@ def _take_redundant(path: str, tensors: dict[str, np.ndarray]) -> dict[str, str]
         ValueError: if the masked-LM decoder is not tied to the word embeddings.
     """
     redundant = {
-        name: reason for name, reason in BUFFERS.items() if tensors.pop(name, None) is not None
+        name: reason for name, reason in _BUFFERS.items() if tensors.pop(name, None) is not None
     }
-    # Some files have only the copy of the bias.
-    if MASKED_LM_BIAS not in tensors and DECODER_BIAS in tensors:
-        tensors[MASKED_LM_BIAS] = tensors.pop(DECODER_BIAS)
-    for copy, original in ((DECODER, WORD_EMBEDDINGS), (DECODER_BIAS, MASKED_LM_BIAS)):
+    if _BIAS not in tensors and _COPY_OF_BIAS in tensors:  # Some files have only the copy.
+        tensors[_BIAS] = tensors.pop(_COPY_OF_BIAS)
+    for copy, original in _TIED.items():
         value = tensors.pop(copy, None)
         if value is None:
             continue
@@ -189,9 +196,3 @@ def _take_redundant(path: str, tensors: dict[str, np.ndarray]) -> dict[str, str]
             )
         redundant[copy] = f"the same as {original}"
     return redundant
-
-
-def _check_types(path: str, weights: Mapping[str, np.ndarray]) -> None:
-    others = [name for name, value in weights.items() if value.dtype != np.float32]
-    if others:
-        raise ValueError(f"{path}: {names.some(others)} hold integers. Are they quantized?")

@@ -6,13 +6,13 @@ here. `is_decoder` is refused: its pooler reads [CLS], that of an `is_causal` mo
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from bert_tf.config import BertConfig, check_architecture
-from bert_tf.formats import names
+from bert_tf.formats.names import some
 from bert_tf.formats.source import Head
-from bert_tf.kinds.table import KINDS, Kind, find_kind, kind_of_weights
+from bert_tf.kinds.table import CLASSIFIER, KINDS, find_kind, heads_in, kind_of_weights
 
 # Hugging Face's activations -> ours. In the other direction the first match counts.
 _ACTIVATIONS = {
@@ -43,25 +43,13 @@ _FIXED = {
     "is_decoder": (False, "a left-to-right model is pooled differently here"),
     "add_cross_attention": (False, "decoders are not supported"),
 }
-# Class names there -> the kinds here that have such a head. The others have no counterpart.
-_KINDS_OF_ARCHITECTURE = {
-    name: [kind for kind in KINDS.values() if name in kind.architectures]
-    for kind in KINDS.values()
-    for name in kind.architectures
+_FIELDS = {field.name for field in dataclasses.fields(BertConfig)} - {
+    *("model_type", "is_causal", "unknown_keys")
 }
-_FIELDS = tuple(
-    field.name
-    for field in dataclasses.fields(BertConfig)
-    if field.name not in ("model_type", "is_causal", "unknown_keys")
-)
 
 
-def read_config(path: str, content: dict[str, Any]) -> BertConfig:
-    """Returns the configuration that a config.json describes.
-
-    Args:
-        path: the file, for messages.
-        content: the parsed file.
+def read_config(path: str, content: Mapping[str, Any]) -> BertConfig:
+    """Returns the configuration in the content of a config.json.
 
     Raises:
         ValueError: if the file describes another architecture or an unsupported variant.
@@ -73,7 +61,7 @@ def read_config(path: str, content: dict[str, Any]) -> BertConfig:
             )
     if content.get("pruned_heads"):
         raise ValueError(f"{path}: some attention heads are pruned (pruned_heads).")
-    values = {**_THEIR_DEFAULTS, **{name: content[name] for name in _FIELDS if name in content}}
+    values = _THEIR_DEFAULTS | {name: content[name] for name in _FIELDS if name in content}
     if values["hidden_act"] not in _ACTIVATIONS:
         raise ValueError(
             f"{path}: hidden_act must be one of {', '.join(_ACTIVATIONS)}. "
@@ -88,35 +76,25 @@ def read_config(path: str, content: dict[str, Any]) -> BertConfig:
         raise ValueError(f"{path}: {error}") from error
 
 
-def read_head(path: str, content: dict[str, Any], weights: dict) -> Head:
+def read_head(path: str, content: Mapping[str, Any], weights: Mapping) -> Head:
     """Returns the head that a config.json names, or else the one that the weights have.
-
-    Args:
-        path, content: see `read_config`.
-        weights: the weights under google-research's names.
 
     Raises:
         ValueError: if the head has no counterpart here, or the labels do not fit it.
     """
     architecture = (content.get("architectures") or ["BertModel"])[0]
-    if architecture not in _KINDS_OF_ARCHITECTURE:
+    kinds = [kind for kind in KINDS.values() if architecture in kind.architectures]
+    if not kinds:
+        known = dict.fromkeys(name for kind in KINDS.values() for name in kind.architectures)
         raise ValueError(
-            f"{path}: architectures must be one of {', '.join(_KINDS_OF_ARCHITECTURE)}. "
+            f"{path}: architectures must be one of {', '.join(known)}. "
             f"Received: {content['architectures']}"
         )
-    kinds = _KINDS_OF_ARCHITECTURE[architecture]
     if not kinds[0].heads:
-        kinds = [k for k in KINDS.values() if k.name == kind_of_weights(weights)]
-        kinds = _KINDS_OF_ARCHITECTURE[next(iter(kinds[0].architectures))]
-    if names.CLASSIFIER not in kinds[0].heads:
+        found = find_kind(kind_of_weights(weights))
+        kinds = [kind for kind in KINDS.values() if kind.architectures == found.architectures]
+    if CLASSIFIER not in kinds[0].heads:
         return Head(kinds[0].name)
-    return _classifier_head(path, content, kinds, weights)
-
-
-def _classifier_head(
-    path: str, content: dict[str, Any], kinds: Sequence[Kind], weights: dict
-) -> Head:
-    """Returns which of several kinds with the same classifier it is, and the labels."""
     problem = content.get("problem_type")
     if problem == "multi_label_classification":
         raise ValueError(
@@ -130,29 +108,28 @@ def _classifier_head(
         if rows not in (None, scored.num_scores):
             raise ValueError(f"{path}: a {scored.name} with {rows} outputs; only one is supported.")
         return Head(scored.name)
-    return Head(labelled.name, _labels(path, content, rows))
+    return Head(labelled.name, _labels(path, content.get("id2label"), rows))
 
 
-def _labels(path: str, content: dict[str, Any], rows: int | None) -> tuple[str, ...]:
-    by_id = content.get("id2label")
+def _labels(path: str, by_id: Mapping[str, Any] | None, rows: int | None) -> tuple[str, ...]:
     if by_id is None:
         return tuple(f"LABEL_{i}" for i in range(rows or 0))
-    labels = tuple(str(by_id.get(str(i))) for i in range(len(by_id)))
-    if set(by_id) != set(map(str, range(len(by_id)))) or rows not in (None, len(labels)):
+    ids = [str(i) for i in range(len(by_id))]
+    if set(by_id) != set(ids) or rows not in (None, len(ids)):
         raise ValueError(
-            f"{path}: id2label must name the labels 0 to {(rows or len(by_id)) - 1}, one for each "
-            f"row of the classifier. Received: {names.some(sorted(by_id))}"
+            f"{path}: id2label must name the labels 0 to {(rows or len(ids)) - 1}, one for each "
+            f"row of the classifier. Received: {some(sorted(by_id))}"
         )
-    return labels
+    return tuple(str(by_id[i]) for i in ids)
 
 
-def architecture_of(head: Head, weights: dict) -> str:
+def architecture_of(head: Head, weights: Mapping) -> str:
     """Returns the name of transformers' class for a head."""
-    return find_kind(head.kind).architecture(names.heads_in(weights))
+    return find_kind(head.kind).architecture(heads_in(weights))
 
 
 def write_config(
-    config: BertConfig, head: Head, weights: dict, pad_token_id: int
+    config: BertConfig, head: Head, weights: Mapping, pad_token_id: int
 ) -> dict[str, Any]:
     """Returns the content of a config.json for transformers 4 and 5.
 
@@ -164,34 +141,25 @@ def write_config(
             "A left-to-right model (is_causal) has no counterpart in Hugging Face's BERT, whose "
             "pooler reads [CLS]; this one reads the last token."
         )
-    values = {name: getattr(config, name) for name in _FIELDS}
     act = str(config.hidden_act or "linear").lower()
-    preferred = {"gelu": "gelu_new"}
-    values["hidden_act"] = preferred.get(
-        act, next(theirs for theirs, ours in _ACTIVATIONS.items() if ours == act)
-    )
-    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
-        values[name] = values[name] or 0.0
     content = {
         **{key: config.unknown_keys[key] for key in _RELEASED_KEYS if key in config.unknown_keys},
-        **values,
+        **{name: getattr(config, name) for name in _FIELDS},
+        "hidden_act": next(theirs for theirs, ours in _ACTIVATIONS.items() if ours == act),
+        "hidden_dropout_prob": config.hidden_dropout_prob or 0.0,
+        "attention_probs_dropout_prob": config.attention_probs_dropout_prob or 0.0,
         "architectures": [architecture_of(head, weights)],
         "model_type": config.model_type,
         "layer_norm_eps": 1e-12,
         "pad_token_id": pad_token_id,
         "tie_word_embeddings": True,
     }
-    return {**content, **_head_keys(head, weights)}
-
-
-def _head_keys(head: Head, weights: dict) -> dict[str, Any]:
     kind = find_kind(head.kind)
-    if names.CLASSIFIER not in kind.heads:
-        return {}
-    labels = head.labels or [f"LABEL_{i}" for i in range(len(weights["output_bias"]))]
-    keys = {
-        "id2label": {str(i): label for i, label in enumerate(labels)},
-        "label2id": {label: i for i, label in enumerate(labels)},
-        "classifier_dropout": 0.1,  # Fixed in our heads, whatever the encoder's is.
-    }
-    return {**keys, "problem_type": kind.problem_type} if kind.problem_type else keys
+    if CLASSIFIER in kind.heads:
+        labels = head.labels or [f"LABEL_{i}" for i in range(len(weights["output_bias"]))]
+        content |= {
+            "id2label": {str(i): label for i, label in enumerate(labels)},
+            "label2id": {label: i for i, label in enumerate(labels)},
+            "classifier_dropout": 0.1,  # Fixed in our heads, whatever the encoder's is.
+        }
+    return {**content, "problem_type": kind.problem_type} if kind.problem_type else content

@@ -2,12 +2,12 @@
 
     python -m bert_tf.formats.huggingface_outputs FOLDER inputs.npz outputs.npz
 
-This module imports no TensorFlow: TensorFlow and PyTorch have symbols in common, and the one
-imported second may crash.
-
 inputs.npz      input_ids, input_mask, segment_ids: int [B, L]
 outputs.npz     all_layers: float32 [layers + 1, B, L, H], the embeddings first; pooled_output and
                 the head's logits under this package's names, if the class has them
+
+This module imports no TensorFlow: TensorFlow and PyTorch have symbols in common, and the one
+imported second may crash.
 """
 
 import importlib.util
@@ -42,13 +42,7 @@ def is_installed() -> bool:
 
 
 def outputs_of(folder: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Runs the model in a folder on a batch.
-
-    Args:
-        folder: a Hugging Face folder.
-        inputs: the content of inputs.npz, see above.
-
-    Returns: the content of outputs.npz.
+    """Runs the model in a Hugging Face folder: inputs.npz -> outputs.npz, see above.
 
     Raises:
         ValueError: if transformers cannot load the model, or finds that weights are missing.

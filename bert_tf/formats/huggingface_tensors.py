@@ -16,20 +16,19 @@ from bert_tf import files
 from bert_tf.config import read_json
 
 SAFETENSORS_NAME = "model.safetensors"
-PYTORCH_NAME = "pytorch_model.bin"
 # In order of preference, as in transformers.
-WEIGHTS_NAMES = (
-    *(SAFETENSORS_NAME, f"{SAFETENSORS_NAME}.index.json"),
-    *(PYTORCH_NAME, f"{PYTORCH_NAME}.index.json"),
+_WEIGHTS_NAMES = (
+    *(SAFETENSORS_NAME, "model.safetensors.index.json"),
+    *("pytorch_model.bin", "pytorch_model.bin.index.json"),
 )
 
 
 def find_weights(path: str) -> str | None:
     """Returns the weights file or shard index that `path` is or contains; None if there is none."""
     name = files.split_path(path)[1]
-    if name in WEIGHTS_NAMES and files.exists(path) and not files.is_directory(path):
+    if name in _WEIGHTS_NAMES and files.exists(path) and not files.is_directory(path):
         return path
-    candidates = [files.join_path(path, name) for name in WEIGHTS_NAMES]
+    candidates = [files.join_path(path, name) for name in _WEIGHTS_NAMES]
     return next((file for file in candidates if files.exists(file)), None)
 
 
@@ -40,12 +39,13 @@ def read_tensors(path: str) -> dict[str, np.ndarray]:
         ValueError: if a file is damaged or missing, or its library is not installed.
     """
     if not path.endswith(".index.json"):
-        return _read_file(path)
+        read = _read_safetensors if path.endswith(".safetensors") else _read_pytorch
+        return {name: _as_float32(path, name, value) for name, value in read(path).items()}
     weight_map = read_json(path).get("weight_map", {})
     folder = files.split_path(path)[0]
     tensors: dict[str, np.ndarray] = {}
     for name in sorted(set(weight_map.values())):
-        tensors |= _read_file(files.join_path(folder, name))
+        tensors |= read_tensors(files.join_path(folder, name))
     missing = sorted(set(weight_map) - set(tensors))
     if missing or not tensors:
         raise ValueError(f"{path}: its files lack {', '.join(missing[:10]) or 'everything'}.")
@@ -54,17 +54,12 @@ def read_tensors(path: str) -> dict[str, np.ndarray]:
 
 def write_safetensors(tensors: dict[str, np.ndarray], path: str) -> None:
     """Writes tensors marked as PyTorch's, which transformers requires."""
-    content = library("safetensors.numpy").save(tensors, metadata={"format": "pt"})
+    content = _library("safetensors.numpy").save(tensors, metadata={"format": "pt"})
     with files.open_file(path, "wb") as file:
         file.write(content)
 
 
-def library(name: str):
-    """Imports a library of the extra `huggingface`.
-
-    Raises:
-        ValueError: if it is not installed.
-    """
+def _library(name: str):
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -74,13 +69,8 @@ def library(name: str):
         ) from error
 
 
-def _read_file(path: str) -> dict[str, np.ndarray]:
-    read = _read_safetensors if path.endswith(".safetensors") else _read_pytorch
-    return {name: _as_float32(path, name, value) for name, value in read(path).items()}
-
-
 def _read_safetensors(path: str) -> dict[str, np.ndarray]:
-    safetensors = library("safetensors")
+    safetensors = _library("safetensors")
     try:
         with safetensors.safe_open(path, "np") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -89,7 +79,7 @@ def _read_safetensors(path: str) -> dict[str, np.ndarray]:
 
 
 def _read_pytorch(path: str) -> dict[str, np.ndarray]:
-    torch = library("torch")
+    torch = _library("torch")
     try:
         tensors = torch.load(path, map_location="cpu", weights_only=True)
         return {
@@ -105,7 +95,6 @@ def _as_float32(path: str, name: str, value: np.ndarray) -> np.ndarray:
         return value.astype(np.float32)
     if value.dtype != np.float32 and not np.issubdtype(value.dtype, np.integer):
         raise ValueError(
-            f"{path}: {name} has the type {value.dtype}; weights must be float32, float16 or "
-            "bfloat16."
+            f"{path}: {name} is {value.dtype}; weights must be float32, float16 or bfloat16."
         )
     return value

@@ -31,31 +31,36 @@ CONFIG_NAME = "config.json"
 WEIGHTS_NAME, SHARDS_NAME = "model.weights.h5", "model.weights.json"
 TASK_WEIGHTS_NAME = "task.weights.h5"
 BACKBONE = "BertBackbone"
-CLASSIFIERS = ("BertTextClassifier", "BertClassifier")  # The second is its older name.
-TASKS = (*CLASSIFIERS, "BertMaskedLM", "BertTextEmbedder")
-
-_TASK, _TOKENIZER = "task.json", "tokenizer.json"
+_CLASSIFIERS = ("BertTextClassifier", "BertClassifier")  # The second is its older name.
+_TASKS = (*_CLASSIFIERS, "BertMaskedLM", "BertTextEmbedder")
 _VOCABULARIES = (
     "assets/tokenizer/vocabulary.txt",
     "assets/preprocessor/tokenizer/vocabulary.txt",
+)
+_ARCHIVE_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, json.JSONDecodeError, UnicodeDecodeError),
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class KerasFiles:
-    """Holds the content of a model's files.
+    """Holds the content of a model's files."""
 
-    path: the weights file or the archive, for messages.
-    backbone, task: their serialized Keras objects; `task` is {} for a bare backbone.
-    arrays: path in the weights file -> array; paths of `task.weights.h5` begin with its name.
-    tokenizer: the vocabulary and how text is normalized.
-    """
-
-    path: str
-    backbone: Mapping[str, Any]
-    task: Mapping[str, Any]
-    arrays: Mapping[str, np.ndarray]
+    path: str  # The weights file or the archive, for messages.
+    backbone: Mapping[str, Any]  # The serialized Keras object.
+    task: Mapping[str, Any]  # Likewise; {} for a bare backbone.
+    arrays: Mapping[str, np.ndarray]  # By path; those of `task.weights.h5` begin with its name.
     tokenizer: TokenizerFiles
+
+    @property
+    def is_classifier(self) -> bool:
+        """Whether the task is a classifier of texts."""
+        return self.task.get("class_name") in _CLASSIFIERS
+
+    @property
+    def activation(self) -> Any:
+        """A classifier's activation: its name, None, or Keras' description of a function."""
+        return self.task["config"].get("activation") if self.task else None
 
 
 def read_archive(path: str) -> KerasFiles:
@@ -73,16 +78,8 @@ def read_archive(path: str) -> KerasFiles:
             description = json.loads(archive.read(CONFIG_NAME))
             arrays = _read_arrays(path, io.BytesIO(archive.read(WEIGHTS_NAME)))
             vocabulary = next((name for name in _VOCABULARIES if name in members), None)
-            vocab = (
-                _vocab(f"{path}: {vocabulary}", archive.read(vocabulary)) if vocabulary else None
-            )
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        json.JSONDecodeError,
-        UnicodeDecodeError,
-    ) as error:
+            vocab = vocabulary and _vocab(f"{path}: {vocabulary}", archive.read(vocabulary))
+    except _ARCHIVE_DAMAGE as error:
         raise ValueError(f"{path}: the archive is damaged: {error}") from error
     backbone, task = _backbone_and_task(path, description)
     preprocessor = (task.get("config", {}).get("preprocessor") or {}).get("config", {})
@@ -91,10 +88,7 @@ def read_archive(path: str) -> KerasFiles:
 
 
 def read_folder(path: str) -> KerasFiles:
-    """Reads a preset folder.
-
-    Args:
-        path: the folder, or a weights file in it.
+    """Reads a preset folder, given by its path or that of a weights file in it.
 
     Raises:
         ValueError: if a file is damaged, missing, or another model's.
@@ -104,10 +98,7 @@ def read_folder(path: str) -> KerasFiles:
         name = WEIGHTS_NAME
     if name == WEIGHTS_NAME and not files.exists(files.join_path(folder, name)):
         name = SHARDS_NAME
-    config, weights, task_file, task_weights, tokenizer = (
-        files.join_path(folder, n)
-        for n in (CONFIG_NAME, name, _TASK, TASK_WEIGHTS_NAME, _TOKENIZER)
-    )
+    config, weights = (files.join_path(folder, n) for n in (CONFIG_NAME, name))
     for needed in (config, weights):
         if not files.exists(needed):
             raise ValueError(
@@ -115,17 +106,23 @@ def read_folder(path: str) -> KerasFiles:
                 f"{WEIGHTS_NAME} (or {SHARDS_NAME}) in one folder."
             )
     backbone, task = _backbone_and_task(config, read_json(config))
-    if files.exists(task_file):
+    if task_file := _existing(folder, "task.json"):
         task = _backbone_and_task(task_file, read_json(task_file))[1]
     arrays = _read_weights(weights)
-    if files.exists(task_weights):
+    if task_weights := _existing(folder, TASK_WEIGHTS_NAME):
         more = _read_weights(task_weights)
         arrays |= {f"{TASK_WEIGHTS_NAME}/{variable}": value for variable, value in more.items()}
-    vocabularies = (files.join_path(folder, name) for name in _VOCABULARIES)
-    vocabulary = next((name for name in vocabularies if files.exists(name)), None)
-    vocab = _vocab(vocabulary, _read_bytes(vocabulary)) if vocabulary else None
-    description = read_json(tokenizer) if files.exists(tokenizer) else None
+    vocabulary = _existing(folder, *_VOCABULARIES)
+    vocab = vocabulary and _vocab(vocabulary, _read_bytes(vocabulary))
+    tokenizer = _existing(folder, "tokenizer.json")
+    description = read_json(tokenizer) if tokenizer else None
     return KerasFiles(weights, backbone, task, arrays, _tokenizer(description, vocab))
+
+
+def _existing(folder: str, *names: str) -> str | None:
+    """Returns the path of the first of these files that exists."""
+    paths = (files.join_path(folder, name) for name in names)
+    return next((path for path in paths if files.exists(path)), None)
 
 
 def _backbone_and_task(path: str, description: Any) -> tuple[dict, dict]:
@@ -134,13 +131,13 @@ def _backbone_and_task(path: str, description: Any) -> tuple[dict, dict]:
     Raises:
         ValueError: if it is neither a BertBackbone nor a task with one.
     """
-    is_task = isinstance(description, dict) and description.get("class_name") in TASKS
+    is_task = isinstance(description, dict) and description.get("class_name") in _TASKS
     backbone = description.get("config", {}).get("backbone") if is_task else description
     name = backbone.get("class_name") if isinstance(backbone, dict) else None
     if name != BACKBONE:
         raise ValueError(
             f"{path}: not a BERT of keras-hub: the class must be {BACKBONE}, or one of "
-            f"{', '.join(TASKS)} with such a backbone. Received: {name!r}"
+            f"{', '.join(_TASKS)} with such a backbone. Received: {name!r}"
         )
     return backbone, description if is_task else {}
 
@@ -158,11 +155,10 @@ def _read_weights(path: str) -> dict[str, np.ndarray]:
     shards = {
         s for value in weight_map.values() for s in ([value] if isinstance(value, str) else value)
     }
-    folder, _ = files.split_path(path)
     arrays: dict[str, np.ndarray] = {}
     for shard in sorted(shards):
-        shard_path = files.join_path(folder, shard)
-        if "/" in shard or not files.exists(shard_path):
+        shard_path = _existing(files.split_path(path)[0], shard)
+        if "/" in shard or shard_path is None:
             raise ValueError(f"{path}: there is no shard {shard!r} beside it.")
         arrays |= _read_weights(shard_path)
     return arrays

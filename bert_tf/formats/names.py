@@ -1,63 +1,187 @@
-"""Names and shapes of BERT's weights as google-research has them: the encoder and every head.
+"""BERT's weights: their names in every library, their shapes and layouts.
 
-    bert/embeddings/word_embeddings             [V, H]
-    bert/encoder/layer_0/attention/self/query/kernel   [H, H]   a dense kernel is [in, out]
-    cls/predictions/output_bias                 [V]             its matrix is the word embeddings
-    output_weights                              [C, H]          of a classifier of texts or tokens
-    cls/squad/output_weights                    [2, H]
+In memory all weights have google-research's names and layout. One table maps them to the other
+libraries' names, in both directions; an architecture with other layers has a table of its own.
 
-The shapes come from the model itself, which is built in a TensorFlow graph: there variables are
-symbols, so no memory is allocated for them. TensorFlow is imported when shapes are needed.
+    kind of weight            google-research    Hugging Face    keras-hub, tensorflow/models
+    dense kernel              [in, out]          [out, in]       [in, out]
+    query, key, value kernel  [H, N * D]         [N * D, H]      [H, N, D]
+    attention output kernel   [N * D, H]         [H, N * D]      [N, D, H]
+    output_weights            [C, H]             [C, H]          [H, C]
 """
 
+import dataclasses
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from bert_tf.config import BertConfig
-from bert_tf.kinds.table import (
-    CLASSIFIER,
-    MASKED_LM,  # noqa: F401
-    NEXT_SENTENCE,  # noqa: F401
-    SPAN,  # noqa: F401
-    heads_in,
-    num_scores_of,
-)
+from bert_tf.kinds.table import CLASSIFIER, heads_in, num_scores_of
 
 WORD_EMBEDDINGS = "bert/embeddings/word_embeddings"
 MASKED_LM_BIAS = "cls/predictions/output_bias"
 POOLER = ("bert/pooler/dense/kernel", "bert/pooler/dense/bias")
 
-_LAYER = re.compile(r"bert/encoder/layer_(\d+)/")
-
 Shapes = dict[str, tuple[int, ...]]
 
 
-def encoder_shapes(config: BertConfig) -> Shapes:
-    """Returns the shapes of all weights of the encoder, with its pooler."""
-    return dict(_all_shapes(config)[0])
+class Names(NamedTuple):
+    """The names of a weight in every library, and the kind of its layer, which tells its layout."""
+
+    kind: str
+    google: str
+    huggingface: str
+    tensorflow_models: str  # The end of the variable's full name.
+    keras_hub: list[str]  # Paths in the weights file; the first one that is there counts.
 
 
-def head_shapes(config: BertConfig, prefix: str, num_scores: int = 2) -> Shapes:
-    """Returns the shapes of one head's weights.
+# Kind, google-research, tensorflow/models, keras-hub (in older files by attribute, not by class).
+# Hugging Face has dots for slashes, with two exceptions.
+_LAYERS = (
+    (
+        *("table", WORD_EMBEDDINGS, "word_embeddings"),
+        *("layers/reversible_embedding", "token_embedding"),
+    ),
+    (
+        *("table", "bert/embeddings/position_embeddings", "position_embedding"),
+        *("layers/position_embedding", "position_embedding"),
+    ),
+    (
+        *("table", "bert/embeddings/token_type_embeddings", "type_embeddings"),
+        *("layers/embedding", "segment_embedding"),
+    ),
+    (
+        *("norm", "bert/embeddings/LayerNorm", "embeddings/layer_norm"),
+        *("layers/layer_normalization", "embeddings_layer_norm"),
+    ),
+    ("dense", "bert/pooler/dense", "pooler_transform", "layers/dense", "pooled_dense"),
+    ("dense", "cls/predictions/transform/dense", "cls/predictions/transform/dense"),
+    ("norm", "cls/predictions/transform/LayerNorm", "cls/predictions/transform/LayerNorm"),
+    ("bias", "cls/predictions/", "cls/predictions/"),
+    ("scores", "cls/seq_relationship/", ""),
+    ("scores", "cls/squad/", ""),
+    ("scores", "", "", "layers/dense", "output_dense"),
+)
+_ATTENTION = "_self_attention_layer"
+_BLOCK_LAYERS = (
+    *(
+        (
+            *("split heads", f"attention/self/{part}", f"self_attention/{part}"),
+            *(f"{_ATTENTION}/{part}_dense", f"{_ATTENTION}/_{part}_dense"),
+        )
+        for part in ("query", "key", "value")
+    ),
+    (
+        *("joined heads", "attention/output/dense", "self_attention/attention_output"),
+        *(f"{_ATTENTION}/output_dense", f"{_ATTENTION}/_output_dense"),
+    ),
+    ("norm", "attention/output/LayerNorm", "self_attention_layer_norm", f"{_ATTENTION}_norm"),
+    ("dense", "intermediate/dense", "intermediate", "_feedforward_intermediate_dense"),
+    ("dense", "output/dense", "output", "_feedforward_output_dense"),
+    ("norm", "output/LayerNorm", "output_layer_norm", "_feedforward_layer_norm"),
+)
+KERAS_HUB_BLOCKS = ("layers/transformer_encoder", "transformer_layers/transformer_encoder")
+_HUGGINGFACE = {"cls/squad/": "qa_outputs", "": "classifier"}
+
+_DENSE = (("/kernel", ".weight", "/kernel"), ("/bias", ".bias", "/bias"))
+# Kind of layer -> the endings in google-research, Hugging Face, tensorflow/models; the weights of
+# a layer of keras-hub are numbered.
+_ENDINGS = {
+    "table": (("", ".weight", "/embeddings"),),
+    "norm": (("/gamma", ".weight", "/gamma"), ("/beta", ".bias", "/beta")),
+    "dense": _DENSE,
+    "split heads": _DENSE,
+    "joined heads": _DENSE,
+    "scores": (("output_weights", ".weight", ""), ("output_bias", ".bias", "")),
+    "bias": (("output_bias", ".bias", "output_bias/bias"),),
+}
+_BLOCK = re.compile(r"bert/encoder/layer_(\d+)/")
+
+
+def weight_table(num_hidden_layers: int) -> dict[str, Names]:
+    """Returns the names of every weight of an encoder and of all heads, by google-research's."""
+    layers = [*_LAYERS]
+    for n in range(num_hidden_layers):
+        blocks = [f"{block}_{n}" if n else block for block in KERAS_HUB_BLOCKS]
+        layers += [
+            (
+                *(kind, f"bert/encoder/layer_{n}/{google}", f"transformer/layer_{n}/{models}"),
+                *(f"{block}/{part}" for block in blocks for part in keras_hub),
+            )
+            for kind, google, models, *keras_hub in _BLOCK_LAYERS
+        ]
+    return {weight.google: weight for layer in layers for weight in _weights(*layer)}
+
+
+def _weights(kind: str, google: str, models: str, *keras_hub: str) -> Iterator[Names]:
+    dotted = google.rstrip("/").replace("/", ".").replace("layer_", "layer.")
+    huggingface = _HUGGINGFACE.get(google, dotted)
+    for number, (ending, theirs, of_models) in enumerate(_ENDINGS[kind]):
+        places = [f"{layer}/vars/{number}" for layer in keras_hub]
+        yield Names(kind, google + ending, huggingface + theirs, models + of_models, places)
+
+
+def from_keras(
+    where: str, value: np.ndarray, weight: Names, shape: tuple[int, ...], num_heads: int
+) -> np.ndarray:
+    """Returns a weight of keras-hub or tensorflow/models in google-research's layout, as float32.
 
     Args:
-        config: the encoder's configuration.
-        prefix: the head: MASKED_LM, NEXT_SENTENCE, SPAN or CLASSIFIER.
-        num_scores: C, the number of classes of a CLASSIFIER.
+        where: file and variable, for messages.
+        shape: google-research's.
+
+    Raises:
+        ValueError: if it has another shape, or is quantized to integers.
     """
-    heads = _all_shapes(config)[1]
-    if prefix != CLASSIFIER:
-        return {name: shape for name, shape in heads.items() if name.startswith(prefix)}
-    return {name: (num_scores, *heads[name][1:]) for name in ("output_weights", "output_bias")}
+    if value.dtype.kind not in "fV":  # V: bfloat16, which is not NumPy's own.
+        raise ValueError(
+            f"{where}: the weight has the type {value.dtype}; quantized models cannot be read. "
+            "Save it as float32."
+        )
+    expected = shape
+    if weight.kind == "split heads":
+        expected = (*shape[:-1], num_heads, shape[-1] // num_heads)
+    elif weight.kind == "joined heads":
+        expected = (num_heads, shape[0] // num_heads, shape[1]) if len(shape) == 2 else shape
+    elif weight.kind == "scores":
+        expected = shape[::-1]
+    if value.shape != expected:
+        raise ValueError(
+            f"{where}: its shape is {list(value.shape)}, the config's is {list(expected)}. Does "
+            "the config belong to these weights?"
+        )
+    value = value.astype(np.float32)
+    return value.T.copy() if weight.kind == "scores" else value.reshape(shape)
 
 
-@functools.lru_cache(maxsize=4)  # Building a large model's graph takes seconds.
-def _all_shapes(config: BertConfig) -> tuple[Shapes, Shapes]:
-    """Returns the shapes of the encoder's weights, and of all heads' weights with C = 1."""
-    import tensorflow as tf
+def weight_shapes(config: BertConfig, heads: Iterable[str] = (), num_scores: int = 2) -> Shapes:
+    """Returns the shapes of the weights of an encoder, with its pooler, and of some heads.
+
+    Args:
+        heads: the prefixes of the heads, see `bert_tf.kinds.table`.
+        num_scores: C, the number of rows of a CLASSIFIER.
+    """
+    shapes: Shapes = {}
+    for name, shape in _built_shapes(dataclasses.replace(config, num_hidden_layers=1)).items():
+        head = heads_in([name])
+        if not head:
+            copies = range(config.num_hidden_layers) if _BLOCK.match(name) else (0,)
+            shapes |= {name.replace("/layer_0/", f"/layer_{n}/"): shape for n in copies}
+        elif head[0] in heads:
+            shapes[name] = (num_scores, *shape[1:]) if head[0] == CLASSIFIER else shape
+    return shapes
+
+
+@functools.lru_cache(maxsize=4)
+def _built_shapes(config: BertConfig) -> Shapes:
+    """Returns the shapes of the weights of a model with all heads, from a graph of it.
+
+    In a TensorFlow graph variables are symbols, so no memory is allocated for them.
+    """
+    import tensorflow as tf  # Takes seconds, and only shapes need it.
 
     from bert_tf.model.encoder import make_encoder
     from bert_tf.model.heads import PretrainingModel
@@ -70,9 +194,7 @@ def _all_shapes(config: BertConfig) -> tuple[Shapes, Shapes]:
             SpanModel(encoder),
             ClassificationModel(encoder, num_labels=1),
         )
-        shapes = {w.path: tuple(w.shape) for model in models for w in model.weights}
-    of_encoder = {n: shape for n, shape in shapes.items() if n.startswith(encoder.prefix)}
-    return of_encoder, {n: shape for n, shape in shapes.items() if n not in of_encoder}
+        return {w.path: tuple(w.shape) for model in models for w in model.weights}
 
 
 def check_shapes(path: str, config: BertConfig, weights: Mapping[str, np.ndarray]) -> None:
@@ -85,16 +207,14 @@ def check_shapes(path: str, config: BertConfig, weights: Mapping[str, np.ndarray
         raise ValueError(
             f"{path}: not a BERT: it has no {WORD_EMBEDDINGS}. It has: {some(sorted(weights))}"
         )
-    expected = encoder_shapes(config)
-    for prefix in heads_in(weights):
-        num_scores = num_scores_of(weights) if prefix == CLASSIFIER else 2
-        expected |= head_shapes(config, prefix, num_scores)
+    heads = heads_in(weights)
+    num_scores = num_scores_of(weights) if CLASSIFIER in heads else 2
     wrong = [
         f"{name} is {list(weights[name].shape)}, the config's is {list(shape)}"
-        for name, shape in expected.items()
+        for name, shape in weight_shapes(config, heads, num_scores).items()
         if name in weights and tuple(weights[name].shape) != shape
     ]
-    layers = {int(match[1]) for match in map(_LAYER.match, weights) if match}
+    layers = {int(match[1]) for match in map(_BLOCK.match, weights) if match}
     wrong += [
         f"layer {layer} is there, the config has num_hidden_layers={config.num_hidden_layers}"
         for layer in sorted(layers)

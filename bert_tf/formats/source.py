@@ -4,70 +4,59 @@
                                                                                       |
     folder <── google.write, huggingface.write <──────────────────────────────────────┘
 
-In memory all weights have google-research's names. A format is a module of this package with
-`recognizes(path) -> bool` and `read(path)`; formats that can be written also have `write(model,
-folder)`.
+A format is a module of this package with `recognizes(path) -> bool` and `read(path)`; formats that
+can be written also have `write(model, folder)` and `without_place(model)`.
 """
 
 import dataclasses
 import importlib
+import re
 from collections.abc import Mapping
 
 import numpy as np
 
+from bert_tf import files
 from bert_tf.config import BertConfig
 
+# google-research's names.
+CONFIG_NAME, CHECKPOINT_NAME = "bert_config.json", "bert_model.ckpt"
+# Object-based checkpoints (Keras, tensorflow/models) have it, name-based ones do not.
+OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+_SUFFIX = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
 # The modules of the formats, in the order in which they are tried.
 FORMATS = ("google", "huggingface", "keras_hub", "tensorflow_models")
 
 
 @dataclasses.dataclass(frozen=True)
 class Head:
-    """Describes a model's head, as far as its files say.
+    """A model's head, as far as its files say."""
 
-    kind: one of `bert_tf.kinds.table.KINDS`; `masked_lm` for either pre-training head, or both.
-    labels: the classes in the order of the outputs, for kinds with labels.
-    """
-
-    kind: str = "encoder"
-    labels: tuple[str, ...] = ()
+    kind: str = "encoder"  # One of `bert_tf.kinds.table.KINDS`.
+    labels: tuple[str, ...] = ()  # The classes in the order of the outputs.
 
 
 @dataclasses.dataclass(frozen=True)
 class TokenizerFiles:
-    """Describes a model's tokenizer; None where its files do not say.
+    """A model's vocabulary and how text is normalized; None where its files do not say."""
 
-    vocab: the tokens in the order of their ids.
-    do_lower_case, strip_accents: see `bert_tf.text.tokenization.FullTokenizer`.
-    """
-
-    vocab: tuple[str, ...] | None = None
+    vocab: tuple[str, ...] | None = None  # The tokens in the order of their ids.
     do_lower_case: bool | None = None
     strip_accents: bool | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class PretrainedModel:
-    """Holds everything that was read from a model's files.
+    """Holds everything that was read from a model's files."""
 
-    format: one of FORMATS.
-    path: where it was read, for messages.
-    config: its configuration; `hidden_act` says which gelu.
-    weights: google-research's names -> float32 arrays in google-research's layout (a dense
-        `kernel` is [in, out]); with `adam_m`, `adam_v` and `global_step` if the files have them.
-    head: its head.
-    tokenizer: its vocabulary and how text is normalized.
-    dropped: names in its files that this package has no use for, each with the reason.
-    redundant: names in its files of copies of tied weights and of constants, each with what it is;
-        nothing is lost without them.
-    """
-
-    format: str
-    path: str
+    format: str  # One of FORMATS.
+    path: str  # Where it was read, for messages.
     config: BertConfig
+    # Names and layout are google-research's; with `adam_m`, `adam_v` and `global_step` if the files
+    # have them.
     weights: Mapping[str, np.ndarray]
     head: Head = Head()
     tokenizer: TokenizerFiles = TokenizerFiles()
+    # Names in the files -> why they were not read; or, for copies and constants, what they are.
     dropped: Mapping[str, str] = dataclasses.field(default_factory=dict)
     redundant: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
@@ -100,3 +89,43 @@ def read_pretrained(path: str, format: str | None = None) -> PretrainedModel:
 
 def _module(name: str):
     return importlib.import_module(f"bert_tf.formats.{name}")
+
+
+def find_prefix(path: str) -> str | None:
+    """Returns the prefix of the TensorFlow checkpoint at `path`; None if there is none.
+
+    Args:
+        path: a prefix (`.../bert_model.ckpt`), one of its files, or a folder. In a folder the one
+            that the file `checkpoint` names comes first, then `bert_model.ckpt`, then the newest
+            `model.ckpt-STEP`, then the only checkpoint.
+
+    Raises:
+        ValueError: if a folder has several checkpoints and nothing tells which is meant.
+    """
+    prefix = _SUFFIX.sub("", path)
+    if files.exists(f"{prefix}.index"):
+        return prefix
+    if not files.is_directory(path):
+        return None
+    has_newest = files.exists(files.join_path(path, "checkpoint"))
+    released = files.join_path(path, CHECKPOINT_NAME)
+    if files.exists(f"{released}.index") and not has_newest:
+        return released
+    import tensorflow as tf  # Not needed to find a released model.
+
+    from bert_tf.training.checkpoint import find_checkpoint
+
+    indices = [name for name in tf.io.gfile.listdir(path) if name.endswith(".index")]
+    numbered = any(re.match(r"model\.ckpt-\d+\.", name) for name in indices)
+    if len(indices) > 1 and not has_newest and not numbered:
+        raise ValueError(
+            f"{path}: there are {len(indices)} checkpoints. Name one of them: "
+            f"{', '.join(sorted(name.removesuffix('.index') for name in indices))}"
+        )
+    return find_checkpoint(path) if indices else None
+
+
+def is_object_based(prefix: str) -> bool:
+    """Returns whether a checkpoint is a graph of objects, and not variables by name."""
+    with files.open_file(f"{prefix}.index") as file:
+        return OBJECT_GRAPH.encode() in file.read()

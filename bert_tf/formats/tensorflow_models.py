@@ -1,7 +1,7 @@
 """Reads tensorflow/models' BERT checkpoints; that library need not be installed.
 
     bert_model.ckpt.index, .data-00000-of-00001    tf.train.Checkpoint(model=..., encoder=...)
-    bert_config.json, or params.yaml               the configuration
+    bert_config.json, or params.yaml               the configuration: `tensorflow_models_config`
     vocab.txt
 
 Such a checkpoint is object-based: a key is the path of attributes from the saved object to the
@@ -20,6 +20,7 @@ its own pooler, and then the encoder's is never trained. In this case the head's
 """
 
 import dataclasses
+import logging
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -31,33 +32,25 @@ from tensorflow.core.protobuf import trackable_object_graph_pb2
 from bert_tf import files
 from bert_tf.config import BertConfig
 from bert_tf.formats import names
-from bert_tf.formats.keras_layout import from_keras
-from bert_tf.formats.source import Head, PretrainedModel
-from bert_tf.formats.tensorflow_models_config import describe
+from bert_tf.formats.google import READ_ERRORS
+from bert_tf.formats.source import (
+    CONFIG_NAME,
+    OBJECT_GRAPH,
+    Head,
+    PretrainedModel,
+    find_prefix,
+    is_object_based,
+)
+from bert_tf.formats.tensorflow_models_config import PARAMS_NAME, read_config
 from bert_tf.formats.tokenizer_files import read_tokenizer
+from bert_tf.kinds.table import CLASSIFIER, MASKED_LM, NEXT_SENTENCE, SPAN, kind_of_weights
 from bert_tf.training.checkpoint import DamagedCheckpoint, find_checkpoint
 
-_OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+logger = logging.getLogger(__name__)
+
 _ATTRIBUTE = "/.ATTRIBUTES/VARIABLE_VALUE"
 # Finds optimizer variables by their keys: their full names end like those of the weights.
 _OPTIMIZER = re.compile(r"(^|/)(optimizer|\.OPTIMIZER_SLOT|_variables|_momentums|_velocities)(/|$)")
-_READ_ERRORS = (tf.errors.OpError, RuntimeError, ValueError, IndexError)
-
-# Replacements that turn google-research's name into the end of tensorflow/models' full name.
-_ENDS = (
-    (r"bert/embeddings/word_embeddings", r"word_embeddings/embeddings"),
-    (r"bert/embeddings/position_embeddings", r"position_embedding/embeddings"),
-    (r"bert/embeddings/token_type_embeddings", r"type_embeddings/embeddings"),
-    (r"bert/embeddings/LayerNorm/", r"embeddings/layer_norm/"),
-    (r"bert/encoder/", r"transformer/"),
-    (r"/attention/self/", r"/self_attention/"),
-    (r"/attention/output/dense/", r"/self_attention/attention_output/"),
-    (r"/attention/output/LayerNorm/", r"/self_attention_layer_norm/"),
-    (r"/(intermediate|output)/dense/", r"/\1/"),
-    (r"/output/LayerNorm/", r"/output_layer_norm/"),
-    (r"bert/pooler/dense/", r"pooler_transform/"),
-    (r"cls/predictions/output_bias", r"cls/predictions/output_bias/bias"),
-)
 # The ends of full names of BERT's weights; the names of enclosing models come before them.
 _KNOWN_END = re.compile(
     r"(?:.*/)?("
@@ -67,28 +60,23 @@ _KNOWN_END = re.compile(
     r"|(?:next_sentence|sentence_prediction)/(?:pooler_dense|logits)/\w+)"
 )
 _LAYER = re.compile(r"transformer/layer_(\d+)/")
-_MASKED_LM_BIAS = "cls/predictions/output_bias/bias"
 _POOLER = "pooler_transform/"
+_MASKED_LM_BIAS = "cls/predictions/output_bias/bias"
+# What the full names of other heads begin with. Several heads have the last one.
+_NEXT_SENTENCE, _SENTENCE = "next_sentence/", "sentence_prediction/"
+_TRANSFORM = "predictions/transform/"
 
 
 @dataclasses.dataclass(frozen=True)
 class _Checkpoint:
-    """Describes a checkpoint's variables.
-
-    prefix: the checkpoint's prefix.
-    reader: TensorFlow's checkpoint reader.
-    shapes: a variable's key -> its shape.
-    keys: the known end of a full name -> the variable's key.
-    others: the keys of variables that are not a part of BERT.
-    attributes: the attributes of all objects in the graph.
-    """
+    """The variables of a checkpoint."""
 
     prefix: str
-    reader: Any
-    shapes: Mapping[str, tuple[int, ...]]
-    keys: Mapping[str, str]
-    others: tuple[str, ...]
-    attributes: frozenset[str]
+    reader: Any  # TensorFlow's checkpoint reader.
+    shapes: Mapping[str, tuple[int, ...]]  # By key.
+    keys: Mapping[str, str]  # Known end of a full name -> key.
+    others: tuple[str, ...]  # Keys of variables that are not a part of BERT.
+    attributes: frozenset[str]  # The attributes of all objects in the graph.
 
     def shape(self, end: str) -> tuple[int, ...]:
         """Returns a variable's shape; raises a ValueError if the variable is missing."""
@@ -102,34 +90,17 @@ class _Checkpoint:
     def value(self, end: str) -> np.ndarray:
         """Returns a variable's value; raises a ValueError if it is missing or damaged."""
         self.shape(end)
+        key = self.keys[end]
         try:
-            return np.asarray(self.reader.get_tensor(self.keys[end] + _ATTRIBUTE))
-        except _READ_ERRORS as error:
-            raise DamagedCheckpoint(
-                f"{self.prefix}: {self.keys[end]} cannot be read: {error}"
-            ) from error
-
-
-@dataclasses.dataclass(frozen=True)
-class _ScoresHead:
-    """Describes a next-sentence, classification or span head.
-
-    kind: see `Head`.
-    start: what its full names begin with.
-    has_pooler: whether it has its own pooler.
-    """
-
-    kind: str
-    start: str
-    has_pooler: bool = False
+            return np.asarray(self.reader.get_tensor(key + _ATTRIBUTE))
+        except READ_ERRORS as error:
+            raise DamagedCheckpoint(f"{self.prefix}: {key} cannot be read: {error}") from error
 
 
 def recognizes(path: str) -> bool:
     """Returns whether `path` is or contains an object-based checkpoint."""
-    try:
-        return tf.train.load_checkpoint(find_checkpoint(str(path))).has_tensor(_OBJECT_GRAPH)
-    except _READ_ERRORS:
-        return False
+    prefix = find_prefix(str(path))
+    return prefix is not None and is_object_based(prefix)
 
 
 def read(path: str) -> PretrainedModel:
@@ -149,27 +120,28 @@ def read(path: str) -> PretrainedModel:
         ValueError: if there is no such checkpoint, or it is damaged, not a BERT, or does not fit
             its config.
     """
-    prefix = find_checkpoint(str(path))
+    prefix = find_prefix(str(path)) or find_checkpoint(str(path))
+    folder = files.split_path(prefix)[0]
     checkpoint = _open(prefix)
     num_layers = len({match[1] for match in map(_LAYER.match, checkpoint.keys) if match})
-    description = describe(prefix, num_layers, checkpoint.shape)
-    config = description.config
+    config, unlike = read_config(folder) or (_config_of_weights(checkpoint, num_layers), {})
     if num_layers > config.num_hidden_layers:
         raise ValueError(
             f"{prefix}: the checkpoint has {num_layers} layers, the config has "
             f"num_hidden_layers={config.num_hidden_layers}. Does the config belong to it?"
         )
-    unlike = {**_unlike_heads(checkpoint), **description.unlike}
-    head = _scores_head(checkpoint, unlike)
-    has_masked_lm = _MASKED_LM_BIAS in checkpoint.keys and names.MASKED_LM not in unlike
-    shapes, ends = _wanted(checkpoint, config, head, has_masked_lm)
-    weights = {}
-    for name, shape in shapes.items():
-        value = checkpoint.value(ends[name])
-        where = f"{prefix}: {checkpoint.keys[ends[name]]}"
-        weights[name] = from_keras(where, value, name, shape, config.num_attention_heads)
-    tokenizer, other_ways = read_tokenizer(files.split_path(prefix)[0], config.vocab_size)
-    kind = "masked_lm" if has_masked_lm else head.kind if head else "encoder"
+    unlike = {**_unlike_heads(checkpoint), **unlike}
+    start, head = _scores_head(checkpoint, unlike) or ("", None)
+    ends = _ends(checkpoint, config, start)
+    heads = [head] if head is not None else []
+    if _MASKED_LM_BIAS in checkpoint.keys and MASKED_LM not in unlike:
+        heads.append(MASKED_LM)
+    weights = _read_weights(checkpoint, config, heads, ends, start)
+    kind = kind_of_weights(weights)
+    if start == _TRANSFORM and kind in ("classification", "regression"):
+        kind = "tagging"
+    tokenizer, other_ways = read_tokenizer(folder, config.vocab_size)
+    used = {ends[name] for name in weights}
     return PretrainedModel(
         format="tensorflow_models",
         path=prefix,
@@ -177,26 +149,8 @@ def read(path: str) -> PretrainedModel:
         weights=weights,
         head=Head(kind),
         tokenizer=tokenizer,
-        dropped={**_dropped(checkpoint, set(ends.values()), unlike, head), **other_ways},
+        dropped={**_dropped(checkpoint, used, unlike, start), **other_ways},
     )
-
-
-def _wanted(
-    checkpoint: _Checkpoint, config: BertConfig, head: _ScoresHead | None, has_masked_lm: bool
-) -> tuple[names.Shapes, dict[str, str]]:
-    """Returns google-research's name -> its shape, and -> the end of the full name."""
-    shapes = names.encoder_shapes(config)
-    if has_masked_lm:
-        shapes |= names.head_shapes(config, names.MASKED_LM)
-    ends = {name: _end(name, head) for name in shapes}
-    if head:
-        prefixes = {"masked_lm": names.NEXT_SENTENCE, "span": names.SPAN}
-        logits = (f"{head.start}logits/kernel", f"{head.start}logits/bias")
-        (num_scores,) = checkpoint.shape(logits[1])
-        scores = names.head_shapes(config, prefixes.get(head.kind, names.CLASSIFIER), num_scores)
-        shapes |= scores
-        ends |= dict(zip(scores, logits, strict=True))
-    return shapes, ends
 
 
 def _open(prefix: str) -> _Checkpoint:
@@ -207,9 +161,9 @@ def _open(prefix: str) -> _Checkpoint:
     """
     try:
         reader = tf.train.load_checkpoint(prefix)
-        serialized = reader.get_tensor(_OBJECT_GRAPH) if reader.has_tensor(_OBJECT_GRAPH) else None
+        serialized = reader.get_tensor(OBJECT_GRAPH) if reader.has_tensor(OBJECT_GRAPH) else None
         shapes = reader.get_variable_to_shape_map()
-    except _READ_ERRORS as error:
+    except READ_ERRORS as error:
         raise DamagedCheckpoint(f"{prefix}: the checkpoint cannot be read: {error}") from error
     if serialized is None:
         raise ValueError(
@@ -222,18 +176,16 @@ def _open(prefix: str) -> _Checkpoint:
     }
     keys: dict[str, str] = {}
     others = []
-    for key in sorted(set(shapes) - {_OBJECT_GRAPH}):
+    for key in sorted(set(shapes) - {OBJECT_GRAPH}):
         short = key.removesuffix(_ATTRIBUTE)
         match = None if _OPTIMIZER.search(key) else _KNOWN_END.fullmatch(full_names.get(key, ""))
         if match is None:
             others.append(short)
-        elif match[1] in keys:
+        elif keys.setdefault(match[1], short) != short:
             raise ValueError(
                 f"{prefix}: two variables are {match[1]}: {keys[match[1]]} and {short}. Save only "
                 "one encoder in the checkpoint."
             )
-        else:
-            keys[match[1]] = short
     return _Checkpoint(
         prefix,
         reader,
@@ -244,63 +196,113 @@ def _open(prefix: str) -> _Checkpoint:
     )
 
 
-def _end(name: str, head: _ScoresHead | None) -> str:
-    """Returns the end of the full name of the weight that google-research calls `name`."""
-    for pattern, replacement in _ENDS:
-        name = re.sub(pattern, replacement, name)
-    if head and head.has_pooler and name.startswith(_POOLER):
-        return name.replace(_POOLER, f"{head.start}pooler_dense/")
-    return name
+def _config_of_weights(checkpoint: _Checkpoint, num_layers: int) -> BertConfig:
+    vocab_size, hidden_size = checkpoint.shape("word_embeddings/embeddings")
+    block = "transformer/layer_0"
+    config = BertConfig(
+        vocab_size=vocab_size,
+        hidden_size=hidden_size,
+        num_hidden_layers=num_layers,
+        num_attention_heads=checkpoint.shape(f"{block}/self_attention/query/bias")[0],
+        intermediate_size=checkpoint.shape(f"{block}/intermediate/bias")[0],
+        max_position_embeddings=checkpoint.shape("position_embedding/embeddings")[0],
+        type_vocab_size=checkpoint.shape("type_embeddings/embeddings")[0],
+    )
+    logger.warning(
+        "%s: there is neither %s nor %s beside the checkpoint. The configuration is taken from the "
+        "weights; hidden_act=%r and a dropout of %g are assumed, as in BERT.",
+        *(checkpoint.prefix, CONFIG_NAME, PARAMS_NAME),
+        *(config.hidden_act, config.hidden_dropout_prob),
+    )
+    return config
 
 
-def _scores_head(checkpoint: _Checkpoint, unlike: Mapping[str, str]) -> _ScoresHead | None:
-    """Returns the next-sentence, classification or span head that can be read, or None."""
-    named = {"next_sentence/": "masked_lm", "sentence_prediction/": "classification"}
-    for start, kind in named.items():
+def _scores_head(checkpoint: _Checkpoint, unlike: Mapping[str, str]) -> tuple[str, str] | None:
+    """Returns what a head's full names begin with, and its prefix here: the one that is read."""
+    for start, head in ((_NEXT_SENTENCE, NEXT_SENTENCE), (_SENTENCE, CLASSIFIER)):
         if f"{start}logits/bias" in checkpoint.keys and start not in unlike:
-            if checkpoint.shape(f"{start}logits/bias") == (1,):
-                kind = "regression"
-            return _ScoresHead(kind, start, f"{start}pooler_dense/bias" in checkpoint.keys)
-    # Several heads have this name; they differ in the attribute that holds them.
-    start = "predictions/transform/"
-    if f"{start}logits/bias" not in checkpoint.keys:
+            return start, head
+    if f"{_TRANSFORM}logits/bias" not in checkpoint.keys:
         return None
+    # These heads differ in the attribute that holds them.
     if "span_labeling" in checkpoint.attributes:
-        return _ScoresHead("span", start)
+        return _TRANSFORM, SPAN
     if "classification" in checkpoint.attributes and _MASKED_LM_BIAS in checkpoint.keys:
-        return _ScoresHead("masked_lm", start)
-    return _ScoresHead("tagging", start) if "classifier" in checkpoint.attributes else None
+        return _TRANSFORM, NEXT_SENTENCE
+    return (_TRANSFORM, CLASSIFIER) if "classifier" in checkpoint.attributes else None
+
+
+def _has_pooler(checkpoint: _Checkpoint, start: str) -> bool:
+    return f"{start}pooler_dense/bias" in checkpoint.keys
+
+
+def _ends(checkpoint: _Checkpoint, config: BertConfig, start: str) -> dict[str, str]:
+    """Returns google-research's names -> the ends of the full names.
+
+    `start` is what the full names of the scores' head begin with.
+    """
+    ends = {}
+    for name, weight in names.weight_table(config.num_hidden_layers).items():
+        end = weight.tensorflow_models
+        if weight.kind == "scores":
+            end = f"{start}logits/{'kernel' if name.endswith('weights') else 'bias'}"
+        elif end.startswith(_POOLER) and _has_pooler(checkpoint, start):
+            end = end.replace(_POOLER, f"{start}pooler_dense/")
+        ends[name] = end
+    return ends
+
+
+def _read_weights(
+    checkpoint: _Checkpoint,
+    config: BertConfig,
+    heads: list[str],
+    ends: Mapping[str, str],
+    start: str,
+) -> dict[str, np.ndarray]:
+    num_scores = checkpoint.shape(f"{start}logits/bias")[0] if CLASSIFIER in heads else 2
+    table = names.weight_table(config.num_hidden_layers)
+    return {
+        name: names.from_keras(
+            f"{checkpoint.prefix}: {checkpoint.keys.get(ends[name])}",
+            checkpoint.value(ends[name]),
+            table[name],
+            shape,
+            config.num_attention_heads,
+        )
+        for name, shape in names.weight_shapes(config, heads, num_scores).items()
+    }
 
 
 def _unlike_heads(checkpoint: _Checkpoint) -> dict[str, str]:
     """Returns the starts of names of heads that differ from BERT's, with the reasons."""
     unlike = {}
     hidden = checkpoint.shape(f"{_POOLER}bias")
-    for start in ("next_sentence/", "sentence_prediction/"):
-        pooler = f"{start}pooler_dense/bias"
-        if pooler in checkpoint.keys and checkpoint.shape(pooler) != hidden:
+    for start in (_NEXT_SENTENCE, _SENTENCE):
+        if (
+            _has_pooler(checkpoint, start)
+            and checkpoint.shape(f"{start}pooler_dense/bias") != hidden
+        ):
             unlike[start] = "its pooler has another width than the encoder"
-    start = "next_sentence/"
-    if f"{start}logits/bias" in checkpoint.keys and start not in unlike:
-        if f"{start}pooler_dense/bias" not in checkpoint.keys:
-            unlike[start] = "it has no pooler, so it scores every token"
-        elif checkpoint.shape(f"{start}logits/bias") != (2,):
-            unlike[start] = "it does not have two outputs"
+    if f"{_NEXT_SENTENCE}logits/bias" in checkpoint.keys and _NEXT_SENTENCE not in unlike:
+        if not _has_pooler(checkpoint, _NEXT_SENTENCE):
+            unlike[_NEXT_SENTENCE] = "it has no pooler, so it scores every token"
+        elif checkpoint.shape(f"{_NEXT_SENTENCE}logits/bias") != (2,):
+            unlike[_NEXT_SENTENCE] = "it does not have two outputs"
     return unlike
 
 
 def _dropped(
-    checkpoint: _Checkpoint, used: set[str], unlike: Mapping[str, str], head: _ScoresHead | None
+    checkpoint: _Checkpoint, used: set[str], unlike: Mapping[str, str], start: str
 ) -> dict[str, str]:
     reasons = {}
     for end, key in checkpoint.keys.items():
         if end in used:
             continue
         reasons[key] = "an unsupported or additional head"
-        if end.startswith(_POOLER) and head and head.has_pooler:
-            reasons[key] = f"never trained: {head.start.rstrip('/')} has its own pooler"
-        for start, reason in unlike.items():
-            if end.startswith(start):
+        if end.startswith(_POOLER) and _has_pooler(checkpoint, start):
+            reasons[key] = f"never trained: {start.rstrip('/')} has its own pooler"
+        for other, reason in unlike.items():
+            if end.startswith(other):
                 reasons[key] = reason
     for key in checkpoint.others:
         reasons[key] = (

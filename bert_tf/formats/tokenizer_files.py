@@ -22,8 +22,8 @@ from bert_tf.formats.source import TokenizerFiles
 from bert_tf.text.vocabulary import SPECIAL_TOKENS, load_vocab
 
 VOCAB_NAME = "vocab.txt"
-TOKENIZER_NAME = "tokenizer.json"
-TOKENIZER_CONFIG_NAME = "tokenizer_config.json"
+_TOKENIZER_NAME = "tokenizer.json"
+_CONFIG_NAME = "tokenizer_config.json"
 _ADDED_NAME = "added_tokens.json"
 
 _SPECIAL = {f"{name}_token": f"[{name.upper()}]" for name in ("cls", "mask", "pad", "sep", "unk")}
@@ -35,10 +35,10 @@ _CASED = re.compile(r"(wwm_|multi_)?cased_L-.*")
 
 
 def read_tokenizer(folder: str, vocab_size: int) -> tuple[TokenizerFiles, dict[str, str]]:
-    """Reads what a folder's files say about the tokenizer.
+    """Reads what a folder's files, if there are any, say about the tokenizer.
 
     Args:
-        folder: a model's folder; it may have none of these files.
+        folder: a model's folder.
         vocab_size: rows of the model's word embeddings.
 
     Returns: the vocabulary and the normalization; and the settings that BERT's tokenizer does not
@@ -48,22 +48,21 @@ def read_tokenizer(folder: str, vocab_size: int) -> tuple[TokenizerFiles, dict[s
         ValueError: if a file is damaged, ids have gaps, special tokens are missing, or there are
             more tokens than rows.
     """
-    config = _read_object(folder, TOKENIZER_CONFIG_NAME)
-    content = _read_object(folder, TOKENIZER_NAME)
+    content = _read_object(folder, _TOKENIZER_NAME)
     normalizer = content.get("normalizer") or {}
-    known = {
-        "do_lower_case": normalizer.get("lowercase"),
-        "strip_accents": normalizer.get("strip_accents"),
-        **read_tokenizer_config(folder),
-    }
+    known = read_tokenizer_config(folder)
     path, vocab = _read_vocab(folder, content)
     if vocab is not None and len(vocab) > vocab_size:
         raise ValueError(
             f"{path}: the vocabulary has {len(vocab)} tokens, the model's word embeddings have "
             f"{vocab_size} rows. Is it another model's vocabulary?"
         )
-    tokenizer = TokenizerFiles(vocab, known["do_lower_case"], known["strip_accents"])
-    return tokenizer, _unlike_bert(config, content, normalizer)
+    tokenizer = TokenizerFiles(
+        vocab,
+        known.get("do_lower_case", normalizer.get("lowercase")),
+        known.get("strip_accents", normalizer.get("strip_accents")),
+    )
+    return tokenizer, _unlike_bert(_read_object(folder, _CONFIG_NAME), content, normalizer)
 
 
 def read_tokenizer_config(folder: str) -> dict[str, bool]:
@@ -73,11 +72,11 @@ def read_tokenizer_config(folder: str) -> dict[str, bool]:
         ValueError: if it is damaged.
     """
     known = {}
-    content = _read_object(folder, TOKENIZER_CONFIG_NAME)
+    content = _read_object(folder, _CONFIG_NAME)
     for name in ("do_lower_case", "strip_accents"):
         value = content.get(name)
-        if not isinstance(value, (bool, type(None))):
-            path = files.join_path(folder, TOKENIZER_CONFIG_NAME)
+        if value is not None and not isinstance(value, bool):
+            path = files.join_path(folder, _CONFIG_NAME)
             raise ValueError(f"{path}: {name} must be true or false. Received: {value!r}")
         if value is not None:
             known[name] = value
@@ -86,8 +85,8 @@ def read_tokenizer_config(folder: str) -> dict[str, bool]:
 
 def case_of_folder(folder: str) -> bool | None:
     """Returns whether a released model lower-cases text, from its folder's name; or None."""
-    name = folder.rstrip("/").rpartition("/")[2] if files.is_remote(folder) else None
-    name = name or Path(folder).resolve().name
+    resolved = folder.rstrip("/") if files.is_remote(folder) else str(Path(folder).resolve())
+    name = resolved.rpartition("/")[2]
     return True if _UNCASED.fullmatch(name) else False if _CASED.fullmatch(name) else None
 
 
@@ -107,7 +106,7 @@ def write_tokenizer(folder: str, tokenizer: TokenizerFiles, max_length: int) -> 
     }
     if tokenizer.do_lower_case is not None:
         content["do_lower_case"] = tokenizer.do_lower_case
-    with files.open_file(files.join_path(folder, TOKENIZER_CONFIG_NAME), "w") as file:
+    with files.open_file(files.join_path(folder, _CONFIG_NAME), "w") as file:
         file.write(json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
@@ -126,37 +125,32 @@ def _unlike_bert(config: Mapping, content: Mapping, normalizer: Mapping) -> dict
     unlike = {}
     tokenizer_class = config.get("tokenizer_class") or _CLASSES[0]
     if tokenizer_class not in _CLASSES:
-        unlike[f"{TOKENIZER_CONFIG_NAME}: tokenizer_class {tokenizer_class}"] = (
+        unlike[f"{_CONFIG_NAME}: tokenizer_class {tokenizer_class}"] = (
             "it splits text in another way than BERT's tokenizer"
         )
-    chinese = (
-        config.get("tokenize_chinese_chars", True),
-        normalizer.get("handle_chinese_chars", True),
-    )
+    chinese = (config.get("tokenize_chinese_chars"), normalizer.get("handle_chinese_chars"))
     if False in chinese:
         unlike["tokenize_chinese_chars false"] = "each Chinese character is a word in BERT"
     kind = normalizer.get("type", "BertNormalizer")
     if content and kind != "BertNormalizer":
-        unlike[f"{TOKENIZER_NAME}: normalizer {kind}"] = "text is normalized as for BERT"
+        unlike[f"{_TOKENIZER_NAME}: normalizer {kind}"] = "text is normalized as for BERT"
     model = content.get("model", {}).get("type", "WordPiece")
     if model != "WordPiece":
-        unlike[f"{TOKENIZER_NAME}: model {model}"] = "words are split by WordPiece"
+        unlike[f"{_TOKENIZER_NAME}: model {model}"] = "words are split by WordPiece"
     return unlike
 
 
 def _read_vocab(folder: str, content: Mapping) -> tuple[str, tuple[str, ...] | None]:
     """Returns the vocabulary's file and its tokens in the order of their ids, added ones included.
 
-    Args:
-        folder: the model's folder.
-        content: of tokenizer.json, which is used if there is no vocab.txt.
+    `content` is that of tokenizer.json, which is used if there is no vocab.txt.
     """
     path = files.join_path(folder, VOCAB_NAME)
     added = _read_object(folder, _ADDED_NAME)
     if files.exists(path):
         ids = load_vocab(path)
     else:
-        path = files.join_path(folder, TOKENIZER_NAME)
+        path = files.join_path(folder, _TOKENIZER_NAME)
         vocab = content.get("model", {}).get("vocab")
         if not isinstance(vocab, dict):
             return path, None

@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from bert_tf.formats.structure import CONFIG_NAME
+from bert_tf.formats.source import CONFIG_NAME
 
 _ENCRYPTED = 0x1
 # What zipfile raises for a zip that is damaged or compressed in a way that Python cannot read.
@@ -97,7 +97,7 @@ def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
     if ".." in parts or not parts[0] or re.search(r"\\|\0|^[A-Za-z]:", name):
         raise ValueError(
             f"{path}: refused: {name!r} in the zip would be written outside of its folder, or is "
-            "not a plain name. No released model has such a file."
+            "not a plain name."
         )
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise ValueError(f"{path}: refused: {name!r} in the zip is a link or a device, no file.")
@@ -110,15 +110,14 @@ def _checkpoint_folder(path: Path, archive: zipfile.ZipFile) -> PurePosixPath:
     names = [PurePosixPath(name) for name in archive.namelist()]
     # macOS adds copies of its own to a zip.
     folders = [n.parent for n in names if n.name == CONFIG_NAME and "__MACOSX" not in n.parts]
-    if len(folders) == 1:
-        return folders[0]
-    if folders:
+    if len(folders) > 1:
         raise ValueError(
             f"{path}: there are {len(folders)} models in the zip, and one is needed. Extract it "
-            f"and give the path of one: {', '.join(str(folder) for folder in folders)}"
+            f"and give the path of one: {', '.join(map(str, folders))}"
         )
-    listed = ", ".join(str(name) for name in names[:10]) or "nothing"
-    raise ValueError(
-        f"{path}: not a google-research checkpoint: there is no {CONFIG_NAME} in the zip. There: "
-        f"{listed}"
-    )
+    if not folders:
+        raise ValueError(
+            f"{path}: not a google-research checkpoint: there is no {CONFIG_NAME} in the zip. "
+            f"There: {', '.join(map(str, names[:10])) or 'nothing'}"
+        )
+    return folders[0]

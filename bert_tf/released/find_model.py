@@ -18,45 +18,32 @@ import re
 from pathlib import Path
 
 from bert_tf import files
-from bert_tf.formats.structure import CONFIG_NAME, VOCAB_NAME
-from bert_tf.formats.tokenizer_files import case_of_folder, read_tokenizer_config
+from bert_tf.formats.source import CONFIG_NAME, find_prefix, is_object_based, read_pretrained
+from bert_tf.formats.tokenizer_files import VOCAB_NAME, case_of_folder, read_tokenizer_config
+from bert_tf.kinds.table import find_kind
 from bert_tf.released.archive import is_checkpoint_zip
-from bert_tf.released.cache import cache_folder, is_whole, new_folder, one_at_a_time, plain_name
-from bert_tf.released.download import (
-    KEY_DIGITS,
-    DownloadOptions,
-    download_model,
-    unpack_archive,
-)
+from bert_tf.released.cache import cache_folder, cached, plain_name
+from bert_tf.released.download import KEY_DIGITS, DownloadOptions, download_model, unpack_archive
+from bert_tf.released.model_folder import description_of, read_description, write_description
 from bert_tf.released.models import find_released_model
 from bert_tf.text.vocabulary import check_vocabulary, load_vocab
 
 logger = logging.getLogger(__name__)
 
-_RELEASED_PREFIX = "bert_model.ckpt"
 # Training keeps its best weights in this folder, and the other files one level above.
 _BEST = "best"
-_SUFFIX = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
-# Found in the index of an object-based checkpoint, whose keys are not variable names.
-_OBJECT_GRAPH = b"_CHECKPOINTABLE_OBJECT_GRAPH"
 # Files that belong to a model of any format; others may come and go beside them.
 _MODEL_FILE = re.compile(r"\.(json|txt|safetensors|bin|h5|keras|index|data-\d{5}-of-\d{5})$")
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelFiles:
-    """Names a model's files and says how its text is normalized.
-
-    bert_config_file: its configuration.
-    vocab_file: its vocabulary; None if it has none.
-    init_checkpoint: its weights, as a checkpoint's prefix.
-    do_lower_case, strip_accents: see `bert_tf.text.tokenization.FullTokenizer`; None where its
-        files do not say.
-    """
+    """A model's files, and how its text is normalized."""
 
     bert_config_file: str
-    vocab_file: str | None
-    init_checkpoint: str
+    vocab_file: str | None  # None if it has none.
+    init_checkpoint: str  # The prefix of its weights.
+    # See `bert_tf.text.tokenization.FullTokenizer`; None where its files do not say.
     do_lower_case: bool | None = None
     strip_accents: bool | None = None
 
@@ -67,20 +54,17 @@ def find_model(model: str, options: DownloadOptions | None = None) -> ModelFiles
     Args:
         model: a released model's name; or the path of a folder, a checkpoint's prefix, a zip of
             these, or a folder or file of another format (see `bert_tf.formats.source`).
-        options: see DownloadOptions.
+        options: how to download, and where the cache is.
 
     Raises:
         ValueError: if there is no such model, or it is damaged.
         OSError: if it cannot be downloaded or read, or the cache cannot be written.
     """
     options = options or DownloadOptions()
-    prefix = _find_prefix(model)
-    if prefix is not None and _is_name_based(prefix):
-        return _files_beside(prefix)
-    if _is_zip(model):
+    if is_zip(model):
         return _files_in(unpack_archive(model, options.cache_dir))
-    if prefix is not None or files.exists(model):
-        return _files_in(_convert(model, options.cache_dir))
+    if files.exists(model) or files.exists(f"{model}.index"):
+        return _files_in(model) or _files_in(_convert(model, options.cache_dir))
     try:
         find_released_model(model, options.models)
     except ValueError as error:
@@ -92,54 +76,24 @@ def find_model(model: str, options: DownloadOptions | None = None) -> ModelFiles
 
 def find_init_checkpoint(path: str, cache_dir: str | None = None) -> str:
     """Returns a checkpoint's path unchanged, or that of the checkpoint in a zip."""
-    if _is_zip(path):
-        return _files_in(unpack_archive(path, cache_dir)).init_checkpoint
-    return path
+    return _files_in(unpack_archive(path, cache_dir)).init_checkpoint if is_zip(path) else path
 
 
-def _is_zip(path: str) -> bool:
+def is_zip(path: str) -> bool:
+    """Returns whether a local file is a zip by its name, or by a checkpoint in it."""
     if files.is_remote(path) or not Path(path).is_file():
         return False
     return path.lower().endswith(".zip") or is_checkpoint_zip(Path(path))
 
 
-def _find_prefix(path: str) -> str | None:
-    """Returns the prefix of the TensorFlow checkpoint at `path`; None if there is none."""
-    prefix = _SUFFIX.sub("", path)
-    if files.exists(f"{prefix}.index"):
-        return prefix
-    if not files.is_directory(path):
-        return None
+def _files_in(path: str) -> ModelFiles | None:
+    """Returns the files of the name-based checkpoint at `path`; None if there is none."""
     best = files.join_path(path, _BEST)
     if files.exists(files.join_path(best, "checkpoint")):
         path = best
-    released = files.join_path(path, _RELEASED_PREFIX)
-    has_numbered = files.exists(files.join_path(path, "checkpoint"))
-    if files.exists(f"{released}.index") and not has_numbered:
-        return released
-    # Imports TensorFlow, which is not needed to find a released model.
-    from bert_tf.training.checkpoint import find_checkpoint
-
-    try:
-        return find_checkpoint(path)
-    except ValueError:
+    prefix = find_prefix(path)
+    if prefix is None or is_object_based(prefix):
         return None
-
-
-def _is_name_based(prefix: str) -> bool:
-    """Returns whether a checkpoint holds variables by name, not as a graph of Keras objects."""
-    with files.open_file(f"{prefix}.index") as file:
-        return _OBJECT_GRAPH not in file.read()
-
-
-def _files_in(folder: str) -> ModelFiles:
-    prefix = _find_prefix(folder)
-    assert prefix is not None, folder  # Only for folders of the cache.
-    return _files_beside(prefix)
-
-
-def _files_beside(prefix: str) -> ModelFiles:
-    """Returns the files of the model whose checkpoint has this prefix."""
     folder = files.split_path(prefix)[0]
     config_file = files.join_path(folder, CONFIG_NAME)
     parent, name = files.split_path(folder)
@@ -162,10 +116,7 @@ def _normalization(folder: str, vocab_file: str | None) -> tuple[bool | None, bo
     The first source that says so counts: task.json, tokenizer_config.json, the name of a released
     folder, the vocabulary.
     """
-    if files.exists(files.join_path(folder, "task.json")):
-        from bert_tf.released.model_folder import read_description  # Imports TensorFlow.
-
-        description = read_description(folder)
+    if description := read_description(folder):
         return description.do_lower_case, description.strip_accents
     known = read_tokenizer_config(folder)
     if "do_lower_case" in known:
@@ -189,27 +140,21 @@ def _case_of_vocabulary(vocab_file: str) -> bool | None:
 
 def _convert(path: str, cache_dir: str | None) -> str:
     """Returns the folder in the cache with a model of another format as a checkpoint by name."""
+    from bert_tf.formats import google  # Imports TensorFlow.
+
+    def make(folder: Path) -> None:
+        model = read_pretrained(path)
+        logger.info("Converting %s from %s to %s", path, model.format, final)
+        for name, reason in model.dropped.items():
+            logger.warning("%s: %s is left out: %s", path, name, reason)
+        google.write(model, str(folder))
+        if find_kind(model.head.kind).is_finetuned:
+            write_description(str(folder), description_of(model))
+
     source = Path(path)
     name = plain_name(source.resolve().name)
     final = cache_folder(cache_dir) / "translated" / _key(source) / name
-    if is_whole(final):
-        return str(final)
-    from bert_tf.formats import google
-    from bert_tf.formats.source import read_pretrained
-    from bert_tf.kinds.table import find_kind
-    from bert_tf.released.model_folder import description_of, write_description
-
-    with one_at_a_time(final):
-        if not is_whole(final):
-            model = read_pretrained(path)
-            logger.info("Converting %s from %s to %s", path, model.format, final)
-            for name, reason in model.dropped.items():
-                logger.warning("%s: %s is left out: %s", path, name, reason)
-            with new_folder(final, path) as folder:
-                google.write(model, str(folder))
-                if find_kind(model.head.kind).is_finetuned:
-                    write_description(str(folder), description_of(model))
-    return str(final)
+    return cached(final, path, make)
 
 
 def _key(source: Path) -> str:
@@ -223,9 +168,8 @@ def _key(source: Path) -> str:
             for path in folder.iterdir()
             if path.name.startswith(source.name) or path.suffix in (".json", ".txt")
         ]
-    found = sorted(path for path in found if path.is_file() and _MODEL_FILE.search(path.name))
     total = hashlib.sha256(os.fsencode(source.resolve()))
-    for path in found:
+    for path in sorted(path for path in found if path.is_file() and _MODEL_FILE.search(path.name)):
         stat = path.stat()
         line = f"\n{path.relative_to(folder)} {stat.st_size} {stat.st_mtime_ns}"
         total.update(os.fsencode(line))

@@ -13,38 +13,28 @@ from typing import Any
 
 from bert_tf import files
 from bert_tf.config import BertConfig, read_json
-from bert_tf.formats.source import PretrainedModel
+from bert_tf.formats.source import CONFIG_NAME, PretrainedModel
+from bert_tf.formats.tokenizer_files import VOCAB_NAME
 from bert_tf.kinds.table import find_kind
 from bert_tf.tasks.task import Task, find_task
-from bert_tf.training.run_directory import CONFIG_NAME
 
 logger = logging.getLogger(__name__)
 
 TASK_NAME = "task.json"
-VOCAB_NAME = "vocab.txt"
 # Tokens of a sequence, for a model that was made elsewhere and can read more.
 _MAX_SEQ_LENGTH = 512
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelDescription:
-    """Describes a fine-tuned model, as `task.json` does.
+    """Describes a fine-tuned model, as `task.json` does."""
 
-    task: the task's name; "" for a model of another library.
-    kind: the kind of model, see `bert_tf.tasks.task.Task`.
-    inputs: the names of its texts: `text`; `text_a`, `text_b`; `question`, `context`.
-    labels: the classes in the order of its outputs; () if it has none.
-    options: the task's options.
-    max_seq_length: the maximum length of its sequences in training, in tokens.
-    do_lower_case, strip_accents: see `bert_tf.text.tokenization.FullTokenizer`.
-    """
-
-    task: str
-    kind: str
-    inputs: tuple[str, ...]
-    labels: tuple[str, ...]
-    options: dict[str, Any]
-    max_seq_length: int
+    task: str  # The task's name; "" for a model of another library.
+    kind: str  # See `bert_tf.kinds.table`.
+    inputs: tuple[str, ...]  # The names of its texts, such as text_a and text_b.
+    labels: tuple[str, ...]  # The classes in the order of its outputs; () if it has none.
+    options: dict[str, Any]  # The task's options.
+    max_seq_length: int  # In training, in tokens.
     do_lower_case: bool
     strip_accents: bool | None = None
 
@@ -71,9 +61,8 @@ def write_model_folder(
         file.write(config.to_json_string())
     copy = files.join_path(folder, VOCAB_NAME)
     if files.resolve_path(copy) != files.resolve_path(vocab_file):
-        content = _content(vocab_file)
         with files.atomic_write(copy) as file:
-            file.write(content)
+            file.write(_content(vocab_file))
 
 
 def description_of(model: PretrainedModel, inputs: Sequence[str] = ()) -> ModelDescription:
@@ -101,9 +90,30 @@ def description_of(model: PretrainedModel, inputs: Sequence[str] = ()) -> ModelD
 
 def write_description(folder: str, description: ModelDescription) -> None:
     """Writes `task.json`."""
+    content = json.dumps(dataclasses.asdict(description), indent=2, ensure_ascii=False)
     with files.atomic_write(files.join_path(folder, TASK_NAME), "w") as file:
-        content = dataclasses.asdict(description)
-        file.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        file.write(content + "\n")
+
+
+def read_description(folder: str) -> ModelDescription | None:
+    """Reads `task.json`; returns None if there is none.
+
+    Raises:
+        ValueError: if a key is missing or unknown.
+    """
+    path = files.join_path(folder, TASK_NAME)
+    if not files.exists(path):
+        return None
+    content = read_json(path)
+    try:
+        if "kind" not in content:  # Written before version 0.2.
+            task = find_task(content["task"], content["options"], content["labels"])
+            content |= {"kind": task.kind, "inputs": task.inputs}
+        for name in ("inputs", "labels"):
+            content[name] = tuple(content[name])
+        return ModelDescription(**content)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path}: this does not describe a fine-tuned model: {error}") from error
 
 
 def check_model_folder(folder: str, description: ModelDescription, vocab_file: str) -> None:
@@ -147,24 +157,3 @@ def check_model_folder(folder: str, description: ModelDescription, vocab_file: s
 def _content(path: str) -> bytes:
     with files.open_file(path) as file:
         return file.read()
-
-
-def read_description(folder: str) -> ModelDescription | None:
-    """Reads `task.json`; returns None if there is none.
-
-    Raises:
-        ValueError: if a key is missing or unknown.
-    """
-    path = files.join_path(folder, TASK_NAME)
-    if not files.exists(path):
-        return None
-    content = read_json(path)
-    try:
-        if "kind" not in content:  # Written before version 0.2.
-            task = find_task(content["task"], content["options"], content["labels"])
-            content |= {"kind": task.kind, "inputs": task.inputs}
-        for name in ("inputs", "labels"):
-            content[name] = tuple(content[name])
-        return ModelDescription(**content)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{path}: this does not describe a fine-tuned model: {error}") from error

@@ -23,21 +23,9 @@ from bert_tf.released.find_model import ModelFiles, find_model
 from bert_tf.released.model_folder import ModelDescription, read_description, write_description
 from bert_tf.released.models import RELEASED_MODELS, ReleasedModel
 from bert_tf.text.tokenization import FullTokenizer
-from bert_tf.training.checkpoint import find_checkpoint, load_checkpoint, named_variables
+from bert_tf.training.checkpoint import load_checkpoint, named_variables
 
 logger = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True)
-class PresetFiles:
-    """Says which files a model was loaded from.
-
-    files: the model's files.
-    description: what its `task.json` says; None if it has none.
-    """
-
-    files: ModelFiles
-    description: ModelDescription | None
 
 
 class Presets(tuple[ReleasedModel, ...]):
@@ -78,23 +66,20 @@ def load_model_preset(
 ) -> FeatureModel:
     """Returns a model with a preset's weights; see `FeatureModel.from_preset`."""
     found = find_model(preset)
-    prefix = find_checkpoint(found.init_checkpoint)
-    description = read_description(files.split_path(found.init_checkpoint)[0])
     config = BertConfig.from_json_file(found.bert_config_file)
     arguments = {"dtype": dtype} | ({"name": name} if name else {})
+    if "num_labels" in inspect.signature(model_class).parameters:
+        arguments["num_labels"] = num_labels or _num_labels_in(found.init_checkpoint)
+    elif num_labels is not None:
+        raise ValueError(f"{model_class.__name__} takes no num_labels. Received: {num_labels}")
     if issubclass(model_class, TransformerEncoder):
-        _refuse_num_labels(model_class, num_labels)
         model = model_class(config, **arguments)
     else:
-        if "num_labels" in inspect.signature(model_class).parameters:
-            arguments["num_labels"] = num_labels or _num_labels_in(prefix)
-        else:
-            _refuse_num_labels(model_class, num_labels)
         model = model_class(make_encoder(config, dtype=dtype), **arguments)
     pooler = getattr(model, "encoder", model).pooler_prefix
     report = load_checkpoint(
         model,
-        prefix,
+        found.init_checkpoint,
         allow_missing=lambda name: model.may_lack(name) or name.startswith(pooler),
         allow_other_shape=model.may_lack,
     )
@@ -104,7 +89,7 @@ def load_model_preset(
             "%s has no %s: these weights are random until they are trained.",
             *(preset, ", ".join(random)),
         )
-    model.preset = PresetFiles(found, description)
+    model.preset = found
     return model
 
 
@@ -122,53 +107,48 @@ def save_preset(
     max_seq_length: int | None = None,
 ) -> None:
     """Writes a model as a preset; see `FeatureModel.save_to_preset`."""
-    loaded: PresetFiles | None = model.preset
+    loaded: ModelFiles | None = model.preset
     if tokenizer is None:
         if loaded is None:
             raise ValueError(
                 f"{folder}: a preset needs the model's tokenizer, and {model.name} was not loaded "
                 "from a preset: give tokenizer=bert_tf.FullTokenizer(vocab_file, do_lower_case)."
             )
-        tokenizer = _tokenizer_of(loaded.files, loaded.files.init_checkpoint)
+        tokenizer = _tokenizer_of(loaded, loaded.init_checkpoint)
     config = getattr(model, "encoder", model).config
     if tokenizer.vocab_size > config.vocab_size:
         raise ValueError(
             f"The tokenizer has {tokenizer.vocab_size} tokens, the model's word embeddings have "
             f"{config.vocab_size} rows: the model was trained with another vocabulary."
         )
-    weights = _plain_weights(model)
-    basic = tokenizer.basic_tokenizer
-    description = loaded.description if loaded else None
+    kind = find_kind(model.kind)
+    before = read_description(files.split_path(loaded.init_checkpoint)[0]) if loaded else None
+    if kind.has_labels:
+        labels = _checked_labels(model.num_labels, labels, before)
+    case = (tokenizer.do_lower_case, tokenizer.basic_tokenizer.strip_accents)
     written = PretrainedModel(
         format="google",
         path=folder,
         config=config,
-        weights=weights,
-        head=Head(model.kind),
-        tokenizer=TokenizerFiles(
-            tuple(tokenizer.vocab), tokenizer.do_lower_case, basic.strip_accents
-        ),
+        weights=_plain_weights(model),
+        head=Head(kind.name),
+        tokenizer=TokenizerFiles(tuple(tokenizer.vocab), *case),
     )
-    kind = find_kind(model.kind)
-    if kind.has_labels:
-        labels = _checked_labels(model.num_labels, labels, description)
     google.write(written, folder, overwrite=True)
     if not kind.is_finetuned:
         return
-    is_same = description is not None and description.kind == kind.name
-    longest = config.max_position_embeddings
-    described = ModelDescription(
-        task=description.task if is_same else "",
-        kind=kind.name,
-        inputs=tuple(inputs or (description.inputs if is_same else kind.inputs[0])),
+    if before is None or before.kind != kind.name:
+        longest = min(config.max_position_embeddings, kind.max_seq_length or 512)
+        before = ModelDescription("", kind.name, kind.inputs[0], (), {}, longest, *case)
+    description = dataclasses.replace(
+        before,
+        inputs=tuple(inputs or before.inputs),
         labels=tuple(labels or ()),
-        options=description.options if is_same else {},
-        max_seq_length=max_seq_length
-        or (description.max_seq_length if is_same else min(longest, kind.max_seq_length or 512)),
-        do_lower_case=tokenizer.do_lower_case,
-        strip_accents=basic.strip_accents,
+        max_seq_length=max_seq_length or before.max_seq_length,
+        do_lower_case=case[0],
+        strip_accents=case[1],
     )
-    write_description(folder, described)
+    write_description(folder, description)
 
 
 def _tokenizer_of(found: ModelFiles, preset: str) -> FullTokenizer:
@@ -212,16 +192,11 @@ def _num_labels_in(prefix: str) -> int:
     return num_scores_of(shapes)
 
 
-def _refuse_num_labels(model_class: type, num_labels: int | None) -> None:
-    if num_labels is not None:
-        raise ValueError(f"{model_class.__name__} takes no num_labels. Received: {num_labels}")
-
-
 def _checked_labels(
-    num_labels: int, labels: Sequence[str] | None, description: ModelDescription | None
+    num_labels: int, labels: Sequence[str] | None, before: ModelDescription | None
 ) -> tuple[str, ...]:
-    if labels is None and description and len(description.labels) == num_labels:
-        return description.labels
+    if labels is None and before and len(before.labels) == num_labels:
+        return before.labels
     labels = tuple(labels or (f"LABEL_{i}" for i in range(num_labels)))
     if len(set(labels)) != num_labels:
         raise ValueError(

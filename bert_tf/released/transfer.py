@@ -19,11 +19,13 @@ import ssl
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
 from bert_tf import files
 from bert_tf.progress import Progress
+from bert_tf.released.models import ReleasedModel
 from bert_tf.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -36,17 +38,16 @@ _LONGEST_PAUSE_SECONDS = 60.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Patience:
-    """Says when a connection counts as stalled, and how often to try again.
+class DownloadOptions:
+    """How models are downloaded and where they are kept."""
 
-    stall_seconds: seconds without a byte after which a connection is given up.
-    attempts: how many attempts in a row may bring no new byte.
-    pause_seconds: the pause before the second attempt; it doubles before each further one.
-    """
-
-    stall_seconds: float = 60.0
-    attempts: int = 5
-    pause_seconds: float = 1.0
+    cache_dir: str | None = None  # See `bert_tf.released.cache.cache_folder`.
+    mirror: str | None = None  # See `bert_tf.released.models.mirror_url`.
+    stream: TextIO | None = None  # Where progress is shown; None for nowhere.
+    models: Sequence[ReleasedModel] | None = None  # None: all released ones.
+    stall_seconds: float = 60.0  # Without a byte for so long, a connection is given up.
+    attempts: int = 5  # How many attempts in a row may bring no new byte.
+    pause_seconds: float = 1.0  # Before the second attempt; doubles before each further one.
 
 
 class DownloadError(OSError):
@@ -62,42 +63,24 @@ class _Version:
     """Identifies a version of a file; None where the server does not say."""
 
     url: str
-    size: int | None = None
-    etag: str | None = None
-    modified: str | None = None
-    md5: str | None = None
-
-    @property
-    def validator(self) -> str | None:
-        """The value for `If-Range`. A weak ETag does not promise identical bytes."""
-        is_strong = self.etag is not None and not self.etag.startswith("W/")
-        return self.etag if is_strong else self.modified
+    size: int | None
+    validator: str | None  # For `If-Range`: a strong ETag, or else the date.
+    md5: str | None
 
 
 def fetch_zip(
-    url: str,
-    part: Path,
-    patience: Patience | None = None,
-    stream: TextIO | None = None,
-    expected_bytes: int | None = None,
+    url: str, part: Path, options: DownloadOptions, expected_bytes: int | None = None
 ) -> None:
     """Downloads a zip into `part`, continuing from the bytes that are already there.
 
-    The size is checked against the server's and `expected_bytes`, the bytes against the MD5 sum
-    that Google's storage sends. Whether the zip is intact is for the caller to check.
-
-    Args:
-        url: an http or https address.
-        part: the file to download into.
-        patience: see Patience.
-        stream: where progress is shown; None for nowhere.
-        expected_bytes: the published size.
+    The size is checked against the server's and `expected_bytes`, the published one, and the bytes
+    against the MD5 sum that Google's storage sends. Whether the zip is intact is for the caller to
+    check.
 
     Raises:
         DownloadError: if the download fails. Received bytes are kept unless they are wrong.
     """
-    patience = patience or Patience()
-    transfer = _Transfer(url, part, patience.stall_seconds, stream, expected_bytes)
+    transfer = _Transfer(url, part, options, expected_bytes)
     most, failures = 0, 0
     while True:
         try:
@@ -107,12 +90,12 @@ def fetch_zip(
             received = _size(part)
             failures = 0 if received > most else failures + 1
             most = max(most, received)
-            if failures >= patience.attempts:
+            if failures >= options.attempts:
                 raise DownloadError(
-                    f"{url}: {error}. {patience.attempts} attempts in a row brought no new data. "
+                    f"{url}: {error}. {options.attempts} attempts in a row brought no new data. "
                     f"{received:,} bytes have arrived; run the same command again to resume."
                 ) from error
-            pause = patience.pause_seconds * 2 ** max(failures - 1, 0)
+            pause = options.pause_seconds * 2 ** max(failures - 1, 0)
             pause = min(pause, _LONGEST_PAUSE_SECONDS)
             logger.warning("%s: %s. Trying again in %g s.", url, error, pause)
             time.sleep(pause)
@@ -145,28 +128,28 @@ class _Transfer:
 
     url: str
     part: Path
-    stall_seconds: float
-    stream: TextIO | None
+    options: DownloadOptions
     expected_bytes: int | None
 
     def attempt(self) -> _Version:
         """Uses one connection. Returns the version of the file once all of it has arrived."""
-        known = _read_state(self.part, self.url)
-        offset = _size(self.part)
+        known, offset = _read_state(self.part, self.url), _size(self.part)
         if known and known.size == offset:
             return known
         with self._open(known, offset) as response:
-            start = b""
             if known and response.status == 206:
                 self._check_continues(response, known, offset)
+                chunk = self._read(response, _CHUNK_BYTES)
             else:
-                start, known = self._begin(response)
-                offset = 0
-            self._receive(response, known, offset, start)
+                known, chunk = self._begin(response)
+            self._receive(response, known, chunk)
         received = _size(self.part)
+        if known.size is not None and received > known.size:
+            discard(self.part)
+            raise _Broken(f"the server sent more than the {known.size:,} bytes it announced")
         if known.size is not None and received < known.size:
             raise _Broken(f"the connection was lost after {received:,} of {known.size:,} bytes")
-        return dataclasses.replace(known, size=received)
+        return known
 
     def _open(self, known: _Version | None, offset: int) -> http.client.HTTPResponse:
         """Sends the request; of a known version only the bytes from `offset` on."""
@@ -175,7 +158,7 @@ class _Transfer:
             headers |= {"Range": f"bytes={offset}-", "If-Range": known.validator}
         try:
             request = urllib.request.Request(self.url, headers=headers)
-            return urllib.request.urlopen(request, timeout=self.stall_seconds)
+            return urllib.request.urlopen(request, timeout=self.options.stall_seconds)
         except urllib.error.HTTPError as error:
             with error:
                 if error.code == 416:
@@ -184,17 +167,17 @@ class _Transfer:
                 if error.code in _TRANSIENT_STATUSES:
                     raise _Broken(f"the server answers {error.code} {error.reason}") from error
                 raise DownloadError(f"{self.url}: {_refusal(error)}") from error
-        except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+        except (http.client.HTTPException, OSError) as error:
             reason = getattr(error, "reason", error)
             if isinstance(reason, ssl.SSLCertVerificationError):
                 raise DownloadError(
                     f"{self.url}: the server's certificate is not valid ({reason}). Behind a proxy "
                     "with its own certificate, set SSL_CERT_FILE to that certificate."
                 ) from error
-            raise _Broken(self._cause(reason)) from error
+            raise self._broken(reason) from error
 
-    def _begin(self, response: http.client.HTTPResponse) -> tuple[bytes, _Version]:
-        """Starts from the first byte. Returns the first few bytes and the file's version."""
+    def _begin(self, response: http.client.HTTPResponse) -> tuple[_Version, bytes]:
+        """Starts from the first byte. Returns the file's version and the first few bytes."""
         start = self._read(response, len(_ZIP_START))
         kind = response.headers.get_content_type()
         if kind == "text/html" or not start.startswith(_ZIP_START[: len(start)]):
@@ -214,7 +197,7 @@ class _Transfer:
         discard(self.part)
         with files.atomic_write(str(_state_path(self.part)), "w") as file:
             file.write(json.dumps(dataclasses.asdict(version), indent=2) + "\n")
-        return start, version
+        return version, start
 
     def _check_continues(
         self, response: http.client.HTTPResponse, known: _Version, offset: int
@@ -222,48 +205,38 @@ class _Transfer:
         """Refuses a partial response that does not continue the bytes already received."""
         content_range = response.headers.get("Content-Range", "")
         match = re.fullmatch(rf"bytes {offset}-\d+/({known.size}|\*)", content_range)
-        version = _version_of(known.url, response)
-        same = all(
-            getattr(version, name) in (None, getattr(known, name)) for name in ("etag", "modified")
-        )
-        if not match or not same:
+        validator = _version_of(known.url, response).validator
+        if not match or validator not in (None, known.validator):
             discard(self.part)
             raise _Broken("the server sent a part of another file: starting from the beginning")
 
-    def _receive(
-        self, response: http.client.HTTPResponse, version: _Version, offset: int, start: bytes
-    ) -> None:
-        """Appends the rest of the response to `part`."""
-        name = self.part.name.lstrip(".")
+    def _receive(self, response: http.client.HTTPResponse, version: _Version, chunk: bytes) -> None:
+        """Appends `chunk` and the rest of the response to `part`."""
         total = None if version.size is None else version.size / 1e6
-        progress = self.stream and Progress(total, "MB", self.stream, name, offset / 1e6)
+        name, stream = self.part.name.lstrip("."), self.options.stream
+        progress = stream and Progress(total, "MB", stream, name, _size(self.part) / 1e6)
         with progress or contextlib.nullcontext(), open(self.part, "ab") as file:
-            chunk = start or self._read(response, _CHUNK_BYTES)
-            while chunk:
+            while chunk and (version.size is None or file.tell() <= version.size):
                 file.write(chunk)
+                file.flush()  # So that a killed process can be resumed from here.
                 if progress:
                     progress.update(len(chunk) / 1e6)
-                if version.size is not None and file.tell() > version.size:
-                    break
-                file.flush()  # So that a killed process can be resumed from here.
                 chunk = self._read(response, _CHUNK_BYTES)
-        if version.size is not None and _size(self.part) > version.size:
-            discard(self.part)
-            raise _Broken(f"the server sent more than the {version.size:,} bytes it announced")
 
     def _read(self, response: http.client.HTTPResponse, size: int) -> bytes:
         """Returns the next bytes, at most `size`; b"" at the end."""
         try:
             return response.read1(size)
         except (http.client.HTTPException, OSError) as error:
-            raise _Broken(self._cause(error)) from error
+            raise self._broken(error) from error
 
-    def _cause(self, reason: object) -> str:
+    def _broken(self, reason: object) -> _Broken:
         if isinstance(reason, TimeoutError):
-            return f"the server stalls: nothing arrived in {self.stall_seconds:g} s"
+            seconds = self.options.stall_seconds
+            return _Broken(f"the server stalls: nothing arrived in {seconds:g} s")
         if isinstance(reason, socket.gaierror):
-            return f"the server's address cannot be resolved; is there a network? ({reason})"
-        return f"the connection failed ({reason or type(reason).__name__})"
+            return _Broken(f"the server's address is unknown; is there a network? ({reason})")
+        return _Broken(f"the connection failed ({reason or type(reason).__name__})")
 
 
 def _refusal(error: urllib.error.HTTPError) -> str:
@@ -282,13 +255,13 @@ def _refusal(error: urllib.error.HTTPError) -> str:
 
 def _version_of(url: str, response: http.client.HTTPResponse) -> _Version:
     headers = response.headers
-    length = headers.get("Content-Length", "")
+    length, etag = headers.get("Content-Length", ""), headers.get("ETag", "W/")
     hashes = re.findall(r"md5=([A-Za-z0-9+/=]+)", ",".join(headers.get_all("x-goog-hash", [])))
     return _Version(
         url=url,
         size=int(length) if length.isdigit() else None,
-        etag=headers.get("ETag"),
-        modified=headers.get("Last-Modified"),
+        # A weak ETag does not promise identical bytes.
+        validator=headers.get("Last-Modified") if etag.startswith("W/") else etag,
         md5=base64.b64decode(hashes[0]).hex() if hashes else None,
     )
 

@@ -17,6 +17,7 @@ from bert_tf.formats.source import (
     detect_format,
     read_pretrained,
 )
+from bert_tf.kinds.table import MASKED_LM, NEXT_SENTENCE
 from bert_tf.model.heads import PretrainingModel
 from bert_tf.model.task_heads import ClassificationModel, SpanModel
 from bert_tf.training.checkpoint import NumberedCheckpoints, named_variables, write_tensors
@@ -98,9 +99,7 @@ def test_the_tiny_checkpoint_of_the_original_is_read_and_written_whole(data_dir,
 def test_names_and_shapes_are_those_of_the_released_checkpoints(name, data_dir):
     folder = data_dir / name
     config = BertConfig.from_json_file(str(folder / "bert_config.json"))
-    ours = names.encoder_shapes(config)
-    for head in (names.MASKED_LM, names.NEXT_SENTENCE):
-        ours |= names.head_shapes(config, head)
+    ours = names.weight_shapes(config, (MASKED_LM, NEXT_SENTENCE))
     assert ours == released_shapes(folder)
 
 

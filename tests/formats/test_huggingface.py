@@ -14,8 +14,8 @@ from read_models import all_outputs
 
 from bert_tf.conversion.check import keras_model, random_inputs
 from bert_tf.formats import google, huggingface, huggingface_outputs, names
-from bert_tf.formats.huggingface_names import name_table
 from bert_tf.formats.source import Head, TokenizerFiles, detect_format
+from bert_tf.kinds.table import CLASSIFIER, MASKED_LM, NEXT_SENTENCE, SPAN
 from bert_tf.text.tokenization import FullTokenizer
 
 safetensors = pytest.importorskip("safetensors.numpy", reason="safetensors is not installed")
@@ -55,12 +55,10 @@ def folder(tmp_path):
 
 
 def test_the_table_names_every_weight_once():
-    table = name_table(CONFIG.num_hidden_layers)
-    shapes = names.encoder_shapes(CONFIG)
-    for prefix in (names.MASKED_LM, names.NEXT_SENTENCE, names.CLASSIFIER, names.SPAN):
-        shapes |= names.head_shapes(CONFIG, prefix)
-    assert set(table) == set(shapes)
-    assert len(set(table.values())) == len(table)
+    table = names.weight_table(CONFIG.num_hidden_layers)
+    heads = (MASKED_LM, NEXT_SENTENCE, CLASSIFIER, SPAN)
+    assert set(table) == set(names.weight_shapes(CONFIG, heads))
+    assert len({weight.huggingface for weight in table.values()}) == len(table)
 
 
 @pytest.mark.parametrize("head", HEADS)

@@ -195,7 +195,7 @@ def test_a_model_is_translated_once_until_its_files_change(other_format, monkeyp
     first = find_model(str(other_format))
     (other_format / "notes.log").write_text("no part of the model")
     with monkeypatch.context() as context:
-        context.setattr("bert_tf.formats.source.read_pretrained", None)
+        context.setattr("bert_tf.released.find_model.read_pretrained", None)
         assert find_model(str(other_format)) == first
     os.utime(other_format / "model.safetensors", ns=(0, 0))
     assert find_model(str(other_format)) != first

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from bert_tf import BertConfig, BertEncoder
-from bert_tf.formats.names import encoder_shapes, head_shapes
+from bert_tf.formats.names import weight_shapes
 from bert_tf.released.models import (
     BASE_URL,
     RELEASED_MODELS,
@@ -188,7 +188,5 @@ def test_real_configs_and_indices_are_what_the_zoo_says(data_dir, folder, name):
     expected = model.config.to_dict()
     assert {key: config[key] for key in expected} == expected
     found = tf.train.load_checkpoint(str(path / "bert_model.ckpt")).get_variable_to_shape_map()
-    shapes = encoder_shapes(model.config)
-    for head in ("cls/predictions/", "cls/seq_relationship/"):
-        shapes |= head_shapes(model.config, head)
+    shapes = weight_shapes(model.config, ("cls/predictions/", "cls/seq_relationship/"))
     assert {key: tuple(shape) for key, shape in found.items()} == shapes

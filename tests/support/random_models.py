@@ -5,6 +5,7 @@ import numpy as np
 from bert_tf.config import BertConfig
 from bert_tf.formats import names
 from bert_tf.formats.source import Head, PretrainedModel, TokenizerFiles
+from bert_tf.kinds.table import CLASSIFIER, MASKED_LM, NEXT_SENTENCE, SPAN
 
 CONFIG = BertConfig(
     vocab_size=30,
@@ -18,23 +19,21 @@ CONFIG = BertConfig(
 )
 VOCAB = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(25)))
 HEADS = {
-    "": (Head(), {}),
-    "pretraining": (Head("masked_lm"), {names.MASKED_LM: 2, names.NEXT_SENTENCE: 2}),
-    "masked LM": (Head("masked_lm"), {names.MASKED_LM: 2}),
-    "next sentence": (Head("masked_lm"), {names.NEXT_SENTENCE: 2}),
-    "classification": (Head("classification", ("no", "yes", "?")), {names.CLASSIFIER: 3}),
-    "regression": (Head("regression"), {names.CLASSIFIER: 1}),
-    "tagging": (Head("tagging", ("O", "B", "I", "X")), {names.CLASSIFIER: 4}),
-    "span": (Head("span"), {names.SPAN: 2}),
+    "": (Head(), ()),
+    "pretraining": (Head("masked_lm"), (MASKED_LM, NEXT_SENTENCE)),
+    "masked LM": (Head("masked_lm"), (MASKED_LM,)),
+    "next sentence": (Head("masked_lm"), (NEXT_SENTENCE,)),
+    "classification": (Head("classification", ("no", "yes", "?")), (CLASSIFIER,)),
+    "regression": (Head("regression"), (CLASSIFIER,)),
+    "tagging": (Head("tagging", ("O", "B", "I", "X")), (CLASSIFIER,)),
+    "span": (Head("span"), (SPAN,)),
 }
 
 
 def make_model(head="", config=CONFIG, without=(), **fields):
     """A model with random weights that are far from the usual initial ones."""
     head, prefixes = HEADS[head]
-    shapes = names.encoder_shapes(config)
-    for prefix, num_scores in prefixes.items():
-        shapes |= names.head_shapes(config, prefix, num_scores)
+    shapes = names.weight_shapes(config, prefixes, len(head.labels) or 1)
     rng = np.random.default_rng(3)
     weights = {
         name: (rng.normal(size=shape) * 0.4).astype(np.float32) + name.endswith("gamma")
