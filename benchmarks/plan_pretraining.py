@@ -141,7 +141,7 @@ def measure(layers: int, width: int, batch_size: int, length: int) -> dict:
     turns = []
     for _ in range(FLAGS.rounds):
         hardware = dataclasses.replace(
-            measure_cpu(cores() * rate_of_a_core(), seconds=0.0), bandwidth=copying_rate()
+            measure_cpu(cores() * rate_of_a_core(), repeats=1), bandwidth=copying_rate()
         )
         rate = hardware.rate("")
         start, computed = time.perf_counter(), time.process_time()

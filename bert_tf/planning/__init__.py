@@ -1,7 +1,1 @@
-"""Estimates what a pre-training run takes: time, memory and disk. No TensorFlow.
-
-hardware ──┐
-costs ─────┼──> plan ──> report
-memory ────┤
-records ───┘
-"""
+"""Estimates the time, memory and disk of a pre-training run. No TensorFlow."""

@@ -6,17 +6,26 @@ import numpy as np
 import pytest
 
 from bert_tf.data.schema import encode_example, encode_varint
-from bert_tf.planning.records import (
-    FRAME_BYTES,
-    dynamic_record_bytes,
-    estimate_examples,
-    static_record_bytes,
-    word_id_bytes,
-)
+from bert_tf.planning.records import FRAME_BYTES, estimate_examples, record_bytes
+from bert_tf.settings import PlanningSettings
 
 
 def varints(values) -> int:
     return sum(len(encode_varint(int(value))) for value in values)
+
+
+def bytes_of(record) -> dict[str, int]:
+    """The bytes of the numbers of each feature."""
+    return {
+        name: 4 * len(values) if name == "masked_lm_weights" else varints(values)
+        for name, values in record.items()
+    }
+
+
+def estimate(max_seq_length=128, max_predictions=20, vocab_size=30522, **values):
+    text = {"corpus_words": 1e6, "tokens_per_word": 1.0, "tokens_per_document": 950.0}
+    settings = PlanningSettings(**{**text, "dupe_factor": 1, **values})
+    return estimate_examples(settings, max_seq_length, max_predictions, vocab_size)
 
 
 @pytest.mark.parametrize(("length", "masked"), [(5, 1), (128, 20), (512, 77)])
@@ -31,13 +40,7 @@ def test_the_size_of_a_record_with_masks_is_exact(length, masked):
         "masked_lm_weights": np.ones(masked, np.float32),
         "next_sentence_labels": [1],
     }
-    assert len(encode_example(record)) == static_record_bytes(
-        length,
-        masked,
-        varints(record["input_ids"]),
-        varints(record["masked_lm_ids"]),
-        varints(record["masked_lm_positions"]),
-    )
+    assert len(encode_example(record)) == record_bytes(bytes_of(record))
 
 
 @pytest.mark.parametrize(("length", "num_tokens"), [(128, 110), (512, 500)])
@@ -52,9 +55,7 @@ def test_the_size_of_a_record_for_dynamic_masking_is_exact(length, num_tokens):
         "word_ids": word_ids,
         "next_sentence_labels": [0],
     }
-    assert varints(word_ids) == word_id_bytes(length, num_tokens)
-    expected = dynamic_record_bytes(length, varints(record["input_ids"]), varints(word_ids))
-    assert len(encode_example(record)) == expected
+    assert len(encode_example(record)) == record_bytes(bytes_of(record))
 
 
 def test_sizes_are_those_of_the_original_releases_own_records(golden_dir):
@@ -64,34 +65,28 @@ def test_sizes_are_those_of_the_original_releases_own_records(golden_dir):
     (size,) = struct.unpack_from("<Q", data)
     feature = tf.train.Example.FromString(data[12 : 12 + size]).features.feature
     values = {name: feature[name].int64_list.value for name in feature}
-    assert size == static_record_bytes(
-        len(values["input_ids"]),
-        len(values["masked_lm_ids"]),
-        *(varints(values[f"{name}"]) for name in ("input_ids", "masked_lm_ids")),
-        varints(values["masked_lm_positions"]),
-    )
+    values["masked_lm_weights"] = values["masked_lm_ids"]  # As many, and float.
+    assert size == record_bytes(bytes_of(values))
     (next_size,) = struct.unpack_from("<Q", data, size + FRAME_BYTES)
     assert abs(next_size - size) < 200  # There the next record begins.
 
 
 def test_records_are_as_many_as_the_text_is_long_and_copied():
-    once = estimate_examples(1e6, 950, 128, 20, 0.15, 1, False, 30522)
-    copies = estimate_examples(2e6, 950, 128, 20, 0.15, 10, False, 30522)
+    once, copies = estimate(), estimate(corpus_words=2e6, dupe_factor=10)
     assert copies.number == pytest.approx(20 * once.number)
     assert copies.bytes_each == once.bytes_each
     assert copies.total_bytes == copies.number * copies.bytes_each
 
 
 def test_ids_of_a_small_vocabulary_take_a_byte_each():
-    small = estimate_examples(1e6, 950, 128, 20, 0.15, 1, False, 97)
-    large = estimate_examples(1e6, 950, 128, 20, 0.15, 1, False, 30522)
+    small, large = estimate(vocab_size=97), estimate()
     ids = small.mean_tokens * 1.15
     assert large.bytes_each - small.bytes_each == pytest.approx(0.89 * ids, rel=0.05)
 
 
 def test_short_documents_become_more_and_emptier_examples():
-    short = estimate_examples(1e6, 200, 512, 77, 0.15, 1, False, 30522)
-    long = estimate_examples(1e6, 20_000, 512, 77, 0.15, 1, False, 30522)
+    short = estimate(512, 77, tokens_per_document=200.0)
+    long = estimate(512, 77, tokens_per_document=20_000.0)
     assert short.number > long.number
     assert short.mean_tokens < long.mean_tokens
 
@@ -117,9 +112,8 @@ def test_a_corpus_becomes_what_is_estimated(length, masked, masking, data_dir, t
     )
     (written,) = read_manifest(str(tmp_path))["runs"][0]["files"]
     # What the report says of this text: 988,565 tokens in 1,044 documents.
-    estimate = estimate_examples(
-        988_565, 988_565 / 1_044, length, masked, 0.15, 1, masking == "dynamic", 30522
-    )
-    assert estimate.number == pytest.approx(written["examples"], rel=0.1)
-    assert estimate.mean_tokens == pytest.approx(written["tokens"] / written["examples"], rel=0.1)
-    assert estimate.total_bytes == pytest.approx(written["bytes"], rel=0.1)
+    text = {"corpus_words": 988_565.0, "tokens_per_document": 988_565 / 1_044}
+    estimated = estimate(length, masked, masking=masking, **text)
+    assert estimated.number == pytest.approx(written["examples"], rel=0.1)
+    assert estimated.mean_tokens == pytest.approx(written["tokens"] / written["examples"], rel=0.1)
+    assert estimated.total_bytes == pytest.approx(written["bytes"], rel=0.1)
