@@ -35,70 +35,10 @@ import command_line
 from absl import flags
 
 from bert_tf.pretraining_data.program import create_pretraining_data
-from bert_tf.settings import DUPE_FACTORS, PretrainingDataSettings
-
-DEFAULT = PretrainingDataSettings  # The defaults are written there.
+from bert_tf.settings import PretrainingDataSettings
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string(
-    "input_file",
-    None,
-    "Text files or patterns, separated by commas. Gzipped files are decompressed.",
-)
-flags.DEFINE_string(
-    "output_file",
-    None,
-    "Record files to write, separated by commas; examples go to them in turns. Give this or "
-    "--output_dir.",
-)
-flags.DEFINE_string("vocab_file", None, "The vocabulary, one token per line.")
-flags.DEFINE_bool(
-    "do_lower_case",
-    DEFAULT.do_lower_case,
-    "Whether to lower-case the text and strip accents; must match the vocabulary.",
-)
-flags.DEFINE_bool(
-    "do_whole_word_mask",
-    DEFAULT.do_whole_word_mask,
-    "Whether to mask all pieces of a word together.",
-)
-flags.DEFINE_integer(
-    "max_seq_length",
-    DEFAULT.max_seq_length,
-    "Maximum number of tokens per example, including [CLS] and both [SEP].",
-)
-flags.DEFINE_integer(
-    "max_predictions_per_seq",
-    DEFAULT.max_predictions_per_seq,
-    "Maximum number of masked tokens per example.",
-)
-flags.DEFINE_integer("random_seed", DEFAULT.random_seed, "Seed of the random number generator.")
-flags.DEFINE_integer(
-    "dupe_factor",
-    DUPE_FACTORS["static"],
-    "Number of times to use the text, each time with other pairs and masks. Default with "
-    f"--masking=dynamic: {DUPE_FACTORS['dynamic']}.",
-)
-flags.DEFINE_float("masked_lm_prob", DEFAULT.masked_lm_prob, "Fraction of tokens to mask.")
-flags.DEFINE_float(
-    "short_seq_prob",
-    DEFAULT.short_seq_prob,
-    "Probability of making an example shorter than the maximum length.",
-)
-flags.DEFINE_string(
-    "output_dir", DEFAULT.output_dir, "The folder for shards, instead of --output_file."
-)
-flags.DEFINE_integer(
-    "num_shards",
-    DEFAULT.num_shards,
-    "Number of record files to distribute the documents to. One must fit in memory.",
-)
-flags.DEFINE_integer(
-    "num_workers",
-    DEFAULT.num_workers,
-    "Number of processes that make shards. It does not affect the records.",
-)
 flags.DEFINE_enum(
     "runner",
     "local",
@@ -106,39 +46,9 @@ flags.DEFINE_enum(
     "What makes the shards of --output_dir: processes on this machine, or Apache Beam, whose flags "
     "follow --. The records are the same.",
 )
-flags.DEFINE_enum(
-    "masking",
-    DEFAULT.masking,
-    list(DUPE_FACTORS),
-    "static: mask tokens now. dynamic: write unmasked pairs once; every epoch of training masks "
-    "other tokens.",
-)
-flags.DEFINE_bool("gzip", DEFAULT.gzip, "Whether to compress the record files.")
-flags.DEFINE_bool(
-    "mend_quirks",
-    DEFAULT.mend_quirks,
-    "Whether to fix behaviour of the original that harms the model: see docs/differences.md.",
-)
-flags.DEFINE_bool(
-    "next_sentence",
-    DEFAULT.next_sentence,
-    "Whether to make sentence pairs with a next-sentence label, as the original does. If false, "
-    "an example is one segment, filled with the sentences of a document, and has no label: for "
-    "run_pretraining.py --objective=masked_lm and --objective=left_to_right.",
-)
 command_line.define_model_flag()
-command_line.need_flags(("input_file", "vocab_file"))
+command_line.define_flags(PretrainingDataSettings, required=("input_file", "vocab_file"))
 flags.adopt_module_key_flags(command_line)
-
-
-def settings_from_flags() -> PretrainingDataSettings:
-    """Builds the settings from the command line."""
-    values = {name: FLAGS[name].value for name in PretrainingDataSettings.__dataclass_fields__}
-    if not FLAGS["dupe_factor"].present:
-        values["dupe_factor"] = None  # The default depends on --masking.
-    values["output_file"] = FLAGS.output_file or ()
-    values |= command_line.model_values()
-    return PretrainingDataSettings(**values)
 
 
 def beam_flags(words: list[str]) -> list[str] | None:
@@ -177,7 +87,8 @@ def main(arguments: list[str]) -> None:
     flags_of_beam = beam_flags(arguments[1:])
     # On SIGTERM, exit by an exception, so that unfinished files are removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    report = create_pretraining_data(settings_from_flags(), sys.stderr, flags_of_beam)
+    settings = command_line.settings_from_flags(PretrainingDataSettings)
+    report = create_pretraining_data(settings, sys.stderr, flags_of_beam)
     print("\n".join(report.lines()))
     for problem in report.problems:
         print(f"WARNING: {problem}", file=sys.stderr)

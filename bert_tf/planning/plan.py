@@ -96,7 +96,7 @@ def make_plan(settings: PlanningSettings) -> Plan:
         device_memory=_usable_memory(hardware, settings.memory_margin),
         parameters=count_pretraining_parameters(config),
     )
-    phases = parse_phases(",".join(settings.phases), needs_files=False)
+    phases = parse_phases(",".join(settings.phases))
     return dataclasses.replace(plan, phases=tuple(_plan_phase(plan, phase) for phase in phases))
 
 

@@ -12,7 +12,6 @@ from bert_tf.settings.finetuning import FinetuningSettings
 from bert_tf.settings.planning import PlanningSettings
 from bert_tf.settings.pretraining import PretrainingSettings
 from bert_tf.settings.pretraining_data import DUPE_FACTORS, PretrainingDataSettings
-from bert_tf.settings.setting import setting
 from bert_tf.settings.training import NOT_IN_FINGERPRINT, TrainingSettings
 
 __all__ = [
@@ -27,5 +26,4 @@ __all__ = [
     "PretrainingDataSettings",
     "PretrainingSettings",
     "TrainingSettings",
-    "setting",
 ]

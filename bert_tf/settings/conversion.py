@@ -2,61 +2,41 @@
 
 import dataclasses
 
-from bert_tf.settings.setting import check_choices, check_whole_numbers, setting
+from bert_tf.settings.setting import Settings, setting
 
-_LOWEST = {"average_last": 0, "padded_vocab_size": 0}
-_CHOICES = {"to": ("google", "huggingface")}
 _INPUTS = ((), ("text",), ("text_a", "text_b"))
 
 
 @dataclasses.dataclass(frozen=True)
-class ConversionSettings:
-    """Which model is converted, to which format, and what may change.
-
-    Raises:
-        ValueError: for values that contradict each other or are missing.
-    """
+class ConversionSettings(Settings):
+    """Which model is converted, to which format, and what may change."""
 
     source: str = setting(
-        "",
-        "The model: a folder, a checkpoint's prefix or file, a released model's zip or name. Its "
-        "format is recognized from its files.",
+        "", "The model: a folder, a checkpoint's prefix or file, or a released model's zip or name."
     )
-    to: str = setting("", "google (bert_model.ckpt) or huggingface (model.safetensors).")
-    output_dir: str = setting("", "Where the files are written.")
+    to: str = setting("", "The format.", needed=True, choices=("google", "huggingface"))
+    output_dir: str = setting("", "Where the files are written.", needed=True)
     allow_missing: bool = setting(
-        False,
-        "Whether weights may be dropped that the new format cannot hold, and missing ones may be "
-        "initialized. Each is named.",
+        False, "Whether weights may be dropped, and missing ones initialized. Each is named."
     )
     keep_optimizer: bool = setting(
-        True,
-        "Whether the optimizer state is kept, if the new format can hold it (google). Without it a "
-        "checkpoint has a third of the size, and training starts from step 0.",
+        True, "Whether to keep the optimizer state, two thirds of the size, if the format can."
     )
     average_last: int = setting(
-        0,
-        "Averages the weights of so many of the newest checkpoints of a training folder. 0: takes "
-        "the newest as it is.",
+        0, "Averages so many of a run's newest checkpoints; 0: the newest.", at_least=0
     )
     padded_vocab_size: int = setting(
-        0,
-        "Pads the word embeddings to so many rows of zeros, which are never predicted. A multiple "
-        "of 64 or 128 suits some devices. 0: no padding.",
+        0, "Pads the word embeddings with zeros to so many rows; 0: no padding.", at_least=0
     )
     inputs: tuple[str, ...] = setting(
-        (),
-        "The names of a classifier's texts in task.json, if it was made elsewhere: text, or "
-        "text_a,text_b for pairs. By default text.",
+        (), "A classifier's texts, if it was made elsewhere: text (the default) or text_a,text_b."
     )
     overwrite: bool = setting(False, "Whether files in --output_dir may be overwritten.")
 
     def __post_init__(self) -> None:
-        for name, flag in (("source", "from"), ("to", "to"), ("output_dir", "output_dir")):
-            if not getattr(self, name):
-                raise ValueError(f"--{flag} is needed.")
-        check_choices(self, _CHOICES)
-        check_whole_numbers(self, _LOWEST)
+        if not self.source:
+            raise ValueError("--from is needed.")
+        super().__post_init__()
         if tuple(self.inputs) not in _INPUTS:
             raise ValueError(
                 f"--inputs must be text or text_a,text_b. Received: {','.join(self.inputs)!r}"

@@ -1,91 +1,56 @@
 """The settings of one or several fine-tuning runs: FinetuningSettings."""
 
 import dataclasses
-import math
 
 from bert_tf.config import check_range
-from bert_tf.settings.setting import check_whole_numbers, setting
+from bert_tf.settings.setting import setting
 from bert_tf.settings.training import TrainingSettings
-
-_LOWEST = {
-    "max_seq_length": 0,
-    "predict_batch_size": 1,
-    "early_stopping_patience": 0,
-    "num_restarts": 1,
-    "num_workers": 0,
-}
 
 
 @dataclasses.dataclass(frozen=True)
 class FinetuningSettings(TrainingSettings):
     """Fine-tuning on a task: what the original's two scripts for it share, and more.
 
-    Raises:
-        ValueError: for values that no run can have, or that contradict each other.
-
     Source: google-research/bert, run_classifier.py and run_squad.py.
     """
 
-    task: str = setting("", "The task, such as glue:mnli or squad.")
-    task_options: tuple[str, ...] = setting(
-        (), "The task's own options, as in doc_stride=64,n_best_size=5."
-    )
-    vocab_file: str = setting("", "The vocabulary that the model was pre-trained with.")
-    do_lower_case: bool = setting(
-        True, "Whether to lower-case the text: true for uncased models, false for cased ones."
-    )
-    max_seq_length: int = setting(
-        0,
-        "Tokens of a sequence at most, [CLS] and [SEP] included; 0 for the task's default.",
-    )
+    task: str = setting("", "The task, such as glue:mnli or squad.", needed=True)
+    task_options: tuple[str, ...] = setting((), "As in doc_stride=64,n_best_size=5.")
+    vocab_file: str = setting("", "The vocabulary of the pre-trained model.", needed=True)
+    do_lower_case: bool = setting(True, "Whether to lower-case the text, as for uncased models.")
+    max_seq_length: int = setting(0, "Tokens of a sequence; 0: the task's default.", at_least=0)
     do_predict: bool = setting(False, "Whether to write predictions for the test set.")
-    predict_batch_size: int = setting(8, "Examples in a prediction batch.")
-    num_train_epochs: float = setting(3.0, "How often each training example is used.")
+    predict_batch_size: int = setting(8, "Examples in a prediction batch.", at_least=1)
+    num_train_epochs: float = setting(3.0, "Uses of each training example.", interval="(0, inf)")
     warmup_proportion: float = setting(
-        0.1, "Fraction of the training in which the learning rate rises from 0."
+        0.1, "Fraction of steps with a rising rate.", interval="[0, 1]"
     )
     # Beyond the originals.
     early_stopping_patience: int = setting(
-        0, "Ends training after so many evaluations (--eval_steps) without a better one; 0: never."
+        0, "Ends training after so many evaluations without a better one; 0: never.", at_least=0
     )
-    num_restarts: int = setting(
-        1, "Runs with different seeds of head, data order and dropout; the best one is kept."
-    )
-    learning_rates: tuple[str, ...] = setting(
-        (), "Learning rates to try, as in 5e-5,3e-5,2e-5; the best one is kept."
-    )
-    train_batch_sizes: tuple[str, ...] = setting(
-        (), "Training batch sizes to try, as in 16,32; the best one is kept."
-    )
+    num_restarts: int = setting(1, "Runs with different seeds; the best one is kept.", at_least=1)
+    learning_rates: tuple[str, ...] = setting((), "To try, as in 5e-5,3e-5; the best is kept.")
+    train_batch_sizes: tuple[str, ...] = setting((), "Sizes to try, as in 16,32; the best is kept.")
     freeze: tuple[str, ...] = setting(
         (), "Parts that are not trained: embeddings, pooler, encoder, layers:0-5, layers:3."
     )
     keep_optimizer: bool = setting(
-        True,
-        "Whether the final checkpoint keeps the optimizer state, two thirds of its size, which is "
-        "needed only to train on.",
+        True, "Whether the last checkpoint keeps the optimizer state, which training on needs."
     )
     length_buckets: bool = setting(
-        True,
-        "Whether examples of similar length are batched together and padded to the longest one. "
-        "The results are the same. Not done on TPUs, nor where padding affects the results.",
+        True, "Whether to batch examples of similar length; the results are the same."
     )
-    num_workers: int = setting(0, "Processes that make features; 0 for one per core.")
+    num_workers: int = setting(0, "Processes that make features; 0: one per core.", at_least=0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("task", "vocab_file"):
-            if not getattr(self, name):
-                raise ValueError(f"--{name} is needed.")
         if not (self.do_train or self.do_eval or self.do_predict):
             raise ValueError(
                 "Nothing to do: at least one of --do_train, --do_eval and --do_predict is needed."
             )
-        check_whole_numbers(self, _LOWEST)
-        check_range("num_train_epochs", self.num_train_epochs, 0.0, math.inf, False, False)
-        check_range("warmup_proportion", self.warmup_proportion, 0.0, 1.0)
         for rate in self.learning_rate_grid:
-            check_range("--learning_rates", rate, 0.0, math.inf, False, False)
+            check_range("--learning_rates", rate, 0.0, float("inf"), False, False)
         for size in self.batch_size_grid:
             if size < 1 or size % self.gradient_accumulation_steps:
                 raise ValueError(
@@ -101,12 +66,12 @@ class FinetuningSettings(TrainingSettings):
 
     @property
     def learning_rate_grid(self) -> tuple[float, ...]:
-        """The learning rates to try; one if no grid is asked for."""
+        """The learning rates to try; one without a grid."""
         return self._numbers("learning_rates", float) or (self.learning_rate,)
 
     @property
     def batch_size_grid(self) -> tuple[int, ...]:
-        """The batch sizes to try; one if no grid is asked for."""
+        """The batch sizes to try; one without a grid."""
         return self._numbers("train_batch_sizes", int) or (self.train_batch_size,)
 
     @property
@@ -114,10 +79,10 @@ class FinetuningSettings(TrainingSettings):
         """Whether there is more than one training to do."""
         return self.num_restarts > 1 or bool(self.learning_rates or self.train_batch_sizes)
 
-    def _numbers(self, name: str, kind: type) -> tuple:
+    def _numbers(self, name: str, number_type: type) -> tuple:
         values = getattr(self, name)
         try:
-            return tuple(dict.fromkeys(kind(value) for value in values))
+            return tuple(dict.fromkeys(map(number_type, values)))
         except ValueError:
             raise ValueError(
                 f"--{name} takes numbers with commas between them. Received: {','.join(values)!r}"

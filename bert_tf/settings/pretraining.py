@@ -4,7 +4,7 @@ import dataclasses
 import math
 
 from bert_tf.settings.phases import Phase, check_sum_of_steps, parse_eval_files, parse_phases
-from bert_tf.settings.setting import check_choices, check_whole_numbers, setting
+from bert_tf.settings.setting import setting
 from bert_tf.settings.training import TrainingSettings
 
 # Objective -> its file in pretraining/objectives/. The first is the original's.
@@ -16,80 +16,63 @@ OBJECTIVES = {
 # The fraction of tokens that is masked, rounded up: 20 of 128 and 77 of 512.
 _MASKED_FRACTION = 0.15
 _SCHEDULE = ("learning_rate", "num_warmup_steps")
-_LOWEST = {
-    "max_seq_length": 1,
-    "max_predictions_per_seq": 1,
-    "num_train_steps": 1,
-    "num_warmup_steps": 0,
-    "max_eval_steps": 0,
-}
-_CHOICES = {
-    "objective": tuple(OBJECTIVES),
-    "on_corrupt": ("fail", "skip"),
-    "phase_schedule": ("one", "each"),
-}
 
 
 @dataclasses.dataclass(frozen=True)
 class PretrainingSettings(TrainingSettings):
     """A pre-training run: the 22 flags of the original's run_pretraining.py, and more.
 
-    Raises:
-        ValueError: for values that no run can have, or that contradict each other.
-
     Source: google-research/bert, run_pretraining.py.
     """
 
-    input_file: tuple[str, ...] = setting(
-        (), "TFRecord files to train on: paths or patterns, separated by commas."
-    )
-    max_seq_length: int = setting(128, "Tokens in an example, as the records have them.")
-    max_predictions_per_seq: int = setting(
-        20, "Masked tokens in an example at most, as the records have them."
-    )
-    num_train_steps: int = setting(100_000, "The step at which training ends.")
-    num_warmup_steps: int = setting(10_000, "Steps over which the learning rate rises from 0.")
-    max_eval_steps: int = setting(100, "Batches in an evaluation at most; 0 for all there are.")
+    input_file: tuple[str, ...] = setting((), "TFRecord files to train on, separated by commas.")
+    max_seq_length: int = setting(128, "Tokens in an example of the records.", at_least=1)
+    max_predictions_per_seq: int = setting(20, "Masked tokens in an example.", at_least=1)
+    num_train_steps: int = setting(100_000, "The step at which training ends.", at_least=1)
+    num_warmup_steps: int = setting(10_000, "Steps in which the rate rises from 0.", at_least=0)
+    max_eval_steps: int = setting(100, "Batches in an evaluation at most; 0: all.", at_least=0)
     # Beyond the original.
     eval_file: tuple[str, ...] = setting(
         (),
-        "TFRecord files to evaluate on, each example once. Without them evaluation reads the "
-        "training files, as the original does. With --phases: seq128:FILES,seq512:FILES.",
+        "TFRecord files to evaluate on; default: the training files, as in the original. With "
+        "--phases: seq128:FILES,seq512:FILES.",
     )
     objective: str = setting(
         "masked_lm+next_sentence",
-        "What is learned. masked_lm+next_sentence: as in the original. masked_lm: without next "
-        "sentence prediction. left_to_right: to predict each next token from those before it; "
-        "bert_config.json in --output_dir then says is_causal, for fine-tuning too.",
+        "masked_lm: without next sentence prediction. left_to_right: to predict each next token; "
+        "bert_config.json in --output_dir then says is_causal.",
+        choices=tuple(OBJECTIVES),
     )
     phases: str = setting(
         "",
-        "One run over several sequence lengths: seq128:900000:FILES,seq512:100000:FILES, or the "
-        "name of a .json file; see docs/training.md. It replaces --input_file, --max_seq_length "
-        "and --max_predictions_per_seq, which is read from the records.",
+        "Several sequence lengths, seq128:900000:FILES,seq512:100000:FILES, or a .json file, see "
+        "docs/training.md; instead of --input_file, --max_seq_length and "
+        "--max_predictions_per_seq.",
     )
     phase_schedule: str = setting(
         "one",
-        "With --phases. one: one learning-rate schedule over all steps, and Adam's moments are "
-        "kept. each: every phase has its own warm-up and decay, and resets the moments, like the "
-        "original's runs one after the other.",
+        "one: one schedule over all phases. each: every phase has its own warm-up and decay, and "
+        "resets Adam's moments, like the original's runs one after the other.",
+        choices=("one", "each"),
     )
     on_corrupt: str = setting(
-        "fail", "What to do about damaged records: fail, naming the file, or skip and count them."
+        "fail", "What damaged records do to the run.", choices=("fail", "skip")
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_whole_numbers(self, _LOWEST)
-        check_choices(self, _CHOICES)
         if not self.do_train and not self.do_eval:
             raise ValueError("Nothing to do: at least one of --do_train and --do_eval is needed.")
         if self.phases:
-            self._check_phases()
+            self._check_phases(parse_phases(self.phases))
         elif not self.input_file:
             raise ValueError("--input_file is needed.")
-        elif self.do_train:
-            self._check_warmup(self.num_train_steps)
+        elif self.do_train and self.num_warmup_steps > self.num_train_steps:
+            raise ValueError(
+                f"The warm-up is longer than the training, so the learning rate would never reach "
+                f"its peak. Received: --num_warmup_steps={self.num_warmup_steps} and "
+                f"{self.num_train_steps} training steps; a tenth or a hundredth is usual."
+            )
 
     @property
     def num_steps(self) -> int:
@@ -111,33 +94,31 @@ class PretrainingSettings(TrainingSettings):
     def given_max_predictions(self, phase: Phase) -> int | None:
         """Returns how many tokens the phase or else the flag says are masked; None if neither."""
         is_default = self.max_predictions_per_seq == PretrainingSettings.max_predictions_per_seq
-        return phase.max_predictions_per_seq or (
-            None if is_default else self.max_predictions_per_seq
-        )
+        from_flag = None if is_default else self.max_predictions_per_seq
+        return phase.max_predictions_per_seq or from_flag
 
     def _in_phase(self, phase: Phase) -> "PretrainingSettings":
+        length = phase.max_seq_length
         eval_files = parse_eval_files(self.eval_file)
-        everywhere = eval_files.get(None, ())
-        return dataclasses.replace(
-            self,
-            phases="",
-            phase_schedule="one",
-            max_seq_length=phase.max_seq_length,
-            max_predictions_per_seq=self.given_max_predictions(phase)
-            or math.ceil(_MASKED_FRACTION * phase.max_seq_length),
-            input_file=phase.input_file,
-            eval_file=phase.eval_file or eval_files.get(phase.max_seq_length, everywhere),
-            num_train_steps=phase.num_steps if self.phase_schedule == "each" else self.num_steps,
-            **phase.own_values("train_batch_size", "gradient_accumulation_steps", *_SCHEDULE),
-        )
+        values = {
+            "max_predictions_per_seq": self.given_max_predictions(phase)
+            or math.ceil(_MASKED_FRACTION * length),
+            "eval_file": phase.eval_file or eval_files.get(length, eval_files.get(None, ())),
+            "num_train_steps": phase.num_steps if self.phase_schedule == "each" else self.num_steps,
+            **phase.own_values("max_seq_length", "input_file", "train_batch_size", *_SCHEDULE),
+            **phase.own_values("gradient_accumulation_steps"),
+        }
+        try:
+            return dataclasses.replace(self, phases="", phase_schedule="one", **values)
+        except ValueError as error:
+            raise ValueError(f"--phases, the phase of {length} tokens: {error}") from error
 
-    def _check_phases(self) -> None:
+    def _check_phases(self, phases: tuple[Phase, ...]) -> None:
         if self.input_file:
             raise ValueError(
                 "Name the records in --phases or in --input_file. Received both: "
                 f"--input_file={','.join(self.input_file)}"
             )
-        phases = parse_phases(self.phases)
         if self.num_train_steps != PretrainingSettings.num_train_steps:
             check_sum_of_steps(phases, self.num_train_steps)
         lengths = {phase.max_seq_length for phase in phases}
@@ -146,42 +127,22 @@ class PretrainingSettings(TrainingSettings):
                 "--phases says the lengths: seqLENGTH:STEPS:FILES. Received beside it: "
                 f"--max_seq_length={self.max_seq_length}"
             )
-        if self.phase_schedule == "one":
-            own = [phase for phase in phases if phase.own_values(*_SCHEDULE)]
-            if own:
-                raise ValueError(
-                    "A phase can have a learning_rate and num_warmup_steps of its own only with "
-                    f"--phase_schedule=each. Received: the phase of {own[0].max_seq_length} tokens"
-                )
-            self._check_warmup(self.num_steps)
-        for number, phase in enumerate(phases, start=1):
-            try:
-                self._in_phase(phase)  # It checks its own values.
-            except ValueError as error:
-                raise ValueError(
-                    f"--phases, phase {number} of {phase.max_seq_length} tokens: {error}"
-                ) from error
-        self._check_eval_files(phases, lengths)
-
-    def _check_eval_files(self, phases: tuple[Phase, ...], lengths: set[int]) -> None:
+        own = [phase for phase in phases if phase.own_values(*_SCHEDULE)]
+        if own and self.phase_schedule == "one":
+            raise ValueError(
+                "A phase can have a learning_rate and num_warmup_steps of its own only with "
+                f"--phase_schedule=each. Received: the phase of {own[0].max_seq_length} tokens"
+            )
         unused = {length for length in parse_eval_files(self.eval_file) if length} - lengths
         if unused:
             raise ValueError(
                 f"--eval_file names files of {min(unused)} tokens, but the phases have "
                 f"{', '.join(map(str, sorted(lengths)))}."
             )
-        without = [p.max_seq_length for p in phases if not self._in_phase(p).eval_file]
+        without = [own.max_seq_length for _, own in self.by_phase() if not own.eval_file]
         evaluates = self.do_eval or self.eval_steps > 0
         if evaluates and 0 < len(without) < len(phases):
             raise ValueError(
                 f"--eval_file has nothing for the phase of {without[0]} tokens, which would be "
                 f"evaluated on its training records, and others not. Add seq{without[0]}:FILES."
-            )
-
-    def _check_warmup(self, num_steps: int) -> None:
-        if self.do_train and self.num_warmup_steps > num_steps:
-            raise ValueError(
-                f"The warm-up is longer than the training, so the learning rate would never reach "
-                f"its peak. Received: --num_warmup_steps={self.num_warmup_steps} and {num_steps} "
-                "training steps; a tenth or a hundredth of the training is usual."
             )

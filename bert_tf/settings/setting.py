@@ -1,15 +1,64 @@
-"""Fields of settings classes, and the checks that these classes share."""
+"""Settings classes: each field has its default, its help text and its limits in one place.
+
+The scripts make flags of the fields; `Settings` checks the values when an object is made.
+"""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bert_tf.config import check_range
+
 MIXED_PRECISIONS = ("", "bfloat16", "float16")
 
 
-def setting(default: Any, help_text: str) -> Any:
-    """Returns a dataclass field; its help text is also its flag's."""
-    return dataclasses.field(default=default, metadata={"help": help_text})
+def setting(
+    default: Any,
+    help_text: str,
+    *,
+    needed: bool = False,
+    choices: Sequence[str] = (),
+    at_least: int | None = None,
+    interval: str = "",
+) -> Any:
+    """Returns a dataclass field whose help text is also its flag's.
+
+    Args:
+        needed: whether the value, and each element of a tuple, must not be empty.
+        at_least: the lowest value of a whole number.
+        interval: the range of a number, such as "[0, 1)".
+    """
+    if choices:
+        help_text += f" One of: {', '.join(filter(None, choices))}."
+    rules = {"needed": needed, "choices": choices, "at_least": at_least, "interval": interval}
+    return dataclasses.field(default=default, metadata={"help": help_text, **rules})
+
+
+class Settings:
+    """Base of frozen dataclasses of `setting` fields; raises a ValueError beyond their limits."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value is not None or field.metadata["needed"]:
+                _check(f"--{field.name}", value, field)
+
+
+def _check(flag: str, value: Any, field: dataclasses.Field) -> None:
+    rules, lowest, interval = field.metadata, field.metadata["at_least"], field.metadata["interval"]
+    if rules["needed"] and not (value and all(value)):
+        raise ValueError(f"{flag} is needed. Received: {value!r}")
+    if rules["choices"] and value not in rules["choices"]:
+        listed = ", ".join(map(repr, rules["choices"]))
+        raise ValueError(f"{flag} must be one of {listed}. Received: {value!r}")
+    if type(field.default) is int or lowest is not None:
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        if not is_whole or (lowest is not None and value < lowest):
+            bound = "" if lowest is None else f" of at least {lowest}"
+            raise ValueError(f"{flag} must be a whole number{bound}. Received: {value!r}")
+    if interval:
+        low, high = map(float, interval[1:-1].split(","))
+        check_range(flag, value, low, high, interval[0] == "[", interval[-1] == "]")
 
 
 def check_whole_numbers(settings: Any, lowest: Mapping[str, int]) -> None:

@@ -131,7 +131,7 @@ def test_the_papers_tokens_are_about_forty_times_its_words_with_padding():
         ({"model": "bert_bass"}, "no released model 'bert_bass'"),
         ({"train_batch_size": 100}, "multiple of the number of replicas, 8 .* 104 would do"),
         ({"gradient_accumulation_steps": 5}, "must divide the 32 examples"),
-        ({"phases": ("128:5",)}, "'128:5' is no phase. Each is seqLENGTH:STEPS"),
+        ({"phases": ("128:5",)}, "'128:5': a phase is seqLENGTH:STEPS"),
         ({"phases": ("seq1024:5",)}, "max_position_embeddings, 512"),
         ({"phases": ()}, "--phases is needed"),
         ({"phases": ("seq128pred0:5",)}, "from 1 to 128 of 128 tokens can be masked.*seq128pred0"),

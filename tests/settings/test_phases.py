@@ -110,12 +110,12 @@ def test_a_file_gives_each_phase_what_is_its_own(tmp_path):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"phases": "seq128:900000"}, "--phases: 'seq128:900000' is no phase. Each is seqLENGTH"),
-        ({"phases": "seq128:9:a,seq512:x:b"}, "'seq512:x:b' is no phase"),
-        ({"phases": "128:9:a"}, "'128:9:a' is no phase"),
-        ({"phases": "seq128:9:"}, "'seq128:9:' is no phase"),
-        ({"phases": "seq128:9:a,sec512:9:b"}, "'sec512:9:b' is no phase"),
-        ({"phases": "seq128:9:a,b,:512:9:b"}, "':512:9:b' is no phase"),
+        ({"phases": "seq128:900000"}, "--phases, .* of 128 tokens: --input_file is needed"),
+        ({"phases": "seq128:9:a,seq512:x:b"}, "--phases: .*seq512:x:b': a phase is seqLENGTH"),
+        ({"phases": "128:9:a"}, "'128:9:a': a phase is seqLENGTH:STEPS:FILES"),
+        ({"phases": "seq128:9:"}, "the phase of 128 tokens: --input_file is needed"),
+        ({"phases": "seq128:9:a,sec512:9:b"}, "sec512:9:b': a phase is seqLENGTH"),
+        ({"phases": "seq128:9:a,b,:512:9:b"}, ":512:9:b': a phase is seqLENGTH"),
         ({"phases": "seq128:0:a"}, "'seq128:0:a': --num_steps must be a whole number"),
         ({"phases": "seq0:9:a"}, "--max_seq_length must be a whole number of at least 1"),
         (
@@ -132,7 +132,7 @@ def test_a_file_gives_each_phase_what_is_its_own(tmp_path):
         ({"eval_file": ("seq64:a",)}, "names files of 64 tokens, but the phases have 128, 512"),
         ({"phases": ""}, "--input_file is needed"),
         ({"phases": "seq8pred9:5:a"}, "from 1 to 8 of 8 tokens can be masked. Received: seq8pred9"),
-        ({"phases": "seq٣:5:a"}, "is no phase"),
+        ({"phases": "seq٣:5:a"}, "a phase is seqLENGTH"),
         ({"phases": "seq8:5:a,"}, "'seq8:5:a,': a file without a name: is there a comma too many"),
         (
             {"eval_file": ("seq512:a",), "eval_steps": 5},
@@ -149,13 +149,16 @@ def test_what_no_run_can_have_is_refused_by_name(values, message):
 @pytest.mark.parametrize(
     ("item", "message"),
     [
-        ({"max_seq_length": 8, "num_steps": 1}, "phase 1: 'input_file' is needed"),
-        ({"max_seq_length": 8, "num_steps": 1, "input_file": "a", "lr": 1}, "'lr' means nothing"),
+        ({"max_seq_length": 8, "num_steps": 1}, "phase of 8 tokens: --input_file is needed"),
+        (
+            {"max_seq_length": 8, "num_steps": 1, "input_file": "a", "lr": 1},
+            "phase 1: 'lr' is unknown",
+        ),
         ({"max_seq_length": 8, "num_steps": "1", "input_file": "a"}, "phase 1: --num_steps must"),
-        ({"max_seq_length": 8, "num_steps": 1, "input_file": ""}, "phase 1: input_file is needed"),
+        ({"max_seq_length": 8, "num_steps": 1, "input_file": ""}, "phase 1: a file without a name"),
         (
             {"max_seq_length": 8, "num_steps": 1, "input_file": "a", "learning_rate": -1.0},
-            "phase 1: learning_rate must be a number",
+            "phase 1: --learning_rate must be a number",
         ),
         (
             {"max_seq_length": 8, "num_steps": 1, "input_file": "a", "learning_rate": 1.0},
@@ -176,7 +179,7 @@ def test_what_no_run_can_have_is_refused_by_name(values, message):
                 "train_batch_size": 7,
                 "gradient_accumulation_steps": 2,
             },
-            "phase 1 of 8 tokens: .*7",
+            "phase of 8 tokens: .*7",
         ),
     ],
     ids=str,

@@ -45,9 +45,9 @@ def test_without_a_dupe_factor_unmasked_pairs_are_made_once():
 
 
 BAD = [
-    ({"max_seq_length": 4}, "max_seq_length .* from 5 on. Received: 4"),
+    ({"max_seq_length": 4}, "max_seq_length .* of at least 5. Received: 4"),
     ({"max_seq_length": 128.0}, "max_seq_length .* Received: 128.0"),
-    ({"max_predictions_per_seq": 0}, "max_predictions_per_seq .* from 1 on. Received: 0"),
+    ({"max_predictions_per_seq": 0}, "max_predictions_per_seq .* of at least 1. Received: 0"),
     ({"dupe_factor": 0}, "dupe_factor .* Received: 0"),
     ({"dupe_factor": True}, "dupe_factor .* Received: True"),
     ({"num_shards": 0}, "num_shards .* Received: 0"),
@@ -58,17 +58,17 @@ BAD = [
     ({"masked_lm_prob": float("nan")}, "masked_lm_prob .* Received: nan"),
     ({"masked_lm_prob": "0.15"}, "masked_lm_prob .* Received: '0.15'"),
     ({"short_seq_prob": -0.1}, "short_seq_prob .* Received: -0.1"),
-    ({"masking": "random"}, "masking must be one of static, dynamic. Received: 'random'"),
-    ({"input_file": ""}, "input_file and vocab_file are needed"),
-    ({"vocab_file": ""}, "input_file and vocab_file are needed"),
-    ({"output_file": ()}, "either output_file or output_dir"),
-    ({"output_dir": "d"}, "either output_file or output_dir"),
+    ({"masking": "random"}, "masking must be one of 'static', 'dynamic'. Received: 'random'"),
+    ({"input_file": ""}, "--input_file and --vocab_file are needed"),
+    ({"vocab_file": ""}, "--input_file and --vocab_file are needed"),
+    ({"output_file": ()}, "either --output_file or --output_dir"),
+    ({"output_dir": "d"}, "either --output_file or --output_dir"),
     ({"output_file": "a,b,a"}, "names a file twice"),
     ({"output_file": "a.tfrecord,./a.tfrecord"}, "names a file twice"),
     ({"output_file": "gs://b/a,gs://b/c,gs://b/a"}, "names a file twice"),
     ({"output_file": "a,"}, "none between two commas"),
-    ({"num_shards": 2}, "need output_dir"),
-    ({"num_workers": 2}, "need output_dir"),
+    ({"num_shards": 2}, "need --output_dir"),
+    ({"num_workers": 2}, "need --output_dir"),
 ]
 
 
