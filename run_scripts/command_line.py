@@ -125,7 +125,9 @@ def settings_from_flags(settings_class: type[Settings], **given) -> Settings:
     from_model = {}
     is_setting = any(field.name == "model" for field in dataclasses.fields(settings_class))
     if "model" in flags.FLAGS and not is_setting:
-        if flags.FLAGS.model or (flags.FLAGS.init_checkpoint or "").endswith(".zip"):
+        if "init_checkpoint" in flags.FLAGS and (
+            flags.FLAGS.model or (flags.FLAGS.init_checkpoint or "").endswith(".zip")
+        ):
             load_tensorflow()  # Quietly, before the check of an unpacked model imports it.
         from_model = model_values()
     for field in dataclasses.fields(settings_class):

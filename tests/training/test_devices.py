@@ -119,7 +119,7 @@ def test_virtual_devices_come_too_late_once_tensorflow_has_started():
         ({"use_tpu": True, "distribution_strategy": "mirrored"}, "--use_tpu is"),
         ({"use_tpu": True, "num_virtual_devices": 2}, "is for --distribution_strategy=mirrored"),
         ({"worker_hosts": ("a:1", "b:2")}, "--task_index is this process's place"),
-        ({"worker_hosts": ("a:1", "b:2"), "task_index": 2}, "from 0 to 1"),
+        ({"worker_hosts": ("a:1", "b:2"), "task_index": 2}, "from 0, and both are needed"),
         ({"task_index": 0}, "both are needed"),
         ({"worker_hosts": ("a", "b:2"), "task_index": 0}, "takes host:port of each"),
         ({"worker_hosts": ("a:1", "a:1"), "task_index": 0}, "each once"),
