@@ -1,15 +1,15 @@
 """A task's split as the `tf.data.Dataset` that Keras' `fit` takes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from bert_tf.data.schema import Feature
+from bert_tf.data.schema import parse_examples
+from bert_tf.finetuning.feature_encoding import FeatureSerializer
 from bert_tf.model.feature_model import FeatureModel
 from bert_tf.released.presets import load_tokenizer_preset
-from bert_tf.tasks.task import PURPOSES, Row, find_task
+from bert_tf.tasks.task import PURPOSES, find_task
 from bert_tf.text.tokenizer import Tokenizer
 
 # Keras' and others' names of splits -> what examples are read for.
@@ -39,17 +39,15 @@ def load_dataset(
         split: `train`, `eval` or `predict` (also `validation`, `dev`, `test`), or one of the task's
             own, such as `eval_mismatched`.
         preset: the model whose tokenizer is used, see `bert_tf.BertEncoder.from_preset`.
-        batch_size: examples of a batch.
         sequence_length: L, tokens of a sequence; by default the task's.
         options: the task's options, such as {"data_dir": "glue/MRPC"}.
         tokenizer: instead of a preset.
         shuffle: whether each epoch has an order of its own; by default for `train` only.
-        seed: of the order.
 
     Returns: batches of (inputs, labels): inputs is a dict of `input_ids`, `input_mask` and
         `segment_ids`, int32 [B, L]; labels is what the loss of the task's model takes: classes
         int32 [B], numbers float32 [B], or for spans a dict of `start_logits` and `end_logits`,
-        places int32 [B]. Without labels there are inputs only.
+        positions int32 [B]. Without labels there are inputs only.
 
     Raises:
         ValueError: for an unknown task, split or option, and for what is wrong in its files.
@@ -75,35 +73,21 @@ def load_dataset(
     purpose = _PURPOSES.get(split, split)
     split = chosen.splits(purpose)[0] if purpose in PURPOSES else split
     length = sequence_length or chosen.default_seq_length
-    examples = chosen.read(split)
-    rows = [row for each in examples for row in chosen.encode(each, split, tokenizer, length)]
-    if not rows:
+    features = chosen.features(split, length)
+    serializer = FeatureSerializer(features)
+    records = [
+        serializer.record(serializer.serialize(row), unique_id=0)
+        for example in chosen.read(split)
+        for row in chosen.encode(example, split, tokenizer, length)
+    ]
+    if not records:
         raise ValueError(f"{', '.join(chosen.sources(split))}: there are no examples.")
-    arrays = _arrays(rows, chosen.features(split, length))
-    inputs = {name: arrays[name] for name in FeatureModel.feature_names}
+    arrays = parse_examples(records, features)
+    content = {name: arrays[name] for name in FeatureModel.feature_names}
     labels = {_OUTPUTS[name]: arrays[name] for name in _OUTPUTS if name in arrays}
-    content = inputs
     if labels or _LABEL in arrays:
-        content = (inputs, labels or arrays[_LABEL])
+        content = (content, labels or arrays[_LABEL])
     dataset = tf.data.Dataset.from_tensor_slices(content)
     if shuffle if shuffle is not None else split == "train":
-        dataset = dataset.shuffle(len(rows), seed=seed)
+        dataset = dataset.shuffle(len(records), seed=seed)
     return dataset.batch(batch_size).prefetch(tf.data.AUTOTUNE)
-
-
-def _arrays(rows: Sequence[Row], features: Mapping[str, Feature]) -> dict[str, np.ndarray]:
-    """Returns the windows' features by name, padded with zeros; int32 or float32."""
-    wanted = [name for name in features if name == "input_mask" or name in rows[0]]
-    arrays = {}
-    for name in wanted:
-        feature = features[name]
-        dtype = np.int32 if feature.dtype == "int64" else np.float32
-        array = np.zeros((len(rows), *feature.shape), dtype)
-        for number, row in enumerate(rows):
-            values = row.get(name, np.ones(len(row["input_ids"])))
-            if feature.shape:
-                array[number, : len(values)] = values
-            else:
-                (array[number],) = values
-        arrays[name] = array
-    return arrays

@@ -3,8 +3,7 @@
     train.tf_record         the original's records: its features, under its names
     train.tf_record.json    what they were made from, and how many windows each example has
 
-The original makes its features at every start. Here they are reused if data, vocabulary and
-settings are the same to the byte.
+Features are reused if data, vocabulary and settings are the same to the byte.
 
 Source: google-research/bert, run_classifier.py, `file_based_convert_examples_to_features`;
 run_squad.py, `FeatureWriter`.
@@ -21,7 +20,7 @@ from typing import Any, TextIO
 
 from bert_tf import files
 from bert_tf.data.record_writer import RecordWriter
-from bert_tf.finetuning.feature_encoding import Encoding, FeatureSerializer, encode_examples
+from bert_tf.finetuning.feature_encoding import Encoding, encode_examples
 from bert_tf.progress import Progress, format_number
 
 logger = logging.getLogger(__name__)
@@ -30,17 +29,10 @@ FORMAT = 2
 # The original's first `unique_ids`.
 FIRST_UNIQUE_ID = 1_000_000_000
 
-_PIECE_BYTES = 8 << 20
-
 
 @dataclasses.dataclass(frozen=True)
 class FeatureFile:
-    """A split's features on disk.
-
-    path: of the TFRecord file.
-    sha256: of its content.
-    windows_per_example: how many records each example has, which follow each other.
-    """
+    """A TFRecord file of a split's features; the windows of an example follow each other."""
 
     path: str
     sha256: str
@@ -68,36 +60,32 @@ def ensure_features(
     Records are in the order of the examples, and the same bytes with any number of workers.
 
     Args:
-        encoding: the split, and how it is encoded.
-        read_examples: returns all its examples; only called if features must be written.
-        path: the TFRecord file; `path` + ".json" says what it was made from. An existing file is
-            replaced when the new one is complete.
+        read_examples: returns all examples; only called if features must be written.
         num_workers: processes that encode; 0 for one per core.
         progress: where progress is shown; standard error if None.
 
     Raises:
-        ValueError: if there are no examples or no windows, or for what the task says of an example.
+        ValueError: if there are no examples or no windows, or for an example that the task refuses.
         ChildProcessError: if a worker process was killed.
-        OSError: if a file cannot be read or written.
     """
     started = time.monotonic()
     task = encoding.task
     sources = task.sources(encoding.split)
-    if files.resolve_path(path) in {files.resolve_path(source) for source in sources}:
+    if files.resolve_path(path) in map(files.resolve_path, sources):
         raise ValueError(f"{path}: the features would overwrite the data that they are made from.")
     made_from = _describe(encoding, sources)
     found, reason = _find(path, made_from)
-    if found is not None:
-        logger.info("Reusing the features in %s: %s", path, _summary(found, started))
-        return found
-    examples = read_examples()
-    if not len(examples):
-        raise ValueError(f"There are no examples in {_named_sources(encoding)}.")
-    made_from["labels"] = list(task.labels)  # The task may have found them only now.
-    files.make_directories(files.split_path(path)[0])
-    written = _write(encoding, examples, path, made_from, num_workers, progress)
-    logger.info("Wrote features to %s%s: %s", path, reason, _summary(written, started))
-    return written
+    what = f"Reusing the features in {path}"
+    if found is None:
+        examples = read_examples()
+        if not len(examples):
+            raise ValueError(f"There are no examples in {', '.join(sources)}.")
+        made_from["labels"] = list(task.labels)  # The task may have found them only now.
+        found = _write(encoding, examples, path, made_from, num_workers, progress)
+        what = f"Wrote features to {path}{reason}"
+    counts = f"{found.num_examples:,} examples, {found.num_features:,} features"
+    logger.info("%s: %s, %s s", what, counts, format_number(time.monotonic() - started))
+    return found
 
 
 def _describe(encoding: Encoding, sources: Sequence[str]) -> dict[str, Any]:
@@ -113,17 +101,17 @@ def _describe(encoding: Encoding, sources: Sequence[str]) -> dict[str, Any]:
         "do_lower_case": encoding.do_lower_case,
         "vocabulary": _fingerprint(encoding.vocab_file),
         "sources": [{"path": str(source), **_fingerprint(source)} for source in sources],
-        "features": {n: dataclasses.asdict(f) for n, f in sorted(encoding.features().items())},
+        "features": {n: dataclasses.asdict(f) for n, f in sorted(encoding.features.items())},
     }
     return json.loads(json.dumps(description, default=str))
 
 
 def _find(path: str, made_from: Mapping[str, Any]) -> tuple[FeatureFile | None, str]:
-    """The file if it can be reused; else None and, for the log, the reason."""
-    if not files.exists(path) or not files.exists(_sidecar(path)):
+    """Returns the file if it can be reused; else None and, for the log, the reason."""
+    if not files.exists(path) or not files.exists(path + ".json"):
         return None, ""
     try:
-        with files.open_file(_sidecar(path), "r") as file:
+        with files.open_file(path + ".json", "r") as file:
             described = json.loads(file.read())
         records = described.pop("records")
         counts = tuple(map(int, described.pop("windows_per_example").split()))
@@ -146,14 +134,29 @@ def _write(
     num_workers: int,
     stream: TextIO | None,
 ) -> FeatureFile:
-    """Writes the records and the file beside them: both, or neither."""
-    label = f"{encoding.split} features"
+    """Writes the records, numbered, and the file beside them: both, or neither."""
+    files.make_directories(files.split_path(path)[0])
+    counts: list[int] = []
+    unique_id = FIRST_UNIQUE_ID
     with (
-        files.atomic_writes([path, _sidecar(path)]) as (file, sidecar),
-        Progress(len(examples), "examples", stream, label=label) as progress,
+        files.atomic_writes([path, path + ".json"]) as (file, sidecar),
+        Progress(len(examples), "examples", stream, f"{encoding.split} features") as progress,
+        contextlib.closing(encode_examples(encoding, examples, num_workers)) as chunks,
     ):
         writer = RecordWriter(file)
-        counts = _write_records(encoding, examples, writer, num_workers, progress)
+        for chunk in chunks:
+            for windows in chunk:
+                for window in windows:
+                    writer.write(encoding.serializer.record(window, unique_id), window.num_tokens)
+                    unique_id += 1
+                counts.append(len(windows))
+            progress.update(len(chunk))
+        if not any(counts):
+            sources = ", ".join(encoding.task.sources(encoding.split))
+            raise ValueError(
+                f"None of the {len(examples):,} examples in {sources} gives a feature of "
+                f"{encoding.max_seq_length} tokens."
+            )
         entry = writer.finish(path)
         described = {
             **made_from,
@@ -164,53 +167,11 @@ def _write(
     return FeatureFile(path, entry["sha256"], tuple(counts))
 
 
-def _write_records(
-    encoding: Encoding,
-    examples: Sequence[Any],
-    writer: RecordWriter,
-    num_workers: int,
-    progress: Progress,
-) -> list[int]:
-    """Encodes, numbers and writes all windows. Returns: how many each example has."""
-    serializer = FeatureSerializer(encoding.features())
-    counts: list[int] = []
-    unique_id = FIRST_UNIQUE_ID
-    with contextlib.closing(encode_examples(encoding, examples, num_workers)) as chunks:
-        for chunk in chunks:
-            for windows in chunk:
-                for window in windows:
-                    writer.write(serializer.record(window, unique_id), window.num_tokens)
-                    unique_id += 1
-                counts.append(len(windows))
-            progress.update(len(chunk))
-    if unique_id == FIRST_UNIQUE_ID:
-        raise ValueError(
-            f"None of the {len(examples):,} examples in {_named_sources(encoding)} gives a feature "
-            f"of {encoding.max_seq_length} tokens."
-        )
-    return counts
-
-
 def _fingerprint(path: str) -> dict[str, Any]:
     """Size and SHA-256 of a file."""
     digest, num_bytes = hashlib.sha256(), 0
     with files.open_file(path, "rb") as file:
-        while piece := file.read(_PIECE_BYTES):
+        while piece := file.read(1 << 23):
             digest.update(piece)
             num_bytes += len(piece)
     return {"bytes": num_bytes, "sha256": digest.hexdigest()}
-
-
-def _sidecar(path: str) -> str:
-    return path + ".json"
-
-
-def _named_sources(encoding: Encoding) -> str:
-    return ", ".join(encoding.task.sources(encoding.split)) or encoding.split
-
-
-def _summary(found: FeatureFile, started: float) -> str:
-    return (
-        f"{found.num_examples:,} examples, {found.num_features:,} features, "
-        f"{format_number(time.monotonic() - started)} s"
-    )

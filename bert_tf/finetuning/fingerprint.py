@@ -18,28 +18,23 @@ _NOT_IN_FINGERPRINT = NOT_IN_FINGERPRINT - {"eval_steps"} | {
 
 
 def settings_fingerprint(settings: FinetuningSettings) -> dict[str, Any]:
-    """The settings that the weights depend on."""
+    """Returns the settings that the weights depend on."""
     values = dataclasses.asdict(settings)
     return {name: value for name, value in values.items() if name not in _NOT_IN_FINGERPRINT}
 
 
 def run_fingerprint(data: TaskData) -> dict[str, Any]:
-    """The settings, the task's options and the training data, as JSON values."""
-    task = data.task
+    """Returns the settings, the task's options and the training data, as JSON values."""
     feature_file, _ = data.records("train")
-    # Files may be moved, and the file to predict does not affect the weights.
-    options = {
-        name: value
-        for name, value in dataclasses.asdict(task.options).items()
-        if not name.endswith(("_file", "_dir"))
-    }
+    options = dataclasses.asdict(data.task.options)
     return {
         **settings_fingerprint(data.settings),
         "max_seq_length": data.max_seq_length,
         "length_buckets": data.is_bucketed,
-        "task_options": options,
+        # Files may be moved, and the file to predict does not affect the weights.
+        "task_options": {n: v for n, v in options.items() if not n.endswith(("_file", "_dir"))},
         "data": {
-            "files": [os.path.basename(path) for path in task.sources("train")],
+            "files": [os.path.basename(path) for path in data.task.sources("train")],
             "num_examples": feature_file.num_examples,
         },
         "records": feature_file.sha256,

@@ -21,32 +21,28 @@ class TaskObjective:
         self._task = task
 
     def weights(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """The sum of the weights."""
+        """Returns the sum of the weights."""
         return {"loss": tf.reduce_sum(_weights(self._task, batch))}
 
     def sums(self, batch: Batch, outputs: Any) -> dict[str, tf.Tensor]:
-        """The weighted sum of the losses."""
+        """Returns the weighted sum of the losses."""
         losses = self._task.loss(batch, outputs)
         return {"loss": tf.reduce_sum(losses * _weights(self._task, batch))}
 
     def counts(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """The number of tokens that are not padding."""
+        """Returns the number of tokens that are not padding."""
         return {"tokens": tf.cast(tf.reduce_sum(batch["input_mask"]), tf.float32)}
 
 
 def window_losses(task: Task, batch: Batch, outputs: Any) -> Mapping[str, tf.Tensor]:
     """`loss` and `loss_weight`, float32 [B]: each window's weighted sum of losses, and weight."""
     weights = _weights(task, batch)
+    sums = {"loss": task.loss(batch, outputs) * weights, "loss_weight": weights}
     axes = list(range(1, weights.shape.rank))
-    losses = task.loss(batch, outputs) * weights
-    return {
-        "loss": tf.reduce_sum(losses, axis=axes),
-        "loss_weight": tf.reduce_sum(weights, axis=axes),
-    }
+    return {name: tf.reduce_sum(values, axis=axes) for name, values in sums.items()}
 
 
 def _weights(task: Task, batch: Batch) -> tf.Tensor:
     """The weights of the losses; 0 in rows that only fill the batch."""
     weights = task.loss_weights(batch)
-    is_real = batch[IS_REAL]
-    return weights * tf.reshape(is_real, [-1] + [1] * (weights.shape.rank - 1))
+    return weights * tf.reshape(batch[IS_REAL], [-1] + [1] * (weights.shape.rank - 1))

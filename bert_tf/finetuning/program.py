@@ -6,7 +6,6 @@ run_finetuning(settings)
 
 import logging
 import os
-from collections.abc import Sequence
 from typing import TextIO
 
 from bert_tf import files
@@ -27,7 +26,6 @@ def run_finetuning(
     """Trains, evaluates and predicts as the settings say; run again, it resumes where it stopped.
 
     Args:
-        settings: of the run.
         stream: where progress is shown.
 
     Returns: the evaluation's metrics, which are also written to `eval_results.txt`; None without
@@ -40,9 +38,8 @@ def run_finetuning(
         Interrupted: after SIGTERM or Ctrl-C, once everything is saved.
     """
     with together(make_strategy(settings), settings):
-        task = make_task(settings)
-        purposes = purposes_of(settings)
-        _find_files(task, purposes)
+        task = _make_task(settings)
+        purposes = _find_purposes(settings, task)
         if settings.is_sweep:
             run = run_sweep(settings, task, purposes, stream)
         else:
@@ -60,43 +57,33 @@ def run_finetuning(
         return metrics
 
 
-def make_task(settings: FinetuningSettings) -> Task:
-    """Makes the task of the settings, with the labels of the trained model, if there is one."""
+def _make_task(settings: FinetuningSettings) -> Task:
+    """Makes the task, with the labels of the trained model, if there is one."""
     options = {}
     for option in settings.task_options:
         name, equals, value = option.partition("=")
         if not equals:
             raise ValueError(f"A task option is written name=value. Received: {option!r}")
         options[name] = value
-    return find_task(settings.task, options, _saved_labels(settings))
+    folders, checkpoint = [settings.output_dir], settings.init_checkpoint
+    if checkpoint and not settings.do_train:
+        is_folder = files.is_directory(checkpoint)
+        folders.append(checkpoint if is_folder else files.split_path(checkpoint)[0])
+    descriptions = filter(None, map(read_description, folders))
+    labels = [d.labels for d in descriptions if d.task == settings.task.lower()]
+    return find_task(settings.task, options, labels[0] if labels else None)
 
 
-def _saved_labels(settings: FinetuningSettings) -> Sequence[str] | None:
-    folders = [settings.output_dir]
-    if settings.init_checkpoint and not settings.do_train:
-        is_folder = files.is_directory(settings.init_checkpoint)
-        path = settings.init_checkpoint
-        folders.append(path if is_folder else files.split_path(path)[0])
-    for folder in folders:
-        description = read_description(folder)
-        if description is not None and description.task == settings.task.lower():
-            return description.labels
-    return None
-
-
-def purposes_of(settings: FinetuningSettings) -> list[str]:
-    """The `task.PURPOSES` that examples are needed for."""
+def _find_purposes(settings: FinetuningSettings, task: Task) -> list[str]:
+    """Returns the `task.PURPOSES` that examples are needed for, once all their files are found."""
     wanted = {
         "train": settings.do_train,
         "eval": settings.do_eval or settings.is_sweep or bool(settings.eval_steps),
         "predict": settings.do_predict,
     }
-    return [purpose for purpose in PURPOSES if wanted[purpose]]
-
-
-def _find_files(task: Task, purposes: Sequence[str]) -> None:
-    """Finds the files of everything that is asked for, before anything long begins."""
+    purposes = [purpose for purpose in PURPOSES if wanted[purpose]]
     for purpose in purposes:
         paths = [path for split in task.splits(purpose) for path in task.sources(split)]
-        names = ", ".join(os.path.basename(path) for path in paths)
+        names = ", ".join(map(os.path.basename, paths))
         logger.info("%s: %s from %s", task.name, purpose, names)
+    return purposes

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, TextIO
 
 import keras
@@ -21,7 +21,6 @@ from bert_tf.model.dropout import dropout_seeds
 from bert_tf.model.encoder import make_encoder
 from bert_tf.model.freezing import frozen_prefixes
 from bert_tf.released.model_folder import (
-    ModelDescription,
     check_model_folder,
     describe_task,
     write_model_folder,
@@ -50,7 +49,6 @@ from bert_tf.training.run import (
 )
 from bert_tf.training.run_directory import EVALUATION, MetricsLog
 from bert_tf.training.schedule import make_plan
-from bert_tf.training.workers import Workers
 
 logger = logging.getLogger(__name__)
 
@@ -59,8 +57,6 @@ class FinetuningRun:
     """A model for a task in an output directory, which can be trained, evaluated and used.
 
     Args:
-        settings: of the run.
-        task: the task.
         feature_dir: the folder of the feature files, which several runs may share; by default the
             output directory.
         stream: where progress is shown.
@@ -84,26 +80,25 @@ class FinetuningRun:
         self.settings = settings
         self.task = task
         self.stream = stream
-        self.max_seq_length = settings.max_seq_length or task.default_seq_length
         self.config = BertConfig.from_json_file(settings.bert_config_file)
-        tokenizer = self._checked_tokenizer()
+        max_seq_length = settings.max_seq_length or task.default_seq_length
+        check_length(max_seq_length, self.config.max_position_embeddings, settings.bert_config_file)
+        tokenizer = _load_tokenizer(settings, self.config)
         self.strategy = make_strategy(settings)
-        self.workers = Workers(self.strategy)
         if settings.do_train:
             check_batch_size(settings, self.strategy)
         with self.strategy.scope(), precision(settings.mixed_precision):
             keras.utils.set_random_seed(settings.seed % 2**32)
             self.model = task.head(make_encoder(self.config))
-        self._is_trained = self._trained_names()
+        self._frozen = frozen_prefixes(settings.freeze, self.model.encoder)
+        self.description = describe_task(task, settings.do_lower_case, max_seq_length)
         output_dir = settings.output_dir
         run_directory.prepare_folder(output_dir)
         run_directory.check_model(output_dir, self.config.to_json_string())
-        self.data = TaskData(
-            settings, task, self.max_seq_length, feature_dir or output_dir, self.strategy, stream
-        )
-        self.evaluator = TaskEvaluator(
-            self.data, self.model, tokenizer, self.strategy, output_dir, stream
-        )
+        feature_dir = feature_dir or output_dir
+        self.data = TaskData(settings, task, max_seq_length, feature_dir, self.strategy, stream)
+        self.workers = self.data.workers
+        self.evaluator = TaskEvaluator(self.data, self.model, tokenizer, self.strategy)
         self.best = BestCheckpoint(
             output_dir,
             self.model,
@@ -172,7 +167,7 @@ class FinetuningRun:
         """
         settings = self.settings
         if newest_step(settings.output_dir) is not None or self.best.is_there():
-            check_model_folder(settings.output_dir, self._description(), settings.vocab_file)
+            check_model_folder(settings.output_dir, self.description, settings.vocab_file)
         step = self.best.restore()
         if step is None:
             step = restore_weights(
@@ -182,29 +177,10 @@ class FinetuningRun:
 
     def write_model_folder(self, folder: str) -> None:
         """Writes the files that are needed beside the weights to use the model."""
-        write_model_folder(folder, self._description(), self.config, self.settings.vocab_file)
+        write_model_folder(folder, self.description, self.config, self.settings.vocab_file)
 
-    def _description(self) -> ModelDescription:
-        return describe_task(self.task, self.settings.do_lower_case, self.max_seq_length)
-
-    def _checked_tokenizer(self) -> Tokenizer:
-        settings, config = self.settings, self.config
-        check_length(self.max_seq_length, config.max_position_embeddings, settings.bert_config_file)
-        validate_case_matches_checkpoint(settings.do_lower_case, settings.init_checkpoint)
-        tokenizer = load_tokenizer(settings.vocab_file, settings.do_lower_case)
-        check_vocabulary(tokenizer.vocab, settings.vocab_file, settings.do_lower_case)
-        check_vocabulary_size(
-            len(tokenizer.vocab),
-            settings.vocab_file,
-            config.vocab_size,
-            settings.bert_config_file,
-        )
-        return tokenizer
-
-    def _trained_names(self) -> Callable[[str], bool]:
-        """Whether the weight of a name is trained: not if it is frozen or unneeded."""
-        frozen = frozen_prefixes(self.settings.freeze, self.model.encoder)
-        return lambda name: not (self.model.is_unneeded(name) or name.startswith(frozen))
+    def _is_trained(self, name: str) -> bool:
+        return not (self.model.is_unneeded(name) or name.startswith(self._frozen))
 
     def _is_complete(self, fingerprint: dict[str, Any], num_steps: int) -> bool:
         """Whether the output directory has a finished training; refuses one of another run."""
@@ -230,18 +206,13 @@ class FinetuningRun:
 
     def _batches(self, records: FeatureRecords, step: int) -> Iterator:
         """The training batches from a step on."""
-        settings = self.settings
+        size, seed = self.settings.train_batch_size, self.settings.seed
         return distribution.distribute(
             self.strategy,
             lambda num_hosts, host_index: records.training_batches(
-                settings.train_batch_size,
-                settings.seed,
-                step,
-                num_hosts,
-                host_index,
-                self.data.is_bucketed,
+                size, seed, step, num_hosts, host_index, self.data.is_bucketed
             ),
-            settings.train_batch_size,
+            size,
         )
 
     def _evaluate(self, run: TrainingRun, step: int) -> dict[str, float]:
@@ -251,8 +222,9 @@ class FinetuningRun:
         """
         self.evaluator.weights_changed(step)
         metrics = self.evaluator.metrics(run.between_batches)
-        self.best.note(step, metrics[self.task.metric])
-        run.shown[f"eval_{self.task.metric}"] = metrics[self.task.metric]
+        value = metrics[self.task.metric]
+        self.best.note(step, value)
+        run.shown[f"eval_{self.task.metric}"] = value
         if self.best.is_over():
             run.end_early()
         return metrics
@@ -276,7 +248,7 @@ class FinetuningRun:
 
 
 def num_train_steps(settings: FinetuningSettings, num_examples: int) -> int:
-    """The number of training steps, counted from examples as in the original.
+    """Returns the number of training steps, counted from examples as in the original.
 
     Raises:
         ValueError: if there are too few examples for one step.
@@ -289,3 +261,15 @@ def num_train_steps(settings: FinetuningSettings, num_examples: int) -> int:
             "larger --num_train_epochs."
         )
     return num_steps
+
+
+def _load_tokenizer(settings: FinetuningSettings, config: BertConfig) -> Tokenizer:
+    """Loads the tokenizer, once its vocabulary is checked against the model."""
+    vocab_file, do_lower_case = settings.vocab_file, settings.do_lower_case
+    validate_case_matches_checkpoint(do_lower_case, settings.init_checkpoint)
+    tokenizer = load_tokenizer(vocab_file, do_lower_case)
+    check_vocabulary(tokenizer.vocab, vocab_file, do_lower_case)
+    check_vocabulary_size(
+        len(tokenizer.vocab), vocab_file, config.vocab_size, settings.bert_config_file
+    )
+    return tokenizer

@@ -43,104 +43,80 @@ _ONE_RUN = {"num_restarts": 1, "learning_rates": (), "train_batch_sizes": ()}
 
 @dataclasses.dataclass(frozen=True)
 class RunResult:
-    """The result of a run, as `result.json` holds it.
+    """The result of a run, as `result.json` holds it; that of a diverged run by default."""
 
-    name: of its folder.
-    value: the task's metric on the evaluation set.
-    is_collapsed: whether the model gives the same answer to everything.
-    is_diverged: whether the loss became NaN or infinite; then there are no metrics.
-    figures: all metrics.
-    """
-
-    name: str
+    name: str  # Of its folder.
     learning_rate: float
     batch_size: int
     seed: int
-    step: int
-    value: float
-    is_collapsed: bool
-    is_diverged: bool
-    figures: dict[str, float]
+    step: int = 0
+    value: float = 0.0  # The task's metric on the evaluation set.
+    is_collapsed: bool = False  # Whether the model gives the same answer to everything.
+    is_diverged: bool = True  # Whether the loss became NaN or infinite.
+    figures: dict[str, float] = dataclasses.field(default_factory=dict)  # All metrics.
 
 
 def run_sweep(
     settings: FinetuningSettings, task: Task, purposes: Sequence[str], stream: TextIO | None
 ) -> FinetuningRun:
-    """Trains every combination and keeps the best weights; a killed sweep resumes with its run.
+    """Trains every combination; returns a run in the sweep's folder that has the best weights.
 
-    Args:
-        settings: with the grid.
-        task: the task.
-        purposes: what examples are needed for.
-        stream: where progress is shown.
-
-    Returns: a run in the sweep's folder that has the best weights.
+    A killed sweep resumes with the run that was killed.
 
     Raises:
         ValueError: if every run diverged, or the weights in the folder are of another sweep.
     """
-    whole = FinetuningRun(
-        dataclasses.replace(
-            settings, do_train=False, do_eval=True, early_stopping_patience=0, **_ONE_RUN
-        ),
-        task,
-        stream=stream,
-    )
+    own = {"do_train": False, "do_eval": True, "early_stopping_patience": 0, **_ONE_RUN}
+    whole = FinetuningRun(dataclasses.replace(settings, **own), task, stream=stream)
     whole.workers.wait()  # Another process may still be writing what seems unfinished.
     if whole.workers.is_chief:
         NumberedCheckpoints(settings.output_dir, {}).remove_unfinished()
     whole.data.prepare(purposes)
-    num_examples = whole.data.records("train")[0].num_examples
-    for run_settings in runs_of(settings):
-        num_train_steps(run_settings, num_examples)  # Too few examples are reported now.
+    runs = _settings_of_runs(settings)
+    for run_settings in runs:  # Too few examples are reported now.
+        num_train_steps(run_settings, whole.data.records("train")[0].num_examples)
     splits = ("train", *task.splits("eval"))
-    data = {split: whole.data.records(split)[0].sha256 for split in splits}
+    records = {split: whole.data.records(split)[0].sha256 for split in splits}
     results: list[RunResult] = []
-    for run_settings in runs_of(settings):
-        fingerprint = _fingerprint(run_settings, data)
-        results.append(_result_of(run_settings, fingerprint, whole, results, stream))
+    for run_settings in runs:
+        results.append(_find_result(run_settings, records, whole, results))
         if whole.workers.is_chief:
             _write_table(settings.output_dir, task.metric, results)
-    for line in describe(results, task.metric):
+    for line in _describe(results, task.metric):
         logger.info("%s", line)
-    if best_of(results).is_diverged:
+    best = _best_of(results)
+    if best.is_diverged:
         raise ValueError("Every run diverged: its loss became NaN or infinite. Use lower rates.")
     whole.restore()
-    if not whole.best.is_there():
-        raise ValueError(f"{settings.output_dir}: the weights of the best run are gone.")
-    _check_owner(whole.best.best_folder, best_of(results).name)
+    _check_kept_weights(whole.best, best.name)
     return whole
 
 
-def runs_of(settings: FinetuningSettings) -> list[FinetuningSettings]:
-    """The settings of each run, in order."""
+def _settings_of_runs(settings: FinetuningSettings) -> list[FinetuningSettings]:
     runs = []
-    folder = files.join_path(settings.output_dir, "runs")
     for rate, size, restart in itertools.product(
         settings.learning_rate_grid, settings.batch_size_grid, range(settings.num_restarts)
     ):
         seed = settings.seed + restart
-        runs.append(
-            dataclasses.replace(
-                settings,
-                output_dir=files.join_path(folder, f"lr-{rate}-batch-{size}-seed-{seed}"),
-                learning_rate=rate,
-                train_batch_size=size,
-                seed=seed,
-                do_eval=True,
-                do_predict=False,
-                **_ONE_RUN,
-            )
-        )
+        values = {
+            "output_dir": files.join_path(
+                settings.output_dir, f"runs/lr-{rate}-batch-{size}-seed-{seed}"
+            ),
+            "learning_rate": rate,
+            "train_batch_size": size,
+            "seed": seed,
+            "do_eval": True,
+            "do_predict": False,
+        }
+        runs.append(dataclasses.replace(settings, **values, **_ONE_RUN))
     return runs
 
 
-def _result_of(
+def _find_result(
     run_settings: FinetuningSettings,
-    fingerprint: dict[str, Any],
+    records: Mapping[str, str],
     whole: FinetuningRun,
     before: Sequence[RunResult],
-    stream: TextIO | None,
 ) -> RunResult:
     """Reads the result of a finished run, or trains it.
 
@@ -149,14 +125,19 @@ def _result_of(
     folder, workers = run_settings.output_dir, whole.workers
     name = files.split_path(folder)[1]
     path = files.join_path(folder, _RESULT_NAME)
+    fingerprint = {
+        **settings_fingerprint(run_settings),
+        "early_stopping_patience": run_settings.early_stopping_patience,
+        "records": records,
+    }
     is_done = files.exists(path)
     workers.wait()  # All have looked before anything is written.
     if is_done:
-        result = _read_result(path, fingerprint)
+        result = _read_result(path, json.loads(json.dumps(fingerprint)))
         logger.info("Run %s is done: %s = %.4f", name, whole.task.metric, result.value)
     else:
         logger.info("Run %s", name)
-        result = _train(run_settings, name, whole, before, stream)
+        result = _train(run_settings, name, whole, before)
         if workers.is_chief:
             _write_json(path, {"result": dataclasses.asdict(result), "settings": fingerprint})
         keras.backend.clear_session()
@@ -169,25 +150,13 @@ def _result_of(
 
 
 def _train(
-    run_settings: FinetuningSettings,
-    name: str,
-    whole: FinetuningRun,
-    before: Sequence[RunResult],
-    stream: TextIO | None,
+    run_settings: FinetuningSettings, name: str, whole: FinetuningRun, before: Sequence[RunResult]
 ) -> RunResult:
     """Trains and evaluates a run, and keeps its weights if it is the best so far."""
     output_dir, metric = whole.settings.output_dir, whole.task.metric
-    run = FinetuningRun(run_settings, whole.task, output_dir, stream)
+    run = FinetuningRun(run_settings, whole.task, output_dir, whole.stream)
     diverged = RunResult(
-        name=name,
-        learning_rate=run_settings.learning_rate,
-        batch_size=run_settings.train_batch_size,
-        seed=run_settings.seed,
-        step=0,
-        value=0.0,
-        is_collapsed=False,
-        is_diverged=True,
-        figures={},
+        name, run_settings.learning_rate, run_settings.train_batch_size, run_settings.seed
     )
     try:
         run.train()
@@ -204,23 +173,17 @@ def _train(
         figures=metrics,
     )
     if result.is_collapsed:
-        logger.warning("Run %s collapsed: the model gives the same answer to everything.", name)
-    if best_of([*before, result]) is result and run.workers.is_chief:
+        logger.warning(
+            "Run %s collapsed: the model gives the same answer to everything. More restarts, a "
+            "lower learning rate, more epochs or --bias_correction help.",
+            name,
+        )
+    if _best_of([*before, result]) is result and run.workers.is_chief:
         run.write_model_folder(output_dir)
         best = BestCheckpoint(output_dir, run.model, f"{metric} of all runs")
         best.note(result.step, result.value)
         _write_json(files.join_path(best.best_folder, _RUN_NAME), {"name": name})
     return result
-
-
-def _fingerprint(settings: FinetuningSettings, data: Mapping[str, str]) -> dict[str, Any]:
-    """All that a run's result depends on, as JSON values."""
-    values = {
-        **settings_fingerprint(settings),
-        "early_stopping_patience": settings.early_stopping_patience,
-        "records": dict(data),
-    }
-    return json.loads(json.dumps(values))
 
 
 def _read_result(path: str, fingerprint: dict[str, Any]) -> RunResult:
@@ -238,47 +201,25 @@ def _read_result(path: str, fingerprint: dict[str, Any]) -> RunResult:
     return RunResult(**content["result"])
 
 
-def _check_owner(best_folder: str, best: str) -> None:
+def _check_kept_weights(best: BestCheckpoint, name: str) -> None:
     """Refuses weights of a run that is not in this sweep; those of its own best are then gone."""
-    path = files.join_path(best_folder, _RUN_NAME)
-    kept = read_json(path)["name"] if files.exists(path) else best
-    if kept != best:
+    if not best.is_there():
+        raise ValueError(f"{best.best_folder}: the weights of the best run, {name}, are gone.")
+    path = files.join_path(best.best_folder, _RUN_NAME)
+    kept = read_json(path)["name"] if files.exists(path) else name
+    if kept != name:
         raise ValueError(
-            f"{best_folder} holds the weights of {kept}, which is not one of this sweep's runs; "
-            f"the best of them is {best}. Include {kept} too, or give a new --output_dir."
+            f"{best.best_folder} holds the weights of {kept}, which is not one of this sweep's "
+            f"runs; the best of them is {name}. Include {kept} too, or give a new --output_dir."
         )
 
 
-def best_of(results: Sequence[RunResult]) -> RunResult:
+def _best_of(results: Sequence[RunResult]) -> RunResult:
     """The run with the best metric, the first one of several; a collapsed one only if all are."""
     return max(results, key=lambda r: (not r.is_diverged, not r.is_collapsed, r.value))
 
 
-def describe(results: Sequence[RunResult], metric: str) -> list[str]:
-    """The lines of the final table: one per setting, the best run, and the collapsed ones."""
-    lines = [f"{'learning rate':>13} {'batch':>6} {'runs':>5}  {metric}: mean ± deviation, best"]
-    for row in summary(results):
-        deviation = "-" if row["deviation"] is None else f"{row['deviation']:.4f}"
-        values = (
-            "-" if row["mean"] is None else f"{row['mean']:.4f} ± {deviation}, {row['best']:.4f}"
-        )
-        failed = [f"{row[kind]} {kind}" for kind in ("collapsed", "diverged") if row[kind]]
-        lines.append(
-            f"{row['learning_rate']:>13g} {row['batch_size']:>6} {row['runs']:>5}  {values}"
-            + (f" ({' and '.join(failed)}, left out)" if failed else "")
-        )
-    best = best_of(results)
-    lines.append(f"Best: {best.name} with {metric} {best.value:.4f} at step {best.step}")
-    collapsed = [result.name for result in results if result.is_collapsed]
-    if collapsed:
-        lines.append(
-            f"Collapsed (the model gives the same answer to everything): {', '.join(collapsed)}. "
-            "More restarts, a lower learning rate, more epochs or --bias_correction help."
-        )
-    return lines
-
-
-def summary(results: Sequence[RunResult]) -> list[dict[str, Any]]:
+def _summary(results: Sequence[RunResult]) -> list[dict[str, Any]]:
     """Mean and deviation over the restarts of each learning rate and batch size.
 
     Collapsed and diverged runs are left out.
@@ -287,26 +228,44 @@ def summary(results: Sequence[RunResult]) -> list[dict[str, Any]]:
     for rate, size in dict.fromkeys((r.learning_rate, r.batch_size) for r in results):
         runs = [r for r in results if (r.learning_rate, r.batch_size) == (rate, size)]
         values = [r.value for r in runs if not (r.is_collapsed or r.is_diverged)]
-        rows.append(
-            {
-                "learning_rate": rate,
-                "batch_size": size,
-                "runs": len(runs),
-                "collapsed": sum(r.is_collapsed for r in runs),
-                "diverged": sum(r.is_diverged for r in runs),
-                "mean": statistics.fmean(values) if values else None,
-                "deviation": statistics.stdev(values) if len(values) > 1 else None,
-                "best": max(values, default=None),
-            }
-        )
+        row = {
+            "learning_rate": rate,
+            "batch_size": size,
+            "runs": len(runs),
+            "collapsed": sum(r.is_collapsed for r in runs),
+            "diverged": sum(r.is_diverged for r in runs),
+            "mean": statistics.fmean(values) if values else None,
+            "deviation": statistics.stdev(values) if len(values) > 1 else None,
+            "best": max(values, default=None),
+        }
+        rows.append(row)
     return rows
+
+
+def _describe(results: Sequence[RunResult], metric: str) -> list[str]:
+    """The lines of the final table: one per setting, and the best run."""
+    lines = [
+        "learning rate  batch  runs  collapsed  diverged  "
+        f"{metric} of the others: mean ± deviation, best"
+    ]
+    for row in _summary(results):
+        mean, deviation, best = (
+            "-" if row[name] is None else f"{row[name]:.4f}"
+            for name in ("mean", "deviation", "best")
+        )
+        lines.append(
+            f"{row['learning_rate']:>13g} {row['batch_size']:>6} {row['runs']:>5} "
+            f"{row['collapsed']:>10} {row['diverged']:>9}  {mean} ± {deviation}, {best}"
+        )
+    best = _best_of(results)
+    return [*lines, f"Best: {best.name} with {metric} {best.value:.4f} at step {best.step}"]
 
 
 def _write_table(folder: str, metric: str, results: Sequence[RunResult]) -> None:
     content = {
         "metric": metric,
-        "best": best_of(results).name,
-        "summary": summary(results),
+        "best": _best_of(results).name,
+        "summary": _summary(results),
         "runs": [dataclasses.asdict(result) for result in results],
     }
     _write_json(files.join_path(folder, "runs.json"), content)

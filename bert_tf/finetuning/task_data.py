@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from bert_tf import files
 from bert_tf.data.feature_records import FeatureRecords
+from bert_tf.data.schema import Feature
 from bert_tf.finetuning.feature_encoding import Encoding
 from bert_tf.finetuning.feature_files import FeatureFile, ensure_features
 from bert_tf.settings import FinetuningSettings
@@ -19,8 +20,6 @@ class TaskData:
     """The examples and features of a task, by split.
 
     Args:
-        settings: of the run.
-        task: the task.
         max_seq_length: tokens of a sequence, padding included.
         folder: the folder of the feature files, `SPLIT.tf_record`.
         strategy: the devices. With several processes, the chief writes the files.
@@ -42,22 +41,19 @@ class TaskData:
         self.folder = folder
         self.workers = Workers(strategy)
         self.stream = self.workers.stream(stream)
-        self._static_shapes = distribution.is_tpu(strategy)
+        # Whether a batch has examples of similar length and is only as long as the longest.
+        self.is_bucketed = settings.length_buckets and not (
+            task.padding_matters or distribution.is_tpu(strategy)
+        )
         self._examples: dict[str, Sequence[Any]] = {}
         self._records: dict[str, tuple[FeatureFile, FeatureRecords]] = {}
 
-    @property
-    def is_bucketed(self) -> bool:
-        """Whether a batch has examples of similar length and is only as long as the longest."""
-        is_wanted = self.settings.length_buckets and not self._static_shapes
-        return is_wanted and not self.task.padding_matters
-
-    def has_labels(self, split: str) -> bool:
-        """Whether the features of a split have all that the loss needs."""
-        return set(self._features("train")) <= set(self._features(split))
+    def features(self, split: str) -> dict[str, Feature]:
+        """Returns what the records of a split hold."""
+        return self.task.features(split, self.max_seq_length)
 
     def examples(self, split: str) -> Sequence[Any]:
-        """All examples of a split, in the order of the answers."""
+        """Returns all examples of a split, in the order of the answers."""
         if split not in self._examples:
             self._examples[split] = self.task.read(split)
         return self._examples[split]
@@ -69,28 +65,19 @@ class TaskData:
                 self.records(split)
 
     def records(self, split: str) -> tuple[FeatureFile, FeatureRecords]:
-        """The features of a split, made when first asked for."""
+        """Returns the features of a split, made at the first call."""
         if split not in self._records:
-            feature_file = self._feature_file(split)
-            self._records[split] = (
-                feature_file,
-                FeatureRecords(
-                    feature_file.path,
-                    self._features(split),
-                    self.max_seq_length,
-                    feature_file.windows_per_example,
-                ),
-            )
+            file = self._feature_file(split)
+            features, length = self.features(split), self.max_seq_length
+            records = FeatureRecords(file.path, features, length, file.windows_per_example)
+            self._records[split] = file, records
         return self._records[split]
-
-    def _features(self, split: str) -> dict:
-        return self.task.features(split, self.max_seq_length)
 
     def _feature_file(self, split: str) -> FeatureFile:
         settings = self.settings
-        files.make_directories(self.folder)
         # Training examples are not needed any more when their features are made.
         read = self.task.read if split == "train" else self.examples
+        files.make_directories(self.folder)
         if not self.workers.is_chief:
             self.workers.wait()  # For the chief's file.
         feature_file = ensure_features(

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 import bert_tf
-from bert_tf.finetuning.feature_encoding import Encoder, Encoding
+from bert_tf.finetuning.feature_encoding import Encoding
 from bert_tf.tasks.task import find_task
 
 
@@ -34,10 +34,9 @@ def test_the_features_are_those_of_a_fine_tuning_run(preset, reviews, small_mode
 
     task = find_task("glue:sst-2", {"data_dir": reviews})
     encoding = Encoding(task, split, small_model["vocab_file"], True, 24)
-    encoder, examples = Encoder(encoding), task.read(split)
-    windows = [window for rows in encoder(examples) for window in rows]
+    windows = [window for rows in encoding.encode(task.read(split)) for window in rows]
     features = task.features(split, 24)
-    records = [encoder._serializer.record(window, n) for n, window in enumerate(windows)]
+    records = [encoding.serializer.record(window, n) for n, window in enumerate(windows)]
     spec = {
         name: tf.io.FixedLenFeature(f.shape, tf.as_dtype(f.dtype)) for name, f in features.items()
     }
