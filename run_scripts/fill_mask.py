@@ -20,6 +20,9 @@ import sys
 import command_line
 from absl import flags
 
+from bert_tf.files.paths import exists, join_path
+from bert_tf.released.find_model import ModelFiles
+
 FLAGS = flags.FLAGS
 
 command_line.define_model_flag()
@@ -48,9 +51,12 @@ def main(arguments: list[str]) -> None:
         raise ValueError("Give sentences with [MASK], as arguments or on standard input.")
 
     command_line.load_tensorflow()
-    from bert_tf.kinds.mask_filler import MaskFiller
+    from bert_tf.inference.load_model import load_model
+    from bert_tf.kinds.masked_lm import MaskFiller
 
-    for filled in MaskFiller.load(**model_files()).fill(sentences, FLAGS.top_k):
+    loaded = load_model(ModelFiles(**model_files()), "masked_lm", inputs=("text",))
+    filler = MaskFiller(loaded, top_k=FLAGS.top_k)
+    for filled in filler.predict([(sentence,) for sentence in sentences]):
         print(f"\n{filled.text}")
         for candidates in filled.candidates:
             print("   ", "  ".join(f"{c.token} {c.probability:.1%}" for c in candidates))
@@ -58,9 +64,7 @@ def main(arguments: list[str]) -> None:
 
 
 def model_files() -> dict:
-    """Returns the arguments of `MaskFiller.load`, from --model_dir or --model and other flags."""
-    from bert_tf.kinds.mask_filler import files_of_model
-
+    """Returns the fields of `ModelFiles`, from --model_dir or --model and other flags."""
     if FLAGS.model and FLAGS.model_dir:
         raise ValueError("--model and --model_dir: only one of them is needed.")
     files = files_of_model(FLAGS.model_dir) if FLAGS.model_dir else {}
@@ -71,8 +75,15 @@ def model_files() -> dict:
         if name not in files and not (name == "init_checkpoint" and FLAGS.untrained):
             raise ValueError(f"--{name} is needed, or a --model_dir with such a file, or --model.")
     if FLAGS.untrained:
-        files["init_checkpoint"] = None
+        files["init_checkpoint"] = ""
     return files
+
+
+def files_of_model(model_dir: str) -> dict[str, str]:
+    """Returns the files of a pre-training output directory; the newest checkpoint is used."""
+    config_file, vocab_file = (join_path(model_dir, n) for n in ("bert_config.json", "vocab.txt"))
+    files = {"bert_config_file": config_file, "init_checkpoint": model_dir}
+    return {**files, "vocab_file": vocab_file} if exists(vocab_file) else files
 
 
 if __name__ == "__main__":

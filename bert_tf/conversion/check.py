@@ -115,7 +115,7 @@ def keras_model(model: PretrainedModel) -> keras.Model:
     """Returns a Keras model with these weights; missing ones keep their initial values."""
     kind = find_kind(model.head.kind)
     num_scores = num_scores_of(model.weights) if CLASSIFIER in kind.heads else 0
-    built = kind.module.make_model(make_encoder(model.config), num_scores)
+    built = kind.text_model_class().make_model(make_encoder(model.config), num_scores)
     for name, variable in named_variables(built).items():
         if name in model.weights:
             variable.assign(model.weights[name])

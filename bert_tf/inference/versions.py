@@ -1,7 +1,7 @@
-"""SavedModels in folders of versions, which a server sees only when they are whole.
+"""SavedModels in folders of versions, which a server sees only when they are complete.
 
 EXPORT_DIR/3/saved_model.pb, variables/     what TensorFlow Serving loads
-EXPORT_DIR/3/assets.extra/serving.json      what the model is, its signatures and outputs
+EXPORT_DIR/3/assets.extra/serving.json      describes the model, its signatures and outputs
 EXPORT_DIR/3/assets.extra/vocab.txt, bert_config.json
 EXPORT_DIR/3/assets.extra/tf_serving_warmup_requests
 """
@@ -16,11 +16,10 @@ import tensorflow as tf
 from bert_tf import files
 
 DESCRIPTION = "assets.extra/serving.json"
-_SAVED_MODEL = "saved_model.pb"
 
 
-def versions(export_dir: str) -> list[int]:
-    """The numbers of the versions that are there, the highest one first."""
+def _versions(export_dir: str) -> list[int]:
+    """Returns the numbers of the versions, the highest one first."""
     if not files.is_directory(export_dir):
         return []
     names = (name.rstrip("/") for name in tf.io.gfile.listdir(export_dir))
@@ -28,25 +27,25 @@ def versions(export_dir: str) -> list[int]:
 
 
 def find_saved_model(path: str) -> str | None:
-    """The SavedModel that `path` means: itself, or its newest version. None if it is none."""
-    folders = [path, *(files.join_path(path, str(number)) for number in versions(path))]
-    is_there = (f for f in folders if files.exists(files.join_path(f, _SAVED_MODEL)))
-    return next(is_there, None)
+    """Returns the SavedModel at `path`: itself, or its newest version; None if there is none."""
+    folders = [path, *(files.join_path(path, str(number)) for number in _versions(path))]
+    found = (f for f in folders if files.exists(files.join_path(f, "saved_model.pb")))
+    return next(found, None)
 
 
 def next_version(export_dir: str) -> int:
-    """One above the highest version that is there; 1 in an empty or missing folder."""
-    return 1 + max(versions(export_dir), default=0)
+    """Returns one above the highest version; 1 in an empty or missing folder."""
+    return 1 + max(_versions(export_dir), default=0)
 
 
 @contextlib.contextmanager
 def new_version(export_dir: str, version: int) -> Iterator[str]:
-    """A folder that becomes `export_dir/version` when the block ends without an error.
+    """Yields a folder that becomes `export_dir/version` unless an error removes it.
 
-    Until then its name is none that a server looks at. On an error it is removed.
+    Until then its name is none that a server looks at.
 
     Raises:
-        ValueError: if the version is there already.
+        ValueError: if the version exists already.
     """
     final = files.join_path(export_dir, str(version))
     if files.exists(final):

@@ -6,19 +6,16 @@ Source: pytorch-pretrained-BERT, run_swag.py, and Hugging Face's `BertForMultipl
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from bert_tf.kinds import inference
-from bert_tf.kinds.graph import IDS, Batch, ServedGraph, function
-from bert_tf.kinds.inference import largest_difference, softmax
+from bert_tf.kinds.length_runner import length_runner
+from bert_tf.kinds.text_model import TextModel, largest_difference
 from bert_tf.model.part import register
 from bert_tf.model.task_heads import ClassificationModel
-from bert_tf.text.graph_packing import pack_texts
 
 
 @register
@@ -53,88 +50,64 @@ class ChoiceModel(ClassificationModel):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ChoiceAnswer:
-    """The choice that fits best; the first of equally probable ones.
-
-    choice: its text.
-    index: its number, from 0.
-    probabilities: those of all choices, fractions.
-    """
+    """The choice that fits best, the first of equal ones; its index; all choices' probabilities."""
 
     choice: str
     index: int
     probabilities: tuple[float, ...]
 
 
-def make_model(encoder, num_labels: int) -> ChoiceModel:
-    """Returns the model."""
-    return ChoiceModel(encoder)
-
-
-class Inference(inference.Inference):
-    """Chooses in Python; examples may have different numbers of choices."""
-
-    def step(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        rows = {name: value[:, tf.newaxis] for name, value in batch.items()}  # [B, 1, L]
-        return super().step(rows)
-
-    def predict(self, examples: Sequence[tuple[str, Sequence[str]]]) -> list[ChoiceAnswer]:
-        pairs = [(context, choice) for context, choices in examples for choice in choices]
-        logits = iter(self.logits(pairs)[:, 0])
-        return [
-            _answer(choices, softmax(np.array([next(logits) for _ in choices])))
-            for _, choices in examples
-        ]
-
-
-class Graph(ServedGraph):
-    """Chooses in a SavedModel; all contexts of a call have the same number of choices."""
+class Chooser(TextModel):
+    """Chooses. In Python, examples may have different numbers of choices, in a SavedModel not."""
 
     outputs: ClassVar = {
         "index": "int32 [N]: the number of the choice that fits best, from 0",
         "probabilities": "float32 [N, C]: the probabilities of all choices",
     }
 
-    def of_texts(self, *texts: tf.Tensor) -> Batch:
+    def __init__(self, loaded, batch_size=32, compute=None):
+        super().__init__(loaded, batch_size, compute)
+        self.run = length_runner(self._logits_of_choices, batch_size, loaded.max_seq_length)
+
+    @staticmethod
+    def make_model(encoder, num_labels):
+        return ChoiceModel(encoder)
+
+    def _logits_of_choices(self, batch):
+        return self.compute({name: ids[:, tf.newaxis] for name, ids in batch.items()})  # [B, 1]
+
+    def predict(self, examples):
+        pairs = [(context, choice) for context, choices in examples for choice in choices]
+        outputs = iter(self.run(self.rows(pairs)))
+        answers = []
+        for example in examples:
+            logits = np.array([next(outputs)["logits"][0] for _ in example[1]])
+            probabilities = tf.nn.softmax(logits).numpy()
+            answers.append(self.answer_of(example, {"probabilities": probabilities}))
+        return answers
+
+    def of_texts(self, tokenizer, *texts):
         context, choices = texts
         shape = tf.shape(choices)  # [N, C]
-        ids_a = self.ids_of(tf.repeat(context, shape[1]))
-        ids_b = self.ids_of(tf.reshape(choices, [-1]))
-        batch = pack_texts(ids_a, ids_b, self.cls, self.sep, self.max_seq_length)
-        return self.of_ids(
-            {
-                name: tf.reshape(rows, [shape[0], shape[1], tf.shape(rows)[1]])
-                for name, rows in batch.items()
-            }
-        )
+        repeated = tf.repeat(context, shape[1]), tf.reshape(choices, [-1])
+        rows = self.packed(*map(tokenizer.tokenize, repeated))
+        # Not -1, which N = 0 would leave undecided.
+        shape = tf.concat([shape, tf.shape(rows["input_ids"])[1:]], axis=0)
+        return self.of_ids({name: tf.reshape(ids, shape) for name, ids in rows.items()})
 
-    def of_ids(self, batch: Batch) -> Batch:
-        probabilities = tf.nn.softmax(tf.cast(self.weights(batch)["logits"], tf.float32))
+    def of_ids(self, batch):
+        probabilities = self.probabilities(batch)
         index = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
         return {"index": index, "probabilities": probabilities}
 
-    def signatures(self):
-        """From texts, tf.Examples with texts, and ids [N, C, L]."""
-        examples = tf.TensorSpec([None], tf.string, "examples")
-        ids = [tf.TensorSpec([None, None, None], tf.int32, name) for name in IDS]
-        return {
-            "serving_default": function(self.of_texts, self.text_specs()),
-            "text_examples": function(self.of_text_examples, [examples]),
-            "ids": function(lambda *rows: self.of_ids(dict(zip(IDS, rows, strict=True))), ids),
-        }
+    @staticmethod
+    def answer_of(example, outputs):
+        _, choices = example
+        index = int(np.argmax(outputs["probabilities"]))
+        return ChoiceAnswer(choices[index], index, tuple(outputs["probabilities"].tolist()))
 
-
-def answer_of(example: tuple, outputs: Mapping[str, np.ndarray]) -> ChoiceAnswer:
-    """Returns a SavedModel's outputs for one example as an answer."""
-    _, choices = example
-    return _answer(choices, outputs["probabilities"])
-
-
-def difference(expected: ChoiceAnswer, actual: ChoiceAnswer) -> float:
-    """Returns how far two answers are apart; of equally probable choices either is right."""
-    lead = expected.probabilities[expected.index] - expected.probabilities[actual.index]
-    return max(lead, largest_difference(expected.probabilities, actual.probabilities))
-
-
-def _answer(choices: Sequence[str], probabilities: np.ndarray) -> ChoiceAnswer:
-    index = int(np.argmax(probabilities))
-    return ChoiceAnswer(choices[index], index, tuple(probabilities.tolist()))
+    @staticmethod
+    def difference(expected, actual):
+        # Of equally probable choices either is right.
+        lead = expected.probabilities[expected.index] - expected.probabilities[actual.index]
+        return max(lead, largest_difference(expected.probabilities, actual.probabilities))

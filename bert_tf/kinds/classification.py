@@ -1,53 +1,28 @@
 """Classification: a class for each text, or pair of texts."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
 
-from bert_tf.kinds import inference
-from bert_tf.kinds.graph import Batch, ServedGraph, as_bytes, function
-from bert_tf.kinds.inference import largest_difference, softmax
-from bert_tf.kinds.loaded_model import LoadedModel
+from bert_tf.kinds.length_runner import Batch
+from bert_tf.kinds.text_model import TextModel, as_bytes, largest_difference
 from bert_tf.model.task_heads import ClassificationModel
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ClassAnswer:
-    """A class.
-
-    label: the most probable one.
-    probability: its probability, a fraction.
-    probabilities: those of all classes, by label.
-    """
+    """The most probable class, its probability, and those of all classes by label: fractions."""
 
     label: str
     probability: float
     probabilities: Mapping[str, float]
 
 
-def make_model(encoder, num_labels: int) -> ClassificationModel:
-    """Returns the model."""
-    return ClassificationModel(encoder, num_labels)
-
-
-class Inference(inference.Inference):
-    """Classifies texts in Python."""
-
-    def predict(self, examples: Sequence[tuple[str, ...]]) -> list[ClassAnswer]:
-        labels = self.loaded.labels
-        answers = []
-        for row in softmax(self.logits(examples)):
-            best = int(np.argmax(row))
-            probabilities = dict(zip(labels, row.tolist(), strict=True))
-            answers.append(ClassAnswer(labels[best], float(row[best]), probabilities))
-        return answers
-
-
-class Graph(ServedGraph):
-    """Classifies texts in a SavedModel."""
+class Classifier(TextModel):
+    """Classifies texts."""
 
     outputs: ClassVar = {
         "label": "string [N]: the most probable class",
@@ -56,48 +31,34 @@ class Graph(ServedGraph):
         "probabilities": "float32 [N, C]: their probabilities",
     }
 
-    def __init__(self, loaded: LoadedModel, half: bool = False):
-        super().__init__(loaded, half)
-        self.labels = as_bytes(loaded.labels)
+    api = "classify", {"classes": "labels", "scores": "probabilities"}
+    make_model = ClassificationModel
 
-    def of_ids(self, batch: Batch) -> Batch:
-        probabilities = tf.nn.softmax(tf.cast(self.weights(batch)["logits"], tf.float32))
+    def of_ids(self, batch):
+        labels = as_bytes(self.loaded.labels)
+        probabilities = self.probabilities(batch)
         num_texts = tf.shape(probabilities)[0]
         return {
-            "label": tf.gather(self.labels, tf.argmax(probabilities, axis=-1)),
+            "label": tf.gather(labels, tf.argmax(probabilities, axis=-1)),
             "probability": tf.reduce_max(probabilities, axis=-1),
-            "labels": tf.repeat(tf.constant(self.labels[np.newaxis]), num_texts, axis=0),
+            "labels": tf.repeat(tf.constant(labels[np.newaxis]), num_texts, axis=0),
             "probabilities": probabilities,
         }
 
-    def signatures(self):
-        """Adds `classify`, with the names that TensorFlow Serving's API wants."""
+    def tflite_outputs(self, batch: Batch) -> Batch:
+        """Returns the outputs of a TFLite model: `probabilities` [1, C]."""
+        return {"probabilities": self.probabilities(batch)}
 
-        def classify(examples: tf.Tensor) -> Batch:
-            answers = self.of_text_examples(examples)
-            return {"classes": answers["labels"], "scores": answers["probabilities"]}
+    @staticmethod
+    def answer_of(example, outputs):
+        labels = [label.decode("utf-8") for label in outputs["labels"]]
+        probabilities = dict(zip(labels, outputs["probabilities"].tolist(), strict=True))
+        label = outputs["label"].decode("utf-8")
+        return ClassAnswer(label, float(outputs["probability"]), probabilities)
 
-        spec = tf.TensorSpec([None], tf.string, "inputs")
-        return {**super().signatures(), "classify": function(classify, [spec])}
-
-
-def answer_of(example: tuple, outputs: Mapping[str, np.ndarray]) -> ClassAnswer:
-    """Returns a SavedModel's outputs for one example as an answer."""
-    labels = [label.decode("utf-8") for label in outputs["labels"]]
-    return ClassAnswer(
-        outputs["label"].decode("utf-8"),
-        float(outputs["probability"]),
-        dict(zip(labels, outputs["probabilities"].tolist(), strict=True)),
-    )
-
-
-def difference(expected: ClassAnswer, actual: ClassAnswer) -> float:
-    """Returns how far two answers are apart; of equally probable classes either is right."""
-    lead = expected.probability - expected.probabilities[actual.label]
-    values = (list(answer.probabilities.values()) for answer in (expected, actual))
-    return max(lead, largest_difference(*values))
-
-
-def tflite_outputs(loaded: LoadedModel, batch: Batch) -> Batch:
-    """Returns the outputs of a TFLite model: `probabilities` [1, C]."""
-    return {"probabilities": tf.nn.softmax(loaded.model(batch, training=False))}
+    @staticmethod
+    def difference(expected, actual):
+        # Of equally probable classes either is right.
+        lead = expected.probability - expected.probabilities[actual.label]
+        values = (list(answer.probabilities.values()) for answer in (expected, actual))
+        return max(lead, largest_difference(*values))

@@ -1,75 +1,80 @@
-"""Runs a model on sequences of different lengths, in batches of similar length."""
+"""Runs a model on rows of ids of different lengths, in batches of similar length."""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+Batch = dict[str, tf.Tensor]
+# `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`: token ids and segment ids.
+Row = tuple[Sequence[int], Sequence[int]]
+IDS = ("input_ids", "input_mask", "segment_ids")
 # The length of a batch is a multiple of this, so that there are few shapes.
 _LENGTH_STEP = 8
 
 
-class Row(NamedTuple):
-    """A sequence: `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`."""
+def length_runner(
+    step: Callable[[Batch], Batch], batch_size: int, longest: int
+) -> Callable[[Sequence[Row]], list[dict[str, np.ndarray]]]:
+    """Returns a function from rows to the outputs for each; several threads may use it at once.
 
-    token_ids: Sequence[int]
-    segment_ids: Sequence[int]
-
-
-class LengthRunner:
-    """Runs a function of batches on rows, and returns the results in the order of the rows.
+    Outputs for each token are as long as the row's batch was.
 
     Args:
-        step: a dict of `input_ids`, `input_mask`, `segment_ids` int32 [B, L] -> name -> [B, ...].
+        step: from `IDS`, int32 [B, L], to outputs by name, each [B, ...].
         batch_size: rows of a batch.
-        longest: tokens of a row at most.
-
-    It may be used from several threads at once.
+        longest: maximum tokens of a row.
     """
 
-    def __init__(
-        self,
-        step: Callable[[Mapping[str, tf.Tensor]], dict[str, tf.Tensor]],
-        batch_size: int,
-        longest: int,
-    ):
-        self._step = step
-        self._batch_size = batch_size
-        self._longest = longest
-        spec = tf.TensorSpec([3, None, None], tf.int32)
-        self._run = tf.function(self._of_batch, input_signature=[spec])
+    @tf.function(input_signature=[tf.TensorSpec([3, None, None], tf.int32)], autograph=False)
+    def compute(batch: tf.Tensor) -> Batch:
+        return step(dict(zip(IDS, tf.unstack(batch), strict=True)))
 
-    def run(self, rows: Sequence[Row]) -> list[dict[str, np.ndarray]]:
-        """Returns the step's outputs for each row, in their order: name -> [...].
+    def run(rows: Sequence[Row]) -> list[dict[str, np.ndarray]]:
+        def outputs_of(places: list[int]) -> Batch:
+            return compute(_padded([rows[place] for place in places], longest))
 
-        An output with a place for each token is as long as the row's batch was.
-        """
-        # The longest first: if memory is too small for them, it shows at once.
-        order = sorted(range(len(rows)), key=lambda place: -len(rows[place].token_ids))
-        results: list[dict[str, np.ndarray]] = [{}] * len(rows)
-        for start in range(0, len(rows), self._batch_size):
-            places = order[start : start + self._batch_size]
-            batch = padded_batch([rows[place] for place in places], self._longest)
-            outputs = {name: value.numpy() for name, value in self._run(batch).items()}
-            for number, place in enumerate(places):
-                results[place] = {name: value[number] for name, value in outputs.items()}
-        return results
+        return in_batches([((), len(ids)) for ids, _ in rows], batch_size, outputs_of)
 
-    def _of_batch(self, batch: tf.Tensor) -> dict[str, tf.Tensor]:
-        input_ids, input_mask, segment_ids = tf.unstack(batch)
-        return self._step(
-            {"input_ids": input_ids, "input_mask": input_mask, "segment_ids": segment_ids}
-        )
+    return run
 
 
-def padded_batch(rows: Sequence[Row], longest: int) -> np.ndarray:
-    """int32 [3, B, L]: ids, mask and segments, zeros behind each row; L is a multiple of 8 if
-    `longest` allows."""
-    length = max(len(row.token_ids) for row in rows)
+def in_batches(
+    sizes: Sequence[tuple[tuple[int, ...], int]],
+    batch_size: int,
+    run: Callable[[list[int]], Mapping[str, tf.Tensor]],
+) -> list[dict[str, np.ndarray]]:
+    """Returns the outputs for each example, in their order, run in batches of similar length.
+
+    Args:
+        sizes: of each example a shape, which is one for a batch, and its length.
+        batch_size: maximum examples of a batch.
+        run: from indices of examples to their outputs.
+    """
+    # The longest first: if memory is too small for them, it shows at once.
+    order = sorted(range(len(sizes)), key=sizes.__getitem__, reverse=True)
+    results: list[dict[str, np.ndarray]] = [{}] * len(sizes)
+    for _, alike in itertools.groupby(order, key=lambda place: sizes[place][0]):
+        places = list(alike)
+        for start in range(0, len(places), batch_size):
+            batch = places[start : start + batch_size]
+            for place, outputs in zip(batch, by_row(run(batch)), strict=True):
+                results[place] = outputs
+    return results
+
+
+def by_row(outputs: Mapping[str, tf.Tensor | np.ndarray]) -> list[dict[str, np.ndarray]]:
+    """Returns the outputs of a batch as the outputs of each of its rows."""
+    columns = zip(*map(np.asarray, outputs.values()), strict=True)
+    return [dict(zip(outputs, values, strict=True)) for values in columns]
+
+
+def _padded(rows: Sequence[Row], longest: int) -> np.ndarray:
+    """Returns ids, mask and segments, int32 [3, B, L], with zeros behind each row."""
+    length = max(len(token_ids) for token_ids, _ in rows)
     length = min(-(-length // _LENGTH_STEP) * _LENGTH_STEP, max(length, longest))
     batch = np.zeros((3, len(rows), length), np.int32)
-    for number, row in enumerate(rows):
-        num_tokens = len(row.token_ids)
-        batch[:, number, :num_tokens] = row.token_ids, [1] * num_tokens, row.segment_ids
+    for number, (token_ids, segment_ids) in enumerate(rows):
+        batch[:, number, : len(token_ids)] = token_ids, [1] * len(token_ids), segment_ids
     return batch

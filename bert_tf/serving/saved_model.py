@@ -1,13 +1,8 @@
-"""Writes a SavedModel with a description of it.
+"""Writes a SavedModel with a description and warm-up requests, see `inference.versions`."""
 
-EXPORT_DIR/3/saved_model.pb, variables/     what TensorFlow Serving loads
-EXPORT_DIR/3/assets.extra/serving.json      what the model is, its signatures and outputs
-EXPORT_DIR/3/assets.extra/vocab.txt, bert_config.json
-EXPORT_DIR/3/assets.extra/tf_serving_warmup_requests
-"""
-
+import importlib.util
 import json
-from collections.abc import Mapping
+import logging
 from typing import Any
 
 import keras
@@ -17,22 +12,22 @@ import tensorflow_text
 from bert_tf import files
 from bert_tf.inference.versions import DESCRIPTION
 from bert_tf.kinds.graph import ServedGraph
-from bert_tf.kinds.loaded_model import LoadedModel
 from bert_tf.kinds.table import find_kind
+from bert_tf.kinds.text_model import LoadedModel
 from bert_tf.version import __version__
+
+logger = logging.getLogger(__name__)
+
+_WARMUP_REQUESTS = "assets.extra/tf_serving_warmup_requests"
+_TEXT = "The leader of the expedition was John Smith (1895-1943), who had been to sea before. "
 
 
 def write_saved_model(folder: str, loaded: LoadedModel, graph: ServedGraph) -> dict[str, Any]:
-    """Writes a SavedModel, and beside it what describes it.
-
-    Args:
-        folder: a new folder.
-
-    Returns: the description.
-    """
+    """Writes a SavedModel into a new folder, and returns the description beside it."""
     signatures = graph.signatures()
     tf.saved_model.save(graph, folder, signatures=signatures)
-    description = describe(loaded, graph, signatures)
+    described = {name: _described(function) for name, function in signatures.items()}
+    description = _describe(loaded, graph, described)
     extra = files.join_path(folder, "assets.extra")
     files.make_directories(extra)
     contents = {
@@ -46,26 +41,24 @@ def write_saved_model(folder: str, loaded: LoadedModel, graph: ServedGraph) -> d
     return description
 
 
-def describe(
-    loaded: LoadedModel, graph: ServedGraph, signatures: Mapping[str, Any]
+def _describe(
+    loaded: LoadedModel, graph: ServedGraph, signatures: dict[str, Any]
 ) -> dict[str, Any]:
-    """What the SavedModel is, for people and for `SavedModelPredictor`."""
     basic = loaded.tokenizer.exact.basic_tokenizer
-    heads = ["bert/pooler"] if loaded.has_pooler else []
-    heads += [h.rstrip("/") for h in find_kind(loaded.kind).heads if loaded.has_head(h)]
+    pooler = ["bert/pooler"] if loaded.has_pooler else []
     return {
         "kind": loaded.kind,
         "inputs": list(loaded.inputs),
         "labels": list(loaded.labels),
-        "outputs": graph.outputs,
-        "signatures": {name: _described(function) for name, function in signatures.items()},
+        "outputs": graph.text_model.outputs,
+        "signatures": signatures,
         "max_seq_length": loaded.max_seq_length,
         "do_lower_case": basic.do_lower_case,
         "strip_accents": basic.strip_accents,
-        "top_k": getattr(graph, "top_k", 0),
-        "pooling": getattr(graph, "pooling", ""),
-        "heads": heads,
-        "precision": "float16" if graph.weights.half else "float32",
+        "top_k": getattr(graph.text_model, "top_k", 0),
+        "pooling": getattr(graph.text_model, "pooling", ""),
+        "heads": pooler + [head.rstrip("/") for head in loaded.heads],
+        "precision": "float16" if graph.half else "float32",
         "versions": {
             "bert_tf": __version__,
             "tensorflow": tf.__version__,
@@ -87,3 +80,40 @@ def _described(function) -> dict[str, dict[str, str]]:
 def _spec(spec) -> str:
     shape = ", ".join("?" if size is None else str(size) for size in spec.shape)
     return f"{spec.dtype.name} [{shape}]"
+
+
+def write_warmup_requests(folder: str, model_name: str, loaded: LoadedModel) -> int:
+    """Writes requests for `serving_default`, of one text and of eight of different lengths.
+
+    TensorFlow Serving sends them to itself before it reports that it is ready: a model's first call
+    takes seconds. Needs the extra `serving`.
+
+    Args:
+        folder: the SavedModel.
+        model_name: the model's name on the server.
+        loaded: the model.
+
+    Returns: the number of requests; 0 without the extra.
+    """
+    if importlib.util.find_spec("tensorflow_serving") is None:
+        logger.info(
+            'No warm-up requests: they need the extra "serving" (pip install "bert-tf[serving]").'
+        )
+        return 0
+    from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
+
+    lists = find_kind(loaded.kind).list_inputs
+    batches = [[_TEXT], [_TEXT * number for number in range(1, 9)]]
+    with tf.io.TFRecordWriter(files.join_path(folder, _WARMUP_REQUESTS)) as writer:
+        for texts in batches:
+            request = predict_pb2.PredictRequest(
+                model_spec=model_pb2.ModelSpec(name=model_name, signature_name="serving_default"),
+                inputs={
+                    name: tf.make_tensor_proto([[t, t] for t in texts] if name in lists else texts)
+                    for name in loaded.inputs
+                },
+            )
+            predict_log = prediction_log_pb2.PredictLog(request=request)
+            log = prediction_log_pb2.PredictionLog(predict_log=predict_log)
+            writer.write(log.SerializeToString())
+    return len(batches)

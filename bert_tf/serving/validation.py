@@ -1,17 +1,14 @@
 """Compares a SavedModel with Python's answers, in a process where the package is not installed.
 
     texts ──> SavedModel, loaded by TensorFlow and TensorFlow Text alone ──> outputs ──┐
-      └─────> ModelPredictor, with the reference tokenizer ──────────────> answers ────┴─> equal?
+      └─────> TextModel, with the reference tokenizer ─────────────────────> answers ──┴─> equal?
 
-The texts: none at all, 10,000 characters, bytes that are not UTF-8, many scripts; one text up to 64
-of different lengths in a call. Then one text is asked about again and again, and 32: how long it
-takes.
+The texts: an empty one, 10,000 characters, bytes that are not UTF-8, many scripts; 1 to 64 texts
+of different lengths in a call. Then calls with one text, and with 32, are timed.
 """
 
-import base64
 import dataclasses
-import json
-import logging
+import pickle
 import statistics
 import subprocess
 import sys
@@ -22,24 +19,26 @@ from typing import Any
 
 import numpy as np
 
-from bert_tf.inference.model_predictor import ModelPredictor
-from bert_tf.kinds.mask_filler import MASK
+from bert_tf.kinds.length_runner import by_row
 from bert_tf.kinds.table import find_kind
-from bert_tf.serving import standalone_check
+from bert_tf.kinds.text_model import TextModel
+from bert_tf.serving import standalone_program
 
-logger = logging.getLogger(__name__)
-
-_SENTENCE = "The leader of the expedition was John Smith (1895-1943), who had been to sea before. "
-_TEXTS = (
-    "",
-    " \n",
-    "A text.",
-    _SENTENCE,
-    "naïve café, ΟΔΥΣΣΕΎΣ ﬁnds 東京タワー and हिन्दी\u200b — \u202fÅngström’s İstanbul",
-    "[MASK] [CLS] ##ing \x00 \ufffd " + "x" * 250,
-)
+_SENTENCE = b"The leader of the expedition was John Smith (1895-1943), who had been to sea before. "
 _NOT_UTF8 = b"caf\xc3\xa9 \xff\xfe broken \xe4\xb8 end \xed\xa0\x80."
-_LONG = (_SENTENCE * 120)[:10_000]
+_TEXTS = (
+    b"",
+    b" \n",
+    b"A text.",
+    _SENTENCE,
+    "naïve café, ΟΔΥΣΣΕΎΣ ﬁnds 東京タワー and हिन्दी\u200b — \u202fÅngström’s İstanbul".encode(),
+    b"[MASK] " + _SENTENCE,
+    "[MASK] [CLS] ##ing \x00 \ufffd ".encode() + b"x" * 250,
+    _NOT_UTF8,
+    (_SENTENCE * 120)[:10_000],
+)
+# Where a model takes two texts, each text is asked about with each of these.
+_FIRST_TEXTS = (b"Who was the leader?", b"", _NOT_UTF8, b"when " * 100)
 _BATCH_SIZES = (1, 2, 3, 7, 32, 64)
 # Differences of probabilities, and of numbers relative to the largest one.
 TOLERANCE = 1e-4
@@ -52,19 +51,13 @@ Example = tuple[bytes | list[bytes], ...]
 
 @dataclasses.dataclass(frozen=True)
 class ValidationReport:
-    """What a validation found.
-
-    num_calls, num_examples: how much was asked.
-    largest_difference: between probabilities or numbers of the SavedModel and Python.
-    latency_ms: the median of a call with one short text, in milliseconds.
-    texts_per_second: in calls of 32 of them.
-    """
+    """What a validation found."""
 
     num_calls: int
     num_examples: int
-    largest_difference: float
-    latency_ms: float
-    texts_per_second: float
+    largest_difference: float  # Between probabilities or numbers of the SavedModel and Python.
+    latency_ms: float  # The median of calls with one short text, in milliseconds.
+    texts_per_second: float  # In calls of 32 of them.
 
     def __str__(self) -> str:
         return (
@@ -74,151 +67,102 @@ class ValidationReport:
         )
 
 
-def validate(folder: str, predictor: ModelPredictor, tolerance: float) -> ValidationReport:
+def validate(folder: str, text_model: TextModel, tolerance: float) -> ValidationReport:
     """Compares the SavedModel in `folder` with the model that it was made from.
 
     Args:
         folder: the SavedModel.
-        predictor: the model, asked in Python.
+        text_model: the model in Python.
         tolerance: how far probabilities, and numbers relative to the largest, may be apart.
 
     Raises:
         ValueError: if an answer differs, with the text; or if the SavedModel cannot be loaded or
-            asked, with what that process said.
+            called, with what that process said.
     """
-    inputs = predictor.inputs
-    list_inputs = find_kind(predictor.kind).list_inputs
-    calls = _calls(inputs, list_inputs)
-    requests = [_request(examples, inputs) for examples in calls]
-    sentence = _SENTENCE.encode()
-    short = [tuple([sentence] * 2 if name in list_inputs else sentence for name in inputs)]
-    timed = [
-        {**_request(short * size, inputs), "times": _TIMES if size == 1 else 3}
-        for size in (1, _THROUGHPUT_BATCH)
+    inputs = text_model.loaded.inputs
+    lists = [name in find_kind(text_model.loaded.kind).list_inputs for name in inputs]
+    calls = [[_example(texts, lists) for texts in batch] for batch in _batches(len(inputs))]
+    short = _example([_SENTENCE] * len(inputs), lists)
+    timed = [([short], _TIMES), ([short] * _THROUGHPUT_BATCH, 3)]
+    answers = _ask(folder, inputs, [(examples, 1) for examples in calls] + timed)
+    differences = [
+        _difference(text_model, examples, outputs, tolerance)
+        for examples, (outputs, _) in zip(calls, answers, strict=False)
     ]
-    answers = _ask(folder, [*requests, *timed])
-    largest = 0.0
-    for examples, answer in zip(calls, answers, strict=False):
-        outputs = {name: decoded(value) for name, value in answer["outputs"].items()}
-        largest = max(largest, _compare(predictor, examples, outputs, tolerance))
-    one, many = (answer["seconds"] for answer in answers[len(calls) :])
+    (_, one), (_, many) = answers[len(calls) :]
     return ValidationReport(
         num_calls=len(calls),
         num_examples=sum(map(len, calls)),
-        largest_difference=largest,
+        largest_difference=max(differences),
         latency_ms=1000 * statistics.median(one[1:]),  # The first call prepares the graph.
         texts_per_second=_THROUGHPUT_BATCH / statistics.median(many[1:]),
     )
 
 
-def _calls(inputs: Sequence[str], list_inputs: Sequence[str]) -> list[list[Example]]:
-    """Returns batches of examples, each a tuple with a text for every input."""
-    if list_inputs:
-        return [
-            [
-                tuple(
-                    [t, b"", _SENTENCE.encode()] if name in list_inputs else t
-                    for name, t in zip(inputs, texts, strict=True)
-                )
-                for texts in batch
-            ]
-            for batch in _pairs()
-        ]
-    texts = [text.encode("utf-8") for text in _TEXTS] + [_NOT_UTF8]
-    if inputs == ("question", "context"):
-        questions = [b"Who was the leader?", b"", _NOT_UTF8, b"when " * 100]
-        pairs = [(question, text) for text in [*texts, _LONG.encode()] for question in questions]
-        batches = [pairs, [pairs[0]], [(questions[0], _LONG.encode())]]
-        return batches + [_mixed(pairs, size) for size in _BATCH_SIZES]
-    if len(inputs) == 2:
-        return _pairs()
-    singles = [(text,) for text in [*texts, _LONG.encode(), MASK.encode() + b" " + texts[3]]]
-    return [singles, *([single] for single in singles[:1])] + [
-        _mixed(singles[:-2], size) for size in _BATCH_SIZES
+def _batches(num_inputs: int) -> list[list[tuple[bytes, ...]]]:
+    """Returns batches of one or two texts."""
+    firsts = [()] if num_inputs == 1 else [(text,) for text in _FIRST_TEXTS]
+    everything = [(*first, text) for text in _TEXTS for first in firsts]
+    short = [texts for texts in everything if len(texts[-1]) < 1000]
+    mixed = [[short[i % len(short)] for i in range(size)] for size in _BATCH_SIZES]
+    return [everything, *mixed]
+
+
+def _example(texts: Sequence[bytes], lists: Sequence[bool]) -> Example:
+    return tuple(
+        [text, b"", _SENTENCE] if is_list else text
+        for text, is_list in zip(texts, lists, strict=True)
+    )
+
+
+def _ask(
+    folder: str, inputs: Sequence[str], calls: list[tuple[list[Example], int]]
+) -> list[tuple[dict[str, np.ndarray], list[float]]]:
+    """Returns the answers of a process that has only the SavedModel."""
+    requests = [
+        (dict(zip(inputs, map(list, zip(*examples, strict=True)), strict=True)), num_calls)
+        for examples, num_calls in calls
     ]
-
-
-def _pairs() -> list[list[Example]]:
-    texts = [text.encode("utf-8") for text in (*_TEXTS, _LONG)] + [_NOT_UTF8]
-    pairs = [(a, b) for a in texts for b in (texts[0], texts[3], texts[4], texts[6])]
-    return [pairs] + [_mixed(pairs[::3], size) for size in _BATCH_SIZES]
-
-
-def _mixed(examples: Sequence[Example], size: int) -> list[Example]:
-    """`size` examples, the short ones of those given, again and again."""
-    short = [example for example in examples if sum(map(len, example)) < 1000]
-    return [short[place % len(short)] for place in range(size)]
-
-
-def _request(examples: Sequence[Example], names: Sequence[str]) -> dict[str, Any]:
-    columns = zip(*examples, strict=True)
-    return {
-        "signature": "serving_default",
-        "inputs": {
-            name: [_in_base64(text) for text in column]
-            for name, column in zip(names, columns, strict=True)
-        },
-        "times": 1,
-    }
-
-
-def _in_base64(text: bytes | list[bytes]) -> str | list[str]:
-    if isinstance(text, list):
-        return [_in_base64(each) for each in text]
-    return base64.b64encode(text).decode("ascii")
-
-
-def _ask(folder: str, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The answers of a process that has only the SavedModel."""
-    program = Path(standalone_check.__file__).read_text(encoding="utf-8")
+    program = Path(standalone_program.__file__).read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as place:
-        paths = [str(Path(place, name)) for name in ("requests.json", "answers.json")]
-        Path(paths[0]).write_text(json.dumps(requests), encoding="utf-8")
+        paths = [Path(place, name) for name in ("requests.pickle", "answers.pickle")]
+        paths[0].write_bytes(pickle.dumps(requests))
         # Not as a file, beside which it would find this package's modules.
-        command = [sys.executable, "-c", program, str(Path(folder).absolute()), *paths]
+        command = [sys.executable, "-c", program, Path(folder).absolute(), *paths]
         run = subprocess.run(command, capture_output=True, text=True, cwd=place, check=False)
         if run.returncode:
             raise ValueError(
                 f"{folder}: the SavedModel cannot be used in a process without this package:\n"
                 f"{run.stderr[-2000:]}"
             )
-        return json.loads(Path(paths[1]).read_text(encoding="utf-8"))
+        return pickle.loads(paths[1].read_bytes())
 
 
-def decoded(value: Mapping[str, Any]) -> np.ndarray:
-    """An array from the JSON values of `standalone_check`."""
-    values = value["values"]
-    if value["is_text"]:
-        values = [base64.b64decode(text) for text in values]
-    return np.array(values, object if value["is_text"] else None).reshape(value["shape"])
-
-
-def _compare(
-    predictor: ModelPredictor,
+def _difference(
+    text_model: TextModel,
     examples: Sequence[Example],
     outputs: Mapping[str, np.ndarray],
     tolerance: float,
 ) -> float:
     """Returns the largest difference between the outputs of a call and Python's answers."""
-    module = find_kind(predictor.kind).module
-    texts = [tuple(map(_valid_text, example)) for example in examples]
-    places = [place for place, text in enumerate(texts) if predictor.is_answerable(text)]
-    expected = predictor.predict([texts[place] for place in places]) if places else []
+    rows = zip(map(_decoded, examples), by_row(outputs), strict=True)
+    rows = [(texts, row) for texts, row in rows if text_model.is_answerable(texts)]
+    expected = text_model.predict([texts for texts, _ in rows]) if rows else []
     largest = 0.0
-    for place, answer in zip(places, expected, strict=True):
-        row = {name: value[place] for name, value in outputs.items()}
-        actual = module.answer_of(texts[place], row)
-        difference = module.difference(answer, actual)
+    for (texts, row), answer in zip(rows, expected, strict=True):
+        actual = text_model.answer_of(texts, row)
+        difference = text_model.difference(answer, actual)
         if not difference <= tolerance:  # Nor if it is not a number.
             raise ValueError(
-                f"The SavedModel's answer is not Python's for {texts[place]!r:.300}: {actual}, not "
+                f"The SavedModel's answer is not Python's for {texts!r:.300}: {actual}, not "
                 f"{answer}"
             )
         largest = max(largest, difference)
     return largest
 
 
-def _valid_text(text: bytes | list[bytes]) -> str | list[str]:
-    return (
-        [_valid_text(t) for t in text] if isinstance(text, list) else text.decode("utf-8", "ignore")
-    )
+def _decoded(texts: Any) -> Any:
+    """Decodes texts, and lists of them, without the bytes that are not UTF-8."""
+    if isinstance(texts, bytes):
+        return texts.decode("utf-8", "ignore")
+    return type(texts)(map(_decoded, texts))

@@ -9,7 +9,11 @@ import tensorflow as tf
 
 import bert_tf
 from bert_tf.config import BertConfig
-from bert_tf.kinds.mask_filler import Candidate, MaskFiller, files_of_model
+from bert_tf.inference.load_model import load_model
+from bert_tf.kinds.masked_lm import Candidate, MaskFiller
+from bert_tf.kinds.text_model import LoadedModel
+from bert_tf.released.find_model import ModelFiles
+from bert_tf.text.batch_tokenization import BatchTokenizer
 from bert_tf.training.checkpoint import NumberedCheckpoints, named_variables
 
 TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "man", "went", "##ing", "."]
@@ -43,18 +47,28 @@ def model_with_bias(bias):
     return model
 
 
+def make_filler(model, vocab_file, top_k=5):
+    tokenizer = BatchTokenizer(vocab_file)
+    heads = ("cls/predictions/",)
+    return MaskFiller(
+        LoadedModel("masked_lm", model, tokenizer, ("text",), (), 8, heads, True), top_k=top_k
+    )
+
+
+def fill(filler, sentences):
+    return filler.predict([(sentence,) for sentence in sentences])
+
+
 @pytest.fixture(scope="module")
 def filler(vocab_file):
-    return MaskFiller(
-        bert_tf.PretrainingModel(bert_tf.BertEncoder(CONFIG)), bert_tf.FullTokenizer(vocab_file)
-    )
+    return make_filler(bert_tf.PretrainingModel(bert_tf.BertEncoder(CONFIG)), vocab_file)
 
 
 def test_candidates_come_best_first_with_their_probabilities(vocab_file):
     probabilities = np.full(12, 0.01)
     probabilities[[6, 8, 5]] = 0.5, 0.3, 0.1  # man, ##ing, the
-    filler = MaskFiller(model_with_bias(np.log(probabilities)), bert_tf.FullTokenizer(vocab_file))
-    (filled,) = filler.fill(["The [MASK] went."], top_k=3)
+    filler = make_filler(model_with_bias(np.log(probabilities)), vocab_file, top_k=3)
+    (filled,) = fill(filler, ["The [MASK] went."])
     expected = np.array([0.5, 0.3, 0.1]) / probabilities.sum()
     (candidates,) = filled.candidates
     assert [candidate.token for candidate in candidates] == ["man", "##ing", "the"]
@@ -65,25 +79,25 @@ def test_candidates_come_best_first_with_their_probabilities(vocab_file):
 def test_special_tokens_and_rows_without_a_token_are_never_candidates(vocab_file):
     bias = np.zeros(12)
     bias[:5] = bias[10:] = 9.0
-    filler = MaskFiller(model_with_bias(bias), bert_tf.FullTokenizer(vocab_file))
-    (filled,) = filler.fill(["the [MASK]"], top_k=5)
+    filler = make_filler(model_with_bias(bias), vocab_file)
+    (filled,) = fill(filler, ["the [MASK]"])
     assert [c.token for c in filled.candidates[0]] == ["the", "man", "went", "##ing", "."]
 
 
 def test_word_pieces_are_joined_in_the_filled_sentence(vocab_file):
     bias = np.zeros(12)
     bias[8] = 9.0
-    filler = MaskFiller(model_with_bias(bias), bert_tf.FullTokenizer(vocab_file))
-    (filled,) = filler.fill(["The man went[MASK]."])
+    filler = make_filler(model_with_bias(bias), vocab_file)
+    (filled,) = fill(filler, ["The man went[MASK]."])
     assert filled.best == "the man wenting ."
 
 
 def test_a_sentence_gets_the_same_answer_alone_and_among_longer_ones(filler):
     sentences = ["[MASK] went", "the [MASK] [MASK] went.", "the man [MASK]."]
-    together = filler.fill(sentences, top_k=4)
+    together = fill(filler, sentences)
     assert [len(filled.candidates) for filled in together] == [1, 2, 1]
     for sentence, filled in zip(sentences, together, strict=True):
-        (alone,) = filler.fill([sentence], top_k=4)
+        (alone,) = fill(filler, [sentence])
         assert alone.tokens == filled.tokens
         for ours, theirs in zip(alone.candidates, filled.candidates, strict=True):
             assert [c.token for c in ours] == [c.token for c in theirs]
@@ -93,8 +107,8 @@ def test_a_sentence_gets_the_same_answer_alone_and_among_longer_ones(filler):
 
 
 def test_the_answer_is_what_the_model_itself_says_at_that_place(filler):
-    (filled,) = filler.fill(["the [MASK] went"], top_k=5)
-    outputs = filler.model(
+    (filled,) = fill(filler, ["the [MASK] went"])
+    outputs = filler.loaded.model(
         {
             "input_ids": np.array([[2, 5, 4, 7, 3]]),
             "input_mask": np.ones((1, 5), np.int32),
@@ -110,44 +124,42 @@ def test_the_answer_is_what_the_model_itself_says_at_that_place(filler):
 
 def test_more_sentences_than_one_batch_come_back_in_their_order(filler):
     sentences = ["[MASK] " + "went " * (i % 5) for i in range(70)]
-    filled = filler.fill(sentences, top_k=1)
+    filled = fill(filler, sentences)
     assert [f.text for f in filled] == sentences
     assert [f.tokens for f in filled] == [("[MASK]", *["went"] * (i % 5)) for i in range(70)]
 
 
 def test_a_sentence_without_a_mask_is_refused(filler):
     with pytest.raises(ValueError, match=r"no \[MASK\] to fill. Received: 'the man'"):
-        filler.fill(["the [MASK]", "the man"])
+        fill(filler, ["the [MASK]", "the man"])
 
 
 def test_a_sentence_longer_than_the_model_reads_is_refused_with_its_length(filler):
-    filler.fill(["[MASK] " + "the " * 5])
+    fill(filler, ["[MASK] " + "the " * 5])
     with pytest.raises(ValueError, match=r"9 tokens.*8 at most"):
-        filler.fill(["[MASK] " + "the " * 6])
+        fill(filler, ["[MASK] " + "the " * 6])
 
 
 @pytest.mark.parametrize("top_k", [0, -1, 6])
-def test_an_impossible_number_of_candidates_is_refused(filler, top_k):
+def test_an_impossible_number_of_candidates_is_refused(filler, vocab_file, top_k):
     with pytest.raises(ValueError, match=f"top_k.*Received: {top_k}"):
-        filler.fill(["the [MASK]"], top_k)
+        make_filler(filler.loaded.model, vocab_file, top_k)
 
 
-def test_a_vocabulary_that_is_larger_than_the_model_is_refused(tmp_path):
-    path = tmp_path / "vocab.txt"
-    path.write_text("\n".join([*TOKENS, "a", "b", "c"]) + "\n", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"vocabulary has 13 rows.* have 12"):
-        MaskFiller(
-            bert_tf.PretrainingModel(bert_tf.BertEncoder(CONFIG)), bert_tf.FullTokenizer(str(path))
-        )
+def load_files(folder, checkpoint, vocab_file):
+    config_file = str(folder / "bert_config.json")
+    found = ModelFiles(config_file, vocab_file, str(folder / checkpoint), True)
+    return load_model(found, "masked_lm", inputs=("text",))
 
 
-def test_a_checkpoint_without_the_head_is_refused(tmp_path, vocab_file):
+@pytest.mark.parametrize("missing", ["cls/", "cls/predictions/"])
+def test_a_checkpoint_without_the_head_is_refused(tmp_path, vocab_file, missing):
     (tmp_path / "bert_config.json").write_text(CONFIG.to_json_string(), encoding="utf-8")
-    bert_tf.save_checkpoint(bert_tf.BertEncoder(CONFIG), str(tmp_path / "encoder.ckpt"))
+    variables = named_variables(bert_tf.PretrainingModel(bert_tf.BertEncoder(CONFIG)))
+    kept = {name: value for name, value in variables.items() if not name.startswith(missing)}
+    NumberedCheckpoints(str(tmp_path), kept).save(1)
     with pytest.raises(ValueError, match="cls/predictions/"):
-        MaskFiller.load(
-            str(tmp_path / "bert_config.json"), vocab_file, str(tmp_path / "encoder.ckpt")
-        )
+        load_files(tmp_path, "model.ckpt-1", vocab_file)
 
 
 @pytest.fixture(scope="module")
@@ -172,10 +184,8 @@ def run_script(scripts_dir, *arguments, stdin=""):
 
 
 def test_the_newest_checkpoint_of_a_folder_is_used(model_dir, vocab_file):
-    files = files_of_model(str(model_dir))
-    assert files["init_checkpoint"].endswith("model.ckpt-7")
-    assert "vocab_file" not in files
-    (filled,) = MaskFiller.load(**files, vocab_file=vocab_file).fill(["the [MASK]"], top_k=1)
+    filler = MaskFiller(load_files(model_dir, "", vocab_file), top_k=1)
+    (filled,) = fill(filler, ["the [MASK]"])
     assert filled.candidates == ((Candidate("man", filled.candidates[0][0].probability),),)
 
 

@@ -49,7 +49,7 @@ def alone(model, tokenizer, text_a, text_b=""):
 
 
 def model_of(predictor):
-    return predictor._predictor.loaded.model
+    return predictor._model.model
 
 
 def texts_of_many_lengths(number):

@@ -15,7 +15,7 @@ from bert_tf.conversion.check import keras_model
 from bert_tf.conversion.convert import convert
 from bert_tf.formats import huggingface
 from bert_tf.inference.load_model import load_model
-from bert_tf.kinds.choice import Inference
+from bert_tf.kinds.choice import Chooser
 from bert_tf.serving.export import export_saved_model
 from bert_tf.settings import ConversionSettings, ExportSettings
 
@@ -66,14 +66,14 @@ def test_rows_of_ids_are_those_of_run_swag(golden_dir, data_dir, tmp_path, lengt
     model = bert_tf.ChoiceModel(bert_tf.BertEncoder(config))
     bert_tf.save_checkpoint(model, str(tmp_path / "bert_model.ckpt"))
     loaded = load_model(str(tmp_path), "choice", max_seq_length=length, do_lower_case=True)
-    rows_of = Inference(loaded).rows
+    rows_of = Chooser(loaded).rows
     for row, features in zip(
         csv.DictReader(io.StringIO(golden["csv"])), golden["features"][str(length)], strict=False
     ):
         choices = [f"{row['sent2']} {row[f'ending{number}']}" for number in range(4)]
         rows = rows_of([(row["sent1"], choice) for choice in choices])
-        assert [list(r.token_ids) for r in rows] == features["input_ids"]
-        assert [sum(r.segment_ids) for r in rows] == features["second_segment"]
+        assert [token_ids for token_ids, _ in rows] == features["input_ids"]
+        assert [sum(segment_ids) for _, segment_ids in rows] == features["second_segment"]
 
 
 def test_a_choice_has_the_softmax_of_the_scores_of_its_own_choices(predictor):

@@ -13,8 +13,8 @@ import tensorflow as tf
 from served_models import make_model, small_config, write_model
 
 import bert_tf
-from bert_tf.inference.model_predictor import ModelPredictor
 from bert_tf.inference.versions import find_saved_model, new_version, next_version
+from bert_tf.kinds.classification import Classifier
 from bert_tf.serving.export import export_saved_model
 from bert_tf.serving.validation import validate
 from bert_tf.settings import ExportSettings
@@ -69,7 +69,7 @@ def test_the_tflite_model_gives_the_model_s_probabilities(exported, folders):
     ids[0, :6] = [2, 100, 200, 300, 3, 5]
     mask = (ids > 0).astype(np.int32)
     actual = runner(input_ids=ids, input_mask=mask, segment_ids=np.zeros_like(ids))
-    served = bert_tf.Predictor(folders["pair"])._predictor.loaded
+    served = bert_tf.Predictor(folders["pair"])._model
     logits = served.model({"input_ids": ids[:, :6], "input_mask": mask[:, :6]})
     np.testing.assert_allclose(actual["probabilities"], tf.nn.softmax(logits), atol=1e-4)
     operations = {d["op_name"] for d in interpreter._get_ops_details()}
@@ -119,16 +119,16 @@ def test_half_precision_halves_the_weights_and_keeps_the_answers(folders, tmp_pa
 
 def test_a_saved_model_that_says_something_else_is_refused(exported, folders, tmp_path):
     other = write_model(tmp_path / "other", "classification", ("text_a", "text_b"))
-    served = bert_tf.Predictor(other)._predictor.loaded
+    served = bert_tf.Predictor(other)._model
     served.model.weights[-1].assign([3.0, 0.0, 0.0])
     with pytest.raises(ValueError, match="answer is not Python's for"):
-        validate(str(exported[0] / "1"), ModelPredictor(served), 1e-4)
+        validate(str(exported[0] / "1"), Classifier(served), 1e-4)
 
 
 def test_a_folder_that_is_no_saved_model_is_refused_with_what_was_said(folders, tmp_path):
-    served = bert_tf.Predictor(folders["pair"])._predictor.loaded
+    served = bert_tf.Predictor(folders["pair"])._model
     with pytest.raises(ValueError, match=r"without this package:(?s:.)*does not exist"):
-        validate(str(tmp_path / "nowhere"), ModelPredictor(served), 1e-4)
+        validate(str(tmp_path / "nowhere"), Classifier(served), 1e-4)
 
 
 def test_nothing_is_left_of_an_export_that_fails(folders, tmp_path):

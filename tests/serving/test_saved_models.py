@@ -7,8 +7,7 @@ import pytest
 import tensorflow as tf
 
 import bert_tf
-from bert_tf.inference.saved_model_predictor import SavedModelPredictor
-from bert_tf.serving.validation import decoded
+from bert_tf.inference.saved_model import SavedModel
 from bert_tf.text.packing import pack_truncated
 
 LONG = "The naïve leader was John Smith (1895-1943), an unaffable man. " * 30
@@ -23,7 +22,7 @@ def saved(exports):
 @pytest.fixture(scope="module")
 def signatures(saved):
     """Kind -> the SavedModel's signatures."""
-    return {kind: predictor._predictor._loaded.signatures for kind, predictor in saved.items()}
+    return {kind: predictor._model._loaded.signatures for kind, predictor in saved.items()}
 
 
 def test_classes_are_the_same_with_their_probabilities(saved, predictors):
@@ -92,7 +91,7 @@ def test_vectors_are_the_same(saved, predictors, pool):
 
 
 def test_ids_and_records_give_what_their_text_gives(signatures, predictors):
-    tokenizer = predictors["classification"]._predictor.loaded.tokenizer.exact
+    tokenizer = predictors["classification"]._model.tokenizer.exact
     pairs = [("A naïve text", "and another"), ("One of some more words than that", "")]
     cls, sep = tokenizer.convert_tokens_to_ids(["[CLS]", "[SEP]"])
     rows = [pack_truncated(*map(tokenizer.encode, pair), cls, sep, 48) for pair in pairs]
@@ -129,7 +128,7 @@ def _example(values):
 
 
 def test_scores_of_ids_are_those_of_the_original(signatures, predictors):
-    served = predictors["span"]._predictor.loaded
+    served = predictors["span"]._model
     ids = {
         "input_ids": tf.constant([[2, 30, 3, 40, 41, 3, 0, 0]]),
         "input_mask": tf.constant([[1, 1, 1, 1, 1, 1, 0, 0]]),
@@ -180,11 +179,4 @@ def test_what_a_saved_model_cannot_do_is_said(saved, exports, tmp_path):
     module.call = tf.function(lambda x: x, input_signature=[tf.TensorSpec([], tf.float32)])
     tf.saved_model.save(module, str(tmp_path / "other"))
     with pytest.raises(ValueError, match=r"not written by export_saved_model\.py"):
-        SavedModelPredictor(str(tmp_path / "other"))
-
-
-def test_json_values_become_arrays_again():
-    text = decoded({"is_text": True, "shape": [1, 2], "values": ["YQ==", "/w=="]})
-    assert text.tolist() == [[b"a", b"\xff"]]
-    number = decoded({"is_text": False, "shape": [2], "values": [0.5, 1.5]})
-    assert number.tolist() == [0.5, 1.5]
+        SavedModel(str(tmp_path / "other"))

@@ -20,11 +20,8 @@ def record(settings, *_, **__):
     return types.SimpleNamespace(lines=list, problems=())
 
 
-class MaskFiller:
-    @staticmethod
-    def load(**arguments):
-        print("RECORDED " + json.dumps(arguments))
-        return types.SimpleNamespace(fill=lambda *_: [])
+def fill_nothing(*_, **__):
+    return types.SimpleNamespace(predict=lambda _: [])
 
 
 def replace(module: str, **names) -> None:
@@ -38,7 +35,8 @@ def main(script: Path, arguments: list[str]) -> None:
     replace("bert_tf.pretraining.run", run_pretraining=record)
     replace("bert_tf.features.extraction", extract_features=record)
     replace("bert_tf.pretraining_data.program", create_pretraining_data=record)
-    replace("bert_tf.kinds.mask_filler", MaskFiller=MaskFiller, files_of_model=dict)
+    replace("bert_tf.inference.load_model", load_model=record)
+    replace("bert_tf.kinds.masked_lm", MaskFiller=fill_nothing)
     sys.path.insert(0, str(script.parent))
     import command_line
 

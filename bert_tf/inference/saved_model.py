@@ -1,0 +1,91 @@
+"""SavedModel: answers texts with a SavedModel, called as a server calls it: strings in."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_text  # noqa: F401  Its operations are in the graph.
+
+from bert_tf import files
+from bert_tf.config import read_json
+from bert_tf.inference.versions import DESCRIPTION
+from bert_tf.kinds.length_runner import in_batches
+from bert_tf.kinds.text_model import TextModel
+
+
+class SavedModel:
+    """A SavedModel of `export_saved_model.py`, with the attributes of a `LoadedModel`.
+
+    Raises:
+        ValueError: if it was made by something else.
+    """
+
+    def __init__(self, folder: str, batch_size: int = 32):
+        path = files.join_path(folder, DESCRIPTION)
+        if not files.exists(path):
+            raise ValueError(
+                f"{folder}: no {DESCRIPTION}: the SavedModel was not written by "
+                "export_saved_model.py. Call its signatures yourself, with tf.saved_model.load."
+            )
+        description = read_json(path)
+        self.kind: str = description["kind"]
+        self.inputs = tuple(description["inputs"])
+        self.labels = tuple(description["labels"])
+        self.max_seq_length: int = description["max_seq_length"]
+        self.has_pooler = "bert/pooler" in description["heads"]
+        self.heads = tuple(f"{head}/" for head in description["heads"])
+        self._folder = folder
+        self._inputs_of = {n: list(s["inputs"]) for n, s in description["signatures"].items()}
+        self._top_k: int = description["top_k"]
+        self._batch_size = batch_size
+        self._loaded = tf.saved_model.load(folder)
+
+    def answers(
+        self,
+        text_model: type[TextModel],
+        examples: Sequence[tuple],
+        top_k: int | None = None,
+        pooling: str = "",
+    ) -> list[Any]:
+        """Returns an answer to each example, as a `text_model` of these arguments does.
+
+        Raises:
+            ValueError: if it was exported without such a signature, or with fewer candidates.
+        """
+        signature = pooling or text_model.signature
+        if top_k is not None and not 1 <= top_k <= self._top_k:
+            raise ValueError(
+                f"{self._folder}: exported with --top_k={self._top_k}, and gives no more. "
+                f"Received: {top_k}"
+            )
+        if signature not in self._inputs_of:
+            raise ValueError(
+                f"{self._folder}: the SavedModel, one for {self.kind}, has no signature "
+                f"{signature}. Vectors need an export with --kind=encoder."
+            )
+
+        def call(places: list[int]) -> dict[str, tf.Tensor]:
+            columns = zip(*(examples[place] for place in places), strict=True)
+            texts = dict(zip(self._inputs_of[signature], map(_encoded, columns), strict=True))
+            inputs = {name: tf.constant(column) for name, column in texts.items()}
+            outputs = self._loaded.signatures[signature](**inputs)
+            if top_k is None:
+                return outputs
+            cut = {name: outputs[name][..., :top_k] for name in ("candidates", "probabilities")}
+            return {**outputs, **cut}
+
+        outputs = in_batches([_size(example) for example in examples], self._batch_size, call)
+        return [text_model.answer_of(*both) for both in zip(examples, outputs, strict=True)]
+
+
+def _size(example: tuple) -> tuple[tuple[int, ...], int]:
+    """Returns the numbers of texts that inputs hold, one or a list's, and their total length."""
+    counts = tuple(0 if isinstance(text, str) else len(text) for text in example)
+    return counts, sum(len("".join(text)) for text in example)
+
+
+def _encoded(texts: str | Sequence) -> bytes | list:
+    """Encodes a text, or a list of them, as UTF-8."""
+    if isinstance(texts, str):
+        return texts.encode("utf-8", "ignore")
+    return [_encoded(text) for text in texts]

@@ -1,0 +1,202 @@
+"""TextModel: answers texts with a model, in Python and in the graph of a SavedModel.
+
+    predict     texts ──> Python's tokenizer ──> rows of ids ──┐
+                                                               ├──> of_ids ──> outputs ──> answer_of
+    of_texts    texts ──> the graph's tokenizer ──> rows ──────┘
+
+A kind of model is a subclass, in a module of its own, whose `make_model(encoder, num_labels)`
+returns the Keras model.
+"""
+
+import abc
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from bert_tf.config import BertConfig
+from bert_tf.kinds.length_runner import IDS, Batch, Row, length_runner
+from bert_tf.kinds.table import find_kind
+from bert_tf.model.encoder import TransformerEncoder
+from bert_tf.model.feature_model import named_outputs
+from bert_tf.text.graph_packing import pack_texts
+from bert_tf.text.packing import pack_truncated
+
+if TYPE_CHECKING:  # They import tensorflow_text.
+    from bert_tf.text.batch_tokenization import BatchTokenizer
+    from bert_tf.text.graph_tokenization import GraphTokenizer
+
+# A function of tensors, and the specs of its arguments with their names in a SavedModel.
+Signature = tuple[Callable[..., Batch], list[tf.TensorSpec]]
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedModel:
+    """A model and what belongs to it."""
+
+    kind: str  # One of `bert_tf.kinds.table.KINDS`.
+    model: keras.Model
+    tokenizer: "BatchTokenizer"
+    inputs: tuple[str, ...]  # The names of its texts.
+    labels: tuple[str, ...]  # The classes in the order of its outputs; () where there are none.
+    max_seq_length: int  # Maximum tokens of a sequence.
+    heads: tuple[str, ...]  # Those that the checkpoint has weights for.
+    has_pooler: bool  # Whether the checkpoint has one.
+    options: Any = None  # Such as how answers are searched; None for a kind that has none.
+
+    @property
+    def encoder(self) -> TransformerEncoder:
+        """The model without its head."""
+        return getattr(self.model, "encoder", self.model)
+
+    @property
+    def config(self) -> BertConfig:
+        """The encoder's configuration."""
+        return self.encoder.config
+
+
+class TextModel(abc.ABC):
+    """Answers texts with a model of one kind. It may be used from several threads at once.
+
+    Args:
+        loaded: the model.
+        batch_size: rows of ids that it processes together in Python.
+        compute: from `IDS` to the model's outputs by name; by default it calls the model.
+    """
+
+    outputs: ClassVar[Mapping[str, str]] = {}  # A SavedModel's outputs, described.
+    arguments: ClassVar[tuple[str, ...]] = ()  # More of the constructor, named as export settings.
+    signature: ClassVar[str] = "serving_default"  # The one of a SavedModel that answers texts.
+    # One of TensorFlow Serving's API for tf.Examples: name, and the API's names of outputs.
+    api: ClassVar[tuple[str, Mapping[str, str]] | None] = None
+    Options: ClassVar[type | None] = None  # A dataclass of the options that `task.json` keeps.
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        batch_size: int = 32,
+        compute: Callable[[Batch], Batch] | None = None,
+    ):
+        self.loaded = loaded
+        self.special = loaded.tokenizer.exact.special_ids
+        self.compute = compute or self._run_model
+        self.run = length_runner(self.of_ids, batch_size, loaded.max_seq_length)
+
+    @abc.abstractmethod
+    def of_ids(self, batch: Batch) -> Batch:
+        """Returns the outputs for rows of ids, `IDS` int32 [N, L]."""
+
+    @staticmethod
+    @abc.abstractmethod
+    def answer_of(example: tuple, outputs: Mapping[str, Any]) -> Any:
+        """Returns the outputs for one example as an answer."""
+
+    @staticmethod
+    def difference(expected: Any, actual: Any) -> float:
+        """Returns how far two answers are apart; inf if their words differ."""
+        return largest_difference(expected, actual)
+
+    def is_answerable(self, example: tuple) -> bool:
+        """Returns whether `predict` accepts this example; if not, it raises a ValueError."""
+        return True
+
+    def predict(self, examples: Sequence[tuple]) -> list[Any]:
+        """Returns an answer to each example, a tuple with a text for each input."""
+        outputs = self.run(self.rows(examples))
+        return [self.answer_of(*both) for both in zip(examples, outputs, strict=True)]
+
+    def rows(self, examples: Sequence[tuple]) -> list[Row]:
+        """Returns texts and pairs as `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`, truncated."""
+        texts_a = [texts[0] for texts in examples]
+        texts_b = [texts[1] if len(texts) > 1 else "" for texts in examples]
+        ids = map(self.loaded.tokenizer.encode_batch, (texts_a, texts_b))
+        cls, sep, longest = self.special.cls, self.special.sep, self.loaded.max_seq_length
+        return [pack_truncated(a, b, cls, sep, longest) for a, b in zip(*ids, strict=True)]
+
+    def of_texts(self, tokenizer: "GraphTokenizer", *texts: tf.Tensor) -> Batch:
+        """Returns the outputs for string tensors, one for each input."""
+        return self.of_ids(self.packed(*map(tokenizer.tokenize, texts)))
+
+    def packed(self, ids_a: tf.RaggedTensor, ids_b: tf.RaggedTensor | None = None) -> Batch:
+        """Returns `rows` in a graph, of tokens [N, (T)]."""
+        longest = self.loaded.max_seq_length
+        return pack_texts(ids_a, ids_b, self.special.cls, self.special.sep, longest)
+
+    def of_text_examples(self, tokenizer: "GraphTokenizer", examples: tf.Tensor) -> Batch:
+        """Returns the outputs for serialized tf.Examples that hold the texts as strings."""
+        features = {
+            name: tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True)
+            if name in find_kind(self.loaded.kind).list_inputs
+            else tf.io.FixedLenFeature([], tf.string)
+            for name in self.loaded.inputs
+        }
+        parsed = tf.io.parse_example(examples, features)
+        return self.of_texts(tokenizer, *(parsed[name] for name in self.loaded.inputs))
+
+    def signatures(self, tokenizer: "GraphTokenizer") -> dict[str, Signature]:
+        """Returns the signatures of a SavedModel by name."""
+        kind = find_kind(self.loaded.kind)
+        texts = [
+            tf.TensorSpec([None, None] if name in kind.list_inputs else [None], tf.string, name)
+            for name in self.loaded.inputs
+        ]
+        examples = [tf.TensorSpec([None], tf.string, "examples")]
+        ids = [tf.TensorSpec([None] * kind.ids_rank, tf.int32, name) for name in IDS]
+        signatures: dict[str, Signature] = {
+            "serving_default": (functools.partial(self.of_texts, tokenizer), texts),
+            "text_examples": (functools.partial(self.of_text_examples, tokenizer), examples),
+            "ids": (lambda *rows: self.of_ids(dict(zip(IDS, rows, strict=True))), ids),
+        }
+        if kind.ids_rank == 2:
+            signatures["examples"] = (lambda rows: self.of_ids(_parsed_ids(rows)), examples)
+        if self.api:
+            name, outputs = self.api
+
+            def call(inputs: tf.Tensor) -> Batch:
+                found = self.of_text_examples(tokenizer, inputs)
+                return {theirs: found[ours] for theirs, ours in outputs.items()}
+
+            signatures[name] = (call, [tf.TensorSpec([None], tf.string, "inputs")])
+        return signatures
+
+    def probabilities(self, batch: Batch) -> tf.Tensor:
+        """Returns the softmax of the logits, float32 [..., C]."""
+        return tf.nn.softmax(tf.cast(self.compute(batch)["logits"], tf.float32))
+
+    def _run_model(self, batch: Batch) -> Batch:
+        model = self.loaded.model
+        return named_outputs(model(model.select_features(batch), training=False))
+
+
+def _parsed_ids(examples: tf.Tensor) -> Batch:
+    """Returns the ids in serialized tf.Examples, int32 [N, L], padded to the longest row.
+
+    `input_mask` and `segment_ids` may be omitted: then all are tokens, of the first segment.
+    """
+    parsed = tf.io.parse_example(examples, {name: tf.io.RaggedFeature(tf.int64) for name in IDS})
+    ids, masks, segments = (tf.cast(parsed[name], tf.int32) for name in IDS)
+    input_ids = ids.to_tensor()
+    length = tf.shape(input_ids)[1]
+    shape = tf.stack([-1, length])
+    all_tokens = tf.sequence_mask(ids.row_lengths(), length, tf.int32)
+    has_mask = masks.row_lengths() > 0
+    mask = tf.where(has_mask[:, tf.newaxis], masks.to_tensor(shape=shape), all_tokens)
+    rows = input_ids, mask, segments.to_tensor(shape=shape)
+    return {name: tf.ensure_shape(row, [None, None]) for name, row in zip(IDS, rows, strict=True)}
+
+
+def as_bytes(strings: Sequence[str]) -> np.ndarray:
+    """Returns strings in UTF-8, object [n], which a graph takes for a constant."""
+    return np.array([text.encode("utf-8") for text in strings], object)
+
+
+def largest_difference(expected, actual) -> float:
+    """Returns the largest difference of two arrays, relative to numbers above 1."""
+    if np.shape(expected) != np.shape(actual):
+        return float("inf")
+    scale = np.max(np.abs(expected), initial=1.0)
+    return float(np.max(np.abs(np.subtract(actual, expected)), initial=0.0) / scale)
