@@ -128,8 +128,7 @@ class Predictor:
             ValueError: if a text has no [MASK] or is too long for the model, or if the model was
                 not pre-trained or has lost its head in fine-tuning.
         """
-        has_head = MASKED_LM in self._model.heads
-        self._need(has_head, "a masked-LM head, which fine-tuned models lack")
+        self._need_head(MASKED_LM, "masked-LM")
         texts = [text] if isinstance(text, str) else text
         filled = self._answers(MaskFiller, [(each,) for each in texts], top_k=top_k)
         return filled[0] if isinstance(text, str) else filled
@@ -169,8 +168,8 @@ class Predictor:
         """
         if pool not in POOLS:
             raise ValueError(f"pool must be one of {', '.join(POOLS)}. Received: {pool!r}")
-        if pool == "pooled":
-            self._need(self._model.has_pooler, "a pooler")
+        if pool == "pooled" and not self._model.has_pooler:
+            raise ValueError(f"The model, one for {self.kind}, lacks a pooler.")
         given = [texts] if isinstance(texts, str) else texts
         vectors = self._answers(Embedder, [(text,) for text in given], pooling=pool)
         if isinstance(texts, str):
@@ -183,8 +182,7 @@ class Predictor:
         Raises:
             ValueError: if the model has no head for it.
         """
-        has_head = NEXT_SENTENCE in self._model.heads
-        self._need(has_head, "a next-sentence head, which fine-tuned models lack")
+        self._need_head(NEXT_SENTENCE, "next-sentence")
         return self._answers(NextSentencePredictor, [(text_a, text_b)])[0]
 
     def _answers(
@@ -196,9 +194,11 @@ class Predictor:
             return self._model.answers(text_model, examples, **arguments)
         return self._made(text_model, **arguments).predict(examples)
 
-    def _need(self, is_there: bool, what: str) -> None:
-        if not is_there:
-            raise ValueError(f"The model, one for {self.kind}, lacks {what}.")
+    def _need_head(self, prefix: str, name: str) -> None:
+        if prefix not in self._model.heads:
+            raise ValueError(
+                f"The model, one for {self.kind}, lacks a {name} head, as fine-tuned models do."
+            )
 
     def _checked(self, example: Example, number: int) -> tuple:
         texts = (example,) if isinstance(example, str) else tuple(example)

@@ -4,11 +4,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import ClassVar
 
-import numpy as np
 import tensorflow as tf
 
 from bert_tf.kinds.length_runner import Batch
-from bert_tf.kinds.text_model import TextModel, as_bytes, largest_difference
+from bert_tf.kinds.text_model import TextModel, largest_difference
 from bert_tf.model.task_heads import ClassificationModel
 
 
@@ -35,13 +34,12 @@ class Classifier(TextModel):
     make_model = ClassificationModel
 
     def of_ids(self, batch):
-        labels = as_bytes(self.loaded.labels)
+        labels = tf.constant(self.loaded.labels)
         probabilities = self.probabilities(batch)
-        num_texts = tf.shape(probabilities)[0]
         return {
             "label": tf.gather(labels, tf.argmax(probabilities, axis=-1)),
             "probability": tf.reduce_max(probabilities, axis=-1),
-            "labels": tf.repeat(tf.constant(labels[np.newaxis]), num_texts, axis=0),
+            "labels": tf.repeat([labels], tf.shape(probabilities)[0], axis=0),
             "probabilities": probabilities,
         }
 

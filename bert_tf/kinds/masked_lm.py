@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from bert_tf.kinds.table import NEXT_SENTENCE, PAIR
-from bert_tf.kinds.text_model import LoadedModel, TextModel, as_bytes, largest_difference
+from bert_tf.kinds.text_model import LoadedModel, TextModel, largest_difference
 from bert_tf.model.heads import PretrainingModel
 from bert_tf.text.vocabulary import SPECIAL_TOKENS
 
@@ -69,17 +69,16 @@ class MaskFiller(TextModel):
     def __init__(self, loaded: LoadedModel, batch_size: int = 32, compute=None, top_k: int = 5):
         super().__init__(loaded, batch_size, compute)
         vocab = loaded.tokenizer.exact.vocab
-        never = [i for token, i in vocab.items() if token in SPECIAL_TOKENS]
-        if not 1 <= top_k <= len(vocab) - len(never):
+        if not 1 <= top_k <= len(vocab) - len(SPECIAL_TOKENS):
             raise ValueError(
                 f"top_k must be above 0 and below the vocabulary's size. Received: {top_k}"
             )
         self.top_k = top_k
-        self._tokens = as_bytes(list(vocab))
+        self._tokens = list(vocab)
         # Nor are the rows of the word embeddings that no token has.
         self._bias = np.full(loaded.config.vocab_size, -np.inf, np.float32)
         self._bias[: len(vocab)] = 0.0
-        self._bias[never] = -np.inf
+        self._bias[[vocab[token] for token in SPECIAL_TOKENS]] = -np.inf
 
     @staticmethod
     def make_model(encoder, num_labels):
@@ -116,19 +115,13 @@ class MaskFiller(TextModel):
     def of_texts(self, tokenizer, *texts):
         # A text that is "" has no part in tf.strings.split; with a space before it, it has one.
         parts = tf.strings.split(tf.strings.join([" ", texts[0]]), MASK)  # [N, (parts)]
-        ids = tokenizer.tokenize(parts.flat_values).with_row_splits_dtype(tf.int32)  # [P, (T)]
-        starts = tf.cast(parts.row_starts(), tf.int32)[:, tf.newaxis]
+        ids = tokenizer.tokenize(parts.flat_values)  # [P, (T)]
         # [MASK] comes before each part but the first of a text.
-        num_masks = tf.tensor_scatter_nd_update(
-            tf.ones([tf.size(parts.flat_values)], tf.int32), starts, tf.zeros_like(starts[:, 0])
-        )
-        masks = tf.RaggedTensor.from_row_lengths(
-            tf.fill([tf.reduce_sum(num_masks)], self.special.mask), num_masks, validate=False
-        )
+        masks = tf.fill([tf.size(parts.flat_values), 1], self.special.mask)
         together = tf.concat([masks, ids], axis=1)
         splits = tf.cast(parts.row_splits, together.row_splits.dtype)
         by_text = tf.RaggedTensor.from_row_splits(together, splits, validate=False)
-        return self.of_ids(self.packed(by_text.merge_dims(1, 2)))
+        return self.of_ids(self.packed(by_text.merge_dims(1, 2)[:, 1:]))
 
     def of_ids(self, batch):
         input_ids = batch["input_ids"]

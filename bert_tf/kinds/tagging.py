@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 
-from bert_tf.kinds.text_model import TextModel, as_bytes, largest_difference
+from bert_tf.kinds.text_model import TextModel, largest_difference
 from bert_tf.model.task_heads import TokenClassificationModel
 from bert_tf.text.packing import pack
 from bert_tf.text.vocabulary import is_continuation
@@ -43,7 +43,7 @@ class Tagger(TextModel):
     def of_ids(self, batch):
         """Returns the class of each token [N, L], special tokens and padding included."""
         probabilities = self.probabilities(batch)
-        labels = tf.gather(as_bytes(self.loaded.labels), tf.argmax(probabilities, axis=-1))
+        labels = tf.gather(self.loaded.labels, tf.argmax(probabilities, axis=-1))
         return {"labels": labels, "probabilities": tf.reduce_max(probabilities, axis=-1)}
 
     def predict(self, examples):

@@ -189,11 +189,6 @@ def _parsed_ids(examples: tf.Tensor) -> Batch:
     return {name: tf.ensure_shape(row, [None, None]) for name, row in zip(IDS, rows, strict=True)}
 
 
-def as_bytes(strings: Sequence[str]) -> np.ndarray:
-    """Returns strings in UTF-8, object [n], which a graph takes for a constant."""
-    return np.array([text.encode("utf-8") for text in strings], object)
-
-
 def largest_difference(expected, actual) -> float:
     """Returns the largest difference of two arrays, relative to numbers above 1."""
     if np.shape(expected) != np.shape(actual):
