@@ -41,7 +41,7 @@ from bert_tf.tasks.task import find_task
 from bert_tf.training import distribution
 from bert_tf.training.checkpoint import named_variables
 from bert_tf.training.optimizer import AdamWeightDecay
-from bert_tf.training.schedule import original_schedule
+from bert_tf.training.schedule import WarmupAndDecay
 from bert_tf.training.trainer import Trainer
 
 FLAGS = flags.FLAGS
@@ -107,7 +107,7 @@ class Run:
             intermediate_size=4 * FLAGS.width,
         )
         model = task.head(bert_tf.BertEncoder(config))
-        schedule = original_schedule(1e-4, 100, 100_000)
+        schedule = WarmupAndDecay(1e-4, 100_000, 100)
         self.trainer = Trainer(
             model=model,
             objective=TaskObjective(task),
@@ -116,7 +116,7 @@ class Run:
             random_scope=dropout_seeds,
         )
         self.batches = distribution.distribute(
-            distribution.one_device_strategy(), self._dataset(records, bucketed), FLAGS.batch_size
+            tf.distribute.get_strategy(), self._dataset(records, bucketed), FLAGS.batch_size
         )
         self.steps = steps
         self.rates: list[float] = []  # Examples a second, of each turn.

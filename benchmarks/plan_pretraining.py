@@ -69,7 +69,7 @@ def make_step(config: BertConfig, batch_size: int, length: int, max_predictions:
     from bert_tf.pretraining.objectives.masked_lm_next_sentence import OBJECTIVE
     from bert_tf.training.checkpoint import named_variables
     from bert_tf.training.optimizer import AdamWeightDecay
-    from bert_tf.training.schedule import original_schedule
+    from bert_tf.training.schedule import WarmupAndDecay
     from bert_tf.training.trainer import Trainer
 
     model = PretrainingModel(make_encoder(config))
@@ -77,7 +77,7 @@ def make_step(config: BertConfig, batch_size: int, length: int, max_predictions:
     trainer = Trainer(
         model=model,
         objective=OBJECTIVE,
-        optimizer=AdamWeightDecay(named_variables(model), original_schedule(1e-4, 100, 1000)),
+        optimizer=AdamWeightDecay(named_variables(model), WarmupAndDecay(1e-4, 1000, 100)),
         seed=1,
         random_scope=dropout_seeds,
         jit_compile=FLAGS.xla,

@@ -31,8 +31,8 @@ import bert_tf
 from bert_tf.model.dropout import dropout_seeds
 from bert_tf.pretraining.objectives.masked_lm_next_sentence import OBJECTIVE
 from bert_tf.training.checkpoint import named_variables
-from bert_tf.training.optimizer import make_optimizer
-from bert_tf.training.schedule import original_schedule
+from bert_tf.training.optimizer import AdamWeightDecay
+from bert_tf.training.schedule import WarmupAndDecay
 from bert_tf.training.trainer import Trainer
 
 FLAGS = flags.FLAGS
@@ -78,7 +78,7 @@ def make_trainer(recompute: bool, xla: bool) -> Trainer:
     keras.utils.set_random_seed(1)
     model = bert_tf.PretrainingModel(bert_tf.BertEncoder(config))
     model.encoder.recompute_activations = recompute
-    optimizer = make_optimizer("adam", named_variables(model), original_schedule(1e-4, 10, 1000))
+    optimizer = AdamWeightDecay(named_variables(model), WarmupAndDecay(1e-4, 1000, 10))
     return Trainer(model, OBJECTIVE, optimizer, 1, dropout_seeds, jit_compile=xla)
 
 

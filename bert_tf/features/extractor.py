@@ -89,7 +89,7 @@ class FeatureExtractor:
         self.layers = tuple(layers)
         self.pool = pool
         self.max_seq_length = max_seq_length
-        self._strategy = strategy or distribution.one_device_strategy()
+        self._strategy = strategy or tf.distribute.get_strategy()
         self._num_replicas = self._strategy.num_replicas_in_sync
         self._replica_rows = -(-batch_size // self._num_replicas)
         self._static_shapes = static_shapes

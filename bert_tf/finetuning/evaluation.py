@@ -103,7 +103,8 @@ class TaskEvaluator:
         folder, is_chief = self.settings.output_dir, self.data.workers.is_chief
         with MetricsLog(folder, is_writer=is_chief) as log:
             metrics = self.metrics()
-            if log.value(self.step, f"eval_{self.task.metric}") != metrics[self.task.metric]:
+            logged = log.evaluation(self.step) or {}
+            if logged.get(f"eval_{self.task.metric}") != metrics[self.task.metric]:
                 log.write(self.step, metrics, EVALUATION)
         everything = {}
         for split in self.task.splits("eval"):

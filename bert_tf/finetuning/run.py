@@ -1,7 +1,6 @@
 """Fine-tunes a model on a task in an output directory, and resumes where it was stopped."""
 
 import contextlib
-import dataclasses
 import logging
 from collections.abc import Iterator
 from typing import Any, TextIO
@@ -37,6 +36,7 @@ from bert_tf.training.checkpoint import (
     named_variables,
     newest_has_optimizer,
     newest_step,
+    remove_checkpoints,
 )
 from bert_tf.training.devices import make_strategy
 from bert_tf.training.interruption import EvaluationLeft
@@ -44,11 +44,12 @@ from bert_tf.training.run import (
     TrainingRun,
     check_batch_size,
     check_length,
+    describe_steps,
     precision,
     restore_weights,
 )
 from bert_tf.training.run_directory import EVALUATION, MetricsLog
-from bert_tf.training.schedule import make_plan
+from bert_tf.training.schedule import make_schedule
 
 logger = logging.getLogger(__name__)
 
@@ -129,22 +130,21 @@ class FinetuningRun:
             settings,
             self.model,
             TaskObjective(self.task),
-            make_plan(settings, int(num_steps * settings.warmup_proportion), num_steps),
+            num_steps,
+            make_schedule(settings, num_steps, int(num_steps * settings.warmup_proportion)),
             self.strategy,
             dropout_seeds,
             is_trained=self._is_trained,
             stream=self.stream,
         )
-        step = run.begin(fingerprint, new_heads=True)
+        step = run.begin(fingerprint)
         self.best.resume(step)
         if self.workers.is_chief:
             self._write_model_folders()
-        logger.info("%s", run.describe(feature_file.num_examples))
-        with (
-            MetricsLog(settings.output_dir, step, self.workers.is_chief) as log,
-            run.events(self._batches(records, step), log, evaluate_last=True) as events,
-        ):
-            for event in events:
+        batch_size, num_examples = settings.train_batch_size, feature_file.num_examples
+        logger.info("%s", describe_steps(num_steps, batch_size, num_examples))
+        with MetricsLog(settings.output_dir, step, self.workers.is_chief) as log:
+            for event in run.events(self._batches(records, step), log, evaluate_last=True):
                 match event:
                     case loop.Log(step, metrics):
                         log.write(step, metrics)
@@ -173,7 +173,7 @@ class FinetuningRun:
             step = restore_weights(
                 self.model, settings.output_dir, settings.init_checkpoint, self.workers
             )
-        self.evaluator.weights_changed(step or 0)
+        self.evaluator.weights_changed(step)
 
     def write_model_folder(self, folder: str) -> None:
         """Writes the files that are needed beside the weights to use the model."""
@@ -185,12 +185,7 @@ class FinetuningRun:
     def _is_complete(self, fingerprint: dict[str, Any], num_steps: int) -> bool:
         """Whether the output directory has a finished training; refuses one of another run."""
         settings = self.settings
-        run_directory.check_settings(
-            settings.output_dir,
-            fingerprint,
-            settings.allow_changed_settings,
-            {field.name: field.default for field in dataclasses.fields(settings)},
-        )
+        run_directory.check_settings(settings, fingerprint)
         done = newest_step(settings.output_dir)
         self.best.resume(-1 if done is None else done)
         if done is None or not (done >= num_steps or self.best.is_over()):
@@ -244,7 +239,7 @@ class FinetuningRun:
             files.make_directories(self.best.best_folder)
             self.write_model_folder(self.best.best_folder)
         else:
-            self.best.remove()
+            remove_checkpoints(self.best.best_folder)
 
 
 def num_train_steps(settings: FinetuningSettings, num_examples: int) -> int:

@@ -1,6 +1,8 @@
 """Evaluates a model on pre-training records: loss and accuracies."""
 
-from collections.abc import Callable
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator
 from typing import TextIO
 
 import keras
@@ -11,58 +13,43 @@ from bert_tf.pretraining.objective import PretrainingObjective, Totals
 from bert_tf.pretraining.phases import RunPhase
 from bert_tf.progress import Progress
 from bert_tf.training import distribution
-from bert_tf.training.prediction import Evaluator
 from bert_tf.training.run import write_eval_results
 from bert_tf.training.run_directory import EVALUATION, MetricsLog
 from bert_tf.training.trainer import Batch
 from bert_tf.training.workers import Workers
 
 
+@dataclasses.dataclass
 class PretrainingEvaluator:
-    """Computes the metrics of a model on a phase's evaluation records.
+    """Computes the metrics of an objective's model on a phase's evaluation records."""
 
-    Args:
-        objective: what the model predicts.
-        model: made by the objective.
-        strategy: the devices.
-        stream: where progress is shown.
-    """
+    objective: PretrainingObjective
+    model: keras.Model
+    strategy: tf.distribute.Strategy
+    stream: TextIO | None  # Where progress is shown.
 
-    def __init__(
-        self,
-        objective: PretrainingObjective,
-        model: keras.Model,
-        strategy: tf.distribute.Strategy,
-        stream: TextIO | None,
-    ):
-        self._objective = objective
-        self._model = model
-        self._strategy = strategy
-        self._workers = Workers(strategy)
-        self._stream = self._workers.stream(stream)
-        self._evaluator = Evaluator(self._sums, objective.evaluation_metrics, strategy)
-        self._latest: tuple[int, dict[str, float]] | None = None
+    def __post_init__(self) -> None:
+        self._run = tf.function(self._distributed_step, reduce_retracing=True)
+        self._latest: tuple[int, dict[str, float]] = (-1, {})
 
     def metrics(
         self, phase: RunPhase, step: int, between_batches: Callable[[], None] = lambda: None
     ) -> dict[str, float]:
-        """Returns the metrics of the weights that the model has after `step` steps.
+        """Returns the metrics of the weights after `step` steps, computed once for a step.
 
-        They are computed once for a step. `between_batches` may raise to end the evaluation.
+        `between_batches` may raise to end the evaluation.
         """
-        if self._latest is None or self._latest[0] != step:
+        if self._latest[0] != step:
             self._latest = (step, self._evaluate(phase, between_batches))
         return self._latest[1]
 
-    def evaluate_and_write(self, phase: RunPhase, step: int) -> dict[str, float]:
-        """Evaluates, and writes `eval_results.txt` as the original does. Returns what it says."""
+    def write(self, phase: RunPhase, step: int, log: MetricsLog, folder: str) -> dict[str, float]:
+        """Writes the metrics to the log and, as the original does, to `eval_results.txt`."""
         metrics = self.metrics(phase, step)
-        folder = phase.settings.output_dir
-        with MetricsLog(folder, is_writer=self._workers.is_chief) as log:
-            if not log.has(step, "eval_loss"):
-                log.write(step, metrics, prefix=EVALUATION)
         results = {"global_step": step, **metrics}
-        if self._workers.is_chief:
+        if log.is_writer:
+            if log.evaluation(step) is None:
+                log.write(step, metrics, prefix=EVALUATION)
             write_eval_results(files.join_path(folder, "eval_results.txt"), results)
         return results
 
@@ -71,9 +58,9 @@ class PretrainingEvaluator:
         max_batches = settings.max_eval_steps or None
         # The original repeats the training files until it has its number of batches.
         repeats = not settings.eval_file and max_batches is not None
-        num_rows = distribution.padded_batch_size(self._strategy, settings.eval_batch_size)
+        num_rows = distribution.padded_batch_size(self.strategy, settings.eval_batch_size)
         batches = distribution.distribute(
-            self._strategy,
+            self.strategy,
             lambda num_hosts, host_index: records.evaluation_batches(
                 settings.eval_batch_size, max_batches, repeats, num_hosts, host_index, num_rows
             ),
@@ -82,17 +69,35 @@ class PretrainingEvaluator:
         num_batches = -(-records.num_examples // settings.eval_batch_size)
         if max_batches is not None:
             num_batches = max_batches if repeats else min(num_batches, max_batches)
-        with (
-            Progress(num_batches, "batches", self._stream, label="eval") as progress,
-            records.named_corruption(),
-        ):
+        stream = Workers(self.strategy).stream(self.stream)
+        progress = Progress(num_batches, "batches", stream, label="eval")
 
-            def done(count: int) -> None:
-                progress.update(count)
-                between_batches()
+        def done(count: int) -> None:
+            progress.update(count)
+            between_batches()
 
-            return self._evaluator.run(batches, done)
+        with progress, records.named_corruption():
+            return self.means(batches, done)
 
-    def _sums(self, batch: Batch) -> Totals:
-        outputs = self._model(self._model.select_features(batch), training=False)
-        return self._objective.evaluation_sums(batch, outputs)
+    def means(
+        self, batches: Iterator, on_progress: Callable[[int], None] = lambda count: None
+    ) -> dict[str, float]:
+        """Returns each metric's mean over distributed batches; 0 over nothing."""
+        totals: dict[str, tuple[float, float]] = {}
+        for batch in batches:
+            for name, (value, weight) in self._run(batch).items():
+                values, weights = totals.get(name, (0.0, 0.0))
+                totals[name] = (values + float(value), weights + float(weight))
+            on_progress(1)
+        return {name: total / weight if weight else 0.0 for name, (total, weight) in totals.items()}
+
+    def _distributed_step(self, batch: Batch) -> Totals:
+        totals = self.strategy.run(self._replica_step, args=(batch,))
+        local = self.strategy.experimental_local_results
+        return tf.nest.map_structure(lambda x: local(x)[0], totals)
+
+    def _replica_step(self, batch: Batch) -> Totals:
+        outputs = self.model(self.model.select_features(batch), training=False)
+        context = tf.distribute.get_replica_context()
+        all_reduce = functools.partial(context.all_reduce, tf.distribute.ReduceOp.SUM)
+        return self.objective.metrics(batch, outputs, all_reduce)

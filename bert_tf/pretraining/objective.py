@@ -13,28 +13,23 @@ from bert_tf.training.trainer import Batch
 
 # Metric -> (sum, weight): its value is the one divided by the other.
 Totals = dict[str, tuple[tf.Tensor, tf.Tensor]]
-_EXAMPLES = "num_examples"
 
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """Something that a model predicts, which gives a loss term and two metrics.
+    """Something that a model predicts: a loss term, and the metrics NAME_loss and NAME_accuracy.
 
-    name: of the metrics `NAME_loss` and `NAME_accuracy`, and of the output `NAME_logits` of a model
-        with several outputs, float32 [..., C].
-    labels: batch -> int [...].
-    weights: batch -> float32 [...], 0 for labels that do not count.
-    epsilon: added to the sum of the weights before the loss is divided by it.
+    Its logits, float32 [..., C], are the model's only output or its output `NAME_logits`.
     """
 
     name: str
-    labels: Callable[[Batch], tf.Tensor]
-    weights: Callable[[Batch], tf.Tensor]
-    epsilon: float = 0.0
+    labels: Callable[[Batch], tf.Tensor]  # -> int [...]
+    weights: Callable[[Batch], tf.Tensor]  # -> float32 [...], 0 for labels that do not count.
+    epsilon: float = 0.0  # Added to the sum of the weights before the loss is divided by it.
 
     @property
     def loss_name(self) -> str:
-        """The loss term's name."""
+        """The name of the loss term."""
         return f"{self.name}_loss"
 
     def logits(self, outputs) -> tf.Tensor:
@@ -58,23 +53,15 @@ class Prediction:
 
 @dataclasses.dataclass(frozen=True)
 class PretrainingObjective:
-    """What pre-training minimizes and reports; see `training.trainer.Objective`.
-
-    make_model: encoder -> a model that makes the predictions.
-    predictions: whose losses are added up.
-    needs_next_sentence: whether records must have `next_sentence_labels`.
-    masks_tokens: whether the model reads masked tokens. If not, records made for dynamic masking
-        are read as they are.
-    is_causal: whether a token sees only itself and the tokens before it.
-    prepare: what is done to each batch of records first; None for nothing.
-    """
+    """What pre-training minimizes and reports; see `training.trainer.Objective`."""
 
     make_model: Callable[[TransformerEncoder], keras.Model]
-    predictions: tuple[Prediction, ...]
-    needs_next_sentence: bool = False
+    predictions: tuple[Prediction, ...]  # Their losses are added up.
+    needs_next_sentence: bool = False  # Whether records must have `next_sentence_labels`.
+    # Whether the model reads masked tokens. If not, records for dynamic masking are read unmasked.
     masks_tokens: bool = True
-    is_causal: bool = False
-    prepare: Callable[[Batch], Batch] | None = None
+    is_causal: bool = False  # Whether a token sees only itself and the tokens before it.
+    prepare: Callable[[Batch], Batch] | None = None  # Is applied to each batch of records first.
 
     @property
     def epsilons(self) -> dict[str, float]:
@@ -93,30 +80,24 @@ class PretrainingObjective:
         """Returns the number of tokens that are not padding."""
         return {"tokens": tf.cast(tf.reduce_sum(batch["input_mask"]), tf.float32)}
 
-    def evaluation_sums(self, batch: Batch, outputs) -> Totals:
-        """Returns what the metrics of a batch are computed from: sums over its rows."""
-        num_examples = tf.reduce_sum(example_weights(batch))
-        totals = {_EXAMPLES: (num_examples, num_examples)}
-        weights, sums = self.weights(batch), self.sums(batch, outputs)
-        for prediction in self.predictions:
-            weight = weights[prediction.loss_name]
-            num_correct = prediction.num_correct(batch, outputs)
-            totals[f"{prediction.name}_accuracy"] = (num_correct, weight)
-            totals[prediction.loss_name] = (sums[prediction.loss_name], weight)
-        return totals
+    def metrics(self, batch: Batch, outputs, all_reduce: Callable) -> Totals:
+        """Returns the metrics of an evaluation batch, each as (sum, weight) over all replicas.
 
-    def evaluation_metrics(self, totals: Totals) -> Totals:
-        """Returns the metrics of a batch, each as (sum, weight), from its `evaluation_sums`.
-
-        `loss` is the batch's total loss with its number of examples as weight, so that over full
-        batches its mean is the plain mean of their losses, as in the original. The others are means
-        over labels.
+        The weight of `loss` is the number of examples, so that over full batches its mean is the
+        plain mean of their losses, as in the original. The others are means over labels.
         """
-        num_examples = totals[_EXAMPLES][0]
-        parts = [(totals[name], epsilon) for name, epsilon in self.epsilons.items()]
-        loss = sum(value / (weight + epsilon) for (value, weight), epsilon in parts)
-        rest = {name: total for name, total in totals.items() if name != _EXAMPLES}
-        return {"loss": (loss * num_examples, num_examples), **rest}
+        correct = {p.loss_name: p.num_correct(batch, outputs) for p in self.predictions}
+        num_examples = tf.reduce_sum(example_weights(batch))
+        sums, weights, correct, num_examples = all_reduce(
+            (self.sums(batch, outputs), self.weights(batch), correct, num_examples)
+        )
+        loss = sum(sums[n] / (weights[n] + epsilon) for n, epsilon in self.epsilons.items())
+        metrics = {"loss": (loss * num_examples, num_examples)}
+        for prediction in self.predictions:
+            name = prediction.loss_name
+            metrics[f"{prediction.name}_accuracy"] = (correct[name], weights[name])
+            metrics[name] = (sums[name], weights[name])
+        return metrics
 
 
 def example_weights(batch: Batch) -> tf.Tensor:

@@ -6,11 +6,9 @@ Source: google-research/bert, run_pretraining.py.
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Iterator
 from typing import TextIO
 
 import keras
-import tensorflow as tf
 
 from bert_tf import files
 from bert_tf.config import BertConfig
@@ -18,28 +16,22 @@ from bert_tf.model.dropout import dropout_seeds
 from bert_tf.model.encoder import make_encoder
 from bert_tf.pretraining.evaluation import PretrainingEvaluator
 from bert_tf.pretraining.objectives import find_objective
-from bert_tf.pretraining.phases import (
-    RunPhase,
-    check_lengths,
-    describe_records,
-    fingerprint,
-    open_phases,
-    phase_that_reached,
-    training_plan,
-)
+from bert_tf.pretraining.phases import RunPhase, describe_records, fingerprint, open_phases
 from bert_tf.settings import PretrainingSettings
 from bert_tf.training import distribution, loop, run_directory
-from bert_tf.training.checkpoint import NumberedCheckpoints, newest_step, remove_checkpoints
+from bert_tf.training.checkpoint import NumberedCheckpoints, newest_step
 from bert_tf.training.devices import make_strategy
 from bert_tf.training.interruption import EvaluationLeft
 from bert_tf.training.run import (
     TrainingRun,
     check_batch_size,
+    check_length,
+    describe_steps,
     precision,
     restore_weights,
-    write_eval_results,
 )
 from bert_tf.training.run_directory import EVALUATION, MetricsLog
+from bert_tf.training.schedule import Schedule, make_schedule
 from bert_tf.training.workers import Workers, together
 
 logger = logging.getLogger(__name__)
@@ -50,12 +42,8 @@ def run_pretraining(
 ) -> dict[str, float] | None:
     """Trains and evaluates as the settings say; run again, it resumes where it stopped.
 
-    Args:
-        settings: the run.
-        stream: where progress is shown.
-
-    Returns: the evaluation's metrics, which are also written to `eval_results.txt`; None without
-        `do_eval`.
+    Shows progress on `stream`. Returns the evaluation's metrics, which are also written to
+    `eval_results.txt`; None without `do_eval`.
 
     Raises:
         ValueError: for settings, records, config and checkpoints that do not fit each other, before
@@ -67,17 +55,21 @@ def run_pretraining(
     config = BertConfig.from_json_file(settings.bert_config_file)
     if objective.is_causal:
         config = dataclasses.replace(config, is_causal=True)
-    check_lengths(settings, config)
+    max_length = config.max_position_embeddings
+    for _, of_phase in settings.by_phase():
+        check_length(of_phase.max_seq_length, max_length, settings.bert_config_file)
     strategy = make_strategy(settings)
     with together(strategy, settings):
-        run_directory.prepare_folder(settings.output_dir)
-        run_directory.check_model(settings.output_dir, config.to_json_string())
+        output_dir = settings.output_dir
+        run_directory.prepare_folder(output_dir)
+        run_directory.check_model(output_dir, config.to_json_string())
         if settings.do_train:
             for _, of_phase in settings.by_phase():
                 check_batch_size(of_phase, strategy)
         phases = open_phases(settings, config, objective)
         workers = Workers(strategy)
-        workers.check_same(describe_records(phases))
+        records = [each for phase in phases for each in (phase.records, phase.eval_records)]
+        workers.check_same({"the records": [describe_records(each) for each in records]})
 
         with strategy.scope(), precision(settings.mixed_precision):
             keras.utils.set_random_seed(settings.seed % 2**32)
@@ -89,59 +81,63 @@ def run_pretraining(
                 settings,
                 model,
                 objective,
-                training_plan(settings, phases),
+                phases[-1].end,
+                _schedule(phases[0]),
                 strategy,
                 dropout_seeds,
                 is_trained=lambda name: not model.is_unneeded(name),
                 stream=stream,
             )
-            step = _train(run, phases, evaluator, strategy)
+            step = _train(run, phases, evaluator)
         else:
-            init_checkpoint = settings.init_checkpoint
-            step = restore_weights(model, settings.output_dir, init_checkpoint, workers) or 0
+            step = restore_weights(model, output_dir, settings.init_checkpoint, workers)
         if not settings.do_eval:
             return None
-        return evaluator.evaluate_and_write(phase_that_reached(phases, step), step)
+        reached = next((phase for phase in phases if step <= phase.end), phases[-1])
+        with MetricsLog(output_dir, is_writer=workers.is_chief) as log:
+            return evaluator.write(reached, step, log, output_dir)
 
 
-def _train(
-    run: TrainingRun,
-    phases: tuple[RunPhase, ...],
-    evaluator: PretrainingEvaluator,
-    strategy: tf.distribute.Strategy,
-) -> int:
+def _train(run: TrainingRun, phases: tuple[RunPhase, ...], evaluator: PretrainingEvaluator) -> int:
     """Trains all phases, from the newest checkpoint if there is one. Returns the step reached."""
     step = run.begin(fingerprint(run.settings, phases))
     if step >= phases[-1].end:
         logger.info("Training is complete at step %d; there is nothing to train.", step)
         if len(phases) == 1:
             return step
-    elif len(phases) == 1:
-        logger.info("%s", run.describe(phases[0].records.num_examples))
     with MetricsLog(run.settings.output_dir, step, run.workers.is_chief) as log:
         for phase in phases:
             if run.step < phase.end:
-                batches = _batches(phase, run.step, strategy)
-                _train_phase(run, phase, evaluator, batches, log)
+                _train_phase(run, phase, evaluator, log)
             if phase.name and run.step == phase.end:
                 _keep_phase(run, phase, evaluator, log)
     return run.step
 
 
+def _schedule(phase: RunPhase) -> Schedule:
+    """Returns the learning rates of a phase or, with one schedule for all, of the whole run."""
+    settings = phase.settings
+    return make_schedule(settings, settings.num_train_steps, settings.num_warmup_steps)
+
+
 def _train_phase(
-    run: TrainingRun,
-    phase: RunPhase,
-    evaluator: PretrainingEvaluator,
-    batches: Iterator,
-    log: MetricsLog,
+    run: TrainingRun, phase: RunPhase, evaluator: PretrainingEvaluator, log: MetricsLog
 ) -> None:
-    if phase.name:
-        logger.info("%s", phase.describe())
-    with (
-        phase.records.named_corruption(),
-        run.events(batches, log, phase.settings, phase.end) as events,
-    ):
-        for event in events:
+    if run.settings.phase_schedule == "each":
+        run.optimizer.restart(phase.start, _schedule(phase))
+    records, batch_size, seed = phase.records, phase.settings.train_batch_size, phase.settings.seed
+    length = describe_steps(phase.end - phase.start, batch_size, records.num_examples)
+    logger.info("%s", f"Phase {phase.name}: {length}" if phase.name else length)
+    start_step = run.step - phase.start
+    batches = distribution.distribute(
+        run.strategy,
+        lambda num_hosts, host_index: records.training_batches(
+            batch_size, seed, start_step, num_hosts, host_index
+        ),
+        batch_size,
+    )
+    with records.named_corruption():
+        for event in run.events(batches, log, phase.settings, phase.end):
             match event:
                 case loop.Log(step, metrics):
                     log.write(step, metrics)
@@ -151,18 +147,6 @@ def _train_phase(
                         log.write(step, metrics, prefix=EVALUATION)
                 case loop.Save(step):
                     run.save(step)
-
-
-def _batches(phase: RunPhase, step: int, strategy: tf.distribute.Strategy) -> Iterator:
-    """Returns the training batches of a phase from `step` on."""
-    settings = phase.settings
-    return distribution.distribute(
-        strategy,
-        lambda num_hosts, host_index: phase.records.training_batches(
-            settings.train_batch_size, settings.seed, step - phase.start, num_hosts, host_index
-        ),
-        settings.train_batch_size,
-    )
 
 
 def _keep_phase(
@@ -175,18 +159,11 @@ def _keep_phase(
     is_kept = newest_step(folder) == step
     run.workers.wait()  # All have seen the folder as it was.
     if run.workers.is_chief:
+        files.make_directories(folder)
         kept.remove_unfinished()
     if is_kept:
         return
     if phase.eval_records is not None:
-        metrics = evaluator.metrics(phase, step)
-        if not log.has(step, "eval_loss"):
-            log.write(step, metrics, prefix=EVALUATION)
-    if not run.workers.is_chief:
-        return
-    files.make_directories(folder)
-    if phase.eval_records is not None:
-        results = {"global_step": step, **metrics}
-        write_eval_results(files.join_path(folder, "eval_results.txt"), results)
-    remove_checkpoints(folder)  # Those of a run with other settings, which was resumed with these.
-    kept.save(step)
+        evaluator.write(phase, step, log, folder)
+    if run.workers.is_chief:
+        kept.save(step)

@@ -1,11 +1,10 @@
-"""Weights by name: google-research checkpoints in and out, written so that a kill loses nothing.
+"""Checkpoints of google-research's format: written whole, read by variable name.
 
-A checkpoint maps a variable's name to its value. The names are those of the variables' paths
-(`bert/pooler/dense/bias`), Adam's two averages stand under `NAME/adam_m` and `NAME/adam_v`, the
-number of steps under `global_step`. So a released checkpoint is read as it is, and the original
-code reads what is written here.
+The names are those of weights (`bert/pooler/dense/bias`), of Adam's moments (`NAME/adam_m`,
+`NAME/adam_v`) and of the number of steps (`global_step`), as in the original's checkpoints.
 """
 
+import contextlib
 import dataclasses
 import logging
 import os
@@ -19,43 +18,36 @@ from bert_tf import files
 logger = logging.getLogger(__name__)
 
 STEP_NAME = "global_step"
-# Optimizer state, which a model that is only to be used does not need.
+# Optimizer state, which a model that is only used does not need.
 OPTIMIZER_STATE = re.compile(r"(/adam_[mv]|^global_step|^loss_scale.*)$")
-# The names of files that are being written, here and by `files.atomic_write`.
-_UNFINISHED = re.compile(r"\.tmp-\d+|^\..*\.[0-9a-f]{8}\.tmp$")
-# How many names a message lists.
-_LISTED = 10
+# Names of files that are being written, here and by `files.atomic_write`.
+_UNFINISHED = re.compile(r".*\.tmp-\d+|\..*\.[0-9a-f]{8}\.tmp$")
+_MAX_LISTED = 10  # Names in a message.
+
+
+class DamagedCheckpoint(ValueError):
+    """A checkpoint whose files are truncated, altered or incomplete."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LoadReport:
-    """What a load did, by variable name.
-
-    loaded: variables that were set.
-    missing: variables of the model that the checkpoint has not; they keep their values.
-    unused: names in the checkpoint that nobody took, optimizer state left out.
-    """
+    """What `load_checkpoint` loaded, by variable name."""
 
     path: str
     loaded: tuple[str, ...]
-    missing: tuple[str, ...]
-    unused: tuple[str, ...]
+    missing: tuple[str, ...]  # Not in the checkpoint: these weights keep their values.
+    unused: tuple[str, ...]  # Not in the model, optimizer state left out.
 
     def __str__(self) -> str:
         parts = [f"{self.path}: {len(self.loaded)} variables loaded"]
         for title in ("missing", "unused"):
-            names = getattr(self, title)
-            if names:
-                parts.append(f"{len(names)} {title} ({_some(names)})")
+            if names := getattr(self, title):
+                parts.append(f"{len(names)} {title} ({_list_some(names)})")
         return ", ".join(parts)
 
 
 def named_variables(model) -> dict[str, tf.Variable]:
-    """The weights of a Keras model by their paths.
-
-    Raises:
-        ValueError: if two weights have one path, as a checkpoint could hold only one of them.
-    """
+    """Returns the weights of a Keras model by their paths; raises a ValueError if two are equal."""
     variables: dict[str, tf.Variable] = {}
     for weight in model.weights:
         if weight.path in variables:
@@ -69,35 +61,27 @@ def load_checkpoint(
     path: str,
     optimizer=None,
     allow_missing: str | Callable[[str], bool] | None = None,
-    allow_other_shape: str | Callable[[str], bool] | None = None,
+    allow_other_shape: Callable[[str], bool] | None = None,
 ) -> LoadReport:
-    """Sets a model's weights, and an optimizer's state, from a checkpoint of the same names.
+    """Loads a model's weights, and an optimizer's state, by name from a checkpoint.
 
     Args:
-        model: a Keras model of this package, whose weights exist.
-        path: a checkpoint's prefix (`.../bert_model.ckpt`), one of its files, or a folder with a
-            checkpoint in it.
-        optimizer: if given, its averages and step are loaded too.
-        allow_missing: which variables the checkpoint need not have: a regular expression of their
-            names, or a function of a name. By default the model says: it may lack heads, which
-            then keep their initial values, and what its outputs do not depend on; nothing else of
-            the encoder.
-        allow_other_shape: which variables count as missing if they have another shape, such as the
-            head of another task; given in the same way.
-
-    Returns: what was loaded, missing and unused. Nothing is changed if an error is raised.
+        path: a checkpoint's prefix (`.../bert_model.ckpt`), one of its files, or its folder.
+        allow_missing: which variables the checkpoint may lack: a function of a name, or a regular
+            expression. By default heads, and weights that no output of the model depends on.
+        allow_other_shape: a function of a name: whether it counts as missing if its shape differs.
 
     Raises:
-        ValueError: if there is no checkpoint, its file is damaged, a shape differs, or a variable
-            that may not be missing is.
+        ValueError: for a missing or damaged checkpoint, a wrong shape, or a missing variable; the
+            model is unchanged then.
 
     Example:
 
         encoder = bert_tf.BertEncoder(bert_tf.BertConfig.from_json_file("bert_config.json"))
         print(bert_tf.load_checkpoint(encoder, "bert_model.ckpt"))
 
-    Source: google-research/bert, modeling.py, `get_assignment_map_from_checkpoint`, which leaves
-    what does not match at random values without a word.
+    Source: google-research/bert, modeling.py, `get_assignment_map_from_checkpoint`, which silently
+    leaves what does not match at random values.
     """
     variables = named_variables(model)
     if optimizer is not None:
@@ -105,47 +89,33 @@ def load_checkpoint(
     prefix = find_checkpoint(path)
     shapes = _shapes(prefix)
     if allow_other_shape is not None:
-        may_differ = _predicate(allow_other_shape)
-        other = [
-            name
-            for name, variable in variables.items()
-            if may_differ(name)
-            and shapes.get(name, variable.shape.as_list()) != variable.shape.as_list()
-        ]
-        if other:
-            logger.warning("%s: a head of another shape is not loaded: %s", prefix, _some(other))
-        shapes = {name: shape for name, shape in shapes.items() if name not in other}
+        for name in filter(allow_other_shape, variables):
+            if shapes.get(name, variables[name].shape) != variables[name].shape:
+                logger.warning("%s: %s has another shape and is not loaded", prefix, name)
+                del shapes[name]
     missing = tuple(name for name in variables if name not in shapes)
-    may_lack = model.may_lack if allow_missing is None else _predicate(allow_missing)
-    needed = [name for name in missing if not may_lack(name)]
+    if isinstance(allow_missing, str):
+        allow_missing = re.compile(allow_missing).search
+    needed = [name for name in missing if not (allow_missing or model.may_lack)(name)]
     if needed:
         raise ValueError(
             f"{prefix}: {len(needed)} of the model's {len(variables)} variables are not in the "
-            f"checkpoint: {_some(needed)}. It has: {_some(sorted(shapes))}. Is it a checkpoint "
-            "of this architecture?"
+            f"checkpoint: {_list_some(needed)}. It has: {_list_some(sorted(shapes))}. Is it a "
+            "checkpoint of this architecture?"
         )
-    _check_shapes(prefix, variables, shapes)
     loaded = {name: variable for name, variable in variables.items() if name in shapes}
-    for name, value in _read(prefix, loaded).items():
-        loaded[name].assign(value)
-    unused = tuple(
-        name
-        for name in sorted(shapes)
-        if name not in variables and not OPTIMIZER_STATE.search(name)
-    )
+    _restore(prefix, loaded)
+    unused = (name for name in sorted(shapes) if not OPTIMIZER_STATE.search(name))
+    unused = tuple(name for name in unused if name not in variables)
     return LoadReport(prefix, tuple(loaded), missing, unused)
 
 
 def save_checkpoint(model, path: str, optimizer=None, global_step: int | None = None) -> None:
-    """Writes a model's weights under their names, as a checkpoint that the original code reads.
-
-    The files appear under their final names only when they are whole.
+    """Writes a model's weights, and an optimizer's state, as the original's checkpoint.
 
     Args:
-        model: a Keras model of this package.
-        path: the checkpoint's prefix; `path.index` and `path.data-00000-of-00001` are written.
-        optimizer: if given, its averages and step are written too.
-        global_step: number of training steps behind the weights, where there is no optimizer.
+        path: the checkpoint's prefix: `path.index` and `path.data-00000-of-00001` are written.
+        global_step: number of training steps behind the weights, if there is no optimizer.
 
     Example:
 
@@ -160,140 +130,106 @@ def save_checkpoint(model, path: str, optimizer=None, global_step: int | None = 
 
 
 def write_tensors(prefix: str, tensors: Mapping[str, tf.Variable | tf.Tensor]) -> None:
-    """Writes tensors by name; the two files are renamed into place, the index last.
+    """Writes a checkpoint of tensors by name; its files are renamed into place, the index last.
 
-    Raises:
-        OSError: if they cannot be written, as on a full disk; nothing of them is left then.
+    Raises an OSError if it cannot be written, as on a full disk; no part of it is left then.
     """
-    temporary = f"{prefix}.tmp-{os.getpid()}"
+    folder, name = os.path.split(f"{prefix}.tmp-{os.getpid()}")
+    folder = folder or "."
+    temporary = os.path.join(folder, name)
     names = sorted(tensors)
-    tf.io.gfile.makedirs(os.path.dirname(prefix) or ".")
+    tf.io.gfile.makedirs(folder)
     try:
-        with tf.device("CPU:0"):  # This host's: an accelerator has no files.
+        with _errors_as_os_errors(prefix), tf.device("CPU:0"):  # An accelerator has no files.
             tf.raw_ops.SaveV2(
                 prefix=temporary,
                 tensor_names=names,
                 shape_and_slices=[""] * len(names),
                 tensors=[tf.identity(tensors[name]) for name in names],
             )
-        for suffix in (".data-00000-of-00001", ".index"):
-            tf.io.gfile.rename(temporary + suffix, prefix + suffix, overwrite=True)
-    except tf.errors.OpError as error:
-        _remove_files(temporary)
-        raise OSError(f"{prefix}: the checkpoint cannot be written: {error.message}") from error
+            for suffix in (".data-00000-of-00001", ".index"):
+                tf.io.gfile.rename(temporary + suffix, prefix + suffix, overwrite=True)
     except BaseException:
-        _remove_files(temporary)
+        _remove_files(folder, re.escape(name))
         raise
 
 
 def find_checkpoint(path: str) -> str:
-    """The prefix of the checkpoint that `path` means: a prefix, one of its files, or a folder."""
+    """Returns the prefix of a checkpoint, given its prefix, one of its files, or its folder."""
     path = re.sub(r"\.(index|meta|data-\d{5}-of-\d{5})$", "", str(path))
     if tf.io.gfile.exists(path + ".index"):
         return path
-    if tf.io.gfile.isdir(path):
-        candidates = list(newest_first(path))
-        indices = sorted(name for name in _list(path) if name.endswith(".index"))
-        candidates += [os.path.join(path, name[: -len(".index")]) for name in indices]
-        if candidates:
-            return candidates[0]
+    unnumbered = sorted(name for name in _list_files(path) if name.endswith(".index"))
+    prefixes = [*newest_first(path), *(os.path.join(path, name[:-6]) for name in unnumbered)]
+    if prefixes:
+        return prefixes[0]
     raise ValueError(
-        f"No checkpoint at {path}. A checkpoint is named by what its files have in common, for "
-        f"example {os.path.join(os.path.dirname(path) or '.', 'bert_model.ckpt')} for "
+        f"No checkpoint at {path}. Give the common part of its files' names, for example "
+        f"{os.path.join(os.path.dirname(path) or '.', 'bert_model.ckpt')} for "
         "bert_model.ckpt.index and bert_model.ckpt.data-00000-of-00001."
     )
 
 
+@dataclasses.dataclass(frozen=True, repr=False)
 class NumberedCheckpoints:
-    """The checkpoints `model.ckpt-STEP` of one run in its folder: the newest few are kept.
+    """The checkpoints `model.ckpt-STEP` of a run. The file `checkpoint` names the newest."""
 
-    The file `checkpoint`, which names the newest, is written last and all at once, so whoever reads
-    it finds whole files.
+    folder: str
+    variables: Mapping[str, tf.Variable]  # Everything that resuming needs, by name.
+    keep: int = 5  # How many are kept, the newest; 0 for all.
 
-    Args:
-        folder: where they lie.
-        variables: all that a run needs to go on, by name.
-        keep: how many checkpoints stay; 0 keeps all.
-    """
-
-    def __init__(self, folder: str, variables: Mapping[str, tf.Variable], keep: int = 5):
-        self.folder = folder
-        self.variables = variables
-        self.keep = keep
-
-    def save(self, step: int) -> str:
-        """Writes `model.ckpt-step` and drops the oldest beyond `keep`. Returns its prefix."""
-        prefix = os.path.join(self.folder, f"model.ckpt-{step}")
-        write_tensors(prefix, self.variables)
-        steps = sorted(s for s in _saved_steps(self.folder) if s <= step)
-        kept = steps[-self.keep :] if self.keep else steps
-        self._write_state(kept)
-        for old in set(steps) - set(kept):
-            _remove_files(os.path.join(self.folder, f"model.ckpt-{old}."))
-        return prefix
+    def save(self, step: int) -> None:
+        """Writes the checkpoint of a step; removes old ones, and those of an undone training."""
+        write_tensors(os.path.join(self.folder, f"model.ckpt-{step}"), self.variables)
+        kept = sorted(saved for saved in _saved_steps(self.folder) if saved <= step)[-self.keep :]
+        lines = [f'model_checkpoint_path: "model.ckpt-{step}"']
+        lines += [f'all_model_checkpoint_paths: "model.ckpt-{saved}"' for saved in kept]
+        path = os.path.join(self.folder, "checkpoint")
+        with _errors_as_os_errors(path), files.atomic_write(path, "w") as file:
+            file.write("\n".join(lines) + "\n")
+        if self.keep:
+            steps = "|".join(map(str, kept))
+            _remove_files(self.folder, rf"model\.ckpt-(?!({steps})\.)\d+\.")
 
     def restore(self) -> str | None:
-        """Restores the newest whole checkpoint. Returns its prefix, or None if there is none.
+        """Restores the newest intact checkpoint. Returns its prefix, or None if there is none.
 
-        Raises:
-            ValueError: if there are checkpoints, but all are damaged or of another model.
+        Raises a ValueError if all are damaged, or of another model.
         """
-        damaged = None
+        damage = None
         for prefix in newest_first(self.folder):
             try:
-                shapes = _shapes(prefix)
-                missing = [name for name in self.variables if name not in shapes]
+                saved = _shapes(prefix)
+                missing = [name for name in self.variables if name not in saved]
                 if missing:
                     raise ValueError(
-                        f"{prefix}: the checkpoint lacks {_some(missing)}. Was it written by "
-                        "another model, or without the optimizer's state (--keep_optimizer=false)? "
-                        "Give it as --init_checkpoint to start from its weights in another "
-                        "--output_dir."
+                        f"{prefix}: the checkpoint lacks {_list_some(missing)}. Was it written by "
+                        "another model, or without optimizer state (--keep_optimizer=false)? Give "
+                        "it as --init_checkpoint to start from its weights in another --output_dir."
                     )
-                _check_shapes(prefix, self.variables, shapes)
-                values = _read(prefix, self.variables)
+                _restore(prefix, self.variables)
+                return prefix
             except DamagedCheckpoint as error:
                 logger.warning("%s Trying the one before it.", error)
-                damaged = error
-                continue
-            for name, value in values.items():
-                self.variables[name].assign(value)
-            return prefix
-        if damaged is not None:
-            raise damaged
+                damage = error
+        if damage is not None:
+            raise damage
         return None
 
     def remove_unfinished(self) -> None:
-        """Removes what a killed run had begun to write. Only for the one process that trains."""
-        for name in _list(self.folder):
-            if _UNFINISHED.search(name):
-                tf.io.gfile.remove(os.path.join(self.folder, name))
-
-    def _write_state(self, steps: Sequence[int]) -> None:
-        lines = [f'model_checkpoint_path: "model.ckpt-{steps[-1]}"']
-        lines += [f'all_model_checkpoint_paths: "model.ckpt-{step}"' for step in steps]
-        path = os.path.join(self.folder, "checkpoint")
-        try:
-            with files.atomic_write(path, "w") as file:
-                file.write("\n".join(lines) + "\n")
-        except tf.errors.OpError as error:
-            raise OSError(f"{path}: cannot be written: {error.message}") from error
-
-
-class DamagedCheckpoint(ValueError):
-    """A checkpoint whose files are truncated, altered or incomplete."""
+        """Removes files that a killed run was writing. Only for the one process that trains."""
+        _remove_files(self.folder, _UNFINISHED)
 
 
 def newest_first(folder: str) -> Iterator[str]:
-    """Prefixes of the numbered checkpoints of a folder: the one that `checkpoint` names, then the
-    others from the newest to the oldest."""
+    """Yields the prefixes of a folder's checkpoints: the one named by `checkpoint`, then others."""
     named = None
     state = os.path.join(folder, "checkpoint")
-    if tf.io.gfile.exists(state):
-        with tf.io.gfile.GFile(state, "rb") as file:
-            text = file.read().decode(errors="replace")  # It may be damaged: then it names nothing.
+    if files.exists(state):
+        with files.open_file(state, "rb") as file:
+            text = file.read().decode(errors="replace")  # A damaged file names nothing.
         match = re.search(r'^model_checkpoint_path: "(.*)"', text, re.MULTILINE)
-        named = match and os.path.join(folder, os.path.basename(match.group(1)))
+        named = match and os.path.join(folder, os.path.basename(match[1]))
     if named and tf.io.gfile.exists(named + ".index"):
         yield named
     for step in sorted(_saved_steps(folder), reverse=True):
@@ -304,31 +240,29 @@ def newest_first(folder: str) -> Iterator[str]:
 
 def remove_checkpoints(folder: str) -> None:
     """Removes the numbered checkpoints of a folder; first the file that names the newest."""
-    names = _list(folder)
-    for name in sorted(names, key=lambda name: name != "checkpoint"):
-        if name == "checkpoint" or re.match(r"model\.ckpt-\d+\.", name):
-            tf.io.gfile.remove(os.path.join(folder, name))
+    _remove_files(folder, "checkpoint$")
+    _remove_files(folder, r"model\.ckpt-\d+\.")
 
 
 def newest_step(folder: str) -> int | None:
-    """The number of training steps behind the newest readable checkpoint; None without any."""
+    """Returns the number of steps behind the newest readable checkpoint; None without any."""
     for prefix in newest_first(folder):
         try:
             return int(_reader(prefix).get_tensor(STEP_NAME))
         except Exception:  # TensorFlow's reader raises IndexError as well as errors of its own.
-            continue  # Damaged: whoever restores it says so.
+            continue
     return None
 
 
 def newest_has_optimizer(folder: str) -> bool:
-    """Whether the newest checkpoint of a folder holds an optimizer's state."""
+    """Returns whether the newest checkpoint of a folder holds an optimizer's state."""
     prefix = next(newest_first(folder), None)
     return prefix is not None and any(name.endswith("/adam_m") for name in _shapes(prefix))
 
 
 def _saved_steps(folder: str) -> list[int]:
-    found = (re.fullmatch(r"model\.ckpt-(\d+)\.index", name) for name in _list(folder))
-    return [int(match.group(1)) for match in found if match]
+    matches = (re.fullmatch(r"model\.ckpt-(\d+)\.index", name) for name in _list_files(folder))
+    return [int(match[1]) for match in matches if match]
 
 
 def _reader(prefix: str):
@@ -339,26 +273,13 @@ def _reader(prefix: str):
 
 def _shapes(prefix: str) -> dict[str, list[int]]:
     try:
-        return _reader(prefix).get_variable_to_shape_map()
+        return dict(_reader(prefix).get_variable_to_shape_map())
     except Exception as error:  # The reader raises IndexError as well as TensorFlow's errors.
         raise DamagedCheckpoint(f"{prefix}: the checkpoint cannot be read: {error}") from error
 
 
-def _check_shapes(prefix: str, variables: Mapping, shapes: Mapping[str, list[int]]) -> None:
-    wrong = [
-        f"{name} is {shapes[name]}, the model's is {variable.shape.as_list()}"
-        for name, variable in variables.items()
-        if name in shapes and shapes[name] != variable.shape.as_list()
-    ]
-    if wrong:
-        raise ValueError(
-            f"{prefix}: {len(wrong)} variables have other shapes than the model: "
-            f"{_some(wrong, '; ')}. Does the config belong to this checkpoint?"
-        )
-
-
-def _read(prefix: str, variables: Mapping[str, tf.Variable]) -> dict[str, tf.Tensor]:
-    """Reads and verifies (by the checksums in the files) all values before any is used."""
+def _restore(prefix: str, variables: Mapping[str, tf.Variable]) -> None:
+    """Assigns the values in a checkpoint, after all are read and verified by their checksums."""
     names = list(variables)
     try:
         with tf.device("CPU:0"):
@@ -366,33 +287,48 @@ def _read(prefix: str, variables: Mapping[str, tf.Variable]) -> dict[str, tf.Ten
                 prefix=prefix,
                 tensor_names=names,
                 shape_and_slices=[""] * len(names),
-                dtypes=[variables[name].dtype for name in names],
+                dtypes=[variable.dtype for variable in variables.values()],
             )
     except tf.errors.InvalidArgumentError as error:
         raise ValueError(f"{prefix}: {error.message}") from error
     except tf.errors.OpError as error:
         raise DamagedCheckpoint(f"{prefix}: the checkpoint is damaged: {error.message}") from error
-    return dict(zip(names, values, strict=True))
+    pairs = list(zip(variables.items(), values, strict=True))
+    wrong = [
+        f"{name} is {value.shape.as_list()}, the model's is {variable.shape.as_list()}"
+        for (name, variable), value in pairs
+        if value.shape != variable.shape
+    ]
+    if wrong:
+        raise ValueError(
+            f"{prefix}: {len(wrong)} variables have other shapes than the model: "
+            f"{_list_some(wrong, '; ')}. Does the config belong to this checkpoint?"
+        )
+    for (_, variable), value in pairs:
+        variable.assign(value)
 
 
-def _predicate(names: str | Callable[[str], bool]) -> Callable[[str], bool]:
-    if isinstance(names, str):
-        return lambda name: re.search(names, name) is not None
-    return names
+@contextlib.contextmanager
+def _errors_as_os_errors(path: str) -> Iterator[None]:
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise OSError(f"{path}: the checkpoint cannot be written: {error.message}") from error
 
 
-def _remove_files(prefix: str) -> None:
-    folder, start = os.path.split(prefix)
-    for name in _list(folder or "."):
-        if name.startswith(start):
-            tf.io.gfile.remove(os.path.join(folder, name))
-
-
-def _list(folder: str) -> list[str]:
-    # Not a glob: a folder's name may hold the characters of a pattern.
+def _list_files(folder: str) -> list[str]:
+    # Not a glob: a folder's name may contain the characters of a pattern.
     return tf.io.gfile.listdir(folder) if tf.io.gfile.isdir(folder) else []
 
 
-def _some(names: Sequence[str], separator: str = ", ") -> str:
-    rest = len(names) - _LISTED
-    return separator.join(names[:_LISTED]) + (f"{separator}and {rest} more" if rest > 0 else "")
+def _remove_files(folder: str, pattern: str | re.Pattern) -> None:
+    """Removes the files of a folder whose names begin with a match of `pattern`."""
+    for name in _list_files(folder):
+        if re.match(pattern, name):
+            tf.io.gfile.remove(os.path.join(folder, name))
+
+
+def _list_some(names: Sequence[str], separator: str = ", ") -> str:
+    rest = len(names) - _MAX_LISTED
+    more = f"{separator}and {rest} more" if rest > 0 else ""
+    return separator.join(names[:_MAX_LISTED]) + more

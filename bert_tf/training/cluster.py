@@ -1,130 +1,163 @@
-"""Finds out which processes train together, and which of them this one is.
+"""The processes (workers) of a run: their addresses, and how they connect."""
 
-    --worker_hosts=10.0.0.1:2222,10.0.0.2:2222 --task_index=1
-
-or, in the environment, as TensorFlow's own programs read it:
-
-    TF_CONFIG={"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]},
-               "task": {"type": "worker", "index": 1}}
-
-A `chief` of TF_CONFIG is the first of the workers, whose number is then 0.
-"""
-
+import contextlib
 import dataclasses
+import faulthandler
 import json
+import logging
 import os
 import re
+import signal
 import socket
+import sys
+import threading
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator
+
+import tensorflow as tf
 
 from bert_tf.config import is_address
+from bert_tf.settings.devices import DeviceSettings
 
-_VARIABLE = "TF_CONFIG"
-_JOBS = ("chief", "worker")
-_SECONDS_BETWEEN_TRIES = 0.2
+logger = logging.getLogger(__name__)
+
+# TensorFlow may take three times --worker_timeout, and this long, to connect processes.
+_START_SECONDS = 60
 
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
-    """The processes of a run.
+    """The addresses of all workers, and which of them this process is; the chief is 0."""
 
-    jobs: (job, its addresses), in the order in which the processes are numbered.
-    job, task: this process's job, and its index there.
-    """
-
-    jobs: tuple[tuple[str, tuple[str, ...]], ...]
-    job: str
-    task: int
-
-    @property
-    def hosts(self) -> list[str]:
-        """All addresses, in the order of the processes."""
-        return [host for _, hosts in self.jobs for host in hosts]
-
-    @property
-    def index(self) -> int:
-        """This process's number; the chief is 0."""
-        before = [job for job, _ in self.jobs]
-        return sum(len(hosts) for _, hosts in self.jobs[: before.index(self.job)]) + self.task
+    hosts: tuple[str, ...]
+    index: int
 
 
-def find_cluster(worker_hosts: Sequence[str], task_index: int | None) -> Cluster | None:
-    """Returns the cluster that the flags name, or else TF_CONFIG; None if neither does.
-
-    Raises:
-        ValueError: if TF_CONFIG cannot be understood.
-    """
-    if worker_hosts:
-        return Cluster((("worker", tuple(worker_hosts)),), "worker", int(task_index or 0))
-    text = os.environ.get(_VARIABLE, "").strip()
-    if not text:
-        return None
+def find_cluster(settings: DeviceSettings) -> Cluster | None:
+    """Returns the cluster that the settings name, or else TF_CONFIG, whose chief comes first."""
+    if settings.worker_hosts:
+        return Cluster(settings.worker_hosts, settings.task_index)
+    text = os.environ.get("TF_CONFIG", "").strip()
     try:
-        config = json.loads(text)
-        cluster, task = config.get("cluster") or {}, config.get("task") or {}
-        jobs = tuple((job, _addresses(job, cluster[job])) for job in _JOBS if cluster.get(job))
-        job, index = task.get("type", "worker"), task.get("index", 0)
+        return _parse_tf_config(json.loads(text)) if text else None
     except (AttributeError, TypeError, ValueError) as error:
-        raise _refusal(text, str(error)) from error
-    if not jobs:
+        raise ValueError(
+            f"TF_CONFIG cannot be used: {error}. It names the addresses of all processes and which "
+            'of them this one is, as in {"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
+            f'"task": {{"type": "worker", "index": 0}}}}. Received: {text}'
+        ) from error
+
+
+def _parse_tf_config(config: dict) -> Cluster | None:
+    cluster, task = config.get("cluster") or {}, config.get("task") or {}
+    jobs = {job: cluster[job] for job in ("chief", "worker") if cluster.get(job)}
+    for job, addresses in jobs.items():
+        if not isinstance(addresses, list):
+            raise ValueError(f"the addresses of {job} are no list")
+    hosts = [host for addresses in jobs.values() for host in addresses]
+    for host in hosts:
+        if not isinstance(host, str) or not is_address(host):
+            raise ValueError(f"an address is host:port (ports to 65535), not {host!r}")
+    if not hosts:
         return None
-    hosts = [host for _, its in jobs for host in its]
     if len(set(hosts)) < len(hosts):
-        raise _refusal(text, "an address stands there twice")
+        raise ValueError("an address stands there twice")
     if len(hosts) > 1 and "index" not in task:
-        raise _refusal(text, "it does not say which of them this process is")
+        raise ValueError("it does not say which of them this process is")
+    job, index = task.get("type", "worker"), task.get("index", 0)
     if not re.fullmatch(r"\d+", str(index)):  # Some cluster managers write it as a string.
-        raise _refusal(text, f"an index is a whole number, not {index!r}")
-    index = int(index)
-    if job not in dict(jobs) or not 0 <= index < len(dict(jobs)[job]):
-        raise _refusal(text, f"there is no {job} {index} among its chief and workers")
-    return Cluster(jobs, job, index)
+        raise ValueError(f"an index is a whole number, not {index!r}")
+    if int(index) >= len(jobs.get(job, ())):
+        raise ValueError(f"there is no {job} {index} among its chief and workers")
+    return Cluster(tuple(hosts), hosts.index(jobs[job][int(index)]))
 
 
-def wait_for_others(cluster: Cluster, timeout: float) -> None:
-    """Waits until all other processes listen at their addresses.
+def multi_worker_strategy(cluster: Cluster, timeout: int) -> tf.distribute.Strategy:
+    """Connects this process with the others. Returns a strategy of all GPUs, or else all CPUs.
 
-    Args:
-        cluster: the processes.
-        timeout: in seconds.
-
-    Raises:
-        TimeoutError: naming those that do not listen in time.
+    Raises a ValueError if some do not connect within `timeout` seconds; later, a process that is
+    silent for so long counts as lost.
     """
+    hosts = ", ".join(cluster.hosts)
+    num_gpus = len(tf.config.get_visible_devices("GPU"))
+    kinds = tf.distribute.experimental.CommunicationImplementation
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec({"worker": list(cluster.hosts)}),
+        task_type="worker",
+        task_id=cluster.index,
+        num_accelerators={"GPU": num_gpus},
+        rpc_layer="grpc",
+    )
+    logger.info("Worker %d of %s waits for the others.", cluster.index, hosts)
+    try:
+        if cluster.index == 0:  # TensorFlow's chief would wait for the others forever.
+            _wait_for_others(cluster, timeout)
+        _configure_coordination(len(cluster.hosts), timeout)
+        with _interruptible(3 * timeout + _START_SECONDS):
+            strategy = tf.distribute.MultiWorkerMirroredStrategy(
+                cluster_resolver=resolver,
+                communication_options=tf.distribute.experimental.CommunicationOptions(
+                    implementation=kinds.AUTO if num_gpus else kinds.RING
+                ),
+            )
+    except (tf.errors.OpError, RuntimeError, TimeoutError) as error:
+        raise ValueError(
+            f"Worker {cluster.index} of {hosts} did not meet the others within {timeout} seconds: "
+            f"{error}\nCheck that all are started with the same addresses and different numbers, "
+            "that these ports are free and no firewall closes them, and that --worker_timeout is "
+            "long enough."
+        ) from error
+    logger.info("%d devices on %s", strategy.num_replicas_in_sync, hosts)
+    return strategy
+
+
+def _wait_for_others(cluster: Cluster, timeout: float) -> None:
+    """Waits until all other processes listen at their addresses."""
     end = time.monotonic() + timeout
-    missing = [host for index, host in enumerate(cluster.hosts) if index != cluster.index]
-    while True:
-        missing = [host for host in missing if not _listens(host, max(end - time.monotonic(), 1.0))]
-        if not missing:
-            return
+    missing = cluster.hosts[1:]
+    while missing := [host for host in missing if not _listens(host, end - time.monotonic())]:
         if time.monotonic() > end:
             raise TimeoutError(f"nobody answers at {', '.join(missing)}")
-        time.sleep(_SECONDS_BETWEEN_TRIES)
+        time.sleep(0.2)
 
 
-def _listens(address: str, timeout: float) -> bool:
+def _listens(address: str, seconds_left: float) -> bool:
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout).close()
+        socket.create_connection((host.strip("[]"), int(port)), max(seconds_left, 1.0)).close()
     except OSError:
         return False
     return True
 
 
-def _addresses(job: str, hosts: Any) -> tuple[str, ...]:
-    if not isinstance(hosts, list):
-        raise ValueError(f"the addresses of {job} are no list")
-    wrong = [host for host in hosts if not isinstance(host, str) or not is_address(host)]
-    if wrong:
-        raise ValueError(f"an address is host:port (ports to 65535), not {wrong[0]!r}")
-    return tuple(hosts)
+def _configure_coordination(num_workers: int, timeout: int) -> None:
+    """Sets how long TensorFlow waits for workers; its own limits are an hour and ten seconds."""
+    # There is no public way to set these.
+    from tensorflow.python.eager.context import context
 
-
-def _refusal(text: Any, reason: str) -> ValueError:
-    return ValueError(
-        f"TF_CONFIG cannot be used: {reason}. It names the addresses of all processes and which of "
-        'them this one is, as in {"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": '
-        f'{{"type": "worker", "index": 0}}}}. Received: {text}'
+    context().configure_coordination_service(
+        service_type="standalone",
+        service_leader="/job:worker/task:0",
+        cluster_register_timeout_in_ms=1000 * timeout,
+        heartbeat_timeout_in_ms=1000 * timeout,
     )
+    jobs = context().coordination_service.coordinated_job_list
+    jobs.add(name="worker", num_tasks=num_workers)
+
+
+@contextlib.contextmanager
+def _interruptible(seconds: float) -> Iterator[None]:
+    """Lets Ctrl-C, or a timeout, end the process while TensorFlow waits for other processes.
+
+    No Python code runs then: no signal handler, no thread. (TensorFlow handles SIGTERM itself.)
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGINT, signal.SIG_DFL) if is_main else None
+    if sys.__stderr__ is not None:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=sys.__stderr__)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+        if is_main:
+            signal.signal(signal.SIGINT, handler)

@@ -1,106 +1,150 @@
-"""Sets up the devices that a run's settings ask for, once in a process.
-
-TF_CONFIG or --worker_hosts    all devices of all workers
-a TPU that answers             the TPU
-several GPUs                   all of them
-anything else                  one GPU, or the CPU
-"""
+"""Sets up the devices that a run's settings name, before TensorFlow's first operation."""
 
 import dataclasses
 import functools
+import glob
+import importlib.util
 import logging
+import socket
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from bert_tf.settings.devices import DeviceSettings
-from bert_tf.training import distribution
-from bert_tf.training.cluster import Cluster, find_cluster
+from bert_tf.training.cluster import find_cluster, multi_worker_strategy
 
 logger = logging.getLogger(__name__)
 
+_TPU_PORT = 8470
+_CONNECT_SECONDS = 20
+# The device files of TPU VMs: up to v4, and later ones.
+_TPU_DEVICES = ("/dev/accel[0-9]*", "/dev/vfio/[0-9]*")
+
 
 def make_strategy(settings: DeviceSettings) -> tf.distribute.Strategy:
-    """Returns the strategy that settings ask for; the same object for the same devices.
+    """Returns the strategy of the settings' devices; the same object for the same devices.
 
-    To be called before TensorFlow's first operation, as some devices can only be set up then.
-
-    Raises:
-        ValueError: if they are not available, with what to check.
+    Raises a ValueError if they are not available, with what to check.
     """
     fields = dataclasses.fields(DeviceSettings)
     return _strategy(DeviceSettings(**{f.name: getattr(settings, f.name) for f in fields}))
 
 
 @functools.cache
-def _strategy(devices: DeviceSettings) -> tf.distribute.Strategy:
-    if devices.num_gpus:
-        distribution.limit_gpus(devices.num_gpus)
-    if devices.use_tpu:
-        return _tpu(devices)
-    return _STRATEGIES[devices.distribution_strategy](devices)
+def _strategy(settings: DeviceSettings) -> tf.distribute.Strategy:
+    if settings.num_gpus:
+        limit_gpus(settings.num_gpus)
+    name = "tpu" if settings.use_tpu else settings.distribution_strategy
+    if name in ("auto", "multi_worker"):
+        cluster = find_cluster(settings)
+        if cluster is not None and (name == "multi_worker" or len(cluster.hosts) > 1):
+            return multi_worker_strategy(cluster, settings.worker_timeout)
+        if name == "multi_worker":
+            raise ValueError(
+                "--distribution_strategy=multi_worker needs the addresses of all workers: "
+                "--worker_hosts=host1:2222,host2:2222 with --task_index=0 on the first and 1 on "
+                "the second, or the environment's TF_CONFIG."
+            )
+    if name == "tpu":
+        return tpu_strategy(settings)
+    if settings.num_virtual_devices:
+        return mirrored_strategy(make_virtual_devices(settings.num_virtual_devices))
+    if name == "mirrored":
+        return mirrored_strategy(None if _num_gpus() else _split_cpu())
+    return _best_of_this_machine(settings) if name == "auto" else tf.distribute.get_strategy()
 
 
-def _auto(devices: DeviceSettings) -> tf.distribute.Strategy:
-    cluster = find_cluster(devices.worker_hosts, devices.task_index)
-    if cluster is not None and len(cluster.hosts) > 1:
-        return distribution.multi_worker_strategy(cluster, devices.worker_timeout)
-    if devices.num_virtual_devices:
-        return _mirrored(devices)
-    if devices.tpu_name or distribution.has_tpu():
+def _best_of_this_machine(settings: DeviceSettings) -> tf.distribute.Strategy:
+    if settings.tpu_name or has_tpu():
         try:
-            return _tpu(devices)
+            return tpu_strategy(settings)
         except ValueError as error:
-            logger.warning("%s\nGoing on without a TPU.", error)
-    if len(tf.config.get_visible_devices("GPU")) > 1:
-        return distribution.mirrored_strategy()
-    return distribution.one_device_strategy()
+            logger.warning("%s\nContinuing without a TPU.", error)
+    return mirrored_strategy() if _num_gpus() > 1 else tf.distribute.get_strategy()
 
 
-def _one_device(devices: DeviceSettings) -> tf.distribute.Strategy:
-    return distribution.one_device_strategy()
+def _num_gpus() -> int:
+    return len(tf.config.get_visible_devices("GPU"))
 
 
-def _mirrored(devices: DeviceSettings) -> tf.distribute.Strategy:
-    if devices.num_virtual_devices:
-        names = distribution.make_virtual_devices(devices.num_virtual_devices)
-        return distribution.mirrored_strategy(names)
-    if not tf.config.get_visible_devices("GPU"):
-        names = distribution.logical_cpus()
-        if len(names) > 1:  # The program that runs this has split its CPU.
-            return distribution.mirrored_strategy(names)
+def limit_gpus(num_gpus: int) -> None:
+    """Hides all GPUs of this machine but the first `num_gpus`."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if len(gpus) < num_gpus:
+        logger.warning("There are %d GPUs, not the %d of --num_gpus.", len(gpus), num_gpus)
+    try:
+        tf.config.set_visible_devices(gpus[:num_gpus], "GPU")
+    except RuntimeError as error:
+        raise ValueError(f"--num_gpus comes too late: {error}") from error
+
+
+def make_virtual_devices(num_devices: int) -> list[str]:
+    """Splits the CPU into virtual devices. Returns their names."""
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    configuration = [tf.config.LogicalDeviceConfiguration()] * num_devices
+    try:
+        tf.config.set_logical_device_configuration(cpu, configuration)
+    except RuntimeError as error:
+        if len(tf.config.list_logical_devices("CPU")) != num_devices:
+            raise ValueError(
+                f"--num_virtual_devices={num_devices} comes too late, as TensorFlow has started: "
+                f"{error}"
+            ) from error
+    return [f"CPU:{index}" for index in range(num_devices)]
+
+
+def _split_cpu() -> list[str]:
+    """Returns the names of the virtual devices that the running program has made of its CPU."""
+    num_devices = len(tf.config.list_logical_devices("CPU"))
+    if num_devices == 1:
         raise ValueError(
             "--distribution_strategy=mirrored uses all GPUs of this machine, and TensorFlow sees "
             "none. Check the driver and that TensorFlow was installed with its CUDA libraries "
             "(tensorflow[and-cuda]), or leave it at auto."
         )
-    return distribution.mirrored_strategy()
+    return [f"CPU:{index}" for index in range(num_devices)]
 
 
-def _multi_worker(devices: DeviceSettings) -> tf.distribute.Strategy:
-    cluster: Cluster | None = find_cluster(devices.worker_hosts, devices.task_index)
-    if cluster is None:
-        raise ValueError(
-            "--distribution_strategy=multi_worker needs the addresses of all workers: "
-            "--worker_hosts=host1:2222,host2:2222 with --task_index=0 on the first and 1 on the "
-            "second, or the environment's TF_CONFIG."
+def mirrored_strategy(devices: Sequence[str] | None = None) -> tf.distribute.Strategy:
+    """Returns a strategy of several devices of this machine: those named, or all its GPUs."""
+    strategy = tf.distribute.MirroredStrategy(devices)
+    logger.info("%d devices of this machine share each batch.", strategy.num_replicas_in_sync)
+    return strategy
+
+
+def has_tpu() -> bool:
+    """Returns whether this machine is a TPU VM with the library that drives its TPU."""
+    devices = [path for pattern in _TPU_DEVICES for path in glob.glob(pattern)]
+    return bool(devices) and importlib.util.find_spec("libtpu") is not None
+
+
+def tpu_strategy(settings: DeviceSettings) -> tf.distribute.Strategy:
+    """Connects to a TPU and initializes it; raises a ValueError if none answers."""
+    address = settings.tpu_name or settings.master or "local"
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(
+            tpu=address, zone=settings.tpu_zone, project=settings.gcp_project
         )
-    return distribution.multi_worker_strategy(cluster, devices.worker_timeout)
-
-
-def _tpu(devices: DeviceSettings) -> tf.distribute.Strategy:
-    return distribution.tpu_strategy(
-        devices.tpu_name,
-        devices.tpu_zone,
-        devices.gcp_project,
-        devices.master,
-        devices.num_tpu_cores,
-    )
-
-
-_STRATEGIES = {
-    "auto": _auto,
-    "one_device": _one_device,
-    "mirrored": _mirrored,
-    "multi_worker": _multi_worker,
-    "tpu": _tpu,
-}
+        if address.startswith("grpc://"):  # TensorFlow itself would try forever.
+            host, _, port = address.removeprefix("grpc://").partition(":")
+            socket.create_connection((host, int(port or _TPU_PORT)), _CONNECT_SECONDS).close()
+        if address != "local":
+            tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+        strategy = tf.distribute.TPUStrategy(resolver)
+    except Exception as error:  # The resolver raises whatever its transport does.
+        raise ValueError(
+            f"No TPU answers at {address!r} (zone {settings.tpu_zone or 'of this machine'}, "
+            f"project {settings.gcp_project or 'of this machine'}): {error}\nCheck that the TPU's "
+            "name, zone and project are right and its state is READY, that the TensorFlow version "
+            f"of the TPU is this program's ({tf.__version__}), and, on a TPU VM, that no other "
+            "process holds the TPU. Without a TPU, leave out --use_tpu, or say "
+            "--distribution_strategy=auto."
+        ) from error
+    if strategy.num_replicas_in_sync != settings.num_tpu_cores:
+        logger.warning(
+            "The TPU has %d cores, not the %d of --num_tpu_cores; all of them are used.",
+            strategy.num_replicas_in_sync,
+            settings.num_tpu_cores,
+        )
+    return strategy

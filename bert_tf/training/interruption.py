@@ -1,52 +1,39 @@
-"""Turns SIGTERM and Ctrl-C into a request to save and stop, instead of a sudden end."""
+"""Turns SIGTERM and Ctrl-C into a request to save and stop."""
 
 import signal
 import threading
 
 
 class Interrupted(Exception):
-    """Raised when a signal has ended the work, after everything was saved.
-
-    signal_number: the signal; a program that ends for it has the exit status 128 + this number.
-    """
+    """Raised when a signal has ended the work, after everything was saved."""
 
     def __init__(self, signal_number: int, message: str):
         super().__init__(message)
-        self.signal_number = signal_number
+        self.signal_number = signal_number  # The exit status is 128 + this number.
 
 
 class EvaluationLeft(Exception):
-    """Raised when a signal ends an evaluation during training; it is done again on resume."""
+    """Raised when a signal ends an evaluation during training; it is repeated on resume."""
 
 
 class StopRequest:
-    """Within it, the first SIGTERM or SIGINT is only noted; a second one acts as usual.
-
-    signal_number: the signal that came, or None.
-    """
-
-    _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+    """Notes the first SIGTERM or SIGINT in `signal_number`; a second one acts as usual."""
 
     def __init__(self) -> None:
-        self.signal_number: int | None = None
+        self.signal_number = 0
         self._previous: dict[int, object] = {}
 
     def __enter__(self) -> "StopRequest":
         if threading.current_thread() is threading.main_thread():
-            self._previous = {s: signal.signal(s, self._note) for s in self._SIGNALS}
+            signals = (signal.SIGTERM, signal.SIGINT)
+            self._previous = {number: signal.signal(number, self._note) for number in signals}
         return self
 
     def __exit__(self, *error) -> None:
-        self._restore()
-
-    def __bool__(self) -> bool:
-        return self.signal_number is not None
-
-    def _note(self, signal_number: int, frame) -> None:
-        self.signal_number = signal_number
-        self._restore()
-
-    def _restore(self) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous = {}
+
+    def _note(self, signal_number: int, frame) -> None:
+        self.signal_number = signal_number
+        self.__exit__()

@@ -1,5 +1,7 @@
 """The output directory of a run: whether it can resume there, its settings, its metrics."""
 
+import contextlib
+import dataclasses
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -8,29 +10,30 @@ from typing import Any
 import tensorflow as tf
 
 from bert_tf import files
-from bert_tf.config import read_json
+from bert_tf.config import read_json_object
+from bert_tf.settings import TrainingSettings
 from bert_tf.training.checkpoint import newest_first
 
 CONFIG_NAME = "bert_config.json"
-SETTINGS_NAME = "run_settings.json"
 METRICS_NAME = "metrics.jsonl"
-# Prefix of an evaluation's metrics.
-EVALUATION = "eval_"
+_SETTINGS_NAME = "run_settings.json"
+EVALUATION = "eval_"  # Prefix of an evaluation's metrics.
 
 
 def prepare_folder(folder: str) -> None:
-    """Creates the output directory, and raises a ValueError if no file can be written there."""
+    """Creates the output directory; raises a ValueError if no checkpoint can be written there."""
     special = sorted(set("[]*?\\") & set(str(folder)))
     if special:  # TensorFlow reads a checkpoint's name as a pattern.
         raise ValueError(
             f"{folder}: checkpoints cannot be read in a folder whose name has {' '.join(special)} "
             "in it. Choose another --output_dir."
         )
+    test_file = files.join_path(folder, ".write_test")
     try:
         files.make_directories(folder)
-        with files.atomic_write(files.join_path(folder, ".write_test"), "w") as file:
+        with files.atomic_write(test_file, "w") as file:
             file.write("\n")
-        files.remove_file(files.join_path(folder, ".write_test"))
+        files.remove_file(test_file)
     except (OSError, tf.errors.OpError) as error:
         raise ValueError(
             f"{folder}: nothing can be written there ({error}). Choose another --output_dir, or "
@@ -38,135 +41,113 @@ def prepare_folder(folder: str) -> None:
         ) from error
 
 
-def check_settings(
-    folder: str,
-    settings: Mapping[str, Any],
-    allow_changed: bool,
-    defaults: Mapping[str, Any] | None = None,
-) -> None:
-    """Compares a run's fingerprint with that of the run whose checkpoints are in the folder.
+def check_settings(settings: TrainingSettings, fingerprint: Mapping[str, Any]) -> None:
+    """Raises a ValueError if the output directory's run has another fingerprint.
 
-    Args:
-        folder: the output directory.
-        settings: the fingerprint: all that the trained weights depend on, as JSON values.
-        allow_changed: whether to resume in spite of differences.
-        defaults: for settings that an older version did not have when it started the run.
-
-    Raises:
-        ValueError: for differences, each with the old and the new value.
+    The fingerprint is everything that the trained weights depend on, as JSON values.
     """
-    differences = _differences(folder, SETTINGS_NAME, settings, defaults)
-    if differences and not allow_changed:
-        changed = [f"  {name}: {then} -> {now}" for name, then, now in differences]
+    if settings.allow_changed_settings:
+        return
+    changes = _changes(
+        files.join_path(settings.output_dir, _SETTINGS_NAME),
+        fingerprint,
+        # These stand for settings that an older version did not save.
+        {field.name: field.default for field in dataclasses.fields(settings)},
+    )
+    if changes:
         raise ValueError(
-            f"{folder}: a run was started there with other settings (then -> now):\n"
-            + "\n".join(changed)
-            + "\nGive a new --output_dir to start a new run, the old settings to resume, or "
+            f"{settings.output_dir}: a run was started there with other settings (then -> now):\n"
+            f"{changes}Give a new --output_dir to start a new run, the old settings to resume, or "
             "--allow_changed_settings to resume with the new ones."
         )
 
 
 def check_model(folder: str, config_json: str) -> None:
     """Raises a ValueError if the folder has checkpoints of another model, with what differs."""
-    differences = _differences(folder, CONFIG_NAME, json.loads(config_json))
-    if differences:
-        lines = [
-            f"  {key}: {there} there, {given} in --bert_config_file"
-            for key, there, given in differences
-        ]
+    changes = _changes(files.join_path(folder, CONFIG_NAME), json.loads(config_json), {})
+    if changes:
         raise ValueError(
-            f"{folder}: it holds another model:\n" + "\n".join(lines) + "\nGive a new "
-            "--output_dir, or the --bert_config_file of the model there."
+            f"{folder}: it holds another model (there -> in --bert_config_file):\n{changes}Give a "
+            "new --output_dir, or the --bert_config_file of the model there."
         )
 
 
-def write_run(folder: str, config_json: str, settings: Mapping[str, Any]) -> None:
+def write_run(folder: str, config_json: str, fingerprint: Mapping[str, Any]) -> None:
     """Writes the model's configuration and the run's fingerprint."""
     with files.atomic_write(files.join_path(folder, CONFIG_NAME), "w") as file:
         file.write(config_json)
-    with files.atomic_write(files.join_path(folder, SETTINGS_NAME), "w") as file:
-        file.write(json.dumps(settings, indent=2, sort_keys=True) + "\n")
+    with files.atomic_write(files.join_path(folder, _SETTINGS_NAME), "w") as file:
+        file.write(json.dumps(fingerprint, indent=2, sort_keys=True) + "\n")
 
 
-def _differences(
-    folder: str, name: str, given: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
-) -> list[tuple[str, str, str]]:
-    """Returns (key, value in the folder's JSON file, value given) where they differ, as texts.
+def _changes(path: str, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
+    """Returns a line for each difference between a JSON file and the values given now.
 
-    Nothing differs if there is no checkpoint to resume from.
+    There is none without a checkpoint to resume from.
     """
-    path = files.join_path(folder, name)
-    if next(newest_first(folder), None) is None or not files.exists(path):
-        return []
-    there, given = read_json(path), json.loads(json.dumps(given))
-    known = {k: v for k, v in (defaults or {}).items() if k in given and k not in there}
-    there |= json.loads(json.dumps(known))
-    return list(_compare("", there, given))
+    if next(newest_first(files.split_path(path)[0]), None) is None or not files.exists(path):
+        return ""
+    defaults = {key: value for key, value in defaults.items() if key in given}
+    defaults, given = json.loads(json.dumps([defaults, given]))  # As if they were read from a file.
+    changes = _compare("", {**defaults, **read_json_object(path)}, given)
+    return "".join(f"  {name}: {then} -> {now}\n" for name, then, now in changes)
 
 
 def _compare(name: str, then: Any, now: Any) -> Iterator[tuple[str, str, str]]:
-    """Yields (path, value then, value now) of the innermost differences of two JSON values."""
+    """Yields (place, value then, value now) of the innermost differences of two JSON values."""
     if then == now:
         return
     if isinstance(then, dict) and isinstance(now, dict):
         for key in sorted({*then, *now}):
             yield from _compare(f"{name}.{key}" if name else key, then.get(key), now.get(key))
-    elif _are_alike(then, now):
+    elif _are_phases(then) and _are_phases(now) and len(then) == len(now):
         for number, (old, new) in enumerate(zip(then, now, strict=True)):
             yield from _compare(f"{name}[{number}]", old, new)
     else:
-        yield name, _short(then), _short(now)
+        yield name, _shortened(then), _shortened(now)
 
 
-def _are_alike(then: Any, now: Any) -> bool:
-    """Returns whether both are lists of the same number of objects, as phases are."""
-    return (
-        isinstance(then, list)
-        and isinstance(now, list)
-        and len(then) == len(now)
-        and all(isinstance(value, dict) for value in (*then, *now))
-    )
+def _are_phases(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
-class MetricsLog:
-    """Appends metrics to `metrics.jsonl`, a line a step, and to TensorBoard's event files.
+def _shortened(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True)
+    return text if len(text) <= 200 else text[:197] + "..."
 
-    Args:
-        folder: the output directory.
-        start_step: the step at which training starts or resumes. Later lines, left by a run that
-            was killed after its last checkpoint, are dropped, as their steps are done again. None
-            if nothing is trained: all lines stay.
-        is_writer: whether this process writes. Of several, only the chief does; in the others
-            nothing happens, and everything counts as written.
+
+class MetricsLog(contextlib.AbstractContextManager):
+    """Appends metrics to `metrics.jsonl`, a line per step, and to TensorBoard's event files.
+
+    If training starts or resumes at `start_step`, later lines are dropped: a run that was killed
+    after its last checkpoint left them. Only the chief `is_writer`; for others the log is empty.
     """
 
     def __init__(self, folder: str, start_step: int | None = None, is_writer: bool = True):
         self.path = files.join_path(folder, METRICS_NAME)
         self.is_writer = is_writer
-        self._lines: list[tuple[str, dict[str, Any]]] = []
+        self._lines: list[dict[str, Any]] = []
         self._writers: dict[str, tf.summary.SummaryWriter] = {}
         if not is_writer:
             return
         last_step = math.inf if start_step is None else start_step
-        self._lines = [line for line in read_metrics(self.path) if line[1]["step"] <= last_step]
-        if start_step is not None or self._ends_in_half_a_line():
+        self._lines = [line for line in read_metrics(self.path) if line["step"] <= last_step]
+        if start_step is not None or not _read(self.path).endswith(b"\n"):
             self._rewrite()
         self._writers = {
             "": tf.summary.create_file_writer(folder),
             EVALUATION: tf.summary.create_file_writer(files.join_path(folder, "eval")),
         }
 
-    def __enter__(self) -> "MetricsLog":
-        return self
-
     def __exit__(self, *error) -> None:
-        self.close()
+        for writer in self._writers.values():
+            writer.close()
 
     def write(self, step: int, metrics: Mapping[str, float], prefix: str = "") -> None:
-        """Adds the metrics of a step; `prefix` is put before their names (`eval_`)."""
+        """Adds the metrics of a step; `prefix` (EVALUATION) is put before their names."""
         if not self.is_writer:
             return
-        # JSON knows no infinity: null stands for what is not a finite number.
+        # JSON has no infinity: null stands for what is not a finite number.
         named = {
             f"{prefix}{name}": float(value) if math.isfinite(value) else None
             for name, value in metrics.items()
@@ -177,67 +158,45 @@ class MetricsLog:
                 tf.summary.scalar(name, value)
         self._writers[prefix].flush()
 
-    def has(self, step: int, prefix: str) -> bool:
-        """Returns whether a metric whose name begins with `prefix` was written for this step."""
-        return not self.is_writer or any(
-            name.startswith(prefix)
-            for _, line in self._lines
-            if line["step"] == step
-            for name in line
-        )
-
-    def value(self, step: int, name: str) -> float | None:
-        """Returns the metric of this name that was last written for this step."""
-        lines = (line for _, line in reversed(self._lines))
-        return next((line[name] for line in lines if line["step"] == step and name in line), None)
-
-    def close(self) -> None:
-        """Closes TensorBoard's files."""
-        for writer in self._writers.values():
-            writer.close()
-
-    def _ends_in_half_a_line(self) -> bool:
-        if not files.exists(self.path):
-            return False
-        with files.open_file(self.path, "rb") as file:
-            return not file.read().endswith(b"\n")
+    def evaluation(self, step: int) -> dict[str, float] | None:
+        """Returns the line of a step's latest evaluation; None if there is none."""
+        for line in reversed(self._lines):
+            if line["step"] == step and any(name.startswith(EVALUATION) for name in line):
+                return line
+        return None
 
     def _append(self, line: dict[str, Any]) -> None:
-        text = json.dumps(line)
-        self._lines.append((text, line))
+        self._lines.append(line)
         if files.is_remote(self.path):
             self._rewrite()  # Object stores cannot append.
-        else:
-            try:
-                with open(self.path, "a", encoding="utf-8") as file:
-                    file.write(text + "\n")
-            except OSError as error:  # The message about a full disk does not name the file.
-                raise OSError(error.errno, error.strerror, self.path) from error
+            return
+        try:
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:  # The message about a full disk does not name the file.
+            raise OSError(error.errno, error.strerror, self.path) from error
 
     def _rewrite(self) -> None:
         with files.atomic_write(self.path, "w") as file:
-            file.write("".join(f"{text}\n" for text, _ in self._lines))
+            file.write("".join(json.dumps(line) + "\n" for line in self._lines))
 
 
-def read_metrics(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields the lines of a `metrics.jsonl`, as text and as JSON objects that have a `step`.
+def read_metrics(path: str) -> Iterator[dict[str, Any]]:
+    """Yields the lines of a `metrics.jsonl`: JSON objects that have a `step`.
 
-    Skips half a line, which a killed run was writing, and damaged bytes.
+    Damaged lines, and half a line that a killed run was writing, are skipped.
     """
-    if not files.exists(path):
-        return
-    with files.open_file(path, "rb") as file:
-        content = file.read()
-    for encoded in content.splitlines():
+    for encoded in _read(path).splitlines():
         try:
-            text = encoded.decode()
-            line = json.loads(text)
+            line = json.loads(encoded)
         except ValueError:
             continue
         if isinstance(line, dict) and isinstance(line.get("step"), int):
-            yield text, line
+            yield line
 
 
-def _short(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True)
-    return text if len(text) <= 200 else text[:197] + "..."
+def _read(path: str) -> bytes:
+    if not files.exists(path):
+        return b""
+    with files.open_file(path, "rb") as file:
+        return file.read()

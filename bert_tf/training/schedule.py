@@ -1,108 +1,72 @@
-"""Learning-rate schedules, and the length of a run: TrainingPlan."""
+"""The learning rate of each step."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
+import keras
 import tensorflow as tf
 
 from bert_tf.settings import TrainingSettings
 
 # From a step, an integer tensor, to its learning rate, a float32 scalar.
 Schedule = Callable[[tf.Tensor], tf.Tensor]
+_SHAPES = ("original", "continuous")
 
 
-def original_schedule(
-    peak: float, num_warmup_steps: int, num_train_steps: int, power: float = 1.0
-) -> Schedule:
-    """Returns the original's schedule: linear decay from step 0, overridden by a linear warm-up.
-
-    The decay is counted from step 0, so the rate jumps from `peak` down to
-    `peak * (1 - num_warmup_steps / num_train_steps)` where the warm-up ends; step 0 has rate 0.
-    The decay is the fraction of steps that is left, to a power; 1 is linear.
+@keras.saving.register_keras_serializable(package="bert_tf")
+@dataclasses.dataclass(frozen=True)
+class WarmupAndDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that rises linearly over the first steps, then falls to 0.
 
     Source: google-research/bert, optimization.py, `create_optimizer`.
     """
 
-    def rate(step: tf.Tensor) -> tf.Tensor:
-        decay_steps = tf.constant(num_train_steps, tf.float32)
-        left = 1.0 - tf.minimum(_float(step), decay_steps) / decay_steps
-        decayed = peak * _to_power(left, power)
-        return _warm_up(step, peak, num_warmup_steps, decayed)
+    learning_rate: float  # The peak.
+    num_train_steps: int  # Steps until the rate is 0.
+    num_warmup_steps: int = 0  # Steps over which the rate rises from 0.
+    # original: the decay is counted from step 0, so the rate jumps from the peak down to
+    # `peak * (1 - num_warmup_steps / num_train_steps)` where the warm-up ends.
+    # continuous: the decay starts where the warm-up ends.
+    shape: str = "original"
+    power: float = 1.0  # The rate decays with the fraction of steps left, to this power.
 
-    return rate
+    def __post_init__(self) -> None:
+        if self.shape not in _SHAPES:
+            raise ValueError(
+                f"A learning-rate schedule is one of {', '.join(_SHAPES)}. Received: {self.shape!r}"
+            )
+        if not 0 <= self.num_warmup_steps <= self.num_train_steps or self.num_train_steps < 1:
+            raise ValueError(
+                "num_train_steps must be at least 1, and num_warmup_steps from 0 to that. "
+                f"Received: {self.num_train_steps} and {self.num_warmup_steps}"
+            )
 
+    def __call__(self, step) -> tf.Tensor:
+        peak, num_train_steps, num_warmup_steps, shape, power = dataclasses.astuple(self)
+        is_warming_up = step < num_warmup_steps
+        step = tf.cast(step, tf.float32)
+        if shape == "original":
+            decay_steps = tf.constant(num_train_steps, tf.float32)
+            left = 1.0 - tf.minimum(step, decay_steps) / decay_steps
+            decayed = peak * (left if power == 1.0 else tf.pow(left, power))
+        else:
+            left = tf.maximum(float(num_train_steps) - step, 0.0)
+            steps = max(float(num_train_steps - num_warmup_steps), 1.0)
+            decayed = peak * left / steps if power == 1.0 else peak * tf.pow(left / steps, power)
+        if not num_warmup_steps:
+            return decayed
+        return tf.where(is_warming_up, peak * (step / float(num_warmup_steps)), decayed)
 
-def continuous_schedule(
-    peak: float, num_warmup_steps: int, num_train_steps: int, power: float = 1.0
-) -> Schedule:
-    """Returns a schedule without the original's jump: the decay starts where the warm-up ends."""
-
-    def rate(step: tf.Tensor) -> tf.Tensor:
-        left = tf.maximum(float(num_train_steps) - _float(step), 0.0)
-        steps = max(float(num_train_steps - num_warmup_steps), 1.0)
-        decayed = peak * left / steps if power == 1.0 else peak * _to_power(left / steps, power)
-        return _warm_up(step, peak, num_warmup_steps, decayed)
-
-    return rate
-
-
-SCHEDULES: dict[str, Callable[[float, int, int, float], Schedule]] = {
-    "original": original_schedule,
-    "continuous": continuous_schedule,
-}
-
-
-def schedules_in_turn(starts: Sequence[int], schedules: Sequence[Schedule]) -> Schedule:
-    """Returns one schedule made of several, each counting its steps from its own start.
-
-    Args:
-        starts: the first step of each, ascending, beginning with 0.
-        schedules: as many.
-    """
-
-    def rate(step: tf.Tensor) -> tf.Tensor:
-        value = schedules[0](step)
-        for start, schedule in zip(starts[1:], schedules[1:], strict=True):
-            value = tf.where(step >= start, schedule(tf.maximum(step - start, 0)), value)
-        return value
-
-    return rate
+    def get_config(self) -> dict:
+        return dataclasses.asdict(self)
 
 
-def _to_power(fraction: tf.Tensor, power: float) -> tf.Tensor:
-    return fraction if power == 1.0 else tf.pow(fraction, power)
-
-
-def _warm_up(step: tf.Tensor, peak: float, num_warmup_steps: int, decayed: tf.Tensor) -> tf.Tensor:
-    if not num_warmup_steps:
-        return decayed
-    warm = peak * (_float(step) / float(num_warmup_steps))
-    return tf.where(step < num_warmup_steps, warm, decayed)
-
-
-def _float(step: tf.Tensor) -> tf.Tensor:
-    return tf.cast(step, tf.float32)
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainingPlan:
-    """How long a run is, and its learning rate.
-
-    num_steps: the step at which training ends.
-    num_warmup_steps: over how many steps the learning rate rises first.
-    schedule: step -> learning rate.
-    restarts: steps at which the optimizer's moments are reset.
-    """
-
-    num_steps: int
-    num_warmup_steps: int
-    schedule: Schedule
-    restarts: tuple[int, ...] = ()
-
-
-def make_plan(settings: TrainingSettings, num_warmup_steps: int, num_steps: int) -> TrainingPlan:
-    """Returns the plan of a run with one schedule, as the settings say."""
-    schedule = SCHEDULES[settings.learning_rate_schedule](
-        settings.learning_rate, num_warmup_steps, num_steps, settings.learning_rate_power
+def make_schedule(settings: TrainingSettings, num_steps: int, num_warmup_steps: int) -> Schedule:
+    """Returns the schedule that the settings name."""
+    return WarmupAndDecay(
+        settings.learning_rate,
+        num_steps,
+        num_warmup_steps,
+        settings.learning_rate_schedule,
+        settings.learning_rate_power,
     )
-    return TrainingPlan(num_steps, num_warmup_steps, schedule)

@@ -1,8 +1,8 @@
-"""The training step: from a model, an objective and a batch to new weights. Knows no task.
+"""The training step: from a model, an objective and a batch to new weights.
 
 A step's losses are sums over the *global* batch divided by the *global* weight. Gradients are
-summed over replicas and over the parts of an accumulated batch, then clipped, then applied. So one
-device and many, and a batch computed whole or in parts, give the same weights up to rounding.
+summed over replicas and over the parts of an accumulated batch, then clipped, then applied. So any
+number of devices and of parts gives the same weights up to rounding.
 
 All randomness of a step is derived from (seed, step, replica, part of the batch).
 """
@@ -18,67 +18,57 @@ import tensorflow as tf
 from bert_tf.training.optimizer import AdamWeightDecay, LossScale, clip_by_global_norm
 
 Batch = dict[str, tf.Tensor]
-_ADVICE = (
-    "A lower learning rate or a longer warm-up helps most often; with float16, bfloat16 does. "
-    "Started again, the run resumes from its last checkpoint."
-)
 
 
 class Objective(Protocol):
-    """The loss that training minimizes: the sum over terms k of sum_k / (weight_k + epsilon_k)."""
+    """The loss that training minimizes: the sum over terms k of sum_k / (weight_k + epsilon_k).
+
+    `counts` are further metrics of a step. All values are float32 scalars, of a replica's rows.
+    """
 
     epsilons: dict[str, float]
 
-    def weights(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Returns what each term is divided by: this batch's share of it, a float32 scalar."""
+    def weights(self, batch: Batch) -> dict[str, tf.Tensor]: ...
 
-    def sums(self, batch: Batch, outputs: Any) -> dict[str, tf.Tensor]:
-        """Returns each term summed over this batch, a float32 scalar."""
+    def sums(self, batch: Batch, outputs: Any) -> dict[str, tf.Tensor]: ...
 
-    def counts(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Returns what else is to be counted, float32 scalars that become metrics of the step."""
+    def counts(self, batch: Batch) -> dict[str, tf.Tensor]: ...
 
 
 class NonFiniteLoss(ValueError):
-    """The loss became NaN or infinite."""
+    """The loss, a gradient or a weight became NaN or infinite."""
+
+    def __init__(self, what: str):
+        super().__init__(
+            f"{what} is not a finite number; training stopped there, and nothing of it was saved. "
+            "A lower learning rate or a longer warm-up helps most often; with float16, bfloat16 "
+            "does. Started again, the run resumes from its last checkpoint."
+        )
 
 
 def check_weights(optimizer: AdamWeightDecay) -> None:
     """Raises NonFiniteLoss if a weight is NaN or infinite, so that none such is saved."""
     for name, weight in optimizer.variables.items():
         if not bool(tf.reduce_all(tf.math.is_finite(weight))):
-            raise NonFiniteLoss(
-                f"After step {int(optimizer.step.numpy()) - 1} values of {name} are not finite "
-                f"numbers; training stopped there, and nothing of it was saved. {_ADVICE}"
-            )
+            step = int(optimizer.step.numpy()) - 1
+            raise NonFiniteLoss(f"After step {step} a value of {name}")
 
 
 @dataclasses.dataclass
 class Trainer:
-    """Runs optimizer steps, any number of them inside one graph call.
+    """Runs optimizer steps, any number of them inside one graph call."""
 
-    model: called with a batch and `training=True`.
-    objective: the loss, in terms.
-    optimizer: updates the model's weights.
-    seed: of everything random in a step.
-    random_scope: makes a context manager from a function place (int) -> seed; inside it the model
-        draws its random numbers from these seeds.
-    accumulation_steps: in how many parts a batch is computed, to save memory.
-    clip_norm: the largest global norm of the gradients.
-    loss_scale: for float16; None otherwise.
-    jit_compile: whether to compile a step with XLA.
-    strategy: the devices.
-    """
-
-    model: Callable
+    model: Callable  # Called with a batch and `training=True`.
     objective: Objective
     optimizer: AdamWeightDecay
-    seed: int
+    seed: int  # Of everything random in a step.
+    # Makes a context manager from a function place (int) -> seed; inside it the model draws its
+    # random numbers from these seeds.
     random_scope: Callable[[Callable], contextlib.AbstractContextManager]
-    accumulation_steps: int = 1
-    clip_norm: float = 1.0
-    loss_scale: LossScale | None = None
-    jit_compile: bool = False
+    accumulation_steps: int = 1  # In how many parts a batch is computed, to save memory.
+    clip_norm: float = 1.0  # The largest global norm of the gradients.
+    loss_scale: LossScale | None = None  # For float16.
+    jit_compile: bool = False  # Whether to compile a step with XLA.
     strategy: tf.distribute.Strategy = dataclasses.field(default_factory=tf.distribute.get_strategy)
 
     def __post_init__(self) -> None:
@@ -98,48 +88,38 @@ class Trainer:
         return {**self.optimizer.variables, **self.optimizer.named_variables(), **scale}
 
     def run(self, iterator: Iterator, num_steps: int) -> dict[str, float]:
-        """Runs `num_steps` steps in the graph. Returns each metric's sum over the steps.
+        """Runs steps in the graph. Returns each metric's sum over them.
 
-        Raises:
-            NonFiniteLoss: naming the step, as soon as the loss is not finite.
+        Raises NonFiniteLoss, naming the step, as soon as the loss is not finite.
         """
         sums, bad_step = self._run(iterator, tf.constant(num_steps, tf.int64))
         if int(bad_step) >= 0:
-            raise NonFiniteLoss(
-                f"The loss of step {int(bad_step)} or its gradient is not a finite number; "
-                f"training stopped there, and nothing of it was saved. {_ADVICE}"
-            )
+            raise NonFiniteLoss(f"The loss of step {int(bad_step)} or its gradient")
         return {name: float(value) for name, value in sums.items()}
 
     def _run_steps(self, iterator: Iterator, num_steps: tf.Tensor):
         # All steps run the same piece of the graph. TensorFlow would optimize a first step outside
         # the loop differently from those inside, and round differently; then the weights would
         # depend on how many steps a call has.
-        sums = {name: tf.constant(0.0) for name in self._metric_names(iterator)}
+        traced = tf.function(lambda: self._distributed_step(next(iterator)))  # It is not run.
+        names = traced.get_concrete_function().structured_outputs
+        sums = {name: tf.constant(0.0) for name in names}
         bad_step = tf.constant(-1, tf.int64)
         done = tf.constant(0, tf.int64)
         while done < num_steps and bad_step < 0:
             metrics = self._distributed_step(next(iterator))
-            bad_step = self._bad_step(metrics, bad_step)
+            is_finite = tf.math.is_finite(metrics["loss"])
+            if self.loss_scale is None:  # With one, a step whose gradients overflow is skipped.
+                is_finite &= tf.math.is_finite(metrics["gradient_norm"])
+            bad_step = tf.where(is_finite, bad_step, self.optimizer.step - 1)
             sums = {name: sums[name] + metrics[name] for name in sums}
             done += 1
         return sums, bad_step
 
-    def _metric_names(self, iterator: Iterator) -> list[str]:
-        """Returns the names of a step's metrics, from a step that is traced and not run."""
-        step = tf.function(lambda: self._distributed_step(next(iterator)))
-        return list(step.get_concrete_function().structured_outputs)
-
-    def _bad_step(self, metrics: dict[str, tf.Tensor], bad_step: tf.Tensor) -> tf.Tensor:
-        is_finite = tf.math.is_finite(metrics["loss"])
-        if self.loss_scale is None:  # With one, a step whose gradients overflow is skipped.
-            is_finite &= tf.math.is_finite(metrics["gradient_norm"])
-        return tf.where(is_finite, bad_step, self.optimizer.step - 1)
-
     def _distributed_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         metrics = self.strategy.run(self._step, args=(batch,))
-        # All replicas hold the same metrics.
-        return {name: self.strategy.experimental_local_results(m)[0] for name, m in metrics.items()}
+        local = self.strategy.experimental_local_results  # All replicas hold the same metrics.
+        return {name: local(metric)[0] for name, metric in metrics.items()}
 
     def _replica_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         context = tf.distribute.get_replica_context()
@@ -148,10 +128,8 @@ class Trainer:
             tf.distribute.ReduceOp.SUM,
             (self.objective.weights(batch), self.objective.counts(batch)),
         )
-        divisors = {
-            name: weight + self.objective.epsilons.get(name, 0.0)
-            for name, weight in weights.items()
-        }
+        epsilons = self.objective.epsilons
+        divisors = {name: weight + epsilons.get(name, 0.0) for name, weight in weights.items()}
         losses, gradients = self._compute(batch, divisors, scale)
         losses, gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, (losses, gradients))
         if scale is not None:
@@ -172,7 +150,8 @@ class Trainer:
     def _losses_and_gradients(self, batch: Batch, divisors: dict, scale: tf.Tensor | None):
         if self.accumulation_steps == 1:
             return self._part(batch, divisors, scale, tf.constant(0, tf.int64))
-        parts = tf.nest.map_structure(self._split, batch)
+        num_parts = self.accumulation_steps
+        parts = tf.nest.map_structure(lambda x: tf.stack(tf.split(x, num_parts)), batch)
 
         def part(number: tf.Tensor):
             rows = tf.nest.map_structure(lambda x: x[number], parts)
@@ -180,24 +159,12 @@ class Trainer:
 
         weights = self.optimizer.variables.values()
         zeros = {name: tf.constant(0.0) for name in divisors}, [tf.zeros_like(w) for w in weights]
-        _, total = tf.while_loop(
-            lambda number, _: number < self.accumulation_steps,
-            lambda number, total: (
-                number + 1,
-                tf.nest.map_structure(tf.add, total, part(number)),
-            ),
+        return tf.while_loop(
+            lambda number, _: number < num_parts,
+            lambda number, total: (number + 1, tf.nest.map_structure(tf.add, total, part(number))),
             (tf.constant(0, tf.int64), zeros),
             parallel_iterations=1,
-        )
-        return total
-
-    def _split(self, x: tf.Tensor) -> tf.Tensor:
-        if x.shape[0] % self.accumulation_steps:
-            raise ValueError(
-                f"A replica's batch of {x.shape[0]} examples cannot be computed in "
-                f"{self.accumulation_steps} equal parts (gradient_accumulation_steps)."
-            )
-        return tf.reshape(x, [self.accumulation_steps, -1, *x.shape[1:]])
+        )[1]
 
     def _part(self, batch: Batch, divisors: dict, scale: tf.Tensor | None, number: tf.Tensor):
         weights = list(self.optimizer.variables.values())

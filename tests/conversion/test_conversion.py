@@ -19,7 +19,7 @@ from bert_tf.released.model_folder import ModelDescription, read_description, wr
 from bert_tf.settings import ConversionSettings
 from bert_tf.training.checkpoint import NumberedCheckpoints, named_variables, write_tensors
 from bert_tf.training.optimizer import AdamWeightDecay
-from bert_tf.training.schedule import original_schedule
+from bert_tf.training.schedule import WarmupAndDecay
 
 needs_safetensors = pytest.mark.skipif(
     importlib.util.find_spec("safetensors") is None, reason="safetensors is not installed"
@@ -226,7 +226,7 @@ def train(folder, steps):
     for suffix in ("index", "data-00000-of-00001"):
         (folder / f"bert_model.ckpt.{suffix}").unlink()
     model = keras_model(make_model("pretraining", TANH))
-    optimizer = AdamWeightDecay(named_variables(model), original_schedule(1e-3, 0, 10))
+    optimizer = AdamWeightDecay(named_variables(model), WarmupAndDecay(1e-3, 10))
     variables = {**named_variables(model), **optimizer.named_variables()}
     saver = NumberedCheckpoints(str(folder), variables)
     weights = []

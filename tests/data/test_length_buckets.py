@@ -87,7 +87,7 @@ from bert_tf.training import distribution
 from bert_tf.training.trainer import Trainer
 from bert_tf.training.checkpoint import named_variables
 from bert_tf.training.optimizer import AdamWeightDecay
-from bert_tf.training.schedule import original_schedule
+from bert_tf.training.schedule import WarmupAndDecay
 
 sys.path.insert(0, sys.argv[1])
 from test_length_buckets import FEATURES, L
@@ -121,7 +121,7 @@ def train(strategy, bucketed):
         model = ClassificationModel(bert_tf.BertEncoder(config), 2)
         model.dropout.rate = 0.0
         variables = named_variables(model)
-        optimizer = AdamWeightDecay(variables, original_schedule(1e-3, 2, 50))
+        optimizer = AdamWeightDecay(variables, WarmupAndDecay(1e-3, 50, 2))
     if first is None:
         first = {name: variable.numpy() for name, variable in variables.items()}
     for name, variable in variables.items():
@@ -137,7 +137,7 @@ def train(strategy, bucketed):
     figures = [trainer.run(iterator, 4) for _ in range(4)]
     return [(f["loss"], f["computed"]) for f in figures]
 
-one = train(distribution.one_device_strategy(), True)
+one = train(tf.distribute.get_strategy(), True)
 two = train(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]), True)
 np.testing.assert_allclose(one, two, atol=1e-5)
 assert one[0][1] < 4 * 8 * L

@@ -9,7 +9,7 @@ import bert_tf
 from bert_tf.model.dropout import dropout_seeds
 from bert_tf.pretraining.objectives.masked_lm_next_sentence import OBJECTIVE
 from bert_tf.training.checkpoint import named_variables
-from bert_tf.training.optimizer import LossScale, make_optimizer
+from bert_tf.training.optimizer import AdamWeightDecay, LossScale
 from bert_tf.training.trainer import Trainer
 
 CONFIG = bert_tf.BertConfig(
@@ -31,7 +31,7 @@ def make_trainer(precision, loss_scale=None):
         model = bert_tf.PretrainingModel(bert_tf.BertEncoder(CONFIG))
     finally:
         keras.config.set_dtype_policy("float32")
-    optimizer = make_optimizer("lamb", named_variables(model), lambda step: 0.1)
+    optimizer = AdamWeightDecay(named_variables(model), lambda step: 0.1, lamb=True)
     return Trainer(model, OBJECTIVE, optimizer, 1, dropout_seeds, loss_scale=loss_scale)
 
 

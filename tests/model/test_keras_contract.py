@@ -18,7 +18,7 @@ import bert_tf
 PROGRAM = Path(keras_cases.__file__)
 NAMES = sorted(all_cases())
 MODELS = sorted(model_cases())
-WITHOUT_POOLER = ("TokenClassificationModel", "SpanModel", "MaskedLMModel", "NextTokenModel")
+WITHOUT_POOLER = ("TokenClassificationModel", "SpanModel", "MaskedLMModel")
 WITH_DENSE = sorted(set(NAMES) - {"Dropout", "Embeddings", "LinearScores"})
 
 

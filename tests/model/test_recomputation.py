@@ -143,7 +143,7 @@ from bert_tf.pretraining.objectives.masked_lm_next_sentence import OBJECTIVE
 from bert_tf.training import distribution
 from bert_tf.training.trainer import Trainer
 from bert_tf.training.checkpoint import named_variables
-from bert_tf.training.optimizer import make_optimizer
+from bert_tf.training.optimizer import AdamWeightDecay
 
 folder = sys.argv[1]
 recorded = np.load(f"{folder}/trajectory.npz")
@@ -159,7 +159,7 @@ def train(strategy, dropout, recompute, accumulation_steps=1):
     )
     with strategy.scope():
         model = bert_tf.PretrainingModel(bert_tf.BertEncoder(shape))
-        optimizer = make_optimizer("lamb", named_variables(model), lambda step: 0.01)
+        optimizer = AdamWeightDecay(named_variables(model), lambda step: 0.01, lamb=True)
     bert_tf.load_checkpoint(model, f"{folder}/bert_model.ckpt")
     model.encoder.recompute_activations = recompute
     trainer = Trainer(

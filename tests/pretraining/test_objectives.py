@@ -12,7 +12,7 @@ import bert_tf
 from bert_tf.data import schema
 from bert_tf.model.encoder import make_encoder
 from bert_tf.pretraining.objectives import find_objective
-from bert_tf.pretraining.objectives.left_to_right import NextTokenModel, restore_masked_tokens
+from bert_tf.pretraining.objectives.left_to_right import prepare
 from bert_tf.pretraining.run import run_pretraining
 from bert_tf.settings import PretrainingSettings
 from bert_tf.settings.pretraining import OBJECTIVES
@@ -182,7 +182,7 @@ def test_losses_and_accuracies_agree_with_numpy(name):
     outputs = model(model.select_features(batch))
 
     weights, sums = objective.weights(batch), objective.sums(batch, outputs)
-    totals = objective.evaluation_metrics(objective.evaluation_sums(batch, outputs))
+    totals = objective.metrics(batch, outputs, all_reduce=lambda sums: sums)
     metrics = {key: float(value / weight) for key, (value, weight) in totals.items()}
 
     values = {n: v.numpy() for n, v in named_variables(model).items()}
@@ -199,7 +199,7 @@ def test_losses_and_accuracies_agree_with_numpy(name):
 def test_a_later_token_changes_no_earlier_position():
     model = make_model(find_objective("left_to_right"))
     examples, originals = make_examples(4, seed=2)
-    batch = make_batch(examples) | {"input_ids": tf.constant(originals, tf.int32)}
+    batch = prepare(make_batch(examples))
     before = model(model.select_features(batch)).numpy()
     for position in range(1, LENGTH - 1):
         changed = originals.copy()
@@ -226,16 +226,10 @@ def test_a_causal_encoder_pools_the_last_token_that_is_not_padding():
 def test_masked_tokens_are_restored_and_nothing_else_is_changed():
     examples, originals = make_examples(20, seed=5)
     batch = make_batch(examples)
-    restored = restore_masked_tokens(batch)
+    restored = prepare(batch)
     np.testing.assert_array_equal(restored["input_ids"], originals)
-    assert not {"masked_lm_positions", "masked_lm_ids", "masked_lm_weights"} & set(restored)
-    unmasked = {"input_ids": batch["input_ids"]}
-    assert restore_masked_tokens(unmasked) == unmasked
-
-
-def test_a_left_to_right_model_needs_a_causal_encoder():
-    with pytest.raises(ValueError, match="is_causal=True"):
-        NextTokenModel(make_encoder(bert_tf.BertConfig(**CONFIG)))
+    assert not {"masked_lm_ids", "masked_lm_weights"} & set(restored)
+    assert prepare({"input_ids": batch["input_ids"]})["input_ids"] is batch["input_ids"]
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,6 @@ def model_cases(num_layers: int = 2) -> dict[str, Case]:
     """The models: what a user compiles and fits."""
     import keras
 
-    from bert_tf.pretraining.objectives.left_to_right import NextTokenModel
     from bert_tf.pretraining.objectives.masked_lm import MaskedLMModel
 
     def crossentropy():
@@ -95,15 +94,9 @@ def model_cases(num_layers: int = 2) -> dict[str, Case]:
             {"start_logits": crossentropy(), "end_logits": crossentropy()},
         ),
         "MaskedLMModel": Case(
-            lambda dtype: MaskedLMModel(encoder(dtype)),
+            lambda dtype: MaskedLMModel(encoder(dtype, CAUSAL)),
             {**FEATURES, "masked_lm_positions": POSITIONS},
             IDS[:, :3],
-            crossentropy(),
-        ),
-        "NextTokenModel": Case(
-            lambda dtype: NextTokenModel(encoder(dtype, CAUSAL)),
-            FEATURES,
-            IDS[:, 1:],
             crossentropy(),
         ),
         "PretrainingModel": Case(

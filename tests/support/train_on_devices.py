@@ -19,14 +19,15 @@ import tensorflow as tf
 
 import bert_tf
 from bert_tf.model.dropout import Dropout, dropout_seeds
+from bert_tf.pretraining.evaluation import PretrainingEvaluator
 from bert_tf.pretraining.objectives.masked_lm_next_sentence import OBJECTIVE
 from bert_tf.settings.devices import DeviceSettings
 from bert_tf.training import distribution
 from bert_tf.training.checkpoint import named_variables
 from bert_tf.training.devices import make_strategy
 from bert_tf.training.optimizer import AdamWeightDecay
-from bert_tf.training.prediction import IS_REAL, NUMBERS, Evaluator, OutputCollector
-from bert_tf.training.schedule import original_schedule
+from bert_tf.training.prediction import IS_REAL, NUMBERS, OutputCollector
+from bert_tf.training.schedule import WarmupAndDecay
 from bert_tf.training.trainer import Trainer
 from bert_tf.training.workers import Workers, together
 
@@ -75,9 +76,7 @@ def make_trainer(strategy, config=CONFIG, parts: int = 1, learning_rate: float =
     keras.utils.set_random_seed(7)
     with strategy.scope():
         model = bert_tf.PretrainingModel(bert_tf.BertEncoder(config))
-        optimizer = AdamWeightDecay(
-            named_variables(model), original_schedule(learning_rate, 5, STEPS)
-        )
+        optimizer = AdamWeightDecay(named_variables(model), WarmupAndDecay(learning_rate, STEPS, 5))
     return Trainer(
         model,
         OBJECTIVE,
@@ -160,12 +159,8 @@ def evaluate(strategy, trainer: Trainer, folder: str, name: str) -> None:
                 strategy, lambda n, i: ordered(batch_size, rows, n, i), rows
             )
 
-        evaluator = Evaluator(
-            lambda batch: OBJECTIVE.evaluation_sums(batch, outputs(batch)),
-            OBJECTIVE.evaluation_metrics,
-            strategy,
-        )
-        for figure, value in evaluator.run(batches()).items():
+        evaluator = PretrainingEvaluator(OBJECTIVE, trainer.model, strategy, None)
+        for figure, value in evaluator.means(batches()).items():
             results[f"{batch_size}/{figure}"] = value
         collector = OutputCollector(
             lambda batch: {"out": outputs(batch)["next_sentence_logits"]},
@@ -187,7 +182,7 @@ def run(settings: DeviceSettings, folder: str, name: str) -> None:
 def main(folder: str, kind: str, *arguments: str) -> None:
     if kind == "one":
         run(DeviceSettings(distribution_strategy="one_device"), folder, "one")
-        train(distribution.one_device_strategy(), folder, "parts", parts=4)
+        train(tf.distribute.get_strategy(), folder, "parts", parts=4)
     elif kind == "mirrored":
         settings = DeviceSettings(num_virtual_devices=int(arguments[0]))
         run(settings, folder, f"mirrored_{arguments[0]}")

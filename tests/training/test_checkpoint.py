@@ -15,7 +15,7 @@ from bert_tf.training.checkpoint import (
     write_tensors,
 )
 from bert_tf.training.optimizer import AdamWeightDecay
-from bert_tf.training.schedule import original_schedule
+from bert_tf.training.schedule import WarmupAndDecay
 
 CONFIG = bert_tf.BertConfig(
     vocab_size=30,
@@ -29,7 +29,7 @@ CONFIG = bert_tf.BertConfig(
 
 
 def new_optimizer(model):
-    return AdamWeightDecay(named_variables(model), original_schedule(1e-3, 0, 10))
+    return AdamWeightDecay(named_variables(model), WarmupAndDecay(1e-3, 10))
 
 
 def read_all(prefix):

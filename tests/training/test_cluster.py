@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from bert_tf.training.cluster import find_cluster
+from bert_tf.settings.devices import DeviceSettings
+from bert_tf.training.cluster import Cluster, find_cluster
 
 
 @pytest.fixture
@@ -17,25 +18,22 @@ def set_config(monkeypatch):
 
 def test_flags_name_the_workers_in_their_order(set_config):
     set_config("not looked at")
-    cluster = find_cluster(("a:1", "b:2", "c:3"), 2)
-    assert cluster.hosts == ["a:1", "b:2", "c:3"]
-    assert cluster.index == 2
+    settings = DeviceSettings(worker_hosts=("a:1", "b:2", "c:3"), task_index=2)
+    assert find_cluster(settings) == Cluster(("a:1", "b:2", "c:3"), 2)
 
 
 def test_a_chief_is_the_first_worker(set_config):
     jobs = {"worker": ["b:2", "c:3"], "chief": ["a:1"], "ps": ["d:4"]}
     set_config({"cluster": jobs, "task": {"type": "worker", "index": 1}})
-    cluster = find_cluster((), None)
-    assert cluster.hosts == ["a:1", "b:2", "c:3"]
-    assert cluster.index == 2
+    assert find_cluster(DeviceSettings()) == Cluster(("a:1", "b:2", "c:3"), 2)
     set_config({"cluster": jobs, "task": {"type": "chief", "index": "0"}})
-    assert find_cluster((), None).index == 0
+    assert find_cluster(DeviceSettings()).index == 0
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"cluster": {}}'])
 def test_without_workers_there_is_no_cluster(set_config, text):
     set_config(text)
-    assert find_cluster((), None) is None
+    assert find_cluster(DeviceSettings()) is None
 
 
 @pytest.mark.parametrize(
@@ -63,4 +61,4 @@ def test_without_workers_there_is_no_cluster(set_config, text):
 def test_a_broken_configuration_is_refused_with_an_example(set_config, text, reason):
     set_config(text)
     with pytest.raises(ValueError, match=rf"TF_CONFIG cannot be used: .*{reason}.*Received: "):
-        find_cluster((), None)
+        find_cluster(DeviceSettings())

@@ -8,7 +8,7 @@ import tensorflow as tf
 from bert_tf.settings import PretrainingSettings
 from bert_tf.settings.devices import DeviceSettings
 from bert_tf.settings.training import NOT_IN_FINGERPRINT
-from bert_tf.training import devices, distribution
+from bert_tf.training import devices
 
 
 @pytest.fixture
@@ -16,8 +16,8 @@ def asked(monkeypatch):
     """What a strategy is asked for, in place of making it; `tpu` says whether a TPU answers."""
     calls = []
 
-    def tpu_strategy(*arguments):
-        calls.append(("tpu", *arguments))
+    def tpu_strategy(settings):
+        calls.append(("tpu", settings.tpu_name, settings.tpu_zone))
         if asked.tpu_fails:
             raise ValueError("No TPU answers")
         return "tpu"
@@ -32,11 +32,12 @@ def asked(monkeypatch):
 
     asked.tpu_fails = False
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    monkeypatch.setattr(distribution, "tpu_strategy", tpu_strategy)
-    for name in ("one_device", "mirrored", "multi_worker"):
-        monkeypatch.setattr(distribution, f"{name}_strategy", record(name))
-    monkeypatch.setattr(distribution, "make_virtual_devices", lambda n: ["CPU"] * n)
-    monkeypatch.setattr(distribution, "limit_gpus", record("limit"))
+    monkeypatch.setattr(devices, "tpu_strategy", tpu_strategy)
+    monkeypatch.setattr(tf.distribute, "get_strategy", record("one_device"))
+    for name in ("mirrored", "multi_worker"):
+        monkeypatch.setattr(devices, f"{name}_strategy", record(name))
+    monkeypatch.setattr(devices, "make_virtual_devices", lambda n: ["CPU"] * n)
+    monkeypatch.setattr(devices, "limit_gpus", record("limit"))
     yield asked
     devices._strategy.cache_clear()
 
@@ -54,7 +55,7 @@ def test_auto_takes_what_there_is(asked, gpus, monkeypatch):
     assert asked() == ("one_device", [("one_device",)])
     gpus(4)
     assert asked()[0] == "mirrored"
-    monkeypatch.setattr(distribution, "has_tpu", lambda: True)
+    monkeypatch.setattr(devices, "has_tpu", lambda: True)
     assert asked()[0] == "tpu"
     assert asked(num_virtual_devices=2) == ("mirrored", [("mirrored", ["CPU", "CPU"])])
     assert asked(worker_hosts=("a:1", "b:2"), task_index=1)[0] == "multi_worker"
@@ -69,9 +70,9 @@ def test_auto_goes_on_without_a_tpu_that_does_not_answer(asked, gpus, caplog):
     gpus(2)
     asked.tpu_fails = True
     strategy, calls = asked(tpu_name="bert", tpu_zone="z")
-    assert calls[0] == ("tpu", "bert", "z", None, None, 8)
+    assert calls[0] == ("tpu", "bert", "z")
     assert strategy == "mirrored"
-    assert "Going on without a TPU" in caplog.text
+    assert "Continuing without a TPU" in caplog.text
 
 
 def test_what_is_asked_for_by_name_is_not_replaced(asked, gpus):
@@ -109,7 +110,7 @@ def test_the_same_devices_are_made_once(asked, gpus):
 def test_virtual_devices_come_too_late_once_tensorflow_has_started():
     tf.constant(1)
     with pytest.raises(ValueError, match="--num_virtual_devices=7 comes too late"):
-        distribution.make_virtual_devices(7)
+        devices.make_virtual_devices(7)
 
 
 @pytest.mark.parametrize(

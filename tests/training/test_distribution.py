@@ -4,7 +4,9 @@ import sys
 import pytest
 import tensorflow as tf
 
+from bert_tf.settings.devices import DeviceSettings
 from bert_tf.training import distribution
+from bert_tf.training.devices import tpu_strategy
 
 # Sixty steps of the original, on two logical devices: they must exist before TensorFlow starts.
 TWO_DEVICES = """
@@ -19,10 +21,11 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 import bert_tf
 from bert_tf.model.dropout import dropout_seeds
 from bert_tf.pretraining.objectives.masked_lm_next_sentence import OBJECTIVE
-from bert_tf.training import distribution, loop
+from bert_tf.training import distribution
 from bert_tf.training.checkpoint import named_variables
 from bert_tf.training.optimizer import AdamWeightDecay
-from bert_tf.training.schedule import original_schedule
+from bert_tf.training.schedule import WarmupAndDecay
+from bert_tf.training.trainer import Trainer
 
 folder = sys.argv[1]
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
@@ -31,7 +34,7 @@ config = bert_tf.BertConfig.from_json_file(f"{folder}/bert_config.json")
 config = dataclasses.replace(config, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
 with strategy.scope():
     model = bert_tf.PretrainingModel(bert_tf.BertEncoder(config))
-    schedule = original_schedule(float(recorded["learning_rate"]), 10, 50)
+    schedule = WarmupAndDecay(float(recorded["learning_rate"]), 50, 10)
     optimizer = AdamWeightDecay(named_variables(model), schedule)
 bert_tf.load_checkpoint(model, f"{folder}/bert_model.ckpt")
 trainer = Trainer(
@@ -63,27 +66,17 @@ def test_two_devices_train_to_the_weights_of_the_original(golden_dir):
 
 def test_without_a_tpu_the_error_says_what_to_check():
     with pytest.raises(ValueError, match="No TPU answers at 'local'") as refusal:
-        distribution.tpu_strategy()
+        tpu_strategy(DeviceSettings())
     for hint in ("name, zone and project", f"this program's ({tf.__version__})"):
         assert hint in str(refusal.value)
 
 
 def test_an_address_where_nobody_listens_is_reported_at_once():
     with pytest.raises(ValueError, match=r"No TPU answers at 'grpc://127.0.0.1:9' \(zone z"):
-        distribution.tpu_strategy(master="grpc://127.0.0.1:9", tpu_zone="z")
-
-
-def test_a_batch_that_the_replicas_cannot_share_is_refused():
-    class TwoReplicas:
-        num_replicas_in_sync = 2
-
-    with pytest.raises(ValueError, match="5 examples cannot be dealt evenly to 2 replicas"):
-        distribution.distribute(TwoReplicas(), lambda hosts, host: None, 5)
+        tpu_strategy(DeviceSettings(master="grpc://127.0.0.1:9", tpu_zone="z"))
 
 
 def test_one_device_gets_the_dataset_as_it_is():
     dataset = tf.data.Dataset.range(3)
-    iterator = distribution.distribute(
-        distribution.one_device_strategy(), lambda hosts, host: dataset, 1
-    )
+    iterator = distribution.distribute(tf.distribute.get_strategy(), lambda hosts, host: dataset, 1)
     assert [int(x) for x in iterator] == [0, 1, 2]

@@ -84,4 +84,4 @@ def test_whatever_happens_a_restart_ends_with_the_same_bits(script, tmp_path):
 def test_a_batch_that_the_devices_cannot_share_is_refused(script):
     result = script.run("--do_train", train_batch_size=9)
     assert result.returncode == 1
-    assert "--train_batch_size=9 cannot be dealt evenly to 2 devices: it must be" in result.stderr
+    assert "--train_batch_size=9 cannot be split evenly over 2 devices" in result.stderr

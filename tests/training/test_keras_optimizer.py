@@ -11,7 +11,7 @@ import tensorflow as tf
 import bert_tf
 from bert_tf.training.checkpoint import named_variables
 from bert_tf.training.optimizer import AdamWeightDecay, clip_by_global_norm
-from bert_tf.training.schedule import original_schedule
+from bert_tf.training.schedule import WarmupAndDecay
 
 CONFIG = bert_tf.BertConfig(
     vocab_size=30,
@@ -50,7 +50,7 @@ def test_twenty_steps_of_fit_give_the_weights_of_our_own_optimizer(bias_correcti
     model = make_model()
     weights = named_variables(model)
     optimizer = AdamWeightDecay(
-        weights, original_schedule(1e-3, 4, 20), bias_correction=bias_correction
+        weights, WarmupAndDecay(1e-3, 20, 4), bias_correction=bias_correction
     )
 
     @tf.function

@@ -21,9 +21,9 @@ from bert_tf.pretraining.run import run_pretraining
 from bert_tf.settings import FinetuningSettings, PretrainingSettings
 from bert_tf.tasks.task import find_task
 from bert_tf.training.checkpoint import load_checkpoint
-from bert_tf.training.optimizer import make_optimizer
+from bert_tf.training.optimizer import AdamWeightDecay
 from bert_tf.training.run import precision
-from bert_tf.training.schedule import original_schedule
+from bert_tf.training.schedule import WarmupAndDecay
 from bert_tf.training.trainer import Trainer
 
 LENGTH, ROWS = 72, 8
@@ -63,11 +63,11 @@ PROGRAMS = {
 
 def make_trainer(objective, model, optimizer: str = "adam", **settings) -> Trainer:
     weights = bert_tf.training.checkpoint.named_variables(model)
-    schedule = original_schedule(1e-3, 2, 10)
+    schedule = WarmupAndDecay(1e-3, 10, 2)
     return Trainer(
         model,
         objective,
-        make_optimizer(optimizer, weights, schedule),
+        AdamWeightDecay(weights, schedule, lamb=optimizer == "lamb"),
         1,
         dropout_seeds,
         **{"jit_compile": True, **settings},

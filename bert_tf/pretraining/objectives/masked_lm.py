@@ -11,11 +11,7 @@ from bert_tf.pretraining.objective import Prediction, PretrainingObjective
 
 @register
 class MaskedLMModel(HeadModel):
-    """BERT with the masked-LM head only, its weights under their published names.
-
-    Args:
-        encoder: see `bert_tf.BertEncoder`.
-        dtype, name: see `HeadModel`.
+    """BERT with the masked-LM head only; its arguments are those of `HeadModel`.
 
     Call it with the encoder's inputs and `masked_lm_positions` int [B, M]. It returns vocabulary
     logits, float32 [B, M, V].
