@@ -21,8 +21,8 @@ def _usual(places: tuple[int, ...], test_places: tuple[int, ...]) -> Layouts:
 
 
 _COLA_DEV = ("in_domain_dev.tsv", "out_of_domain_dev.tsv")
-_MSR_TRAIN, _MSR_TEST = ("msr_paraphrase_train.txt",), ("msr_paraphrase_test.txt",)
-_MSR_WARNING = "no dev.tsv and no dev_ids.tsv, so the labelled test set is used for evaluation."
+_MSR_TEST = ("msr_paraphrase_test.txt",)
+_MSR_WARNING = "there is no dev.tsv, so the labelled test set is used for evaluation."
 
 # fmt: off
 # By variant and split, its possible layouts: the first one whose files exist is read.
@@ -43,9 +43,8 @@ LAYOUTS: dict[str, Layouts] = {
     },
     "mrpc": {
         "train": (Layout(("train.tsv",), (3, 4, 0)),
-                  Layout(_MSR_TRAIN, (3, 4, 0), is_in_dev=False)),
+                  Layout(("msr_paraphrase_train.txt",), (3, 4, 0))),
         "eval": (Layout(("dev.tsv",), (3, 4, 0)),
-                 Layout(_MSR_TRAIN, (3, 4, 0), is_in_dev=True),
                  Layout(_MSR_TEST, (3, 4, 0), warning=_MSR_WARNING)),
         "predict": (Layout(("test.tsv",), (3, 4)), Layout(_MSR_TEST, (3, 4))),
     },

@@ -23,8 +23,7 @@ class TfdsReader:
     dataset: str  # `glue/mrpc`
     data_dir: str  # See `find_builder`.
     texts: tuple[str, ...]  # The features with the text, or with both texts.
-    # In the order of their numbers, in case the data set does not name them; () for numbers.
-    labels: tuple[str, ...]
+    labels: tuple[str, ...]  # In the order of their numbers; () for a regression.
     language: str = ""  # Which translation to take, for texts in several languages.
     # For each split its name in the data set, and the prefix of its examples' names.
     split_names: Mapping[str, tuple[str, str]] = dataclasses.field(default_factory=_SPLITS.copy)
@@ -50,16 +49,13 @@ class TfdsReader:
         import tensorflow_datasets as tfds
 
         name, prefix = self.split_names[split]
-        builder = self._builder()
-        label_names = tuple(getattr(builder.info.features["label"], "names", None) or ())
-        labels = label_names if set(label_names) == set(self.labels) else self.labels
-        rows = tfds.as_numpy(builder.as_dataset(split=name, shuffle_files=False))
+        rows = tfds.as_numpy(self._builder().as_dataset(split=name, shuffle_files=False))
         numbered = [(int(row.get("idx", number)), row) for number, row in enumerate(rows)]
         return [
             TextExample(
                 f"{prefix}-{number}",
                 *(_text(row[feature], self.language) for feature in self.texts),
-                label=_label(row["label"], labels),
+                label=_label(row["label"], self.labels),
                 where=f"{self.dataset}/{name}:{number}",
             )
             for number, row in sorted(numbered, key=lambda pair: pair[0])
