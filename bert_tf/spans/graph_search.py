@@ -62,8 +62,7 @@ def find_answers(
 
     Args:
         start_logits, end_logits: float [S, L].
-        owner: int [S], the question that a window belongs to. It never decreases; there may be
-            questions without windows.
+        owner: int [S], the question that a window belongs to, sorted; some may have no windows.
         window_start, window_length: int [S], what part of the passage's tokens the window shows.
         passage_start: int [S], the position of the first of them in the window.
         contexts: string [N], the passages, in UTF-8.
@@ -100,10 +99,7 @@ def _candidates(
     end_logits: tf.Tensor,
     num_tokens: tf.Tensor,
 ) -> _Spans:
-    """All pairs of a start and an end that are tried and can be an answer [P].
-
-    They are in the order in which equal scores rank: by window, start, end.
-    """
+    """All pairs of a start and an end that can be an answer [P], by window, start, end."""
     lengths = windows.length[:, tf.newaxis]
     passage_start = windows.passage_start[:, tf.newaxis]
     positions = tf.range(tf.shape(start_logits)[1])
@@ -181,10 +177,7 @@ def _ranking(spans: _Spans) -> tf.Tensor:
 def _cut_out(
     spans: _Spans, contexts: tf.Tensor, starts: tf.RaggedTensor, ends: tf.RaggedTensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The texts, string [P], and where they start and end in characters, int32 [P].
-
-    "", -1 and -1 for no answer.
-    """
+    """The texts, string [P], and their character offsets, int32 [P]; "", -1, -1 for no answer."""
     is_text = spans.first >= 0
     tokens_before = tf.gather(tf.cast(starts.row_starts(), tf.int32), spans.question)
     places = [

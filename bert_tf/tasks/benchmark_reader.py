@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bert_tf.tasks.tables import Row, TableLayout, read_rows
 from bert_tf.tasks.task import find_file
-from bert_tf.tasks.text_examples import ORIGINAL_SPLITS, TextExample
+from bert_tf.tasks.text_examples import TextExample, original_split
 
 _logger = logging.getLogger(__name__)
 
@@ -24,8 +24,6 @@ class Layout:
     # The columns of the text or both texts, of the label, if known, and of `BenchmarkReader.only`.
     places: tuple[int, ...]
     has_header: bool = True
-    guid_prefix: str = ""  # Of the examples' names, if it is not the split's original name.
-    warning: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +40,7 @@ class BenchmarkReader:
     # What files may have in place of a label, such as its number.
     spellings: Mapping[str, str] = dataclasses.field(default_factory=dict)
     only: str = ""  # Only rows with this value in the last column are read, if there is one.
-    has_guids: bool = False  # Whether the first column identifies an example, or else its row.
+    is_mnli: bool = False  # Whether the first column identifies an example, or else its row.
     may_have_short_rows: bool = False  # Whether labelled rows with too few columns are skipped.
 
     def splits(self, purpose: str) -> tuple[str, ...]:
@@ -60,8 +58,7 @@ class BenchmarkReader:
     def read(self, split: str) -> list[TextExample]:
         layout, paths = self._found(split)
         where = ", ".join(paths)
-        if layout.warning:
-            _logger.warning("%s: %s", where, layout.warning)
+        prefix = "dev_matched" if self.is_mnli and split == "eval" else original_split(split)
         short_rows = [] if self.may_have_short_rows and split != "predict" else None
         examples: list[TextExample] = []
         first_number = 0
@@ -72,8 +69,8 @@ class BenchmarkReader:
                 if rest[1:] not in ([], [self.only]):
                     continue
                 label = self.spellings.get(rest[0], rest[0]) if rest else None
-                number = row.cells[0] if self.has_guids else first_number + row.number
-                guid = f"{layout.guid_prefix or _prefix(split)}-{number}"
+                number = row.cells[0] if self.is_mnli else first_number + row.number
+                guid = f"{prefix}-{number}"
                 examples.append(TextExample(guid, *texts, label=label, where=row.where))
             first_number += row.number + 1 if row else 0
         if short_rows:
@@ -103,12 +100,6 @@ class BenchmarkReader:
                 f".gz after the name) in the folder data_dir. Received: {self.data_dir!r}"
             )
         return found
-
-
-def _prefix(split: str) -> str:
-    """The original's name of a split: `dev_mismatched` for `eval_mismatched`."""
-    purpose, underscore, rest = split.partition("_")
-    return ORIGINAL_SPLITS[purpose] + underscore + rest
 
 
 def read_columns(

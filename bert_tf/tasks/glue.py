@@ -70,13 +70,12 @@ _CORPORA = {
 _SPELLINGS = {"sst2": "sst-2", "stsb": "sts-b"}
 VARIANTS = (*_CORPORA, *_SPELLINGS)
 
-# MNLI's splits: see `TfdsReader.split_names`.
 _TFDS_MNLI_SPLITS = {
-    "train": ("train", "train"),
-    "eval": ("validation_matched", "dev_matched"),
-    "eval_mismatched": ("validation_mismatched", "dev_mismatched"),
-    "predict": ("test_matched", "test"),
-    "predict_mismatched": ("test_mismatched", "test_mismatched"),
+    "train": "train",
+    "eval": "validation_matched",
+    "eval_mismatched": "validation_mismatched",
+    "predict": "test_matched",
+    "predict_mismatched": "test_mismatched",
 }
 
 
@@ -96,7 +95,7 @@ def make(variant: str, options: Options, labels: tuple[str, ...] | None) -> Text
             columns=columns,
             num_texts=len(texts),
             spellings={str(number): label for number, label in enumerate(numbered)},
-            has_guids=variant == "mnli",
+            is_mnli=variant == "mnli",
             # Some of QQP's questions contain a line break, which leaves two incomplete rows.
             may_have_short_rows=variant == "qqp",
         )

@@ -22,7 +22,6 @@ def _usual(places: tuple[int, ...], test_places: tuple[int, ...]) -> Layouts:
 
 _COLA_DEV = ("in_domain_dev.tsv", "out_of_domain_dev.tsv")
 _MSR_TEST = ("msr_paraphrase_test.txt",)
-_MSR_WARNING = "there is no dev.tsv, so the labelled test set is used for evaluation."
 
 # fmt: off
 # By variant and split, its possible layouts: the first one whose files exist is read.
@@ -36,7 +35,7 @@ LAYOUTS: dict[str, Layouts] = {
     },
     "mnli": {
         "train": (Layout(("train.tsv",), (8, 9, -1)),),
-        "eval": (Layout(("dev_matched.tsv",), (8, 9, -1), guid_prefix="dev_matched"),),
+        "eval": (Layout(("dev_matched.tsv",), (8, 9, -1)),),
         "eval_mismatched": (Layout(("dev_mismatched.tsv",), (8, 9, -1)),),
         "predict": (Layout(("test_matched.tsv",), (8, 9)),),
         "predict_mismatched": (Layout(("test_mismatched.tsv",), (8, 9)),),
@@ -45,7 +44,7 @@ LAYOUTS: dict[str, Layouts] = {
         "train": (Layout(("train.tsv",), (3, 4, 0)),
                   Layout(("msr_paraphrase_train.txt",), (3, 4, 0))),
         "eval": (Layout(("dev.tsv",), (3, 4, 0)),
-                 Layout(_MSR_TEST, (3, 4, 0), warning=_MSR_WARNING)),
+                 Layout(_MSR_TEST, (3, 4, 0))),
         "predict": (Layout(("test.tsv",), (3, 4)), Layout(_MSR_TEST, (3, 4))),
     },
     "sst-2": _usual((0, 1), (1,)),

@@ -25,7 +25,7 @@ from bert_tf import files
 from bert_tf.settings.setting import check_choices, setting
 from bert_tf.tasks.classification import TextClassification, to_number
 from bert_tf.tasks.tables import FORMAT_BY_ENDING, TableLayout, is_number, read_records
-from bert_tf.tasks.text_examples import ORIGINAL_SPLITS, TextExample
+from bert_tf.tasks.text_examples import TextExample, original_split
 
 VARIANTS = ()
 
@@ -152,12 +152,11 @@ class TsvReader:
     def splits(self, purpose: str) -> tuple[str, ...]:
         self.sources(purpose)
         if purpose != "predict" and not self.options.label_column:
-            name = ORIGINAL_SPLITS[purpose]
-            raise ValueError(f"--label_column is needed for the {name} file.")
+            raise ValueError(f"--label_column is needed for the {original_split(purpose)} file.")
         return (purpose,)
 
     def sources(self, split: str) -> list[str]:
-        name, folder = ORIGINAL_SPLITS[split], self.options.data_dir
+        name, folder = original_split(split), self.options.data_dir
         if given := getattr(self.options, f"{name}_file"):
             return files.expand_input_files(given)
         candidates = [name + ending + gz for ending in FORMAT_BY_ENDING for gz in ("", ".gz")]
@@ -190,7 +189,7 @@ class TsvReader:
                         f"{where}: no text in column {options.text_a_column!r}. Remove the row or "
                         f"fill it in."
                     )
-                guid = guid or f"{ORIGINAL_SPLITS[split]}-{len(examples)}"
+                guid = guid or f"{original_split(split)}-{len(examples)}"
                 label = (label or "").strip() or None
                 examples.append(TextExample(guid, text_a, text_b or None, label, where))
         if options.may_miss_header and is_labelled and self._starts_with_header(examples):
