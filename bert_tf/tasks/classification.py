@@ -75,8 +75,8 @@ class TextClassification(Task):
             )
         if "f1" in self.metrics and self.positive_label not in self.labels:
             raise ValueError(
-                f"{self.name}: positive_label, whose F1 is wanted, must be one of the labels "
-                f"{', '.join(self.labels)}. Received: {self.positive_label}"
+                f"{self.name}: positive_label must be one of the labels {', '.join(self.labels)}. "
+                f"Received: {self.positive_label}"
             )
 
     @property
@@ -193,10 +193,7 @@ class TextClassification(Task):
         return abs(metrics.pearson(labels, predictions)) < _COLLAPSED_CORRELATION
 
     def write(self, split: str, examples: _Examples, answers: _Answers, folder: str) -> list[str]:
-        """Writes `test_results.tsv`, `predictions.jsonl` and the submission file, if there is one.
-
-        The file names of other splits than `predict` say which: `test_results_mismatched.tsv`.
-        """
+        """The names of files of other splits say which: `test_results_mismatched.tsv`."""
         suffix = split.removeprefix("predict").removeprefix("_")
         suffix = f"_{suffix}" if suffix else ""
         records = [_as_json(*pair, self.labels) for pair in zip(examples, answers, strict=True)]

@@ -124,10 +124,7 @@ class SquadFiles:
         return metrics.evaluate(articles, _texts(examples, answers), null_odds, threshold)
 
     def write(self, split: str, examples: Examples, answers: Answers, folder: str) -> list[str]:
-        """Writes `predictions.json`, `nbest_predictions.json` and, for 2.0, `null_odds.json`.
-
-        Each maps the questions' ids: to texts, to lists of objects, to numbers.
-        """
+        """Writes `predictions.json`, `nbest_predictions.json` and, for 2.0, `null_odds.json`."""
         pairs = list(zip(examples, answers, strict=True))
         contents: dict[str, dict] = {
             "predictions.json": _texts(examples, answers),

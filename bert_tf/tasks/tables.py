@@ -1,9 +1,5 @@
 """Reads tables in TSV, CSV or JSON lines, gzipped or not; every row comes with its `file:line`.
 
-    my/train.csv:1    text,stars
-    my/train.csv:2    "Good, but          read_records("my/train.csv", layout, ["stars", "text"])
-    my/train.csv:3    slow.",4            -> "my/train.csv:2", ["4", "Good, but\\nslow."]
-
     format    between columns          quotes
     tsv       a tab                    ordinary characters: a line is a row
     csv       a comma                  around fields with commas, line ends or (doubled) quotes

@@ -221,20 +221,19 @@ def _no_task(name: str) -> ValueError:
     return ValueError(f"There is no task {name!r}. There are: {', '.join(task_names())}.")
 
 
-def split_options(texts: Iterable[str]) -> dict[str, str]:
-    """Splits `["doc_stride=64,n_best_size=5", "labels=a,b"]` into the text value of each option.
+def split_options(text: str) -> dict[str, str]:
+    """Splits "doc_stride=64,labels=a,b" into the text value of each option.
 
     A comma separates options if a name and `=` follow it; otherwise it belongs to the value.
     """
     values: dict[str, str] = {}
-    for text in filter(None, texts):
-        for part in re.split(r",(?=\s*[^\W\d]\w*\s*=)", text):
-            name, equals, value = part.partition("=")
-            if not equals or not name.strip().isidentifier():
-                raise ValueError(
-                    f"Task options are comma-separated name=value pairs. Received: {text!r}"
-                )
-            values[name.strip()] = value
+    for part in re.split(r",(?=\s*[^\W\d]\w*\s*=)", text) if text else []:
+        name, equals, value = part.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise ValueError(
+                f"Task options are comma-separated name=value pairs. Received: {text!r}"
+            )
+        values[name.strip()] = value
     return values
 
 

@@ -7,12 +7,6 @@
 
 Reads TSV, CSV and JSON lines, see `tables.py`. The options say which column holds what and what the
 labels are; `docs/tasks.md` explains them.
-
-    labels             metrics                         the one that selects a model
-    two                accuracy, F1 of the last one,   accuracy
-                       Matthews
-    more               accuracy, Matthews              accuracy
-    none: regression   Pearson, Spearman               Pearson
 """
 
 import collections
