@@ -61,7 +61,7 @@ def find_answers(
 
     Returns: [N] `answer`, `start`, `end`, `probability`, `score`; [N, n], the best answer first,
         `nbest_answers`, `nbest_starts`, `nbest_ends`, `nbest_probabilities`; and `null_odds` [N]
-        where there may be no answer. What they are: `bert_tf.kinds.span.Graph.outputs`.
+        where there may be no answer. `bert_tf.kinds.span` says what each is.
     """
     windows = PackedWindows({}, owner, window_start, window_length, passage_start)
     num_questions = tf.shape(contexts)[0]
