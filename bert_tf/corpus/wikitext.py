@@ -117,7 +117,9 @@ def _plain_text(paragraph: str) -> str:
     if "[" in paragraph:
         paragraph = _UNCLOSED_ADDRESS.sub("", paragraph)
     if "&#" in paragraph:
-        paragraph = _REFERENCE.sub(_without_invalid, paragraph)
+        paragraph = _REFERENCE.sub(
+            lambda match: as_references(match[0]).replace(_NO_CHARACTER, ""), paragraph
+        )
     if "''" in paragraph:
         paragraph = _PLAIN_EMPHASIS.sub(r"\2", paragraph)
     if _MARKUP.search(paragraph):
@@ -137,10 +139,6 @@ def _without_magic(match: re.Match) -> str:
     word = match[1]
     is_magic = word == word.upper() or word.lower() in _ENGLISH_MAGIC_WORDS.split()
     return "" if is_magic else match[0]
-
-
-def _without_invalid(match: re.Match) -> str:
-    return as_references(match[0]).replace(_NO_CHARACTER, "")
 
 
 def _first_variant(match: re.Match) -> str:
