@@ -27,9 +27,6 @@ def average(folder: str, count: int) -> PretrainedModel:
 
     The config, the vocabulary and `global_step` are the newest checkpoint's. Adam's moments are
     left out, as they do not fit averaged weights.
-
-    Raises:
-        ValueError: if there are fewer checkpoints, or they are of different models.
     """
     prefixes = list(newest_first(folder))
     if len(prefixes) < count:
@@ -66,9 +63,6 @@ def needed_shapes(model: PretrainedModel) -> names.Shapes:
 
     A head that sees every token, and not the pooled output, needs no pooler. Of the two heads of
     pre-training those are needed of which some weights are there.
-
-    Raises:
-        ValueError: if nothing tells how many classes a classifier has.
     """
     kind = find_kind(model.head.kind)
     heads = kind.heads
@@ -109,11 +103,7 @@ def _initial_value(name: str, shape: tuple[int, ...], stddev: float) -> np.ndarr
 
 
 def pad(model: PretrainedModel, vocab_size: int) -> PretrainedModel:
-    """Returns the model with `vocab_size` rows of word embeddings; new ones are never predicted.
-
-    Raises:
-        ValueError: if it has more rows.
-    """
+    """Returns the model with `vocab_size` rows of word embeddings; new ones are never predicted."""
     more = vocab_size - model.config.vocab_size
     if more < 0:
         raise ValueError(

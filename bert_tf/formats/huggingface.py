@@ -1,15 +1,11 @@
 """Reads and writes BERT models in Hugging Face's format, as transformers saves and loads them.
 
-    config.json                     configuration, head and labels: `huggingface_config`
-    model.safetensors               weights, named as in `names`; pytorch_model.bin and sharded
-                                    files can be read too: `huggingface_tensors`
-    vocab.txt, tokenizer.json       `tokenizer_files`
-
-`AutoModel...from_pretrained(folder)` and `AutoTokenizer.from_pretrained(folder)` load the folders
-that are written here.
+config.json                     configuration, head and labels: `huggingface_config`
+model.safetensors               weights, named as in `names`; pytorch_model.bin and sharded
+                                files can be read too: `huggingface_tensors`
+vocab.txt, tokenizer.json       `tokenizer_files`
 """
 
-import json
 import re
 
 import numpy as np
@@ -26,7 +22,12 @@ from bert_tf.formats.huggingface_tensors import (
 )
 from bert_tf.formats.source import Head, PretrainedModel
 from bert_tf.formats.staging import new_files
-from bert_tf.formats.tokenizer_files import read_tokenizer, special_tokens_map, write_tokenizer
+from bert_tf.formats.tokenizer_files import (
+    SPECIAL_TOKENS_MAP,
+    read_tokenizer,
+    write_json,
+    write_tokenizer,
+)
 from bert_tf.kinds.table import find_kind, heads_in
 
 CONFIG_NAME = "config.json"
@@ -113,14 +114,9 @@ def without_place(model: PretrainedModel) -> dict[str, str]:
 def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
     """Writes a model as transformers saves it; either all files appear or none.
 
-    Args:
-        model: a model without weights that the format cannot hold; see `without_place`.
-        folder: the folder to write to; it need not exist.
-        overwrite: whether existing files may be overwritten.
-
     Raises:
         ValueError: if files exist and `overwrite` is not set, if weights do not fit the config or
-            have no place, or if safetensors is not installed.
+            have no place (see `without_place`), or if safetensors is not installed.
     """
     names.check_shapes(model.path, model.config, model.weights)
     left = without_place(model)
@@ -133,13 +129,10 @@ def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
     config = write_config(model.config, model.head, model.weights, vocab.index("[PAD]"))
     with new_files(folder, overwrite) as temporary:
         write_safetensors(_tensors_of(model), files.join_path(temporary, SAFETENSORS_NAME))
-        with files.open_file(files.join_path(temporary, CONFIG_NAME), "w") as file:
-            file.write(json.dumps(config, indent=2, sort_keys=True) + "\n")
+        write_json(temporary, CONFIG_NAME, config)
         write_tokenizer(temporary, model.tokenizer, model.config.max_position_embeddings)
         if model.tokenizer.vocab is not None:
-            path = files.join_path(temporary, "special_tokens_map.json")
-            with files.open_file(path, "w") as file:
-                file.write(special_tokens_map())
+            write_json(temporary, "special_tokens_map.json", SPECIAL_TOKENS_MAP)
 
 
 def _tensors_of(model: PretrainedModel) -> dict[str, np.ndarray]:
@@ -175,11 +168,7 @@ def _under_modern_names(path: str, tensors: dict[str, np.ndarray]) -> dict[str, 
 
 
 def _take_redundant(path: str, tensors: dict[str, np.ndarray]) -> dict[str, str]:
-    """Removes buffers and copies of tied weights from `tensors`, and returns what they are.
-
-    Raises:
-        ValueError: if the masked-LM decoder is not tied to the word embeddings.
-    """
+    """Removes buffers and copies of tied weights from `tensors`, and returns what they are."""
     redundant = {
         name: reason for name, reason in _BUFFERS.items() if tensors.pop(name, None) is not None
     }

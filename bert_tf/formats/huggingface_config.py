@@ -49,11 +49,7 @@ _FIELDS = {field.name for field in dataclasses.fields(BertConfig)} - {
 
 
 def read_config(path: str, content: Mapping[str, Any]) -> BertConfig:
-    """Returns the configuration in the content of a config.json.
-
-    Raises:
-        ValueError: if the file describes another architecture or an unsupported variant.
-    """
+    """Returns the configuration in the content of a config.json; refuses other architectures."""
     for name, (value, reason) in _FIXED.items():
         if content.get(name, value) != value:
             raise ValueError(
@@ -77,11 +73,7 @@ def read_config(path: str, content: Mapping[str, Any]) -> BertConfig:
 
 
 def read_head(path: str, content: Mapping[str, Any], weights: Mapping) -> Head:
-    """Returns the head that a config.json names, or else the one that the weights have.
-
-    Raises:
-        ValueError: if the head has no counterpart here, or the labels do not fit it.
-    """
+    """Returns the head that a config.json names, or else the one that the weights have."""
     architecture = (content.get("architectures") or ["BertModel"])[0]
     kinds = [kind for kind in KINDS.values() if architecture in kind.architectures]
     if not kinds:
@@ -131,11 +123,7 @@ def architecture_of(head: Head, weights: Mapping) -> str:
 def write_config(
     config: BertConfig, head: Head, weights: Mapping, pad_token_id: int
 ) -> dict[str, Any]:
-    """Returns the content of a config.json for transformers 4 and 5.
-
-    Raises:
-        ValueError: for a causal model, whose pooled output is computed differently there.
-    """
+    """Returns the content of a config.json for transformers 4 and 5."""
     if config.is_causal:
         raise ValueError(
             "A left-to-right model (is_causal) has no counterpart in Hugging Face's BERT, whose "

@@ -42,11 +42,7 @@ def is_installed() -> bool:
 
 
 def outputs_of(folder: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Runs the model in a Hugging Face folder: inputs.npz -> outputs.npz, see above.
-
-    Raises:
-        ValueError: if transformers cannot load the model, or finds that weights are missing.
-    """
+    """Runs the model in a Hugging Face folder: inputs.npz -> outputs.npz, see above."""
     with tempfile.TemporaryDirectory() as place:
         paths = [os.path.join(place, name) for name in ("inputs.npz", "outputs.npz")]
         np.savez(paths[0], **inputs)

@@ -1,8 +1,7 @@
 """Describes a model that is read from or written to any format, and finds the format of files.
 
-    folder or file ── detect_format ──> google.read, huggingface.read, ... ──> PretrainedModel
-                                                                                      |
-    folder <── google.write, huggingface.write <──────────────────────────────────────┘
+    folder or file ──> google.read, huggingface.read, ... ──> PretrainedModel
+    PretrainedModel ──> google.write, huggingface.write ──> folder
 
 A format is a module of this package with `recognizes(path) -> bool` and `read(path)`; formats that
 can be written also have `write(model, folder)` and `without_place(model)`.
@@ -62,11 +61,7 @@ class PretrainedModel:
 
 
 def detect_format(path: str) -> str:
-    """Returns which of FORMATS the files at `path` have.
-
-    Raises:
-        ValueError: if they have none of them.
-    """
+    """Returns which of FORMATS the files at `path` have."""
     for name in FORMATS:
         if _module(name).recognizes(path):
             return name
@@ -94,13 +89,9 @@ def _module(name: str):
 def find_prefix(path: str) -> str | None:
     """Returns the prefix of the TensorFlow checkpoint at `path`; None if there is none.
 
-    Args:
-        path: a prefix (`.../bert_model.ckpt`), one of its files, or a folder. In a folder the one
-            that the file `checkpoint` names comes first, then `bert_model.ckpt`, then the newest
-            `model.ckpt-STEP`, then the only checkpoint.
-
-    Raises:
-        ValueError: if a folder has several checkpoints and nothing tells which is meant.
+    `path` is a prefix (`.../bert_model.ckpt`), one of its files, or a folder. In a folder the one
+    that the file `checkpoint` names comes first, then `bert_model.ckpt`, then the newest
+    `model.ckpt-STEP`, then the only checkpoint.
     """
     prefix = _SUFFIX.sub("", path)
     if files.exists(f"{prefix}.index"):

@@ -36,11 +36,7 @@ def is_checkpoint_zip(path: Path) -> bool:
 
 
 def checkpoint_name(path: Path) -> str:
-    """Returns the name of the zip's folder with the checkpoint, or of the zip if it has none.
-
-    Raises:
-        ValueError: see `extract_checkpoint`.
-    """
+    """Returns the name of the zip's folder with the checkpoint, or of the zip if it has none."""
     with _opened(path) as archive:
         return _checkpoint_folder(path, archive).name or path.stem
 
@@ -49,8 +45,7 @@ def extract_checkpoint(path: Path, folder: Path) -> None:
     """Extracts `bert_config.json` and the files beside it into `folder`.
 
     Raises:
-        ValueError: if the zip is damaged, has no checkpoint or several, or has members that no
-            model's zip has: unsafe names, links, duplicate names, encryption.
+        ValueError: if the zip is damaged, has no checkpoint or several, or unsafe members.
         OSError: if the disk is too full.
     """
     with _opened(path) as archive:
@@ -64,8 +59,8 @@ def extract_checkpoint(path: Path, folder: Path) -> None:
         if needed > free:
             raise OSError(
                 errno.ENOSPC,
-                f"extracting {path} needs {needed / 1e6:,.0f} MB, and the disk has "
-                f"{free / 1e6:,.0f} MB left: set BERT_TF_CACHE to a folder with more space",
+                f"{path} needs {needed / 1e6:,.0f} MB, the disk has {free / 1e6:,.0f} MB left: set "
+                "BERT_TF_CACHE to a folder with more space",
                 str(folder),
             )
         for member in members:

@@ -28,10 +28,6 @@ def download_model(name: str, options: DownloadOptions | None = None) -> str:
 
     The folder holds bert_config.json, vocab.txt and bert_model.ckpt.*.
 
-    Args:
-        name: see `bert_tf.released.models.find_released_model`.
-        options: how to download, and where the cache is.
-
     Raises:
         ValueError: if there is no such model, or the downloaded file is not that model.
         OSError: if it cannot be downloaded or written, with what to do.
@@ -63,9 +59,7 @@ def unpack_archive(zip_path: str, cache_dir: str | None = None) -> str:
     The folder is found by the zip's content: where the zip is and what it is called do not matter.
 
     Raises:
-        ValueError: if the zip holds no complete checkpoint; see `extract_checkpoint` and
-            `bert_tf.formats.google.check_folder`.
-        OSError: if the zip cannot be read or the cache cannot be written.
+        ValueError: if the zip holds no complete checkpoint.
     """
     path = Path(zip_path)
     key = digest(path, "sha256")[:KEY_DIGITS]

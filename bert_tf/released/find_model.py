@@ -111,11 +111,7 @@ def _files_in(path: str) -> ModelFiles | None:
 
 
 def _normalization(folder: str, vocab_file: str | None) -> tuple[bool | None, bool | None]:
-    """Returns do_lower_case and strip_accents.
-
-    The first source that says so counts: task.json, tokenizer_config.json, the name of a released
-    folder, the vocabulary.
-    """
+    """Returns do_lower_case and strip_accents, from the first source that says so."""
     if description := read_description(folder):
         return description.do_lower_case, description.strip_accents
     known = read_tokenizer_config(folder)

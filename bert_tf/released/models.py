@@ -85,11 +85,7 @@ def find_released_model(name: str, zoo: Sequence[ReleasedModel] | None = None) -
     """Returns the model with a name, an alias, or a released folder's name.
 
     Case and the difference between `-` and `_` are ignored. The folder `uncased_L-12_H-768_A-12`
-    was released twice: its name means the original BERT-Base.
-
-    Args:
-        name: such as `bert_base_uncased`, `bert_tiny_uncased`, `cased_L-12_H-768_A-12`.
-        zoo: the models to search; RELEASED_MODELS if None.
+    was released twice: its name means the original BERT-Base. `zoo` replaces RELEASED_MODELS.
 
     Raises:
         ValueError: if there is none, with similar names.
@@ -109,11 +105,7 @@ def find_released_model(name: str, zoo: Sequence[ReleasedModel] | None = None) -
 
 
 def mirror_url(model: ReleasedModel, mirror: str | None = None) -> str:
-    """Returns a model's address on `mirror`, on $BERT_TF_MIRROR, or in the release.
-
-    Raises:
-        ValueError: if the mirror is not a web address.
-    """
+    """Returns a model's address on `mirror`, on $BERT_TF_MIRROR, or in the release."""
     base = mirror or os.environ.get(MIRROR_VARIABLE) or BASE_URL
     if not base.startswith(("http://", "https://")):
         raise ValueError(
