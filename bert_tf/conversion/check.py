@@ -51,11 +51,8 @@ class Check:
 def check_conversion(model: PretrainedModel, folder: str, to: str, is_whole: bool = True) -> Check:
     """Runs a model and the files that were written from it, and compares the outputs.
 
-    Args:
-        model: the model as it was read. The files may have more rows of word embeddings.
-        folder: the written files.
-        to: their format.
-        is_whole: whether the model's own files have all weights, so that their library can run it.
+    The files may have more rows of word embeddings. `is_whole` says whether the model's own files
+    have all weights, so that their library can run it.
 
     Raises:
         ValueError: if outputs differ by more than TOLERANCE, or the files cannot be loaded.

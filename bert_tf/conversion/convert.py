@@ -75,12 +75,11 @@ def convert(settings: ConversionSettings) -> ConversionReport:
     """Converts a model, and compares the outputs of both.
 
     Raises:
-        ValueError: if there is no such model, it is damaged or not a BERT; if weights would be lost
-            or are missing and `allow_missing` is not set; or if the outputs differ. Nothing is
-            written then.
+        ValueError: if the model cannot be read, if weights would be lost or are missing and
+            `allow_missing` is not set, or if the outputs differ. Nothing is written then.
     """
     writer = _WRITERS[settings.to]
-    check_free(settings.output_dir, writer.FILE_NAMES, settings.overwrite)
+    check_free(settings.output_dir, [writer.CONFIG_NAME], settings.overwrite)
     model, description = _with_description(_read(settings))
     model, dropped = _reduced(model, settings)
     is_whole = set(needed_shapes(model)) <= set(model.weights)

@@ -10,6 +10,7 @@ import re
 import zlib
 from collections.abc import Collection, Mapping
 
+import keras
 import numpy as np
 
 from bert_tf.formats import google, names
@@ -19,7 +20,6 @@ from bert_tf.training.checkpoint import OPTIMIZER_STATE, STEP_NAME, newest_first
 
 # The bias of padded rows of the vocabulary: their probability is 0 in float32.
 _NEVER = -10000.0
-_SEED = 0
 
 
 def average(folder: str, count: int) -> PretrainedModel:
@@ -95,11 +95,8 @@ def _initial_value(name: str, shape: tuple[int, ...], stddev: float) -> np.ndarr
         return np.zeros(shape, np.float32)
     if name.endswith("gamma"):
         return np.ones(shape, np.float32)
-    rng = np.random.default_rng([_SEED, zlib.crc32(name.encode())])
-    values = rng.standard_normal(shape)
-    while (outside := np.abs(values) > 2).any():
-        values[outside] = rng.standard_normal(int(outside.sum()))
-    return (stddev * values).astype(np.float32)
+    seed = zlib.crc32(name.encode()) >> 1  # Keras wants 31 bits.
+    return np.asarray(keras.initializers.TruncatedNormal(stddev=stddev, seed=seed)(shape))
 
 
 def pad(model: PretrainedModel, vocab_size: int) -> PretrainedModel:

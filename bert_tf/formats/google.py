@@ -38,9 +38,6 @@ from bert_tf.formats.tokenizer_files import (
 from bert_tf.kinds.table import MASKED_LM, NEXT_SENTENCE, kind_of_weights
 from bert_tf.training.checkpoint import DamagedCheckpoint, find_checkpoint, write_tensors
 
-# The files that are written, except the weights' data.
-FILE_NAMES = (f"{CHECKPOINT_NAME}.index", CONFIG_NAME, VOCAB_NAME, "tokenizer_config.json")
-
 # What TensorFlow raises for damaged files.
 READ_ERRORS = (tf.errors.OpError, RuntimeError, ValueError, IndexError)
 
@@ -52,11 +49,7 @@ def recognizes(path: str) -> bool:
 
 
 def read(path: str) -> PretrainedModel:
-    """Reads a checkpoint and the files beside it; `find_prefix` says what `path` may be.
-
-    Raises:
-        ValueError: if there is none, it is damaged, or its config is missing or another model's.
-    """
+    """Reads a checkpoint and the files beside it; `find_prefix` says what `path` may be."""
     prefix = find_prefix(str(path)) or find_checkpoint(str(path))
     folder = files.split_path(prefix)[0]
     config_file = files.join_path(folder, CONFIG_NAME)
@@ -131,18 +124,14 @@ def check_folder(folder: str, released: BertConfig | None = None) -> None:
 
 
 def without_place(model: PretrainedModel) -> dict[str, str]:
-    """Returns the weights that a checkpoint cannot hold: none, as any name is possible."""
+    """Returns nothing, as a checkpoint may have variables of any name."""
     return {}
 
 
 def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
-    """Writes a model as the original's files; either all files appear or none.
+    """Writes a model as the original's files, with the optimizer's state if there is any.
 
-    All weights are written, with the optimizer's state if there is any. `hidden_act` is written
-    unchanged; the original does not know `gelu_erf` and refuses it.
-
-    Raises:
-        ValueError: if files exist and `overwrite` is not set, or weights do not fit the config.
+    `hidden_act` is written unchanged; the original does not know `gelu_erf` and refuses it.
     """
     names.check_shapes(model.path, model.config, model.weights)
     with new_files(folder, overwrite) as temporary:

@@ -31,8 +31,6 @@ from bert_tf.formats.tokenizer_files import (
 from bert_tf.kinds.table import find_kind, heads_in
 
 CONFIG_NAME = "config.json"
-# The files that are written.
-FILE_NAMES = (SAFETENSORS_NAME, CONFIG_NAME, "vocab.txt", "tokenizer_config.json")
 
 # Tensors that follow from others: buffers, and copies of tied weights with what they are tied to.
 _BUFFERS = {
@@ -52,12 +50,7 @@ def recognizes(path: str) -> bool:
 
 
 def read(path: str) -> PretrainedModel:
-    """Reads a model from a folder with config.json and weights, or from its weights file.
-
-    Raises:
-        ValueError: if a file is missing or damaged, the model is not a BERT, or a library that its
-            files need is not installed.
-    """
+    """Reads a model from a folder with config.json and weights, or from its weights file."""
     weights_file = find_weights(str(path))
     if weights_file is None:
         raise ValueError(f"{path}: there is neither {SAFETENSORS_NAME} nor pytorch_model.bin.")
@@ -95,10 +88,9 @@ def read(path: str) -> PretrainedModel:
 
 
 def without_place(model: PretrainedModel) -> dict[str, str]:
-    """Returns the weights that Hugging Face's format cannot hold, each with the reason.
+    """Returns the weights of a second head, the optimizer state and other unknown weights.
 
-    A Hugging Face model has one head and no optimizer state. A pooler that the head does not use is
-    kept; transformers then reports it as unexpected.
+    A pooler that the head does not use is kept; transformers then reports it as unexpected.
     """
     table = names.weight_table(model.config.num_hidden_layers)
     own_heads = set(find_kind(model.head.kind).heads)
@@ -112,12 +104,7 @@ def without_place(model: PretrainedModel) -> dict[str, str]:
 
 
 def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
-    """Writes a model as transformers saves it; either all files appear or none.
-
-    Raises:
-        ValueError: if files exist and `overwrite` is not set, if weights do not fit the config or
-            have no place (see `without_place`), or if safetensors is not installed.
-    """
+    """Writes a model as transformers saves it, if all of its weights have a place there."""
     names.check_shapes(model.path, model.config, model.weights)
     left = without_place(model)
     if left:

@@ -47,12 +47,7 @@ def recognizes(path: str) -> bool:
 def read(path: str) -> PretrainedModel:
     """Reads a backbone, a classifier, or the backbone of another task.
 
-    `path` is a preset's folder, a `.keras` archive, or a `.weights.h5` file beside its
-    `config.json`.
-
-    Raises:
-        ValueError: if a file is missing, damaged or another model's, or a weight is missing,
-            quantized or of another shape.
+    `path` is a preset's folder, an archive, or a `.weights.h5` file beside its `config.json`.
     """
     path = str(path)
     found = read_archive(path) if path.endswith(".keras") else read_folder(path)

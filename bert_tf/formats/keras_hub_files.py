@@ -112,7 +112,7 @@ def _existing(folder: str, *names: str) -> str | None:
 
 
 def _backbone_and_task(path: str, description: Any) -> tuple[dict, dict]:
-    """Splits a serialized Keras object into backbone and task; {} is the task of a bare backbone."""
+    """Splits a serialized Keras object into backbone and task ({} for a bare backbone)."""
     is_task = isinstance(description, dict) and description.get("class_name") in _TASKS
     backbone = description.get("config", {}).get("backbone") if is_task else description
     name = backbone.get("class_name") if isinstance(backbone, dict) else None

@@ -3,8 +3,10 @@
     folder or file ──> google.read, huggingface.read, ... ──> PretrainedModel
     PretrainedModel ──> google.write, huggingface.write ──> folder
 
-A format is a module of this package with `recognizes(path) -> bool` and `read(path)`; formats that
-can be written also have `write(model, folder)` and `without_place(model)`.
+A format is a module of this package with `recognizes(path) -> bool` and `read(path)`, which raises
+a ValueError for missing or damaged files and for other models than BERT. Formats that can be
+written also have `write(model, folder, overwrite)`, after which either all files are there or none,
+and `without_place(model)`: the weights that the format cannot hold, each with the reason.
 """
 
 import dataclasses
@@ -74,11 +76,7 @@ def detect_format(path: str) -> str:
 
 
 def read_pretrained(path: str, format: str | None = None) -> PretrainedModel:
-    """Reads a model of any known format; see the formats' modules for the files that each needs.
-
-    Raises:
-        ValueError: if the format is not known, or the model is damaged or not a BERT.
-    """
+    """Reads a model of any known format; see the formats' modules for the files that each needs."""
     return _module(format or detect_format(path)).read(path)
 
 

@@ -106,10 +106,6 @@ def read(path: str) -> PretrainedModel:
 
     Without `bert_config.json` and `params.yaml` the configuration is taken from the weights.
     Activation and dropout are then assumed to be BERT's, with a warning.
-
-    Raises:
-        ValueError: if there is no checkpoint, or it is damaged, not a BERT, or does not fit its
-            config.
     """
     prefix = find_prefix(str(path)) or find_checkpoint(str(path))
     folder = files.split_path(prefix)[0]

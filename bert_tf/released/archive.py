@@ -26,15 +26,6 @@ _ENCRYPTED = 0x1
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
 
 
-def is_checkpoint_zip(path: Path) -> bool:
-    """Returns whether a file is a zip with a `bert_config.json` in it."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(PurePosixPath(name).name == CONFIG_NAME for name in archive.namelist())
-    except (*_DAMAGE, OSError):
-        return False
-
-
 def checkpoint_name(path: Path) -> str:
     """Returns the name of the zip's folder with the checkpoint, or of the zip if it has none."""
     with _opened(path) as archive:

@@ -18,13 +18,11 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
 from bert_tf import files
 from bert_tf.progress import Progress
-from bert_tf.released.models import ReleasedModel
 from bert_tf.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -53,7 +51,6 @@ class DownloadOptions:
     cache_dir: str | None = None  # See `bert_tf.released.cache.cache_folder`.
     mirror: str | None = None  # See `bert_tf.released.models.mirror_url`.
     stream: TextIO | None = None  # Where progress is shown; None for nowhere.
-    models: Sequence[ReleasedModel] | None = None  # None: all released ones.
     stall_seconds: float = 60.0  # Without a byte for so long, a connection is given up.
     attempts: int = 5  # How many attempts in a row may bring no new byte.
     pause_seconds: float = 1.0  # Before the second attempt; doubles before each further one.
@@ -77,18 +74,16 @@ class _Version:
     md5: str | None
 
 
-def fetch_zip(
-    url: str, part: Path, options: DownloadOptions, expected_bytes: int | None = None
-) -> None:
+def fetch_zip(url: str, part: Path, options: DownloadOptions) -> None:
     """Downloads a zip into `part`, continuing from the bytes that are already there.
 
-    The size is checked against the server's and `expected_bytes`, the published one, and the bytes
-    against the MD5 sum that Google's storage sends.
+    The size is checked against the server's, the bytes against the MD5 sum that Google's storage
+    sends.
 
     Raises:
         DownloadError: if the download fails. Received bytes are kept unless they are wrong.
     """
-    transfer = _Transfer(url, part, options, expected_bytes)
+    transfer = _Transfer(url, part, options)
     most, failures = 0, 0
     while True:
         try:
@@ -137,7 +132,6 @@ class _Transfer:
     url: str
     part: Path
     options: DownloadOptions
-    expected_bytes: int | None
 
     def attempt(self) -> _Version:
         """Uses one connection. Returns the version of the file once all of it has arrived."""
@@ -199,11 +193,6 @@ class _Transfer:
                 "or download the zip with a browser and give its path as --model."
             )
         version = _version_of(self.url, response)
-        if None not in (version.size, self.expected_bytes) and version.size != self.expected_bytes:
-            raise DownloadError(
-                f"{self.url}: the server's file has {version.size:,} bytes, the released one "
-                f"{self.expected_bytes:,}, so it is another file. Try another mirror."
-            )
         discard(self.part)
         with files.atomic_write(str(_state_path(self.part)), "w") as file:
             file.write(json.dumps(dataclasses.asdict(version), indent=2) + "\n")
