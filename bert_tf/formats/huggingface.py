@@ -99,7 +99,7 @@ def without_place(model: PretrainedModel) -> dict[str, str]:
         if name not in table:
             left[name] = "Hugging Face has no such weight"
         elif not own_heads.issuperset(heads_in([name])):
-            left[name] = f"{architecture_of(model.head, model.weights)} has no such head"
+            left[name] = f"{architecture_of(model)} has no such head"
     return left
 
 
@@ -112,8 +112,7 @@ def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
             f"{model.path}: {len(left)} weights have no place in a Hugging Face model: "
             f"{names.some(left)}. Remove them first."
         )
-    vocab = model.tokenizer.vocab or ("[PAD]",)
-    config = write_config(model.config, model.head, model.weights, vocab.index("[PAD]"))
+    config = write_config(model)
     with new_files(folder, overwrite) as temporary:
         write_safetensors(_tensors_of(model), files.join_path(temporary, SAFETENSORS_NAME))
         write_json(temporary, CONFIG_NAME, config)
