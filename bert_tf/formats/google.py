@@ -1,14 +1,10 @@
 """Reads and writes google-research's checkpoints.
 
-    bert_model.ckpt.index, .data-00000-of-00001     every variable by its name, with Adam's moments
-                                                    and `global_step`
-    bert_config.json                                the configuration
-    vocab.txt                                       the vocabulary
-    tokenizer_config.json                           whether text is lower-cased, if known; the
-                                                    original does not read it
-
-A released model's folder, a training run's output directory (`model.ckpt-STEP`) and a checkpoint's
-prefix can all be read. The weights keep their names.
+bert_model.ckpt.index, .data-00000-of-00001     every variable by its name, with Adam's moments
+                                                and `global_step`
+bert_config.json, vocab.txt
+tokenizer_config.json                           whether text is lower-cased, if known; the
+                                                original does not read it
 """
 
 import dataclasses

@@ -1,17 +1,9 @@
 """Reads tensorflow/models' BERT checkpoints; that library need not be installed.
 
-    bert_model.ckpt.index, .data-00000-of-00001    tf.train.Checkpoint(model=..., encoder=...)
-    bert_config.json, or params.yaml               the configuration: `tensorflow_models_config`
-    vocab.txt
-
 Such a checkpoint is object-based: a key is the path of attributes from the saved object to the
-variable. So it depends on the model around the encoder and on the encoder's version:
-
-    BertEncoder     encoder/layer_with_weights-4/_attention_layer/_query_dense/kernel
-    BertEncoderV2   model/encoder_network/_transformer_layers/0/_attention_layer/_query_dense/kernel
-
-Variables are found by their full names in the checkpoint's object graph, which end in the same way
-in both: `transformer/layer_0/self_attention/query/kernel`.
+variable, so it depends on the model around the encoder and on the encoder's version. Variables are
+found by their full names in the checkpoint's object graph, which always end in the same way:
+`transformer/layer_0/self_attention/query/kernel`.
 
 The computation is google-research's, with one difference: a head of BertPretrainerV2 or
 BertClassifier may have its own pooler, and then the encoder's is never trained. In this case the

@@ -5,8 +5,6 @@ tokenizer.json          Hugging Face: the vocabulary as a dict, the normalizer, 
 added_tokens.json       Hugging Face: tokens added to the vocabulary, with their ids
 tokenizer_config.json   Hugging Face: `do_lower_case`, `strip_accents` (null: as `do_lower_case`),
                         `tokenize_chinese_chars`, which is always true for BERT
-
-vocab.txt and tokenizer_config.json are written.
 """
 
 import json

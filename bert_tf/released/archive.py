@@ -1,12 +1,7 @@
 """Extracts a checkpoint from a zip of any origin.
 
-    uncased_L-12_H-768_A-12/bert_config.json
-    uncased_L-12_H-768_A-12/vocab.txt
-    uncased_L-12_H-768_A-12/bert_model.ckpt.index
-    uncased_L-12_H-768_A-12/bert_model.ckpt.data-00000-of-00001
-
-The files may be at any depth. A zip with links, or with names that lead out of the target folder,
-is refused as a whole. All extracted bytes are checked against the zip's CRCs.
+The files may be at any depth in it. A zip with links, or with names that lead out of the target
+folder, is refused as a whole. All extracted bytes are checked against the zip's CRCs.
 """
 
 import contextlib
