@@ -135,11 +135,10 @@ def tpu_strategy(settings: DeviceSettings) -> tf.distribute.Strategy:
     except Exception as error:  # The resolver raises whatever its transport does.
         raise ValueError(
             f"No TPU answers at {address!r} (zone {settings.tpu_zone or 'of this machine'}, "
-            f"project {settings.gcp_project or 'of this machine'}): {error}\nCheck that the TPU's "
-            "name, zone and project are right and its state is READY, that the TensorFlow version "
-            f"of the TPU is this program's ({tf.__version__}), and, on a TPU VM, that no other "
-            "process holds the TPU. Without a TPU, leave out --use_tpu, or say "
-            "--distribution_strategy=auto."
+            f"project {settings.gcp_project or 'of this machine'}): {error}\nCheck the TPU's name, "
+            "zone and project, that its state is READY, that its TensorFlow version is this "
+            f"program's ({tf.__version__}), and, on a TPU VM, that no other process holds it. "
+            "Without a TPU, leave out --use_tpu, or say --distribution_strategy=auto."
         ) from error
     if strategy.num_replicas_in_sync != settings.num_tpu_cores:
         logger.warning(

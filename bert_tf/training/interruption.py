@@ -5,10 +5,13 @@ import threading
 
 
 class Interrupted(Exception):
-    """Raised when a signal has ended the work, after everything was saved."""
+    """Raised when a signal has ended a training, after everything was saved."""
 
-    def __init__(self, signal_number: int, message: str):
-        super().__init__(message)
+    def __init__(self, signal_number: int, step: int):
+        super().__init__(
+            f"Stopped by signal {signal_number} at step {step}, which is saved. The same command "
+            "resumes from there."
+        )
         self.signal_number = signal_number  # The exit status is 128 + this number.
 
 

@@ -156,11 +156,7 @@ class TrainingRun:
             # One worker's signal ends all; they leave when everything is written.
             signal_number = int(self.workers.exchange(self._stop.signal_number).max())
             if signal_number and self.step < self.num_steps and not self._is_over:
-                raise Interrupted(
-                    signal_number,
-                    f"Stopped by signal {signal_number} at step {self.step}, which is saved. The "
-                    "same command resumes from there.",
-                )
+                raise Interrupted(signal_number, self.step)
 
     def _agree(self, num_steps: int) -> int:
         return self.workers.agree(bool(self._stop.signal_number) or self._is_over, num_steps)
@@ -230,7 +226,7 @@ def write_eval_results(path: str, results: Mapping[str, float]) -> None:
     lines = []
     for name in sorted(results):
         value = results[name] if name == "global_step" else np.float32(results[name])
-        lines.append(f"{name} = {value!s}")  # As a float32 is printed: the original's digits.
+        lines.append(f"{name} = {value!s}")  # The original's digits: those of a float32.
         logger.info("  %s", lines[-1])
     with files.atomic_write(path, "w") as file:
         file.write("".join(f"{line}\n" for line in lines))

@@ -16,7 +16,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn, TextIO
 
 import numpy as np
@@ -89,21 +89,17 @@ class Workers:
         if self.count == 1:
             return
         names = sorted(values)
-        if self._differing([names, [values[name] for name in names]]):
-            differing = [] if self._differing([names]) else self._differing(map(values.get, names))
-            what = ", ".join(f"{names[i]} (here: {values[names[i]]})" for i in differing)
-            raise ValueError(
-                f"The workers differ, and would not train one model: {what or 'their settings'}. "
-                "Start all with the same command, except for --task_index, and the same files; "
-                "--output_dir must be a folder that all hosts share."
-            )
-
-    def _differing(self, values: Iterable[Any]) -> list[int]:
-        """Returns the indices of values that differ between workers; all give equally many."""
-        texts = (json.dumps(value, sort_keys=True, default=str) for value in values)
-        digests = (hashlib.sha256(text.encode()).digest()[:_DIGEST_BYTES] for text in texts)
+        texts = [json.dumps(values[name], sort_keys=True, default=str) for name in names]
+        digests = [hashlib.sha256(text.encode()).digest()[:_DIGEST_BYTES] for text in texts]
         table = self.exchange(*(int.from_bytes(digest, "big") for digest in digests))
-        return np.flatnonzero((table != table[0]).any(axis=0)).tolist()
+        differing = [names[i] for i in np.flatnonzero((table != table[0]).any(axis=0))]
+        if differing:
+            what = ", ".join(f"{name} (here: {values[name]})" for name in differing)
+            raise ValueError(
+                f"The workers differ, and would not train one model: {what}. Start all with the "
+                "same command, except for --task_index, and the same files; --output_dir must be "
+                "a folder that all hosts share."
+            )
 
     def stream(self, stream: TextIO | None) -> TextIO | None:
         """Returns where this process shows progress: only the chief does."""
