@@ -11,12 +11,7 @@ Source: Devlin et al. 2018, section 5.1.
 
 import tensorflow as tf
 
-from bert_tf.pretraining.objective import (
-    Batch,
-    Prediction,
-    PretrainingObjective,
-    example_weights,
-)
+from bert_tf.pretraining.objective import Batch, Prediction, PretrainingObjective, example_weights
 from bert_tf.pretraining.objectives.masked_lm import MaskedLMModel
 
 
