@@ -3,11 +3,9 @@
     text ── plain ASCII, no long run? ──yes──> tensorflow-text's op for lines ──> ids
                                       └──no──> FullTokenizer ──────────────────> ids
 
-tensorflow-text (its FastBertTokenizer, of which the op is the second half) is a few times faster
-than Python, but its normalization is not the original's: it folds some 7,500 characters otherwise
-("ﬁ", "ß", "²"), parts words at control characters, and takes a word of more than 100 bytes for
-unknown. None of this happens in lines of plain ASCII, and nearly all lines of English text are
-that.
+tensorflow-text is a few times faster than Python, but it normalizes some 7,500 characters ("ﬁ",
+"ß", "²"), control characters and long words otherwise than the original. None of them occur in
+lines of plain ASCII, and nearly all lines of English text are that.
 """
 
 import re
@@ -26,18 +24,14 @@ _TEXTS_PER_CALL = 1024
 
 
 def is_plain(text: str) -> bool:
-    """Whether `text` is ASCII without control characters and without a run of 100 characters."""
+    """Returns whether `text` is ASCII without control characters and runs of 100 characters."""
     return _IS_PLAIN(text) is not None and (len(text) <= LONGEST_RUN or _HAS_LONG_RUN(text) is None)
 
 
 class BatchTokenizer:
     """Encodes batches of texts; the ids are those of the reference tokenizer, its `exact`.
 
-    Args:
-      vocab_file, do_lower_case, strip_accents: see `FullTokenizer`.
-
-    Raises:
-      ValueError: for a broken vocabulary, see `bert_tf.text.vocabulary.load_vocab`.
+    See `FullTokenizer` for the arguments.
     """
 
     def __init__(
@@ -48,12 +42,11 @@ class BatchTokenizer:
         self._fast = make_line_tokenizer(list(self.exact.vocab))
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of every text: `[exact.encode(text) for text in texts]`, faster."""
+        """Returns `[exact.encode(text) for text in texts]`, faster."""
         plain = [self._fast is not None and is_plain(text) for text in texts]
         plain_ids = self._encode_plain(list(compress(texts, plain)))
-        encode = self.exact.encode
         return [
-            next(plain_ids) if fast else encode(text)
+            next(plain_ids) if fast else self.exact.encode(text)
             for text, fast in zip(texts, plain, strict=True)
         ]
 
@@ -62,6 +55,5 @@ class BatchTokenizer:
             lines = texts[first : first + _TEXTS_PER_CALL]
             ragged = self._fast.tokenize(tf.strings.lower(lines) if self._do_lower_case else lines)
             ids = ragged.values.numpy().tolist()
-            splits = ragged.row_splits.numpy().tolist()
-            for start, end in pairwise(splits):
+            for start, end in pairwise(ragged.row_splits.numpy().tolist()):
                 yield ids[start:end]

@@ -1,4 +1,4 @@
-"""What the tokenizer does with each character: keep, drop, blank, or set apart.
+"""What the tokenizer does with each character: keep it, drop it, or surround it with spaces.
 
 Two passes of `str.translate` over a text do all of the original's per-character work. A table
 learns what to do with a code point when it first meets it, so that importing costs nothing.
@@ -14,42 +14,36 @@ from collections.abc import Callable
 # Ideographs, first and last code point of each block: written without spaces, so each becomes a
 # word of its own. Kana and Hangul are not among them.
 CJK_BLOCKS = (
-    (0x4E00, 0x9FFF),
-    (0x3400, 0x4DBF),
-    (0x20000, 0x2A6DF),
-    (0x2A700, 0x2B73F),
-    (0x2B740, 0x2B81F),
-    (0x2B820, 0x2CEAF),
-    (0xF900, 0xFAFF),
-    (0x2F800, 0x2FA1F),
+    *((0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F)),
+    *((0x2B740, 0x2B81F), (0x2B820, 0x2CEAF), (0xF900, 0xFAFF), (0x2F800, 0x2FA1F)),
 )
-ASCII_PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
+_ASCII_PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 
 
 def is_whitespace(char: str) -> bool:
-    """Whether the tokenizer turns `char` into a space."""
+    """Returns whether `char` becomes a space."""
     return char in " \t\n\r" or unicodedata.category(char) == "Zs"
 
 
 def is_dropped(char: str) -> bool:
-    """Whether `char` vanishes: control and format characters, NUL, U+FFFD."""
+    """Returns whether `char` vanishes: control and format characters, NUL, U+FFFD."""
     if char in "\t\n\r":
         return False
     return char == "\ufffd" or unicodedata.category(char) in ("Cc", "Cf")
 
 
 def is_cjk(char: str) -> bool:
-    """Whether `char` is an ideograph that becomes a word of its own."""
+    """Returns whether `char` is an ideograph that becomes a word of its own."""
     return any(first <= ord(char) <= last for first, last in CJK_BLOCKS)
 
 
 def is_punctuation(char: str) -> bool:
-    """Whether `char` becomes a word of its own: Unicode's punctuation and all ASCII symbols."""
-    return char in ASCII_PUNCTUATION or unicodedata.category(char).startswith("P")
+    """Returns whether `char` becomes a word of its own: punctuation and all ASCII symbols."""
+    return char in _ASCII_PUNCTUATION or unicodedata.category(char).startswith("P")
 
 
 def is_accent(char: str) -> bool:
-    """Whether `char` is a mark that goes when accents are stripped (Unicode's class Mn)."""
+    """Returns whether `char` is a mark that is stripped as an accent (Unicode's class Mn)."""
     return unicodedata.category(char) == "Mn"
 
 
@@ -73,17 +67,16 @@ def _clean(char: str) -> str | None:
     return f" {char} " if is_cjk(char) else char
 
 
-def _set_punctuation_apart(char: str) -> str:
+def _split_punctuation(char: str) -> str:
     return f" {char} " if is_punctuation(char) else char
 
 
 def _drop_marks(char: str) -> str | None:
-    return None if is_accent(char) else _set_punctuation_apart(char)
+    return None if is_accent(char) else _split_punctuation(char)
 
 
-# First pass: what is not text goes, white space becomes spaces, ideographs stand alone.
+# First pass: what is not text is dropped, white space becomes spaces, ideographs stand alone.
 CLEAN = _Table(_clean)
-# Second pass, after lower-casing: punctuation stands alone ...
-SPLIT_PUNCTUATION = _Table(_set_punctuation_apart)
-# ... and, where the text was decomposed (NFD), the marks go.
+# Second pass, after lower-casing: punctuation stands alone and, after NFD, marks are dropped.
+SPLIT_PUNCTUATION = _Table(_split_punctuation)
 DROP_MARKS = _Table(_drop_marks)

@@ -1,22 +1,20 @@
-"""What the tokenizer makes of each character, as tables for a TensorFlow graph.
+"""The tokenizer's rules for each character, as tables for a TensorFlow graph.
 
-    tables = character_tables(do_lower_case=True, strip_accents=True)
-    page = tables.entries.pages[code_point >> 8]          # pages of 256 code points
-    entry = tables.entries.values[page + (code_point & 255)]
+    page = table.pages[code_point >> 8]          # pages of 256 code points, equal ones stored once
+    entry = table.values[page + (code_point & 255)]
 
-An entry is a number of 31 bits. The flags say what becomes of the character; the lowest 21 bits,
-XORed with the code point, are what it turns into (so pages on which every character stays what it
-is are one page).
+An entry has 31 bits. The lowest 21, XORed with the code point, are the normalized character (so
+pages of characters that do not change are equal); the others are flags:
 
     "É"  KEPT STARTER          "e"          one character; its accent belongs to it
     "!"  KEPT STARTER ALONE    "!"          a word of its own
     "한"  KEPT STARTER MANY     record 7      several characters, those of the record
-    " "  BLANK STARTER                      parts words
+    " "  BLANK STARTER                      separates words
     "\\u0301"  EXTENDS                       a stripped mark, part of the character before it
-    "\\u00ad"  0                             as if it were not there
+    "\\u00ad"  0                             dropped
 
 The tables are computed from the functions that the Python tokenizer is made of, with Python's own
-knowledge of Unicode, whichever version TensorFlow has. No TensorFlow here.
+version of Unicode, whichever TensorFlow has. No TensorFlow here.
 """
 
 import functools
@@ -39,14 +37,14 @@ PAGE_BITS = 8
 PAGE_SIZE = 1 << PAGE_BITS
 
 CODE_POINT = (1 << 21) - 1  # The bits of a character, or of a record's number.
-KEPT = 1 << 21  # Something of it stays.
-MANY = 1 << 22  # What stays is several characters; their record's number stands for them.
+KEPT = 1 << 21  # At least a part of it is kept.
+MANY = 1 << 22  # Several characters are kept, those of a record.
 ALONE = 1 << 23  # It is a word of its own.
 BLANK = 1 << 24  # White space.
-EXTENDS = 1 << 25  # It begins with a stripped mark, which belongs to what is before it.
+EXTENDS = 1 << 25  # It begins with a stripped mark, which belongs to the character before it.
 STARTER = 1 << 26  # It has a part of combining class 0, past which no mark is moved.
-ORDER_SHIFT = 27  # The bits above are the place of its combining class among the classes of ...
-MAX_ORDER = 15  # ... marks that stay; 0 for class 0.
+ORDER_SHIFT = 27  # The bits above number the combining classes of marks that are kept, from 1.
+MAX_ORDER = 15
 
 # What a capital sigma sees when it asks whether it ends a word.
 CASED, IGNORED = 1, 2
@@ -54,29 +52,19 @@ CAPITAL_SIGMA, FINAL_SIGMA = 0x3A3, 0x3C2
 
 
 class PagedTable(NamedTuple):
-    """A number for each code point, with equal pages stored once.
-
-    pages: int32 [4352], for each 256 code points the place of their page in `values`.
-    values: [P * 256], the pages.
-    """
+    """A number for each code point: int32 [4352] indices of pages in `values`."""
 
     pages: np.ndarray
     values: np.ndarray
 
 
 class CharacterTables(NamedTuple):
-    """All that there is to know of characters.
-
-    entries: see above.
-    record_starts: int32 [R + 1], where in `record_values` each record starts.
-    record_values: characters that one character turns into: code point, ALONE, and the order.
-    cases: 0, CASED or IGNORED; what is both, or is dropped, is IGNORED.
-    """
+    """The tables for one way of normalizing."""
 
     entries: PagedTable
-    record_starts: np.ndarray
-    record_values: np.ndarray
-    cases: PagedTable
+    record_starts: np.ndarray  # int32 [R + 1]: where each record starts in `record_values`.
+    record_values: np.ndarray  # int32: code points with ALONE and the order.
+    cases: PagedTable  # 0, CASED or IGNORED; dropped characters are IGNORED.
 
     @property
     def has_marks_to_strip(self) -> bool:
@@ -85,21 +73,19 @@ class CharacterTables(NamedTuple):
 
 @functools.lru_cache(maxsize=4)
 def character_tables(do_lower_case: bool, strip_accents: bool) -> CharacterTables:
-    """The tables for one way of normalizing. Takes about a second."""
+    """Returns the tables for one way of normalizing. Takes about a second."""
     entries = np.full(NUM_CODE_POINTS, KEPT | STARTER, np.int32)
     orders = _orders_of_kept_marks() if strip_accents else {}
     record_starts, record_values = [0], []
     for code_point in _code_points_with_properties():
-        entry = _entry(chr(code_point), do_lower_case, strip_accents, orders)
-        if len(entry.characters) == 1:
-            packed = entry.flags | entry.characters[0]
-        elif entry.characters:
-            packed = entry.flags | MANY | (len(record_starts) - 1)
-            record_values += entry.characters
+        flags, characters = _entry(chr(code_point), do_lower_case, strip_accents, orders)
+        if len(characters) > 1:
+            flags |= MANY | (len(record_starts) - 1)
+            record_values += characters
             record_starts.append(len(record_values))
         else:
-            packed = entry.flags | code_point
-        entries[code_point] = packed ^ code_point
+            flags |= characters[0] if characters else code_point
+        entries[code_point] = flags ^ code_point
     return CharacterTables(
         _paged(entries),
         np.array(record_starts, np.int32),
@@ -108,71 +94,55 @@ def character_tables(do_lower_case: bool, strip_accents: bool) -> CharacterTable
     )
 
 
-class _Entry(NamedTuple):
-    flags: int
-    characters: list[int]
-
-
-def _entry(char: str, do_lower_case: bool, strip_accents: bool, orders: dict[int, int]) -> _Entry:
-    """What becomes of a character; `characters` are those that stay, as in a record."""
+def _entry(
+    char: str, do_lower_case: bool, strip_accents: bool, orders: dict[int, int]
+) -> tuple[int, list[int]]:
+    """The flags of a character, and the characters that are kept of it, as in a record."""
     if is_dropped(char):
-        return _Entry(0, [])
-    if _is_blank(char):
-        return _Entry(BLANK | STARTER, [])
+        return 0, []
+    # Python's str.split takes line and paragraph separators for white space, too.
+    if is_whitespace(char) or char.isspace():
+        return BLANK | STARTER, []
     text = char.lower() if do_lower_case else char
-    if not strip_accents:
-        return _Entry(KEPT | STARTER, [ord(part) | _alone(char, part) for part in text])
-    text = unicodedata.normalize("NFD", text)
-    kept = [part for part in text if not is_accent(part)]
-    flags = KEPT if kept else 0
-    if is_accent(text[0]):
-        flags |= EXTENDS
-    if not all(map(unicodedata.combining, text)):
-        flags |= STARTER
+    flags = KEPT | STARTER
+    if strip_accents:
+        text = unicodedata.normalize("NFD", text)
+        flags = 0 if all(map(is_accent, text)) else KEPT
+        flags |= EXTENDS if is_accent(text[0]) else 0
+        flags |= 0 if all(map(unicodedata.combining, text)) else STARTER
+        text = [part for part in text if not is_accent(part)]
     characters = [
-        ord(part) | _alone(char, part) | orders[unicodedata.combining(part)] << ORDER_SHIFT
-        for part in kept
+        ord(part)
+        | (ALONE if is_cjk(char) or is_punctuation(part) else 0)
+        | orders.get(unicodedata.combining(part), 0) << ORDER_SHIFT
+        for part in text
     ]
-    return _Entry(flags, characters)
-
-
-def _alone(char: str, part: str) -> int:
-    return ALONE if is_cjk(char) or is_punctuation(part) else 0
-
-
-def _is_blank(char: str) -> bool:
-    """Python's str.split takes line and paragraph separators for white space, too."""
-    return is_whitespace(char) or (char.isspace() and not is_dropped(char))
+    return flags, characters
 
 
 @functools.cache
 def _code_points_with_properties() -> list[int]:
-    """Those to look at: all but the unassigned, private and surrogate ones, which stay as they are;
-    in the blocks of ideographs those as well."""
+    """All but the unassigned, private and surrogate ones outside the blocks of ideographs, which
+    stay as they are."""
     ideographs = {x for first, last in CJK_BLOCKS for x in range(first, last + 1)}
-    category = unicodedata.category
     return [
         x
         for x in range(NUM_CODE_POINTS)
-        if x in ideographs or category(chr(x)) not in ("Cn", "Co", "Cs")
+        if x in ideographs or unicodedata.category(chr(x)) not in ("Cn", "Co", "Cs")
     ]
 
 
 def _orders_of_kept_marks() -> dict[int, int]:
-    """The combining classes of what is no non-spacing mark, numbered from 1."""
-    classes = {
-        unicodedata.combining(chr(x))
-        for x in _code_points_with_properties()
-        if not is_accent(chr(x))
-    }
-    orders = {combining: order for order, combining in enumerate(sorted(classes))}
-    assert len(orders) <= MAX_ORDER + 1
-    return orders
+    """The combining classes of characters that are not non-spacing marks, numbered from 1."""
+    kept = (x for x in map(chr, _code_points_with_properties()) if not is_accent(x))
+    classes = sorted(set(map(unicodedata.combining, kept)))
+    assert len(classes) <= MAX_ORDER + 1
+    return {combining: order for order, combining in enumerate(classes)}
 
 
 @functools.cache
 def _cases() -> np.ndarray:
-    """uint8 [1114112]: found by asking Python, which does not tell these properties otherwise."""
+    """uint8 [1114112]: found by lower-casing, as Python has no functions for these properties."""
     cases = np.zeros(NUM_CODE_POINTS, np.uint8)
     for x in _code_points_with_properties():
         char = chr(x)
@@ -186,5 +156,5 @@ def _cases() -> np.ndarray:
 
 
 def _paged(values: np.ndarray) -> PagedTable:
-    pages, places = np.unique(values.reshape(-1, PAGE_SIZE), axis=0, return_inverse=True)
-    return PagedTable((places.reshape(-1) * PAGE_SIZE).astype(np.int32), pages.reshape(-1))
+    pages, indices = np.unique(values.reshape(-1, PAGE_SIZE), axis=0, return_inverse=True)
+    return PagedTable((indices.reshape(-1) * PAGE_SIZE).astype(np.int32), pages.reshape(-1))

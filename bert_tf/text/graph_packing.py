@@ -1,10 +1,6 @@
 """[CLS] a [SEP] b [SEP] inside a TensorFlow graph: what `packing` does, for a whole batch at once.
 
-    ids, questions and passages     RaggedTensor int32 [N, (T)], as `GraphTokenizer` gives them
-    pack_texts                      a row for each text or pair, cut to the model's length
-    pack_windows                    a row for each window of each passage
-
-What comes back is padded to its longest row, and N may be 0.
+Ids are ragged tensors, int32 [N, (T)], N may be 0, and the rows are padded to the longest of them.
 
 Source: google-research/bert, run_classifier.py, `convert_single_example`, and run_squad.py,
 `convert_examples_to_features`.
@@ -14,26 +10,15 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-# [CLS] a [SEP], [CLS] a [SEP] b [SEP]
-_NUM_SPECIAL_OF_ONE = 2
-_NUM_SPECIAL_OF_PAIR = 3
-
 
 class PackedWindows(NamedTuple):
-    """The windows of N passages, S in all; those of one passage follow each other.
+    """The windows of N passages, S in all; those of one passage follow each other."""
 
-    features: `input_ids`, `input_mask` and `segment_ids`, int32 [S, L].
-    owner: int32 [S], which example a window is of.
-    window_start: int32 [S], the place in the passage of its first token.
-    window_length: int32 [S], how many tokens of the passage it has.
-    passage_start: int32 [S], where in the row they start.
-    """
-
-    features: dict[str, tf.Tensor]
-    owner: tf.Tensor
-    window_start: tf.Tensor
-    window_length: tf.Tensor
-    passage_start: tf.Tensor
+    features: dict[str, tf.Tensor]  # As of `pack_texts`, int32 [S, L].
+    owner: tf.Tensor  # int32 [S]: the example that a window is of.
+    window_start: tf.Tensor  # int32 [S]: the index in the passage of its first token.
+    window_length: tf.Tensor  # int32 [S]: the number of tokens of the passage.
+    passage_start: tf.Tensor  # int32 [S]: the index in the row of the first of them.
 
 
 def pack_texts(
@@ -43,28 +28,23 @@ def pack_texts(
     sep_id: int,
     max_seq_length: int,
 ) -> dict[str, tf.Tensor]:
-    """Rows of one or two sequences, cut as `pack_truncated` cuts them.
+    """Packs one or two sequences per row, truncated as by `pack_truncated`.
 
-    Args:
-        ids_a, ids_b: int32 [N, (T)]; a row of `ids_b` that is empty, or None for all, is no second
-            sequence.
-        cls_id, sep_id: of [CLS] and [SEP].
-        max_seq_length: how many tokens a row has at most; 3 or more.
+    A row of `ids_b` that is empty, or None for all, is no second sequence.
 
-    Returns: `input_ids`, `input_mask` and `segment_ids`, int32 [N, L], L that of the longest row.
+    Returns: `input_ids`, `input_mask` and `segment_ids`, int32 [N, L].
     """
-    _check_at_least(_NUM_SPECIAL_OF_PAIR, "max_seq_length", max_seq_length)
-    lengths_a = _lengths(ids_a)
-    alone = tf.minimum(lengths_a, max_seq_length - _NUM_SPECIAL_OF_ONE)
+    _check_at_least(3, "max_seq_length", max_seq_length)
     if ids_b is None:
-        return _rows(_slices(ids_a, alone), None, cls_id, sep_id)
-    lengths_b = _lengths(ids_b)
+        ids_b = ids_a[:, :0]
+    lengths_a, lengths_b = _lengths(ids_a), _lengths(ids_b)
     # The longer one is cut until both are equal, then both are; of an odd number b has less.
-    room = max_seq_length - _NUM_SPECIAL_OF_PAIR
+    room = max_seq_length - 3
     beside = tf.minimum(lengths_a, tf.maximum(room - lengths_b, room - room // 2))
-    kept_a = tf.where(lengths_b > 0, beside, alone)
+    kept_a = tf.where(lengths_b > 0, beside, tf.minimum(lengths_a, room + 1))
     kept_b = tf.minimum(lengths_b, tf.maximum(room - lengths_a, room // 2))
-    return _rows(_slices(ids_a, kept_a), _slices(ids_b, kept_b), cls_id, sep_id)
+    first_a, first_b = _first_indices(ids_a), _first_indices(ids_b)
+    return _rows(_slices(ids_a, first_a, kept_a), _slices(ids_b, first_b, kept_b), cls_id, sep_id)
 
 
 def pack_windows(
@@ -75,22 +55,17 @@ def pack_windows(
     max_seq_length: int,
     doc_stride: int,
 ) -> PackedWindows:
-    """Rows `[CLS] question [SEP] window [SEP]`, the windows as `packing.divide` makes them.
+    """Packs `[CLS] question [SEP] window [SEP]`, the windows as `packing.divide` makes them.
 
     Args:
-        question_ids: int32 [N, (T)], cut so that each leaves room for a token of its passage.
-        passage_ids: int32 [N, (T)]; one without tokens has no window.
-        cls_id, sep_id: of [CLS] and [SEP].
-        max_seq_length: how many tokens a row has at most.
-        doc_stride: how many tokens after one window of a passage the next one starts.
-
-    Raises:
-        tf.errors.InvalidArgumentError: when it runs and a question leaves no room.
+        question_ids: cut so that each leaves room for a token of its passage; otherwise this is a
+            tf.errors.InvalidArgumentError.
+        passage_ids: one without tokens has no window.
     """
-    _check_at_least(_NUM_SPECIAL_OF_PAIR + 1, "max_seq_length", max_seq_length)
+    _check_at_least(4, "max_seq_length", max_seq_length)
     _check_at_least(1, "doc_stride", doc_stride)
     question_lengths, lengths = _lengths(question_ids), _lengths(passage_ids)
-    room = max_seq_length - _NUM_SPECIAL_OF_PAIR - question_lengths
+    room = max_seq_length - 3 - question_lengths
     tf.debugging.assert_positive(
         tf.where(lengths > 0, room, 1),
         f"A question leaves no room for its passage in {max_seq_length} tokens: cut it before.",
@@ -103,17 +78,14 @@ def pack_windows(
     number = tf.range(tf.size(owner)) - tf.gather(tf.cumsum(num_windows, exclusive=True), owner)
     start = number * tf.gather(step, owner)
     length = tf.minimum(tf.gather(lengths, owner) - start, tf.gather(room, owner))
+    first = tf.gather(_first_indices(passage_ids), owner) + start
+    questions, passages = tf.gather(question_ids, owner), _slices(passage_ids, first, length)
     return PackedWindows(
-        _rows(
-            tf.gather(question_ids, owner),
-            _slices(passage_ids, length, start, owner),
-            cls_id,
-            sep_id,
-        ),
+        _rows(questions, passages, cls_id, sep_id),
         owner,
         start,
         length,
-        tf.gather(question_lengths, owner) + _NUM_SPECIAL_OF_ONE,
+        tf.gather(question_lengths, owner) + 2,
     )
 
 
@@ -123,40 +95,30 @@ def _check_at_least(least: int, name: str, value: int) -> None:
 
 
 def _lengths(ids: tf.RaggedTensor) -> tf.Tensor:
-    """int32 [N]"""
     return tf.cast(ids.row_lengths(), tf.int32)
 
 
-def _slices(
-    ids: tf.RaggedTensor,
-    lengths: tf.Tensor,
-    starts: tf.Tensor | None = None,
-    rows: tf.Tensor | None = None,
-) -> tf.RaggedTensor:
-    """Of each row, or of `rows`, so many tokens: from the first on, or from `starts`."""
-    first = tf.cast(ids.row_starts(), tf.int32)
-    if rows is not None:
-        first = tf.gather(first, rows) + starts
-    places = tf.ragged.range(first, first + lengths)
-    return places.with_values(tf.gather(ids.values, places.values))
+def _first_indices(ids: tf.RaggedTensor) -> tf.Tensor:
+    return tf.cast(ids.row_starts(), tf.int32)
 
 
-def _rows(
-    a: tf.RaggedTensor, b: tf.RaggedTensor | None, cls_id: int, sep_id: int
-) -> dict[str, tf.Tensor]:
+def _slices(ids: tf.RaggedTensor, first: tf.Tensor, lengths: tf.Tensor) -> tf.RaggedTensor:
+    """So many values from each index on."""
+    indices = tf.ragged.range(first, first + lengths)
+    return indices.with_values(tf.gather(ids.values, indices.values))
+
+
+def _rows(a: tf.RaggedTensor, b: tf.RaggedTensor, cls_id: int, sep_id: int) -> dict[str, tf.Tensor]:
     """`[CLS] a [SEP]`, or `[CLS] a [SEP] b [SEP]` where a row of b is not empty, padded."""
-    once = tf.ones_like(_lengths(a))
-    parts = [_repeated(cls_id, once), a, _repeated(sep_id, once)]
-    first_lengths = _lengths(a) + _NUM_SPECIAL_OF_ONE
-    lengths = first_lengths
-    if b is not None:
-        has_b = tf.cast(_lengths(b) > 0, tf.int32)
-        parts += [b, _repeated(sep_id, has_b)]
-        lengths += _lengths(b) + has_b
+    lengths_a, lengths_b = _lengths(a), _lengths(b)
+    once, has_b = tf.ones_like(lengths_a), tf.cast(lengths_b > 0, tf.int32)
+    parts = [_repeated(cls_id, once), a, _repeated(sep_id, once), b, _repeated(sep_id, has_b)]
     input_ids = tf.concat([part.with_row_splits_dtype(tf.int64) for part in parts], 1).to_tensor()
-    places = tf.range(tf.shape(input_ids)[1])
-    is_token = places < lengths[:, tf.newaxis]
-    is_second = is_token & (places >= first_lengths[:, tf.newaxis])
+    first_lengths = lengths_a + 2
+    lengths = first_lengths + lengths_b + has_b
+    indices = tf.range(tf.shape(input_ids)[1])
+    is_token = indices < lengths[:, tf.newaxis]
+    is_second = is_token & (indices >= first_lengths[:, tf.newaxis])
     return {
         "input_ids": input_ids,
         "input_mask": tf.cast(is_token, tf.int32),
@@ -166,6 +128,5 @@ def _rows(
 
 def _repeated(token_id: int, times: tf.Tensor) -> tf.RaggedTensor:
     """A token so many times in each row: int32 [N, (times)]."""
-    return tf.RaggedTensor.from_row_lengths(
-        tf.fill([tf.reduce_sum(times)], token_id), times, validate=False
-    )
+    values = tf.fill([tf.reduce_sum(times)], token_id)
+    return tf.RaggedTensor.from_row_lengths(values, times, validate=False)

@@ -7,9 +7,8 @@
     text ── plain ASCII, no long run? ──yes──> tensorflow-text's op for lines ──> ids
                                       └──no──> words ──> its op for words ──────> ids
 
-The ids and offsets are those of `FullTokenizer`, whatever the text. It works eagerly, inside of a
-`tf.function`, mapped over a `tf.data.Dataset`, and from a SavedModel in a program that has
-tensorflow and tensorflow_text only.
+The ids and offsets are those of `FullTokenizer`, whatever the text. It works eagerly, inside a
+`tf.function` or a `tf.data.Dataset`, and in a SavedModel without this package.
 """
 
 import functools
@@ -31,24 +30,19 @@ from bert_tf.text.vocabulary import load_vocab
 
 # Read in one pass: runs of at most 99 characters, with white space between them.
 _PLAIN_TEXT = rf"(?:[!-~]{{0,{LONGEST_RUN}}}[\t\n\r ])*[!-~]{{0,{LONGEST_RUN}}}"
-# Takes the place of a word that is too long. No word has this character, and so no piece has it.
+# Replaces a word that is too long. No word has this character, and so no piece has it.
 _UNKNOWN_WORD = "\x00"
 _WHERE_STRINGS_ARE = "CPU:0"  # On an accelerator the numbers between them would go to and fro.
 _TEXTS = tf.TensorSpec([None], tf.string)
 
 
 class GraphTokenizer(tf.Module):
-    """Tokenizes batches of texts, giving what `FullTokenizer` gives for each of them.
-
-    Of bytes, those that are not UTF-8 are left out. The methods are `tf.function`s of a string
-    tensor [N], of any N.
+    """Tokenizes batches of texts, string [N], as `FullTokenizer` tokenizes each of them.
 
     Args:
-        vocab: path of a vocabulary, one token a line; or its tokens, in the order of their ids.
+        vocab: path of a vocabulary, or its tokens in the order of their ids; a broken one is a
+            ValueError.
         do_lower_case, strip_accents: see `FullTokenizer`.
-
-    Raises:
-        ValueError: for a broken vocabulary, see `bert_tf.text.vocabulary.load_vocab`.
     """
 
     def __init__(
@@ -74,7 +68,7 @@ class GraphTokenizer(tf.Module):
 
     @tf.function(input_signature=[_TEXTS])
     def tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """The ids of the word pieces of each text: int32 [N, (T)]."""
+        """Returns the ids of the word pieces of each text: int32 [N, (T)]."""
         with tf.device(_WHERE_STRINGS_ARE):
             return self._divided(texts, self._ids_of_lines, self.exact_ids)
 
@@ -82,37 +76,31 @@ class GraphTokenizer(tf.Module):
     def tokenize_with_offsets(
         self, texts: tf.Tensor
     ) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
-        """Ids, and for each piece the start and the end of its source: three of int32 [N, (T)].
+        """Returns ids, and for each piece the start and the end of its source: int32 [N, (T)].
 
-        Offsets count characters of the text that `valid_text` returns, so that
-
-            tf.strings.substr(text, start, end - start, unit="UTF8_CHAR")
-
-        is what the piece was made from; the rules are `FullTokenizer.tokenize_with_offsets`'.
+        Offsets count characters of the text that `valid_text` returns; the rules are those of
+        `FullTokenizer.tokenize_with_offsets`.
         """
         with tf.device(_WHERE_STRINGS_ARE):
             pieces = self._divided(texts, self._spans_of_lines, self.exact_spans)
-            ids, starts, ends = tf.unstack(pieces.flat_values, num=3, axis=1)
-            return tuple(pieces.with_flat_values(values) for values in (ids, starts, ends))
+            columns = tf.unstack(pieces.flat_values, num=3, axis=1)
+            return tuple(map(pieces.with_flat_values, columns))
 
     @tf.function(input_signature=[_TEXTS])
     def valid_text(self, texts: tf.Tensor) -> tf.Tensor:
-        """The texts without the bytes that are not UTF-8: string [N]."""
+        """Returns the texts without the bytes that are not UTF-8: string [N]."""
         return tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="ignore")
 
     def exact_ids(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """As `tokenize`, by the way for texts that are not plain ASCII. For use in a graph."""
+        """As `tokenize`, in the way for texts that are not plain ASCII. For use in a graph."""
         words = self._split_words(texts)
         return _by_text(self._pieces(words), words)
 
     def exact_spans(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Id, start and end of each piece, by the way for texts that are not plain ASCII.
-
-        For use in a graph. Returns: int32 [N, (T), 3].
-        """
+        """As `exact_ids`, with id, start and end of each piece: int32 [N, (T), 3]."""
         words = self._split_words(texts)
         pieces = self._pieces(words)
-        # The pieces of a word share its characters out among them; [UNK] has them all.
+        # The pieces of a word divide its characters; [UNK] has them all.
         lengths = tf.where(
             pieces.values == self._unk_id,
             tf.gather(words.lengths, pieces.value_rowids()),
@@ -121,20 +109,14 @@ class GraphTokenizer(tf.Module):
         ends = tf.cumsum(lengths)
         by_text = _by_text(pieces, words)
         text_start = tf.gather(words.text_starts, by_text.value_rowids())
-        spans = [
-            pieces.values,
-            tf.gather(words.starts, ends - lengths) - text_start,
-            tf.gather(words.ends, ends - 1) - text_start,
-        ]
-        return by_text.with_values(tf.stack(spans, axis=1))
+        starts = tf.gather(words.starts, ends - lengths) - text_start
+        ends = tf.gather(words.ends, ends - 1) - text_start
+        return by_text.with_values(tf.stack([pieces.values, starts, ends], axis=1))
 
     def _pieces(self, words: GraphWords) -> tf.RaggedTensor:
         """The ids of the pieces of each word: int32 [W, (P)]."""
         is_too_long = words.lengths > LONGEST_WORD
         return self._word_tokenizer.tokenize(tf.where(is_too_long, _UNKNOWN_WORD, words.words))
-
-    def _lower_cased(self, lines: tf.Tensor) -> tf.Tensor:
-        return tf.strings.lower(lines) if self._do_lower_case else lines
 
     def _ids_of_lines(self, lines: tf.Tensor) -> tf.RaggedTensor:
         """As `exact_ids`, for lines of plain ASCII."""
@@ -146,13 +128,16 @@ class GraphTokenizer(tf.Module):
         spans = [tf.cast(span.values, tf.int32) for span in spans]
         return ids.with_values(tf.stack([ids.values, *spans], axis=1))
 
+    def _lower_cased(self, lines: tf.Tensor) -> tf.Tensor:
+        return tf.strings.lower(lines) if self._do_lower_case else lines
+
     def _divided(
         self,
         texts: tf.Tensor,
         of_lines: Callable[[tf.Tensor], tf.RaggedTensor],
         exact: Callable[[tf.Tensor], tf.RaggedTensor],
     ) -> tf.RaggedTensor:
-        """What `of_lines` gives for texts of plain ASCII and `exact` for others, in their order."""
+        """Applies `of_lines` to texts of plain ASCII and `exact` to others, in their order."""
         if self._line_tokenizer is None:
             return exact(texts)
         is_plain = tf.strings.regex_full_match(texts, _PLAIN_TEXT)
@@ -160,8 +145,8 @@ class GraphTokenizer(tf.Module):
         def both() -> tf.RaggedTensor:
             lines, others = tf.where(is_plain)[:, 0], tf.where(~is_plain)[:, 0]
             rows = [of_lines(tf.gather(texts, lines)), exact(tf.gather(texts, others))]
-            places = tf.math.invert_permutation(tf.concat([lines, others], 0))
-            return tf.gather(tf.concat(rows, 0), places)
+            order = tf.math.invert_permutation(tf.concat([lines, others], 0))
+            return tf.gather(tf.concat(rows, 0), order)
 
         return tf.cond(tf.reduce_all(is_plain), lambda: of_lines(texts), both)
 

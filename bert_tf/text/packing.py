@@ -1,4 +1,4 @@
-"""[CLS] a [SEP] b [SEP]: the only place that puts sequences together, cuts and divides them.
+"""[CLS] a [SEP] b [SEP]: the only place that packs, truncates and divides token sequences.
 
     input_ids     [CLS] who was he ? [SEP] a king of france [SEP]   (padding: 0)
     segment_ids     0    0   0   0 0   0   1  1   1    1      1     (padding: 0)
@@ -17,7 +17,7 @@ Token = TypeVar("Token")
 
 
 class Window(NamedTuple):
-    """A stretch of a long sequence: its first token's place, and how many tokens it has."""
+    """A stretch of a long sequence: the index of its first token, and the number of tokens."""
 
     start: int
     length: int
@@ -31,9 +31,8 @@ def truncate_pair(tokens_a: list, tokens_b: list, max_tokens: int) -> None:
     excess = len(tokens_a) + len(tokens_b) - max_tokens
     while excess > 0:
         longer = tokens_a if len(tokens_a) > len(tokens_b) else tokens_b
-        # All that the longer one has more than the other is lost by it alone.
-        difference = abs(len(tokens_a) - len(tokens_b))
-        num_lost = min(excess, max(difference, 1))
+        # Until both are equally long, the longer one loses tokens alone.
+        num_lost = min(excess, max(abs(len(tokens_a) - len(tokens_b)), 1))
         del longer[len(longer) - num_lost :]
         excess -= num_lost
 
@@ -41,10 +40,8 @@ def truncate_pair(tokens_a: list, tokens_b: list, max_tokens: int) -> None:
 def pack(
     tokens_a: Sequence[Token], tokens_b: Sequence[Token], cls: Token, sep: Token
 ) -> tuple[list[Token], list[int]]:
-    """`[CLS] a [SEP]`, or `[CLS] a [SEP] b [SEP]` where `tokens_b` is not empty.
-
-    Returns: the tokens, and for each the number of its segment, 0 or 1.
-    """
+    """Returns `[CLS] a [SEP]`, or `[CLS] a [SEP] b [SEP]` if `tokens_b` is not empty, and the
+    segment, 0 or 1, of each token."""
     tokens = [cls, *tokens_a, sep]
     segment_ids = [0] * len(tokens)
     if tokens_b:
@@ -60,20 +57,14 @@ def pack_truncated(
     sep: Token,
     max_seq_length: int,
 ) -> tuple[list[Token], list[int]]:
-    """As `pack`, cut to `max_seq_length` tokens, [CLS] and [SEP] included.
-
-    A single sequence loses its end; of a pair the longer one does, see `truncate_pair`.
-    """
+    """As `pack`, truncated to `max_seq_length` tokens; a pair as in `truncate_pair`."""
     tokens_a, tokens_b = list(tokens_a), list(tokens_b)
-    if tokens_b:
-        truncate_pair(tokens_a, tokens_b, max_seq_length - 3)
-    else:
-        del tokens_a[max_seq_length - 2 :]
+    truncate_pair(tokens_a, tokens_b, max_seq_length - (3 if tokens_b else 2))
     return pack(tokens_a, tokens_b, cls, sep)
 
 
 def divide(num_tokens: int, max_tokens: int, stride: int) -> list[Window]:
-    """Windows of at most `max_tokens` tokens over a sequence, `stride` tokens apart.
+    """Returns windows of at most `max_tokens` tokens over a sequence, `stride` tokens apart.
 
         divide(10, 6, 2)    # [(0, 6), (2, 6), (4, 6)]
 
@@ -82,16 +73,14 @@ def divide(num_tokens: int, max_tokens: int, stride: int) -> list[Window]:
     Source: google-research/bert, run_squad.py, `convert_examples_to_features`.
     """
     windows: list[Window] = []
-    start = 0
-    while start < num_tokens:
-        length = min(num_tokens - start, max_tokens)
-        windows.append(Window(start, length))
-        if start + length == num_tokens:
-            break
-        start += min(length, stride)
+    start = end = 0
+    while end < num_tokens:
+        end = min(start + max_tokens, num_tokens)
+        windows.append(Window(start, end - start))
+        start += min(end - start, stride)
     return windows
 
 
 def pad(values: Sequence[int], length: int) -> list[int]:
-    """`values`, with zeros after them up to `length`."""
+    """Returns `values` padded with zeros to `length`."""
     return [*values, *([0] * (length - len(values)))]

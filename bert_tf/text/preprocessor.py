@@ -14,18 +14,15 @@ from bert_tf.text.graph_tokenization import GraphTokenizer
 class TextPreprocessor(keras.layers.Layer):
     """Maps texts, or pairs of texts, to a BERT encoder's inputs.
 
-    The ids are those of `FullTokenizer`. Texts that are too long lose their ends; of a pair, the
-    longer text loses its end first, as in the original. It works eagerly, in `tf.data.Dataset.map`
-    and in a functional model, and its vocabulary is saved with the model.
+    Call it with a string tensor [B] or a scalar, a list of strings, or for pairs a tuple or a dict
+    of two of these, eagerly, in `tf.data.Dataset.map` or in a functional model. It returns a dict
+    of int32 tensors [B, L], or [L] for a scalar: `input_ids`, `input_mask`, `segment_ids`. Texts
+    that are too long lose their ends; of a pair, the longer text first, as in the original.
 
     Args:
-        vocabulary: the tokens, in the order of their ids.
+        vocabulary: the tokens, in the order of their ids; it is saved with the model.
         do_lower_case, strip_accents: see `FullTokenizer`.
         sequence_length: L, the tokens of a sequence, special tokens and padding included.
-
-    Call it with a string tensor [B] or a scalar, a list of strings, or for pairs a tuple or a dict
-    of two of these. It returns a dict of int32 tensors [B, L], or [L] for a scalar: `input_ids`,
-    `input_mask`, `segment_ids`.
 
     Example:
 
@@ -82,20 +79,15 @@ class TextPreprocessor(keras.layers.Layer):
         return super().__call__(texts if len(texts) > 1 else texts[0])
 
     def call(self, inputs) -> dict[str, tf.Tensor]:
-        texts = _texts(inputs)
-        is_scalar = texts[0].shape.rank == 0
+        texts, length = _texts(inputs), self.sequence_length
         ids = [self._tokenizer.tokenize(tf.reshape(text, [-1])) for text in texts]
-        rows = pack_texts(
-            *ids, *[None] * (2 - len(ids)), self._cls, self._sep, self.sequence_length
-        )
-        length = self.sequence_length
-        padded = {
-            name: tf.ensure_shape(
-                tf.pad(row, [[0, 0], [0, length - tf.shape(row)[1]]]), [None, length]
-            )
-            for name, row in rows.items()
-        }
-        return {name: row[0] for name, row in padded.items()} if is_scalar else padded
+        second = ids[1] if len(ids) == 2 else None
+        features = {}
+        for name, rows in pack_texts(ids[0], second, self._cls, self._sep, length).items():
+            rows = tf.pad(rows, [[0, 0], [0, length - tf.shape(rows)[1]]])
+            rows = tf.ensure_shape(rows, [None, length])
+            features[name] = rows if texts[0].shape.rank else rows[0]
+        return features
 
     def compute_output_spec(self, inputs) -> dict[str, keras.KerasTensor]:
         shape = (*_texts(inputs)[0].shape, self.sequence_length)

@@ -4,8 +4,8 @@
     tokenizer.tokenize("Unaffable, café!")    # ["un", "##aff", "##able", ",", "cafe", "!"]
     tokenizer.encode("Unaffable, café!")      # their ids; the fast way to get them
 
-Pure Python, without TensorFlow. It is fast because text repeats itself: what a stretch between
-two spaces becomes is computed once and remembered.
+Pure Python, without TensorFlow. It is fast because text repeats itself: the pieces of a chunk, the
+text between two spaces, are computed once and cached.
 
 Source: google-research/bert, tokenization.py.
 """
@@ -41,14 +41,14 @@ __all__ = [
     "whitespace_tokenize",
 ]
 
-# A stretch that is longer is rarely met again, and would make the cache's memory unbounded.
+# Longer chunks are rare, and would make the cache's memory unbounded.
 _MAX_CACHED_CHARACTERS = 64
-# About 50 MB when full. (69 MB of novels have 300,000 stretches, 17 MB have 130,000.)
+# About 50 MB when full. (69 MB of novels have 300,000 chunks, 17 MB have 130,000.)
 _MAX_CACHED_CHUNKS = 200_000
 
 
 def convert_to_unicode(text: str | bytes) -> str:
-    """`text` as a string; of bytes, those that are not UTF-8 are left out."""
+    """Returns `text` as a string, without bytes that are not UTF-8."""
     if isinstance(text, str):
         return text
     if isinstance(text, bytes):
@@ -57,7 +57,7 @@ def convert_to_unicode(text: str | bytes) -> str:
 
 
 def whitespace_tokenize(text: str) -> list[str]:
-    """The words of `text` that stand between white space."""
+    """Returns the words of `text` between white space."""
     return text.split()
 
 
@@ -65,9 +65,8 @@ class BasicTokenizer:
     """Splits text into words and punctuation marks, lower-cased and without accents if wanted.
 
     Args:
-      do_lower_case: whether letters become small ones.
-      strip_accents: whether text is decomposed (NFD) and its non-spacing marks are dropped;
-        None: when `do_lower_case` says so, as in the original.
+        strip_accents: whether text is decomposed (NFD) and its non-spacing marks are dropped; by
+            default the same as `do_lower_case`, as in the original.
 
     Example:
 
@@ -79,17 +78,18 @@ class BasicTokenizer:
         self.strip_accents = do_lower_case if strip_accents is None else strip_accents
 
     def tokenize(self, text: str | bytes) -> list[str]:
-        """The words of `text`; none of them holds white space."""
+        """Returns the words of `text`, without white space."""
         return self.normalize(self.clean(text)).split()
 
     def clean(self, text: str | bytes) -> str:
-        """`text` without control characters, with spaces for white space and round ideographs."""
+        """Returns `text` without control characters, with spaces for white space and around
+        ideographs."""
         return convert_to_unicode(text).translate(CLEAN)
 
     def normalize(self, text: str) -> str:
-        """Lower-cases clean text and strips its accents as configured; sets punctuation apart.
+        """Lower-cases clean text, strips its accents, and puts spaces around punctuation.
 
-        What stands between two spaces does not depend on what stands beyond them.
+        The result between two spaces does not depend on the text beyond them.
         """
         if self.do_lower_case:
             text = text.lower()
@@ -102,9 +102,9 @@ class WordpieceTokenizer:
     """Splits words into the longest pieces of a vocabulary, from left to right.
 
     Args:
-      vocab: the pieces (its keys); those that continue a word begin with "##".
-      unk_token: what a word becomes that cannot be split so, as a whole.
-      max_input_chars_per_word: a longer word (in characters) becomes `unk_token`.
+        vocab: the pieces (its keys); those that continue a word begin with "##".
+        unk_token: replaces a word that cannot be split into pieces.
+        max_input_chars_per_word: a longer word becomes `unk_token`.
 
     Example:
 
@@ -124,13 +124,12 @@ class WordpieceTokenizer:
         self._max_piece_length = max(map(len, vocab), default=0)
 
     def tokenize(self, text: str | bytes) -> list[str]:
-        """The pieces of a word, or of words between white space ("unaffable" -> "un", "##aff",
-        "##able")."""
+        """Returns the pieces of words between white space."""
         words = whitespace_tokenize(convert_to_unicode(text))
         return [piece for word in words for piece in self.split_word(word)]
 
     def split_word(self, word: str) -> list[str]:
-        """The pieces of one word, or [unk_token]."""
+        """Returns the pieces of one word, or [unk_token]."""
         if len(word) > self.max_input_chars_per_word:
             return [self.unk_token]
         pieces: list[str] = []
@@ -154,14 +153,11 @@ class WordpieceTokenizer:
 
 
 class FullTokenizer:
-    """From text to the ids of its word pieces and back.
+    """Converts text to the ids of its word pieces, and back.
 
     Args:
-      vocab_file: path of a vocabulary, one token a line.
-      do_lower_case, strip_accents: see `BasicTokenizer`; they must be those of the vocabulary.
-
-    Raises:
-      ValueError: for a broken vocabulary, see `load_vocab`.
+        vocab_file: path of a vocabulary, one token a line; a broken one is a ValueError.
+        do_lower_case, strip_accents: see `BasicTokenizer`; they must be those of the vocabulary.
 
     Example:
 
@@ -179,7 +175,6 @@ class FullTokenizer:
         self.inv_vocab = {index: token for token, index in self.vocab.items()}
         self.basic_tokenizer = BasicTokenizer(do_lower_case, strip_accents)
         self.wordpiece_tokenizer = WordpieceTokenizer(self.vocab)
-        self._pieces = _Cache(self._pieces_of)
         self._ids = _Cache(self._ids_of)
         self._aligned_pieces = _Cache(self._aligned_pieces_of)
 
@@ -204,20 +199,18 @@ class FullTokenizer:
         return len(self.vocab)
 
     def tokenize(self, text: str | bytes) -> list[str]:
-        """The word pieces of `text`."""
-        chunks = self.basic_tokenizer.clean(text).split()
-        return list(chain.from_iterable(map(self._pieces.__getitem__, chunks)))
+        """Returns the word pieces of `text`."""
+        return self.convert_ids_to_tokens(self.encode(text))
 
     def encode(self, text: str | bytes) -> list[int]:
-        """The ids of the word pieces of `text`: `convert_tokens_to_ids(tokenize(text))`, faster."""
+        """Returns the ids of the word pieces of `text`."""
         chunks = self.basic_tokenizer.clean(text).split()
         return list(chain.from_iterable(map(self._ids.__getitem__, chunks)))
 
     def tokenize_with_offsets(self, text: str | bytes) -> tuple[list[str], list[tuple[int, int]]]:
-        """The word pieces of `text`, and for each the (start, end) of its source in `text`.
+        """Returns the word pieces of `text`, and for each the (start, end) of its source in `text`.
 
-        Offsets count characters (of bytes: of the string they decode to), and `text[start:end]` is
-        what the piece was made from:
+        Offsets count characters (of bytes: of the string they decode to):
 
           * an accent that was stripped belongs to the character that it is on, whether both were
             one character ("é") or two ("e\\u0301"); at the start of a word it belongs to none;
@@ -227,7 +220,7 @@ class FullTokenizer:
           * so do marks that Unicode's canonical order moves past each other: each has them all;
           * a word that became [UNK] has the span of the word.
 
-        Starts never decrease, nor do ends; no span is empty; and but for the pieces of one
+        Starts never decrease, nor do ends; no span is empty; and apart from the pieces of one
         character, or of such marks, spans do not overlap.
 
             tokenize_with_offsets("Une re\\u0301sume\\u0301!")
@@ -236,22 +229,22 @@ class FullTokenizer:
         tokens: list[str] = []
         offsets: list[tuple[int, int]] = []
         for chunk in CHUNK.finditer(convert_to_unicode(text)):
-            place = chunk.start()
+            first = chunk.start()
             for piece, start, end in self._aligned_pieces[chunk.group()]:
                 tokens.append(piece)
-                offsets.append((place + start, place + end))
+                offsets.append((first + start, first + end))
         return tokens, offsets
 
     def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
-        """The id of every token; KeyError for one that is not in the vocabulary."""
+        """Returns the id of every token; KeyError for one that is not in the vocabulary."""
         return convert_by_vocab(self.vocab, tokens)
 
     def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
-        """The token of every id; KeyError for one that the vocabulary does not have."""
+        """Returns the token of every id; KeyError for one that the vocabulary does not have."""
         return convert_by_vocab(self.inv_vocab, ids)
 
     def continues_word(self, token: str) -> bool:
-        """Tells whether a piece continues the word of the piece before it, as `##ing` does."""
+        """Returns whether a piece continues the word of the piece before it, as `##ing` does."""
         return token.startswith("##")
 
     def split_words(self, text: str | bytes) -> list[str]:
@@ -262,13 +255,10 @@ class FullTokenizer:
         """Returns the text of word pieces, with the pieces of a word joined."""
         return " ".join(tokens).replace(" ##", "").replace("##", "")
 
-    def _pieces_of(self, chunk: str) -> tuple[str, ...]:
+    def _ids_of(self, chunk: str) -> tuple[int, ...]:
         split_word = self.wordpiece_tokenizer.split_word
         words = self.basic_tokenizer.normalize(chunk).split()
-        return tuple(piece for word in words for piece in split_word(word))
-
-    def _ids_of(self, chunk: str) -> tuple[int, ...]:
-        return tuple(self.convert_tokens_to_ids(self._pieces_of(chunk)))
+        return tuple(self.vocab[piece] for word in words for piece in split_word(word))
 
     def _aligned_pieces_of(self, chunk: str) -> tuple[tuple[str, int, int], ...]:
         basic = self.basic_tokenizer
@@ -285,7 +275,7 @@ class FullTokenizer:
 
 
 class _Cache(dict):
-    """Remembers what `compute` gave for the stretches of text met so far."""
+    """Caches the results of `compute` for chunks of text."""
 
     def __init__(self, compute: Callable[[str], tuple]):
         super().__init__()

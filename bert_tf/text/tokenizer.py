@@ -20,39 +20,28 @@ class SpecialIds(NamedTuple):
 
 @runtime_checkable
 class Tokenizer(Protocol):
-    """Turns text into token ids and back.
+    """Turns text into token ids and back, without special tokens."""
 
-    Attributes:
-        vocab: the id of every token, in the order of the ids.
-        do_lower_case: whether text is lower-cased.
-        special_ids: the ids of the special tokens.
-        vocab_size: the number of tokens in the vocabulary.
-    """
-
-    vocab: Mapping[str, int]
+    vocab: Mapping[str, int]  # In the order of the ids.
     do_lower_case: bool
     special_ids: SpecialIds
 
     @property
     def vocab_size(self) -> int: ...
 
-    def encode(self, text: str | bytes) -> list[int]:
-        """Returns the ids of the tokens of `text`, without special tokens."""
+    def encode(self, text: str | bytes) -> list[int]: ...
 
-    def tokenize(self, text: str | bytes) -> list[str]:
-        """Returns the tokens of `text`, without special tokens."""
+    def tokenize(self, text: str | bytes) -> list[str]: ...
 
     def tokenize_with_offsets(self, text: str | bytes) -> tuple[list[str], list[tuple[int, int]]]:
         """Returns the tokens of `text`, and the (start, end) of each in `text`, in characters."""
 
-    def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
-        """Returns the id of every token."""
+    def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]: ...
 
-    def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
-        """Returns the token of every id."""
+    def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]: ...
 
     def continues_word(self, token: str) -> bool:
-        """Tells whether a token continues the word of the token before it, as `##ing` does."""
+        """Returns whether a token continues the word of the token before it, as `##ing` does."""
 
     def split_words(self, text: str | bytes) -> list[str]:
         """Returns the normalized words and punctuation marks of `text`, before they are divided."""

@@ -1,6 +1,6 @@
 """Counts the words of text files in bounded memory, as the tokenizer makes words.
 
-Stretches between spaces are counted first, which is fast, and made into words once each.
+Chunks between spaces are counted first, which is fast, and made into words once each.
 """
 
 from collections import Counter
@@ -9,24 +9,20 @@ from collections.abc import Callable, Iterable, Mapping
 from bert_tf.files.paths import open_text_lines
 from bert_tf.text.tokenization import BasicTokenizer
 
-# Memory is bounded by the numbers of different stretches and words that are counted at a time
-# (about 150 bytes each), and by the length of a stretch.
+# Memory is bounded by the numbers of different chunks and words that are counted at a time (about
+# 150 bytes each), and by the length of a chunk.
 _MAX_CHUNKS = 500_000
 _MAX_WORDS = 2_000_000
-_LONGEST_CHUNK = 200  # Characters; WordpieceTokenizer takes longer words for unknown.
+_LONGEST_CHUNK = 200  # Characters; longer words are unknown to WordpieceTokenizer.
 
 
 def count_words(
     paths: Iterable[str], do_lower_case: bool, on_read: Callable[[int], None] = lambda size: None
 ) -> Counter[str]:
-    """How often each word occurs in text files, as `BasicTokenizer` makes words.
+    """Counts the words of UTF-8 text files, `.gz` too, as `BasicTokenizer` makes them.
 
-    Words of more than 200 characters are left out, and where there are more than two million
-    different ones so far, the rarest.
-
-    Args:
-      paths: UTF-8 text files, `.gz` too.
-      on_read: told now and then how many bytes were read since the last time.
+    Words of more than 200 characters are left out and, of more than two million different ones,
+    the rarest so far. `on_read` is called now and then with the number of bytes just read.
     """
     basic = BasicTokenizer(do_lower_case)
     words: Counter[str] = Counter()
@@ -35,24 +31,15 @@ def count_words(
         for line in open_text_lines(path, on_read):
             line_chunks = basic.clean(line).split()
             chunks.update(line_chunks)
-            if len(line) > _LONGEST_CHUNK:
-                _add_long_chunks(chunks, line_chunks, words, basic)
+            if len(line) > _LONGEST_CHUNK:  # It may have chunks that are too long to be kept.
+                too_long = {chunk for chunk in line_chunks if len(chunk) > _LONGEST_CHUNK}
+                _add_words(words, {chunk: chunks.pop(chunk) for chunk in too_long}, basic)
             if len(chunks) > _MAX_CHUNKS:
                 _add_words(words, chunks, basic)
                 chunks.clear()
                 _drop_rare_words(words)
     _add_words(words, chunks, basic)
     return words
-
-
-def _add_long_chunks(
-    chunks: Counter[str], line_chunks: list[str], words: Counter[str], basic: BasicTokenizer
-) -> None:
-    """Makes words of those stretches at once that are too long to be kept."""
-    for chunk in line_chunks:
-        if len(chunk) > _LONGEST_CHUNK:
-            del chunks[chunk]
-            _add_words(words, {chunk: 1}, basic)
 
 
 def _add_words(words: Counter[str], chunks: Mapping[str, int], basic: BasicTokenizer) -> None:
@@ -63,7 +50,7 @@ def _add_words(words: Counter[str], chunks: Mapping[str, int], basic: BasicToken
 
 
 def _drop_rare_words(words: Counter[str]) -> None:
-    """Halves the words where they are too many: those that occur once go first, then twice, ..."""
+    """Halves the words if they are too many: first those that occur once, then twice, ..."""
     rare = 0
     while len(words) > _MAX_WORDS // (2 if rare else 1):
         rare += 1

@@ -1,15 +1,13 @@
 """Learns a WordPiece vocabulary from text.
 
-    text ──BasicTokenizer──> words and their counts ──trainer──> a quarter more pieces than asked
+    text ──BasicTokenizer──> words and their counts ──trainer──> a quarter more pieces than wanted
          ──WordpieceTokenizer──> how often each is used ──> the pieces used most
 
-Words are made by the tokenizer that the vocabulary is for, so every piece can be met. The trainer
-is that of Hugging Face's `tokenizers`: it joins the two neighbouring pieces that occur together
-most often, again and again. On the way to a long word it leaves pieces that nothing but that word
-is made of, which the greedy tokenizer never takes; learning more and keeping what is used puts
-whole words in their place (novels not seen: 97.6 % of words whole instead of 97.3 %).
-
-The same text gives the same bytes.
+Words are made by the tokenizer that the vocabulary is for, so every piece can occur. The trainer,
+of Hugging Face's `tokenizers`, joins the two neighbouring pieces that occur together most often,
+again and again. On the way to a long word it makes pieces that only this word consists of, which
+the greedy tokenizer never takes; learning more and keeping what is used puts whole words in their
+place (new novels: 97.6 % of words whole instead of 97.3 %). The same text gives the same bytes.
 """
 
 import io
@@ -29,8 +27,8 @@ _GOOGLE_UNUSED = {True: 994, False: 101}
 _UNUSED_BEFORE_UNK = 99
 _SMALLEST_WITH_UNUSED = 20_000
 
-# The trainer takes no counts, it has to be told a word as often as it occurs: 10 seconds for so
-# many. It counts in 32 bits, too, which larger counts would overflow.
+# The trainer takes no counts, so it gets a word as often as it occurs: 10 seconds for so many.
+# Besides, it counts in 32 bits.
 _MAX_WORDS_TOLD = 50_000_000
 _CHARACTERS_TOLD_AT_ONCE = 100_000
 
@@ -51,29 +49,27 @@ def learn_vocab(
     """Learns a vocabulary from text files, writes it, a token a line, and returns it.
 
     Args:
-      input_file: paths or patterns of UTF-8 text files (`.gz` too), separated by commas.
-      output_file: where the vocabulary goes; it appears there when it is whole.
-      vocab_size: its rows, exactly.
-      do_lower_case: whether it is one of lower-cased words without accents.
-      num_unused: rows `[unused0]`, `[unused1]`, ... kept free for tokens of one's own. None: as
-        many as Google's vocabularies have where `vocab_size` is 20,000 or more, else none.
-      stream: where progress is shown; None for nowhere.
+        input_file: paths or patterns of UTF-8 text files (`.gz` too), separated by commas.
+        vocab_size: its rows, exactly.
+        num_unused: rows `[unused0]`, `[unused1]`, ... for tokens of one's own; by default as many
+            as Google's vocabularies have if `vocab_size` is 20,000 or more, else none.
+        stream: where progress is shown.
 
     Raises:
-      ValueError: when no file matches, a file is the output or is not UTF-8, or the text has too
-        few different words, or too many different characters, for a vocabulary of this size.
+        ValueError: if no file matches, a file is the output or is not UTF-8, or the text has too
+            few different words, or too many different characters, for a vocabulary of this size.
     """
-    stream = io.StringIO() if stream is None else stream
+    stream = stream or io.StringIO()
     if num_unused is None:
         num_unused = _GOOGLE_UNUSED[do_lower_case] if vocab_size >= _SMALLEST_WITH_UNUSED else 0
     special = special_rows(num_unused)
     num_pieces = vocab_size - len(special)
     if num_unused < 0 or num_pieces < 1:
         raise ValueError(
-            f"vocab_size must leave room behind the {len(special)} rows of special and unused "
-            f"tokens. Received: vocab_size={vocab_size}, num_unused={num_unused}"
+            f"vocab_size must be more than the {len(special)} rows of special and unused tokens. "
+            f"Received: vocab_size={vocab_size}, num_unused={num_unused}"
         )
-    _trainer_library()  # What is missing, or cannot be written, is better known now.
+    _trainer_library()  # If it is missing, this is reported now.
     paths = expand_input_files(input_file)
     if resolve_path(output_file) in map(resolve_path, paths):
         raise ValueError(f"{output_file}: an input file; the vocabulary needs a file of its own.")
@@ -82,21 +78,20 @@ def learn_vocab(
             counts = count_words(paths, do_lower_case, lambda size: progress.update(size / 1e6))
         if not counts:
             raise ValueError(f"There are no words in {', '.join(paths)}.")
-        pieces = learn_pieces(counts, num_pieces, stream)
-        if len(pieces) < num_pieces:
+        rows = special + learn_pieces(counts, num_pieces, stream)
+        if len(rows) < vocab_size:
             raise ValueError(
                 f"The text is too small for vocab_size={vocab_size}: its {len(counts):,} different "
-                f"words give {len(pieces):,} pieces, which with {len(special)} special and unused "
-                f"tokens make {len(special) + len(pieces):,} rows. Give more text, or at most "
-                f"--vocab_size={len(special) + len(pieces)}."
+                f"words give {len(rows) - len(special):,} pieces, which with {len(special)} "
+                f"special and unused tokens make {len(rows):,} rows. Give more text, or at most "
+                f"--vocab_size={len(rows)}."
             )
-        rows = special + pieces
         file.write("".join(f"{row}\n" for row in rows).encode())
     return rows
 
 
 def special_rows(num_unused: int) -> list[str]:
-    """The rows before the pieces: where Google's vocabularies have them, if 99 or more are unused.
+    """Returns the rows before the pieces, as in Google's vocabularies if 99 or more are unused.
 
     [PAD] [unused0] ... [unused98] [UNK] [CLS] [SEP] [MASK] [unused99] ...
     """
@@ -108,29 +103,33 @@ def special_rows(num_unused: int) -> list[str]:
 def learn_pieces(
     word_counts: Mapping[str, int], num_pieces: int, stream: TextIO | None = None
 ) -> list[str]:
-    """The pieces of a vocabulary: single characters, then others in the order they were learned.
+    """Returns the pieces of a vocabulary: single characters, then others as they were learned.
 
-    Args:
-      word_counts: how often each word occurs.
-      num_pieces: how many pieces are wanted; fewer come back if there are no more.
-      stream: where progress is shown; None for nowhere.
+    There are fewer than `num_pieces` if the words have no more.
 
     Raises:
-      ValueError: when the single characters alone are more.
+        ValueError: if the single characters alone are more.
     """
     characters = _choose_characters(word_counts, num_pieces)
     known = set(characters)
     counts = {word: count for word, count in sorted(word_counts.items()) if known.issuperset(word)}
     continuing = sorted({character for word in counts for character in word[1:]})
     singles = characters + [f"##{character}" for character in continuing]
-    learned = _train(counts, singles, int(num_pieces * _LEARN_MORE), stream or io.StringIO())
-    if len(learned) <= num_pieces:
-        return learned
-    return singles + _most_used(learned[len(singles) :], singles, counts, num_pieces)
+    pieces = _train(counts, singles, int(num_pieces * _LEARN_MORE), stream or io.StringIO())
+    if len(pieces) <= num_pieces:
+        return pieces
+    wordpiece = WordpieceTokenizer(dict.fromkeys(pieces, 0))
+    used: Counter[str] = Counter()
+    for word, count in counts.items():
+        for piece in wordpiece.split_word(word):
+            used[piece] += count
+    learned = pieces[len(singles) :]
+    kept = set(sorted(learned, key=lambda piece: -used[piece])[: num_pieces - len(singles)])
+    return singles + [piece for piece in learned if piece in kept]
 
 
 def _choose_characters(word_counts: Mapping[str, int], num_pieces: int) -> list[str]:
-    """The characters that the vocabulary knows; a word with any other will be [UNK].
+    """The characters of the vocabulary; a word with any other will be [UNK].
 
     They are the most frequent ones: those that make up 99.9 % of the text, and up to 1,000 while
     they fill at most half of the vocabulary.
@@ -162,20 +161,20 @@ def _choose_characters(word_counts: Mapping[str, int], num_pieces: int) -> list[
 def _train(
     counts: Mapping[str, int], singles: list[str], num_pieces: int, stream: TextIO
 ) -> list[str]:
-    """At most `num_pieces` pieces in the order they are learned, `singles` first."""
+    """At most `num_pieces` pieces in the order in which they are learned, `singles` first."""
     tokenizers = _trainer_library()
     tokenizer = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token="[UNK]"))
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
     trainer = tokenizers.trainers.WordPieceTrainer(
         vocab_size=num_pieces,
         min_frequency=1,
-        # Given in an order, single characters get ids in it. Otherwise these follow a hash table,
-        # and with them the order of pairs that are equally frequent: no run would be like another.
+        # Their order determines that of pairs that are equally frequent. Without it, both would
+        # follow a hash table, and no run would be like another.
         special_tokens=singles,
         continuing_subword_prefix="##",
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_tell(_scaled(counts), stream), trainer)
+    tokenizer.train_from_iterator(_repeated_words(counts, stream), trainer)
     vocab = tokenizer.get_vocab()
     return sorted(vocab, key=vocab.__getitem__)
 
@@ -190,17 +189,12 @@ def _trainer_library() -> ModuleType:
     return tokenizers
 
 
-def _scaled(counts: Mapping[str, int]) -> dict[str, int]:
-    """The counts, made smaller if need be so that they add up to 50 million at most."""
+def _repeated_words(counts: Mapping[str, int], stream: TextIO) -> Iterator[str]:
+    """Each word as often as it was counted, scaled down to 50 million words if there are more."""
     total = sum(counts.values())
-    if total <= _MAX_WORDS_TOLD:
-        return dict(counts)
-    scaled = {word: count * _MAX_WORDS_TOLD // total for word, count in counts.items()}
-    return {word: count for word, count in scaled.items() if count}
-
-
-def _tell(counts: Mapping[str, int], stream: TextIO) -> Iterator[str]:
-    """Each word as often as it was counted, in texts of a bearable size."""
+    if total > _MAX_WORDS_TOLD:
+        scaled = {word: count * _MAX_WORDS_TOLD // total for word, count in counts.items()}
+        counts = {word: count for word, count in scaled.items() if count}
     with Progress(sum(counts.values()), "words", stream, "learning") as progress:
         for word, count in counts.items():
             at_once = _CHARACTERS_TOLD_AT_ONCE // len(word)
@@ -209,17 +203,3 @@ def _tell(counts: Mapping[str, int], stream: TextIO) -> Iterator[str]:
             progress.update(count)
     stream.write("joining pieces that often stand together\n")
     stream.flush()
-
-
-def _most_used(
-    learned: list[str], singles: list[str], counts: Mapping[str, int], num_pieces: int
-) -> list[str]:
-    """Those of the `learned` pieces that the words are split into most often, as many as fit."""
-    wordpiece = WordpieceTokenizer(dict.fromkeys([*singles, *learned], 0))
-    used: Counter[str] = Counter()
-    for word, count in counts.items():
-        for piece in wordpiece.split_word(word):
-            used[piece] += count
-    kept = sorted(learned, key=lambda piece: -used[piece])[: num_pieces - len(singles)]
-    kept_set = set(kept)
-    return [piece for piece in learned if piece in kept_set]
