@@ -4,7 +4,7 @@ The scripts make flags of the fields; `Settings` checks the values when an objec
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from bert_tf.config import check_range
@@ -40,7 +40,7 @@ class Settings:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if value is not None or field.metadata["needed"]:
+            if field.metadata and (value is not None or field.metadata["needed"]):
                 _check(f"--{field.name}", value, field)
 
 
@@ -59,22 +59,3 @@ def _check(flag: str, value: Any, field: dataclasses.Field) -> None:
     if interval:
         low, high = map(float, interval[1:-1].split(","))
         check_range(flag, value, low, high, interval[0] == "[", interval[-1] == "]")
-
-
-def check_whole_numbers(settings: Any, lowest: Mapping[str, int]) -> None:
-    """Raises a ValueError unless each field is an integer of at least its lowest value."""
-    for name, low in lowest.items():
-        value = getattr(settings, name)
-        if isinstance(value, bool) or not isinstance(value, int) or value < low:
-            raise ValueError(
-                f"--{name} must be a whole number of at least {low}. Received: {value!r}"
-            )
-
-
-def check_choices(settings: Any, choices: Mapping[str, Sequence[str]]) -> None:
-    """Raises a ValueError unless each field has one of its values."""
-    for name, allowed in choices.items():
-        value = getattr(settings, name)
-        if value not in allowed:
-            listed = ", ".join(repr(choice) for choice in allowed)
-            raise ValueError(f"--{name} must be one of {listed}. Received: {value!r}")

@@ -83,9 +83,11 @@ def find_answer(
     text_of: Callable[[int, int], str],
     empty: str = EMPTY,
 ) -> SpanAnswer:
-    """Finds the answer to a question; `empty` is the answer without any candidate.
+    """Finds the answer to a question, in float64.
 
-    `text_of` returns the text of tokens `first` to `last` of the passage.
+    Args:
+        text_of: returns the text of tokens `first` to `last` of the passage.
+        empty: the answer if there must be one and there is no candidate.
     """
     null = _null_span(scores) if options.version_2_with_negative else None
     best: dict[str, Span] = {}  # A text keeps its highest score.
@@ -122,7 +124,7 @@ def _null_span(scores: QuestionScores) -> Span:
 def _ranked_spans(
     options: SpanOptions, scores: QuestionScores, null: Span | None
 ) -> Iterator[Span]:
-    """Yields all spans, the highest score first, in float64.
+    """Yields all spans, the highest score first.
 
     Equal ones are in the order of their windows; within a window, of the logits of their starts,
     of their ends, and then from left to right; "no answer" is last.

@@ -2,11 +2,11 @@
 
 import dataclasses
 
-from bert_tf.settings.setting import check_whole_numbers, setting
+from bert_tf.settings.setting import Settings, setting
 
 
 @dataclasses.dataclass(frozen=True)
-class SpanOptions:
+class SpanOptions(Settings):
     """The options that all tasks of this kind share.
 
     Raises:
@@ -14,11 +14,13 @@ class SpanOptions:
     """
 
     doc_stride: int = setting(
-        128, "Tokens between the starts of successive windows of a long passage."
+        128, "Tokens between the starts of successive windows of a passage.", at_least=1
     )
-    max_query_length: int = setting(64, "Maximum tokens of a question; longer ones are cut.")
-    n_best_size: int = setting(20, "Answers per question in nbest_predictions.json.")
-    max_answer_length: int = setting(30, "Maximum tokens of an answer.")
+    max_query_length: int = setting(
+        64, "Maximum tokens of a question; longer ones are cut.", at_least=0
+    )
+    n_best_size: int = setting(20, "Answers per question in nbest_predictions.json.", at_least=1)
+    max_answer_length: int = setting(30, "Maximum tokens of an answer.", at_least=1)
     version_2_with_negative: bool = setting(
         False, "Whether some questions have no answer, as in SQuAD 2.0."
     )
@@ -35,7 +37,3 @@ class SpanOptions:
         "Whether padding is excluded as an answer, so that results do not depend on it and batches "
         "are only as long as needed. The original does not exclude it.",
     )
-
-    def __post_init__(self):
-        lowest = {"doc_stride": 1, "max_query_length": 0, "n_best_size": 1, "max_answer_length": 1}
-        check_whole_numbers(self, lowest)

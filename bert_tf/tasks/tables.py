@@ -1,5 +1,9 @@
 """Reads tables in TSV, CSV or JSON lines, gzipped or not; every row comes with its `file:line`.
 
+    my/train.csv:1    text,stars
+    my/train.csv:2    "Good, but          read_records("my/train.csv", layout, ["stars", "text"])
+    my/train.csv:3    slow.",4            -> "my/train.csv:2", ["4", "Good, but\\nslow."]
+
     format    between columns          quotes
     tsv       a tab                    ordinary characters: a line is a row
     csv       a comma                  around fields with commas, line ends or (doubled) quotes
@@ -18,7 +22,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from bert_tf import files
-from bert_tf.settings.setting import check_choices
+from bert_tf.settings.setting import Settings, setting
 
 # File name endings, without `.gz`.
 FORMAT_BY_ENDING = {
@@ -34,16 +38,18 @@ _MAX_FIELD_LENGTH = 2**31 - 1
 
 
 @dataclasses.dataclass(frozen=True)
-class TableLayout:
+class TableLayout(Settings):
     """How a table is written."""
 
-    format: str = "auto"  # tsv, csv, jsonl, or `auto`: by the file's name.
+    format: str = setting(
+        "auto", "auto: by the file's name.", choices=("auto", "tsv", "csv", "jsonl")
+    )
     # One character, or `tab`, `comma`, `semicolon`, `space`; `auto` for the format's own.
     delimiter: str = "auto"
     has_header: bool = True  # Whether the first row names the columns. Ignored for JSON lines.
 
     def __post_init__(self):
-        check_choices(self, {"format": ("auto", "tsv", "csv", "jsonl")})
+        super().__post_init__()
         delimiter = _DELIMITER_BY_WORD.get(self.delimiter, self.delimiter)
         if delimiter != "auto" and (len(delimiter) != 1 or delimiter in '"\r\n'):
             raise ValueError(
@@ -52,7 +58,7 @@ class TableLayout:
             )
 
     def format_of(self, path: str) -> str:
-        """The format of a file; raises a ValueError if nothing tells it."""
+        """The format of a file; raises a ValueError if neither layout nor file name tells."""
         if self.format != "auto":
             return self.format
         ending = os.path.splitext(path.lower().removesuffix(".gz"))[1]
@@ -80,6 +86,7 @@ class Row(NamedTuple):
 
     @property
     def is_blank(self) -> bool:
+        """Whether the line is empty."""
         return self.cells in ([], [""])
 
 
@@ -125,11 +132,9 @@ def read_records(
     places = [_place(first, column, layout.has_header) for column in columns]
     for row in rows if layout.has_header else itertools.chain([first], rows):
         if len(row.cells) != len(first.cells):
-            delimiter = layout.delimiter_of(path)
             raise ValueError(
                 f"{row.where}: each row needs as many columns as the first one, "
-                f"{len(first.cells)}. Received: {len(row.cells)}. Columns are separated by "
-                f"{delimiter!r}; to have quotes parsed, give --format=csv --delimiter={delimiter!r}"
+                f"{len(first.cells)}. Received: {len(row.cells)}. {_delimiter_hint(path, layout)}"
             )
         yield row.where, [None if place is None else row.cells[place] for place in places]
 
@@ -199,17 +204,29 @@ def _place(first: Row, column: str, has_header: bool) -> int | None:
     )
 
 
+def _delimiter_hint(path: str, layout: TableLayout) -> str:
+    delimiter = repr(layout.delimiter_of(path))
+    if layout.format_of(path) == "csv":
+        return f"The delimiter is {delimiter}; a field that contains one must be quoted."
+    return (
+        f"The delimiter is {delimiter}, and quotes are ordinary characters; to have them parsed, "
+        f"give --format=csv --delimiter={delimiter}."
+    )
+
+
 def _json_values(row: Row, keys: Sequence[str]) -> list[str | None]:
     """The values of an object in a JSON line, as the text that they would be in a TSV file."""
     (line,) = row.cells
     try:
         record = json.loads(line)
-    except json.JSONDecodeError:
-        record = None
+    except json.JSONDecodeError as error:
+        record, reason = None, f"invalid JSON: {error.msg} at character {error.pos}"
+    else:
+        reason = f"not a JSON object: {line[:50]!r}"
     if not isinstance(record, dict):
         raise ValueError(
-            f'{row.where}: each line must be a JSON object such as {{"text": "good", "label": '
-            f'"1"}}. Received: {line!r:.50}'
+            f'{row.where}: {reason}. Each line must be an object such as {{"text": "good", '
+            f'"label": "1"}}.'
         )
     for key in filter(None, keys):
         if key not in record:

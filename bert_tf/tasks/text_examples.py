@@ -8,10 +8,8 @@ import dataclasses
 
 import numpy as np
 
-
-def original_split(split: str) -> str:
-    """The original's name of a split: `dev_mismatched` for `eval_mismatched`."""
-    return split.replace("eval", "dev").replace("predict", "test")
+# The original's names of the splits, which begin the examples' names.
+ORIGINAL_SPLITS = {"train": "train", "eval": "dev", "predict": "test"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

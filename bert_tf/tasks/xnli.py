@@ -11,7 +11,7 @@ Source: google-research/bert, run_classifier.py, `XnliProcessor`; Conneau et al.
 
 import dataclasses
 
-from bert_tf.settings.setting import check_choices, setting
+from bert_tf.settings.setting import Settings, setting
 from bert_tf.tasks.benchmark_reader import BenchmarkReader, Layout
 from bert_tf.tasks.classification import TextClassification, check_labels
 from bert_tf.tasks.tfds_source import TfdsReader
@@ -35,7 +35,7 @@ _SPELLINGS = {"contradictory": "contradiction", "": None, "-": None}
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(Settings):
     """The options of XNLI."""
 
     data_dir: str = setting(
@@ -43,13 +43,10 @@ class Options:
     )
     data_source: str = setting(
         "files",
-        "files: XNLI's own files in data_dir. tfds: tensorflow-datasets, which has no training "
-        "examples.",
+        "files: XNLI's own files. tfds: tensorflow-datasets, without training examples.",
+        choices=("files", "tfds"),
     )
-    language: str = setting("zh", f"One of {', '.join(_LANGUAGES)}.")
-
-    def __post_init__(self):
-        check_choices(self, {"data_source": ("files", "tfds"), "language": _LANGUAGES})
+    language: str = setting("zh", "The language.", choices=_LANGUAGES)
 
 
 def make(variant: None, options: Options, labels: tuple[str, ...] | None) -> TextClassification:
