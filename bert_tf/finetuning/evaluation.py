@@ -77,14 +77,15 @@ class TaskEvaluator:
         second split `eval_mismatched`. `between_batches` may raise to end the evaluation."""
         metrics = {}
         for split in self.task.splits("eval"):
-            self.answers(split, self.settings.eval_batch_size, between_batches)
             prefix = split.removeprefix("eval")
-            for name, value in self._metrics_of(split).items():
+            for name, value in self._metrics_of(split, between_batches).items():
                 metrics[f"{prefix}_{name}".lstrip("_")] = value
         return metrics
 
-    def _metrics_of(self, split: str) -> dict[str, float]:
-        found = self.answers(split, self.settings.eval_batch_size)
+    def _metrics_of(
+        self, split: str, between_batches: Callable[[], None] = lambda: None
+    ) -> dict[str, float]:
+        found = self.answers(split, between_batches)
         metrics = dict(self.task.score(self.data.examples(split), found.answers))
         if self.task.metric not in metrics:
             raise ValueError(
@@ -112,7 +113,7 @@ class TaskEvaluator:
             logger.info("***** Eval results%s *****", suffix.replace("_", " "))
             results = {f"eval_{name}": value for name, value in self._metrics_of(split).items()}
             results["global_step"] = self.step
-            found = self.answers(split, self.settings.eval_batch_size)
+            found = self.answers(split)
             if found.losses is not None:
                 results["loss"] = found.mean_of_batches(self.settings.eval_batch_size)
             if is_chief:
@@ -123,33 +124,32 @@ class TaskEvaluator:
     def is_collapsed(self) -> bool:
         """Returns whether all answers to the first evaluation split are alike."""
         split = self.task.splits("eval")[0]
-        found = self.answers(split, self.settings.eval_batch_size)
-        return self.task.is_collapsed(self.data.examples(split), found.answers)
+        return self.task.is_collapsed(self.data.examples(split), self.answers(split).answers)
 
     def predict_and_write(self) -> list[str]:
         """Writes the predictions for the test set; returns the files' paths, in the chief."""
         paths: list[str] = []
         for split in self.task.splits("predict"):
-            answers = self.answers(split, self.settings.predict_batch_size).answers
+            examples, answers = self.data.examples(split), self.answers(split).answers
             if self.data.workers.is_chief:
-                examples = self.data.examples(split)
                 paths += self.task.write(split, examples, answers, self.settings.output_dir)
         if paths:
             logger.info("Predictions: %s", ", ".join(paths))
         return paths
 
     def answers(
-        self, split: str, batch_size: int, between_batches: Callable[[], None] = lambda: None
+        self, split: str, between_batches: Callable[[], None] = lambda: None
     ) -> SplitAnswers:
         """Returns the answers to a split's examples, computed once for the present weights."""
         if split not in self._answers:
-            self._answers[split] = self._compute(split, batch_size, between_batches)
+            self._answers[split] = self._compute(split, between_batches)
         return self._answers[split]
 
-    def _compute(
-        self, split: str, batch_size: int, between_batches: Callable[[], None]
-    ) -> SplitAnswers:
+    def _compute(self, split: str, between_batches: Callable[[], None]) -> SplitAnswers:
         file, records = self.data.records(split)
+        is_evaluation = split.startswith("eval")
+        settings = self.settings
+        batch_size = settings.eval_batch_size if is_evaluation else settings.predict_batch_size
         num_rows = distribution.padded_batch_size(self.strategy, batch_size)
         batches = distribution.distribute(
             self.strategy,

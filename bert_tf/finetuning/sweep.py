@@ -82,9 +82,11 @@ def run_sweep(
         results.append(_find_result(run_settings, records, whole, results))
         if whole.workers.is_chief:
             _write_table(settings.output_dir, task.metric, results)
-    for line in _describe(results, task.metric):
-        logger.info("%s", line)
+    rows = _summary(results)
+    for row in (list(rows[0]), *(row.values() for row in rows)):
+        logger.info("%s", "  ".join(f"{_short(value):>13}" for value in row))
     best = _best_of(results)
+    logger.info("Best: %s with %s %.4f at step %d", best.name, task.metric, best.value, best.step)
     if best.is_diverged:
         raise ValueError("Every run diverged: its loss became NaN or infinite. Use lower rates.")
     whole.restore()
@@ -242,23 +244,10 @@ def _summary(results: Sequence[RunResult]) -> list[dict[str, Any]]:
     return rows
 
 
-def _describe(results: Sequence[RunResult], metric: str) -> list[str]:
-    """The lines of the final table: one per setting, and the best run."""
-    lines = [
-        "learning rate  batch  runs  collapsed  diverged  "
-        f"{metric} of the others: mean ± deviation, best"
-    ]
-    for row in _summary(results):
-        mean, deviation, best = (
-            "-" if row[name] is None else f"{row[name]:.4f}"
-            for name in ("mean", "deviation", "best")
-        )
-        lines.append(
-            f"{row['learning_rate']:>13g} {row['batch_size']:>6} {row['runs']:>5} "
-            f"{row['collapsed']:>10} {row['diverged']:>9}  {mean} ± {deviation}, {best}"
-        )
-    best = _best_of(results)
-    return [*lines, f"Best: {best.name} with {metric} {best.value:.4f} at step {best.step}"]
+def _short(value: str | float | None) -> str:
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else f"{value:.4g}"
 
 
 def _write_table(folder: str, metric: str, results: Sequence[RunResult]) -> None:

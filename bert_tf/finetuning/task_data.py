@@ -67,27 +67,22 @@ class TaskData:
     def records(self, split: str) -> tuple[FeatureFile, FeatureRecords]:
         """Returns the features of a split, made at the first call."""
         if split not in self._records:
-            file = self._feature_file(split)
-            features, length = self.features(split), self.max_seq_length
-            records = FeatureRecords(file.path, features, length, file.windows_per_example)
+            file, length = self._feature_file(split), self.max_seq_length
+            windows = file.windows_per_example
+            records = FeatureRecords(file.path, self.features(split), length, windows)
             self._records[split] = file, records
         return self._records[split]
 
     def _feature_file(self, split: str) -> FeatureFile:
-        settings = self.settings
+        vocab_file, do_lower_case = self.settings.vocab_file, self.settings.do_lower_case
+        encoding = Encoding(self.task, split, vocab_file, do_lower_case, self.max_seq_length)
         # Training examples are not needed any more when their features are made.
         read = self.task.read if split == "train" else self.examples
-        files.make_directories(self.folder)
+        path = files.join_path(self.folder, f"{split}.tf_record")
         if not self.workers.is_chief:
             self.workers.wait()  # For the chief's file.
         feature_file = ensure_features(
-            Encoding(
-                self.task, split, settings.vocab_file, settings.do_lower_case, self.max_seq_length
-            ),
-            lambda: read(split),
-            files.join_path(self.folder, f"{split}.tf_record"),
-            settings.num_workers,
-            self.stream,
+            encoding, lambda: read(split), path, self.settings.num_workers, self.stream
         )
         if self.workers.is_chief:
             self.workers.wait()

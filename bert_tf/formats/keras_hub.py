@@ -18,6 +18,7 @@ from bert_tf.formats import names
 from bert_tf.formats.keras_hub_files import (
     BACKBONE,
     CONFIG_NAME,
+    SHARDS_NAME,
     TASK_WEIGHTS_NAME,
     WEIGHTS_NAME,
     KerasFiles,
@@ -39,15 +40,23 @@ def recognizes(path: str) -> bool:
     """Returns whether `path` is a preset's folder, a `.keras` archive or a `.weights.h5` file."""
     path = str(path)
     if files.is_directory(path):
-        needed = (files.join_path(path, name) for name in (CONFIG_NAME, WEIGHTS_NAME))
-        return all(map(files.exists, needed))
-    return path.endswith((".keras", ".weights.h5")) and files.exists(path)
+        weights = (files.join_path(path, name) for name in (WEIGHTS_NAME, SHARDS_NAME))
+        has_config = files.exists(files.join_path(path, CONFIG_NAME))
+        return has_config and any(files.exists(name) for name in weights)
+    is_keras = path.endswith((".keras", ".weights.h5", ".weights.json"))
+    return is_keras and files.exists(path)
 
 
 def read(path: str) -> PretrainedModel:
     """Reads a backbone, a classifier, or the backbone of another task.
 
-    `path` is a preset's folder, an archive, or a `.weights.h5` file beside its `config.json`.
+    Args:
+        path: a preset's folder, a `.keras` archive, or a file of weights (`.weights.h5`, or
+            `.weights.json` for shards) beside its `config.json`.
+
+    Raises:
+        ValueError: if a file is missing, damaged or another model's, or a weight is missing,
+            quantized or of another shape.
     """
     path = str(path)
     found = read_archive(path) if path.endswith(".keras") else read_folder(path)

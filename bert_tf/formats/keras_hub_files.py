@@ -1,11 +1,14 @@
-"""Reads the files of keras-hub's models: preset folders and `.keras` archives.
+"""Reads the files of keras-hub's models: preset folders, `.keras` archives, HDF5 files, shards.
 
-preset folder                                  .keras archive (a zip)
-  config.json          BertBackbone              config.json          of a backbone or a task
-  model.weights.h5                               model.weights.h5
-  task.json            BertTextClassifier, ...   assets/.../vocabulary.txt
-  task.weights.h5      the head
-  tokenizer.json, assets/tokenizer/vocabulary.txt
+    preset folder                                  .keras archive (a zip)
+      config.json          BertBackbone              config.json          of a backbone or a task
+      model.weights.h5     or model.weights.json     model.weights.h5
+                           and its shards            assets/.../vocabulary.txt
+      task.json            BertTextClassifier, ...
+      task.weights.h5      the head
+      tokenizer.json, assets/tokenizer/vocabulary.txt
+
+All of them give the same result: Keras' configs, and arrays by their paths.
 """
 
 import dataclasses
@@ -25,7 +28,8 @@ from bert_tf.config import read_json
 from bert_tf.formats.source import TokenizerFiles
 
 CONFIG_NAME = "config.json"
-WEIGHTS_NAME, TASK_WEIGHTS_NAME = "model.weights.h5", "task.weights.h5"
+WEIGHTS_NAME, SHARDS_NAME = "model.weights.h5", "model.weights.json"
+TASK_WEIGHTS_NAME = "task.weights.h5"
 BACKBONE = "BertBackbone"
 _CLASSIFIERS = ("BertTextClassifier", "BertClassifier")  # The second is its older name.
 _TASKS = (*_CLASSIFIERS, "BertMaskedLM", "BertTextEmbedder")
@@ -60,7 +64,11 @@ class KerasFiles:
 
 
 def read_archive(path: str) -> KerasFiles:
-    """Reads a `.keras` archive."""
+    """Reads a `.keras` archive.
+
+    Raises:
+        ValueError: if it is damaged, lacks a file, or holds another model.
+    """
     try:
         with files.open_file(path) as file, zipfile.ZipFile(file) as archive:
             members = set(archive.namelist())
@@ -80,23 +88,29 @@ def read_archive(path: str) -> KerasFiles:
 
 
 def read_folder(path: str) -> KerasFiles:
-    """Reads a preset folder, given by its path or that of a weights file in it."""
+    """Reads a preset folder, given by its path or that of a weights file in it.
+
+    Raises:
+        ValueError: if a file is damaged, missing, or another model's.
+    """
     folder, name = (path, WEIGHTS_NAME) if files.is_directory(path) else files.split_path(path)
     if name == TASK_WEIGHTS_NAME:
         name = WEIGHTS_NAME
+    if name == WEIGHTS_NAME and not files.exists(files.join_path(folder, name)):
+        name = SHARDS_NAME
     config, weights = (files.join_path(folder, n) for n in (CONFIG_NAME, name))
     for needed in (config, weights):
         if not files.exists(needed):
             raise ValueError(
                 f"{needed}: there is no such file. A keras-hub preset has {CONFIG_NAME} and "
-                f"{WEIGHTS_NAME} in one folder."
+                f"{WEIGHTS_NAME} (or {SHARDS_NAME}) in one folder."
             )
     backbone, task = _backbone_and_task(config, read_json(config))
     if task_file := _existing(folder, "task.json"):
         task = _backbone_and_task(task_file, read_json(task_file))[1]
-    arrays = _read_arrays(weights, _local(weights))
+    arrays = _read_weights(weights)
     if task_weights := _existing(folder, TASK_WEIGHTS_NAME):
-        more = _read_arrays(task_weights, _local(task_weights))
+        more = _read_weights(task_weights)
         arrays |= {f"{TASK_WEIGHTS_NAME}/{variable}": value for variable, value in more.items()}
     vocabulary = _existing(folder, *_VOCABULARIES)
     vocab = vocabulary and _vocab(vocabulary, _read_bytes(vocabulary))
@@ -112,7 +126,11 @@ def _existing(folder: str, *names: str) -> str | None:
 
 
 def _backbone_and_task(path: str, description: Any) -> tuple[dict, dict]:
-    """Splits a serialized Keras object into backbone and task ({} for a bare backbone)."""
+    """Splits a serialized Keras object into backbone and task; {} is the task of a bare backbone.
+
+    Raises:
+        ValueError: if it is neither a BertBackbone nor a task with one.
+    """
     is_task = isinstance(description, dict) and description.get("class_name") in _TASKS
     backbone = description.get("config", {}).get("backbone") if is_task else description
     name = backbone.get("class_name") if isinstance(backbone, dict) else None
@@ -124,9 +142,26 @@ def _backbone_and_task(path: str, description: Any) -> tuple[dict, dict]:
     return backbone, description if is_task else {}
 
 
-def _local(path: str) -> str | io.BytesIO:
-    """Returns what h5py can open: a local path, or the content of a remote file."""
-    return io.BytesIO(_read_bytes(path)) if files.is_remote(path) else path
+def _read_weights(path: str) -> dict[str, np.ndarray]:
+    """Reads the arrays of a `.weights.h5` file, or of the shards that a `.weights.json` lists."""
+    if not path.endswith(".json"):
+        return _read_arrays(path, io.BytesIO(_read_bytes(path)) if files.is_remote(path) else path)
+    content = read_json(path)
+    weight_map = content.get("weight_map") if isinstance(content, dict) else None
+    if not isinstance(weight_map, dict):
+        raise ValueError(
+            f"{path}: a JSON object with weight_map is needed. Received: {content!r:.80}"
+        )
+    shards = {
+        s for value in weight_map.values() for s in ([value] if isinstance(value, str) else value)
+    }
+    arrays: dict[str, np.ndarray] = {}
+    for shard in sorted(shards):
+        shard_path = _existing(files.split_path(path)[0], shard)
+        if "/" in shard or shard_path is None:
+            raise ValueError(f"{path}: there is no shard {shard!r} beside it.")
+        arrays |= _read_weights(shard_path)
+    return arrays
 
 
 def _read_arrays(path: str, file: str | io.BytesIO) -> dict[str, np.ndarray]:

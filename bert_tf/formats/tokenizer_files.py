@@ -5,6 +5,9 @@ tokenizer.json          Hugging Face: the vocabulary as a dict, the normalizer, 
 added_tokens.json       Hugging Face: tokens added to the vocabulary, with their ids
 tokenizer_config.json   Hugging Face: `do_lower_case`, `strip_accents` (null: as `do_lower_case`),
                         `tokenize_chinese_chars`, which is always true for BERT
+
+vocab.txt and tokenizer_config.json are written: transformers reads both, the original's programs
+read vocab.txt.
 """
 
 import json
@@ -23,10 +26,7 @@ _TOKENIZER_NAME = "tokenizer.json"
 _CONFIG_NAME = "tokenizer_config.json"
 _ADDED_NAME = "added_tokens.json"
 
-# The content of special_tokens_map.json, which transformers 4 reads.
-SPECIAL_TOKENS_MAP = {
-    f"{name}_token": f"[{name.upper()}]" for name in ("cls", "mask", "pad", "sep", "unk")
-}
+_SPECIAL = {f"{name}_token": f"[{name.upper()}]" for name in ("cls", "mask", "pad", "sep", "unk")}
 # Hugging Face's tokenizer classes that split text as BERT's tokenizer does.
 _CLASSES = ("BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend")
 # Names of released folders that say whether text is lower-cased.
@@ -35,13 +35,18 @@ _CASED = re.compile(r"(wwm_|multi_)?cased_L-.*")
 
 
 def read_tokenizer(folder: str, vocab_size: int) -> tuple[TokenizerFiles, dict[str, str]]:
-    """Returns what a folder's files, if there are any, say about the tokenizer.
+    """Reads what a folder's files, if there are any, say about the tokenizer.
 
-    Also returns the settings that BERT's tokenizer does not follow, each with the reason.
+    Args:
+        folder: a model's folder.
+        vocab_size: rows of the model's word embeddings.
+
+    Returns: the vocabulary and the normalization; and the settings that BERT's tokenizer does not
+        follow, each with the reason.
 
     Raises:
         ValueError: if a file is damaged, ids have gaps, special tokens are missing, or there are
-            more tokens than `vocab_size`, the rows of the word embeddings.
+            more tokens than rows.
     """
     content = _read_object(folder, _TOKENIZER_NAME)
     normalizer = content.get("normalizer") or {}
@@ -61,14 +66,21 @@ def read_tokenizer(folder: str, vocab_size: int) -> tuple[TokenizerFiles, dict[s
 
 
 def read_tokenizer_config(folder: str) -> dict[str, bool]:
-    """Reads `do_lower_case` and `strip_accents` from tokenizer_config.json, if it has them."""
+    """Reads `do_lower_case` and `strip_accents` from tokenizer_config.json, if it has them.
+
+    Raises:
+        ValueError: if it is damaged.
+    """
+    known = {}
     content = _read_object(folder, _CONFIG_NAME)
-    known = {n: content[n] for n in ("do_lower_case", "strip_accents") if n in content}
-    for name, value in known.items():
-        if not isinstance(value, bool | None):
+    for name in ("do_lower_case", "strip_accents"):
+        value = content.get(name)
+        if value is not None and not isinstance(value, bool):
             path = files.join_path(folder, _CONFIG_NAME)
             raise ValueError(f"{path}: {name} must be true or false. Received: {value!r}")
-    return {name: value for name, value in known.items() if value is not None}
+        if value is not None:
+            known[name] = value
+    return known
 
 
 def case_of_folder(folder: str) -> bool | None:
@@ -86,7 +98,7 @@ def write_tokenizer(folder: str, tokenizer: TokenizerFiles, max_length: int) -> 
     if tokenizer.vocab is None and tokenizer.do_lower_case is None:
         return
     content: dict[str, Any] = {
-        **SPECIAL_TOKENS_MAP,
+        **_SPECIAL,
         "model_max_length": max_length,
         "strip_accents": tokenizer.strip_accents,
         "tokenize_chinese_chars": True,
@@ -94,13 +106,13 @@ def write_tokenizer(folder: str, tokenizer: TokenizerFiles, max_length: int) -> 
     }
     if tokenizer.do_lower_case is not None:
         content["do_lower_case"] = tokenizer.do_lower_case
-    write_json(folder, _CONFIG_NAME, content)
-
-
-def write_json(folder: str, name: str, content: Mapping[str, Any]) -> None:
-    """Writes a JSON file with sorted keys."""
-    with files.open_file(files.join_path(folder, name), "w") as file:
+    with files.open_file(files.join_path(folder, _CONFIG_NAME), "w") as file:
         file.write(json.dumps(content, indent=2, sort_keys=True) + "\n")
+
+
+def special_tokens_map() -> str:
+    """Returns the content of special_tokens_map.json, which transformers 4 reads."""
+    return json.dumps(_SPECIAL, indent=2, sort_keys=True) + "\n"
 
 
 def _read_object(folder: str, name: str) -> dict[str, Any]:
@@ -110,21 +122,22 @@ def _read_object(folder: str, name: str) -> dict[str, Any]:
 
 def _unlike_bert(config: Mapping, content: Mapping, normalizer: Mapping) -> dict[str, str]:
     """Returns the settings of these files that BERT's tokenizer does not follow."""
-    splitter = config.get("tokenizer_class") or _CLASSES[0]
+    unlike = {}
+    tokenizer_class = config.get("tokenizer_class") or _CLASSES[0]
+    if tokenizer_class not in _CLASSES:
+        unlike[f"{_CONFIG_NAME}: tokenizer_class {tokenizer_class}"] = (
+            "it splits text in another way than BERT's tokenizer"
+        )
     chinese = (config.get("tokenize_chinese_chars"), normalizer.get("handle_chinese_chars"))
+    if False in chinese:
+        unlike["tokenize_chinese_chars false"] = "each Chinese character is a word in BERT"
     kind = normalizer.get("type", "BertNormalizer")
+    if content and kind != "BertNormalizer":
+        unlike[f"{_TOKENIZER_NAME}: normalizer {kind}"] = "text is normalized as for BERT"
     model = content.get("model", {}).get("type", "WordPiece")
-    settings = (
-        (
-            splitter in _CLASSES,
-            f"{_CONFIG_NAME}: tokenizer_class {splitter}",
-            "punctuation splits text",
-        ),
-        (False not in chinese, "tokenize_chinese_chars false", "each Chinese character is a word"),
-        (kind == "BertNormalizer", f"{_TOKENIZER_NAME}: normalizer {kind}", "text is normalized"),
-        (model == "WordPiece", f"{_TOKENIZER_NAME}: model {model}", "words are split by WordPiece"),
-    )
-    return {name: f"{reason} in BERT" for is_bert, name, reason in settings if not is_bert}
+    if model != "WordPiece":
+        unlike[f"{_TOKENIZER_NAME}: model {model}"] = "words are split by WordPiece"
+    return unlike
 
 
 def _read_vocab(folder: str, content: Mapping) -> tuple[str, tuple[str, ...] | None]:

@@ -11,10 +11,10 @@ All of them are under the Apache License 2.0. `bert_tf.released.download` downlo
 import dataclasses
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from bert_tf.config import BertConfig
-from bert_tf.released.published import SCORES, SHA256, Score
+from bert_tf.released.published import SCORES, SHA256, ZIP_BYTES, Score
 
 BASE_URL = "https://storage.googleapis.com/bert_models"
 MIRROR_VARIABLE = "BERT_TF_MIRROR"
@@ -37,7 +37,8 @@ class ReleasedModel:
     aliases: tuple[str, ...] = ()
     licence: str = "Apache-2.0"
     scores: tuple[Score, ...] = ()
-    # The sums of the files in its zip, where they were published.
+    # The size of the zip and the sums of its files, where they were published.
+    zip_bytes: int | None = None
     sha256: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
 
     @property
@@ -80,17 +81,21 @@ def count_parameters(config: BertConfig) -> int:
     return rows * width + norm + config.num_hidden_layers * layer + pooler
 
 
-def find_released_model(name: str) -> ReleasedModel:
+def find_released_model(name: str, zoo: Sequence[ReleasedModel] | None = None) -> ReleasedModel:
     """Returns the model with a name, an alias, or a released folder's name.
 
     Case and the difference between `-` and `_` are ignored. The folder `uncased_L-12_H-768_A-12`
     was released twice: its name means the original BERT-Base.
 
+    Args:
+        name: such as `bert_base_uncased`, `bert_tiny_uncased`, `cased_L-12_H-768_A-12`.
+        zoo: the models to search; RELEASED_MODELS if None.
+
     Raises:
         ValueError: if there is none, with similar names.
     """
     found: dict[str, tuple[str, ReleasedModel]] = {}
-    for model in RELEASED_MODELS:
+    for model in RELEASED_MODELS if zoo is None else zoo:
         for known in (model.name, *model.aliases, model.folder):
             found.setdefault(_plain(known), (known, model))
     if _plain(name) in found:
@@ -104,7 +109,11 @@ def find_released_model(name: str) -> ReleasedModel:
 
 
 def mirror_url(model: ReleasedModel, mirror: str | None = None) -> str:
-    """Returns a model's address on `mirror`, on $BERT_TF_MIRROR, or in the release."""
+    """Returns a model's address on `mirror`, on $BERT_TF_MIRROR, or in the release.
+
+    Raises:
+        ValueError: if the mirror is not a web address.
+    """
     base = mirror or os.environ.get(MIRROR_VARIABLE) or BASE_URL
     if not base.startswith(("http://", "https://")):
         raise ValueError(
@@ -157,6 +166,7 @@ def _released(
         *(name, f"{release}/{folder}.zip", layers, width, heads, vocab_size, do_lower_case),
         aliases=_ALIASES.get(name, ()),
         scores=SCORES.get(name, ()),
+        zip_bytes=ZIP_BYTES.get(name),
         sha256=SHA256.get(name, {}),
     )
 

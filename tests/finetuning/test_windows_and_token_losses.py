@@ -185,7 +185,7 @@ def test_it_learns_and_its_answers_and_loss_are_those_of_all_windows_together(ru
     weights = features["token_weights"]
     expected = (losses * weights).sum() / weights.sum()
     assert results["eval_loss"] == pytest.approx(expected, abs=1e-5)
-    found = run.evaluator.answers("eval", 5)
+    found = run.evaluator.answers("eval")
     assert [len(tags) for tags in found.answers] == [len(words) for words in task.read("eval")]
 
 
