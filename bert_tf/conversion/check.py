@@ -30,8 +30,6 @@ TOLERANCE = 1e-4
 
 _SEED = 1
 _MAX_LENGTH = 24
-_OURS = "bert_tf"
-_TRANSFORMERS = "transformers"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,11 +51,8 @@ class Check:
 def check_conversion(model: PretrainedModel, folder: str, to: str, is_whole: bool = True) -> Check:
     """Runs a model and the files that were written from it, and compares the outputs.
 
-    Args:
-        model: the model as it was read. The files may have more rows of word embeddings.
-        folder: the written files.
-        to: their format.
-        is_whole: whether the model's own files have all weights, so that their library can run it.
+    The files may have more rows of word embeddings. `is_whole` says whether the model's own files
+    have all weights, so that their library can run it.
 
     Raises:
         ValueError: if outputs differ by more than TOLERANCE, or the files cannot be loaded.
@@ -65,16 +60,16 @@ def check_conversion(model: PretrainedModel, folder: str, to: str, is_whole: boo
     inputs = _with_rank(random_inputs(model.config), find_kind(model.head.kind).ids_rank)
     is_installed = huggingface_outputs.is_installed()
     if model.format == "huggingface" and to != "huggingface" and is_whole and is_installed:
-        before = _TRANSFORMERS
+        before = "transformers"
         expected = huggingface_outputs.outputs_of(files.split_path(model.path)[0], inputs)
     else:
-        before, expected = _OURS, _run(keras_model(model), inputs)
+        before, expected = "bert_tf", _run(keras_model(model), inputs)
     if to == "huggingface" and is_installed:
-        after, actual = _TRANSFORMERS, huggingface_outputs.outputs_of(folder, inputs)
+        after, actual = "transformers", huggingface_outputs.outputs_of(folder, inputs)
     else:
-        after = f"{_OURS}, which read the files back"
+        after = "bert_tf, which read the files back"
         if to == "huggingface":
-            after += f" ({_TRANSFORMERS} is not installed)"
+            after += " (transformers is not installed)"
         written = dataclasses.replace(read_pretrained(folder, to), head=model.head)
         actual = _run(keras_model(written), inputs)
     compared = tuple(n for n in _comparable(model) if n in expected and n in actual)

@@ -50,26 +50,23 @@ _OTHER_STATE = re.compile(r"(^|/)optimizer/")
 class ConversionReport:
     """What was converted, and what was lost."""
 
-    source: str
-    format: str
-    to: str
-    output_dir: str
-    mapped: Mapping[str, int]  # How many weights of each group were written.
+    settings: ConversionSettings
+    written: PretrainedModel
     dropped: Mapping[str, str]  # Names that were not written, with the reasons.
-    redundant: Mapping[str, str]  # Names that were not written because they follow from others.
     missing: Mapping[str, str]  # Names that the model lacks, with the consequences.
-    notes: tuple[str, ...]
     check: Check
 
     def lines(self) -> list[str]:
         """Returns the report as lines of text."""
-        groups = ", ".join(f"{name} {count}" for name, count in self.mapped.items())
+        settings, model = self.settings, self.written
+        counts = _count_groups(model.weights)
+        groups = ", ".join(f"{name} {count}" for name, count in counts.items())
         return [
-            f"{self.source} ({self.format}) -> {self.output_dir} ({self.to})",
-            f"mapped: {sum(self.mapped.values())} ({groups})",
-            *_listed("dropped", {**self.redundant, **self.dropped}),
+            f"{model.path} ({model.format}) -> {settings.output_dir} ({settings.to})",
+            f"mapped: {len(model.weights)} ({groups})",
+            *_listed("dropped", {**model.redundant, **self.dropped}),
             *_listed("missing", self.missing),
-            *(f"note: {note}" for note in self.notes),
+            *(f"note: {note}" for note in _notes(model, settings)),
             f"verified: {self.check}",
         ]
 
@@ -78,35 +75,22 @@ def convert(settings: ConversionSettings) -> ConversionReport:
     """Converts a model, and compares the outputs of both.
 
     Raises:
-        ValueError: if there is no such model, it is damaged or not a BERT; if weights would be lost
-            or are missing and `allow_missing` is not set; or if the outputs differ. Nothing is
-            written then.
+        ValueError: if the model cannot be read, if weights would be lost or are missing and
+            `allow_missing` is not set, or if the outputs differ. Nothing is written then.
     """
     writer = _WRITERS[settings.to]
-    check_free(settings.output_dir, writer.FILE_NAMES, settings.overwrite)
+    check_free(settings.output_dir, [writer.CONFIG_NAME], settings.overwrite)
     model, description = _with_description(_read(settings))
     model, dropped = _reduced(model, settings)
-    num_weights = len(model.weights)
+    is_whole = set(needed_shapes(model)) <= set(model.weights)
     model, missing = _completed(model, settings)
-    is_whole = len(model.weights) == num_weights
     written = pad(model, settings.padded_vocab_size or model.config.vocab_size)
     with new_files(settings.output_dir, settings.overwrite) as folder:
         writer.write(written, folder)
         if settings.to == "google" and find_kind(model.head.kind).is_finetuned:
             write_description(folder, description or description_of(model, settings.inputs))
         check = check_conversion(model, folder, settings.to, is_whole)
-    return ConversionReport(
-        source=model.path,
-        format=model.format,
-        to=settings.to,
-        output_dir=settings.output_dir,
-        mapped=_count_groups(written.weights),
-        dropped=dropped,
-        redundant=model.redundant,
-        missing=missing,
-        notes=tuple(_notes(written, settings)),
-        check=check,
-    )
+    return ConversionReport(settings, written, dropped, missing, check)
 
 
 def _read(settings: ConversionSettings) -> PretrainedModel:
@@ -120,13 +104,11 @@ def _read(settings: ConversionSettings) -> PretrainedModel:
     return read_pretrained(source)
 
 
-def _with_description(
-    model: PretrainedModel,
-) -> tuple[PretrainedModel, ModelDescription | None]:
+def _with_description(model: PretrainedModel) -> tuple[PretrainedModel, ModelDescription | None]:
     """Returns the model with the kind, labels and case of its `task.json`, and the description."""
-    # Only this package writes the file.
-    is_ours = model.format == "google"
-    description = read_description(files.split_path(model.path)[0]) if is_ours else None
+    if model.format != "google":  # Only this package writes the file.
+        return model, None
+    description = read_description(files.split_path(model.path)[0])
     if description is None:
         return model, None
     labels = description.labels
@@ -149,9 +131,8 @@ def _reduced(
     model: PretrainedModel, settings: ConversionSettings
 ) -> tuple[PretrainedModel, dict[str, str]]:
     """Returns the model without the weights that are not written, and these with the reasons."""
-    state = {name: _OPTIMIZER for name in model.weights if OPTIMIZER_STATE.search(name)}
-    if settings.to == "google" and settings.keep_optimizer:
-        state = {}
+    keeps_state = settings.to == "google" and settings.keep_optimizer
+    state = [n for n in model.weights if OPTIMIZER_STATE.search(n) and not keeps_state]
     model = without(model, state)
     left = _WRITERS[settings.to].without_place(model)
     dropped = {**model.dropped, **left}
@@ -162,7 +143,7 @@ def _reduced(
             f"{model.path}: {settings.to}'s format has no place for some weights.\n{lines}\n"
             "To convert without them, give --allow_missing."
         )
-    return without(model, left), {**dropped, **state}
+    return without(model, left), {**dropped, **dict.fromkeys(state, _OPTIMIZER)}
 
 
 def _completed(

@@ -10,6 +10,7 @@ import re
 import zlib
 from collections.abc import Collection, Mapping
 
+import keras
 import numpy as np
 
 from bert_tf.formats import google, names
@@ -19,7 +20,6 @@ from bert_tf.training.checkpoint import OPTIMIZER_STATE, STEP_NAME, newest_first
 
 # The bias of padded rows of the vocabulary: their probability is 0 in float32.
 _NEVER = -10000.0
-_SEED = 0
 
 
 def average(folder: str, count: int) -> PretrainedModel:
@@ -27,9 +27,6 @@ def average(folder: str, count: int) -> PretrainedModel:
 
     The config, the vocabulary and `global_step` are the newest checkpoint's. Adam's moments are
     left out, as they do not fit averaged weights.
-
-    Raises:
-        ValueError: if there are fewer checkpoints, or they are of different models.
     """
     prefixes = list(newest_first(folder))
     if len(prefixes) < count:
@@ -66,9 +63,6 @@ def needed_shapes(model: PretrainedModel) -> names.Shapes:
 
     A head that sees every token, and not the pooled output, needs no pooler. Of the two heads of
     pre-training those are needed of which some weights are there.
-
-    Raises:
-        ValueError: if nothing tells how many classes a classifier has.
     """
     kind = find_kind(model.head.kind)
     heads = kind.heads
@@ -101,19 +95,12 @@ def _initial_value(name: str, shape: tuple[int, ...], stddev: float) -> np.ndarr
         return np.zeros(shape, np.float32)
     if name.endswith("gamma"):
         return np.ones(shape, np.float32)
-    rng = np.random.default_rng([_SEED, zlib.crc32(name.encode())])
-    values = rng.standard_normal(shape)
-    while (outside := np.abs(values) > 2).any():
-        values[outside] = rng.standard_normal(int(outside.sum()))
-    return (stddev * values).astype(np.float32)
+    seed = zlib.crc32(name.encode()) >> 1  # Keras wants 31 bits.
+    return np.asarray(keras.initializers.TruncatedNormal(stddev=stddev, seed=seed)(shape))
 
 
 def pad(model: PretrainedModel, vocab_size: int) -> PretrainedModel:
-    """Returns the model with `vocab_size` rows of word embeddings; new ones are never predicted.
-
-    Raises:
-        ValueError: if it has more rows.
-    """
+    """Returns the model with `vocab_size` rows of word embeddings; new ones are never predicted."""
     more = vocab_size - model.config.vocab_size
     if more < 0:
         raise ValueError(

@@ -1,23 +1,20 @@
 """Reads and writes google-research's checkpoints.
 
-    bert_model.ckpt.index, .data-00000-of-00001     every variable by its name, with Adam's moments
-                                                    and `global_step`
-    bert_config.json                                the configuration
-    vocab.txt                                       the vocabulary
-    tokenizer_config.json                           whether text is lower-cased, if known; the
-                                                    original does not read it
-
-A released model's folder, a training run's output directory (`model.ckpt-STEP`) and a checkpoint's
-prefix can all be read. The weights keep their names.
+bert_model.ckpt.index, .data-00000-of-00001     every variable by its name, with Adam's moments
+                                                and `global_step`
+bert_config.json, vocab.txt
+tokenizer_config.json                           whether text is lower-cased, if known; the
+                                                original does not read it
 """
 
 import dataclasses
+import warnings
 
 import numpy as np
 import tensorflow as tf
 
 from bert_tf import files
-from bert_tf.config import BertConfig, read_json_object
+from bert_tf.config import BertConfig
 from bert_tf.formats import names
 from bert_tf.formats.source import (
     CHECKPOINT_NAME,
@@ -37,9 +34,6 @@ from bert_tf.formats.tokenizer_files import (
 from bert_tf.kinds.table import MASKED_LM, NEXT_SENTENCE, kind_of_weights
 from bert_tf.training.checkpoint import DamagedCheckpoint, find_checkpoint, write_tensors
 
-# The files that are written, except the weights' data.
-FILE_NAMES = (f"{CHECKPOINT_NAME}.index", CONFIG_NAME, VOCAB_NAME, "tokenizer_config.json")
-
 # What TensorFlow raises for damaged files.
 READ_ERRORS = (tf.errors.OpError, RuntimeError, ValueError, IndexError)
 
@@ -51,12 +45,7 @@ def recognizes(path: str) -> bool:
 
 
 def read(path: str) -> PretrainedModel:
-    """Reads a checkpoint and the files beside it; `find_prefix` says what `path` may be.
-
-    Raises:
-        ValueError: if there is no checkpoint, it is damaged, or its `bert_config.json` is missing
-            or another model's.
-    """
+    """Reads a checkpoint and the files beside it; `find_prefix` says what `path` may be."""
     prefix = find_prefix(str(path)) or find_checkpoint(str(path))
     folder = files.split_path(prefix)[0]
     config_file = files.join_path(folder, CONFIG_NAME)
@@ -76,11 +65,7 @@ def read(path: str) -> PretrainedModel:
 
 
 def read_weights(prefix: str) -> dict[str, np.ndarray]:
-    """Returns all tensors of a checkpoint by name, the optimizer's too; 16-bit ones as float32.
-
-    Raises:
-        DamagedCheckpoint: if its files are truncated or altered.
-    """
+    """Returns all tensors of a checkpoint by name, the optimizer's too; 16-bit ones as float32."""
     try:
         reader = tf.train.load_checkpoint(prefix)
         weights = {n: reader.get_tensor(n) for n in sorted(reader.get_variable_to_shape_map())}
@@ -98,31 +83,28 @@ def check_folder(folder: str, released: BertConfig | None = None) -> None:
     """Refuses a folder whose files are not a whole and readable checkpoint of one model.
 
     Args:
-        folder: a folder with bert_config.json and a checkpoint; the vocabulary may be missing.
+        folder: has bert_config.json and a checkpoint; the vocabulary may be missing.
         released: the configuration of the released model that it must be, with a vocabulary and
             both heads of pre-training.
-
-    Raises:
-        ValueError: with the file and what is wrong with it.
     """
     path = files.join_path(folder, CONFIG_NAME)
-    content = read_json_object(path)
-    if released is None:
-        known = {field.name for field in dataclasses.fields(BertConfig)} - {"unknown_keys"}
-        try:
-            config = BertConfig.from_dict({n: v for n, v in content.items() if n in known})
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
-    else:
-        config = released
-        wrong = [
-            f"{name} is {content.get(name)!r}, the model's is {value!r}"
-            for name, value in released.to_dict().items()
-            if content.get(name) != value
-        ]
-        if wrong:
-            raise ValueError(f"{path}: it is another model's: {'; '.join(wrong)}")
-    _check_vocabulary_size(files.join_path(folder, VOCAB_NAME), config, released is not None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Released ones have keys that nothing reads.
+        config = BertConfig.from_json_file(path)
+    expected, found = (released or config).to_dict(), config.to_dict()
+    wrong = [
+        f"{name} is {found.get(name)!r}, the model's is {value!r}"
+        for name, value in expected.items()
+        if found.get(name) != value
+    ]
+    if wrong:
+        raise ValueError(f"{path}: it is another model's: {'; '.join(wrong)}")
+    vocab = files.join_path(folder, VOCAB_NAME)
+    num_rows = sum(1 for _ in files.open_text_lines(vocab)) if files.exists(vocab) else 0
+    if num_rows > config.vocab_size or (released and num_rows < config.vocab_size):
+        raise ValueError(
+            f"{vocab}: it has {num_rows:,} rows, the model's vocabulary {config.vocab_size:,}."
+        )
     prefix = find_prefix(folder)
     if prefix is None:
         raise ValueError(f"{folder}: there is no checkpoint (*.index).")
@@ -137,34 +119,15 @@ def check_folder(folder: str, released: BertConfig | None = None) -> None:
     names.check_shapes(prefix, config, weights)
 
 
-def _check_vocabulary_size(path: str, config: BertConfig, is_exact: bool) -> None:
-    if not files.exists(path) and not is_exact:
-        return
-    num_rows = sum(1 for _ in files.open_text_lines(path)) if files.exists(path) else 0
-    if num_rows > config.vocab_size or (is_exact and num_rows < config.vocab_size):
-        raise ValueError(
-            f"{path}: it has {num_rows:,} rows, the model's vocabulary {config.vocab_size:,}."
-        )
-
-
 def without_place(model: PretrainedModel) -> dict[str, str]:
-    """Returns the weights that a checkpoint cannot hold: none, as any name is possible."""
+    """Returns nothing, as a checkpoint may have variables of any name."""
     return {}
 
 
 def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
-    """Writes a model as the original's files; either all files appear or none.
+    """Writes a model as the original's files, with the optimizer's state if there is any.
 
-    All weights are written, with the optimizer's state if there is any. `hidden_act` is written
-    unchanged; the original does not know `gelu_erf` and refuses it.
-
-    Args:
-        model: the model.
-        folder: the folder to write to; it need not exist.
-        overwrite: whether existing files may be overwritten.
-
-    Raises:
-        ValueError: if files exist and `overwrite` is not set, or weights do not fit the config.
+    `hidden_act` is written unchanged; the original does not know `gelu_erf` and refuses it.
     """
     names.check_shapes(model.path, model.config, model.weights)
     with new_files(folder, overwrite) as temporary:

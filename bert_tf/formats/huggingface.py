@@ -1,15 +1,11 @@
 """Reads and writes BERT models in Hugging Face's format, as transformers saves and loads them.
 
-    config.json                     configuration, head and labels: `huggingface_config`
-    model.safetensors               weights, named as in `names`; pytorch_model.bin and sharded
-                                    files can be read too: `huggingface_tensors`
-    vocab.txt, tokenizer.json       `tokenizer_files`
-
-`AutoModel...from_pretrained(folder)` and `AutoTokenizer.from_pretrained(folder)` load the folders
-that are written here.
+config.json                     configuration, head and labels: `huggingface_config`
+model.safetensors               weights, named as in `names`; pytorch_model.bin and sharded
+                                files can be read too: `huggingface_tensors`
+vocab.txt, tokenizer.json       `tokenizer_files`
 """
 
-import json
 import re
 
 import numpy as np
@@ -26,12 +22,15 @@ from bert_tf.formats.huggingface_tensors import (
 )
 from bert_tf.formats.source import Head, PretrainedModel
 from bert_tf.formats.staging import new_files
-from bert_tf.formats.tokenizer_files import read_tokenizer, special_tokens_map, write_tokenizer
+from bert_tf.formats.tokenizer_files import (
+    SPECIAL_TOKENS_MAP,
+    read_tokenizer,
+    write_json,
+    write_tokenizer,
+)
 from bert_tf.kinds.table import find_kind, heads_in
 
 CONFIG_NAME = "config.json"
-# The files that are written.
-FILE_NAMES = (SAFETENSORS_NAME, CONFIG_NAME, "vocab.txt", "tokenizer_config.json")
 
 # Tensors that follow from others: buffers, and copies of tied weights with what they are tied to.
 _BUFFERS = {
@@ -51,12 +50,7 @@ def recognizes(path: str) -> bool:
 
 
 def read(path: str) -> PretrainedModel:
-    """Reads a model from a folder with config.json and weights, or from its weights file.
-
-    Raises:
-        ValueError: if a file is missing or damaged, the model is not a BERT, or a library that its
-            files need is not installed.
-    """
+    """Reads a model from a folder with config.json and weights, or from its weights file."""
     weights_file = find_weights(str(path))
     if weights_file is None:
         raise ValueError(f"{path}: there is neither {SAFETENSORS_NAME} nor pytorch_model.bin.")
@@ -94,10 +88,9 @@ def read(path: str) -> PretrainedModel:
 
 
 def without_place(model: PretrainedModel) -> dict[str, str]:
-    """Returns the weights that Hugging Face's format cannot hold, each with the reason.
+    """Returns the weights of a second head, the optimizer state and other unknown weights.
 
-    A Hugging Face model has one head and no optimizer state. A pooler that the head does not use is
-    kept; transformers then reports it as unexpected.
+    A pooler that the head does not use is kept; transformers then reports it as unexpected.
     """
     table = names.weight_table(model.config.num_hidden_layers)
     own_heads = set(find_kind(model.head.kind).heads)
@@ -106,22 +99,12 @@ def without_place(model: PretrainedModel) -> dict[str, str]:
         if name not in table:
             left[name] = "Hugging Face has no such weight"
         elif not own_heads.issuperset(heads_in([name])):
-            left[name] = f"{architecture_of(model.head, model.weights)} has no such head"
+            left[name] = f"{architecture_of(model)} has no such head"
     return left
 
 
 def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
-    """Writes a model as transformers saves it; either all files appear or none.
-
-    Args:
-        model: a model without weights that the format cannot hold; see `without_place`.
-        folder: the folder to write to; it need not exist.
-        overwrite: whether existing files may be overwritten.
-
-    Raises:
-        ValueError: if files exist and `overwrite` is not set, if weights do not fit the config or
-            have no place, or if safetensors is not installed.
-    """
+    """Writes a model as transformers saves it, if all of its weights have a place there."""
     names.check_shapes(model.path, model.config, model.weights)
     left = without_place(model)
     if left:
@@ -129,17 +112,13 @@ def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
             f"{model.path}: {len(left)} weights have no place in a Hugging Face model: "
             f"{names.some(left)}. Remove them first."
         )
-    vocab = model.tokenizer.vocab or ("[PAD]",)
-    config = write_config(model.config, model.head, model.weights, vocab.index("[PAD]"))
+    config = write_config(model)
     with new_files(folder, overwrite) as temporary:
         write_safetensors(_tensors_of(model), files.join_path(temporary, SAFETENSORS_NAME))
-        with files.open_file(files.join_path(temporary, CONFIG_NAME), "w") as file:
-            file.write(json.dumps(config, indent=2, sort_keys=True) + "\n")
+        write_json(temporary, CONFIG_NAME, config)
         write_tokenizer(temporary, model.tokenizer, model.config.max_position_embeddings)
         if model.tokenizer.vocab is not None:
-            path = files.join_path(temporary, "special_tokens_map.json")
-            with files.open_file(path, "w") as file:
-                file.write(special_tokens_map())
+            write_json(temporary, "special_tokens_map.json", SPECIAL_TOKENS_MAP)
 
 
 def _tensors_of(model: PretrainedModel) -> dict[str, np.ndarray]:
@@ -175,11 +154,7 @@ def _under_modern_names(path: str, tensors: dict[str, np.ndarray]) -> dict[str, 
 
 
 def _take_redundant(path: str, tensors: dict[str, np.ndarray]) -> dict[str, str]:
-    """Removes buffers and copies of tied weights from `tensors`, and returns what they are.
-
-    Raises:
-        ValueError: if the masked-LM decoder is not tied to the word embeddings.
-    """
+    """Removes buffers and copies of tied weights from `tensors`, and returns what they are."""
     redundant = {
         name: reason for name, reason in _BUFFERS.items() if tensors.pop(name, None) is not None
     }

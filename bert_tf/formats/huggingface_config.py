@@ -11,7 +11,7 @@ from typing import Any
 
 from bert_tf.config import BertConfig, check_architecture
 from bert_tf.formats.names import some
-from bert_tf.formats.source import Head
+from bert_tf.formats.source import Head, PretrainedModel
 from bert_tf.kinds.table import CLASSIFIER, KINDS, find_kind, heads_in, kind_of_weights
 
 # Hugging Face's activations -> ours. In the other direction the first match counts.
@@ -49,11 +49,7 @@ _FIELDS = {field.name for field in dataclasses.fields(BertConfig)} - {
 
 
 def read_config(path: str, content: Mapping[str, Any]) -> BertConfig:
-    """Returns the configuration in the content of a config.json.
-
-    Raises:
-        ValueError: if the file describes another architecture or an unsupported variant.
-    """
+    """Returns the configuration in the content of a config.json; refuses other architectures."""
     for name, (value, reason) in _FIXED.items():
         if content.get(name, value) != value:
             raise ValueError(
@@ -77,11 +73,7 @@ def read_config(path: str, content: Mapping[str, Any]) -> BertConfig:
 
 
 def read_head(path: str, content: Mapping[str, Any], weights: Mapping) -> Head:
-    """Returns the head that a config.json names, or else the one that the weights have.
-
-    Raises:
-        ValueError: if the head has no counterpart here, or the labels do not fit it.
-    """
+    """Returns the head that a config.json names, or else the one that the weights have."""
     architecture = (content.get("architectures") or ["BertModel"])[0]
     kinds = [kind for kind in KINDS.values() if architecture in kind.architectures]
     if not kinds:
@@ -123,19 +115,14 @@ def _labels(path: str, by_id: Mapping[str, Any] | None, rows: int | None) -> tup
     return tuple(str(by_id[i]) for i in ids)
 
 
-def architecture_of(head: Head, weights: Mapping) -> str:
-    """Returns the name of transformers' class for a head."""
-    return find_kind(head.kind).architecture(heads_in(weights))
+def architecture_of(model: PretrainedModel) -> str:
+    """Returns the name of transformers' class for a model."""
+    return find_kind(model.head.kind).architecture(heads_in(model.weights))
 
 
-def write_config(
-    config: BertConfig, head: Head, weights: Mapping, pad_token_id: int
-) -> dict[str, Any]:
-    """Returns the content of a config.json for transformers 4 and 5.
-
-    Raises:
-        ValueError: for a causal model, whose pooled output is computed differently there.
-    """
+def write_config(model: PretrainedModel) -> dict[str, Any]:
+    """Returns the content of a config.json for transformers 4 and 5."""
+    config, kind = model.config, find_kind(model.head.kind)
     if config.is_causal:
         raise ValueError(
             "A left-to-right model (is_causal) has no counterpart in Hugging Face's BERT, whose "
@@ -148,15 +135,15 @@ def write_config(
         "hidden_act": next(theirs for theirs, ours in _ACTIVATIONS.items() if ours == act),
         "hidden_dropout_prob": config.hidden_dropout_prob or 0.0,
         "attention_probs_dropout_prob": config.attention_probs_dropout_prob or 0.0,
-        "architectures": [architecture_of(head, weights)],
+        "architectures": [architecture_of(model)],
         "model_type": config.model_type,
         "layer_norm_eps": 1e-12,
-        "pad_token_id": pad_token_id,
+        "pad_token_id": (model.tokenizer.vocab or ("[PAD]",)).index("[PAD]"),
         "tie_word_embeddings": True,
     }
-    kind = find_kind(head.kind)
     if CLASSIFIER in kind.heads:
-        labels = head.labels or [f"LABEL_{i}" for i in range(len(weights["output_bias"]))]
+        rows = len(model.weights["output_bias"])
+        labels = model.head.labels or [f"LABEL_{i}" for i in range(rows)]
         content |= {
             "id2label": {str(i): label for i, label in enumerate(labels)},
             "label2id": {label: i for i, label in enumerate(labels)},

@@ -6,8 +6,7 @@ inputs.npz      input_ids, input_mask, segment_ids: int [B, L]
 outputs.npz     all_layers: float32 [layers + 1, B, L, H], the embeddings first; pooled_output and
                 the head's logits under this package's names, if the class has them
 
-This module imports no TensorFlow: TensorFlow and PyTorch have symbols in common, and the one
-imported second may crash.
+This module imports no TensorFlow, which may crash beside PyTorch: they have symbols in common.
 """
 
 import importlib.util
@@ -42,11 +41,7 @@ def is_installed() -> bool:
 
 
 def outputs_of(folder: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Runs the model in a Hugging Face folder: inputs.npz -> outputs.npz, see above.
-
-    Raises:
-        ValueError: if transformers cannot load the model, or finds that weights are missing.
-    """
+    """Runs the model in a Hugging Face folder: inputs.npz -> outputs.npz, see above."""
     with tempfile.TemporaryDirectory() as place:
         paths = [os.path.join(place, name) for name in ("inputs.npz", "outputs.npz")]
         np.savez(paths[0], **inputs)

@@ -33,11 +33,7 @@ def find_weights(path: str) -> str | None:
 
 
 def read_tensors(path: str) -> dict[str, np.ndarray]:
-    """Returns all tensors of a file or of the shards in an index, floating ones as float32.
-
-    Raises:
-        ValueError: if a file is damaged or missing, or its library is not installed.
-    """
+    """Returns all tensors of a file or of the shards in an index, floating ones as float32."""
     if not path.endswith(".index.json"):
         read = _read_safetensors if path.endswith(".safetensors") else _read_pytorch
         return {name: _as_float32(path, name, value) for name, value in read(path).items()}

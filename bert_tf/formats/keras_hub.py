@@ -1,33 +1,50 @@
 """Reads keras-hub's BERT models from their files; keras-hub need not be installed.
 
-The encoder equals google-research's: keras-hub fixes the tanh form of gelu and a LayerNorm epsilon
-of 1e-12. A classifier's head is equal, too. The masked-LM head is not: it has the exact gelu and an
-epsilon of 1e-5. It is dropped, as it would compute something else here.
+    preset folder                                  .keras archive (a zip)
+      config.json          BertBackbone              config.json          of a backbone or a task
+      model.weights.h5                               model.weights.h5
+      task.json            BertTextClassifier, ...   assets/.../vocabulary.txt
+      task.weights.h5      the head
+      tokenizer.json, assets/tokenizer/vocabulary.txt
 
 A group in a .weights.h5 file is named after its layer's class and number (`layers/dense_1`), or, in
 files of older Keras versions, after the attribute that holds it.
+
+The encoder and a classifier's head compute the same as google-research's. The masked-LM head has
+the exact gelu and a LayerNorm epsilon of 1e-5: it is dropped, as it would compute something else.
 """
 
+import dataclasses
+import io
+import json
 import re
+import zipfile
+import zlib
+from collections.abc import Mapping
+from typing import Any
 
+import h5py
+import ml_dtypes
 import numpy as np
 
 from bert_tf import files
-from bert_tf.config import BertConfig
+from bert_tf.config import BertConfig, read_json
 from bert_tf.formats import names
-from bert_tf.formats.keras_hub_files import (
-    BACKBONE,
-    CONFIG_NAME,
-    SHARDS_NAME,
-    TASK_WEIGHTS_NAME,
-    WEIGHTS_NAME,
-    KerasFiles,
-    read_archive,
-    read_folder,
-)
-from bert_tf.formats.source import Head, PretrainedModel
+from bert_tf.formats.source import Head, PretrainedModel, TokenizerFiles
 from bert_tf.kinds.table import CLASSIFIER, kind_of_weights
 
+_CONFIG_NAME = "config.json"
+_WEIGHTS_NAME, _TASK_WEIGHTS_NAME = "model.weights.h5", "task.weights.h5"
+_BACKBONE = "BertBackbone"
+_CLASSIFIERS = ("BertTextClassifier", "BertClassifier")  # The second is its older name.
+_TASKS = (*_CLASSIFIERS, "BertMaskedLM", "BertTextEmbedder")
+_VOCABULARIES = (
+    "assets/tokenizer/vocabulary.txt",
+    "assets/preprocessor/tokenizer/vocabulary.txt",
+)
+_ARCHIVE_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, json.JSONDecodeError, UnicodeDecodeError),
+)
 # Where a file may have the backbone, a classifier's scores, and the masked-LM head.
 _BACKBONE_PREFIXES = ("layers/bert_backbone/", "backbone/", "")
 _SCORES = ("layers/dense", "output_dense")
@@ -36,30 +53,43 @@ _MASKED_LM = re.compile(r"(layers/|)masked_lm_head/")
 _LOGITS = (None, "linear", "softmax")
 
 
+@dataclasses.dataclass(frozen=True)
+class _Files:
+    """Holds the content of a model's files."""
+
+    path: str  # The weights file or the archive, for messages.
+    backbone: Mapping[str, Any]  # The serialized Keras object.
+    task: Mapping[str, Any]  # Likewise; {} for a bare backbone.
+    arrays: Mapping[str, np.ndarray]  # By path; those of `task.weights.h5` begin with its name.
+    tokenizer: TokenizerFiles
+
+    @property
+    def is_classifier(self) -> bool:
+        """Whether the task is a classifier of texts."""
+        return self.task.get("class_name") in _CLASSIFIERS
+
+    @property
+    def activation(self) -> Any:
+        """A classifier's activation: its name, None, or Keras' description of a function."""
+        return self.task["config"].get("activation") if self.task else None
+
+
 def recognizes(path: str) -> bool:
     """Returns whether `path` is a preset's folder, a `.keras` archive or a `.weights.h5` file."""
     path = str(path)
     if files.is_directory(path):
-        weights = (files.join_path(path, name) for name in (WEIGHTS_NAME, SHARDS_NAME))
-        has_config = files.exists(files.join_path(path, CONFIG_NAME))
-        return has_config and any(files.exists(name) for name in weights)
-    is_keras = path.endswith((".keras", ".weights.h5", ".weights.json"))
-    return is_keras and files.exists(path)
+        needed = (files.join_path(path, name) for name in (_CONFIG_NAME, _WEIGHTS_NAME))
+        return all(map(files.exists, needed))
+    return path.endswith((".keras", ".weights.h5")) and files.exists(path)
 
 
 def read(path: str) -> PretrainedModel:
     """Reads a backbone, a classifier, or the backbone of another task.
 
-    Args:
-        path: a preset's folder, a `.keras` archive, or a file of weights (`.weights.h5`, or
-            `.weights.json` for shards) beside its `config.json`.
-
-    Raises:
-        ValueError: if a file is missing, damaged or another model's, or a weight is missing,
-            quantized or of another shape.
+    `path` is a preset's folder, an archive, or a `.weights.h5` file beside its `config.json`.
     """
     path = str(path)
-    found = read_archive(path) if path.endswith(".keras") else read_folder(path)
+    found = _read_archive(path) if path.endswith(".keras") else _read_folder(path)
     config = _config(found)
     weights, used = _read_weights(found, config)
     num_tokens = len(found.tokenizer.vocab or ())
@@ -80,7 +110,7 @@ def read(path: str) -> PretrainedModel:
     )
 
 
-def _read_weights(found: KerasFiles, config: BertConfig) -> tuple[dict[str, np.ndarray], set[str]]:
+def _read_weights(found: _Files, config: BertConfig) -> tuple[dict[str, np.ndarray], set[str]]:
     """Returns the weights of the encoder and of a classifier that gives logits, and their paths."""
     prefix = next(p for p in _BACKBONE_PREFIXES if any(n.startswith(p) for n in found.arrays))
     block = re.compile(f"{prefix}({'|'.join(names.KERAS_HUB_BLOCKS)})(_\\d+)?/")
@@ -91,7 +121,7 @@ def _read_weights(found: KerasFiles, config: BertConfig) -> tuple[dict[str, np.n
             f"num_layers={config.num_hidden_layers}. Does the config belong to these weights?"
         )
     # In a file of a bare backbone, `layers/dense` is the pooler.
-    scores_prefix = "" if prefix else f"{TASK_WEIGHTS_NAME}/"
+    scores_prefix = "" if prefix else f"{_TASK_WEIGHTS_NAME}/"
     heads = (CLASSIFIER,) if found.is_classifier and found.activation in _LOGITS else ()
     num_classes = found.task["config"].get("num_classes") if heads else None
     table = names.weight_table(config.num_hidden_layers)
@@ -116,7 +146,7 @@ def _read_weights(found: KerasFiles, config: BertConfig) -> tuple[dict[str, np.n
     return weights, used
 
 
-def _config(found: KerasFiles) -> BertConfig:
+def _config(found: _Files) -> BertConfig:
     values = found.backbone.get("config")
     try:
         return BertConfig(
@@ -132,14 +162,14 @@ def _config(found: KerasFiles) -> BertConfig:
             type_vocab_size=values.get("num_segments", 2),
         )
     except (AttributeError, TypeError, KeyError) as error:
-        raise ValueError(f"{found.path}: the config of {BACKBONE} lacks {error}.") from error
+        raise ValueError(f"{found.path}: the config of {_BACKBONE} lacks {error}.") from error
     except ValueError as error:
         raise ValueError(f"{found.path}: {error}") from error
 
 
-def _reason(found: KerasFiles, variable: str) -> str:
+def _reason(found: _Files, variable: str) -> str:
     """Returns why a variable is dropped."""
-    place = variable.removeprefix(f"{TASK_WEIGHTS_NAME}/")
+    place = variable.removeprefix(f"{_TASK_WEIGHTS_NAME}/")
     if _MASKED_LM.match(place):
         return (
             "keras-hub's masked-LM head has the exact gelu and a LayerNorm epsilon of 1e-5, ours "
@@ -150,3 +180,118 @@ def _reason(found: KerasFiles, variable: str) -> str:
     if place.startswith(_SCORES) and found.is_classifier:
         return f"scores with the activation {found.activation!r} are not logits"
     return "not a part of BERT's encoder or of a supported head"
+
+
+def _read_archive(path: str) -> _Files:
+    """Reads a `.keras` archive."""
+    try:
+        with files.open_file(path) as file, zipfile.ZipFile(file) as archive:
+            members = set(archive.namelist())
+            missing = {_CONFIG_NAME, _WEIGHTS_NAME} - members
+            if missing:
+                raise ValueError(f"{path}: there is no {', '.join(sorted(missing))} in it.")
+            description = json.loads(archive.read(_CONFIG_NAME))
+            arrays = _read_arrays(path, io.BytesIO(archive.read(_WEIGHTS_NAME)))
+            vocabulary = next((name for name in _VOCABULARIES if name in members), None)
+            vocab = vocabulary and _vocab(f"{path}: {vocabulary}", archive.read(vocabulary))
+    except _ARCHIVE_DAMAGE as error:
+        raise ValueError(f"{path}: the archive is damaged: {error}") from error
+    backbone, task = _backbone_and_task(path, description)
+    preprocessor = (task.get("config", {}).get("preprocessor") or {}).get("config", {})
+    tokenizer = _tokenizer(preprocessor.get("tokenizer"), vocab)
+    return _Files(path, backbone, task, arrays, tokenizer)
+
+
+def _read_folder(path: str) -> _Files:
+    """Reads a preset folder, given by its path or that of a weights file in it."""
+    folder, name = (path, _WEIGHTS_NAME) if files.is_directory(path) else files.split_path(path)
+    if name == _TASK_WEIGHTS_NAME:
+        name = _WEIGHTS_NAME
+    config, weights = (files.join_path(folder, n) for n in (_CONFIG_NAME, name))
+    for needed in (config, weights):
+        if not files.exists(needed):
+            raise ValueError(
+                f"{needed}: there is no such file. A keras-hub preset has {_CONFIG_NAME} and "
+                f"{_WEIGHTS_NAME} in one folder."
+            )
+    backbone, task = _backbone_and_task(config, read_json(config))
+    if task_file := _existing(folder, "task.json"):
+        task = _backbone_and_task(task_file, read_json(task_file))[1]
+    arrays = _read_arrays(weights, _local(weights))
+    if task_weights := _existing(folder, _TASK_WEIGHTS_NAME):
+        more = _read_arrays(task_weights, _local(task_weights))
+        arrays |= {f"{_TASK_WEIGHTS_NAME}/{variable}": value for variable, value in more.items()}
+    vocabulary = _existing(folder, *_VOCABULARIES)
+    vocab = vocabulary and _vocab(vocabulary, _read_bytes(vocabulary))
+    tokenizer = _existing(folder, "tokenizer.json")
+    description = read_json(tokenizer) if tokenizer else None
+    return _Files(weights, backbone, task, arrays, _tokenizer(description, vocab))
+
+
+def _existing(folder: str, *names: str) -> str | None:
+    """Returns the path of the first of these files that exists."""
+    paths = (files.join_path(folder, name) for name in names)
+    return next((path for path in paths if files.exists(path)), None)
+
+
+def _backbone_and_task(path: str, description: Any) -> tuple[dict, dict]:
+    """Splits a serialized Keras object into backbone and task ({} for a bare backbone)."""
+    is_task = isinstance(description, dict) and description.get("class_name") in _TASKS
+    backbone = description.get("config", {}).get("backbone") if is_task else description
+    name = backbone.get("class_name") if isinstance(backbone, dict) else None
+    if name != _BACKBONE:
+        raise ValueError(
+            f"{path}: not a BERT of keras-hub: the class must be {_BACKBONE}, or one of "
+            f"{', '.join(_TASKS)} with such a backbone. Received: {name!r}"
+        )
+    return backbone, description if is_task else {}
+
+
+def _local(path: str) -> str | io.BytesIO:
+    """Returns what h5py can open: a local path, or the content of a remote file."""
+    return io.BytesIO(_read_bytes(path)) if files.is_remote(path) else path
+
+
+def _read_arrays(path: str, file: str | io.BytesIO) -> dict[str, np.ndarray]:
+    """Returns every array of an HDF5 file by its path; 16-bit arrays stay 16-bit."""
+    arrays: dict[str, np.ndarray] = {}
+
+    def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(item, h5py.Dataset):
+            value = np.asarray(item)
+            is_bfloat16 = item.attrs.get("dtype") == "bfloat16"
+            # Keras 2.13 has another name for the layers.
+            name = name.replace("_layer_checkpoint_dependencies", "layers")
+            arrays[name] = value.view(ml_dtypes.bfloat16) if is_bfloat16 else value
+
+    try:
+        with h5py.File(file, "r") as content:
+            content.visititems(add)
+    except (OSError, RuntimeError, KeyError) as error:
+        raise ValueError(f"{path}: its weights cannot be read: {error}") from error
+    return arrays
+
+
+def _tokenizer(description: Any, vocab: tuple[str, ...] | None) -> TokenizerFiles:
+    """Reads a serialized BertTokenizer; keys that it lacks have keras-hub's defaults."""
+    if not description:
+        return TokenizerFiles(vocab)
+    values = description.get("config", {})
+    if vocab is None and isinstance(values.get("vocabulary"), list):
+        vocab = tuple(values["vocabulary"])
+    return TokenizerFiles(
+        vocab, bool(values.get("lowercase", False)), bool(values.get("strip_accents", False))
+    )
+
+
+def _vocab(where: str, content: bytes) -> tuple[str, ...]:
+    try:
+        lines = content.decode("utf-8").removesuffix("\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{where}: not UTF-8 at byte {error.start}.") from error
+    return tuple(line.rstrip() for line in lines)
+
+
+def _read_bytes(path: str) -> bytes:
+    with files.open_file(path) as file:
+        return file.read()

@@ -1,7 +1,7 @@
 """BERT's weights: their names in every library, their shapes and layouts.
 
 In memory all weights have google-research's names and layout. One table maps them to the other
-libraries' names, in both directions; an architecture with other layers has a table of its own.
+libraries' names; an architecture with other layers has a table of its own.
 
     kind of weight            google-research    Hugging Face    keras-hub, tensorflow/models
     dense kernel              [in, out]          [out, in]       [in, out]
@@ -129,12 +129,7 @@ def from_keras(
 ) -> np.ndarray:
     """Returns a weight of keras-hub or tensorflow/models in google-research's layout, as float32.
 
-    Args:
-        where: file and variable, for messages.
-        shape: google-research's.
-
-    Raises:
-        ValueError: if it has another shape, or is quantized to integers.
+    `where` names file and variable for messages, `shape` is google-research's.
     """
     if value.dtype.kind not in "fV":  # V: bfloat16, which is not NumPy's own.
         raise ValueError(
@@ -198,11 +193,7 @@ def _built_shapes(config: BertConfig) -> Shapes:
 
 
 def check_shapes(path: str, config: BertConfig, weights: Mapping[str, np.ndarray]) -> None:
-    """Refuses weights whose shapes are not those of `config`; missing weights are accepted.
-
-    Raises:
-        ValueError: with `path`, the names and both shapes.
-    """
+    """Refuses weights whose shapes are not those of `config`; missing weights are accepted."""
     if WORD_EMBEDDINGS not in weights:
         raise ValueError(
             f"{path}: not a BERT: it has no {WORD_EMBEDDINGS}. It has: {some(sorted(weights))}"

@@ -1,11 +1,12 @@
 """Describes a model that is read from or written to any format, and finds the format of files.
 
-    folder or file ── detect_format ──> google.read, huggingface.read, ... ──> PretrainedModel
-                                                                                      |
-    folder <── google.write, huggingface.write <──────────────────────────────────────┘
+    folder or file ──> google.read, huggingface.read, ... ──> PretrainedModel
+    PretrainedModel ──> google.write, huggingface.write ──> folder
 
-A format is a module of this package with `recognizes(path) -> bool` and `read(path)`; formats that
-can be written also have `write(model, folder)` and `without_place(model)`.
+A format is a module of this package with `recognizes(path) -> bool` and `read(path)`, which raises
+a ValueError for missing or damaged files and for other models than BERT. Formats that can be
+written also have `write(model, folder, overwrite)`, after which either all files are there or none,
+and `without_place(model)`: the weights that the format cannot hold, each with the reason.
 """
 
 import dataclasses
@@ -62,11 +63,7 @@ class PretrainedModel:
 
 
 def detect_format(path: str) -> str:
-    """Returns which of FORMATS the files at `path` have.
-
-    Raises:
-        ValueError: if they have none of them.
-    """
+    """Returns which of FORMATS the files at `path` have."""
     for name in FORMATS:
         if _module(name).recognizes(path):
             return name
@@ -79,11 +76,7 @@ def detect_format(path: str) -> str:
 
 
 def read_pretrained(path: str, format: str | None = None) -> PretrainedModel:
-    """Reads a model of any known format; see the formats' modules for the files that each needs.
-
-    Raises:
-        ValueError: if the format is not known, or the model is damaged or not a BERT.
-    """
+    """Reads a model of any known format; see the formats' modules for the files that each needs."""
     return _module(format or detect_format(path)).read(path)
 
 
@@ -94,13 +87,9 @@ def _module(name: str):
 def find_prefix(path: str) -> str | None:
     """Returns the prefix of the TensorFlow checkpoint at `path`; None if there is none.
 
-    Args:
-        path: a prefix (`.../bert_model.ckpt`), one of its files, or a folder. In a folder the one
-            that the file `checkpoint` names comes first, then `bert_model.ckpt`, then the newest
-            `model.ckpt-STEP`, then the only checkpoint.
-
-    Raises:
-        ValueError: if a folder has several checkpoints and nothing tells which is meant.
+    `path` is a prefix (`.../bert_model.ckpt`), one of its files, or a folder. In a folder the one
+    that the file `checkpoint` names comes first, then `bert_model.ckpt`, then the newest
+    `model.ckpt-STEP`, then the only checkpoint.
     """
     prefix = _SUFFIX.sub("", path)
     if files.exists(f"{prefix}.index"):

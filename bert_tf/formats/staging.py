@@ -19,9 +19,6 @@ def new_files(folder: str, overwrite: bool = False) -> Iterator[str]:
     """Yields a temporary folder whose files move to `folder` if the block ends without an error.
 
     After an error they are removed, and `folder` is as before.
-
-    Raises:
-        ValueError: if files exist and `overwrite` is not set.
     """
     was_there = tf.io.gfile.isdir(folder)
     temporary = join_path(folder, f".{secrets.token_hex(4)}.tmp")

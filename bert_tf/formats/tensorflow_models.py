@@ -1,28 +1,19 @@
 """Reads tensorflow/models' BERT checkpoints; that library need not be installed.
 
-    bert_model.ckpt.index, .data-00000-of-00001    tf.train.Checkpoint(model=..., encoder=...)
-    bert_config.json, or params.yaml               the configuration: `tensorflow_models_config`
-    vocab.txt
-
 Such a checkpoint is object-based: a key is the path of attributes from the saved object to the
-variable. So it depends on the model around the encoder and on the encoder's version:
+variable, so it depends on the model around the encoder and on the encoder's version. Variables are
+found by their full names in the checkpoint's object graph, which always end in the same way:
+`transformer/layer_0/self_attention/query/kernel`.
 
-    BertEncoder     encoder/layer_with_weights-4/_attention_layer/_query_dense/kernel
-    BertEncoderV2   model/encoder_network/_transformer_layers/0/_attention_layer/_query_dense/kernel
-
-The checkpoint also holds the object graph, with the full name of each variable. Full names end in
-the same way in both: `transformer/layer_0/self_attention/query/kernel`. This is how variables are
-found here.
-
-The computation is google-research's: `gelu` is the tanh form, LayerNorm's epsilon is 1e-12, also in
-the masked-LM head. There is one difference: a head of BertPretrainerV2 or BertClassifier may have
-its own pooler, and then the encoder's is never trained. In this case the head's pooler is read.
+The computation is google-research's, with one difference: a head of BertPretrainerV2 or
+BertClassifier may have its own pooler, and then the encoder's is never trained. In this case the
+head's pooler is read.
 """
 
 import dataclasses
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -69,14 +60,14 @@ _TRANSFORM = "predictions/transform/"
 
 @dataclasses.dataclass(frozen=True)
 class _Checkpoint:
-    """The variables of a checkpoint."""
+    """The variables of a checkpoint. Those of BERT are found by the known ends of full names."""
 
     prefix: str
     reader: Any  # TensorFlow's checkpoint reader.
-    shapes: Mapping[str, tuple[int, ...]]  # By key.
-    keys: Mapping[str, str]  # Known end of a full name -> key.
-    others: tuple[str, ...]  # Keys of variables that are not a part of BERT.
-    attributes: frozenset[str]  # The attributes of all objects in the graph.
+    keys: Mapping[str, str]  # Known end -> key.
+    shapes: Mapping[str, tuple[int, ...]]  # By known end.
+    others: list[str]  # Keys of variables that are not a part of BERT.
+    attributes: set[str]  # The attributes of all objects in the graph.
 
     def shape(self, end: str) -> tuple[int, ...]:
         """Returns a variable's shape; raises a ValueError if the variable is missing."""
@@ -85,16 +76,11 @@ class _Checkpoint:
                 f"{self.prefix}: no BERT of tensorflow/models, or an incomplete one: no variable's "
                 f"full name ends in {end}. Found: {names.some(sorted(self.keys)) or 'none'}"
             )
-        return self.shapes[self.keys[end]]
+        return self.shapes[end]
 
-    def value(self, end: str) -> np.ndarray:
-        """Returns a variable's value; raises a ValueError if it is missing or damaged."""
-        self.shape(end)
-        key = self.keys[end]
-        try:
-            return np.asarray(self.reader.get_tensor(key + _ATTRIBUTE))
-        except READ_ERRORS as error:
-            raise DamagedCheckpoint(f"{self.prefix}: {key} cannot be read: {error}") from error
+    def has_pooler(self, start: str) -> bool:
+        """Returns whether the head whose full names begin with `start` has its own pooler."""
+        return f"{start}pooler_dense/bias" in self.keys
 
 
 def recognizes(path: str) -> bool:
@@ -112,13 +98,6 @@ def read(path: str) -> PretrainedModel:
 
     Without `bert_config.json` and `params.yaml` the configuration is taken from the weights.
     Activation and dropout are then assumed to be BERT's, with a warning.
-
-    Args:
-        path: a checkpoint's prefix (`.../bert_model.ckpt`), one of its files, or a folder.
-
-    Raises:
-        ValueError: if there is no such checkpoint, or it is damaged, not a BERT, or does not fit
-            its config.
     """
     prefix = find_prefix(str(path)) or find_checkpoint(str(path))
     folder = files.split_path(prefix)[0]
@@ -131,17 +110,15 @@ def read(path: str) -> PretrainedModel:
             f"num_hidden_layers={config.num_hidden_layers}. Does the config belong to it?"
         )
     unlike = {**_unlike_heads(checkpoint), **unlike}
-    start, head = _scores_head(checkpoint, unlike) or ("", None)
-    ends = _ends(checkpoint, config, start)
-    heads = [head] if head is not None else []
+    scores = _scores_head(checkpoint, unlike)
+    start, heads = (scores[0], [scores[1]]) if scores else ("", [])
     if _MASKED_LM_BIAS in checkpoint.keys and MASKED_LM not in unlike:
         heads.append(MASKED_LM)
-    weights = _read_weights(checkpoint, config, heads, ends, start)
+    weights, used = _read_weights(checkpoint, config, heads, start)
     kind = kind_of_weights(weights)
     if start == _TRANSFORM and kind in ("classification", "regression"):
         kind = "tagging"
     tokenizer, other_ways = read_tokenizer(folder, config.vocab_size)
-    used = {ends[name] for name in weights}
     return PretrainedModel(
         format="tensorflow_models",
         path=prefix,
@@ -154,11 +131,7 @@ def read(path: str) -> PretrainedModel:
 
 
 def _open(prefix: str) -> _Checkpoint:
-    """Reads the names and shapes of a checkpoint's variables.
-
-    Raises:
-        ValueError: if it is damaged or not object-based, or two variables have the same name.
-    """
+    """Reads the names and shapes of a checkpoint's variables."""
     try:
         reader = tf.train.load_checkpoint(prefix)
         serialized = reader.get_tensor(OBJECT_GRAPH) if reader.has_tensor(OBJECT_GRAPH) else None
@@ -170,30 +143,23 @@ def _open(prefix: str) -> _Checkpoint:
             f"{prefix}: a name-based checkpoint like google-research's, not an object-based one "
             "like those of tensorflow/models."
         )
-    graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(serialized)
-    full_names = {
-        item.checkpoint_key: item.full_name for node in graph.nodes for item in node.attributes
-    }
-    keys: dict[str, str] = {}
-    others = []
-    for key in sorted(set(shapes) - {OBJECT_GRAPH}):
-        short = key.removesuffix(_ATTRIBUTE)
-        match = None if _OPTIMIZER.search(key) else _KNOWN_END.fullmatch(full_names.get(key, ""))
-        if match is None:
-            others.append(short)
-        elif keys.setdefault(match[1], short) != short:
+    nodes = trackable_object_graph_pb2.TrackableObjectGraph.FromString(serialized).nodes
+    full_names = {a.checkpoint_key: a.full_name for node in nodes for a in node.attributes}
+    attributes = {child.local_name for node in nodes for child in node.children}
+    checkpoint = _Checkpoint(prefix, reader, {}, {}, [], attributes)
+    for variable in sorted(set(shapes) - {OBJECT_GRAPH}):
+        key = variable.removesuffix(_ATTRIBUTE)
+        match = _KNOWN_END.fullmatch(full_names.get(variable, ""))
+        if match is None or _OPTIMIZER.search(variable):
+            checkpoint.others.append(key)
+        elif checkpoint.keys.setdefault(match[1], key) != key:
             raise ValueError(
-                f"{prefix}: two variables are {match[1]}: {keys[match[1]]} and {short}. Save only "
-                "one encoder in the checkpoint."
+                f"{prefix}: two variables are {match[1]}: {checkpoint.keys[match[1]]} and {key}. "
+                "Save only one encoder in the checkpoint."
             )
-    return _Checkpoint(
-        prefix,
-        reader,
-        {key.removesuffix(_ATTRIBUTE): tuple(shape) for key, shape in shapes.items()},
-        keys,
-        tuple(others),
-        frozenset(child.local_name for node in graph.nodes for child in node.children),
-    )
+        else:
+            checkpoint.shapes[match[1]] = tuple(shapes[variable])
+    return checkpoint
 
 
 def _config_of_weights(checkpoint: _Checkpoint, num_layers: int) -> BertConfig:
@@ -218,7 +184,7 @@ def _config_of_weights(checkpoint: _Checkpoint, num_layers: int) -> BertConfig:
 
 
 def _scores_head(checkpoint: _Checkpoint, unlike: Mapping[str, str]) -> tuple[str, str] | None:
-    """Returns what a head's full names begin with, and its prefix here: the one that is read."""
+    """Returns what the full names of the head that is read begin with, and its prefix here."""
     for start, head in ((_NEXT_SENTENCE, NEXT_SENTENCE), (_SENTENCE, CLASSIFIER)):
         if f"{start}logits/bias" in checkpoint.keys and start not in unlike:
             return start, head
@@ -232,82 +198,63 @@ def _scores_head(checkpoint: _Checkpoint, unlike: Mapping[str, str]) -> tuple[st
     return (_TRANSFORM, CLASSIFIER) if "classifier" in checkpoint.attributes else None
 
 
-def _has_pooler(checkpoint: _Checkpoint, start: str) -> bool:
-    return f"{start}pooler_dense/bias" in checkpoint.keys
-
-
-def _ends(checkpoint: _Checkpoint, config: BertConfig, start: str) -> dict[str, str]:
-    """Returns google-research's names -> the ends of the full names.
-
-    `start` is what the full names of the scores' head begin with.
-    """
-    ends = {}
-    for name, weight in names.weight_table(config.num_hidden_layers).items():
-        end = weight.tensorflow_models
-        if weight.kind == "scores":
-            end = f"{start}logits/{'kernel' if name.endswith('weights') else 'bias'}"
-        elif end.startswith(_POOLER) and _has_pooler(checkpoint, start):
-            end = end.replace(_POOLER, f"{start}pooler_dense/")
-        ends[name] = end
-    return ends
-
-
 def _read_weights(
-    checkpoint: _Checkpoint,
-    config: BertConfig,
-    heads: list[str],
-    ends: Mapping[str, str],
-    start: str,
-) -> dict[str, np.ndarray]:
+    checkpoint: _Checkpoint, config: BertConfig, heads: Sequence[str], start: str
+) -> tuple[dict[str, np.ndarray], set[str]]:
+    """Returns the weights, and the ends of the full names under which they were found."""
     num_scores = checkpoint.shape(f"{start}logits/bias")[0] if CLASSIFIER in heads else 2
     table = names.weight_table(config.num_hidden_layers)
-    return {
-        name: names.from_keras(
-            f"{checkpoint.prefix}: {checkpoint.keys.get(ends[name])}",
-            checkpoint.value(ends[name]),
-            table[name],
-            shape,
-            config.num_attention_heads,
-        )
-        for name, shape in names.weight_shapes(config, heads, num_scores).items()
-    }
+    weights, used = {}, set()
+    for name, shape in names.weight_shapes(config, heads, num_scores).items():
+        end = table[name].tensorflow_models
+        if table[name].kind == "scores":
+            end = f"{start}logits/{'kernel' if name.endswith('weights') else 'bias'}"
+        elif end.startswith(_POOLER) and checkpoint.has_pooler(start):
+            end = end.replace(_POOLER, f"{start}pooler_dense/")
+        checkpoint.shape(end)
+        key = checkpoint.keys[end]
+        where = f"{checkpoint.prefix}: {key}"
+        try:
+            value = np.asarray(checkpoint.reader.get_tensor(key + _ATTRIBUTE))
+        except READ_ERRORS as error:
+            raise DamagedCheckpoint(f"{where} cannot be read: {error}") from error
+        num_heads = config.num_attention_heads
+        weights[name] = names.from_keras(where, value, table[name], shape, num_heads)
+        used.add(end)
+    return weights, used
 
 
 def _unlike_heads(checkpoint: _Checkpoint) -> dict[str, str]:
     """Returns the starts of names of heads that differ from BERT's, with the reasons."""
     unlike = {}
     hidden = checkpoint.shape(f"{_POOLER}bias")
-    for start in (_NEXT_SENTENCE, _SENTENCE):
-        if (
-            _has_pooler(checkpoint, start)
-            and checkpoint.shape(f"{start}pooler_dense/bias") != hidden
-        ):
-            unlike[start] = "its pooler has another width than the encoder"
-    if f"{_NEXT_SENTENCE}logits/bias" in checkpoint.keys and _NEXT_SENTENCE not in unlike:
-        if not _has_pooler(checkpoint, _NEXT_SENTENCE):
+    if f"{_NEXT_SENTENCE}logits/bias" in checkpoint.keys:
+        if not checkpoint.has_pooler(_NEXT_SENTENCE):
             unlike[_NEXT_SENTENCE] = "it has no pooler, so it scores every token"
         elif checkpoint.shape(f"{_NEXT_SENTENCE}logits/bias") != (2,):
             unlike[_NEXT_SENTENCE] = "it does not have two outputs"
+    for start in (_NEXT_SENTENCE, _SENTENCE):
+        if checkpoint.shapes.get(f"{start}pooler_dense/bias", hidden) != hidden:
+            unlike[start] = "its pooler has another width than the encoder"
     return unlike
 
 
 def _dropped(
     checkpoint: _Checkpoint, used: set[str], unlike: Mapping[str, str], start: str
 ) -> dict[str, str]:
+    """Returns the keys of the variables that were not read, with the reasons."""
     reasons = {}
     for end, key in checkpoint.keys.items():
         if end in used:
             continue
         reasons[key] = "an unsupported or additional head"
-        if end.startswith(_POOLER) and _has_pooler(checkpoint, start):
+        if end.startswith(_POOLER) and checkpoint.has_pooler(start):
             reasons[key] = f"never trained: {start.rstrip('/')} has its own pooler"
         for other, reason in unlike.items():
             if end.startswith(other):
                 reasons[key] = reason
     for key in checkpoint.others:
-        reasons[key] = (
-            "state of tensorflow/models' optimizer, which differs from BERT's"
-            if _OPTIMIZER.search(key)
-            else "not a part of BERT's encoder or of a supported head"
-        )
+        reasons[key] = "not a part of BERT's encoder or of a supported head"
+        if _OPTIMIZER.search(key):
+            reasons[key] = "state of tensorflow/models' optimizer, which differs from BERT's"
     return dict(sorted(reasons.items()))

@@ -32,12 +32,9 @@ _ENCODER_TYPES = ("bert", "bert_v2")
 
 
 def read_config(folder: str) -> tuple[BertConfig, dict[str, str]] | None:
-    """Returns the configuration in a folder, and the heads that differ from BERT's; None if none.
+    """Returns the configuration in a folder, if any, and the heads that differ from BERT's.
 
     A head is named by what its variables' full names begin with, and has the reason.
-
-    Raises:
-        ValueError: if the files are damaged, or the encoder is not a BERT.
     """
     config_file, path = (files.join_path(folder, name) for name in (CONFIG_NAME, PARAMS_NAME))
     if files.exists(config_file):

@@ -5,9 +5,6 @@ tokenizer.json          Hugging Face: the vocabulary as a dict, the normalizer, 
 added_tokens.json       Hugging Face: tokens added to the vocabulary, with their ids
 tokenizer_config.json   Hugging Face: `do_lower_case`, `strip_accents` (null: as `do_lower_case`),
                         `tokenize_chinese_chars`, which is always true for BERT
-
-vocab.txt and tokenizer_config.json are written: transformers reads both, the original's programs
-read vocab.txt.
 """
 
 import json
@@ -26,7 +23,10 @@ _TOKENIZER_NAME = "tokenizer.json"
 _CONFIG_NAME = "tokenizer_config.json"
 _ADDED_NAME = "added_tokens.json"
 
-_SPECIAL = {f"{name}_token": f"[{name.upper()}]" for name in ("cls", "mask", "pad", "sep", "unk")}
+# The content of special_tokens_map.json, which transformers 4 reads.
+SPECIAL_TOKENS_MAP = {
+    f"{name}_token": f"[{name.upper()}]" for name in ("cls", "mask", "pad", "sep", "unk")
+}
 # Hugging Face's tokenizer classes that split text as BERT's tokenizer does.
 _CLASSES = ("BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend")
 # Names of released folders that say whether text is lower-cased.
@@ -35,18 +35,13 @@ _CASED = re.compile(r"(wwm_|multi_)?cased_L-.*")
 
 
 def read_tokenizer(folder: str, vocab_size: int) -> tuple[TokenizerFiles, dict[str, str]]:
-    """Reads what a folder's files, if there are any, say about the tokenizer.
+    """Returns what a folder's files, if there are any, say about the tokenizer.
 
-    Args:
-        folder: a model's folder.
-        vocab_size: rows of the model's word embeddings.
-
-    Returns: the vocabulary and the normalization; and the settings that BERT's tokenizer does not
-        follow, each with the reason.
+    Also returns the settings that BERT's tokenizer does not follow, each with the reason.
 
     Raises:
         ValueError: if a file is damaged, ids have gaps, special tokens are missing, or there are
-            more tokens than rows.
+            more tokens than `vocab_size`, the rows of the word embeddings.
     """
     content = _read_object(folder, _TOKENIZER_NAME)
     normalizer = content.get("normalizer") or {}
@@ -66,21 +61,14 @@ def read_tokenizer(folder: str, vocab_size: int) -> tuple[TokenizerFiles, dict[s
 
 
 def read_tokenizer_config(folder: str) -> dict[str, bool]:
-    """Reads `do_lower_case` and `strip_accents` from tokenizer_config.json, if it has them.
-
-    Raises:
-        ValueError: if it is damaged.
-    """
-    known = {}
+    """Reads `do_lower_case` and `strip_accents` from tokenizer_config.json, if it has them."""
     content = _read_object(folder, _CONFIG_NAME)
-    for name in ("do_lower_case", "strip_accents"):
-        value = content.get(name)
-        if value is not None and not isinstance(value, bool):
+    known = {n: content[n] for n in ("do_lower_case", "strip_accents") if n in content}
+    for name, value in known.items():
+        if not isinstance(value, bool | None):
             path = files.join_path(folder, _CONFIG_NAME)
             raise ValueError(f"{path}: {name} must be true or false. Received: {value!r}")
-        if value is not None:
-            known[name] = value
-    return known
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def case_of_folder(folder: str) -> bool | None:
@@ -98,7 +86,7 @@ def write_tokenizer(folder: str, tokenizer: TokenizerFiles, max_length: int) -> 
     if tokenizer.vocab is None and tokenizer.do_lower_case is None:
         return
     content: dict[str, Any] = {
-        **_SPECIAL,
+        **SPECIAL_TOKENS_MAP,
         "model_max_length": max_length,
         "strip_accents": tokenizer.strip_accents,
         "tokenize_chinese_chars": True,
@@ -106,13 +94,13 @@ def write_tokenizer(folder: str, tokenizer: TokenizerFiles, max_length: int) -> 
     }
     if tokenizer.do_lower_case is not None:
         content["do_lower_case"] = tokenizer.do_lower_case
-    with files.open_file(files.join_path(folder, _CONFIG_NAME), "w") as file:
+    write_json(folder, _CONFIG_NAME, content)
+
+
+def write_json(folder: str, name: str, content: Mapping[str, Any]) -> None:
+    """Writes a JSON file with sorted keys."""
+    with files.open_file(files.join_path(folder, name), "w") as file:
         file.write(json.dumps(content, indent=2, sort_keys=True) + "\n")
-
-
-def special_tokens_map() -> str:
-    """Returns the content of special_tokens_map.json, which transformers 4 reads."""
-    return json.dumps(_SPECIAL, indent=2, sort_keys=True) + "\n"
 
 
 def _read_object(folder: str, name: str) -> dict[str, Any]:
@@ -122,22 +110,21 @@ def _read_object(folder: str, name: str) -> dict[str, Any]:
 
 def _unlike_bert(config: Mapping, content: Mapping, normalizer: Mapping) -> dict[str, str]:
     """Returns the settings of these files that BERT's tokenizer does not follow."""
-    unlike = {}
-    tokenizer_class = config.get("tokenizer_class") or _CLASSES[0]
-    if tokenizer_class not in _CLASSES:
-        unlike[f"{_CONFIG_NAME}: tokenizer_class {tokenizer_class}"] = (
-            "it splits text in another way than BERT's tokenizer"
-        )
+    splitter = config.get("tokenizer_class") or _CLASSES[0]
     chinese = (config.get("tokenize_chinese_chars"), normalizer.get("handle_chinese_chars"))
-    if False in chinese:
-        unlike["tokenize_chinese_chars false"] = "each Chinese character is a word in BERT"
     kind = normalizer.get("type", "BertNormalizer")
-    if content and kind != "BertNormalizer":
-        unlike[f"{_TOKENIZER_NAME}: normalizer {kind}"] = "text is normalized as for BERT"
     model = content.get("model", {}).get("type", "WordPiece")
-    if model != "WordPiece":
-        unlike[f"{_TOKENIZER_NAME}: model {model}"] = "words are split by WordPiece"
-    return unlike
+    settings = (
+        (
+            splitter in _CLASSES,
+            f"{_CONFIG_NAME}: tokenizer_class {splitter}",
+            "punctuation splits text",
+        ),
+        (False not in chinese, "tokenize_chinese_chars false", "each Chinese character is a word"),
+        (kind == "BertNormalizer", f"{_TOKENIZER_NAME}: normalizer {kind}", "text is normalized"),
+        (model == "WordPiece", f"{_TOKENIZER_NAME}: model {model}", "words are split by WordPiece"),
+    )
+    return {name: f"{reason} in BERT" for is_bert, name, reason in settings if not is_bert}
 
 
 def _read_vocab(folder: str, content: Mapping) -> tuple[str, tuple[str, ...] | None]:

@@ -1,12 +1,7 @@
 """Extracts a checkpoint from a zip of any origin.
 
-    uncased_L-12_H-768_A-12/bert_config.json
-    uncased_L-12_H-768_A-12/vocab.txt
-    uncased_L-12_H-768_A-12/bert_model.ckpt.index
-    uncased_L-12_H-768_A-12/bert_model.ckpt.data-00000-of-00001
-
-The files may be at any depth. A zip with links, or with names that lead out of the target folder,
-is refused as a whole. All extracted bytes are checked against the zip's CRCs.
+The files may be at any depth in it. A zip with links, or with names that lead out of the target
+folder, is refused as a whole. All extracted bytes are checked against the zip's CRCs.
 """
 
 import contextlib
@@ -26,21 +21,8 @@ _ENCRYPTED = 0x1
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
 
 
-def is_checkpoint_zip(path: Path) -> bool:
-    """Returns whether a file is a zip with a `bert_config.json` in it."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(PurePosixPath(name).name == CONFIG_NAME for name in archive.namelist())
-    except (*_DAMAGE, OSError):
-        return False
-
-
 def checkpoint_name(path: Path) -> str:
-    """Returns the name of the zip's folder with the checkpoint, or of the zip if it has none.
-
-    Raises:
-        ValueError: see `extract_checkpoint`.
-    """
+    """Returns the name of the zip's folder with the checkpoint, or of the zip if it has none."""
     with _opened(path) as archive:
         return _checkpoint_folder(path, archive).name or path.stem
 
@@ -49,8 +31,7 @@ def extract_checkpoint(path: Path, folder: Path) -> None:
     """Extracts `bert_config.json` and the files beside it into `folder`.
 
     Raises:
-        ValueError: if the zip is damaged, has no checkpoint or several, or has members that no
-            model's zip has: unsafe names, links, duplicate names, encryption.
+        ValueError: if the zip is damaged, has no checkpoint or several, or unsafe members.
         OSError: if the disk is too full.
     """
     with _opened(path) as archive:
@@ -64,8 +45,8 @@ def extract_checkpoint(path: Path, folder: Path) -> None:
         if needed > free:
             raise OSError(
                 errno.ENOSPC,
-                f"extracting {path} needs {needed / 1e6:,.0f} MB, and the disk has "
-                f"{free / 1e6:,.0f} MB left: set BERT_TF_CACHE to a folder with more space",
+                f"{path} needs {needed / 1e6:,.0f} MB, the disk has {free / 1e6:,.0f} MB left: set "
+                "BERT_TF_CACHE to a folder with more space",
                 str(folder),
             )
         for member in members:

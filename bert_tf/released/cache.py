@@ -15,11 +15,12 @@ import json
 import logging
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
+
+from bert_tf import files
 
 try:
     import fcntl
@@ -46,12 +47,8 @@ def plain_name(name: str) -> str:
 def cached(final: Path, source: str, make: Callable[[Path], None]) -> str:
     """Returns the folder `final`, after making it unless it is there with all its files.
 
-    One process or thread at a time makes it, while the others wait.
-
-    Args:
-        final: a folder of the cache.
-        source: where its files come from; recorded in `files.json`.
-        make: fills a new folder with the files. After an error nothing of them is kept.
+    One process or thread at a time makes it, while the others wait. `make` fills a new folder,
+    which is removed after an error. `source` is recorded in `files.json`.
     """
     if _is_whole(final):
         return str(final)
@@ -69,7 +66,6 @@ def cached(final: Path, source: str, make: Callable[[Path], None]) -> str:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Returns whether a folder of the cache exists with all its files at their full sizes."""
     try:
         sizes = json.loads((folder / _INVENTORY_NAME).read_text(encoding="utf-8"))["files"]
         return all((folder / name).stat().st_size == size for name, size in sizes.items())
@@ -81,18 +77,13 @@ def _make(final: Path, source: str, make: Callable[[Path], None]) -> None:
     if fcntl is not None:  # With the lock, these are left from killed processes.
         for abandoned in final.parent.glob(f".{glob.escape(final.name)}.*.tmp"):
             shutil.rmtree(abandoned, ignore_errors=True)
-    temporary = final.with_name(f".{final.name}.{secrets.token_hex(4)}.tmp")
-    temporary.mkdir()
-    try:
-        make(temporary)
-        sizes = {path.name: path.stat().st_size for path in sorted(temporary.iterdir())}
+    with files.new_folder(str(final)) as temporary:
+        folder = Path(temporary)
+        make(folder)
+        sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
         inventory = json.dumps({"source": source, "files": sizes}, indent=2) + "\n"
-        (temporary / _INVENTORY_NAME).write_text(inventory, encoding="utf-8")
-        if not _is_whole(final):  # It may be, where there are no locks.
-            shutil.rmtree(final, ignore_errors=True)
-            temporary.rename(final)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        (folder / _INVENTORY_NAME).write_text(inventory, encoding="utf-8")
+        shutil.rmtree(final, ignore_errors=True)  # It is damaged.
 
 
 def _open_locked(path: Path) -> IO:

@@ -28,23 +28,19 @@ def download_model(name: str, options: DownloadOptions | None = None) -> str:
 
     The folder holds bert_config.json, vocab.txt and bert_model.ckpt.*.
 
-    Args:
-        name: see `bert_tf.released.models.find_released_model`.
-        options: how to download, and where the cache is.
-
     Raises:
         ValueError: if there is no such model, or the downloaded file is not that model.
         OSError: if it cannot be downloaded or written, with what to do.
     """
     options = options or DownloadOptions()
-    model = find_released_model(name, options.models)
+    model = find_released_model(name)
     final = cache_folder(options.cache_dir) / model.path.removesuffix(".zip")
     part = final.with_name(f"{final.name}.zip.part")
 
     def make(folder: Path) -> None:
         url = mirror_url(model, options.mirror)
         logger.info("Downloading %s to %s", url, final)
-        fetch_zip(url, part, options, model.zip_bytes)
+        fetch_zip(url, part, options)
         try:
             _extract(part, model, folder)
         except ValueError as error:
@@ -61,11 +57,6 @@ def unpack_archive(zip_path: str, cache_dir: str | None = None) -> str:
     """Returns the folder in the cache with the checkpoint of a zip, after extracting it once.
 
     The folder is found by the zip's content: where the zip is and what it is called do not matter.
-
-    Raises:
-        ValueError: if the zip holds no complete checkpoint; see `extract_checkpoint` and
-            `bert_tf.formats.google.check_folder`.
-        OSError: if the zip cannot be read or the cache cannot be written.
     """
     path = Path(zip_path)
     key = digest(path, "sha256")[:KEY_DIGITS]

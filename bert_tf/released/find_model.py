@@ -21,7 +21,6 @@ from bert_tf import files
 from bert_tf.formats.source import CONFIG_NAME, find_prefix, is_object_based, read_pretrained
 from bert_tf.formats.tokenizer_files import VOCAB_NAME, case_of_folder, read_tokenizer_config
 from bert_tf.kinds.table import find_kind
-from bert_tf.released.archive import is_checkpoint_zip
 from bert_tf.released.cache import cache_folder, cached, plain_name
 from bert_tf.released.download import KEY_DIGITS, DownloadOptions, download_model, unpack_archive
 from bert_tf.released.model_folder import description_of, read_description, write_description
@@ -54,7 +53,6 @@ def find_model(model: str, options: DownloadOptions | None = None) -> ModelFiles
     Args:
         model: a released model's name; or the path of a folder, a checkpoint's prefix, a zip of
             these, or a folder or file of another format (see `bert_tf.formats.source`).
-        options: how to download, and where the cache is.
 
     Raises:
         ValueError: if there is no such model, or it is damaged.
@@ -66,7 +64,7 @@ def find_model(model: str, options: DownloadOptions | None = None) -> ModelFiles
     if files.exists(model) or files.exists(f"{model}.index"):
         return _files_in(model) or _files_in(_convert(model, options.cache_dir))
     try:
-        find_released_model(model, options.models)
+        find_released_model(model)
     except ValueError as error:
         raise ValueError(
             f"There is no file or folder {model!r} (working directory: {Path.cwd()}). {error}"
@@ -80,10 +78,8 @@ def find_init_checkpoint(path: str, cache_dir: str | None = None) -> str:
 
 
 def is_zip(path: str) -> bool:
-    """Returns whether a local file is a zip by its name, or by a checkpoint in it."""
-    if files.is_remote(path) or not Path(path).is_file():
-        return False
-    return path.lower().endswith(".zip") or is_checkpoint_zip(Path(path))
+    """Returns whether `path` is that of a local zip."""
+    return path.lower().endswith(".zip") and Path(path).is_file()
 
 
 def _files_in(path: str) -> ModelFiles | None:
@@ -111,11 +107,7 @@ def _files_in(path: str) -> ModelFiles | None:
 
 
 def _normalization(folder: str, vocab_file: str | None) -> tuple[bool | None, bool | None]:
-    """Returns do_lower_case and strip_accents.
-
-    The first source that says so counts: task.json, tokenizer_config.json, the name of a released
-    folder, the vocabulary.
-    """
+    """Returns do_lower_case and strip_accents, from the first source that says so."""
     if description := read_description(folder):
         return description.do_lower_case, description.strip_accents
     known = read_tokenizer_config(folder)

@@ -68,9 +68,7 @@ def write_model_folder(
 def description_of(model: PretrainedModel, inputs: Sequence[str] = ()) -> ModelDescription:
     """Returns the description of a fine-tuned model of another library, as far as it is known.
 
-    Args:
-        model: one of a fine-tuned kind.
-        inputs: the names of a classifier's texts, which no format says; one text by default.
+    `inputs` are the names of a classifier's texts, which no format says; one text by default.
     """
     kind, do_lower_case = find_kind(model.head.kind), model.tokenizer.do_lower_case
     labels = model.head.labels
@@ -96,11 +94,7 @@ def write_description(folder: str, description: ModelDescription) -> None:
 
 
 def read_description(folder: str) -> ModelDescription | None:
-    """Reads `task.json`; returns None if there is none.
-
-    Raises:
-        ValueError: if a key is missing or unknown.
-    """
+    """Reads `task.json`; returns None if there is none."""
     path = files.join_path(folder, TASK_NAME)
     if not files.exists(path):
         return None
@@ -117,16 +111,7 @@ def read_description(folder: str) -> ModelDescription | None:
 
 
 def check_model_folder(folder: str, description: ModelDescription, vocab_file: str) -> None:
-    """Refuses to use a folder's model for another task, or with another vocabulary or case.
-
-    Args:
-        folder: the model's folder.
-        description: the intended use.
-        vocab_file: the intended vocabulary.
-
-    Raises:
-        ValueError: with what the model was trained for.
-    """
+    """Refuses to use a folder's model for another task, or with another vocabulary or case."""
     trained = read_description(folder)
     if trained is None:  # The original, for one, writes none.
         return

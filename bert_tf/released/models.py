@@ -11,10 +11,10 @@ All of them are under the Apache License 2.0. `bert_tf.released.download` downlo
 import dataclasses
 import difflib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from bert_tf.config import BertConfig
-from bert_tf.released.published import SCORES, SHA256, ZIP_BYTES, Score
+from bert_tf.released.published import SCORES, SHA256, Score
 
 BASE_URL = "https://storage.googleapis.com/bert_models"
 MIRROR_VARIABLE = "BERT_TF_MIRROR"
@@ -37,8 +37,7 @@ class ReleasedModel:
     aliases: tuple[str, ...] = ()
     licence: str = "Apache-2.0"
     scores: tuple[Score, ...] = ()
-    # The size of the zip and the sums of its files, where they were published.
-    zip_bytes: int | None = None
+    # The sums of the files in its zip, where they were published.
     sha256: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
 
     @property
@@ -81,21 +80,17 @@ def count_parameters(config: BertConfig) -> int:
     return rows * width + norm + config.num_hidden_layers * layer + pooler
 
 
-def find_released_model(name: str, zoo: Sequence[ReleasedModel] | None = None) -> ReleasedModel:
+def find_released_model(name: str) -> ReleasedModel:
     """Returns the model with a name, an alias, or a released folder's name.
 
     Case and the difference between `-` and `_` are ignored. The folder `uncased_L-12_H-768_A-12`
     was released twice: its name means the original BERT-Base.
 
-    Args:
-        name: such as `bert_base_uncased`, `bert_tiny_uncased`, `cased_L-12_H-768_A-12`.
-        zoo: the models to search; RELEASED_MODELS if None.
-
     Raises:
         ValueError: if there is none, with similar names.
     """
     found: dict[str, tuple[str, ReleasedModel]] = {}
-    for model in RELEASED_MODELS if zoo is None else zoo:
+    for model in RELEASED_MODELS:
         for known in (model.name, *model.aliases, model.folder):
             found.setdefault(_plain(known), (known, model))
     if _plain(name) in found:
@@ -109,11 +104,7 @@ def find_released_model(name: str, zoo: Sequence[ReleasedModel] | None = None) -
 
 
 def mirror_url(model: ReleasedModel, mirror: str | None = None) -> str:
-    """Returns a model's address on `mirror`, on $BERT_TF_MIRROR, or in the release.
-
-    Raises:
-        ValueError: if the mirror is not a web address.
-    """
+    """Returns a model's address on `mirror`, on $BERT_TF_MIRROR, or in the release."""
     base = mirror or os.environ.get(MIRROR_VARIABLE) or BASE_URL
     if not base.startswith(("http://", "https://")):
         raise ValueError(
@@ -166,7 +157,6 @@ def _released(
         *(name, f"{release}/{folder}.zip", layers, width, heads, vocab_size, do_lower_case),
         aliases=_ALIASES.get(name, ()),
         scores=SCORES.get(name, ()),
-        zip_bytes=ZIP_BYTES.get(name),
         sha256=SHA256.get(name, {}),
     )
 

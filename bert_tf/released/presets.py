@@ -32,16 +32,14 @@ class Presets(tuple[ReleasedModel, ...]):
     """The released models, shown as a table."""
 
     def __repr__(self) -> str:
-        rows = [("name", "parameters", "layers", "width", "published scores")]
+        lines = [f"{'name':30}  {'parameters':11}  layers  width  published scores"]
         for model in self:
             scores = "; ".join(f"{score.task} {score.value}" for score in model.scores[:2])
-            shape = f"{model.num_hidden_layers}", f"{model.hidden_size}"
-            rows.append((model.name, f"{model.num_parameters:,}", *shape, scores))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        )
+            lines.append(
+                f"{model.name:30}  {model.num_parameters:<11,}  {model.num_hidden_layers:<6}  "
+                f"{model.hidden_size:<5}  {scores}".rstrip()
+            )
+        return "\n".join(lines)
 
 
 def presets() -> Presets:
@@ -162,11 +160,7 @@ def _tokenizer_of(found: ModelFiles, preset: str) -> FullTokenizer:
 
 
 def _plain_weights(model: FeatureModel) -> dict[str, np.ndarray]:
-    """Returns a model's weights by name, each dense layer's LoRA matrices added to its kernel.
-
-    Raises:
-        ValueError: for a quantized model, whose weights a checkpoint does not hold.
-    """
+    """Returns a model's weights by name, each dense layer's LoRA matrices added to its kernel."""
     weights = dict(named_variables(model))
     for layer in model._flatten_layers():
         if getattr(layer, "quantization_mode", None):

@@ -1,4 +1,4 @@
-"""Lists what was published about the released models: scores, file sizes and SHA-256 sums.
+"""Lists what was published about the released models: scores and SHA-256 sums.
 
 The keys are names in `bert_tf.released.models`. Scores are percentages, or correlations times 100.
 """
@@ -161,11 +161,4 @@ SHA256 = {
         "c0f8d51e1ab986604bc2b25d6ec0af7fd21ff94cf67081996ec3f3bf5d823047",
         "45bbac6b341c319adc98a532532882e91a9cefc0329aa57bac9ae761c27b291c",
     ),
-}
-
-# Sizes of zips in bytes, as seen in download logs: of Texar's BERT example for the first, a public
-# notebook of 2022 for the second.
-ZIP_BYTES = {
-    "bert_base_uncased": 407_727_028,
-    "bert_base_multilingual_cased": 662_903_077,
 }

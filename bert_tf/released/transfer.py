@@ -14,18 +14,15 @@ import http.client
 import json
 import logging
 import re
-import socket
 import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
 from bert_tf import files
 from bert_tf.progress import Progress
-from bert_tf.released.models import ReleasedModel
 from bert_tf.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -35,6 +32,16 @@ _ZIP_START = b"PK\x03\x04"
 # Statuses after which another attempt may succeed: timeouts, rate limits, server errors.
 _TRANSIENT_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 _LONGEST_PAUSE_SECONDS = 60.0
+_MISSING_HINT = (
+    "A mirror must have the models under the paths of the release, such as "
+    "2018_10_18/uncased_L-12_H-768_A-12.zip."
+)
+_REFUSED_HINT = (
+    "Google's storage does this now and then, and always for some networks: try later, from "
+    "another network, or from a mirror (BERT_TF_MIRROR), or download the zip with a browser and "
+    "give its path as --model."
+)
+_NETWORK_ERRORS = (http.client.HTTPException, OSError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +51,6 @@ class DownloadOptions:
     cache_dir: str | None = None  # See `bert_tf.released.cache.cache_folder`.
     mirror: str | None = None  # See `bert_tf.released.models.mirror_url`.
     stream: TextIO | None = None  # Where progress is shown; None for nowhere.
-    models: Sequence[ReleasedModel] | None = None  # None: all released ones.
     stall_seconds: float = 60.0  # Without a byte for so long, a connection is given up.
     attempts: int = 5  # How many attempts in a row may bring no new byte.
     pause_seconds: float = 1.0  # Before the second attempt; doubles before each further one.
@@ -68,19 +74,16 @@ class _Version:
     md5: str | None
 
 
-def fetch_zip(
-    url: str, part: Path, options: DownloadOptions, expected_bytes: int | None = None
-) -> None:
+def fetch_zip(url: str, part: Path, options: DownloadOptions) -> None:
     """Downloads a zip into `part`, continuing from the bytes that are already there.
 
-    The size is checked against the server's and `expected_bytes`, the published one, and the bytes
-    against the MD5 sum that Google's storage sends. Whether the zip is intact is for the caller to
-    check.
+    The size is checked against the server's, the bytes against the MD5 sum that Google's storage
+    sends.
 
     Raises:
         DownloadError: if the download fails. Received bytes are kept unless they are wrong.
     """
-    transfer = _Transfer(url, part, options, expected_bytes)
+    transfer = _Transfer(url, part, options)
     most, failures = 0, 0
     while True:
         try:
@@ -129,7 +132,6 @@ class _Transfer:
     url: str
     part: Path
     options: DownloadOptions
-    expected_bytes: int | None
 
     def attempt(self) -> _Version:
         """Uses one connection. Returns the version of the file once all of it has arrived."""
@@ -138,7 +140,12 @@ class _Transfer:
             return known
         with self._open(known, offset) as response:
             if known and response.status == 206:
-                self._check_continues(response, known, offset)
+                content_range = response.headers.get("Content-Range", "")
+                fits = re.fullmatch(rf"bytes {offset}-\d+/({known.size}|\*)", content_range)
+                validator = _version_of(self.url, response).validator
+                if not fits or validator not in (None, known.validator):
+                    discard(self.part)
+                    raise _Broken("the server sent a part of another file: starting again")
                 chunk = self._read(response, _CHUNK_BYTES)
             else:
                 known, chunk = self._begin(response)
@@ -166,15 +173,13 @@ class _Transfer:
                     raise _Broken("the server's file is shorter than what was received") from error
                 if error.code in _TRANSIENT_STATUSES:
                     raise _Broken(f"the server answers {error.code} {error.reason}") from error
-                raise DownloadError(f"{self.url}: {_refusal(error)}") from error
-        except (http.client.HTTPException, OSError) as error:
-            reason = getattr(error, "reason", error)
-            if isinstance(reason, ssl.SSLCertVerificationError):
-                raise DownloadError(
-                    f"{self.url}: the server's certificate is not valid ({reason}). Behind a proxy "
-                    "with its own certificate, set SSL_CERT_FILE to that certificate."
-                ) from error
-            raise self._broken(reason) from error
+                answer = f"{error.code} {error.reason}"
+                reason = f"the server refuses ({answer}). {_REFUSED_HINT}"
+                if error.code in (404, 410):
+                    reason = f"there is no such file ({answer}). {_MISSING_HINT}"
+                raise DownloadError(f"{self.url}: {reason}") from error
+        except _NETWORK_ERRORS as error:
+            raise self._broken(error) from error
 
     def _begin(self, response: http.client.HTTPResponse) -> tuple[_Version, bytes]:
         """Starts from the first byte. Returns the file's version and the first few bytes."""
@@ -183,32 +188,15 @@ class _Transfer:
         if kind == "text/html" or not start.startswith(_ZIP_START[: len(start)]):
             text = (start + self._read(response, 200)).decode("utf-8", "replace")
             raise DownloadError(
-                f"{self.url}: the server sends no zip but {kind}, which begins with "
-                f"{' '.join(text.split())[:80]!r}. Is this an error page or a network's login page?"
-                " Try another network or a mirror, or download the zip with a browser and give its "
-                "path as --model."
+                f"{self.url}: the server sends no zip but {kind}: {' '.join(text.split())[:80]!r}. "
+                "Is this an error page or a network's login page? Try another network or a mirror, "
+                "or download the zip with a browser and give its path as --model."
             )
         version = _version_of(self.url, response)
-        if None not in (version.size, self.expected_bytes) and version.size != self.expected_bytes:
-            raise DownloadError(
-                f"{self.url}: the server's file has {version.size:,} bytes, the released one "
-                f"{self.expected_bytes:,}, so it is another file. Try another mirror."
-            )
         discard(self.part)
         with files.atomic_write(str(_state_path(self.part)), "w") as file:
             file.write(json.dumps(dataclasses.asdict(version), indent=2) + "\n")
         return version, start
-
-    def _check_continues(
-        self, response: http.client.HTTPResponse, known: _Version, offset: int
-    ) -> None:
-        """Refuses a partial response that does not continue the bytes already received."""
-        content_range = response.headers.get("Content-Range", "")
-        match = re.fullmatch(rf"bytes {offset}-\d+/({known.size}|\*)", content_range)
-        validator = _version_of(known.url, response).validator
-        if not match or validator not in (None, known.validator):
-            discard(self.part)
-            raise _Broken("the server sent a part of another file: starting from the beginning")
 
     def _receive(self, response: http.client.HTTPResponse, version: _Version, chunk: bytes) -> None:
         """Appends `chunk` and the rest of the response to `part`."""
@@ -227,30 +215,19 @@ class _Transfer:
         """Returns the next bytes, at most `size`; b"" at the end."""
         try:
             return response.read1(size)
-        except (http.client.HTTPException, OSError) as error:
+        except _NETWORK_ERRORS as error:
             raise self._broken(error) from error
 
-    def _broken(self, reason: object) -> _Broken:
+    def _broken(self, error: Exception) -> Exception:
+        reason = getattr(error, "reason", error)
+        if isinstance(reason, ssl.SSLCertVerificationError):  # Another attempt would not help.
+            return DownloadError(
+                f"{self.url}: the server's certificate is not valid ({reason}). For a proxy's own "
+                "certificate, set SSL_CERT_FILE."
+            )
         if isinstance(reason, TimeoutError):
-            seconds = self.options.stall_seconds
-            return _Broken(f"the server stalls: nothing arrived in {seconds:g} s")
-        if isinstance(reason, socket.gaierror):
-            return _Broken(f"the server's address is unknown; is there a network? ({reason})")
+            reason = f"nothing arrived in {self.options.stall_seconds:g} s"
         return _Broken(f"the connection failed ({reason or type(reason).__name__})")
-
-
-def _refusal(error: urllib.error.HTTPError) -> str:
-    """Says what a final HTTP error means and what to do."""
-    if error.code in (404, 410):
-        return (
-            f"there is no such file ({error.code} {error.reason}). A mirror must have the models "
-            "under the paths of the release, such as 2018_10_18/uncased_L-12_H-768_A-12.zip."
-        )
-    return (
-        f"the server refuses ({error.code} {error.reason}). Google's storage does this now and "
-        "then, and always for some networks: try later, from another network, or from a mirror "
-        "(BERT_TF_MIRROR), or download the zip with a browser and give its path as --model."
-    )
 
 
 def _version_of(url: str, response: http.client.HTTPResponse) -> _Version:

@@ -335,7 +335,7 @@ def test_a_difference_that_is_no_number_is_one(trained, monkeypatch):
 
 def test_files_that_are_there_are_overwritten_only_when_asked(trained, tmp_path):
     before = (trained / "bert_model.ckpt.index").read_bytes()
-    with pytest.raises(ValueError, match=r"bert_model.ckpt.index, .* would be overwritten"):
+    with pytest.raises(ValueError, match=r"bert_config.json would be overwritten"):
         run(trained, "google", trained, keep_optimizer=False)
     assert (trained / "bert_model.ckpt.index").read_bytes() == before
     run(trained, "google", trained, keep_optimizer=False, overwrite=True)

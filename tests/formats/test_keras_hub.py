@@ -220,25 +220,6 @@ def test_a_backbone_alone_has_no_head(preset):
     assert "output_weights" not in read.weights
 
 
-def test_shards_are_put_together(preset):
-    expected = keras_hub.read(str(preset)).weights
-    arrays = arrays_of(preset / "model.weights.h5")
-    (preset / "model.weights.h5").unlink()
-    weight_map = {}
-    for i in (0, 1):  # A layer's kernel may lie in another shard than its bias.
-        shard = f"model_{i:05}.weights.h5"
-        part = dict(list(arrays.items())[i::2])
-        write_arrays(preset / shard, part)
-        for name in part:
-            weight_map.setdefault("/" + name.rpartition("/")[0], []).append(shard)
-    (preset / "model.weights.json").write_text(json.dumps({"weight_map": weight_map}))
-
-    assert_same_weights(keras_hub.read(str(preset)).weights, expected)
-    (preset / "model_00001.weights.h5").unlink()
-    with pytest.raises(ValueError, match=r"model\.weights\.json: there is no shard 'model_00001"):
-        keras_hub.read(str(preset))
-
-
 @pytest.mark.parametrize("layers", ["layers", "_layer_checkpoint_dependencies"])
 def test_files_of_older_keras_versions_are_read(preset, layers):
     expected = keras_hub.read(str(preset)).weights

@@ -50,11 +50,12 @@ def test_a_folder_a_prefix_and_its_files_mean_the_same(release, name):
     assert found.strip_accents is None
 
 
-def test_a_released_name_is_downloaded_once(release, cache):
+def test_a_released_name_is_downloaded_once(release, cache, monkeypatch):
     content = write_zip(release.parent / "model.zip", release, root="any/").read_bytes()
     server = ZipServer(content, [Reply()])
+    monkeypatch.setattr("bert_tf.released.models.RELEASED_MODELS", (MODEL,))
     for _ in range(2):
-        options = DownloadOptions(mirror=server.address, models=[MODEL])
+        options = DownloadOptions(mirror=server.address)
         found = find_model(MODEL.name, options)
         assert_files_of(found, cache / "2018_10_18" / "uncased_L-1_H-8_A-2")
     server.stop()
