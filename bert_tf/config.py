@@ -1,4 +1,4 @@
-"""What a model is: a frozen dataclass, JSON in and out. No TensorFlow."""
+"""The configuration of a model, and reading JSON. No TensorFlow."""
 
 import dataclasses
 import json
@@ -11,6 +11,10 @@ ACTIVATIONS = ("gelu", "gelu_erf", "relu", "tanh", "linear")
 MODEL_TYPES = ("bert",)
 # These are written to files only where they differ from the default: the original's have no such.
 _ONLY_IF_SET = ("model_type", "is_causal")
+_COUNTS = (
+    *("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"),
+    *("intermediate_size", "max_position_embeddings", "type_vocab_size"),
+)
 # Keys of configurations that BERT has no use for -> the architectures that have them.
 _OTHER_ARCHITECTURES = {
     "embedding_size": "ALBERT or ELECTRA",
@@ -38,25 +42,6 @@ class BertConfig:
     Keys and defaults are the original release's, `type_vocab_size=16` included: released files
     name their own (2), and files written by others may rely on the default.
 
-    Args:
-        vocab_size: rows of the word embeddings. Needed.
-        hidden_size: width H of every layer.
-        num_hidden_layers: how many Transformer blocks.
-        num_attention_heads: N; must divide `hidden_size`.
-        intermediate_size: width of the feed-forward layer inside a block.
-        hidden_act: activation of the feed-forward and masked-LM layers: `gelu` (its tanh form, as
-            Google's models were trained), `gelu_erf` (the exact form, as Hugging Face's were),
-            `relu`, `tanh` or `linear`.
-        hidden_dropout_prob: dropout after embeddings and sub-layers, a fraction.
-        attention_probs_dropout_prob: dropout of attention probabilities, a fraction.
-        max_position_embeddings: longest sequence the position table holds, in tokens.
-        type_vocab_size: how many segment ids there are.
-        initializer_range: standard deviation of the truncated normal that weights start from.
-        model_type: the architecture, as in Hugging Face's files; "bert" is the only one so far.
-        is_causal: whether a token sees only itself and the tokens before it, as in a left-to-right
-            language model.
-        unknown_keys: keys of a JSON file that are not known here; kept and written out again.
-
     Raises:
         ValueError: for a value that no model can have.
 
@@ -69,19 +54,22 @@ class BertConfig:
     Source: google-research/bert, modeling.py, `BertConfig`.
     """
 
-    vocab_size: int
-    hidden_size: int = 768
+    vocab_size: int  # V, rows of the word embeddings.
+    hidden_size: int = 768  # H, the width of every layer.
     num_hidden_layers: int = 12
-    num_attention_heads: int = 12
-    intermediate_size: int = 3072
+    num_attention_heads: int = 12  # N; divides `hidden_size`.
+    intermediate_size: int = 3072  # Width of the feed-forward layer.
+    # Of the feed-forward and masked-LM layers: `gelu` is its tanh form, as Google's models were
+    # trained; `gelu_erf` the exact form, as Hugging Face's were; `relu`, `tanh` or `linear`.
     hidden_act: str = "gelu"
-    hidden_dropout_prob: float = 0.1
+    hidden_dropout_prob: float = 0.1  # After embeddings and sub-layers; None for 0, as the next.
     attention_probs_dropout_prob: float = 0.1
-    max_position_embeddings: int = 512
-    type_vocab_size: int = 16
-    initializer_range: float = 0.02
-    model_type: str = "bert"
-    is_causal: bool = False
+    max_position_embeddings: int = 512  # The longest sequence, in tokens.
+    type_vocab_size: int = 16  # How many segment ids there are.
+    initializer_range: float = 0.02  # Standard deviation of the weights' truncated normal.
+    model_type: str = "bert"  # The architecture, as in Hugging Face's files.
+    is_causal: bool = False  # Whether a token sees only itself and the tokens before it.
+    # Unknown keys of a JSON file, which are written out again.
     unknown_keys: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
@@ -91,15 +79,7 @@ class BertConfig:
             )
         if not isinstance(self.is_causal, bool):
             raise ValueError(f"is_causal must be true or false. Received: {self.is_causal!r}")
-        for name in (
-            "vocab_size",
-            "hidden_size",
-            "num_hidden_layers",
-            "num_attention_heads",
-            "intermediate_size",
-            "max_position_embeddings",
-            "type_vocab_size",
-        ):
+        for name in _COUNTS:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a whole number above 0. Received: {value!r}")
@@ -174,11 +154,9 @@ def check_architecture(json_object: dict[str, Any]) -> None:
             f"This is the configuration of another architecture, model_type {model_type!r}. "
             f"Supported: {', '.join(MODEL_TYPES)}."
         )
-    others = {
-        name: _OTHER_ARCHITECTURES[name] for name in json_object if name in _OTHER_ARCHITECTURES
-    }
+    others = [name for name in json_object if name in _OTHER_ARCHITECTURES]
     if others:
-        keys = ", ".join(f"{name} ({whose})" for name, whose in others.items())
+        keys = ", ".join(f"{name} ({_OTHER_ARCHITECTURES[name]})" for name in others)
         raise ValueError(
             f"This is the configuration of another architecture than BERT: it has {keys}. "
             f"Supported: {', '.join(MODEL_TYPES)}."
@@ -186,7 +164,7 @@ def check_architecture(json_object: dict[str, Any]) -> None:
 
 
 def is_address(host: str) -> bool:
-    """Whether it is host:port, with a name, an IPv4 or an [IPv6] address, and a port of TCP's."""
+    """Returns whether this is host:port, with a name, an IPv4 or an [IPv6] address."""
     match = re.fullmatch(r"(?:[^\s:/]+|\[[0-9a-fA-F:]+\]):([0-9]{1,5})", host)
     return match is not None and 0 < int(match[1]) < 1 << 16
 

@@ -18,10 +18,6 @@ _BAR_WIDTH = 20
 class Progress:
     """Shows work done, speed and time left on a stream, and on closing the final state.
 
-        with Progress(1000, "steps") as progress:
-            for _ in range(1000):
-                progress.update(1, loss=train_step())
-
     Args:
         total: the number of units to do; None if unknown.
         stream: None for standard error.

@@ -36,7 +36,7 @@ def main(_: list[str]) -> None:
     if flags.FLAGS.list_tasks:
         list_tasks()
         return
-    options = split_options([flags.FLAGS.task_options or ""])
+    options = split_options(flags.FLAGS.task_options or "")
     if flags.FLAGS.data_dir:
         options["data_dir"] = flags.FLAGS.data_dir
     settings = command_line.settings_from_flags(

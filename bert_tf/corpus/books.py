@@ -22,12 +22,10 @@ _STOP = re.compile(
     r"\*\*\* ?END OF\b.*\bPROJECT GUTENBERG|End of (?:(?:the|this) )?Project Gutenberg\b",
     re.IGNORECASE,
 )
-# The marker of a book's start is within this many lines of the start of the file.
-_HEADER_LINES = 1000
+_HEADER_LINES = 1000  # The first marker of a book's start is within these.
 _BLANK_LINE = re.compile(r"\n\s*\n")
 
-# The last characters of a line, from which to tell whether a sentence ends there.
-_END = 20
+_END = 20  # The last characters of a line, from which to tell whether a sentence ends there.
 # A text counts as wrapped if this quantile of its line lengths is in this range,
 _WIDTHS = range(30, 121)
 _NOT_TOO_LONG = 0.95
@@ -58,12 +56,7 @@ def lines_of_books(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str 
 
 
 def book_paragraphs(text: str, language: str) -> Iterator[str]:
-    """Yields the paragraphs of a book.
-
-    Blank lines separate paragraphs. Without blank lines, each line is a paragraph, unless lines are
-    evidently wrapped: then a paragraph begins with an indented line, or after a short line that
-    ends a sentence; a short line between paragraphs is a heading, and a paragraph of its own.
-    """
+    """Yields the paragraphs of a book, which are marked by blank lines or by their first lines."""
     text = text.strip()
     joint = "" if language in WITHOUT_SPACES else " "
     if _BLANK_LINE.search(text):
@@ -82,19 +75,18 @@ def _wrapped_width(lines: list[str], joint: str) -> int:
     width = lengths[int(_NOT_TOO_LONG * (len(lines) - 1))]
     within = [number for number, line in enumerate(lines[:-1]) if not _ends_sentence(line)]
     full = sum(_is_full(lines, number, joint, width) for number in within)
-    is_wrapped = (
-        width in _WIDTHS
-        and len(within) >= max(_END_WITHIN_SENTENCE * len(lines), _LEAST_WITHIN_SENTENCE)
-        and full >= _ARE_FULL * len(within)
-    )
-    return width if is_wrapped else 0
+    least_within = max(_END_WITHIN_SENTENCE * len(lines), _LEAST_WITHIN_SENTENCE)
+    if width not in _WIDTHS or len(within) < least_within or full < _ARE_FULL * len(within):
+        return 0
+    return width
 
 
 def _unwrap(lines: list[str], joint: str, width: int) -> Iterator[list[str]]:
     """Yields the lines of each paragraph.
 
-    In doubt, lines are joined: a heading within a paragraph does little harm, but half a sentence
-    on its own would be mistaken for a heading.
+    It begins with an indented line, or after a short line that ends a sentence; a short line
+    between paragraphs is a heading. In doubt, lines are joined: a heading within a paragraph does
+    little harm, but half a sentence on its own would be mistaken for a heading.
     """
     paragraph = lines[:1]
     for number, (line, after) in enumerate(itertools.pairwise(lines)):

@@ -1,19 +1,12 @@
 """Collects English prose from the documentation of installed Python packages.
 
-Every machine has this corpus. Source files are parsed with `ast`, and no package is imported. The
-sentences of each docstring are kept; code, signatures, tables, headings and lists of names are
-dropped:
+A document is one docstring, of a module, class or function, or one of Python's help topics. Source
+files are parsed, but not imported. Code, tables, headings and lists of names are dropped:
 
     Computes the mean of a tensor.               Computes the mean of a tensor.
-                                                 The axes to average over.
-    Args:                               ->
+    Args:                               ->       The axes to average over.
       axis: The axes to average over.
       dtype: float32, float64
-
-    >>> mean([1, 2])
-    1.5
-
-A document is one docstring, of a module, class or function, or one of Python's help topics.
 """
 
 import ast

@@ -5,8 +5,7 @@
       <page> ...
 
 A dump is decompressed once, as a stream, and cut at the ends of pages. A multistream dump
-(pages-articles-multistream.xml.bz2) is cut between its bz2 streams without decompressing it: the
-workers do that, on all cores. The cuts depend on the file and the size of pieces only.
+(pages-articles-multistream.xml.bz2) is cut between its bz2 streams, which workers decompress.
 """
 
 import bz2
@@ -26,10 +25,8 @@ _PAGE_START, _PAGE_END, _DUMP_END = b"<page>", b"</page>", b"</mediawiki>"
 _STREAM_START = re.compile(rb"BZh[1-9]1AY&SY")
 _STREAM_START_BYTES = 10
 _XML_BYTES = 1 << 14  # The XML parser holds the elements of so many bytes.
-# MediaWiki's longest page has 2 MB, and a character may take six bytes in XML.
-_MAX_HEADER_BYTES, _MAX_PAGE_BYTES = 1 << 22, 1 << 26
-# bz2 compresses a dump to a fifth or a quarter of its size.
-_COMPRESSION = 4
+_MAX_HEADER_BYTES = 1 << 22
+_COMPRESSION = 4  # bz2 compresses a dump to a fifth or a quarter of its size.
 _LANGUAGE = re.compile(rb'<mediawiki\b[^>]*\bxml:lang="([^"]*)"')
 _NAMESPACE = re.compile(rb'<namespace key="(?:6|14)"[^>]*>([^<]*)</namespace>')
 
@@ -106,11 +103,6 @@ def _pieces_of_text(path: str, piece_bytes: int, allow_truncated: bool) -> Itera
             yield Piece(path, start, start + end, bytes(data[:end]), False, place - told)
             del data[:end]
             start, told = start + end, place
-        if len(data) > piece_bytes + _MAX_PAGE_BYTES:
-            raise ValueError(
-                f"{path}: no page ends from byte {start} to byte {start + len(data)} of the "
-                f"decompressed dump."
-            )
     yield Piece(path, start, start + len(data), bytes(data), True, files.file_size(path) - told)
 
 
@@ -182,12 +174,9 @@ def read_pages(piece: Piece, allow_truncated: bool) -> Iterator[Page]:
             last_title = page.title
             yield page
     except ElementTree.ParseError as error:
-        place = f"byte {start} of its stream"
-        if piece.data is not None:
-            place = f"byte {piece.start + start} of the decompressed dump"
         raise ValueError(
-            f"{piece.path}: not well-formed XML, after the page {last_title!r}: {error}, counted "
-            f"from {place}."
+            f"{piece.path}: not well-formed XML, after the page {last_title!r}: {error} of the "
+            f"pages from byte {piece.start} on."
         ) from error
 
 

@@ -1,7 +1,5 @@
 """Checks and converts language codes: those of the Wikipedias, which are mostly ISO 639 codes."""
 
-import difflib
-
 _CODES = """
 aa ab ace ady af ak als alt am ami an ang anp ar arc ary arz as ast atj av avk awa ay az azb ba
 ban bar bat-smg bcl be be-tarask be-x-old bew bg bh bi bjn blk bm bn bo bpy br bs btm bug bxr ca
@@ -64,10 +62,6 @@ def check_language(language: str, where: str) -> str:
     """
     code = wikipedia_code(language)
     if code not in LANGUAGES:
-        similar = difflib.get_close_matches(code, sorted(LANGUAGES), 3)
-        hint = f" Similar: {', '.join(similar)}." if similar else ""
-        raise ValueError(
-            f"{where}: language {language!r} is not known.{hint} Known: "
-            f"{', '.join(sorted(LANGUAGES))}."
-        )
+        known = ", ".join(sorted(LANGUAGES))
+        raise ValueError(f"{where}: language {language!r} is not known. Known: {known}.")
     return code

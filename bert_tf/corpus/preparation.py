@@ -49,32 +49,29 @@ def prepare_corpus(settings: CorpusSettings, stream: TextIO | None = None) -> Co
         OSError: if a file cannot be read or written, or a worker was killed. Complete parts are
             kept, so that the same command resumes the work.
     """
-    if files.is_remote(settings.output_dir):
-        raise ValueError(
-            f"--output_dir must be a local folder: copy the files afterwards. Received: "
-            f"{settings.output_dir!r}"
-        )
+    folder = settings.output_dir
+    if files.is_remote(folder):
+        raise ValueError(f"--output_dir must be a local folder. Received: {folder!r}")
     inputs = find_inputs(settings)
     _check_not_inputs(settings, inputs)
     identity = _identity(settings, inputs)
     report = _read_finished(settings, identity)
-    if report is not None and not files.exists(parts.parts_folder(settings.output_dir)):
+    if report is not None and not files.exists(parts.parts_folder(folder)):
         return report
-    with parts.hold_parts(settings.output_dir) as folder:
+    with parts.hold_parts(folder) as parts_folder:
         # Another run may have finished meanwhile, or was killed before it removed its parts.
         report = _read_finished(settings, identity)
         if report is None:
             _check_others(settings)
-            parts.start_or_resume(folder, identity)
-            report = _make_corpus(settings, inputs, folder, stream or io.StringIO())
-            described = dataclasses.asdict(report)
+            parts.start_or_resume(parts_folder, identity)
+            report = _make_corpus(settings, inputs, parts_folder, stream or io.StringIO())
+            described = {**identity, **dataclasses.asdict(report)}
             del described["output_dir"], described["was_there"]
-            manifest = files.join_path(folder, _MANIFEST)
-            with files.atomic_write(manifest, "w") as file:
-                file.write(json.dumps({**identity, **described}, indent=1, ensure_ascii=False))
-                file.write("\n")
-            os.replace(manifest, files.join_path(settings.output_dir, _MANIFEST))
-        shutil.rmtree(folder)
+            path = files.join_path(parts_folder, _MANIFEST)
+            with files.atomic_write(path, "w") as file:
+                file.write(json.dumps(described, indent=1, ensure_ascii=False) + "\n")
+            os.replace(path, files.join_path(folder, _MANIFEST))
+        shutil.rmtree(parts_folder)
     return report
 
 
@@ -136,8 +133,7 @@ def _identity(settings: CorpusSettings, inputs: list[Input]) -> dict[str, Any]:
 def _read_finished(settings: CorpusSettings, identity: dict[str, Any]) -> CorpusReport | None:
     """Returns the report of a finished run; None without one, or if its files are incomplete.
 
-    Raises:
-        ValueError: if it had other inputs or settings. The versions of libraries may differ.
+    Refuses other inputs and settings. The versions of libraries may differ.
     """
     folder = settings.output_dir
     path = files.join_path(folder, _MANIFEST)
@@ -176,10 +172,9 @@ def _make_corpus(
             progress.update(part["file_bytes"] / 1e6)
     languages, wanted = _select(settings, folder, described)
     make_shard = functools.partial(shards.make_shard, folder)
-    num_workers = min(settings.num_workers, len(wanted))
     entries = []
     with Progress(len(wanted), "files", stream, f"{'writing':<10}") as progress:
-        for entry in run_in_order(make_shard, wanted, num_workers):
+        for entry in run_in_order(make_shard, wanted, min(settings.num_workers, len(wanted))):
             entries.append(entry)
             progress.update(1)
     held_out = entries.pop() if settings.held_out_share else None

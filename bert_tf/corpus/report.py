@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from bert_tf import files
-from bert_tf.progress import format_number, format_seconds
+from bert_tf.progress import format_seconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,14 +46,9 @@ class CorpusReport:
             rows.append(("truncated", f"{self.total('truncated'):,} sentences"))
         if self.held_out:
             rows.append(("held out", f"{self.held_out['documents']:,} documents"))
+        time = "none: an earlier run had made everything"
+        rows.append(("time", time if self.was_there else format_seconds(self.seconds)))
         paths = [files.join_path(self.output_dir, shard["name"]) for shard in self.shards]
         last = f" ... {paths[-1]}" if len(paths) > 1 else ""
-        rows += [("time", self._time()), ("files", f"{len(paths)}: {paths[0]}{last}")]
+        rows.append(("files", f"{len(paths)}: {paths[0]}{last}"))
         return [f"{name:<12} {value}" for name, value in rows]
-
-    def _time(self) -> str:
-        if self.was_there:
-            return "none: an earlier run had made everything"
-        read = sum(counts["input_bytes"] for counts in self.languages.values()) / 1e6
-        speed = f"{read / max(self.seconds, 1e-9):.2f} MB/s"
-        return f"{format_seconds(self.seconds)} for {format_number(read)} MB of text, {speed}"

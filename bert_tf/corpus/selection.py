@@ -38,15 +38,13 @@ def select_documents(
     if settings.drop_duplicates:
         duplicates = find_duplicates(index["high"], index["low"])
     is_held_out = ~duplicates & (index["high"] < settings.held_out_share * _HASH_VALUES)
-    copies = (~duplicates & ~is_held_out).astype(np.int32)
-    sizes = np.bincount(language_of, index["characters"] * copies, minlength=len(languages))
+    is_wanted = ~duplicates & ~is_held_out
+    sizes = np.bincount(language_of, index["characters"] * is_wanted, minlength=len(languages))
     sizes_by_language = dict(zip(languages, sizes.tolist(), strict=True))
     factors = sampling_factors(sizes_by_language, settings.sampling_exponent)
-    if any(factor != 1 for factor in factors.values()):
-        wanted = np.array([factors[language] for language in languages])[language_of]
-        chance = index["low"] / _HASH_VALUES
-        copies *= (np.floor(wanted) + (chance < wanted % 1)).astype(np.int32)
-    rounds = [np.flatnonzero(copies > number) for number in range(copies.max(initial=0))]
+    times = np.array([factors[language] for language in languages])[language_of]
+    copies = is_wanted * (np.floor(times) + (index["low"] / _HASH_VALUES < times % 1))
+    rounds = [np.flatnonzero(copies > number) for number in range(int(copies.max(initial=0)))]
     corpus = np.concatenate([np.zeros(0, np.int64), *rounds])
     return Selection(corpus, np.flatnonzero(is_held_out), duplicates, factors)
 

@@ -76,10 +76,8 @@ def is_heading(paragraph: str) -> bool:
 
 
 def is_small(character: str) -> bool:
-    """Whether a character is a lower-case letter that a sentence would capitalize.
-
-    Georgian letters are lower-case in Unicode's tables, but sentences begin with them.
-    """
+    """Whether a character is a lower-case letter that a sentence would capitalize."""
+    # Georgian letters are lower-case in Unicode's tables, but sentences begin with them.
     return character.islower() and character != character.title()
 
 

@@ -6,7 +6,6 @@ Files are made independently, by any worker, and finished files are kept when a 
 import dataclasses
 import gzip
 import hashlib
-import io
 import itertools
 import json
 import os
@@ -58,15 +57,19 @@ def make_shard(folder: str, shard: Shard) -> dict[str, Any]:
         if entry.pop("made_of") == made_of and files.file_size(shard.path) == entry["bytes"]:
             return entry
     with files.atomic_write(written_path) as file:
-        output = hashed = _HashedFile(file)
         if name.endswith(".gz"):  # Without name and time: the bytes depend on the content only.
-            output = gzip.GzipFile("", "wb", 6, hashed, mtime=0)
-        with output:
-            _copy_documents(folder, shard, output)
+            with gzip.GzipFile("", "wb", 6, file, mtime=0) as compressed:
+                _copy_documents(folder, shard, compressed)
+        else:
+            _copy_documents(folder, shard, file)
+    digest = hashlib.sha256()
+    with files.open_file(written_path) as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
     entry = {
         "name": name,
-        "bytes": hashed.size,
-        "sha256": hashed.hash.hexdigest(),
+        "bytes": files.file_size(written_path),
+        "sha256": digest.hexdigest(),
         "documents": len(shard.index),
         **{count: int(shard.index[count].sum(dtype=np.int64)) for count in _COUNTS},
     }
@@ -76,7 +79,7 @@ def make_shard(folder: str, shard: Shard) -> dict[str, Any]:
     return entry
 
 
-def _copy_documents(folder: str, shard: Shard, output: Any) -> None:
+def _copy_documents(folder: str, shard: Shard, output: IO[bytes]) -> None:
     sizes = shard.index["size"].tolist()
     documents = zip(shard.part.tolist(), shard.offset.tolist(), sizes, strict=True)
     for part, places in itertools.groupby(documents, key=lambda document: document[0]):
@@ -85,18 +88,3 @@ def _copy_documents(folder: str, shard: Shard, output: Any) -> None:
                 if text.tell() != offset:
                     text.seek(offset)
                 output.write(text.read(size))
-
-
-class _HashedFile(io.RawIOBase):
-    """Counts and hashes what is written to a file."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.hash = hashlib.sha256()
-        self.size = 0
-
-    def write(self, data: bytes) -> int:
-        self._file.write(data)
-        self.hash.update(data)
-        self.size += len(data)
-        return len(data)

@@ -1,13 +1,9 @@
 """Reads inputs in pieces for workers, and pieces as documents of paragraphs.
 
-| source    | a document is                                   | a paragraph is           |
-|-----------|-------------------------------------------------|--------------------------|
-| wikipedia | an article                                      | as in MediaWiki          |
-| books     | a book, or a section of a long book             | see `books`              |
-| jsonl     | the text of a line                              | a line of the text       |
-| tfds      | the text of an example                          | a line of the text       |
-
-One process reads the pieces, in order; they do not depend on the number of workers.
+source          a document is                          a paragraph is
+wikipedia       an article                             as in MediaWiki
+books           a book, or a section of a long book    see `books`
+jsonl, tfds     the text of a line or an example       a line of the text
 """
 
 import collections
@@ -58,12 +54,7 @@ class Task:
 
 
 def find_inputs(settings: CorpusSettings) -> list[Input]:
-    """Returns the inputs in the order of the patterns.
-
-    Raises:
-        ValueError: if a pattern matches nothing, the source or language of a file is unknown, or a
-            setting does not apply to any input.
-    """
+    """Returns the inputs in the order of the patterns; refuses settings that none of them uses."""
     inputs = []
     for language, pattern in settings.inputs_by_language():
         if language:

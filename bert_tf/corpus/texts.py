@@ -8,7 +8,6 @@ wikipedia/20230601.en (tensorflow-datasets) -> ("wikipedia/20230601.en/train:0",
 import itertools
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from bert_tf import files
 from bert_tf.corpus.books import lines_of_books
@@ -72,8 +71,8 @@ def text_of_line(place: str, line: str, field: str) -> str:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise ValueError(
-            f"{place}: \\u{ord(text[error.start]):04x}, character {error.start} of the text, is a "
-            f"lone surrogate: half of a character, which UTF-8 cannot encode. Remove it first."
+            f"{place}: character {error.start} of the text, \\u{ord(text[error.start]):04x}, is "
+            f"half of a character, which UTF-8 cannot encode. Remove it. Received: {received}"
         ) from error
     return text
 
@@ -84,10 +83,25 @@ def read_data_set(name: str, settings: CorpusSettings) -> Iterator[tuple[str, st
 
     builder = find_builder(name, settings.tfds_data_dir)
     split, field = settings.split, settings.text_field
-    _check_split(name, split, builder.info.splits)
-    _check_field(name, field, builder.info.features)
-    rows = builder.as_dataset(split=split, shuffle_files=False)
-    for number, row in enumerate(tfds.as_numpy(rows)):
+    splits, features = builder.info.splits, builder.info.features
+    try:
+        problem = "" if splits[split].num_examples else "It has no examples."
+    except ValueError as error:
+        problem = str(error).partition("\n")[0]
+    if problem:
+        raise ValueError(
+            f"{name} has no split {split!r}, but {', '.join(splits)}. Give --split one of them, "
+            f"several (train+test) or a slice (train[:10%]). {problem}"
+        )
+    texts = [key for key, each in features.items() if (each.shape, each.tf_dtype) == ((), "string")]
+    if field not in texts:
+        problem = f"is {features[field]!r}" if field in features else "does not exist"
+        raise ValueError(
+            f"{name} has no text in {field!r}, which {problem}, but {', '.join(texts) or 'nowhere'}"
+            f". Name the field that has the text with --text_field."
+        )
+    rows = tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False))
+    for number, row in enumerate(rows):
         place = f"{name}/{split}:{number}"
         try:
             yield place, row[field].decode("utf-8")
@@ -103,29 +117,3 @@ def read_version(name: str, data_dir: str) -> str:
         for split, size in sorted(info.splits.items())
     ]
     return ", ".join([str(info.version), *sizes])
-
-
-def _check_split(name: str, split: str, splits: Any) -> None:
-    try:
-        problem = "" if splits[split].num_examples else "It has no examples."
-    except ValueError as error:
-        problem = str(error).partition("\n")[0]
-    if problem:
-        raise ValueError(
-            f"{name} has no split {split!r}, but {', '.join(splits)}. Give --split one of them, "
-            f"several (train+test) or a slice (train[:10%]). {problem}"
-        )
-
-
-def _check_field(name: str, field: str, features: Any) -> None:
-    texts = [
-        key for key, each in features.items() if each.shape == () and each.tf_dtype == "string"
-    ]
-    if field not in texts:
-        problem = f"no {field!r}"
-        if field in features:
-            problem = f"no text in {field!r}, which is {features[field]!r}"
-        raise ValueError(
-            f"{name} has {problem}, but {', '.join(texts) or 'no text at all'}. Name the field "
-            f"that has the text with --text_field."
-        )

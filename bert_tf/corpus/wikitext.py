@@ -10,6 +10,7 @@ references. So the parser sees only a third of a dump's text, without the parts 
 and unclosed markup cannot reach beyond its paragraph.
 """
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -86,39 +87,28 @@ def is_disambiguation(title: str, text: str) -> bool:
 def article_paragraphs(text: str, dropped_prefixes: frozenset[str]) -> Iterator[str]:
     """Yields the paragraphs of an article, each on one line, without markup.
 
-    Args:
-        text: the wikitext of a page.
-        dropped_prefixes: `DROPPED_PREFIXES` and the wiki's own words.
+    `dropped_prefixes` are `DROPPED_PREFIXES` and the wiki's own words.
     """
     text = remove_blocks(text, dropped_prefixes)
     if "<" in text:
-        text = _HEADING_TAG.sub("\n\n", text)
-        text = _LINE_BREAK.sub(" ", _BREAKING_TAG.sub("\n\n", text))
-        text = _OPEN_ANGLE.sub("&lt;", _TAG.sub("", text))
-    if "-{" in text:
-        text = _VARIANTS.sub(_first_variant, text)
-    text = _MAGIC_WORD.sub(_without_magic, text)
-    for paragraph in _join_lines(text.split("\n")):
-        paragraph = _plain_text(paragraph)
-        if paragraph:
-            yield paragraph
+        text = _BREAKING_TAG.sub("\n\n", _HEADING_TAG.sub("\n\n", text))
+        text = _OPEN_ANGLE.sub("&lt;", _TAG.sub("", _LINE_BREAK.sub(" ", text)))
+    text = _MAGIC_WORD.sub(_without_magic, _VARIANTS.sub(_first_variant, text))
+    paragraphs = map(_plain_text, _join_lines(text.split("\n")))
+    return (paragraph for paragraph in paragraphs if paragraph)
 
 
 def _join_lines(lines: list[str]) -> Iterator[str]:
     """Joins lines to paragraphs, which end at an empty line, header, list item or table row."""
-    paragraph: list[str] = []
+    prose = []
     in_table = False  # Only the table's rows are left.
-    for line in lines:
-        line = line.strip()
+    for line in map(str.strip, lines):
         is_header = line.startswith("!") and (in_table or bool(_HEADER_CELL.match(line)))
         in_table = is_header or line.startswith(("|", "{|"))
-        if line and not is_header and not line.startswith(_NOT_PROSE):
-            paragraph.append(line)
-        elif paragraph:
+        prose.append("" if is_header or line.startswith(_NOT_PROSE) else line)
+    for has_text, paragraph in itertools.groupby(prose, bool):
+        if has_text:
             yield " ".join(paragraph)
-            paragraph = []
-    if paragraph:
-        yield " ".join(paragraph)
 
 
 def _plain_text(paragraph: str) -> str:
@@ -127,7 +117,9 @@ def _plain_text(paragraph: str) -> str:
     if "[" in paragraph:
         paragraph = _UNCLOSED_ADDRESS.sub("", paragraph)
     if "&#" in paragraph:
-        paragraph = _REFERENCE.sub(_without_invalid, paragraph)
+        paragraph = _REFERENCE.sub(
+            lambda match: as_references(match[0]).replace(_NO_CHARACTER, ""), paragraph
+        )
     if "''" in paragraph:
         paragraph = _PLAIN_EMPHASIS.sub(r"\2", paragraph)
     if _MARKUP.search(paragraph):
@@ -147,10 +139,6 @@ def _without_magic(match: re.Match) -> str:
     word = match[1]
     is_magic = word == word.upper() or word.lower() in _ENGLISH_MAGIC_WORDS.split()
     return "" if is_magic else match[0]
-
-
-def _without_invalid(match: re.Match) -> str:
-    return as_references(match[0]).replace(_NO_CHARACTER, "")
 
 
 def _first_variant(match: re.Match) -> str:

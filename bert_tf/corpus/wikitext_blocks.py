@@ -63,9 +63,7 @@ def remove_blocks(text: str, dropped_prefixes: Collection[str]) -> str:
 
     A link is replaced by its text; a link that contains more markup is kept, and is well-formed.
     The content of `<nowiki>` becomes character references.
-
-    Args:
-        dropped_prefixes: lower-case; a link to `prefix:...` is removed with its text.
+    A link to `prefix:...`, with one of `dropped_prefixes` (lower-case), is removed with its text.
     """
     return _Remover(text, dropped_prefixes).remove()
 

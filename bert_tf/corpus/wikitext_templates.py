@@ -37,8 +37,7 @@ _LONGEST = 1000  # characters; longer templates do not occur within sentences.
 def template_text(content: str) -> str:
     """Returns the text that a template contributes to its sentence; "" for nearly all templates.
 
-    Args:
-        content: the text between its braces, with inner templates already expanded.
+    `content` is the text between its braces, with inner templates already expanded.
     """
     if len(content) > _LONGEST:
         return ""

@@ -118,12 +118,8 @@ def _matches(folder: str, part: str) -> list[str]:
 def expand_input_files(patterns: str | Sequence[str]) -> list[str]:
     """Returns the files that match: in the patterns' order, and sorted within each pattern.
 
-    Args:
-        patterns: one or more; a string may hold several, separated by commas. A file that matches
-            two patterns is returned twice.
-
-    Raises:
-        ValueError: if a pattern matches nothing, or matches a directory.
+    A string may hold several patterns, separated by commas. A file that matches two is returned
+    twice. A pattern that matches nothing or a directory is a ValueError.
     """
     if isinstance(patterns, (str, os.PathLike)):
         patterns = [patterns]
@@ -149,14 +145,11 @@ def open_text_lines(path: str, on_read: Callable[[int], None] | None = None) -> 
     """Yields the lines of a UTF-8 text file, gzipped or not, without their line ends.
 
     Lines are split as by `tf.io.gfile.GFile.readline`, which the original release used: only `\\n`
-    ends a line, and carriage returns are dropped everywhere.
-
-    Args:
-        on_read: called from time to time with the number of bytes read since the last call.
+    ends a line, and carriage returns are dropped everywhere. `on_read` is called from time to time
+    with the number of bytes read since the last call.
 
     Raises:
-        ValueError: if the file is not UTF-8 (the error names the line), or its gzip data is
-            damaged.
+        ValueError: if the file is not UTF-8, or its gzip data is damaged; names the line.
     """
     line_number = bytes_reported = 0
     with open_file(path, "rb") as raw:
@@ -191,10 +184,8 @@ def open_text_lines(path: str, on_read: Callable[[int], None] | None = None) -> 
 def hold_folder(folder: str, refusal: str) -> Iterator[None]:
     """Makes a local folder and locks it against other processes of this machine.
 
-    The folder is for this lock and its holder's files only. The holder may remove it.
-
-    Raises:
-        ValueError: if another process holds the lock; the message is `refusal`.
+    The folder is for this lock and its holder's files only; the holder may remove it. If another
+    process holds the lock, a ValueError with the message `refusal` is raised.
     """
     try:
         import fcntl
@@ -225,9 +216,7 @@ def hold_folder(folder: str, refusal: str) -> Iterator[None]:
 def atomic_write(path: str, mode: str = "wb") -> Iterator[IO]:
     """Opens a file that appears under its name only when the block ends without an error.
 
-    Raises:
-        OSError: if it cannot be written (no permission, a full disk), with its path. Then nothing
-            is left behind, and an existing file is unchanged.
+    After an error, such as a full disk, nothing is left behind, and an existing file is unchanged.
     """
     with atomic_writes([path], mode) as (file,):
         yield file

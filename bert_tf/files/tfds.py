@@ -7,12 +7,9 @@ from bert_tf import files
 
 
 def find_builder(name: str, data_dir: str | None = None) -> Any:
-    """Returns the `tfds.core.DatasetBuilder` of a data set, which is prepared first if need be.
-
-    Files of any version that are already prepared are used.
+    """Returns the `tfds.core.DatasetBuilder` of a data set, and prepares it unless it is there.
 
     Args:
-        name: as for `tfds.load`.
         data_dir: the folder of all data sets or of this one; None or "" for the default of
             tensorflow-datasets.
 

@@ -48,17 +48,13 @@ def run_in_order(
 ) -> Iterator[Result]:
     """Yields `function(work)` for each work, in the order of `works`.
 
-    Close the iterator (`contextlib.closing`) if it may not be used up: that ends the workers.
+    Close the iterator (`contextlib.closing`) if it may not be used up: that ends the workers. What
+    `function` raises is raised here; if a worker process was killed, `WorkerKilled`.
 
     Args:
-        function: a function of a module, or an object that can be pickled and called. Each worker
-            gets one copy, which may cache what is needed for every piece.
+        function: can be pickled. Each worker gets one copy, which may cache what every piece needs.
         works: up to `3 * num_workers` pieces are read ahead of the results.
         num_workers: the number of processes; with 1 everything is done in this process.
-
-    Raises:
-        WorkerKilled: if a worker process was killed.
-        Exception: whatever `function` or the iteration of `works` raises.
     """
     if num_workers == 1:
         yield from map(function, works)
@@ -81,8 +77,7 @@ def run_unordered(
 ) -> Iterator[Result]:
     """Yields `function(work)` for each work, as soon as it is done; see `run_in_order`.
 
-    Args:
-        on_progress: called now and then with the sum of what `report_progress` has been told.
+    `on_progress` is called now and then with the sum of what `report_progress` has been told.
     """
     if num_workers == 1:
         _reported.amount, _reported.tell = 0.0, on_progress
@@ -217,8 +212,7 @@ def _end_with_parent() -> None:
 def _without_main() -> Iterator[None]:
     """Processes that are started within it do not import the program that is running.
 
-    They would import what it imports, TensorFlow, and a program that is not guarded by `if __name__
-    == "__main__"` would run again in each of them.
+    That would load TensorFlow, and run a program without `if __name__ == "__main__"` once more.
     """
     program = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")

@@ -19,10 +19,7 @@ def accuracy(labels: ArrayLike, predictions: ArrayLike) -> float:
 
 
 def f1(labels: ArrayLike, predictions: ArrayLike, positive: Any = 1) -> float:
-    """The harmonic mean of precision and recall of the class `positive`.
-
-    0 if that class is neither among the labels nor among the predictions.
-    """
+    """The harmonic mean of precision and recall of the class `positive`; 0 if it never occurs."""
     labels, predictions = _checked(labels, predictions)
     is_positive, found = labels == positive, predictions == positive
     size = np.sum(is_positive) + np.sum(found)

@@ -17,7 +17,7 @@ import logging
 import re
 import string
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 logger = logging.getLogger(__name__)
@@ -34,25 +34,19 @@ def evaluate(
 ) -> dict[str, float]:
     """Computes the metrics of the official script for the version of the data.
 
-    Data are of version 2.0 if a question has `is_impossible` or no correct answer. With null odds
-    2.0's metrics are computed in any case.
+    They are of version 2.0 if there are null odds, or if a question has `is_impossible` or no
+    correct answer.
 
     Args:
         articles: the list `data` of a SQuAD file.
         predictions: by question id, the answer's text, "" for none. A missing one scores 0.
         null_odds: by question id, how likely the question has no answer, on any scale.
-        na_prob_thresh: null odds above this turn an answer into "", as the official script's
-            `--na-prob-thresh`.
+        na_prob_thresh: null odds above this turn an answer into "".
 
-    Returns:
-        `exact_match` and the same number as `exact`; `f1`; `total`, the number of questions.
-        For 2.0 also `HasAns_exact`, `HasAns_f1`, `HasAns_total` of questions with an answer and
-        `NoAns_...` of those without, if there are any; and with null odds `best_exact` and
-        `best_f1`, which the thresholds `best_exact_thresh` and `best_f1_thresh` would give.
-
-    Raises:
-        ValueError: if there is no question, `answers` or `id` is missing, or a prediction has no
-            null odds.
+    Returns: `exact_match` and the same number as `exact`; `f1`; `total`, the number of questions.
+        For 2.0 also `HasAns_exact`, ... of questions with an answer and `NoAns_exact`, ... of those
+        without; and with null odds `best_exact` and `best_f1`, which the thresholds
+        `best_exact_thresh` and `best_f1_thresh` would give.
     """
     questions = list(_questions(articles))
     if not questions:
@@ -127,8 +121,7 @@ def _evaluate_version_2(
     return metrics
 
 
-def _metrics(scores: Iterable[tuple[float, float]], total: int) -> dict[str, float]:
-    scores = list(scores)
+def _metrics(scores: Collection[tuple[float, float]], total: int) -> dict[str, float]:
     exact, f1 = (100.0 * sum(pair[index] for pair in scores) / total for index in range(2))
     return {"exact_match": exact, "exact": exact, "f1": f1, "total": total}
 

@@ -13,7 +13,6 @@ this module does not import Beam.
 
 import contextlib
 import dataclasses
-import functools
 import io
 import itertools
 import logging
@@ -29,12 +28,16 @@ from typing import Any, NamedTuple
 
 from bert_tf import files
 from bert_tf.data.manifest import forget_files
-from bert_tf.pretraining_data.documents import check_number_of_documents, read_lines
+from bert_tf.pretraining_data.documents import (
+    check_number_of_documents,
+    read_lines,
+    split_documents,
+)
 from bert_tf.pretraining_data.record_files import make_records
-from bert_tf.pretraining_data.shards import Shard, find_finished, note_path, with_text
+from bert_tf.pretraining_data.shards import Shard, find_finished, note_path
 from bert_tf.pretraining_data.statistics import CorpusStatistics
 from bert_tf.settings import PretrainingDataSettings
-from bert_tf.text.tokenizer import Tokenizer, load_tokenizer
+from bert_tf.text.tokenizer import load_tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +50,10 @@ _PLAIN_ERROR = re.compile(
     r"(.*?)(?: \[while running .*\])?$"
 )
 
+# The text of a document in one file: the numbers of document and file, and the lines. Sorted, the
+# parts of a shard make its text.
+Part = tuple[int, int, str]
+
 
 class FileCounts(NamedTuple):
     """The counts of an input file that decide the numbers of later documents."""
@@ -58,41 +65,30 @@ class FileCounts(NamedTuple):
     statistics: CorpusStatistics
 
 
-class Part(NamedTuple):
-    """The text of a document in one file; sorted, the parts make a shard's text."""
-
-    document: int
-    file: int
-    text: str
-
-
 def make_shards(
     settings: PretrainingDataSettings,
     input_files: Sequence[str],
     shards: Mapping[int, Shard],
     flags: Sequence[str],
 ) -> dict[int, dict[str, Any]]:
-    """Makes shards on Apache Beam with its own flags, such as `--runner=FlinkRunner`.
-
-    Returns:
-        The shards' entries in the manifest, by number.
+    """Makes shards on Beam with its own flags, and returns their entries in the manifest.
 
     Raises:
         ValueError: if Beam is not installed or refuses the flags, and see `make_records`.
         OSError: if files cannot be read or written, or shards are not in `output_dir`.
     """
     options = _parse_flags(flags)
-    paths = [path for shard in shards.values() for path in shard.output_files]
-    forget_files(paths)  # Many workers must not change one manifest at the same time.
     # Workers run in other folders.
     settings = dataclasses.replace(settings, vocab_file=_absolute(settings.vocab_file))
+    paths = {number: _absolute(shard.output_files[0]) for number, shard in shards.items()}
     shards = {
-        number: dataclasses.replace(shard, output_files=[*map(_absolute, shard.output_files)])
-        for number, shard in shards.items()
+        number: dataclasses.replace(shards[number], output_files=[path])
+        for number, path in paths.items()
     }
+    forget_files([*paths.values()])  # Many workers must not change one manifest at the same time.
     run_pipeline(settings, [*map(_absolute, input_files)], shards, options)
     finished = find_finished(shards)
-    missing = [shards[number].output_files[0] for number in shards if number not in finished]
+    missing = [path for number, path in paths.items() if number not in finished]
     if missing:
         raise OSError(
             f"Beam's pipeline has ended, and {len(missing)} of {len(shards)} shards are not in "
@@ -225,26 +221,23 @@ def deal_file(
     firsts, _ = number_documents(counts)
     check_number_of_documents(firsts[-1], num_shards)
     if number == 0 and num_shards == 1:
-        yield 0, Part(-1, 0, "")  # A text without documents is reported when records are made.
+        yield 0, (-1, 0, "")  # A text without documents is reported when records are made.
     document = firsts[number]
     with _as_local(path) as local:
-        for has_text, lines in itertools.groupby(read_lines([local], CorpusStatistics()), bool):
-            if has_text:
-                shard = document % num_shards
-                if shard in wanted:
-                    yield shard, Part(document, number, "".join(f"{line}\n" for line in lines))
-                document += 1
+        for lines in split_documents(read_lines([local], CorpusStatistics())):
+            shard = document % num_shards
+            if shard in wanted:
+                yield shard, (document, number, "".join(f"{line}\n" for line in lines))
+            document += 1
 
 
 def write_parts(parts: Iterable[Part], path: str) -> None:
     """Writes a shard's text in order, as `deal_documents` does."""
-    document = -1
+    last = -1
     with open(path, "w", encoding="utf-8", newline="\n") as file:
-        for part in sorted(parts):
-            if part.document != document:
-                file.write("\n")
-                document = part.document
-            file.write(part.text)
+        for document, _, text in sorted(parts):
+            file.write(text if document == last else f"\n{text}")
+            last = document
 
 
 def _make(
@@ -256,11 +249,12 @@ def _make(
     """Makes the shard of the parts that were dealt to it, and returns its number."""
     number, parts = grouped
     (path,) = shards[number].output_files
-    tokenizer = _load_tokenizer(settings.vocab_file, settings.do_lower_case)
+    with _as_local(settings.vocab_file) as vocab_file:
+        tokenizer = load_tokenizer(vocab_file, settings.do_lower_case)
     with tempfile.TemporaryDirectory(prefix="pretraining-") as folder:
         text = str(Path(folder, "text"))
         write_parts(parts, text)
-        shard = with_text(shards, number, text, number_documents(counts)[1])
+        shard = shards[number].with_text(text, number_documents(counts)[1])
         if not files.is_remote(path):
             make_records(settings, tokenizer, shard)
         else:
@@ -268,12 +262,6 @@ def _make(
             make_records(settings, tokenizer, dataclasses.replace(shard, output_files=[local]))
             _publish_shard(local, path)
     return number
-
-
-@functools.lru_cache(maxsize=1)
-def _load_tokenizer(vocab_file: str, do_lower_case: bool) -> Tokenizer:
-    with _as_local(vocab_file) as local:
-        return load_tokenizer(local, do_lower_case)
 
 
 @contextlib.contextmanager

@@ -64,35 +64,34 @@ def read_lines(
             counts.empty_files += is_empty
 
 
+def split_documents(lines: Iterable[str]) -> Iterator[Iterator[str]]:
+    """Yields the lines of each document; between them there are empty ones."""
+    return (document for has_text, document in itertools.groupby(lines, bool) if has_text)
+
+
 class Documents:
     """The documents of a corpus, kept flat so that a token takes one pointer.
 
-    Args:
-        lines: sentences, or "" between documents.
-        encode: returns the tokens of a line: ids, or anything that stands for them.
+    `encode` returns the tokens of a line: ids, or anything that stands for them.
     """
 
     def __init__(self, lines: Iterable[str], encode: Callable[[str], list[Any]]) -> None:
         self.tokens: list[Any] = []
         self.sentence_starts = array.array("q", [0])  # In `tokens`; the last one is the end.
         self.documents: list[tuple[int, int]] = []  # First sentence, and past the last one.
-        for has_text, sentences in itertools.groupby(lines, bool):
-            if has_text:
-                self._add_document(sentences, encode)
+        for document in split_documents(lines):
+            first_sentence = len(self.sentence_starts) - 1
+            for line in document:
+                tokens = encode(line)
+                if tokens:
+                    self.tokens.extend(tokens)
+                    self.sentence_starts.append(len(self.tokens))
+            past_last = len(self.sentence_starts) - 1
+            if past_last > first_sentence:
+                self.documents.append((first_sentence, past_last))
 
     def __len__(self) -> int:
         return len(self.documents)
-
-    def _add_document(self, lines: Iterable[str], encode: Callable[[str], list[Any]]) -> None:
-        first_sentence = len(self.sentence_starts) - 1
-        for line in lines:
-            tokens = encode(line)
-            if tokens:
-                self.tokens.extend(tokens)
-                self.sentence_starts.append(len(self.tokens))
-        past_last = len(self.sentence_starts) - 1
-        if past_last > first_sentence:
-            self.documents.append((first_sentence, past_last))
 
 
 def deal_documents(lines: Iterable[str], num_shards: int, paths: Mapping[int, str]) -> None:
@@ -103,15 +102,13 @@ def deal_documents(lines: Iterable[str], num_shards: int, paths: Mapping[int, st
     """
     buffers: dict[int, list[str]] = {shard: [] for shard in paths}
     num_documents = num_buffered = 0
-    for has_text, sentences in itertools.groupby(lines, bool):
-        if not has_text:
-            continue
+    for document in split_documents(lines):
         buffer = buffers.get(num_documents % num_shards)
         num_documents += 1
         if buffer is None:
             continue
         buffer.append("\n")
-        for sentence in sentences:
+        for sentence in document:
             buffer.append(f"{sentence}\n")
             num_buffered += len(sentence)
         if num_buffered > _BUFFERED_CHARACTERS:

@@ -47,13 +47,7 @@ class Instance(NamedTuple):
 
 
 class InstanceMaker:
-    """Makes the instances of documents.
-
-    Args:
-        settings: see `PretrainingDataSettings`.
-        tokenizer: of the text.
-        token_of: by id, what stands for it in the documents.
-    """
+    """Makes the instances of documents, in which `token_of[id]` stands for an id."""
 
     def __init__(
         self, settings: PretrainingDataSettings, tokenizer: Tokenizer, token_of: Sequence[Any]
@@ -74,22 +68,28 @@ class InstanceMaker:
     ) -> Iterator[Instance]:
         """Shuffles the documents and yields their instances, `dupe_factor` times over.
 
-        The original shuffles the instances afterwards. `on_document` is called after each document.
+        The original shuffles the instances afterwards.
         """
         masking.shuffle(documents.documents, rng)
+        max_tokens = self._settings.max_seq_length - (3 if self._settings.next_sentence else 2)
         for _ in range(self._settings.dupe_factor):
             for document in range(len(documents)):
-                for pair in self._pairs(documents, document, rng):
+                for pair in self._pairs(documents, document, max_tokens, rng):
+                    pair = truncate(pair, max_tokens, rng)
                     yield self._make_instance(documents.tokens, pair, rng)
                 on_document()
 
-    def _pairs(self, documents: Documents, document: int, rng: random.Random) -> Iterator[Pair]:
-        settings = self._settings
+    def _pairs(
+        self, documents: Documents, document: int, max_tokens: int, rng: random.Random
+    ) -> Iterator[Pair]:
+        settings, target_length = self._settings, max_tokens
+        if rng.random() < settings.short_seq_prob:  # Fine-tuning will have shorter texts.
+            target_length = 2 + masking.draw_below(max_tokens - 1, rng)
         if not settings.next_sentence:
-            return segments_of_document(documents, document, settings, rng)
+            return segments_of_document(documents, document, target_length)
         if settings.mend_quirks and len(documents) == 1:
-            return pairs_of_only_document(documents, settings, rng)
-        return pairs_of_document(documents, document, settings, rng)
+            return pairs_of_only_document(documents, target_length, rng)
+        return pairs_of_document(documents, document, target_length, settings.mend_quirks, rng)
 
     def _make_instance(self, text: Sequence[Any], pair: Pair, rng: random.Random) -> Instance:
         tokens = [self._cls, *text[pair.start_a : pair.end_a], self._sep]
@@ -132,19 +132,8 @@ class InstanceMaker:
         return word_ids
 
 
-def draw_target_length(settings: PretrainingDataSettings, rng: random.Random) -> int:
-    """Draws the number of tokens in the examples of a document, special ones excluded.
-
-    Mostly as many as fit; sometimes fewer, because fine-tuning will have shorter texts.
-    """
-    max_tokens = settings.max_seq_length - (3 if settings.next_sentence else 2)
-    if rng.random() < settings.short_seq_prob:
-        return 2 + masking.draw_below(max_tokens - 1, rng)
-    return max_tokens
-
-
 def pairs_of_document(
-    documents: Documents, document: int, settings: PretrainingDataSettings, rng: random.Random
+    documents: Documents, document: int, target_length: int, mend_quirks: bool, rng: random.Random
 ) -> Iterator[Pair]:
     """Yields the pairs of a document; for about half of them, B is from another document.
 
@@ -155,7 +144,6 @@ def pairs_of_document(
     """
     starts = documents.sentence_starts
     first, past_last = documents.documents[document]
-    target_length = draw_target_length(settings, rng)
     while first < past_last:
         past_chunk = _end_of_chunk(starts, first, past_last, target_length)
         num_sentences = past_chunk - first
@@ -165,19 +153,18 @@ def pairs_of_document(
         start_a, end_a = starts[first], starts[past_a]
         is_random_next = num_sentences == 1 or rng.random() < 0.5
         if is_random_next:
-            other = draw_other_document(len(documents), document, settings.mend_quirks, rng)
+            other = draw_other_document(len(documents), document, mend_quirks, rng)
             length_b = target_length - (end_a - start_a)
             start_b, end_b = draw_sentences(documents, other, length_b, rng)
             first = past_a
         else:
             start_b, end_b = end_a, starts[past_chunk]
             first = past_chunk
-        pair = Pair(start_a, end_a, start_b, end_b, is_random_next)
-        yield truncate(pair, settings.max_seq_length - 3, rng)
+        yield Pair(start_a, end_a, start_b, end_b, is_random_next)
 
 
 def pairs_of_only_document(
-    documents: Documents, settings: PretrainingDataSettings, rng: random.Random
+    documents: Documents, target_length: int, rng: random.Random
 ) -> Iterator[Pair]:
     """Yields the pairs of the only document of a corpus, in which B always follows A.
 
@@ -186,7 +173,6 @@ def pairs_of_only_document(
     """
     starts = documents.sentence_starts
     first, past_last = documents.documents[0]
-    target_length = draw_target_length(settings, rng)
     while first < past_last:
         past_chunk = _end_of_chunk(starts, first, past_last, target_length)
         start_a, end_b = starts[first], starts[past_chunk]
@@ -196,14 +182,11 @@ def pairs_of_only_document(
         elif end_b - start_a > 1:
             end_a = start_a + 1 + masking.draw_below(end_b - start_a - 1, rng)
         if end_a > start_a:
-            pair = Pair(start_a, end_a, end_a, end_b)
-            yield truncate(pair, settings.max_seq_length - 3, rng)
+            yield Pair(start_a, end_a, end_a, end_b)
         first = past_chunk
 
 
-def segments_of_document(
-    documents: Documents, document: int, settings: PretrainingDataSettings, rng: random.Random
-) -> Iterator[Pair]:
+def segments_of_document(documents: Documents, document: int, target_length: int) -> Iterator[Pair]:
     """Yields segments of a document, each of as many whole sentences as fit.
 
     A sentence that does not fit alone is cut at the target length; no text is lost.
@@ -214,7 +197,6 @@ def segments_of_document(
     starts = documents.sentence_starts
     first, past_last = documents.documents[document]
     start, end = starts[first], starts[past_last]
-    target_length = draw_target_length(settings, rng)
     while start < end:
         goal = min(start + target_length, end)
         stop = starts[bisect_right(starts, goal, first, past_last + 1) - 1]

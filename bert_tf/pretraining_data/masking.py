@@ -52,13 +52,7 @@ def is_ordinary(token: str) -> bool:
 
 
 def replacement_ids(vocab: Mapping[str, int], mend_quirks: bool = False) -> Sequence[int]:
-    """Returns the ids that random replacements are drawn from.
-
-    The original draws from the whole vocabulary; with `mend_quirks`, only ordinary tokens.
-
-    Raises:
-        ValueError: if there is none.
-    """
+    """Returns the ids that random replacements are drawn from: all, or if mended ordinary ones."""
     ids = [index for token, index in vocab.items() if not mend_quirks or is_ordinary(token)]
     if not ids:
         raise ValueError("The vocabulary holds special tokens only: there is no word to draw.")
@@ -81,18 +75,12 @@ def group_words(
 ) -> list[list[int]]:
     """Returns the positions of the tokens of each word, which are masked together.
 
-    A piece that begins with `##` belongs to the word before it. If truncation left one at the start
-    of B, the original adds it to the last word of A; `mend_quirks` does not:
+    A piece of `continuations` belongs to the word before it. If truncation left one at the start of
+    B, the original adds it to the last word of A; `mend_quirks` does not:
 
         tokens    [CLS]  the  cat  ##s  [SEP]  ##ing  [SEP]
         original         [1]  [2,  3,           5]
         mended           [1]  [2,  3]          [5]
-
-    Args:
-        tokens: [CLS] A [SEP] B [SEP].
-        num_tokens_a: length of A.
-        continuations: the tokens that begin with `##`.
-        mend_quirks: whether a word ends at [SEP].
     """
     start_b = num_tokens_a + 2
     words: list[list[int]] = []
@@ -114,11 +102,7 @@ def choose_tokens(num_tokens_a: int, num_tokens: int, count: int, rng: random.Ra
 
 
 def choose_words(words: list[list[int]], count: int, rng: random.Random) -> list[int]:
-    """Chooses whole words with at most `count` tokens together; shuffles `words` in place.
-
-    Returns:
-        The positions of their tokens; none if every word is too long.
-    """
+    """Chooses the positions of whole words with at most `count` tokens; shuffles `words`."""
     shuffle(words, rng)
     places: list[int] = []
     for word in words:

@@ -8,6 +8,7 @@ Apache Beam. No file has its name before it is complete, and complete shards are
 import dataclasses
 import functools
 import hashlib
+import itertools
 import logging
 import time
 from collections.abc import Sequence
@@ -15,8 +16,9 @@ from typing import Any, TextIO
 
 from bert_tf import files
 from bert_tf.data import manifest
-from bert_tf.pretraining_data import beam_runner, local_runner, masking
-from bert_tf.pretraining_data.record_files import make_records, without_display
+from bert_tf.pretraining_data import beam_runner, masking
+from bert_tf.pretraining_data.documents import without_display
+from bert_tf.pretraining_data.record_files import make_records, make_shards
 from bert_tf.pretraining_data.report import PretrainingDataReport, find_problems
 from bert_tf.pretraining_data.shards import (
     find_finished,
@@ -43,14 +45,12 @@ def create_pretraining_data(
     for byte. With `output_dir` every shard is made as if it were a corpus of its own.
 
     Args:
-        settings: what to make.
         stream: where progress is shown, if anywhere.
         beam_flags: flags of Apache Beam, if that makes the shards.
 
     Raises:
         ValueError: if nothing can be made of the vocabulary or the text.
-        OSError: if a file cannot be read or written. Then no file of `output_file` is there; in
-            `output_dir`, complete shards remain.
+        OSError: if a file cannot be read or written. No file of `output_file` is there then.
     """
     start = time.monotonic()
     start_progress = without_display if stream is None else functools.partial(_show, stream)
@@ -64,24 +64,24 @@ def create_pretraining_data(
     kept: dict[int, dict[str, Any]] = {}
     if settings.output_dir is None:
         entries, statistics = make_records(settings, tokenizer, shards[0], start_progress)
-        _write_manifests(described, paths, entries, statistics, run)
+        _write_manifests(described, run, statistics, paths, entries)
     else:
         with text_folder(settings.output_dir) as folder:
-            numbered = dict(enumerate(shards))
-            kept = find_finished(numbered)
-            missing = {number: shard for number, shard in numbered.items() if number not in kept}
+            kept = find_finished(dict(enumerate(shards)))
+            missing = {i: shard for i, shard in enumerate(shards) if i not in kept}
             if kept:
                 logger.info("%d of %d shards are whole already.", len(kept), len(shards))
-            if not missing:
-                made = {}
-            elif beam_flags is None:
-                made = local_runner.make_shards(
+            made = dict(kept)
+            if missing and beam_flags is None:
+                made |= make_shards(
                     settings, tokenizer, input_files, missing, folder, start_progress
                 )
-            else:
-                made = beam_runner.make_shards(settings, input_files, missing, beam_flags)
-            entries, statistics = _gather(kept | made)
-            _write_manifests(described, paths, entries, statistics, run)
+            elif missing:
+                made |= beam_runner.make_shards(settings, input_files, missing, beam_flags)
+            entries, statistics = [made[i] for i in range(len(shards))], CorpusStatistics()
+            for entry in entries:
+                statistics.add(CorpusStatistics(**entry["statistics"]))
+            _write_manifests(described, run, statistics, paths, entries)
             remove_notes(paths)
     return PretrainingDataReport(
         paths=paths,
@@ -92,15 +92,6 @@ def create_pretraining_data(
         num_kept=len(kept),
         examples_kept=sum(entry["examples"] for entry in kept.values()),
     )
-
-
-def _gather(by_shard: dict[int, dict[str, Any]]) -> tuple[list[dict[str, Any]], CorpusStatistics]:
-    """Returns the entries in the order of the shards, and their statistics added up."""
-    entries = [by_shard[number] for number in sorted(by_shard)]
-    statistics = CorpusStatistics()
-    for entry in entries:
-        statistics.add(CorpusStatistics(**entry["statistics"]))
-    return entries, statistics
 
 
 def _describe_run(settings: PretrainingDataSettings, tokenizer: Tokenizer) -> dict[str, Any]:
@@ -132,8 +123,8 @@ def _check_outputs(
             raise ValueError(f"{path}: an input file; its records need a file of their own.")
     if settings.output_dir is None:
         return
-    there = files.glob_files(files.join_path(settings.output_dir, "pretraining-*-of-*.tfrecord*"))
-    others = [path for path in there if path not in paths]
+    pattern = files.join_path(settings.output_dir, "pretraining-*-of-*.tfrecord*")
+    others = sorted({*files.glob_files(pattern)} - {*paths})
     if others:
         raise ValueError(
             f"output_dir holds shards of another run, which a pattern for these would match too. "
@@ -163,20 +154,16 @@ def _folders_to_describe(settings: PretrainingDataSettings, paths: Sequence[str]
 
 def _write_manifests(
     folders: set[str],
+    run: dict[str, Any],
+    statistics: CorpusStatistics,
     paths: Sequence[str],
     entries: Sequence[dict[str, Any]],
-    statistics: CorpusStatistics,
-    run: dict[str, Any],
 ) -> None:
     """Adds the run to the manifest of each folder, with the entries of the files there."""
+    run = {**run, "files": [], "statistics": dataclasses.asdict(statistics)}
     for folder in sorted(folders):
-        in_folder = [
-            entry
-            for path, entry in zip(paths, entries, strict=True)
-            if files.split_path(path)[0] == folder
-        ]
-        counts = dataclasses.asdict(statistics)
-        manifest.write_manifest(folder, {**run, "files": in_folder, "statistics": counts})
+        there = [files.split_path(path)[0] == folder for path in paths]
+        manifest.write_manifest(folder, {**run, "files": [*itertools.compress(entries, there)]})
 
 
 def _show(stream: TextIO, stage: str, total: float, unit: str) -> Progress:

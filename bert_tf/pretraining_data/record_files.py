@@ -1,13 +1,16 @@
-"""Makes record files of a corpus, or of a shard of it.
+"""Makes the record files of a corpus, or its shards, in this process or in several.
 
 text --Documents--> tokens --InstanceMaker--> instances --RecordEncoder--> records
 
 All chance comes from the shard's seed, so it does not matter which process makes a shard, or when.
 """
 
+import contextlib
 import dataclasses
+import functools
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +18,15 @@ import numpy as np
 from bert_tf import files
 from bert_tf.data.manifest import forget_files
 from bert_tf.data.record_writer import RecordWriter
+from bert_tf.files.workers import WorkerKilled, report_progress, run_unordered
 from bert_tf.pretraining_data import masking
-from bert_tf.pretraining_data.documents import Documents, StartProgress, read_lines, without_display
+from bert_tf.pretraining_data.documents import (
+    Documents,
+    StartProgress,
+    deal_documents,
+    read_lines,
+    without_display,
+)
 from bert_tf.pretraining_data.examples import InstanceMaker
 from bert_tf.pretraining_data.records import RecordEncoder
 from bert_tf.pretraining_data.shards import Shard, remove_notes, write_note
@@ -26,6 +36,8 @@ from bert_tf.settings import PretrainingDataSettings
 from bert_tf.text.tokenizer import Tokenizer
 
 _UPDATE_EVERY = 256  # records
+# The fraction of a shard's time that its stages take.
+_FRACTIONS = {"reading text": 0.2, "making pairs": 0.45, "writing records": 0.35}
 
 
 def make_records(
@@ -43,17 +55,20 @@ def make_records(
         ValueError: if a text file cannot be read, with the line, or there is no text.
         OSError: if a file cannot be written; then none of the shard's files is there.
     """
+    examples: list[bytes] = []
+    rng = random.Random(shard.seed)
     # Opened first, to fail before the work if that is not allowed.
     with files.atomic_writes(shard.output_files) as outputs:
         encoder = RecordEncoder(settings, tokenizer)
-        documents, counts = _read(shard, tokenizer, encoder.token_of, start_progress)
-        unknown = encoder.token_of[tokenizer.special_ids.unk]
-        _count_documents(counts, documents, unknown, settings.max_seq_length)
+        documents, counts = _read(settings, tokenizer, shard, encoder.token_of, start_progress)
         maker = InstanceMaker(settings, tokenizer, encoder.token_of)
-        rng = random.Random(shard.seed)
         passes = len(documents) * settings.dupe_factor
         with start_progress("making pairs", passes, "documents") as progress:
-            examples = _make_examples(documents, maker, encoder, rng, counts, progress)
+            for instance in maker.make(documents, rng, progress.update):
+                counts.random_next += instance.is_random_next
+                counts.masked_tokens += len(instance.positions)
+                examples.append(encoder.begin(instance))
+        masking.shuffle(examples, rng)
         if not examples:
             raise ValueError(
                 f"{shard.name}: there is no text to make examples of. Each line should hold a "
@@ -62,77 +77,109 @@ def make_records(
             )
         del documents
         writers = [RecordWriter(output, settings.gzip) for output in outputs]
-        _write_in_turns(examples, encoder, writers, start_progress)
-        names = [files.split_path(path)[1] for path in shard.output_files]
-        entries = [writer.finish(name) for writer, name in zip(writers, names, strict=True)]
-        _count_records(counts, entries, settings.max_seq_length)
-        forget_files(shard.output_files)  # The manifest describes those that are replaced now.
-        remove_notes(shard.output_files)
-        if shard.made_from:
-            made = {"made_from": shard.made_from, "statistics": dataclasses.asdict(counts)}
-            entries[0].update(made)
-            write_note(shard.output_files[0], entries[0])
+        with start_progress("writing records", len(examples), "examples") as progress:
+            for number, example in enumerate(examples):
+                writers[number % len(writers)].write(*encoder.finish(example))
+                if number % _UPDATE_EVERY == 0:
+                    progress.update(min(_UPDATE_EVERY, len(examples) - number))
+        entries = _finish(shard, writers, counts, settings.max_seq_length)
     return entries, counts
 
 
 def _read(
-    shard: Shard, tokenizer: Tokenizer, token_of: Sequence[bytes], start_progress: StartProgress
+    settings: PretrainingDataSettings,
+    tokenizer: Tokenizer,
+    shard: Shard,
+    token_of: Sequence[bytes],
+    start_progress: StartProgress,
 ) -> tuple[Documents, CorpusStatistics]:
     counts, encode, look_up = CorpusStatistics(), tokenizer.encode, token_of.__getitem__
     lines = read_lines(shard.input_files, counts, "reading text", start_progress)
     documents = Documents(lines, lambda line: [*map(look_up, encode(line))])
-    if shard.line_counts is not None:
-        counts = dataclasses.replace(shard.line_counts)
-    return documents, counts
-
-
-def _count_documents(
-    counts: CorpusStatistics, documents: Documents, unknown: bytes, max_seq_length: int
-) -> None:
+    counts = dataclasses.replace(shard.line_counts or counts)
     lengths = np.diff(np.frombuffer(documents.sentence_starts, np.int64))
     counts.documents = len(documents)
     counts.sentences = len(lengths)
     counts.tokens = len(documents.tokens)
-    counts.unknown_tokens = documents.tokens.count(unknown)
-    counts.long_sentences = int((lengths >= max_seq_length - 3).sum())
+    counts.unknown_tokens = documents.tokens.count(token_of[tokenizer.special_ids.unk])
+    counts.long_sentences = int((lengths >= settings.max_seq_length - 3).sum())
     counts.single_document_shards = int(len(documents) == 1)
+    return documents, counts
 
 
-def _count_records(
-    counts: CorpusStatistics, entries: Sequence[dict[str, Any]], max_seq_length: int
-) -> None:
+def _finish(
+    shard: Shard, writers: Sequence[RecordWriter], counts: CorpusStatistics, max_seq_length: int
+) -> list[dict[str, Any]]:
+    """Completes the files, and writes the note of a shard; returns their entries."""
+    names = [files.split_path(path)[1] for path in shard.output_files]
+    entries = [writer.finish(name) for writer, name in zip(writers, names, strict=True)]
     counts.examples = sum(entry["examples"] for entry in entries)
     counts.example_tokens = sum(entry["tokens"] for entry in entries)
     counts.padding_tokens = counts.examples * max_seq_length - counts.example_tokens
+    forget_files(shard.output_files)  # The manifest describes those that are replaced now.
+    remove_notes(shard.output_files)
+    if shard.made_from:
+        made = {"made_from": shard.made_from, "statistics": dataclasses.asdict(counts)}
+        entries[0].update(made)
+        write_note(shard.output_files[0], entries[0])
+    return entries
 
 
-def _make_examples(
-    documents: Documents,
-    maker: InstanceMaker,
-    encoder: RecordEncoder,
-    rng: random.Random,
-    counts: CorpusStatistics,
-    progress: Progress,
-) -> list[bytes]:
-    """Returns the instances of all documents in random order, each begun by the encoder."""
-    examples: list[bytes] = []
-    for instance in maker.make(documents, rng, lambda: progress.update(1, examples=len(examples))):
-        counts.random_next += instance.is_random_next
-        counts.masked_tokens += len(instance.positions)
-        examples.append(encoder.begin(instance))
-    masking.shuffle(examples, rng)
-    return examples
-
-
-def _write_in_turns(
-    examples: Sequence[bytes],
-    encoder: RecordEncoder,
-    writers: Sequence[RecordWriter],
+def make_shards(
+    settings: PretrainingDataSettings,
+    tokenizer: Tokenizer,
+    input_files: Sequence[str],
+    shards: Mapping[int, Shard],
+    text_dir: str,
     start_progress: StartProgress,
-) -> None:
-    """Writes record 0 to the first file, record 1 to the second, ..., and again from the first."""
-    with start_progress("writing records", len(examples), "examples") as progress:
-        for number, example in enumerate(examples):
-            writers[number % len(writers)].write(*encoder.finish(example))
-            if number % _UPDATE_EVERY == 0:
-                progress.update(min(_UPDATE_EVERY, len(examples) - number))
+) -> dict[int, dict[str, Any]]:
+    """Makes shards in `num_workers` processes, and returns their entries in the manifest.
+
+    The text is read once, and written to a file in `text_dir` for each shard. (If each process read
+    the whole text, a thousand shards of a large corpus would take days.)
+
+    Raises:
+        ValueError, OSError: see `make_records`. Complete shards remain.
+        ChildProcessError: if a worker was killed.
+    """
+    counts = CorpusStatistics()
+    texts = {number: str(Path(text_dir, f"shard-{number:05d}.txt")) for number in shards}
+    lines = read_lines(input_files, counts, "dealing documents", start_progress)
+    deal_documents(lines, settings.num_shards, texts)
+    shards = {number: shards[number].with_text(text, counts) for number, text in texts.items()}
+    make = functools.partial(_make_shard, settings, tokenizer, shards)
+    num_workers = min(settings.num_workers, len(shards))
+    try:
+        with start_progress("making records", len(shards), "shards") as progress:
+            made = run_unordered(
+                make, shards, num_workers, lambda done: progress.update(done - progress.done)
+            )
+            with contextlib.closing(made):
+                return dict(made)
+    except WorkerKilled as error:
+        shard = ""
+        if error.work is not None:
+            shard = f" while it made shard {error.work} ({shards[error.work].output_files[0]})"
+        raise ChildProcessError(
+            f"A worker process was killed (exit status {error.exit_status}){shard}. If it ran out "
+            f"of memory, make more shards or use fewer workers. The same command started again "
+            f"keeps the shards that are whole."
+        ) from error
+
+
+def _make_shard(
+    settings: PretrainingDataSettings,
+    tokenizer: Tokenizer,
+    shards: Mapping[int, Shard],
+    number: int,
+) -> tuple[int, dict[str, Any]]:
+    (entry,), _ = make_records(settings, tokenizer, shards[number], _report_stage)
+    return number, entry
+
+
+@contextlib.contextmanager
+def _report_stage(stage: str, total: float, unit: str) -> Iterator[Progress]:
+    """Shows nothing in a worker, but reports each stage's part of the shard when it is done."""
+    with without_display(stage, total, unit) as progress:
+        yield progress
+    report_progress(_FRACTIONS[stage])

@@ -78,12 +78,9 @@ def find_problems(
 def _document_problems(
     statistics: CorpusStatistics, settings: PretrainingDataSettings
 ) -> Iterator[str]:
+    consequence = "so that random next sentences are taken from it too, and their label is wrong"
     if settings.mend_quirks:
         consequence = "so that there are no random next sentences and all labels are 0"
-    else:
-        consequence = (
-            "so that random next sentences are taken from it too, and their label is wrong"
-        )
     if settings.next_sentence and statistics.documents == 1:
         yield f"There is one document only, {consequence}. Put a blank line between documents."
     elif settings.next_sentence and statistics.single_document_shards:

@@ -1,14 +1,12 @@
 """The shards of a run, and which of them are already complete.
 
-Before a shard gets its name, a note of its entry in the manifest is written beside it:
+Before a shard gets its name, its entry in the manifest is noted beside it:
 
     .pretraining-00003-of-00100.tfrecord.made.json
         {"name", "examples", ..., "made_from": "9f3c...", "statistics": {...}}
-    pretraining-00003-of-00100.tfrecord
 
-When all shards are complete, the entries go to the manifest, and the notes are removed. `made_from`
-is a digest of all that the records depend on. A shard that was made from anything else, or does not
-have the size in its note, is made again.
+When all shards are complete, the entries go to the manifest, and the notes are removed. A shard
+that was made from anything else, or does not have the size in its note, is made again.
 """
 
 import contextlib
@@ -50,8 +48,14 @@ class Shard:
     output_files: Sequence[str]  # Records are written to them in turn.
     seed: int
     made_from: str = ""  # Digest of what the records depend on; empty with `output_file`.
-    # Counts of lines and files, if not those of `input_files`.
+    # Counts of lines and files, if not those of `input_files`: the counts of shards are added up,
+    # so the first has those of the whole text, and the others zeros.
     line_counts: CorpusStatistics | None = None
+
+    def with_text(self, path: str, counts: CorpusStatistics) -> "Shard":
+        """Returns the shard with the file of its documents and the counts of the whole text."""
+        line_counts = self.line_counts or counts
+        return dataclasses.replace(self, input_files=(path,), line_counts=line_counts)
 
 
 def plan_shards(
@@ -61,32 +65,18 @@ def plan_shards(
     name = ", ".join(input_files[:3]) + (", ..." if len(input_files) > 3 else "")
     if settings.output_dir is None:
         return [Shard(name, input_files, settings.output_file, settings.random_seed)]
-    number, end = settings.num_shards, ".gz" if settings.gzip else ""
     digest = _digest(settings, input_files, vocabulary_sha256)
     shards = []
-    for shard in range(number):
-        path = f"pretraining-{shard:05d}-of-{number:05d}.tfrecord{end}"
+    for shard in range(settings.num_shards):
+        file = f"pretraining-{shard:05d}-of-{settings.num_shards:05d}.tfrecord"
+        path = files.join_path(settings.output_dir, f"{file}.gz" if settings.gzip else file)
+        shard_name = f"shard {shard} of {name}" if settings.num_shards > 1 else name
         made_from = digest.copy()
         made_from.update(f" {shard}".encode())
-        shards.append(
-            Shard(
-                f"shard {shard} of {name}" if number > 1 else name,
-                (),
-                (files.join_path(settings.output_dir, path),),
-                shard_seed(settings.random_seed, shard),
-                made_from.hexdigest(),
-            )
-        )
+        line_counts = CorpusStatistics() if shard else None
+        seed = shard_seed(settings.random_seed, shard)
+        shards.append(Shard(shard_name, (), (path,), seed, made_from.hexdigest(), line_counts))
     return shards
-
-
-def with_text(shards: Mapping[int, Shard], number: int, text: str, counts: CorpusStatistics):
-    """Returns a shard with the file of its text; `counts` are those of the whole corpus.
-
-    The counts of all shards are added up: shard 0 has those of the lines, the others zeros.
-    """
-    line_counts = CorpusStatistics() if number else counts
-    return dataclasses.replace(shards[number], input_files=(text,), line_counts=line_counts)
 
 
 def shard_seed(random_seed: int, shard: int) -> int:
@@ -139,18 +129,10 @@ def find_finished(shards: Mapping[int, Shard]) -> dict[int, dict[str, Any]]:
             with contextlib.suppress(ValueError):  # A damaged note counts as none.
                 entries.append(read_json(note_path(path)))
         for entry in entries:
-            if _describes(entry, path, shard.made_from):
+            is_ours = isinstance(entry, dict) and entry.get("made_from") == shard.made_from
+            if is_ours and files.exists(path) and files.file_size(path) == entry["bytes"]:
                 finished[number] = entry
     return finished
-
-
-def _describes(entry: Any, path: str, made_from: str) -> bool:
-    return (
-        isinstance(entry, dict)
-        and entry.get("made_from") == made_from
-        and files.exists(path)
-        and files.file_size(path) == entry["bytes"]
-    )
 
 
 def note_path(path: str) -> str:

@@ -73,5 +73,5 @@ def test_an_input_may_have_its_language_before_it():
 
 def test_an_unknown_language_is_refused_with_those_that_are_known():
     assert {"en", "zh", "ja", "zh-min-nan"} <= LANGUAGES
-    with pytest.raises(ValueError, match=r"language 'eng' is not known. Similar: .*Known: aa, ab"):
+    with pytest.raises(ValueError, match=r"language 'eng' is not known. Known: aa, ab"):
         check_language("eng", "--language")

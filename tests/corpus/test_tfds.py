@@ -108,7 +108,10 @@ def test_a_split_may_be_several_or_a_slice(tmp_path, folder, corpus_lines, split
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"text_field": "body"}, r"has no 'body', but (title, text|text, title)\. .*--text_field"),
+        (
+            {"text_field": "body"},
+            r"'body', which does not exist, but (title, text|text, title)\. .*--text_field",
+        ),
         ({"text_field": "number"}, r"no text in 'number', which is .*int64.* but (title|text), t"),
         ({"text_field": "tags"}, r"no text in 'tags', which is Seq.* but (title|text), t"),
         ({"split": "dev"}, r"has no split 'dev', but (train, test|test, train)\. .*train\[:10%\]"),

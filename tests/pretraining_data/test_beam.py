@@ -214,6 +214,7 @@ from apache_beam.io.localfilesystem import LocalFileSystem
 from apache_beam.options.pipeline_options import PipelineOptions
 from bert_tf.pretraining_data import beam_runner
 from bert_tf.pretraining_data.shards import Shard, shard_seed
+from bert_tf.pretraining_data.statistics import CorpusStatistics
 from bert_tf.settings import PretrainingDataSettings
 
 class Elsewhere(LocalFileSystem):
@@ -242,7 +243,8 @@ settings = PretrainingDataSettings(
     there("text-*"), there("vocab.txt"), output_dir=there("o"), num_shards=5)
 names = [f"pretraining-{number:05d}-of-00005.tfrecord" for number in range(5)]
 shards = {
-    number: Shard("", (), [there("o/" + name)], shard_seed(12345, number), "made from")
+    number: Shard("", (), [there("o/" + name)], shard_seed(12345, number), "made from",
+                  CorpusStatistics() if number else None)
     for number, name in enumerate(names)}
 inputs = [there(name) for name in sys.argv[2:]]
 options = PipelineOptions(["--runner=DirectRunner"])

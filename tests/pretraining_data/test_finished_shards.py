@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bert_tf.pretraining_data import local_runner, record_files
+from bert_tf.pretraining_data import record_files
 from bert_tf.pretraining_data import shards as pretraining_shards
 from bert_tf.pretraining_data.program import create_pretraining_data
 from bert_tf.pretraining_data.shards import note_path, text_folder
@@ -20,7 +20,7 @@ NAMES = [f"pretraining-{number:05d}-of-00004.tfrecord" for number in range(4)]
 def run(tmp_path, toy_vocab, write_text, monkeypatch):
     """Makes four shards in `o`; gives the report and the numbers of the shards that were made."""
     text = write_text("text", 30)
-    make, write_note = local_runner.make_records, record_files.write_note
+    make, write_note = record_files.make_records, record_files.write_note
 
     def run(stop_before=None, stop_at_name_of=None, **values):
         made = []
@@ -37,7 +37,7 @@ def run(tmp_path, toy_vocab, write_text, monkeypatch):
             if entry["name"] == NAMES[stop_at_name_of]:
                 raise KeyboardInterrupt
 
-        monkeypatch.setattr(local_runner, "make_records", note_and_make)
+        monkeypatch.setattr(record_files, "make_records", note_and_make)
         if stop_at_name_of is not None:
             monkeypatch.setattr(record_files, "write_note", write_note_and_stop)
         else:

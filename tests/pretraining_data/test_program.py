@@ -16,7 +16,7 @@ from bert_tf.data.schema import (
     pretraining_features,
     unmasked_pretraining_features,
 )
-from bert_tf.pretraining_data import local_runner
+from bert_tf.pretraining_data import record_files
 from bert_tf.pretraining_data.program import create_pretraining_data
 from bert_tf.pretraining_data.shards import shard_seed
 from bert_tf.settings import PretrainingDataSettings
@@ -250,7 +250,7 @@ def test_a_run_that_is_ended_leaves_no_entry_that_is_about_an_older_file(
     folder = str(tmp_path / "shards")
     create(toy_vocab, text, output_dir=folder, num_shards=3)
     before = shards_in(folder)
-    make, calls = local_runner.make_records, []
+    make, calls = record_files.make_records, []
 
     def ended_at_the_second(*arguments):
         calls.append(arguments)
@@ -258,7 +258,7 @@ def test_a_run_that_is_ended_leaves_no_entry_that_is_about_an_older_file(
             raise KeyboardInterrupt
         return make(*arguments)
 
-    monkeypatch.setattr(local_runner, "make_records", ended_at_the_second)
+    monkeypatch.setattr(record_files, "make_records", ended_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         create(toy_vocab, text, output_dir=folder, num_shards=3, random_seed=7)
     after, names = shards_in(folder), list(before)

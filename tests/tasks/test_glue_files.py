@@ -165,7 +165,7 @@ MSR = {
 }
 
 
-def test_mrpc_is_read_from_its_original_files_with_the_test_set_to_evaluate_on(make_glue, caplog):
+def test_mrpc_is_read_from_its_original_files_with_the_test_set_to_evaluate_on(make_glue):
     task = make_glue("mrpc", MSR)
     assert all_examples(task) == [
         ("train", "train-1", "a", "b", "1"),
@@ -173,19 +173,6 @@ def test_mrpc_is_read_from_its_original_files_with_the_test_set_to_evaluate_on(m
         ("eval", "dev-1", "e", "f", "1"),
         ("predict", "test-1", "e", "f", None),
     ]
-    assert [record.message.partition(": ")[2] for record in caplog.records] == [
-        "no dev.tsv and no dev_ids.tsv, so the labelled test set is used for evaluation."
-    ]
-
-
-def test_mrpc_is_divided_by_the_ids_of_dev_where_they_are_there(make_glue, tmp_path):
-    task = make_glue("mrpc", {**MSR, "dev_ids.tsv": "3\t4\n8\t9\n"})
-    assert all_examples(task, ["train", "eval"]) == [
-        ("train", "train-1", "a", "b", "1"),
-        ("eval", "dev-2", "c", "d", "0"),
-    ]
-    names = ["msr_paraphrase_train.txt", "dev_ids.tsv"]
-    assert task.sources("train") == task.sources("eval") == [str(tmp_path / n) for n in names]
 
 
 @pytest.mark.parametrize(
@@ -196,7 +183,7 @@ def test_mrpc_is_divided_by_the_ids_of_dev_where_they_are_there(make_glue, tmp_p
         ("mrpc", "train", r"needs train\.tsv or msr_paraphrase_train\.txt for"),
         (
             *("mrpc", "eval"),
-            r"dev\.tsv or msr_paraphrase_train\.txt and dev_ids\.tsv or msr_paraphrase_test\.txt",
+            r"dev\.tsv or msr_paraphrase_test\.txt",
         ),
         ("ax", "predict", r"needs diagnostic\.tsv or AX\.tsv for 'predict'"),
     ],

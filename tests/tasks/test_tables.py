@@ -189,9 +189,9 @@ def test_what_is_not_csv_is_refused_where_the_row_begins(write):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ('{"text": "a"', "invalid JSON"),
-        ('[{"text": "a"}]', "not a JSON object"),
-        ('"a"', "not a JSON object"),
+        ('{"text": "a"', "must be a JSON object"),
+        ('[{"text": "a"}]', "must be a JSON object"),
+        ('"a"', "must be a JSON object"),
         ('{"text": ["a", "b"]}', "'text' must be a string or a number"),
     ],
 )

@@ -147,7 +147,7 @@ def test_mnlis_labels_are_renumbered_and_its_splits_found(folder):
     words = ["entailment", "neutral", "contradiction"]
     assert [row[-1] for row in read(task, "train")] == words * 2
     assert task.splits("eval") == ("eval", "eval_mismatched")
-    assert read(task, "eval") == [("dev_matched-0", "a0 é", "b0", "entailment")]
+    assert read(task, "eval") == [("dev-0", "a0 é", "b0", "entailment")]
     assert read(task, "eval_mismatched") == [("dev_mismatched-0", "a0 é", "b0", "contradiction")]
     assert task.splits("predict") == ("predict", "predict_mismatched")
     assert len(read(task, "predict_mismatched")) == 2

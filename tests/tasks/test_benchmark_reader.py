@@ -4,16 +4,22 @@ import gzip
 
 import pytest
 
-from bert_tf.tasks.benchmark_tables import Column, read_columns, read_table
+from bert_tf.tasks.benchmark_reader import Layout, read_columns
 from bert_tf.tasks.tables import Row
 from bert_tf.tasks.task import find_file
 
-A, B = Column(("a", "first"), 1), Column(("b",), 2)
+# Names that a header may have, and the usual place.
+A, B = (("a", "first"), 1), (("b",), 2)
 
 
 def write(path, text):
     path.write_bytes(text.encode("utf-8"))
     return str(path)
+
+
+def read_table(path):
+    """All rows, of which only the first cell is needed."""
+    return [row for row, _ in read_columns(path, [()], Layout((), (0,), has_header=False))]
 
 
 def test_a_quote_is_a_letter_like_any_other_between_tabs(tmp_path):
@@ -61,8 +67,10 @@ def test_a_gzipped_file_is_found_and_read_like_any_other(tmp_path, name):
     assert find_file(str(tmp_path), "y.tsv") is None
 
 
-def cells(path, *columns, **options):
-    return [found for _, found in read_columns(path, columns, **options)]
+def cells(path, *columns, has_header=True, **options):
+    names, places = zip(*columns, strict=True)
+    layout = Layout((), places, has_header)
+    return [found for _, found in read_columns(path, names, layout, **options)]
 
 
 def test_columns_are_found_by_any_of_their_names(tmp_path):
@@ -73,7 +81,7 @@ def test_columns_are_found_by_any_of_their_names(tmp_path):
 def test_columns_are_where_they_always_are_if_the_header_has_other_names(tmp_path):
     path = write(tmp_path / "x.tsv", "one header\n0\t1\t2\n0\t1\t2\t3\n")
     assert cells(path, A, B) == [["1", "2"], ["1", "2"]]
-    assert cells(path, A, Column(("z",), -1)) == [["1", "2"], ["1", "3"]]
+    assert cells(path, A, (("z",), -1)) == [["1", "2"], ["1", "3"]]
 
 
 def test_a_header_with_some_of_the_names_must_have_them_in_their_places(tmp_path):
@@ -120,7 +128,7 @@ def test_a_row_with_more_or_fewer_columns_is_read_with_a_warning(tmp_path, caplo
 
 def test_the_last_column_is_the_last_one_of_a_longer_row_too(tmp_path):
     path = write(tmp_path / "x.tsv", "id\ta\tb\tz\n0\t1\t2\t3\t4\n")
-    assert cells(path, A, Column(("z",), -1)) == [["1", "4"]]
+    assert cells(path, A, (("z",), -1)) == [["1", "4"]]
 
 
 def test_without_a_header_every_row_needs_its_columns(tmp_path):
