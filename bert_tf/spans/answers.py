@@ -83,11 +83,9 @@ def find_answer(
     text_of: Callable[[int, int], str],
     empty: str = EMPTY,
 ) -> SpanAnswer:
-    """Finds the answer to a question, in float64.
+    """Finds the answer to a question; `empty` is the answer without any candidate.
 
-    Args:
-        text_of: returns the text of tokens `first` to `last` of the passage.
-        empty: the answer if there must be one and there is no candidate.
+    `text_of` returns the text of tokens `first` to `last` of the passage.
     """
     null = _null_span(scores) if options.version_2_with_negative else None
     best: dict[str, Span] = {}  # A text keeps its highest score.
@@ -124,7 +122,7 @@ def _null_span(scores: QuestionScores) -> Span:
 def _ranked_spans(
     options: SpanOptions, scores: QuestionScores, null: Span | None
 ) -> Iterator[Span]:
-    """Yields all spans, the highest score first.
+    """Yields all spans, the highest score first, in float64.
 
     Equal ones are in the order of their windows; within a window, of the logits of their starts,
     of their ends, and then from left to right; "no answer" is last.

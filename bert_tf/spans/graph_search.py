@@ -17,17 +17,9 @@ import tensorflow as tf
 
 from bert_tf.spans.answers import EMPTY, NO_OTHER_ANSWER
 from bert_tf.spans.options import SpanOptions
+from bert_tf.text.graph_packing import PackedWindows
 
 _NO_SCORE = -float("inf")
-
-
-class _Windows(NamedTuple):
-    """The windows of all questions, int32 [S]; see `find_answers`."""
-
-    owner: tf.Tensor
-    start: tf.Tensor
-    length: tf.Tensor
-    passage_start: tf.Tensor
 
 
 class _Spans(NamedTuple):
@@ -62,21 +54,16 @@ def find_answers(
 
     Args:
         start_logits, end_logits: float [S, L].
-        owner: int [S], the question that a window belongs to. It never decreases; there may be
-            questions without windows.
-        window_start, window_length: int [S], what part of the passage's tokens the window shows.
-        passage_start: int [S], the position of the first of them in the window.
+        owner, window_start, window_length, passage_start: see `PackedWindows`.
         contexts: string [N], the passages, in UTF-8.
         starts, ends: int [N, (T)], the character offsets of each token, see `OffsetPassage`.
         empty: the answer if there must be one and there is no candidate.
 
     Returns: [N] `answer`, `start`, `end`, `probability`, `score`; [N, n], the best answer first,
         `nbest_answers`, `nbest_starts`, `nbest_ends`, `nbest_probabilities`; and `null_odds` [N]
-        where there may be no answer. What they are: `bert_tf.kinds.span.Graph.outputs`.
+        where there may be no answer. `bert_tf.kinds.span` says what each is.
     """
-    windows = _Windows(
-        *(tf.cast(x, tf.int32) for x in (owner, window_start, window_length, passage_start))
-    )
+    windows = PackedWindows({}, owner, window_start, window_length, passage_start)
     num_questions = tf.shape(contexts)[0]
     with tf.device("CPU"):  # For the strings, and so that ties are always broken the same way.
         spans = _candidates(options, windows, start_logits, end_logits, starts.row_lengths())
@@ -95,16 +82,13 @@ def _gather(columns, indices: tf.Tensor):
 
 def _candidates(
     options: SpanOptions,
-    windows: _Windows,
+    windows: PackedWindows,
     start_logits: tf.Tensor,
     end_logits: tf.Tensor,
     num_tokens: tf.Tensor,
 ) -> _Spans:
-    """All pairs of a start and an end that are tried and can be an answer [P].
-
-    They are in the order in which equal scores rank: by window, start, end.
-    """
-    lengths = windows.length[:, tf.newaxis]
+    """All pairs of a start and an end that can be an answer [P], by window, start, end."""
+    lengths = windows.window_length[:, tf.newaxis]
     passage_start = windows.passage_start[:, tf.newaxis]
     positions = tf.range(tf.shape(start_logits)[1])
     is_token = positions <= passage_start + lengths  # The last one is [SEP].
@@ -123,7 +107,7 @@ def _candidates(
     is_span &= (sizes >= 0) & (sizes < options.max_answer_length)
     window, start, end = tf.unstack(tf.where(is_span), axis=1)
     at_start, at_end = tf.stack([window, start], 1), tf.stack([window, end], 1)
-    offsets = tf.gather(windows.start, window)
+    offsets = tf.gather(windows.window_start, window)
     return _Spans(
         tf.gather(windows.owner, window),
         offsets + tf.gather_nd(firsts, at_start),
@@ -133,17 +117,19 @@ def _candidates(
     )
 
 
-def _has_most_context(windows: _Windows, num_tokens: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
+def _has_most_context(
+    windows: PackedWindows, num_tokens: tf.Tensor, positions: tf.Tensor
+) -> tf.Tensor:
     """Whether no other window shows more of what is around a token, bool [S, L].
 
     Of the tokens in a window's part of the passage, from its first one. See `best_windows`.
     """
     num_tokens = tf.cast(num_tokens, tf.int32)
     total = tf.reduce_sum(num_tokens)
-    lengths = windows.length[:, tf.newaxis]
+    lengths = windows.window_length[:, tf.newaxis]
     context = tf.cast(tf.minimum(positions, lengths - 1 - positions), tf.float64)
     context += 0.01 * tf.cast(lengths, tf.float64)
-    offsets = tf.gather(tf.cumsum(num_tokens, exclusive=True), windows.owner) + windows.start
+    offsets = tf.gather(tf.cumsum(num_tokens, exclusive=True), windows.owner) + windows.window_start
     # The positions after the window's last token share one number, `total`.
     tokens = tf.where(positions < lengths, offsets[:, tf.newaxis] + positions, total)
     numbers = tf.broadcast_to(tf.range(tf.size(windows.owner))[:, tf.newaxis], tf.shape(tokens))
@@ -181,10 +167,7 @@ def _ranking(spans: _Spans) -> tf.Tensor:
 def _cut_out(
     spans: _Spans, contexts: tf.Tensor, starts: tf.RaggedTensor, ends: tf.RaggedTensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The texts, string [P], and where they start and end in characters, int32 [P].
-
-    "", -1 and -1 for no answer.
-    """
+    """The texts, string [P], and their character offsets, int32 [P]; "", -1, -1 for no answer."""
     is_text = spans.first >= 0
     tokens_before = tf.gather(tf.cast(starts.row_starts(), tf.int32), spans.question)
     places = [

@@ -38,8 +38,7 @@ class PassageTokens(NamedTuple):
     """A tokenized passage."""
 
     ids: list[int]
-    # The index of each word's first piece (of the next word's, for a word without pieces), and at
-    # the end the number of all pieces.
+    # The index of each word's first piece (or the next word's), and the number of all pieces.
     word_starts: array
 
     def word_of(self, token: int) -> int:
@@ -59,11 +58,9 @@ class PassageTokenizer:
         self._passages = _Cache(self._tokenize, _MAX_CACHED_TEXT)
 
     def tokens(self, context: str) -> PassageTokens:
-        """The word pieces of a passage, cached."""
         return self._passages[context]
 
     def encode(self, text: str) -> list[int]:
-        """The ids of a text's word pieces."""
         return self._tokenize(text).ids
 
     def normalize(self, words: Sequence[str]) -> str:
@@ -112,7 +109,6 @@ def passage_tokenizer(tokenizer: Tokenizer) -> PassageTokenizer:
 
 
 def split_words(text: str) -> list[str]:
-    """The words of a passage."""
     return _WORD.findall(text)
 
 
@@ -151,14 +147,10 @@ def best_windows(windows: tuple[Window, ...]) -> np.ndarray:
 
 
 def answer_words(context: str, answer: str, answer_start: int) -> tuple[int, int] | None:
-    """The first and last word of an answer, or None if these words do not contain it.
+    """The indices of an answer's first and last word, or None if these words do not contain it.
 
-    Args:
-        answer: a part of the context, apart from white space.
-        answer_start: the position of its first character. (Negative positions count from the end
-            of the passage, by accident as in the original.)
-
-    Returns: the indices of the words. -1 is the white space before the first word.
+    Index -1 is the white space before the first word. A negative `answer_start`, in characters,
+    counts from the end of the passage, by accident as in the original.
     """
     positions = answer_start, answer_start + len(answer) - 1
     if not all(-len(context) <= position < len(context) for position in positions):
@@ -177,10 +169,6 @@ def answer_tokens(
     """The first and last token of an answer: those of its words, or fewer that are the answer.
 
     The answer "1895" in "(1895-1943)." is a part of a word, and a token by itself.
-
-    Args:
-        first_word, last_word: from `answer_words`.
-        answer_ids: the answer's own tokens.
 
     Source: google-research/bert, run_squad.py, `_improve_answer_span`.
     """

@@ -1,16 +1,19 @@
-"""Reads a benchmark's files in the layouts in which they are distributed, there and elsewhere."""
+"""Reads a benchmark's tables in the layouts in which they are distributed, there and elsewhere.
+
+Distributions of one data set differ: columns move or change their names, some files have no header,
+and some rows have a column too many. `tables.py` reads users' own files, more strictly.
+"""
 
 import dataclasses
+import itertools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from bert_tf.tasks.benchmark_tables import Column, read_columns, read_table
+from bert_tf.tasks.tables import Row, TableLayout, read_rows
 from bert_tf.tasks.task import find_file
-from bert_tf.tasks.text_examples import ORIGINAL_SPLITS, TextExample
+from bert_tf.tasks.text_examples import TextExample, original_split
 
 _logger = logging.getLogger(__name__)
-
-_DEV_IDS = "dev_ids.tsv"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,10 +24,6 @@ class Layout:
     # The columns of the text or both texts, of the label, if known, and of `BenchmarkReader.only`.
     places: tuple[int, ...]
     has_header: bool = True
-    # Whether the split has only the rows that _DEV_IDS lists, or all but these. None: all rows.
-    is_in_dev: bool | None = None
-    guid_prefix: str = ""  # Of the examples' names, if it is not the split's original name.
-    warning: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,89 +40,139 @@ class BenchmarkReader:
     # What files may have in place of a label, such as its number.
     spellings: Mapping[str, str] = dataclasses.field(default_factory=dict)
     only: str = ""  # Only rows with this value in the last column are read, if there is one.
-    has_guids: bool = False  # Whether the first column identifies an example, or else its row.
+    is_mnli: bool = False  # Whether the first column identifies an example, or else its row.
     may_have_short_rows: bool = False  # Whether labelled rows with too few columns are skipped.
 
     def splits(self, purpose: str) -> tuple[str, ...]:
         wanted = [split for split in self.layouts if split.partition("_")[0] == purpose]
-        splits = tuple(split for split in wanted if self._find(split))
-        if not splits:
-            raise self._missing(wanted[0] if wanted else purpose)
-        return splits
+        if not wanted:
+            raise ValueError(
+                f"{self.name} only has examples to predict, none for {purpose!r}. Fine-tune the "
+                f"task it belongs to (for glue:ax, glue:mnli), and predict with its checkpoint."
+            )
+        return tuple(filter(self._find, wanted)) or self._found(wanted[0])
 
     def sources(self, split: str) -> list[str]:
-        layout, paths = self._found(split)
-        ids = self._dev_ids(layout)
-        return [*paths, ids] if ids else paths
+        return self._found(split)[1]
 
     def read(self, split: str) -> list[TextExample]:
         layout, paths = self._found(split)
-        if layout.warning:
-            _logger.warning("%s: %s", ", ".join(paths), layout.warning)
-        columns = [Column(*pair) for pair in zip(self.columns, layout.places, strict=False)]
+        where = ", ".join(paths)
+        prefix = "dev_matched" if self.is_mnli and split == "eval" else original_split(split)
         short_rows = [] if self.may_have_short_rows and split != "predict" else None
-        ids_path = self._dev_ids(layout)
-        dev_ids = {tuple(row.cells[:2]) for row in read_table(ids_path)} if ids_path else set()
         examples: list[TextExample] = []
         first_number = 0
         for path in paths:
             row = None
-            for row, cells in read_columns(path, columns, layout.has_header, short_rows):
+            for row, cells in read_columns(path, self.columns, layout, short_rows):
                 texts, rest = cells[: self.num_texts], cells[self.num_texts :]
                 if rest[1:] not in ([], [self.only]):
                     continue
-                if ids_path and (tuple(row.cells[1:3]) in dev_ids) != layout.is_in_dev:
-                    continue
                 label = self.spellings.get(rest[0], rest[0]) if rest else None
-                number = row.cells[0] if self.has_guids else first_number + row.number
-                guid = f"{layout.guid_prefix or _prefix(split)}-{number}"
+                number = row.cells[0] if self.is_mnli else first_number + row.number
+                guid = f"{prefix}-{number}"
                 examples.append(TextExample(guid, *texts, label=label, where=row.where))
             first_number += row.number + 1 if row else 0
         if short_rows:
             _logger.warning(
                 "%s: %d rows with too few columns are skipped; GLUE's own file has some. The first "
                 "one is %s.",
-                *(", ".join(paths), len(short_rows), short_rows[0].where),
+                *(where, len(short_rows), short_rows[0].where),
             )
         if self.only and not examples:
-            raise ValueError(
-                f"{', '.join(paths)}: no examples whose {self.columns[-1][0]} is {self.only!r}."
-            )
+            column = self.columns[-1][0]
+            raise ValueError(f"{where}: no examples whose {column} is {self.only!r}.")
         return examples
-
-    def _found(self, split: str) -> tuple[Layout, list[str]]:
-        found = self._find(split)
-        if found is None:
-            raise self._missing(split)
-        return found
 
     def _find(self, split: str) -> tuple[Layout, list[str]] | None:
         for layout in self.layouts[split]:
             paths = [find_file(self.data_dir, name) for name in layout.files]
-            if None not in paths and (not layout.is_in_dev or self._dev_ids(layout)):
+            if None not in paths:
                 return layout, paths
         return None
 
-    def _dev_ids(self, layout: Layout) -> str | None:
-        return None if layout.is_in_dev is None else find_file(self.data_dir, _DEV_IDS)
-
-    def _missing(self, split: str) -> ValueError:
-        if split not in self.layouts:
-            return ValueError(
-                f"{self.name} only has examples to predict, none for {split!r}. Fine-tune the task "
-                f"that it belongs to (for glue:ax, glue:mnli), and predict with its checkpoint."
+    def _found(self, split: str) -> tuple[Layout, list[str]]:
+        found = self._find(split)
+        if found is None:
+            names = [" and ".join(layout.files) for layout in self.layouts[split]]
+            raise ValueError(
+                f"{self.name} needs {' or '.join(names)} for {split!r} (optionally gzipped, with "
+                f".gz after the name) in the folder data_dir. Received: {self.data_dir!r}"
             )
-        names = [
-            " and ".join((*layout.files, *([_DEV_IDS] if layout.is_in_dev else [])))
-            for layout in self.layouts[split]
-        ]
-        return ValueError(
-            f"{self.name} needs {' or '.join(names)} for {split!r} (optionally gzipped, with .gz "
-            f"after the name) in the folder data_dir. Received: {self.data_dir!r}"
+        return found
+
+
+def read_columns(
+    path: str,
+    columns: Sequence[tuple[str, ...]],
+    layout: Layout,
+    short_rows: list[Row] | None = None,
+) -> Iterator[tuple[Row, list[str]]]:
+    """Yields the rows after the header, each with the cells of the layout's columns.
+
+    A path that ends with `.csv` or `.csv.gz` is CSV, any other is tab-separated. Empty rows are
+    skipped. Without `has_header` the first row is a header all the same if it names every column.
+
+    Args:
+        columns: what a header may call each column, in any case.
+        short_rows: receives the rows with too few cells, which are otherwise refused.
+
+    Raises:
+        ValueError: for invalid UTF-8, gzip or CSV and a row that lacks one of the columns, with
+            file and line, and for a header that has one column in another place than usual, and
+            another one not at all.
+    """
+    is_csv = path.lower().removesuffix(".gz").endswith(".csv")
+    rows = read_rows(path, TableLayout("csv" if is_csv else "tsv"))
+    rows = (row for row in rows if not row.is_blank)
+    first = next(rows, None)
+    if first is None:
+        return
+    pairs = list(zip(columns, layout.places, strict=False))
+    by_name = [_place_by_name(first.cells, *pair) for pair in pairs]
+    is_header = layout.has_header or None not in by_name
+    if is_header and None in by_name:
+        _check_places(first, pairs, by_name)
+    places = layout.places if None in by_name else by_name
+    # A header with none of the names tells nothing, not even how many cells a row has.
+    num_cells = None if is_header and set(by_name) == {None} else len(first.cells)
+    needed = max(places) + 1
+    odd: list[Row] = []
+    for row in rows if is_header else itertools.chain([first], rows):
+        if short_rows is not None and len(row.cells) < (num_cells or needed):
+            short_rows.append(row)
+            continue
+        if len(row.cells) < needed:
+            raise ValueError(
+                f"{row.where}: at least {needed} columns are needed, separated by tabs (in a .csv "
+                f"file, by commas). Received: {len(row.cells)}"
+            )
+        if num_cells not in (None, len(row.cells)):
+            odd.append(row)
+        yield row, [row.cells[place] for place in places]
+    if odd:
+        _logger.warning(
+            "%s: %d rows have more or fewer columns than the first one, which has %d; the needed "
+            "columns are read all the same.",
+            *(odd[0].where, len(odd), num_cells),
         )
 
 
-def _prefix(split: str) -> str:
-    """The original's name of a split: `dev_mismatched` for `eval_mismatched`."""
-    purpose, underscore, rest = split.partition("_")
-    return ORIGINAL_SPLITS[purpose] + underscore + rest
+def _place_by_name(header: Sequence[str], names: Sequence[str], usual_place: int) -> int | None:
+    words = [cell.strip().lower() for cell in header]
+    place = next((words.index(name.lower()) for name in names if name.lower() in words), None)
+    # In a row with more cells than the header, the last column is still the last cell.
+    return -1 if usual_place == -1 and place == len(words) - 1 else place
+
+
+def _check_places(
+    header: Row, pairs: Sequence[tuple[tuple[str, ...], int]], by_name: Sequence[int | None]
+) -> None:
+    """Refuses a header that lacks a column's name and has another one in an unusual place."""
+    usual_places = [usual_place for _, usual_place in pairs]
+    if any(place not in (None, usual) for place, usual in zip(by_name, usual_places, strict=True)):
+        missing, _ = pairs[by_name.index(None)]
+        raise ValueError(
+            f"{header.where}: no column is named {' or '.join(map(repr, missing))}. There are: "
+            f"{', '.join(header.cells)}"
+        )

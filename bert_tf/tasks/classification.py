@@ -22,14 +22,16 @@ import numpy as np
 
 from bert_tf.data.schema import Feature
 from bert_tf.metrics import classification as metrics
-from bert_tf.tasks.task import Reader, Row, Task, Windows, write_files
+from bert_tf.tasks.task import Batch, Reader, Row, Task, Windows, write_files
 from bert_tf.tasks.text_examples import TextAnswer, TextExample
 from bert_tf.text.packing import pack_truncated
 from bert_tf.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    import keras
     import tensorflow as tf
+
+_Examples = Sequence[TextExample]
+_Answers = Sequence[TextAnswer]
 
 # Functions of `metrics.classification`, by name.
 _CLASS_METRICS = ("accuracy", "f1", "matthews")
@@ -44,9 +46,6 @@ class TextClassification(Task):
     """A task that predicts a class or, if it has no labels, a number.
 
     Without labels it is a regression: one output, no sigmoid, squared error.
-
-    Raises:
-        ValueError: for inconsistent labels or metrics.
     """
 
     name: str
@@ -62,10 +61,11 @@ class TextClassification(Task):
     is_pair: bool = False  # Whether an example has two texts.
 
     def __post_init__(self):
-        if len(self.labels) == 1 or len(set(self.labels)) < len(self.labels):
+        num_different = len(set(self.labels) - {""})
+        if self.labels and (num_different < 2 or num_different < len(self.labels)):
             raise ValueError(
-                f"{self.name}: there must be at least two different labels, or none at all for a "
-                f"regression. Received: {', '.join(self.labels)}"
+                f"{self.name}: there must be at least two different labels, none of them empty, or "
+                f"none at all for a regression. Received: {', '.join(self.labels)}"
             )
         allowed = _CLASS_METRICS if self.labels else _NUMBER_METRICS
         if not {self.metric} <= set(self.metrics) <= set(allowed):
@@ -75,8 +75,8 @@ class TextClassification(Task):
             )
         if "f1" in self.metrics and self.positive_label not in self.labels:
             raise ValueError(
-                f"{self.name}: positive_label, whose F1 is wanted, must be one of the labels "
-                f"{', '.join(self.labels)}. Received: {self.positive_label}"
+                f"{self.name}: positive_label must be one of the labels {', '.join(self.labels)}. "
+                f"Received: {self.positive_label}"
             )
 
     @property
@@ -150,12 +150,12 @@ class TextClassification(Task):
         row = {"input_ids": input_ids, "segment_ids": segment_ids}
         return [{**row, "label_ids": [label_id], "is_real_example": [1]}]
 
-    def head(self, encoder) -> "keras.Model":
+    def head(self, encoder):
         from bert_tf.model.task_heads import ClassificationModel
 
         return ClassificationModel(encoder, len(self.labels) or 1)
 
-    def loss(self, batch: Mapping[str, "tf.Tensor"], outputs: "tf.Tensor") -> "tf.Tensor":
+    def loss(self, batch: Batch, outputs: "tf.Tensor") -> "tf.Tensor":
         """float32 [B]: the softmax cross entropy, or the squared error of a regression."""
         import tensorflow as tf
 
@@ -164,9 +164,7 @@ class TextClassification(Task):
             return tf.nn.sparse_softmax_cross_entropy_with_logits(batch["label_ids"], logits)
         return tf.math.squared_difference(logits[:, 0], tf.cast(batch["label_ids"], tf.float32))
 
-    def predict(
-        self, examples: Sequence[TextExample], windows: Windows, tokenizer: Tokenizer
-    ) -> list[TextAnswer]:
+    def predict(self, examples: _Examples, windows: Windows, tokenizer: Tokenizer) -> _Answers:
         logits = np.asarray(windows.outputs, np.float32)  # [N, C]
         if not self.labels:
             return [TextAnswer(float(number)) for number in logits[:, 0]]
@@ -175,38 +173,27 @@ class TextClassification(Task):
             for best, row in zip(np.argmax(logits, axis=-1), softmax(logits), strict=True)
         ]
 
-    def score(
-        self, examples: Sequence[TextExample], answers: Sequence[TextAnswer]
-    ) -> dict[str, float]:
+    def score(self, examples: _Examples, answers: _Answers) -> dict[str, float]:
         """The official metrics, as fractions. Empty if an example has no label."""
         if not examples or any(example.label is None for example in examples):
             return {}
-        pair = _gold_and_predicted(examples, answers)
+        pair = _label_arrays(examples, answers)
         extra = {"f1": (self.positive_label,)}
         return {name: getattr(metrics, name)(*pair, *extra.get(name, ())) for name in self.metrics}
 
-    def is_collapsed(self, examples: Sequence[TextExample], answers: Sequence[TextAnswer]) -> bool:
+    def is_collapsed(self, examples: _Examples, answers: _Answers) -> bool:
         """Whether all examples get one class, or numbers without correlation to their labels."""
         gold = {example.label for example in examples}
         if None in gold or len(gold) < 2:
             return False
-        labels, predictions = _gold_and_predicted(examples, answers)
+        labels, predictions = _label_arrays(examples, answers)
         if self.labels:
             return len(set(predictions.tolist())) == 1
         # The correlation of constant predictions is 0.
         return abs(metrics.pearson(labels, predictions)) < _COLLAPSED_CORRELATION
 
-    def write(
-        self,
-        split: str,
-        examples: Sequence[TextExample],
-        answers: Sequence[TextAnswer],
-        folder: str,
-    ) -> list[str]:
-        """Writes `test_results.tsv`, `predictions.jsonl` and the submission file, if there is one.
-
-        The file names of other splits than `predict` say which: `test_results_mismatched.tsv`.
-        """
+    def write(self, split: str, examples: _Examples, answers: _Answers, folder: str) -> list[str]:
+        """The names of files of other splits say which: `test_results_mismatched.tsv`."""
         suffix = split.removeprefix("predict").removeprefix("_")
         suffix = f"_{suffix}" if suffix else ""
         records = [_as_json(*pair, self.labels) for pair in zip(examples, answers, strict=True)]
@@ -244,13 +231,10 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return shifted / np.sum(shifted, axis=-1, keepdims=True)
 
 
-def _gold_and_predicted(
-    examples: Sequence[TextExample], answers: Sequence[TextAnswer]
-) -> tuple[np.ndarray, np.ndarray]:
-    return (
-        np.array([example.label for example in examples]),
-        np.array([answer.label for answer in answers]),
-    )
+def _label_arrays(examples: _Examples, answers: _Answers) -> tuple[np.ndarray, np.ndarray]:
+    """The labels, and the predictions."""
+    gold, predicted = ([each.label for each in group] for group in (examples, answers))
+    return np.array(gold), np.array(predicted)
 
 
 def _results_line(answer: TextAnswer) -> str:

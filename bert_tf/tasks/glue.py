@@ -1,18 +1,7 @@
 """GLUE: nine tasks on single sentences or pairs, and a diagnostic set. `--task=glue:mrpc`.
 
-The files are described in `glue_files.py`; `data_source=tfds` reads tensorflow-datasets' instead.
-
-    variant   labels                              metrics              selects the model
-    cola      0 1 (acceptable)                    Matthews, accuracy   Matthews
-    mnli      contradiction entailment neutral    accuracy             accuracy
-    mrpc      0 1 (paraphrase)                    F1, accuracy         F1
-    sst-2     0 1 (positive)                      accuracy             accuracy
-    sts-b     a number from 0 to 5                Pearson, Spearman    Spearman
-    qqp       0 1 (duplicate)                     F1, accuracy         F1
-    qnli      entailment not_entailment           accuracy             accuracy
-    rte       entailment not_entailment           accuracy             accuracy
-    wnli      0 1                                 accuracy             accuracy
-    ax        MNLI's; prediction only
+Files are read in the layouts in which the GLUE server and others distribute them. Quotes are
+ordinary characters, and if a header says so, columns may be in other places or have other names.
 
 The metrics are the GLUE leaderboard's. Where it has two, models are compared by the one that the
 BERT paper reports (section 4.1).
@@ -23,9 +12,8 @@ Source: google-research/bert, run_classifier.py; Wang et al. (2018), https://glu
 import dataclasses
 
 from bert_tf.settings.setting import Settings, setting
-from bert_tf.tasks.benchmark_reader import BenchmarkReader
+from bert_tf.tasks.benchmark_reader import BenchmarkReader, Layout
 from bert_tf.tasks.classification import TextClassification, check_labels
-from bert_tf.tasks.glue_files import COLUMN_NAMES, LAYOUTS
 from bert_tf.tasks.tfds_source import TfdsReader
 
 
@@ -69,14 +57,84 @@ _CORPORA = {
 _SPELLINGS = {"sst2": "sst-2", "stsb": "sts-b"}
 VARIANTS = (*_CORPORA, *_SPELLINGS)
 
-# MNLI's splits: see `TfdsReader.split_names`.
 _TFDS_MNLI_SPLITS = {
-    "train": ("train", "train"),
-    "eval": ("validation_matched", "dev_matched"),
-    "eval_mismatched": ("validation_mismatched", "dev_mismatched"),
-    "predict": ("test_matched", "test"),
-    "predict_mismatched": ("test_mismatched", "test_mismatched"),
+    "train": "train",
+    "eval": "validation_matched",
+    "eval_mismatched": "validation_mismatched",
+    "predict": "test_matched",
+    "predict_mismatched": "test_mismatched",
 }
+
+_Layouts = dict[str, tuple[Layout, ...]]
+
+
+def _usual(places: tuple[int, ...], test_places: tuple[int, ...]) -> _Layouts:
+    return {
+        "train": (Layout(("train.tsv",), places),),
+        "eval": (Layout(("dev.tsv",), places),),
+        "predict": (Layout(("test.tsv",), test_places),),
+    }
+
+
+_COLA_DEV = ("in_domain_dev.tsv", "out_of_domain_dev.tsv")
+_MSR_TEST = ("msr_paraphrase_test.txt",)
+
+# fmt: off
+# By variant and split, its possible layouts: the first one whose files exist is read.
+_LAYOUTS: dict[str, _Layouts] = {
+    "cola": {
+        "train": (Layout(("train.tsv",), (3, 1), has_header=False),
+                  Layout(("in_domain_train.tsv",), (3, 1), has_header=False)),
+        "eval": (Layout(("dev.tsv",), (3, 1), has_header=False),
+                 Layout(_COLA_DEV, (3, 1), has_header=False)),
+        "predict": (Layout(("test.tsv",), (1,)),),
+    },
+    "mnli": {
+        "train": (Layout(("train.tsv",), (8, 9, -1)),),
+        "eval": (Layout(("dev_matched.tsv",), (8, 9, -1)),),
+        "eval_mismatched": (Layout(("dev_mismatched.tsv",), (8, 9, -1)),),
+        "predict": (Layout(("test_matched.tsv",), (8, 9)),),
+        "predict_mismatched": (Layout(("test_mismatched.tsv",), (8, 9)),),
+    },
+    "mrpc": {
+        "train": (Layout(("train.tsv",), (3, 4, 0)),
+                  Layout(("msr_paraphrase_train.txt",), (3, 4, 0))),
+        "eval": (Layout(("dev.tsv",), (3, 4, 0)),
+                 Layout(_MSR_TEST, (3, 4, 0))),
+        "predict": (Layout(("test.tsv",), (3, 4)), Layout(_MSR_TEST, (3, 4))),
+    },
+    "sst-2": _usual((0, 1), (1,)),
+    "sts-b": {
+        "train": (Layout(("train.tsv",), (7, 8, 9)),
+                  Layout(("stsb-en-train.csv",), (0, 1, 2), has_header=False)),
+        "eval": (Layout(("dev.tsv",), (7, 8, 9)),
+                 Layout(("stsb-en-dev.csv",), (0, 1, 2), has_header=False)),
+        "predict": (Layout(("test.tsv",), (7, 8)),
+                    Layout(("stsb-en-test.csv",), (0, 1), has_header=False)),
+    },
+    "qqp": _usual((3, 4, 5), (1, 2)),
+    "qnli": _usual((1, 2, 3), (1, 2)),
+    "rte": _usual((1, 2, 3), (1, 2)),
+    "wnli": _usual((1, 2, 3), (1, 2)),
+    "ax": {"predict": (Layout(("diagnostic.tsv",), (1, 2)), Layout(("AX.tsv",), (1, 2)))},
+}
+
+_PREMISES = (("sentence1", "premise"), ("sentence2", "hypothesis"))
+_SENTENCES = (("sentence1",), ("sentence2",))
+# The names that a header may give to the text or both texts, and to the label.
+_COLUMN_NAMES: dict[str, tuple[tuple[str, ...], ...]] = {
+    "cola": (("sentence",), ("label",)),
+    "mnli": (*_PREMISES, ("gold_label", "label")),
+    "mrpc": (("#1 String", "sentence1"), ("#2 String", "sentence2"), ("Quality", "label")),
+    "sst-2": (("sentence",), ("label",)),
+    "sts-b": (*_SENTENCES, ("score", "label")),
+    "qqp": (("question1",), ("question2",), ("is_duplicate", "label")),
+    "qnli": (("question",), ("sentence",), ("label",)),
+    "rte": (*_SENTENCES, ("label",)),
+    "wnli": (*_SENTENCES, ("label",)),
+    "ax": (*_PREMISES, ("label",)),
+}
+# fmt: on
 
 
 def make(variant: str, options: Options, labels: tuple[str, ...] | None) -> TextClassification:
@@ -85,17 +143,17 @@ def make(variant: str, options: Options, labels: tuple[str, ...] | None) -> Text
     own_labels, metrics, submission = _CORPORA[variant]
     check_labels(f"glue:{variant}", own_labels, labels)
     numbered = _MNLI_NUMBERED if own_labels == _MNLI else own_labels
-    columns = COLUMN_NAMES[variant]
+    columns = _COLUMN_NAMES[variant]
     texts = tuple(names[-1] for names in columns[:-1])  # As in tensorflow-datasets.
     if options.data_source == "files":
         reader = BenchmarkReader(
             name=f"glue:{variant}",
             data_dir=options.data_dir,
-            layouts=LAYOUTS[variant],
+            layouts=_LAYOUTS[variant],
             columns=columns,
             num_texts=len(texts),
             spellings={str(number): label for number, label in enumerate(numbered)},
-            has_guids=variant == "mnli",
+            is_mnli=variant == "mnli",
             # Some of QQP's questions contain a line break, which leaves two incomplete rows.
             may_have_short_rows=variant == "qqp",
         )

@@ -10,7 +10,7 @@ Source: google-research/bert, run_squad.py.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -24,12 +24,11 @@ from bert_tf.spans.windows import (
     divide_passage,
     passage_tokenizer,
 )
-from bert_tf.tasks.task import Row, Task, Windows
+from bert_tf.tasks.task import Batch, Row, Task, Windows
 from bert_tf.text.packing import Window, pack
 from bert_tf.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    import keras
     import tensorflow as tf
 
 logger = logging.getLogger(__name__)
@@ -50,6 +49,10 @@ class SpanExample(NamedTuple):
     is_impossible: bool | None = None  # None if the data do not say.
     first_word: int = -1  # The answer's words in the context, for training; -1 if there is none.
     last_word: int = -1
+
+
+Examples = Sequence[SpanExample]
+Answers = Sequence[SpanAnswer]
 
 
 class SpanExtraction(Task):
@@ -120,14 +123,12 @@ class SpanExtraction(Task):
                 row["is_impossible"] = [int(bool(example.is_impossible))]
             yield row
 
-    def head(self, encoder) -> "keras.Model":
+    def head(self, encoder):
         from bert_tf.model.task_heads import SpanModel
 
         return SpanModel(encoder)
 
-    def loss(
-        self, batch: Mapping[str, "tf.Tensor"], outputs: Mapping[str, "tf.Tensor"]
-    ) -> "tf.Tensor":
+    def loss(self, batch: Batch, outputs: Batch) -> "tf.Tensor":
         """float32 [B]: the mean of the cross entropies of start and end, over all L positions.
 
         A position outside the window, which an answer of only white space may have, costs nothing.
@@ -147,9 +148,7 @@ class SpanExtraction(Task):
             losses.append(tf.where(is_inside, -log_probs, 0.0))
         return (losses[0] + losses[1]) / 2.0
 
-    def predict(
-        self, examples: Sequence[SpanExample], windows: Windows, tokenizer: Tokenizer
-    ) -> list[SpanAnswer]:
+    def predict(self, examples: Examples, windows: Windows, tokenizer: Tokenizer) -> Answers:
         """An answer to each question, from `start_logits` and `end_logits` [F, L].
 
         Only passages that another process encoded are tokenized, each once: their words, of which
@@ -165,11 +164,6 @@ class SpanExtraction(Task):
             if text is None or text.context != example.context:
                 text = PassageText(example.context, passages, verbose)
             spans, passage_start = self._windows(*(each[rows] for each in layouts))
-            if len(text.tokens.ids) != (sum(spans[-1]) if spans else 0):
-                raise ValueError(
-                    f"Question {example.id}: its windows are not those of its passage. They were "
-                    f"made from other data or settings."
-                )
             scores = QuestionScores(spans, passage_start, *(each[rows] for each in logits))
             answers.append(find_answer(self.options, scores, text.text))
         empty = [each.id for each, n in zip(examples, windows.counts, strict=True) if not n]
@@ -180,7 +174,7 @@ class SpanExtraction(Task):
             )
         return answers
 
-    def is_collapsed(self, examples: Sequence[SpanExample], answers: Sequence[SpanAnswer]) -> bool:
+    def is_collapsed(self, examples: Examples, answers: Answers) -> bool:
         """Whether all questions get the same answer, such as "", though their answers differ."""
         given = {answer.text for answer in answers}
         correct = {example.answers for example in examples}

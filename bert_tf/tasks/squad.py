@@ -15,16 +15,15 @@ import functools
 import json
 import logging
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from bert_tf import files
 from bert_tf.metrics import squad as metrics
 from bert_tf.settings.setting import setting
-from bert_tf.spans.answers import SpanAnswer
 from bert_tf.spans.options import SpanOptions
 from bert_tf.spans.windows import answer_words
-from bert_tf.tasks.span import TRAIN, SpanExample, SpanExtraction
+from bert_tf.tasks.span import TRAIN, Answers, Examples, SpanExample, SpanExtraction
 from bert_tf.tasks.task import find_file, write_files
 
 logger = logging.getLogger(__name__)
@@ -38,8 +37,6 @@ _SHUFFLE_SEED = 12345
 
 @dataclasses.dataclass(frozen=True)
 class Options(SpanOptions):
-    """The options of SQuAD, and of question answering in general."""
-
     train_file: str = setting("", "SQuAD JSON to train on, such as train-v1.1.json, or gzipped.")
     predict_file: str = setting(
         "", "SQuAD JSON to evaluate or predict, such as dev-v1.1.json, or gzipped."
@@ -51,10 +48,8 @@ class Options(SpanOptions):
     )
 
 
-def make(
-    variant: str | None, options: Options, labels: tuple[str, ...] | None = None
-) -> SpanExtraction:
-    """Makes the task `squad`."""
+def make(variant: None, options: Options, labels: None) -> SpanExtraction:
+    """Makes the task."""
     return SpanExtraction("squad", options, SquadFiles(options), metric="f1")
 
 
@@ -91,11 +86,7 @@ class SquadFiles:
             examples = self.read_training_examples(path)
             random.Random(_SHUFFLE_SEED).shuffle(examples)
             return examples
-        examples = [_to_answer(*question) for question in _questions(path)]
-        if any(example.answers is None for example in examples):
-            # A metric over some of the questions would not be that of the data set.
-            examples = [example._replace(answers=None) for example in examples]
-        return examples
+        return [_to_answer(*question) for question in _questions(path)]
 
     def read_training_examples(self, path: str) -> list[SpanExample]:
         """The questions of a file whose answers are in their passages, in the file's order."""
@@ -117,13 +108,11 @@ class SquadFiles:
             )
         return examples
 
-    def score(
-        self, examples: Sequence[SpanExample], answers: Sequence[SpanAnswer]
-    ) -> dict[str, float]:
+    def score(self, examples: Examples, answers: Answers) -> dict[str, float]:
         """The official metrics, in percent; see `bert_tf.metrics.squad.evaluate`.
 
-        In version 2.0 the null odds tell which threshold would be best. They do not change `exact`
-        and `f1`, which are those of the answers.
+        Empty if a question has no known answers: a metric over some questions would mislead. In
+        version 2.0 the null odds tell which threshold would be best, but do not change the answers.
         """
         if any(example.answers is None for example in examples):
             return {}
@@ -134,17 +123,8 @@ class SquadFiles:
         articles = [{"paragraphs": [{"qas": list(map(_as_json, examples))}]}]
         return metrics.evaluate(articles, _texts(examples, answers), null_odds, threshold)
 
-    def write(
-        self,
-        split: str,
-        examples: Sequence[SpanExample],
-        answers: Sequence[SpanAnswer],
-        folder: str,
-    ) -> list[str]:
-        """Writes `predictions.json`, `nbest_predictions.json` and, for 2.0, `null_odds.json`.
-
-        Each maps the questions' ids: to texts, to lists of objects, to numbers.
-        """
+    def write(self, split: str, examples: Examples, answers: Answers, folder: str) -> list[str]:
+        """Writes `predictions.json`, `nbest_predictions.json` and, for 2.0, `null_odds.json`."""
         pairs = list(zip(examples, answers, strict=True))
         contents: dict[str, dict] = {
             "predictions.json": _texts(examples, answers),
@@ -202,19 +182,14 @@ def _questions(path: str) -> Iterator[tuple[_Item, str]]:
 def _to_answer(question: _Item, context: str) -> SpanExample:
     """A question to answer, with the correct answers if the file has them in the usual form."""
     name, text = question.field("id", str, int), question.field("question", str)
-    is_impossible = question.content.get("is_impossible")
+    is_impossible, answers = map(question.content.get, ("is_impossible", "answers"))
     if not isinstance(is_impossible, bool):
         is_impossible = None
-    answers = _correct_answers(question.content.get("answers"))
-    return SpanExample(name, text, context, answers, is_impossible)
-
-
-def _correct_answers(answers: Any) -> tuple[str, ...] | None:
-    """The answers' texts, or None if they have another form: they are not needed to predict."""
-    if not isinstance(answers, list):
-        return None
-    texts = tuple(answer.get("text") if isinstance(answer, dict) else None for answer in answers)
-    return texts if all(isinstance(text, str) for text in texts) else None
+    is_usual = isinstance(answers, list) and all(isinstance(answer, dict) for answer in answers)
+    texts = tuple(answer.get("text") for answer in answers) if is_usual else (None,)
+    if not all(isinstance(each, str) for each in texts):
+        texts = None
+    return SpanExample(name, text, context, texts, is_impossible)
 
 
 def _to_train_on(question: _Item, context: str, version_2: bool) -> SpanExample:
@@ -249,5 +224,5 @@ def _as_json(example: SpanExample) -> Mapping[str, Any]:
     return question
 
 
-def _texts(examples: Sequence[SpanExample], answers: Sequence[SpanAnswer]) -> dict[str, str]:
+def _texts(examples: Examples, answers: Answers) -> dict[str, str]:
     return {example.id: answer.text for example, answer in zip(examples, answers, strict=True)}

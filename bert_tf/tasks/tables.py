@@ -1,9 +1,5 @@
 """Reads tables in TSV, CSV or JSON lines, gzipped or not; every row comes with its `file:line`.
 
-    my/train.csv:1    text,stars
-    my/train.csv:2    "Good, but          read_records("my/train.csv", layout, ["stars", "text"])
-    my/train.csv:3    slow.",4            -> "my/train.csv:2", ["4", "Good, but\\nslow."]
-
     format    between columns          quotes
     tsv       a tab                    ordinary characters: a line is a row
     csv       a comma                  around fields with commas, line ends or (doubled) quotes
@@ -58,7 +54,7 @@ class TableLayout(Settings):
             )
 
     def format_of(self, path: str) -> str:
-        """The format of a file; raises a ValueError if neither layout nor file name tells."""
+        """The format of a file; raises a ValueError if nothing tells it."""
         if self.format != "auto":
             return self.format
         ending = os.path.splitext(path.lower().removesuffix(".gz"))[1]
@@ -86,7 +82,6 @@ class Row(NamedTuple):
 
     @property
     def is_blank(self) -> bool:
-        """Whether the line is empty."""
         return self.cells in ([], [""])
 
 
@@ -132,9 +127,11 @@ def read_records(
     places = [_place(first, column, layout.has_header) for column in columns]
     for row in rows if layout.has_header else itertools.chain([first], rows):
         if len(row.cells) != len(first.cells):
+            delimiter = layout.delimiter_of(path)
             raise ValueError(
                 f"{row.where}: each row needs as many columns as the first one, "
-                f"{len(first.cells)}. Received: {len(row.cells)}. {_delimiter_hint(path, layout)}"
+                f"{len(first.cells)}. Received: {len(row.cells)}. Columns are separated by "
+                f"{delimiter!r}; to have quotes parsed, give --format=csv --delimiter={delimiter!r}"
             )
         yield row.where, [None if place is None else row.cells[place] for place in places]
 
@@ -204,29 +201,17 @@ def _place(first: Row, column: str, has_header: bool) -> int | None:
     )
 
 
-def _delimiter_hint(path: str, layout: TableLayout) -> str:
-    delimiter = repr(layout.delimiter_of(path))
-    if layout.format_of(path) == "csv":
-        return f"The delimiter is {delimiter}; a field that contains one must be quoted."
-    return (
-        f"The delimiter is {delimiter}, and quotes are ordinary characters; to have them parsed, "
-        f"give --format=csv --delimiter={delimiter}."
-    )
-
-
 def _json_values(row: Row, keys: Sequence[str]) -> list[str | None]:
     """The values of an object in a JSON line, as the text that they would be in a TSV file."""
     (line,) = row.cells
     try:
         record = json.loads(line)
-    except json.JSONDecodeError as error:
-        record, reason = None, f"invalid JSON: {error.msg} at character {error.pos}"
-    else:
-        reason = f"not a JSON object: {line[:50]!r}"
+    except json.JSONDecodeError:
+        record = None
     if not isinstance(record, dict):
         raise ValueError(
-            f'{row.where}: {reason}. Each line must be an object such as {{"text": "good", '
-            f'"label": "1"}}.'
+            f'{row.where}: each line must be a JSON object such as {{"text": "good", "label": '
+            f'"1"}}. Received: {line!r:.50}'
         )
     for key in filter(None, keys):
         if key not in record:

@@ -36,17 +36,14 @@ if TYPE_CHECKING:
 # What examples are read for. A task may have several splits for one of them (MNLI has two).
 PURPOSES = ("train", "eval", "predict")
 
-# One window's features by name, as lists without padding.
+# One window's features by name, as lists without padding; and the features of B windows.
 Row = Mapping[str, Sequence[int] | Sequence[float]]
+Batch = Mapping[str, "tf.Tensor"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Windows:
-    """What the model returned for the F windows of a split, in the order of their examples.
-
-    Raises:
-        ValueError: if there are more or fewer outputs than windows.
-    """
+    """What the model returned for the F windows of a split, in the order of their examples."""
 
     counts: Sequence[int]  # The number of windows of each example; 0 is possible.
     # What the head returned: an array [F, ...], or several by name. Positions after the last token
@@ -74,6 +71,7 @@ class Reader(Protocol):
     """Reads a data set's files. It can be pickled: a frozen dataclass at the top of a module.
 
     The splits for a purpose have its name, or start with it and `_`: `eval`, `eval_mismatched`.
+    Invalid input raises a ValueError with file and line.
     """
 
     def splits(self, purpose: str) -> tuple[str, ...]:
@@ -87,11 +85,7 @@ class Reader(Protocol):
         """The files that a split is read from."""
 
     def read(self, split: str) -> Sequence[Any]:
-        """All examples of a split, in the order of the answers.
-
-        Raises:
-            ValueError: for invalid input, with file and line.
-        """
+        """All examples of a split, in the order of the answers."""
 
 
 class Task(Reader, Protocol):
@@ -102,7 +96,7 @@ class Task(Reader, Protocol):
     """
 
     name: str  # As given by the user, `glue:mnli`.
-    kind: str  # How its models are used and served, see `bert_tf.kinds`: `classification`, ...
+    kind: str  # How its models are used and served: `classification`, ..., see `bert_tf.kinds`.
     inputs: tuple[str, ...]  # The names of an example's texts where a model is used: `text_a`, ...
     options: Any  # The options it was made with.
     # The classes in the order of the model's outputs; () if there are none. They are saved with the
@@ -131,16 +125,14 @@ class Task(Reader, Protocol):
         """
 
     def head(self, encoder) -> "keras.Model":
-        """Makes the model: a head on this encoder, whose weights it shares.
+        """Makes the model: a `bert_tf.model.heads.HeadModel` on this encoder.
 
-        The model must provide what `bert_tf.model.heads.HeadModel` has. Called with the features
-        that its `select_features` takes out of a batch, it returns floats, batch first: one tensor
-        [B, ...] if it has one output, or several by name. `loss` and `predict` get them so. Its
-        `is_unneeded` names the weights that no output depends on: they are not trained, so that
-        weight decay does not change them either. `needs_pooler = False` says so of the pooler.
+        It returns floats, batch first: one tensor [B, ...], or several by name. Weights that no
+        output depends on must be `is_unneeded`: they are not trained, so that weight decay does not
+        change them either. `needs_pooler = False` says so of the pooler.
         """
 
-    def loss(self, batch: Mapping[str, "tf.Tensor"], outputs: Any) -> "tf.Tensor":
+    def loss(self, batch: Batch, outputs: Any) -> "tf.Tensor":
         """float32 [B], [B, L] or [B, S]: the loss of each window, token or span.
 
         Args:
@@ -150,12 +142,11 @@ class Task(Reader, Protocol):
             outputs: what the head returned.
         """
 
-    def loss_weights(self, batch: Mapping[str, "tf.Tensor"]) -> "tf.Tensor":
+    def loss_weights(self, batch: Batch) -> "tf.Tensor":
         """float32, of the shape of the loss: how much each of its elements counts; by default 1.
 
         Training minimizes the weighted mean over the whole batch, on any number of devices;
-        `eval_loss` is the weighted mean over the split. Rows that only fill the batch are left out
-        in any case.
+        `eval_loss` is the weighted mean over the split. Rows that only fill the batch never count.
         """
         import tensorflow as tf
 
@@ -230,20 +221,19 @@ def _no_task(name: str) -> ValueError:
     return ValueError(f"There is no task {name!r}. There are: {', '.join(task_names())}.")
 
 
-def split_options(texts: Iterable[str]) -> dict[str, str]:
-    """Splits `["doc_stride=64,n_best_size=5", "labels=a,b"]` into the text value of each option.
+def split_options(text: str) -> dict[str, str]:
+    """Splits "doc_stride=64,labels=a,b" into the text value of each option.
 
     A comma separates options if a name and `=` follow it; otherwise it belongs to the value.
     """
     values: dict[str, str] = {}
-    for text in filter(None, texts):
-        for part in re.split(r",(?=\s*[^\W\d]\w*\s*=)", text):
-            name, equals, value = part.partition("=")
-            if not equals or not name.strip().isidentifier():
-                raise ValueError(
-                    f"Task options are comma-separated name=value pairs. Received: {text!r}"
-                )
-            values[name.strip()] = value
+    for part in re.split(r",(?=\s*[^\W\d]\w*\s*=)", text) if text else []:
+        name, equals, value = part.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise ValueError(
+                f"Task options are comma-separated name=value pairs. Received: {text!r}"
+            )
+        values[name.strip()] = value
     return values
 
 

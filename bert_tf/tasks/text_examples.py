@@ -8,8 +8,10 @@ import dataclasses
 
 import numpy as np
 
-# The original's names of the splits, which begin the examples' names.
-ORIGINAL_SPLITS = {"train": "train", "eval": "dev", "predict": "test"}
+
+def original_split(split: str) -> str:
+    """The original's name of a split: `dev_mismatched` for `eval_mismatched`."""
+    return split.replace("eval", "dev").replace("predict", "test")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from bert_tf.files.tfds import find_builder
-from bert_tf.tasks.text_examples import TextExample
+from bert_tf.tasks.text_examples import TextExample, original_split
 
-_SPLITS = {"train": ("train", "train"), "eval": ("validation", "dev"), "predict": ("test", "test")}
+_SPLITS = {"train": "train", "eval": "validation", "predict": "test"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,18 +23,17 @@ class TfdsReader:
     dataset: str  # `glue/mrpc`
     data_dir: str  # See `find_builder`.
     texts: tuple[str, ...]  # The features with the text, or with both texts.
-    # In the order of their numbers, in case the data set does not name them; () for numbers.
-    labels: tuple[str, ...]
+    labels: tuple[str, ...]  # In the order of their numbers; () for a regression.
     language: str = ""  # Which translation to take, for texts in several languages.
-    # For each split its name in the data set, and the prefix of its examples' names.
-    split_names: Mapping[str, tuple[str, str]] = dataclasses.field(default_factory=_SPLITS.copy)
+    # The name of each split in the data set.
+    split_names: Mapping[str, str] = dataclasses.field(default_factory=_SPLITS.copy)
 
     def splits(self, purpose: str) -> tuple[str, ...]:
         available = self._builder().info.splits
         wanted = [split for split in self.split_names if split.partition("_")[0] == purpose]
-        splits = tuple(split for split in wanted if self.split_names[split][0] in available)
+        splits = tuple(split for split in wanted if self.split_names[split] in available)
         if not splits:
-            names = " or ".join(repr(self.split_names[split][0]) for split in wanted)
+            names = " or ".join(repr(self.split_names[split]) for split in wanted)
             raise ValueError(
                 f"{purpose!r} needs the split {names} of {self.dataset}, but tensorflow-datasets "
                 f"has only {', '.join(available)}."
@@ -42,24 +41,21 @@ class TfdsReader:
         return splits
 
     def sources(self, split: str) -> list[str]:
-        name, _ = self.split_names[split]
-        return sorted(str(path) for path in self._builder().info.splits[name].filepaths)
+        paths = self._builder().info.splits[self.split_names[split]].filepaths
+        return sorted(map(str, paths))
 
     def read(self, split: str) -> list[TextExample]:
         """All examples of a split, in the order of `idx`, or as stored if they have none."""
         import tensorflow_datasets as tfds
 
-        name, prefix = self.split_names[split]
-        builder = self._builder()
-        label_names = tuple(getattr(builder.info.features["label"], "names", None) or ())
-        labels = label_names if set(label_names) == set(self.labels) else self.labels
-        rows = tfds.as_numpy(builder.as_dataset(split=name, shuffle_files=False))
+        name, prefix = self.split_names[split], original_split(split)
+        rows = tfds.as_numpy(self._builder().as_dataset(split=name, shuffle_files=False))
         numbered = [(int(row.get("idx", number)), row) for number, row in enumerate(rows)]
         return [
             TextExample(
                 f"{prefix}-{number}",
                 *(_text(row[feature], self.language) for feature in self.texts),
-                label=_label(row["label"], labels),
+                label=_label(row["label"], self.labels),
                 where=f"{self.dataset}/{name}:{number}",
             )
             for number, row in sorted(numbered, key=lambda pair: pair[0])

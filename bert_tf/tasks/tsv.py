@@ -7,33 +7,24 @@
 
 Reads TSV, CSV and JSON lines, see `tables.py`. The options say which column holds what and what the
 labels are; `docs/tasks.md` explains them.
-
-    labels             metrics                         the one that selects a model
-    two                accuracy, F1 of the last one,   accuracy
-                       Matthews
-    more               accuracy, Matthews              accuracy
-    none: regression   Pearson, Spearman               Pearson
 """
 
 import collections
 import dataclasses
-import logging
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from bert_tf import files
 from bert_tf.settings.setting import Settings, setting
 from bert_tf.tasks.classification import TextClassification, to_number
 from bert_tf.tasks.tables import FORMAT_BY_ENDING, TableLayout, is_number, read_records
-from bert_tf.tasks.text_examples import ORIGINAL_SPLITS, TextExample
+from bert_tf.tasks.text_examples import TextExample, original_split
 
 VARIANTS = ()
 
 # More distinct labels than this are probably numbers, texts or ids.
 _MAX_LABELS = 1000
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,17 +123,16 @@ def make(variant: None, options: Options, labels: tuple[str, ...] | None) -> Tex
 
 def _find_labels(options: Options, saved: tuple[str, ...] | None) -> tuple[str, ...]:
     """The labels in the order of the model's outputs; () for a regression."""
-    if options.labels == "auto" and not options.regression:
-        return saved or TsvReader(options).distinct_labels()
-    given: tuple[str, ...] = ()
-    if not options.regression:
+    if options.regression:
+        given = ()
+    elif options.labels == "auto":
+        given = saved or TsvReader(options).distinct_labels()
+    else:
         given = tuple(label.strip() for label in options.labels.split(","))
-        if not all(given):
-            raise ValueError(f"--labels: an empty label. Received: {options.labels!r}")
     if saved and saved != given:
         raise ValueError(
             f"The model was trained for the labels {','.join(saved)}, in this order. Received: "
-            + (f"--labels={options.labels}" if given else "--regression")
+            f"{','.join(given) or '--regression'}"
         )
     return given
 
@@ -157,12 +147,11 @@ class TsvReader:
     def splits(self, purpose: str) -> tuple[str, ...]:
         self.sources(purpose)
         if purpose != "predict" and not self.options.label_column:
-            name = ORIGINAL_SPLITS[purpose]
-            raise ValueError(f"--label_column is needed for the {name} file.")
+            raise ValueError(f"--label_column is needed for the {original_split(purpose)} file.")
         return (purpose,)
 
     def sources(self, split: str) -> list[str]:
-        name, folder = ORIGINAL_SPLITS[split], self.options.data_dir
+        name, folder = original_split(split), self.options.data_dir
         if given := getattr(self.options, f"{name}_file"):
             return files.expand_input_files(given)
         candidates = [name + ending + gz for ending in FORMAT_BY_ENDING for gz in ("", ".gz")]
@@ -187,77 +176,55 @@ class TsvReader:
             "" if is_labelled else options.id_column,
         )
         examples: list[TextExample] = []
-        for where, (text_a, text_b, label, guid) in self._records(split, columns):
-            if not (text_a or "").strip():
-                raise ValueError(
-                    f"{where}: no text in column {options.text_a_column!r}. Remove the row or fill "
-                    f"it in."
-                )
-            label = (label or "").strip() or None
-            if not examples and label and options.may_miss_header and not self._is_valid(label):
-                raise _forgotten_header(where, label)
-            guid = guid or f"{ORIGINAL_SPLITS[split]}-{len(examples)}"
-            examples.append(TextExample(guid, text_a, text_b or None, label, where))
-        num_single = sum(example.text_b is None for example in examples)
-        if options.text_b_column and num_single:
-            _logger.warning(
-                "%s: %d of %d examples have nothing in column %r and are used as single texts.",
-                *(", ".join(self.sources(split)), num_single),
-                *(len(examples), options.text_b_column),
+        for path in self.sources(split):
+            for where, cells in read_records(path, options.layout, columns):
+                text_a, text_b, label, guid = cells
+                if not (text_a or "").strip():
+                    raise ValueError(
+                        f"{where}: no text in column {options.text_a_column!r}. Remove the row or "
+                        f"fill it in."
+                    )
+                guid = guid or f"{original_split(split)}-{len(examples)}"
+                label = (label or "").strip() or None
+                examples.append(TextExample(guid, text_a, text_b or None, label, where))
+        if options.may_miss_header and is_labelled and self._starts_with_header(examples):
+            raise ValueError(
+                f"{examples[0].where}: is this row a header? Its label is {examples[0].label!r}. "
+                f"Give --header=true if it is a header, --header=false if it is an example."
             )
         return examples
+
+    def _starts_with_header(self, examples: Sequence[TextExample]) -> bool:
+        """Whether the first example's label cannot be one, or is the only one without another."""
+        first = examples[0].label if examples else None
+        if first is None:
+            return False
+        if self.labels:
+            return first not in self.labels
+        if self.options.regression:
+            return not math.isfinite(to_number(first))
+        counts = collections.Counter(example.label for example in examples)
+        return len(counts) > 2 and [x for x, count in counts.items() if count == 1] == [first]
 
     def distinct_labels(self) -> tuple[str, ...]:
         """The labels of the training examples, sorted as numbers if all are whole numbers.
 
         Raises:
-            ValueError: if one is missing, or if there are fewer than two or more than _MAX_LABELS.
+            ValueError: if there are fewer than two or more than _MAX_LABELS.
         """
-        try:
-            self.splits("train")
-        except ValueError as error:
+        self.splits("train")
+        labels = {example.label for example in self.read("train")} - {None}
+        where = f"{', '.join(self.sources('train'))}: column {self.options.label_column!r}"
+        if len(labels) > _MAX_LABELS:
             raise ValueError(
-                f"{error} The labels are read from it, unless --labels is given."
-            ) from error
-        column = f"column {self.options.label_column!r}"
-        counts: collections.Counter[str] = collections.Counter()
-        first = None
-        for where, (value,) in self._records("train", (self.options.label_column,)):
-            label = (value or "").strip()
-            if not label:
-                raise ValueError(f"{where}: no label in {column}.")
-            first = first or (where, label)
-            counts[label] += 1
-            if len(counts) > _MAX_LABELS:
-                raise ValueError(
-                    f"{where}: with {label!r} there are more than {_MAX_LABELS:,} different labels "
-                    f"in {column}. For numbers give --regression; otherwise check --label_column."
-                )
-        if len(counts) < 2:
-            raise ValueError(
-                f"{', '.join(self.sources('train'))}: a classifier needs at least two labels. "
-                f"Received in {column}: {', '.join(map(repr, counts)) or 'no row'}"
+                f"{where} has {len(labels):,} different labels, more than {_MAX_LABELS:,}. For "
+                f"numbers give --regression; otherwise check --label_column."
             )
-        once = [label for label, count in counts.items() if count == 1]
-        if self.options.may_miss_header and once == [first[1]] and len(counts) > 2:
-            raise _forgotten_header(*first)
-        if all(re.fullmatch(r"[+-]?[0-9]+", label) for label in counts):
-            return tuple(sorted(counts, key=lambda label: (int(label), label)))
-        return tuple(sorted(counts))
-
-    def _records(
-        self, split: str, columns: Sequence[str]
-    ) -> Iterator[tuple[str, list[str | None]]]:
-        for path in self.sources(split):
-            yield from read_records(path, self.options.layout, columns)
-
-    def _is_valid(self, label: str) -> bool:
-        return label in self.labels if self.labels else math.isfinite(to_number(label))
-
-
-def _forgotten_header(where: str, label: str) -> ValueError:
-    """The error for a first row whose label no other row has, or which is not a valid one."""
-    return ValueError(
-        f"{where}: is this row a header? Its label is {label!r}. Give --header=true if it is a "
-        f"header, --header=false if it is an example."
-    )
+        if len(labels) < 2:
+            raise ValueError(
+                f"{where}: a classifier needs at least two labels. Received: "
+                f"{', '.join(map(repr, labels)) or 'no row'}"
+            )
+        if all(re.fullmatch(r"[+-]?[0-9]+", label) for label in labels):
+            return tuple(sorted(labels, key=lambda label: (int(label), label)))
+        return tuple(sorted(labels))
