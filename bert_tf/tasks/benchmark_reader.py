@@ -37,8 +37,9 @@ class BenchmarkReader:
     # The names that a header may give to the text or both texts, to the label, and to `only`.
     columns: Sequence[tuple[str, ...]]
     num_texts: int
-    # What files may have in place of a label, such as its number.
-    spellings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    # What files may have in place of a label, such as its number. In examples to predict any other
+    # label is ignored.
+    spellings: Mapping[str, str]
     only: str = ""  # Only rows with this value in the last column are read, if there is one.
     is_mnli: bool = False  # Whether the first column identifies an example, or else its row.
     may_have_short_rows: bool = False  # Whether labelled rows with too few columns are skipped.
@@ -68,7 +69,8 @@ class BenchmarkReader:
                 texts, rest = cells[: self.num_texts], cells[self.num_texts :]
                 if rest[1:] not in ([], [self.only]):
                     continue
-                label = self.spellings.get(rest[0], rest[0]) if rest else None
+                unknown = rest[0] if rest and not split.startswith("predict") else None
+                label = self.spellings.get(rest[0], unknown) if rest else None
                 number = row.cells[0] if self.is_mnli else first_number + row.number
                 guid = f"{prefix}-{number}"
                 examples.append(TextExample(guid, *texts, label=label, where=row.where))

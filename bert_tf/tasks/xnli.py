@@ -30,8 +30,8 @@ _COLUMNS = (
     ("gold_label", "label"),
     ("language",),
 )
-# The machine-translated files have another name for one label; test examples may have none.
-_SPELLINGS = {"contradictory": "contradiction", "": None, "-": None}
+# The machine-translated files have another name for one label.
+_SPELLINGS = {"contradictory": "contradiction", **{label: label for label in _LABELS}}
 
 
 @dataclasses.dataclass(frozen=True)
