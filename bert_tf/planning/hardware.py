@@ -143,13 +143,9 @@ HARDWARE = (
 
 
 def find_hardware(name: str, cpu_peak: float | None = None) -> Hardware:
-    """Finds hardware by name, in any case and with `-` for `_`; `cpu` is this machine's processor.
+    """Finds hardware by name, in any case and with `-` for `_`.
 
-    Args:
-        cpu_peak: FLOP/s of `cpu`; measured if None.
-
-    Raises:
-        ValueError: if the name is unknown.
+    `cpu` is this machine's processor; `cpu_peak` is its FLOP/s, measured if None.
     """
     key = name.lower().replace("-", "_")
     if key == CPU:
@@ -167,9 +163,7 @@ def find_hardware(name: str, cpu_peak: float | None = None) -> Hardware:
 def measure_cpu(peak: float | None = None, repeats: int = 8) -> Hardware:
     """Measures this machine's processor, using all cores available to this process.
 
-    Args:
-        peak: FLOP/s of float32 matrix products; measured if None.
-        repeats: number of measurements. The best counts: other processes can only slow them down.
+    The best measurement counts: other processes can only slow it down. `peak` is measured if None.
     """
     size, num_copied = 2048, 32 * 2**20
     if peak is None:

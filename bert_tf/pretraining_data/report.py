@@ -69,13 +69,12 @@ def find_problems(
 ) -> list[str]:
     """Returns warnings of what would harm the training, each with a remedy."""
     return [
-        *_document_problems(statistics, settings),
-        *_sentence_problems(statistics, settings),
+        *_text_problems(statistics, settings),
         *_vocabulary_problems(statistics, settings.do_lower_case, vocab),
     ]
 
 
-def _document_problems(
+def _text_problems(
     statistics: CorpusStatistics, settings: PretrainingDataSettings
 ) -> Iterator[str]:
     consequence = "so that random next sentences are taken from it too, and their label is wrong"
@@ -101,11 +100,6 @@ def _document_problems(
         )
     if statistics.empty_files:
         yield f"Input files that hold no text: {statistics.empty_files}."
-
-
-def _sentence_problems(
-    statistics: CorpusStatistics, settings: PretrainingDataSettings
-) -> Iterator[str]:
     if not settings.next_sentence:
         return
     mean_length = _ratio(statistics.tokens, statistics.sentences)
