@@ -269,7 +269,7 @@ def test_another_model_in_the_folder_is_refused_with_the_difference(whole_run, t
     other.write_text(json.dumps({**CONFIG, "num_hidden_layers": 3}))
     result = script.run("--do_train", num_train_steps=30, bert_config_file=other)
     assert result.returncode == 1
-    assert "num_hidden_layers: 2 there, 3 in --bert_config_file" in result.stderr
+    assert "num_hidden_layers: 2 -> 3" in result.stderr
 
 
 def truncated(golden_dir, folder):
