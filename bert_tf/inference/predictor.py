@@ -63,20 +63,14 @@ class Predictor:
         span_options: Mapping[str, Any] | None = None,
     ):
         self._path = model
-        given = {
-            "kind": kind,
-            "labels": labels,
-            "max_seq_length": max_seq_length,
-            "do_lower_case": do_lower_case,
-            "options": span_options,
-        }
-        given = {name: value for name, value in given.items() if value or value is False}
         saved_model = find_saved_model(model)
         if saved_model is None:
-            loaded = load_model(model, **given)
+            loaded = load_model(
+                model, kind or "", (), labels, max_seq_length or 0, do_lower_case, span_options
+            )
             self._model: LoadedModel | SavedModel = loaded
             self._made = functools.cache(lambda make, **more: make(loaded, batch_size, **more))
-        elif given:
+        elif any((kind, labels, max_seq_length, do_lower_case is not None, span_options)):
             raise ValueError(
                 f"{model}: a SavedModel has all its settings in itself; give them when it is "
                 "exported."
@@ -163,8 +157,7 @@ class Predictor:
             pool: `mean`: the mean of the last layer's vectors of all tokens, with [CLS] and [SEP].
                 `pooled`: the vector that a classifier sees. `tokens`: one for each token.
 
-        Returns: float32 [H] for one text, [N, H] for N texts. With `tokens`: [tokens, H], or a list
-            of these.
+        Returns: float32 [H], or [N, H] for N texts; with `tokens`, [tokens, H], or a list of these.
         """
         if pool not in POOLS:
             raise ValueError(f"pool must be one of {', '.join(POOLS)}. Received: {pool!r}")

@@ -1,4 +1,4 @@
-"""SavedModels in folders of versions, which a server sees only when they are complete.
+"""SavedModels in folders of versions, as TensorFlow Serving loads them.
 
 EXPORT_DIR/3/saved_model.pb, variables/     what TensorFlow Serving loads
 EXPORT_DIR/3/assets.extra/serving.json      describes the model, its signatures and outputs
@@ -6,10 +6,7 @@ EXPORT_DIR/3/assets.extra/vocab.txt, bert_config.json
 EXPORT_DIR/3/assets.extra/tf_serving_warmup_requests
 """
 
-import contextlib
 import re
-import secrets
-from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -33,31 +30,17 @@ def find_saved_model(path: str) -> str | None:
     return next(found, None)
 
 
-def next_version(export_dir: str) -> int:
-    """Returns one above the highest version; 1 in an empty or missing folder."""
-    return 1 + max(_versions(export_dir), default=0)
-
-
-@contextlib.contextmanager
-def new_version(export_dir: str, version: int) -> Iterator[str]:
-    """Yields a folder that becomes `export_dir/version` unless an error removes it.
-
-    Until then its name is none that a server looks at.
+def version_folder(export_dir: str, version: int) -> str:
+    """Returns the folder of a new version; 0 is one above the highest.
 
     Raises:
-        ValueError: if the version exists already.
+        ValueError: if it exists already.
     """
-    final = files.join_path(export_dir, str(version))
-    if files.exists(final):
+    version = version or 1 + max(_versions(export_dir), default=0)
+    folder = files.join_path(export_dir, str(version))
+    if files.exists(folder):
         raise ValueError(
-            f"{final} is there already. A server may be using it: take another --version, or 0 for "
-            "the next one."
+            f"{folder} is there already. A server may be using it: take another --version, or 0 "
+            "for the next one."
         )
-    files.make_directories(export_dir)
-    temporary = files.join_path(export_dir, f".{version}.{secrets.token_hex(4)}.tmp")
-    try:
-        yield temporary
-        tf.io.gfile.rename(temporary, final)
-    finally:
-        if files.exists(temporary):
-            tf.io.gfile.rmtree(temporary)
+    return folder

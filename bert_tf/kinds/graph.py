@@ -1,12 +1,6 @@
-"""The graph of a SavedModel: the same model from raw text, from ids, and from tf.Examples.
+"""ServedGraph: what a SavedModel consists of, the signatures of a `TextModel`.
 
-    serving_default   text [N], or text_a, text_b; question, context   ──tokenizer──┐
-    text_examples     tf.Examples with these, as strings               ──parsed─────┤
-    ids               input_ids, input_mask, segment_ids [N, L]        ─────────────┼──> model ──>
-    examples          tf.Examples with these, as the training records  ──parsed─────┘    outputs
-
-Strings are UTF-8; invalid bytes are dropped. A saved graph has all that it needs, and is loaded
-where this package is not installed.
+It has all that it needs, its tokenizer too, and is loaded where this package is not installed.
 """
 
 from typing import Any
@@ -27,7 +21,7 @@ class ServedGraph(tf.Module):
         loaded: the model.
         half: whether its weights are saved as float16. Its layers are then those of a model made
             under the policy `mixed_float16`, which multiplies matrices in float16.
-        arguments: `TextModel.arguments` of its kind.
+        arguments: those of its `TextModel`, such as `top_k`.
     """
 
     def __init__(self, loaded: LoadedModel, half: bool = False, **arguments: Any):

@@ -45,12 +45,12 @@ def in_batches(
     batch_size: int,
     run: Callable[[list[int]], Mapping[str, tf.Tensor]],
 ) -> list[dict[str, np.ndarray]]:
-    """Returns the outputs for each example, in their order, run in batches of similar length.
+    """Returns the outputs for each example, in their order.
 
     Args:
-        sizes: of each example a shape, which is one for a batch, and its length.
+        sizes: a shape, which all examples of a batch share, and a length, for each example.
         batch_size: maximum examples of a batch.
-        run: from indices of examples to their outputs.
+        run: from the indices of examples of similar length to their outputs.
     """
     # The longest first: if memory is too small for them, it shows at once.
     order = sorted(range(len(sizes)), key=sizes.__getitem__, reverse=True)

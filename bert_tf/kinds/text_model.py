@@ -70,7 +70,7 @@ class TextModel(abc.ABC):
 
     outputs: ClassVar[Mapping[str, str]] = {}  # A SavedModel's outputs, described.
     arguments: ClassVar[tuple[str, ...]] = ()  # More of the constructor, named as export settings.
-    signature: ClassVar[str] = "serving_default"  # The one of a SavedModel that answers texts.
+    signature: ClassVar[str] = "serving_default"  # That of a SavedModel which answers texts.
     # One of TensorFlow Serving's API for tf.Examples: name, and the API's names of outputs.
     api: ClassVar[tuple[str, Mapping[str, str]] | None] = None
     Options: ClassVar[type | None] = None  # A dataclass of the options that `task.json` keeps.

@@ -10,7 +10,7 @@ from typing import Any
 
 from bert_tf import files
 from bert_tf.inference.load_model import load_model
-from bert_tf.inference.versions import new_version, next_version
+from bert_tf.inference.versions import version_folder
 from bert_tf.kinds.graph import ServedGraph
 from bert_tf.kinds.table import KINDS, find_kind
 from bert_tf.kinds.text_model import LoadedModel
@@ -41,7 +41,7 @@ def export_saved_model(settings: ExportSettings) -> Export:
         ValueError: if the model cannot be used as the settings say, the version exists already, or
             the SavedModel does not answer as the model does.
     """
-    version = settings.version or next_version(settings.export_dir)
+    final = version_folder(settings.export_dir, settings.version)
     loaded = _load(settings)
     kind, report = find_kind(loaded.kind), None
     if settings.tflite_file and not kind.has_tflite:
@@ -53,7 +53,7 @@ def export_saved_model(settings: ExportSettings) -> Export:
     text_model = kind.text_model_class(loaded.inputs)
     arguments = {name: getattr(settings, name) for name in text_model.arguments}
     python = text_model(loaded, **arguments)
-    with new_version(settings.export_dir, version) as folder:
+    with files.new_folder(final) as folder:
         served = _halved(loaded) if settings.half_precision else loaded
         graph = ServedGraph(served, settings.half_precision, **arguments)
         description = write_saved_model(folder, loaded, graph)
@@ -67,7 +67,6 @@ def export_saved_model(settings: ExportSettings) -> Export:
             length = settings.tflite_seq_length or loaded.max_seq_length
             difference = write_tflite(python, settings.tflite_file, length)
             logger.info("%s: as the model to %.1e", settings.tflite_file, difference)
-    final = files.join_path(settings.export_dir, str(version))
     return Export(final, description, report, num_requests)
 
 

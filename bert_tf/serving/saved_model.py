@@ -26,8 +26,7 @@ def write_saved_model(folder: str, loaded: LoadedModel, graph: ServedGraph) -> d
     """Writes a SavedModel into a new folder, and returns the description beside it."""
     signatures = graph.signatures()
     tf.saved_model.save(graph, folder, signatures=signatures)
-    described = {name: _described(function) for name, function in signatures.items()}
-    description = _describe(loaded, graph, described)
+    description = _description(loaded, graph, signatures)
     extra = files.join_path(folder, "assets.extra")
     files.make_directories(extra)
     contents = {
@@ -41,7 +40,7 @@ def write_saved_model(folder: str, loaded: LoadedModel, graph: ServedGraph) -> d
     return description
 
 
-def _describe(
+def _description(
     loaded: LoadedModel, graph: ServedGraph, signatures: dict[str, Any]
 ) -> dict[str, Any]:
     basic = loaded.tokenizer.exact.basic_tokenizer
@@ -51,7 +50,7 @@ def _describe(
         "inputs": list(loaded.inputs),
         "labels": list(loaded.labels),
         "outputs": graph.text_model.outputs,
-        "signatures": signatures,
+        "signatures": {name: _signature(call) for name, call in signatures.items()},
         "max_seq_length": loaded.max_seq_length,
         "do_lower_case": basic.do_lower_case,
         "strip_accents": basic.strip_accents,
@@ -68,32 +67,23 @@ def _describe(
     }
 
 
-def _described(function) -> dict[str, dict[str, str]]:
-    inputs, _ = function.structured_input_signature
-    outputs = function.structured_outputs
+def _signature(call: tf.types.experimental.ConcreteFunction) -> dict[str, dict[str, str]]:
+    def described(spec) -> str:
+        shape = ", ".join("?" if size is None else str(size) for size in spec.shape)
+        return f"{spec.dtype.name} [{shape}]"
+
+    inputs, _ = call.structured_input_signature
     return {
-        "inputs": {spec.name: _spec(spec) for spec in inputs},
-        "outputs": {name: _spec(spec) for name, spec in outputs.items()},
+        "inputs": {spec.name: described(spec) for spec in inputs},
+        "outputs": {name: described(spec) for name, spec in call.structured_outputs.items()},
     }
-
-
-def _spec(spec) -> str:
-    shape = ", ".join("?" if size is None else str(size) for size in spec.shape)
-    return f"{spec.dtype.name} [{shape}]"
 
 
 def write_warmup_requests(folder: str, model_name: str, loaded: LoadedModel) -> int:
     """Writes requests for `serving_default`, of one text and of eight of different lengths.
 
     TensorFlow Serving sends them to itself before it reports that it is ready: a model's first call
-    takes seconds. Needs the extra `serving`.
-
-    Args:
-        folder: the SavedModel.
-        model_name: the model's name on the server.
-        loaded: the model.
-
-    Returns: the number of requests; 0 without the extra.
+    takes seconds. Returns the number of requests; 0 without the extra `serving`.
     """
     if importlib.util.find_spec("tensorflow_serving") is None:
         logger.info(

@@ -71,29 +71,25 @@ def validate(folder: str, text_model: TextModel, tolerance: float) -> Validation
     """Compares the SavedModel in `folder` with the model that it was made from.
 
     Args:
-        folder: the SavedModel.
-        text_model: the model in Python.
         tolerance: how far probabilities, and numbers relative to the largest, may be apart.
 
     Raises:
-        ValueError: if an answer differs, with the text; or if the SavedModel cannot be loaded or
-            called, with what that process said.
+        ValueError: if an answer differs, or the SavedModel cannot be loaded or called.
     """
     inputs = text_model.loaded.inputs
     lists = [name in find_kind(text_model.loaded.kind).list_inputs for name in inputs]
-    calls = [[_example(texts, lists) for texts in batch] for batch in _batches(len(inputs))]
+    batches = [[_example(texts, lists) for texts in batch] for batch in _batches(len(inputs))]
     short = _example([_SENTENCE] * len(inputs), lists)
     timed = [([short], _TIMES), ([short] * _THROUGHPUT_BATCH, 3)]
-    answers = _ask(folder, inputs, [(examples, 1) for examples in calls] + timed)
-    differences = [
-        _difference(text_model, examples, outputs, tolerance)
-        for examples, (outputs, _) in zip(calls, answers, strict=False)
-    ]
-    (_, one), (_, many) = answers[len(calls) :]
+    answers = _ask(folder, inputs, [*((batch, 1) for batch in batches), *timed])
+    (_, one), (_, many) = answers[-2:]
     return ValidationReport(
-        num_calls=len(calls),
-        num_examples=sum(map(len, calls)),
-        largest_difference=max(differences),
+        num_calls=len(batches),
+        num_examples=sum(map(len, batches)),
+        largest_difference=max(
+            _difference(text_model, batch, outputs, tolerance)
+            for batch, (outputs, _) in zip(batches, answers, strict=False)
+        ),
         latency_ms=1000 * statistics.median(one[1:]),  # The first call prepares the graph.
         texts_per_second=_THROUGHPUT_BATCH / statistics.median(many[1:]),
     )
@@ -109,20 +105,18 @@ def _batches(num_inputs: int) -> list[list[tuple[bytes, ...]]]:
 
 
 def _example(texts: Sequence[bytes], lists: Sequence[bool]) -> Example:
-    return tuple(
-        [text, b"", _SENTENCE] if is_list else text
-        for text, is_list in zip(texts, lists, strict=True)
-    )
+    both = zip(texts, lists, strict=True)
+    return tuple([text, b"", _SENTENCE] if is_list else text for text, is_list in both)
 
 
 def _ask(
-    folder: str, inputs: Sequence[str], calls: list[tuple[list[Example], int]]
+    folder: str, inputs: Sequence[str], calls: Sequence[tuple[list[Example], int]]
 ) -> list[tuple[dict[str, np.ndarray], list[float]]]:
     """Returns the answers of a process that has only the SavedModel."""
-    requests = [
-        (dict(zip(inputs, map(list, zip(*examples, strict=True)), strict=True)), num_calls)
-        for examples, num_calls in calls
-    ]
+    requests = []
+    for examples, num_calls in calls:
+        columns = map(list, zip(*examples, strict=True))
+        requests.append((dict(zip(inputs, columns, strict=True)), num_calls))
     program = Path(standalone_program.__file__).read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as place:
         paths = [Path(place, name) for name in ("requests.pickle", "answers.pickle")]
@@ -145,9 +139,9 @@ def _difference(
     tolerance: float,
 ) -> float:
     """Returns the largest difference between the outputs of a call and Python's answers."""
-    rows = zip(map(_decoded, examples), by_row(outputs), strict=True)
-    rows = [(texts, row) for texts, row in rows if text_model.is_answerable(texts)]
-    expected = text_model.predict([texts for texts, _ in rows]) if rows else []
+    both = zip(map(_decoded, examples), by_row(outputs), strict=True)
+    rows = [(texts, row) for texts, row in both if text_model.is_answerable(texts)]
+    expected = text_model.predict([texts for texts, _ in rows])
     largest = 0.0
     for (texts, row), answer in zip(rows, expected, strict=True):
         actual = text_model.answer_of(texts, row)

@@ -13,7 +13,7 @@ import tensorflow as tf
 from served_models import make_model, small_config, write_model
 
 import bert_tf
-from bert_tf.inference.versions import find_saved_model, new_version, next_version
+from bert_tf.inference.versions import find_saved_model, version_folder
 from bert_tf.kinds.classification import Classifier
 from bert_tf.serving.export import export_saved_model
 from bert_tf.serving.validation import validate
@@ -159,24 +159,17 @@ def test_a_killed_export_leaves_no_version(scripts_dir, folders, tmp_path):
     process.wait()
     assert [name for name in os.listdir(tmp_path) if name.isdigit()] == []
     assert find_saved_model(str(tmp_path)) is None
-    assert next_version(str(tmp_path)) == 1
-
-
-def make_folder_and_fail(folder):
-    os.makedirs(folder)
-    raise NotADirectoryError
+    assert version_folder(str(tmp_path), 0) == str(tmp_path / "1")
 
 
 def test_versions_are_numbered_and_never_overwritten(tmp_path):
-    assert next_version(str(tmp_path / "missing")) == 1
+    assert version_folder(str(tmp_path / "missing"), 0) == str(tmp_path / "missing" / "1")
     for name in ("2", "10", "old", ".11.tmp"):
         (tmp_path / name).mkdir()
-    assert next_version(str(tmp_path)) == 11
-    with pytest.raises(ValueError, match="10 is there already"), new_version(str(tmp_path), 10):
-        pass
-    with pytest.raises(NotADirectoryError), new_version(str(tmp_path), 12) as folder:
-        make_folder_and_fail(folder)
-    assert sorted(os.listdir(tmp_path)) == [".11.tmp", "10", "2", "old"]
+    assert version_folder(str(tmp_path), 0) == str(tmp_path / "11")
+    assert version_folder(str(tmp_path), 3) == str(tmp_path / "3")
+    with pytest.raises(ValueError, match="10 is there already"):
+        version_folder(str(tmp_path), 10)
 
 
 def test_the_newest_version_is_the_model(tmp_path):
