@@ -61,15 +61,16 @@ def load_model(
     labels = _checked_labels(row, tuple(labels or trained.labels), shapes, prefix)
     longest = _checked_length(row, max_seq_length or trained.max_seq_length, config)
     encoder = make_encoder(config)
-    keras_model = row.text_model_class().make_model(encoder, len(labels))
+    text_model = row.text_model_class()
+    keras_model = text_model.make_model(encoder, len(labels))
     may_lack = () if row.needs_pooler else (encoder.pooler_prefix,)
     may_lack += () if row.needs_all_heads else row.heads
-    missing: tuple[str, ...] = ()
-    if prefix:
-        report = load_checkpoint(
-            keras_model, prefix, allow_missing=lambda n: n.startswith(may_lack)
-        )
-        missing = report.missing
+
+    def is_optional(name: str) -> bool:
+        return name.startswith(may_lack)
+
+    loaded = load_checkpoint(keras_model, prefix, allow_missing=is_optional) if prefix else None
+    missing = loaded.missing if loaded else ()
     heads = tuple(head for head in row.heads if head not in heads_in(missing))
     if row.heads and not heads:
         raise ValueError(
@@ -85,7 +86,7 @@ def load_model(
         max_seq_length=longest,
         heads=heads,
         has_pooler=not any(name.startswith(encoder.pooler_prefix) for name in missing),
-        options=_options(row, trained.options, options or {}),
+        options=_options(text_model.Options, trained.options, options or {}),
     )
 
 
@@ -173,8 +174,7 @@ def _checked_length(kind: Kind, max_seq_length: int, config: BertConfig) -> int:
     return max_seq_length
 
 
-def _options(kind: Kind, trained: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
-    options = kind.text_model_class().Options
+def _options(options: type | None, trained: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
     if options is None:
         return None
     names = {field.name for field in dataclasses.fields(options)}

@@ -141,30 +141,23 @@ class QuestionAnswerer(TextModel):
     def _logits(self, batch: Batch) -> Batch:
         """Returns the logits of all windows, computed in batches: a long context has hundreds."""
         num_windows, length = tf.unstack(tf.shape(batch["input_ids"]))
-        # Without any window there must be a token, too.
-        padding = [[0, 0], [0, tf.maximum(0, 1 - length)]]
-        batch = {name: tf.pad(row, padding) for name, row in batch.items()}
-        num_batches = tf.maximum(1, -(-num_windows // _WINDOWS_PER_BATCH))
-        names = ("start_logits", "end_logits")
-        parts = [
-            tf.TensorArray(tf.float32, num_batches, infer_shape=False, element_shape=[None, None])
-            for _ in names
-        ]
 
-        def run(number, *parts):
-            first = number * _WINDOWS_PER_BATCH
-            rows = {name: row[first : first + _WINDOWS_PER_BATCH] for name, row in batch.items()}
-            logits = self.of_ids(rows)
-            written = (
-                part.write(number, tf.cast(logits[name], tf.float32))
-                for name, part in zip(names, parts, strict=True)
-            )
-            return number + 1, *written
+        def add_batch(first: tf.Tensor, logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            end = first + _WINDOWS_PER_BATCH
+            outputs = self.of_ids({name: row[first:end] for name, row in batch.items()})
+            both = [tf.cast(outputs[name], tf.float32) for name in ("start_logits", "end_logits")]
+            return end, tf.concat([logits, tf.stack(both)], axis=1)
 
-        _, *parts = tf.while_loop(
-            lambda number, *_: number < num_batches, run, (0, *parts), parallel_iterations=1
+        # Where there is no window, there still is a token to search.
+        nothing = tf.zeros([2, 0, tf.maximum(length, 1)])
+        _, logits = tf.while_loop(
+            lambda first, _: first < num_windows,
+            add_batch,
+            (0, nothing),
+            shape_invariants=(tf.TensorShape([]), tf.TensorShape([2, None, None])),
+            parallel_iterations=1,
         )
-        return {name: part.concat() for name, part in zip(names, parts, strict=True)}
+        return {"start_logits": logits[0], "end_logits": logits[1]}
 
     @staticmethod
     def answer_of(example, outputs):
