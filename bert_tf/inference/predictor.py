@@ -119,8 +119,7 @@ class Predictor:
         """Returns the likeliest word pieces for each [MASK] of a text, or of each of several texts.
 
         Raises:
-            ValueError: if a text has no [MASK] or is too long for the model, or if the model was
-                not pre-trained or has lost its head in fine-tuning.
+            ValueError: if a text has no [MASK] or is too long, or the model no masked-LM head.
         """
         self._need_head(MASKED_LM, "masked-LM")
         texts = [text] if isinstance(text, str) else text
@@ -153,7 +152,6 @@ class Predictor:
         """Returns vectors of texts.
 
         Args:
-            texts: one, or several.
             pool: `mean`: the mean of the last layer's vectors of all tokens, with [CLS] and [SEP].
                 `pooled`: the vector that a classifier sees. `tokens`: one for each token.
 

@@ -47,11 +47,7 @@ class SavedModel:
         top_k: int | None = None,
         pooling: str = "",
     ) -> list[Any]:
-        """Returns an answer to each example, as a `text_model` of these arguments does.
-
-        Raises:
-            ValueError: if it was exported without such a signature, or with fewer candidates.
-        """
+        """Returns an answer to each example, as a `text_model` of these arguments does."""
         signature = pooling or text_model.signature
         if top_k is not None and not 1 <= top_k <= self._top_k:
             raise ValueError(

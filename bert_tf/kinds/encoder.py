@@ -15,12 +15,7 @@ POOLS = ("mean", "pooled", "tokens")
 
 
 class Embedder(TextModel):
-    """Returns vectors of texts, with a model of any kind.
-
-    Args:
-        loaded, batch_size, compute: see `TextModel`.
-        pooling: one of `POOLS`.
-    """
+    """Returns vectors of texts, with a model of any kind; `pooling` is one of `POOLS`."""
 
     outputs: ClassVar = {
         "embedding": "float32 [N, H]: the text's vector, or [N, T, H]: its tokens'",

@@ -48,15 +48,7 @@ class FilledSentence:
 
 
 class MaskFiller(TextModel):
-    """Predicts the word pieces at each [MASK]. Special tokens are never predicted.
-
-    Args:
-        loaded, batch_size, compute: see `TextModel`.
-        top_k: word pieces for each [MASK].
-
-    Raises:
-        ValueError: if the vocabulary has fewer word pieces than that.
-    """
+    """Predicts the `top_k` best word pieces at each [MASK], which are never special tokens."""
 
     outputs: ClassVar = {
         "tokens": "string [N, T]: the text's word pieces",
@@ -88,11 +80,7 @@ class MaskFiller(TextModel):
         return MASK in example[0]
 
     def rows(self, examples):
-        """Returns `[CLS] text [SEP]`, where [MASK] is one token: the tokenizer divides it.
-
-        Raises:
-            ValueError: for a text without [MASK], or longer than the model can read.
-        """
+        """Returns `[CLS] text [SEP]`, where [MASK] is one token: the tokenizer divides it."""
         longest = self.loaded.config.max_position_embeddings
         parts, rows = [], []
         for (text,) in examples:
@@ -152,7 +140,6 @@ class MaskFiller(TextModel):
         return tf.gather(self._tokens, tf.minimum(ids, len(self._tokens) - 1))
 
     def signatures(self, tokenizer):
-        """Adds `next_sentence`, if the model has a head for it."""
         signatures = super().signatures(tokenizer)
         if NEXT_SENTENCE in self.loaded.heads and self.loaded.has_pooler:
             pairs = NextSentencePredictor(self.loaded, compute=self.compute)
@@ -161,7 +148,6 @@ class MaskFiller(TextModel):
 
     @staticmethod
     def answer_of(example, outputs):
-        """Raises a ValueError if the text has no [MASK], or one that was truncated."""
         (text,) = example
         _check_has_mask(text)
         is_mask = outputs["positions"] >= 0

@@ -173,10 +173,7 @@ class TextModel(abc.ABC):
 
 
 def _parsed_ids(examples: tf.Tensor) -> Batch:
-    """Returns the ids in serialized tf.Examples, int32 [N, L], padded to the longest row.
-
-    `input_mask` and `segment_ids` may be omitted: then all are tokens, of the first segment.
-    """
+    """Returns the ids in tf.Examples; `input_mask` and `segment_ids` may be omitted."""
     parsed = tf.io.parse_example(examples, {name: tf.io.RaggedFeature(tf.int64) for name in IDS})
     ids, masks, segments = (tf.cast(parsed[name], tf.int32) for name in IDS)
     input_ids = ids.to_tensor()

@@ -38,8 +38,8 @@ def export_saved_model(settings: ExportSettings) -> Export:
     """Writes `export_dir/version`; on any error there is nothing of it.
 
     Raises:
-        ValueError: if the model cannot be used as the settings say, the version exists already, or
-            the SavedModel does not answer as the model does.
+        ValueError: if model and settings do not fit, the version exists already, or the SavedModel
+            does not answer as the model does.
     """
     final = version_folder(settings.export_dir, settings.version)
     loaded = _load(settings)

@@ -1,9 +1,7 @@
-"""Calls a SavedModel where only TensorFlow and TensorFlow Text are: a program of its own.
+"""A program that calls a SavedModel where only TensorFlow and TensorFlow Text can be imported.
 
-python standalone_program.py SAVED_MODEL REQUESTS.pickle ANSWERS.pickle
-
-requests   [({"text": [b"a text"]}, 1)]: the inputs of `serving_default`, number of calls
-answers    [({"value": array}, [0.01])]: its outputs, seconds of each call
+Requests are pickled pairs of `serving_default`'s inputs and a number of calls, such as
+({"text": [b"a text"]}, 1); answers are its outputs and the seconds of each call.
 """
 
 import pickle
