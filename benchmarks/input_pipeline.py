@@ -38,8 +38,8 @@ from absl import app, flags
 
 from bert_tf.data import manifest, schema
 from bert_tf.data.dynamic_masking import masking_from_manifest
-from bert_tf.data.input_pipeline import build_eval_dataset, build_training_dataset
 from bert_tf.data.record_index import RecordIndex, build_record_index
+from bert_tf.data.record_set import RecordSet
 from bert_tf.data.validation import check_records
 
 FLAGS = flags.FLAGS
@@ -162,13 +162,12 @@ def our_pipeline(folder: Path, kind: str, start_step: int = 0) -> tf.data.Datase
     index = our_index(folder, kind)
     masking = masking_from_manifest(index, PREDICTIONS)
     features = schema.unmasked_pretraining_features(LENGTH) if masking else STATIC
-    return build_training_dataset(
-        index, features, BATCH_SIZE, seed=1, start_step=start_step, masking=masking
-    )
+    records = RecordSet(index, features, masking)
+    return records.training_batches(BATCH_SIZE, seed=1, start_step=start_step)
 
 
 def eval_pipeline(folder: Path) -> tf.data.Dataset:
-    return build_eval_dataset(our_index(folder, "static"), STATIC, BATCH_SIZE)
+    return RecordSet(our_index(folder, "static"), STATIC).evaluation_batches(BATCH_SIZE)
 
 
 def measure_reading(make: Callable[[], tf.data.Dataset]) -> dict[str, float]:
@@ -214,10 +213,11 @@ def measure_index(make: Callable[[], RecordIndex]) -> dict[str, float]:
     start, cpu_start = time.perf_counter(), time.process_time()
     index = make()
     seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
+    num_bytes = sum(Path(path).stat().st_size for path in index.paths)
     return {
         "examples_per_s": index.num_examples / seconds,
         "examples_per_core_s": index.num_examples / cpu_seconds,
-        "mb_per_s": index.num_bytes / 1e6 / seconds,
+        "mb_per_s": num_bytes / 1e6 / seconds,
     }
 
 

@@ -29,9 +29,9 @@ import tensorflow as tf
 from absl import app, flags
 
 import bert_tf
-from bert_tf.data.batch_order import CHUNK_BATCHES
 from bert_tf.data.feature_records import FeatureRecords
-from bert_tf.data.record_writer import RecordWriter
+from bert_tf.data.order import CHUNK_BATCHES
+from bert_tf.data.records import RecordWriter
 from bert_tf.data.schema import encode_example
 from bert_tf.finetuning.feature_encoding import Encoding
 from bert_tf.finetuning.feature_files import ensure_features

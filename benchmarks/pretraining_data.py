@@ -25,7 +25,7 @@ from absl import app, flags
 from machine import processor
 
 from bert_tf.data.manifest import read_manifest
-from bert_tf.data.record_writer import RecordWriter
+from bert_tf.data.records import RecordWriter
 from bert_tf.files.paths import expand_input_files, open_text_lines
 from bert_tf.pretraining_data.documents import Documents, read_lines
 from bert_tf.pretraining_data.examples import Instance, InstanceMaker

@@ -35,9 +35,8 @@ from absl import app, flags
 from machine import processor
 
 from bert_tf.data import manifest, schema
-from bert_tf.data.block_reader import BlockTable, plan_epoch
-from bert_tf.data.input_pipeline import GROUP_EXAMPLES
-from bert_tf.data.record_set import RecordSet, open_record_set
+from bert_tf.data.order import plan_epoch
+from bert_tf.data.record_set import GROUP_EXAMPLES, RecordSet, open_record_set
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("case", None, "One case only, in --folder; for the program itself.")
@@ -109,18 +108,18 @@ def measure_start(folder: Path) -> dict[str, float]:
 
 
 def measure_plan(folder: Path) -> dict[str, float]:
-    index = open_records(folder).index
+    sizes = open_records(folder).index.blocks["size"]
     start = time.perf_counter()
     none = tf.constant(0, tf.int64)
-    groups = plan_epoch(BlockTable(index), 1, none + 2, none, GROUP_EXAMPLES)
+    groups = plan_epoch(tf.constant(sizes), 1, none + 2, none, GROUP_EXAMPLES)
     blocks = [numbers.numpy() for _, numbers, _ in groups]
-    times = np.bincount(np.concatenate(blocks), minlength=index.num_blocks)
+    times = np.bincount(np.concatenate(blocks), minlength=len(sizes))
     return {
         "plan_s": time.perf_counter() - start,
-        "blocks": index.num_blocks,
+        "blocks": len(sizes),
         "once": int((times == 1).sum()),
         "groups": len(blocks),
-        "largest": int(max(index.block_size[numbers].sum() for numbers in blocks)),
+        "largest": int(max(sizes[numbers].sum() for numbers in blocks)),
     }
 
 

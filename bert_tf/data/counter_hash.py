@@ -1,26 +1,26 @@
-"""Random numbers that are a function of what they are for: (seed, epoch, example, ...) -> 64 bits.
+"""Random numbers as a function of what they are for: (seed, use, epoch, example, ...) -> 64 bits.
 
-There is no state to save or to advance: the numbers of example 5,000,000 are as near as those of
-example 0, on any number of hosts and after any restart. The function is the output step of
-SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014),
-applied once for each number that goes in; it is integer arithmetic only, so that every version of
-TensorFlow on every kind of processor gives the same bits.
+There is no generator state to save: any example's numbers are available at once, on any number of
+hosts and after any restart. The function is the output step of SplitMix64 (Steele, Lea and Flood,
+"Fast splittable pseudorandom number generators", OOPSLA 2014), applied once per counter. It is
+integer arithmetic, so every TensorFlow version and processor computes the same bits.
 """
 
 import tensorflow as tf
+
+# The second counter says what the numbers are used for, so that no two uses share them.
+BLOCK_ORDER, RECORD_ORDER, WORD_ORDER, REPLACEMENT_KIND, REPLACEMENT_ID = range(1, 6)
+FEATURE_ORDER, BATCH_ORDER = 6, 7
 
 _GOLDEN_GAMMA = 0x9E3779B97F4A7C15
 
 
 def hash_counters(*counters: tf.Tensor | int) -> tf.Tensor:
-    """64 random bits for every tuple of whole numbers.
+    """Returns 64 random bits, <uint64>[...], for every tuple of integers.
 
     Args:
-        *counters: int tensors or ints whose shapes broadcast together. Their order matters;
-            negative numbers are counted modulo 2^64.
-
-    Returns:
-        <uint64>[...], the broadcast shape of the arguments.
+        *counters: integers or tensors of integers whose shapes broadcast together. Their order
+            matters; negative numbers count modulo 2^64.
     """
     bits = tf.constant(0, tf.uint64)
     for counter in counters:
@@ -29,12 +29,12 @@ def hash_counters(*counters: tf.Tensor | int) -> tf.Tensor:
 
 
 def uniform_fraction(bits: tf.Tensor) -> tf.Tensor:
-    """The upper 53 bits of <uint64>[...] as <float64>[...] in [0, 1)."""
+    """Returns the upper 53 bits of <uint64>[...] as <float64>[...] in [0, 1)."""
     return tf.cast(tf.bitwise.right_shift(bits, _uint64(11)), tf.float64) * 2.0**-53
 
 
 def uniform_below(bits: tf.Tensor, limit: int) -> tf.Tensor:
-    """Whole numbers <int64>[...] in [0, limit) from the lower 32 bits of <uint64>[...].
+    """Returns integers <int64>[...] in [0, limit) from the lower 32 bits of <uint64>[...].
 
     `limit` is at most 2^31. No number is likelier than another by more than limit / 2^32.
     """
@@ -54,9 +54,7 @@ def _xor_shift(bits: tf.Tensor, places: int) -> tf.Tensor:
 
 
 def _to_uint64(counter: tf.Tensor | int) -> tf.Tensor:
-    if isinstance(counter, int):
-        return _uint64(counter % 2**64)
-    return tf.cast(counter, tf.uint64)
+    return _uint64(counter % 2**64) if isinstance(counter, int) else tf.cast(counter, tf.uint64)
 
 
 def _uint64(value: int) -> tf.Tensor:

@@ -1,8 +1,8 @@
-"""Hides tokens while training reads: new masks in every epoch from pairs that are stored once.
+"""Dynamic masking: every epoch masks other tokens of sentence pairs that are stored once.
 
-The rules are those of data/masking.py, which makes masks beforehand; here they are worked out for
-a whole batch in a TensorFlow graph. What is random is a function of (seed, epoch, example, place),
-so that masks do not depend on batch size, hosts or restarts.
+The rules are those of `pretraining_data/masking.py`, for a whole batch in a TensorFlow graph. The
+random numbers are functions of (seed, epoch, example, position), so masks do not depend on batch
+size, hosts or restarts.
 """
 
 import dataclasses
@@ -11,60 +11,40 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from bert_tf.config import check_range
-from bert_tf.data.counter_hash import hash_counters, uniform_below, uniform_fraction
+from bert_tf.data.counter_hash import (
+    REPLACEMENT_ID,
+    REPLACEMENT_KIND,
+    WORD_ORDER,
+    hash_counters,
+    uniform_below,
+    uniform_fraction,
+)
 from bert_tf.data.record_index import RecordIndex
-
-# What the hash is used for, so that no two uses share their random numbers (1 and 2 are the input
-# pipeline's).
-UNIT_ORDER, REPLACEMENT_KIND, REPLACEMENT_ID = 3, 4, 5
 
 
 @dataclasses.dataclass(frozen=True)
 class MaskingSettings:
-    """How tokens are hidden.
+    """The rules by which tokens are masked."""
 
-    Args:
-        mask_id: the id of [MASK].
-        replacement_ranges: ids [first, past the last) that random replacements are drawn from.
-        max_predictions_per_seq: M, the most tokens hidden in an example.
-        masked_lm_prob: the fraction of an example's tokens to hide.
-    """
-
-    mask_id: int
-    replacement_ranges: tuple[tuple[int, int], ...]
-    max_predictions_per_seq: int = 20
-    masked_lm_prob: float = 0.15
-
-    def __post_init__(self) -> None:
-        check_range("masked_lm_prob", self.masked_lm_prob, 0.0, 1.0, False, False)
-        if self.max_predictions_per_seq < 1:
-            raise ValueError(
-                f"max_predictions_per_seq must be at least 1. "
-                f"Received: {self.max_predictions_per_seq}"
-            )
-        if not self.replacement_ranges or any(low >= high for low, high in self.replacement_ranges):
-            raise ValueError(
-                f"replacement_ranges must hold ids. Received: {self.replacement_ranges}"
-            )
+    mask_id: int  # Of [MASK].
+    replacement_ranges: tuple[tuple[int, int], ...]  # Random ids: [first, past the last).
+    max_predictions_per_seq: int = 20  # M, the most masked tokens of an example.
+    masked_lm_prob: float = 0.15  # The fraction of an example's tokens that is masked.
 
 
 def masking_from_manifest(
     index: RecordIndex, max_predictions_per_seq: int
 ) -> MaskingSettings | None:
-    """How to mask the records of an index; None if they hold their masks already.
+    """Returns how to mask the records of an index; None if they contain masks.
 
-    Args:
-        index: the records. Those without a manifest are taken to hold their masks.
-        max_predictions_per_seq: how many tokens to hide at most; beforehand-made masks fix this,
-            dynamic ones do not.
+    Records without a manifest are assumed to contain masks.
 
     Raises:
-        ValueError: if some files hold masks and others do not, or they were made by other rules.
+        ValueError: if some files contain masks and others do not, or the rules differ.
     """
     found: dict[MaskingSettings | None, str] = {}
-    for path, run in zip(index.paths, index.runs, strict=True):
-        found.setdefault(_masking_of_run(run, max_predictions_per_seq), path)
+    for file in index.files:
+        found.setdefault(_masking_of_run(file.run, max_predictions_per_seq), file.path)
     if len(found) > 1:
         listing = "; ".join(
             f"{path}: {masking or 'masks in the records'}" for masking, path in found.items()
@@ -91,13 +71,13 @@ def mask_batch(
     epochs: tf.Tensor | int,
     examples: tf.Tensor,
 ) -> dict[str, tf.Tensor]:
-    """Hides tokens in a batch of records made with --masking=dynamic.
+    """Masks tokens in a batch of records made with --masking=dynamic.
 
     Args:
         batch: `input_ids`, `input_mask`, `word_ids` <int32>[B, L] and others, which are kept.
-        settings: how.
-        seed: any whole number.
-        epochs: <int>[B], which epoch each example is read in, or one number for all.
+        settings: the rules.
+        seed: any integer.
+        epochs: <int>[B], the epoch in which each example is read, or one number for all.
         examples: <int>[B], the number of each example in the data set.
 
     Returns:
@@ -105,48 +85,51 @@ def mask_batch(
         <int32>[B, M] and `masked_lm_weights` <float32>[B, M]; without `word_ids`.
     """
     batch = dict(batch)
-    word_ids = batch.pop("word_ids")
-    input_ids = batch["input_ids"]
+    word_ids, input_ids = batch.pop("word_ids"), batch["input_ids"]
     epochs = tf.broadcast_to(tf.cast(epochs, tf.int64), tf.shape(examples))
 
-    def random_bits(purpose: int) -> tf.Tensor:  # [B, L]; L also bounds the number of words.
-        places = tf.range(tf.shape(input_ids)[1])
-        return hash_counters(seed, purpose, epochs[:, None], examples[:, None], places)
+    def random_bits(use: int) -> tf.Tensor:  # [B, L]; L is also a bound for the number of words.
+        positions = tf.range(tf.shape(input_ids)[1])
+        return hash_counters(seed, use, epochs[:, None], examples[:, None], positions)
 
-    lengths = tf.reduce_sum(batch["input_mask"], axis=1)
-    hidden = choose_tokens(word_ids, _num_to_predict(lengths, settings), random_bits(UNIT_ORDER))
-    replaced = _replace(input_ids, settings, random_bits)
-    batch["input_ids"] = tf.where(hidden, replaced, input_ids)
-    batch.update(_gather_hidden(input_ids, hidden, settings.max_predictions_per_seq))
-    return batch
+    lengths = tf.cast(tf.reduce_sum(batch["input_mask"], axis=1), tf.float64)
+    # Halves are rounded to even, as in Python.
+    num_to_predict = tf.cast(tf.round(lengths * settings.masked_lm_prob), tf.int32)
+    num_to_predict = tf.clip_by_value(num_to_predict, 1, settings.max_predictions_per_seq)
+    is_masked = choose_tokens(word_ids, num_to_predict, random_bits(WORD_ORDER))
+    # 80 % of the masked tokens become [MASK], 10 % stay, 10 % become a random id.
+    kind = uniform_fraction(random_bits(REPLACEMENT_KIND))
+    random_ids = _random_ids(random_bits(REPLACEMENT_ID), settings.replacement_ranges)
+    replaced = tf.where(kind < 0.9, input_ids, random_ids)
+    replaced = tf.where(kind < 0.8, settings.mask_id, replaced)
+    batch["input_ids"] = tf.where(is_masked, replaced, input_ids)
+    return batch | _labels(input_ids, is_masked, settings.max_predictions_per_seq)
 
 
 def choose_tokens(word_ids: tf.Tensor, num_to_predict: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
     """Chooses whole words, in random order, as long as they fit.
 
-    A word that would exceed the number of predictions is passed over; a later, shorter one may
-    still be taken.
+    A word that would exceed the number of predictions is skipped; a later, shorter one may still be
+    chosen.
 
     Args:
-        word_ids: <int32>[B, L], which word (1 to L) a token belongs to; 0: it may not be hidden.
+        word_ids: <int32>[B, L], the word (1 to L) of each token; 0: it must not be masked.
         num_to_predict: <int32>[B], the most tokens to choose.
-        bits: <uint64>[B, L], random: they give the order of words 1 to L.
+        bits: <uint64>[B, L], random: they determine the order of words 1 to L.
 
     Returns:
-        <bool>[B, L]: the tokens of the words chosen.
+        <bool>[B, L]: the tokens of the chosen words.
 
     Source: google-research/bert, create_pretraining_data.py, `create_masked_lm_predictions`.
     """
-    sizes = _word_sizes(word_ids)
     order = tf.argsort(bits, axis=1, stable=True)
-    sizes = tf.gather(sizes, order, batch_dims=1)
+    sizes = tf.gather(_word_sizes(word_ids), order, batch_dims=1)
 
     def any_fits(open_words: tf.Tensor, *_) -> tf.Tensor:
         return tf.reduce_any(open_words)
 
-    # Each round takes all words up to the first that does not fit, which with all others of its
-    # size is then out for good: what is left to choose only becomes less. Without whole-word
-    # masking there is one round.
+    # Each round takes all words up to the first that does not fit. That word and all others of its
+    # size will never fit. Without whole-word masking there is one round.
     def take_words(open_words: tf.Tensor, taken: tf.Tensor, left: tf.Tensor):
         used = tf.cumsum(tf.where(open_words, sizes, 0), axis=1)
         fits = open_words & (used <= left[:, None])
@@ -164,45 +147,31 @@ def choose_tokens(word_ids: tf.Tensor, num_to_predict: tf.Tensor, bits: tf.Tenso
 
 
 def _word_sizes(word_ids: tf.Tensor) -> tf.Tensor:
-    """<int32>[B, L]: how many tokens words 1 to L have."""
+    """Returns how many tokens words 1 to L have, <int32>[B, L]."""
     batch_size, length = tf.shape(word_ids)[0], tf.shape(word_ids)[1]
     row = tf.range(batch_size)[:, None] * (length + 1)
     counts = tf.math.bincount(tf.reshape(word_ids + row, [-1]), minlength=batch_size * (length + 1))
     return tf.reshape(counts[: batch_size * (length + 1)], [batch_size, length + 1])[:, 1:]
 
 
-def _num_to_predict(lengths: tf.Tensor, settings: MaskingSettings) -> tf.Tensor:
-    """<int32>[B]. Halves are rounded to even, as Python does."""
-    wanted = tf.round(tf.cast(lengths, tf.float64) * settings.masked_lm_prob)
-    return tf.clip_by_value(tf.cast(wanted, tf.int32), 1, settings.max_predictions_per_seq)
-
-
-def _replace(input_ids: tf.Tensor, settings: MaskingSettings, random_bits) -> tf.Tensor:
-    """What stands in place of each token if it is hidden: [MASK] 80 %, itself 10 %, any id 10 %."""
-    kind = uniform_fraction(random_bits(REPLACEMENT_KIND))
-    random_ids = _random_ids(random_bits(REPLACEMENT_ID), settings.replacement_ranges)
-    other = tf.where(kind < 0.9, input_ids, random_ids)
-    return tf.where(kind < 0.8, settings.mask_id, other)
-
-
 def _random_ids(bits: tf.Tensor, ranges: tuple[tuple[int, int], ...]) -> tf.Tensor:
-    """Ids <int32>[...], uniform over all that the ranges hold."""
+    """Returns ids <int32>[...], uniform over all that the ranges contain."""
     sizes = [past - first for first, past in ranges]
     number = uniform_below(bits, sum(sizes))
     ends = list(itertools.accumulate(sizes))
-    # What to add to a number, for each range that it may have fallen into.
+    # For each range, what to add to the numbers that fall into it.
     shifts = [past - end for (_, past), end in zip(ranges, ends, strict=True)]
     chosen = tf.searchsorted(tf.constant(ends, tf.int64), tf.reshape(number, [-1]), side="right")
     shift = tf.gather(tf.constant(shifts, tf.int64), tf.reshape(chosen, tf.shape(number)))
     return tf.cast(number + shift, tf.int32)
 
 
-def _gather_hidden(
-    input_ids: tf.Tensor, hidden: tf.Tensor, max_predictions_per_seq: int
+def _labels(
+    input_ids: tf.Tensor, is_masked: tf.Tensor, max_predictions_per_seq: int
 ) -> dict[str, tf.Tensor]:
-    """The labels: ascending positions of hidden tokens and their ids, zeros behind them."""
+    """Returns the ascending positions of masked tokens and their ids, padded with zeros."""
     length = input_ids.shape[1]
-    positions = tf.where(hidden, tf.range(length), length)
+    positions = tf.where(is_masked, tf.range(length), length)
     positions = tf.sort(positions, axis=1)[:, :max_predictions_per_seq]
     missing = max(0, max_predictions_per_seq - length)
     positions = tf.pad(positions, [[0, 0], [0, missing]], constant_values=length)

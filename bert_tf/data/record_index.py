@@ -1,273 +1,216 @@
-"""Where the records of TFRecord files lie: the map that lets reading start anywhere.
-
-A file's records are cut into blocks of 1,024, and of each block the index knows where it starts.
-That is all the input pipeline needs to permute a data set of any size and to begin in its middle:
+"""The index of a data set: where blocks of 1,024 records start, so that reading can start anywhere.
 
     file 0   |--- block 0 ---|--- block 1 ---|- block 2 -|
     file 1   |--- block 3 ---|-- block 4 --|
 
-The offsets come from the `manifest.json` beside the records. Where there is none (files of the
-original script), or it does not fit the file's size, a walk over the file finds them, once.
+The offsets come from the `manifest.json` beside the records. Files without one (the original
+script's), or of another size than it says, are scanned; a cache file remembers the result, because
+scanning takes minutes at the size of Wikipedia, and an hour on a bucket.
 """
 
 import dataclasses
 import functools
+import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bert_tf import files
-from bert_tf.data import manifest as manifests
-from bert_tf.data.record_scan import Fault, compression_of, scan_file
-from bert_tf.data.scan_cache import ScanCache
+from bert_tf.config import read_json
+from bert_tf.data.manifest import RECORDS_PER_BLOCK, read_manifest
+from bert_tf.data.records import Fault, compression_of, scan_file
 
 logger = logging.getLogger(__name__)
 
-# A compressed file can only be read from its start. Every block costs a pass over what precedes
-# it, so its blocks are large: as large as the groups that the input pipeline holds in memory.
+# A compressed file can only be read from its start, so every block costs a pass over what precedes
+# it. Its blocks are as large as the groups that the input pipeline holds in memory.
 RECORDS_PER_COMPRESSED_BLOCK = 65536
+
+BLOCK = np.dtype(
+    [
+        ("offset", np.int64),  # The byte, in the uncompressed file, where reading starts.
+        ("skip", np.int64),  # How many records to skip from there.
+        ("record", np.int64),  # The number of the block's first record in the file.
+        ("size", np.int64),  # Records, at least 1.
+    ]
+)
+CORRUPT_ADVICE = (
+    "Copy the file again from its source, or leave out what is damaged with --on_corrupt=skip."
+)
+
+_CACHE_FORMAT = 1
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FileIndex:
-    """The blocks of one file.
-
-    Attributes:
-        path: the file.
-        compression: "" or "GZIP".
-        num_bytes: its size.
-        run: the entry of the manifest's `runs` that made it, or None.
-        offset: <int64>[K], the byte (unpacked) where reading a block starts.
-        skip: <int64>[K], how many records to pass over from there.
-        record: <int64>[K], the number in the file, from 0, of a block's first record.
-        size: <int64>[K], records in a block, at least 1.
-        faults: what was found corrupt and left out.
-    """
+    """The blocks of one file."""
 
     path: str
-    compression: str
-    num_bytes: int
-    run: dict[str, Any] | None
-    offset: np.ndarray
-    skip: np.ndarray
-    record: np.ndarray
-    size: np.ndarray
-    faults: tuple[Fault, ...] = ()
+    compression: str  # "" or "GZIP".
+    run: dict[str, Any] | None  # The entry of the manifest's `runs` that made the file.
+    blocks: np.ndarray  # <BLOCK>[K].
+    faults: tuple[Fault, ...] = ()  # What is left out.
 
-    def without(self, bad: dict[int, Fault]) -> "FileIndex":
-        """The same without some records, given by their number in the file: blocks are split."""
+    def without(self, faults: Sequence[Fault]) -> "FileIndex":
+        """Returns the index without the records of `faults`, which are in order."""
         parts = []
-        for offset, skip, record, size in zip(
-            self.offset, self.skip, self.record, self.size, strict=True
-        ):
-            inside = [number - record for number in sorted(bad) if 0 <= number - record < size]
-            for first, past in zip([0, *(n + 1 for n in inside)], [*inside, size], strict=True):
+        for offset, skip, record, size in self.blocks.tolist():
+            bad = [f.record - record for f in faults if record <= f.record < record + size]
+            for first, past in zip([0, *(n + 1 for n in bad)], [*bad, size], strict=True):
                 if first < past:
                     parts.append((offset, skip + first, record + first, past - first))
-        table = np.array(parts, np.int64).reshape(-1, 4)
-        faults = (*self.faults, *(bad[number] for number in sorted(bad)))
-        return dataclasses.replace(
-            self,
-            offset=table[:, 0],
-            skip=table[:, 1],
-            record=table[:, 2],
-            size=table[:, 3],
-            faults=faults,
-        )
+        blocks = np.array(parts, BLOCK)
+        return dataclasses.replace(self, blocks=blocks, faults=(*self.faults, *faults))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RecordIndex:
-    """The blocks of a data set, in the order of its files. K blocks in all.
-
-    Attributes:
-        files: the index of each file. One that is named twice counts twice.
-    """
+    """The blocks of a data set, in the order of its files. A file listed twice counts twice."""
 
     files: tuple[FileIndex, ...]
 
-    @property
-    def paths(self) -> tuple[str, ...]:
-        return tuple(file.path for file in self.files)
-
-    @property
-    def runs(self) -> tuple[dict[str, Any] | None, ...]:
-        """Per file the run that made it, as its manifest tells, or None."""
-        return tuple(file.run for file in self.files)
-
-    @property
-    def num_bytes(self) -> int:
-        return sum(file.num_bytes for file in self.files)
-
-    @property
-    def faults(self) -> tuple[Fault, ...]:
-        """What was found corrupt and left out."""
-        return tuple(fault for file in self.files for fault in file.faults)
-
-    @property
-    def num_blocks(self) -> int:
-        return len(self.block_size)
-
-    @property
-    def num_examples(self) -> int:
-        return int(self.block_size.sum())
+    @functools.cached_property
+    def blocks(self) -> np.ndarray:
+        """<BLOCK>[K], those of all files."""
+        return np.concatenate([file.blocks for file in self.files])
 
     @functools.cached_property
     def block_file(self) -> np.ndarray:
-        """<int64>[K]: the place of each block's file in `files`."""
-        return np.repeat(np.arange(len(self.files)), [len(file.size) for file in self.files])
-
-    @functools.cached_property
-    def block_size(self) -> np.ndarray:
-        """<int64>[K]: how many records each block has."""
-        return self.joined("size")
+        """<int64>[K], the position in `files` of each block's file."""
+        return np.repeat(np.arange(len(self.files)), [len(file.blocks) for file in self.files])
 
     @property
-    def block_first_example(self) -> np.ndarray:
-        """<int64>[K]: the number of each block's first example, counted through all files."""
-        return np.cumsum(self.block_size) - self.block_size
+    def paths(self) -> list[str]:
+        return [file.path for file in self.files]
 
-    def joined(self, name: str) -> np.ndarray:
-        """<int64>[K]: an array of FileIndex, of all files one after the other."""
-        return np.concatenate([getattr(file, name) for file in self.files])
+    @property
+    def faults(self) -> list[Fault]:
+        return [fault for file in self.files for fault in file.faults]
+
+    @property
+    def num_examples(self) -> int:
+        return int(self.blocks["size"].sum())
 
 
 def build_record_index(
-    paths: Sequence[str],
-    on_corrupt: str = "fail",
-    report: Callable[[str], None] | None = None,
-    cache_file: str | None = None,
-    records_per_block: int = manifests.RECORDS_PER_BLOCK,
-    records_per_compressed_block: int = RECORDS_PER_COMPRESSED_BLOCK,
+    paths: Sequence[str], skips_corrupt: bool = False, cache_file: str | None = None
 ) -> RecordIndex:
     """Finds the blocks of records in TFRecord files, plain or gzip.
 
     Args:
-        paths: the files, in the order that evaluation reads them.
-        on_corrupt: what to do with a file that is cut short or whose record headers are corrupt:
-            "fail", or "skip": leave out the rest of a plain file from the fault on, or the whole of
-            a compressed one.
-        report: is handed a line about everything left out; without it the lines are logged.
-        cache_file: a JSON file where what walks over files find is remembered for the next time;
-            None: it is not. Files with a manifest do not need it.
-        records_per_block: block size in plain files that are not in a manifest.
-        records_per_compressed_block: block size in compressed files.
+        paths: the files, in the order of evaluation.
+        skips_corrupt: whether to leave out what a truncated file or a corrupt header makes
+            unreadable: the rest of a plain file, or the whole of a compressed one.
+        cache_file: a JSON file that remembers the result of scans.
 
     Raises:
         ValueError: for a corrupt file (its name, byte and record), or where no record is left.
     """
-    check_on_corrupt(on_corrupt)
     if not paths:
         raise ValueError("There is no file to read records from.")
-    entries = _manifest_entries(paths)
-    cache = ScanCache(cache_file)
-    parts = []
+    manifest_entries, cache = _manifest_entries(paths), _read_cache(cache_file)
+    indices, news = [], {}
     for path in paths:
-        run, entry = entries[path]
-        compression = compression_of(path)
-        per_block = records_per_compressed_block if compression else records_per_block
-        part = _index_by_entry(path, compression, run, entry, per_block) or _index_by_entry(
-            path, compression, run, cache.find(path), per_block
-        )
-        if part is None:
-            part = index_by_scan(path, compression, run, on_corrupt, per_block)
-            if not part.faults and records_per_block == manifests.RECORDS_PER_BLOCK:
-                offsets = None if compression else part.offset.tolist()
-                cache.remember(path, int(part.size.sum()), offsets)
-        parts.append(part)
-    cache.save()
-    index = RecordIndex(tuple(parts))
+        run, entry = manifest_entries[path]
+        index = _index_by_entry(path, run, entry) or _index_by_entry(path, run, cache.get(path))
+        if index is None:
+            index = index_by_scan(path, run, skips_corrupt)
+            if not index.faults:
+                news[path] = _cache_entry(index)
+        indices.append(index)
+    if news and cache_file is not None:
+        with files.atomic_write(cache_file, "w") as file:
+            json.dump({"format": _CACHE_FORMAT, "files": cache | news}, file)
+    index = RecordIndex(tuple(indices))
     for fault in index.faults:
-        (report or logger.warning)(f"Left out: {fault}")
-    if not index.num_blocks:
+        logger.warning("Left out: %s", fault)
+    if not len(index.blocks):
         raise ValueError(f"There is no record in any of the files: {', '.join(paths)}")
     return index
 
 
-def check_on_corrupt(on_corrupt: str) -> None:
-    """Raises a ValueError unless `on_corrupt` is "fail" or "skip"."""
-    if on_corrupt not in ("fail", "skip"):
-        raise ValueError(f"on_corrupt must be 'fail' or 'skip'. Received: {on_corrupt!r}")
-
-
-def index_by_scan(
-    path: str, compression: str, run: dict | None, on_corrupt: str, records_per_block: int
-) -> FileIndex:
-    """The blocks of a file, found by a walk over it; arguments as in `build_record_index`."""
-    scanned = scan_file(path, compression, records_per_block)
-    if scanned.fault and on_corrupt == "fail":
-        scanned.fault.fail()
-    num_records = 0 if scanned.fault and compression else scanned.num_records
-    faults = (scanned.fault,) if scanned.fault else ()
-    num_bytes = files.file_size(path)
-    offsets = np.zeros(0, np.int64) if compression else scanned.block_offsets
-    return _even_blocks(
-        path, compression, num_bytes, run, num_records, records_per_block, offsets, faults
-    )
+def index_by_scan(path: str, run: dict[str, Any] | None, skips_corrupt: bool) -> FileIndex:
+    """Finds the blocks of a file by scanning it; arguments as in `build_record_index`."""
+    compression = compression_of(path)
+    scan = scan_file(path, compression, RECORDS_PER_BLOCK)
+    if scan.fault and not skips_corrupt:
+        raise scan.fault.error(CORRUPT_ADVICE)
+    num_records = 0 if scan.fault and compression else scan.num_records
+    blocks = _even_blocks(num_records, compression, scan.block_offsets)
+    return FileIndex(path, compression, run, blocks, (scan.fault,) if scan.fault else ())
 
 
 def _index_by_entry(
-    path: str,
-    compression: str,
-    run: dict[str, Any] | None,
-    entry: dict[str, Any] | None,
-    records_per_block: int,
+    path: str, run: dict[str, Any] | None, entry: dict[str, Any] | None
 ) -> FileIndex | None:
-    """The blocks of a file by its entry in a manifest; None where that does not fit the file."""
-    num_bytes = files.file_size(path)
-    if entry is None or entry["bytes"] != num_bytes:
+    """Uses a file's entry in the manifest or in the cache; None if it does not fit the file."""
+    if entry is None or entry["bytes"] != files.file_size(path):
         return None
-    num_records = entry["examples"]
-    if not compression:
-        records_per_block = manifests.RECORDS_PER_BLOCK
-    offsets = np.array(entry["block_offsets"] or [], np.int64)
-    if not compression and len(offsets) != -(-num_records // records_per_block):
+    if "state" in entry and entry["state"] != _state(path):
         return None
-    return _even_blocks(
-        path, compression, num_bytes, run, num_records, records_per_block, offsets, ()
-    )
+    compression, offsets = compression_of(path), entry["block_offsets"] or []
+    if not compression and len(offsets) != -(-entry["examples"] // RECORDS_PER_BLOCK):
+        return None
+    return FileIndex(path, compression, run, _even_blocks(entry["examples"], compression, offsets))
 
 
-def _even_blocks(
-    path: str,
-    compression: str,
-    num_bytes: int,
-    run: dict[str, Any] | None,
-    num_records: int,
-    records_per_block: int,
-    offsets: np.ndarray,
-    faults: tuple[Fault, ...],
-) -> FileIndex:
-    record = np.arange(0, num_records, records_per_block, dtype=np.int64)
-    nothing = np.zeros_like(record)
-    return FileIndex(
-        path=path,
-        compression=compression,
-        num_bytes=num_bytes,
-        run=run,
-        # A manifest knows no offsets inside a compressed file: records are passed over instead.
-        offset=nothing if compression else offsets,
-        skip=record if compression else nothing,
-        record=record,
-        size=np.minimum(records_per_block, num_records - record),
-        faults=faults,
-    )
+def _even_blocks(num_records: int, compression: str, offsets: Sequence[int]) -> np.ndarray:
+    """Returns <BLOCK>[K]; `offsets` are those of the blocks of a plain file."""
+    per_block = RECORDS_PER_COMPRESSED_BLOCK if compression else RECORDS_PER_BLOCK
+    record = np.arange(0, num_records, per_block)
+    blocks = np.zeros(len(record), BLOCK)
+    blocks["record"] = record
+    blocks["size"] = np.minimum(per_block, num_records - record)
+    if compression:
+        blocks["skip"] = record
+    else:
+        blocks["offset"] = offsets
+    return blocks
 
 
 def _manifest_entries(
     paths: Sequence[str],
 ) -> dict[str, tuple[dict[str, Any] | None, dict[str, Any] | None]]:
-    """Per file the run that made it and its entry there; a folder's manifest is read once."""
-    by_folder: dict[str, dict[str, tuple[dict, dict]]] = {}
-    entries = {}
-    for path in paths:
-        folder, name = files.split_path(path)
-        if folder not in by_folder:
-            manifest = manifests.read_manifest(folder) or {"runs": []}
-            by_folder[folder] = {
-                file["name"]: (run, file) for run in manifest["runs"] for file in run["files"]
-            }
-        entries[path] = by_folder[folder].get(name, (None, None))
-    return entries
+    """Returns, for each file, the run that made it and its entry in the manifest's `files`."""
+
+    @functools.cache
+    def entries_of(folder: str) -> dict[str, tuple[dict, dict]]:
+        manifest = read_manifest(folder) or {"runs": []}
+        return {file["name"]: (run, file) for run in manifest["runs"] for file in run["files"]}
+
+    places = {path: files.split_path(path) for path in paths}
+    return {
+        path: entries_of(folder).get(name, (None, None)) for path, (folder, name) in places.items()
+    }
+
+
+def _read_cache(path: str | None) -> dict[str, dict[str, Any]]:
+    """Returns the entries by path, like those of a manifest's `files`, with the file's `state`."""
+    if path is None or not files.exists(path):
+        return {}
+    content = read_json(path)
+    is_ours = isinstance(content, dict) and content.get("format") == _CACHE_FORMAT
+    return content["files"] if is_ours else {}
+
+
+def _cache_entry(index: FileIndex) -> dict[str, Any]:
+    return {
+        "state": _state(index.path),
+        "bytes": files.file_size(index.path),
+        "examples": int(index.blocks["size"].sum()),
+        "block_offsets": None if index.compression else index.blocks["offset"].tolist(),
+    }
+
+
+def _state(path: str) -> list[int]:
+    """Returns the size and the time of the last change, by which a changed file is recognized."""
+    if files.is_remote(path):
+        import tensorflow as tf
+
+        status = tf.io.gfile.stat(path)
+        return [status.length, status.mtime_nsec]
+    status = Path(path).stat()
+    return [status.st_size, status.st_mtime_ns]

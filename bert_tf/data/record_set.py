@@ -1,90 +1,161 @@
-"""A checked set of pre-training records, from patterns of file names to batches."""
+"""Pre-training records as batches, whose order is a function of (seed, step) and nothing else.
+
+Memory holds two groups of 65,536 records, whatever the size of the data, and reading starts at any
+step without reading what precedes it; see `order`. No example is lost at the borders of groups and
+epochs, and the number of hosts does not change what is trained on.
+"""
 
 import collections
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from bert_tf import files
 from bert_tf.data import schema
-from bert_tf.data.dynamic_masking import MaskingSettings, masking_from_manifest
-from bert_tf.data.input_pipeline import build_eval_dataset, build_training_dataset
+from bert_tf.data.block_reader import BlockTable
+from bert_tf.data.counter_hash import RECORD_ORDER, hash_counters
+from bert_tf.data.dynamic_masking import MaskingSettings, mask_batch, masking_from_manifest
+from bert_tf.data.order import host_slice, plan_epoch, with_options
 from bert_tf.data.record_index import RecordIndex, build_record_index
-from bert_tf.data.record_scan import compression_of, first_records
+from bert_tf.data.records import first_records
 from bert_tf.data.validation import check_manifests, check_records, find_corrupt_record
 
 logger = logging.getLogger(__name__)
 
-# A wrong checksum; a file that has become shorter; a record that is none, which TensorFlow quotes
-# and Python may not be able to decode.
+# Examples that are permuted together. Two groups are in memory, and briefly the copies made by
+# permuting: with records of 1 kB, 400 MB at the peak.
+GROUP_EXAMPLES = 65536
+
+# Evaluation always uses the dynamic masks of this epoch; training counts epochs from 0.
+_EVALUATION_EPOCH, _EVALUATION_SEED = -1, 0
+# A wrong checksum; a file that has become shorter; a record of something else, which TensorFlow
+# quotes and Python may not be able to decode.
 _READING_ERRORS = (tf.errors.DataLossError, tf.errors.InvalidArgumentError, UnicodeDecodeError)
-# Some of them may be damaged.
-_FIRST_RECORDS = 9
+_Batch = dict[str, tf.Tensor]
 
 
 @dataclasses.dataclass(frozen=True)
 class RecordSet:
-    """Records that fit the model, and how a batch is made of them.
-
-    index: where they lie.
-    features: what is read from each.
-    masking: for records made with --masking=dynamic; None for records with masks.
-    prepare: what is done to each batch last; None for nothing.
-    """
+    """Records that fit the model, and how batches are made of them."""
 
     index: RecordIndex
-    features: dict[str, schema.Feature]
-    masking: MaskingSettings | None
-    prepare: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]] | None = None
+    features: Mapping[str, schema.Feature]
+    masking: MaskingSettings | None = None  # For records without masks.
+    prepare: Callable[[_Batch], _Batch] | None = None  # The last step for each batch.
 
     @property
     def num_examples(self) -> int:
         return self.index.num_examples
 
     def training_batches(
-        self, batch_size: int, seed: int, start_step: int, num_hosts: int, host_index: int
+        self,
+        batch_size: int,
+        seed: int,
+        start_step: int = 0,
+        num_hosts: int = 1,
+        host_index: int = 0,
     ) -> tf.data.Dataset:
-        """See `input_pipeline.build_training_dataset`."""
-        dataset = build_training_dataset(
-            self.index,
-            self.features,
-            batch_size,
-            seed,
-            start_step=start_step,
-            num_hosts=num_hosts,
-            host_index=host_index,
-            masking=self.masking,
+        """Returns the endless dataset of training batches from that of `start_step` on.
+
+        Args:
+            batch_size: examples per step on all hosts; a multiple of `num_hosts`.
+            seed: any integer; determines the order of examples and their dynamic masks.
+            start_step: the step, from 0, of the first batch.
+            num_hosts: the number of hosts that share each batch.
+            host_index: the index of this host.
+
+        Returns:
+            A dataset of dicts by name, <int32> or <float32> [batch_size / num_hosts, ...].
+        """
+        mine = host_slice(batch_size, num_hosts, host_index)
+        start_epoch, start_position = divmod(start_step * batch_size, self.num_examples)
+        blocks = BlockTable(self.index)
+
+        def epoch_groups(epoch: tf.Tensor) -> tf.data.Dataset:
+            start = tf.constant(start_position, tf.int64)
+            position = tf.where(tf.equal(epoch, start_epoch), start, 0)
+            return plan_epoch(blocks.size, seed, epoch, position, GROUP_EXAMPLES)
+
+        def read_group(epoch: tf.Tensor, block_numbers: tf.Tensor, skip: tf.Tensor):
+            records, examples = blocks.read(block_numbers)
+            bits = hash_counters(seed, RECORD_ORDER, epoch, examples)
+            order = tf.argsort(bits, stable=True)[skip:]
+            examples = tf.gather(examples, order)
+            return tf.gather(records, order), examples, tf.fill(tf.shape(examples), epoch)
+
+        def make_batch(records: tf.Tensor, examples: tf.Tensor, epochs: tf.Tensor) -> _Batch:
+            records = tf.ensure_shape(records[mine], [batch_size // num_hosts])
+            return self._prepared(self._parse(records, seed, epochs[mine], examples[mine]))
+
+        return with_options(
+            tf.data.Dataset.range(start_epoch, np.iinfo(np.int64).max)
+            .flat_map(epoch_groups)
+            .map(read_group)
+            .prefetch(1)  # The next group is read while this one is consumed.
+            .rebatch(batch_size, drop_remainder=True)
+            .map(make_batch, num_parallel_calls=tf.data.AUTOTUNE)
+            .prefetch(tf.data.AUTOTUNE)
         )
-        return self._prepared(dataset)
 
     def evaluation_batches(
         self,
         batch_size: int,
-        max_batches: int | None,
-        repeat: bool,
-        num_hosts: int,
-        host_index: int,
+        max_batches: int | None = None,
+        repeat: bool = False,
+        num_hosts: int = 1,
+        host_index: int = 0,
         num_rows: int | None = None,
     ) -> tf.data.Dataset:
-        """See `input_pipeline.build_eval_dataset`."""
-        dataset = build_eval_dataset(
-            self.index,
-            self.features,
-            batch_size,
-            max_batches=max_batches,
-            repeat=repeat,
-            num_hosts=num_hosts,
-            host_index=host_index,
-            masking=self.masking,
-            num_rows=num_rows,
-        )
-        return self._prepared(dataset)
+        """Returns batches of all examples in the order of the files.
 
-    def _prepared(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
-        return dataset if self.prepare is None else dataset.map(self.prepare)
+        Batches are padded with rows of zeros, whose `is_real_example` is 0: the last one to
+        `batch_size`, and all of them to `num_rows`.
+
+        Args: see `training_batches`; and
+            max_batches: the most batches; None for all.
+            repeat: whether to repeat the files until there are `max_batches`, as the original does.
+            num_rows: rows per batch, a multiple of `num_hosts`; at least and by default
+                `batch_size`.
+
+        Returns:
+            A finite dataset of dicts by name, <int32> or <float32> [num_rows / num_hosts, ...],
+            with `is_real_example`, <float32>[num_rows / num_hosts].
+
+        Source: google-research/bert, run_pretraining.py, `input_fn_builder`.
+        """
+        num_rows = num_rows or batch_size
+        mine = host_slice(num_rows, num_hosts, host_index)
+        blocks = BlockTable(self.index)
+
+        def make_batch(records: tf.Tensor, examples: tf.Tensor) -> _Batch:
+            records, examples = records[mine], examples[mine]
+            batch = self._parse(records, _EVALUATION_SEED, _EVALUATION_EPOCH, examples)
+            batch["is_real_example"] = tf.ones_like(records, dtype=tf.float32)
+            share = num_rows // num_hosts
+            return self._prepared({name: _padded(x, share) for name, x in batch.items()})
+
+        dataset = tf.data.Dataset.range(len(self.index.blocks))
+        dataset = dataset.map(lambda block: blocks.read(block[None]))
+        if repeat:
+            dataset = dataset.repeat()
+        dataset = dataset.prefetch(1).rebatch(batch_size)
+        if max_batches is not None:
+            dataset = dataset.take(max_batches)
+        dataset = dataset.map(make_batch, num_parallel_calls=tf.data.AUTOTUNE)
+        return with_options(dataset.prefetch(tf.data.AUTOTUNE))
+
+    def _parse(
+        self, records: tf.Tensor, seed: int, epochs: tf.Tensor | int, examples: tf.Tensor
+    ) -> _Batch:
+        batch = schema.parse_examples(records, self.features)
+        return mask_batch(batch, self.masking, seed, epochs, examples) if self.masking else batch
+
+    def _prepared(self, batch: _Batch) -> _Batch:
+        return self.prepare(batch) if self.prepare else batch
 
     @contextlib.contextmanager
     def named_corruption(self) -> Iterator[None]:
@@ -106,28 +177,27 @@ def open_record_set(
     cache_file: str | None = None,
     next_sentence: bool = True,
     masks_tokens: bool = True,
-    prepare: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]] | None = None,
+    prepare: Callable[[_Batch], _Batch] | None = None,
 ) -> RecordSet:
-    """Finds the files, and checks them against the model and against what is expected of them.
+    """Finds the files, and checks them against the model and the settings.
 
     Args:
         patterns: paths or patterns of TFRecord files.
         max_seq_length: tokens of a record.
-        max_predictions_per_seq: hidden tokens of a record.
-        vocab_size: ids are below it.
-        type_vocab_size: segment ids are below it.
+        max_predictions_per_seq: masked tokens of a record.
+        vocab_size: the upper bound of ids.
+        type_vocab_size: the upper bound of segment ids.
         on_corrupt: `fail`, or `skip` to leave damaged records out.
-        cache_file: remembers where the records lie, for files that have no manifest.
-        next_sentence: whether each record must have `next_sentence_labels`; else they are not read.
-        masks_tokens: whether tokens are masked; else records made for dynamic masking are read as
-            they are.
-        prepare: what is done to each batch last; None for nothing.
+        cache_file: remembers where the records of files without a manifest start.
+        next_sentence: whether `next_sentence_labels` are required and read.
+        masks_tokens: whether to mask the tokens of records made for dynamic masking.
+        prepare: the last step for each batch.
 
     Raises:
         ValueError: for what does not fit, with the file.
     """
-    paths = files.expand_input_files(patterns)
-    index = build_record_index(paths, on_corrupt, cache_file=cache_file)
+    paths, skips_corrupt = files.expand_input_files(patterns), on_corrupt == "skip"
+    index = build_record_index(paths, skips_corrupt, cache_file)
     check_manifests(index, max_seq_length, max_predictions_per_seq, vocab_size)
     masking = masking_from_manifest(index, max_predictions_per_seq)
     if masking is None:
@@ -139,21 +209,29 @@ def open_record_set(
     if masking is not None and not masks_tokens:
         del features["word_ids"]
         masking = None
-    index = check_records(index, features, vocab_size, type_vocab_size, on_corrupt)
+    index = check_records(index, features, vocab_size, type_vocab_size, skips_corrupt)
     left_out = f"; {len(index.faults)} damaged places left out" if index.faults else ""
     logger.info("%d examples in %d files%s", index.num_examples, len(paths), left_out)
     return RecordSet(index, features, masking, prepare)
 
 
 def find_max_predictions(patterns: Sequence[str]) -> int | None:
-    """How many hidden tokens a record has room for: most of the first ones say it.
+    """Returns how many masked tokens a record has room for.
 
-    Returns: None if masks are not made yet, or none can be read: `open_record_set` says why.
+    The result is None if the records contain no masks, or none can be read (`open_record_set` will
+    say why).
     """
     path = files.expand_input_files(patterns)[0]
     numbers: collections.Counter[int | None] = collections.Counter()
-    for record in first_records(path, compression_of(path), _FIRST_RECORDS):
-        with contextlib.suppress(Exception):  # Of what is damaged; protobuf's have moved around.
+    for record in first_records(path, 9):  # Some of which may be damaged.
+        with contextlib.suppress(Exception):  # protobuf's DecodeError differs between versions.
             features = tf.train.Example.FromString(record).features.feature
             numbers[len(features["masked_lm_positions"].int64_list.value) or None] += 1
     return max(numbers, key=numbers.get, default=None)
+
+
+def _padded(tensor: tf.Tensor, num_rows: int) -> tf.Tensor:
+    """Adds rows of zeros to [b, ...] until there are `num_rows`."""
+    missing = num_rows - tf.shape(tensor)[0]
+    padded = tf.pad(tensor, [[0, missing]] + [[0, 0]] * (tensor.shape.rank - 1))
+    return tf.ensure_shape(padded, [num_rows, *tensor.shape[1:]])

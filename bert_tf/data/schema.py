@@ -1,30 +1,25 @@
-"""What records hold, by name, shape and type; a dict of arrays <-> a serialized tf.train.Example.
+"""The features of records: names, shapes, types; encoding and parsing of tf.train.Examples.
 
-The names are the original release's, so that records made by its scripts can be read here and the
-other way round. No TensorFlow until records are parsed.
+The names are the original release's, so records can be exchanged with its scripts. TensorFlow is
+imported only for parsing.
 """
 
 import dataclasses
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
 class Feature:
-    """One array of an example: its shape without the batch, and the dtype it is stored as.
+    """One array of an example."""
 
-    Args:
-        shape: as in `(128,)`.
-        dtype: `int64` (parsed as int32, as the model wants it) or `float32`.
-    """
-
-    shape: tuple[int, ...]
-    dtype: str = "int64"
+    shape: tuple[int, ...]  # Without the batch.
+    dtype: str = "int64"  # As stored: `int64` (parsed as int32) or `float32`.
 
 
 def pretraining_features(max_seq_length: int, max_predictions_per_seq: int) -> dict[str, Feature]:
-    """What a pre-training record of the original release holds, with L tokens and M predictions.
+    """Returns the features of a pre-training record with masks.
 
     Records made with --next_sentence=false lack `next_sentence_labels`.
 
@@ -33,18 +28,18 @@ def pretraining_features(max_seq_length: int, max_predictions_per_seq: int) -> d
     masked = (max_predictions_per_seq,)
     return {
         **_pair_features(max_seq_length),
-        "masked_lm_positions": Feature(masked),  # Ascending; after the last one, 0.
-        "masked_lm_ids": Feature(masked),  # The tokens that stood there.
-        "masked_lm_weights": Feature(masked, "float32"),  # 1.0, or 0.0 for the padding.
+        "masked_lm_positions": Feature(masked),  # Ascending, padded with 0.
+        "masked_lm_ids": Feature(masked),  # The original tokens at these positions.
+        "masked_lm_weights": Feature(masked, "float32"),  # 1.0, or 0.0 for padding.
         "next_sentence_labels": Feature((1,)),  # 0: B follows A. 1: B was drawn at random.
     }
 
 
 def unmasked_pretraining_features(max_seq_length: int) -> dict[str, Feature]:
-    """What a record for dynamic masking holds: a sentence pair nothing of which is hidden yet.
+    """Returns the features of a record for dynamic masking, which has `word_ids` and no masks.
 
-    `word_ids` numbers, from 1, what is hidden together: every token, or every word under
-    whole-word masking. 0 is what may not be hidden: [CLS], [SEP] and padding.
+    Tokens with the same word id, counted from 1, are masked together: every token has its own or,
+    under whole-word masking, every word. Tokens with 0 are never masked.
 
         tokens    [CLS]  the  cat  ##s  [SEP]  sleep  [SEP]  (padding)
         word_ids    0     1    2    2     0      3      0        0
@@ -66,57 +61,55 @@ def _pair_features(max_seq_length: int) -> dict[str, Feature]:
 
 
 def encode_example(arrays: Mapping[str, Any]) -> bytes:
-    """Serializes arrays as a `tf.train.Example`, the features in the order of their names.
+    """Serializes arrays as a `tf.train.Example`, with the features sorted by name.
 
-    The bytes equal protobuf's deterministic serialization. (Its usual one orders features by a
-    hash that differs from process to process.) Where one name begins another, protobuf's libraries
-    do not agree: here the shorter one comes first, as in C++.
+    The bytes equal protobuf's deterministic serialization. (Its default orders features by a hash
+    that differs between processes.) Where one name is a prefix of another, the shorter one comes
+    first, as in protobuf's C++ library.
 
     Args:
-        arrays: by name, something flat or with an array's `tolist` and `ravel`: whole numbers
-            (stored as int64), floating-point numbers (float32), or bytes.
+        arrays: by name, a flat sequence or an array of integers (stored as int64), floating-point
+            numbers (float32), or bytes.
 
     Raises:
-        ValueError: for values of other types, or of several, and for whole numbers beyond 64 bits.
+        ValueError: for other or mixed types, and for integers beyond 64 bits.
     """
-    return encode_features([(name, encode_values(name, arrays[name])) for name in arrays])
-
-
-def encode_features(features: Iterable[tuple[str, bytes]]) -> bytes:
-    """Joins features, each serialized by `encode_values`, into a serialized `tf.train.Example`."""
-    return _field(1, b"".join(encode_entry(name, value) for name, value in sorted(features)))
+    entries = [encode_entry(name, encode_values(name, arrays[name])) for name in sorted(arrays)]
+    return _field(1, b"".join(entries))
 
 
 def encode_entry(name: str, value: bytes) -> bytes:
-    """One serialized feature with its name, as it stands inside a serialized example."""
+    """Returns a serialized feature with its name, as it occurs in a serialized example."""
     return _field(1, _field(1, name.encode("utf-8")) + _field(2, value))
 
 
 def encode_values(name: str, values: Any) -> bytes:
     """Serializes the values of one feature as a `tf.train.Feature`; see `encode_example`."""
-    if str(getattr(values, "dtype", "")) == "float32":
-        return _field(2, _packed(values.astype("<f4").tobytes()))  # Many at once, as they are.
+    dtype = getattr(values, "dtype", None)
+    if str(dtype) == "float32":
+        return _field(2, _packed(values.astype("<f4").tobytes()))
     if hasattr(values, "ravel"):
         flat = values.ravel().tolist()
     else:
         flat = [value.item() if hasattr(value, "item") else value for value in values]
-    kinds = {bool if isinstance(value, bool) else type(value) for value in flat}
-    if kinds <= {int, bool} and not (not flat and _is_float_array(values)):
+    types = {bool if isinstance(value, bool) else type(value) for value in flat}
+    is_empty_float_array = not flat and getattr(dtype, "kind", "") == "f"
+    if types <= {int, bool} and not is_empty_float_array:
         return _field(3, _packed(b"".join(map(encode_varint, flat))))
-    if kinds <= {float}:
+    if types <= {float}:
         return _field(2, _packed(struct.pack(f"<{len(flat)}f", *flat)))
-    if kinds <= {bytes}:
+    if types <= {bytes}:
         return _field(1, b"".join(_field(1, value) for value in flat))
     raise ValueError(
         f"{name}: a feature holds whole numbers, floating-point numbers or bytes. "
-        f"Received: {', '.join(sorted(kind.__name__ for kind in kinds))}"
+        f"Received: {', '.join(sorted(kind.__name__ for kind in types))}"
     )
 
 
 def encode_varint(value: int) -> bytes:
-    """A whole number as protobuf writes it: seven bits a byte, the lowest first.
+    """Encodes an integer as protobuf does: seven bits a byte, the lowest first.
 
-    Negative numbers are written as their 64-bit two's complement, which takes ten bytes.
+    Negative numbers are encoded as their 64-bit two's complement, which takes ten bytes.
     """
     if not -(2**63) <= value < 2**63:
         raise ValueError(f"A whole number in a record has at most 64 bits. Received: {value}")
@@ -130,13 +123,10 @@ def encode_varint(value: int) -> bytes:
 
 
 class ListHeaders(dict):
-    """What stands before a list of whole numbers in a record, name included, by its size in bytes.
+    """The bytes before an integer feature's values, its name included, by the values' size.
 
-    The numbers themselves are put behind it, each as `encode_varint` gives it: a record is made of
-    such parts several times as fast as by `encode_example`.
-
-    Args:
-        name: of the feature.
+    The values follow, each encoded by `encode_varint`. Joining such parts is several times as fast
+    as `encode_example`.
     """
 
     def __init__(self, name: str) -> None:
@@ -151,40 +141,38 @@ class ListHeaders(dict):
 
 
 def parse_examples(serialized: Any, features: Mapping[str, Feature]) -> dict[str, Any]:
-    """Parses serialized examples into a batch; works eagerly and inside a graph.
-
-    Args:
-        serialized: <string>[B], a tensor.
-        features: what to read from each example.
+    """Parses serialized examples <string>[B], eagerly or in a graph.
 
     Returns:
-        By name, tensors of shape [B, ...]: <int32> where int64 is stored, else <float32>.
+        By name, tensors [B, ...]: <int32> where int64 is stored, else <float32>.
 
     Raises:
         tf.errors.InvalidArgumentError: if a feature is missing or has another length or type.
     """
-    import tensorflow as tf  # Data is prepared, and records are described, without it.
+    import tensorflow as tf
+
+    return {
+        name: tf.cast(tensor, tf.int32) if tensor.dtype == tf.int64 else tensor
+        for name, tensor in parse_stored(serialized, features).items()
+    }
+
+
+def parse_stored(serialized: Any, features: Mapping[str, Feature]) -> dict[str, Any]:
+    """Like `parse_examples`, with integers as they are stored, <int64>."""
+    import tensorflow as tf
 
     description = {
         name: tf.io.FixedLenFeature(feature.shape, tf.as_dtype(feature.dtype))
         for name, feature in features.items()
     }
-    parsed = tf.io.parse_example(serialized, description)
-    return {
-        name: tf.cast(tensor, tf.int32) if tensor.dtype == tf.int64 else tensor
-        for name, tensor in parsed.items()
-    }
-
-
-def _is_float_array(values: Any) -> bool:
-    return getattr(getattr(values, "dtype", None), "kind", "") == "f"
+    return tf.io.parse_example(serialized, description)
 
 
 def _field(number: int, payload: bytes) -> bytes:
-    """A length-delimited field of a protobuf message."""
+    """Returns a length-delimited field of a protobuf message."""
     return encode_varint(number << 3 | 2) + encode_varint(len(payload)) + payload
 
 
 def _packed(payload: bytes) -> bytes:
-    """Field 1 of Int64List and FloatList; nothing at all if there are no values."""
+    """Returns field 1 of Int64List and FloatList; nothing at all if there are no values."""
     return _field(1, payload) if payload else b""

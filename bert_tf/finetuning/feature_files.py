@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO
 
 from bert_tf import files
-from bert_tf.data.record_writer import RecordWriter
+from bert_tf.data.records import RecordWriter
 from bert_tf.finetuning.feature_encoding import Encoding, encode_examples
 from bert_tf.progress import Progress, format_number
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from bert_tf import files
 from bert_tf.data.manifest import forget_files
-from bert_tf.data.record_writer import RecordWriter
+from bert_tf.data.records import RecordWriter
 from bert_tf.files.workers import WorkerKilled, report_progress, run_unordered
 from bert_tf.pretraining_data import masking
 from bert_tf.pretraining_data.documents import (

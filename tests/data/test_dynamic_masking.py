@@ -12,8 +12,8 @@ from bert_tf.data.dynamic_masking import (
     mask_batch,
     masking_from_manifest,
 )
-from bert_tf.data.input_pipeline import build_eval_dataset, build_training_dataset
-from bert_tf.data.record_index import FileIndex, RecordIndex, build_record_index
+from bert_tf.data.record_index import BLOCK, FileIndex, RecordIndex, build_record_index
+from bert_tf.data.record_set import RecordSet
 from bert_tf.data.validation import check_manifests, check_records
 from bert_tf.pretraining_data import masking
 from bert_tf.pretraining_data.program import create_pretraining_data
@@ -223,21 +223,6 @@ def test_places_and_replacements_of_two_epochs_are_independent():
     assert abs(both - tokens * rate**2) < 4 * (tokens * rate**2) ** 0.5
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"masked_lm_prob": 0.0}, "masked_lm_prob"),
-        ({"masked_lm_prob": 1.0}, "masked_lm_prob"),
-        ({"max_predictions_per_seq": 0}, "max_predictions_per_seq must be at least 1"),
-        ({"replacement_ranges": ()}, "replacement_ranges"),
-        ({"replacement_ranges": ((5, 5),)}, "replacement_ranges"),
-    ],
-)
-def test_impossible_settings_are_refused(changes, message):
-    with pytest.raises(ValueError, match=message):
-        MaskingSettings(**{"mask_id": 4, "replacement_ranges": ((0, 10),), **changes})
-
-
 def file_of_run(path, masking, probability=0.15):
     run = None
     if masking:
@@ -245,8 +230,7 @@ def file_of_run(path, masking, probability=0.15):
             "settings": {"masking": masking, "masked_lm_prob": probability},
             "masking": {"mask_id": 103, "replacement_ranges": [[0, 100], [104, 30522]]},
         }
-    arrays = [np.ones(1, np.int64)] * 4
-    return FileIndex(path, "", 0, run, *arrays)
+    return FileIndex(path, "", run, np.ones(1, BLOCK))
 
 
 def test_the_manifest_says_how_to_mask():
@@ -269,7 +253,7 @@ def test_files_that_are_masked_by_different_rules_do_not_mix(other):
 
 
 @pytest.fixture
-def index(write_records):
+def index(write_records, build_index):
     """Fifty records for dynamic masking, of 16 tokens; the second token is the record's number."""
     batch = pairs(50, 16)
     batch = {name: tensor.numpy() for name, tensor in batch.items()}
@@ -284,7 +268,7 @@ def index(write_records):
         write_records("a.tfrecord", records[:30]),
         write_records("b.tfrecord.gz", records[30:]),
     ]
-    return build_record_index(paths, records_per_block=8, records_per_compressed_block=8)
+    return build_index(paths, per_block=8, per_compressed_block=8)
 
 
 def rows(dataset, count):
@@ -300,14 +284,12 @@ def rows(dataset, count):
     return found[:count]
 
 
-def test_masks_in_training_do_not_depend_on_batches_hosts_or_restarts(index):
-    features = schema.unmasked_pretraining_features(16)
+def test_masks_in_training_do_not_depend_on_batches_hosts_or_restarts(index, monkeypatch):
+    monkeypatch.setattr("bert_tf.data.record_set.GROUP_EXAMPLES", 20)
+    records = RecordSet(index, schema.unmasked_pretraining_features(16), SETTINGS)
 
     def train(count, batch_size, **settings):
-        dataset = build_training_dataset(
-            index, features, batch_size, seed=5, masking=SETTINGS, group_examples=20, **settings
-        )
-        return rows(dataset, count)
+        return rows(records.training_batches(batch_size, seed=5, **settings), count)
 
     whole = train(150, 10)
     assert train(150, 25) == whole
@@ -321,9 +303,9 @@ def test_masks_in_training_do_not_depend_on_batches_hosts_or_restarts(index):
 
 
 def test_evaluation_always_uses_the_same_masks(index):
-    features = schema.unmasked_pretraining_features(16)
-    once = rows(build_eval_dataset(index, features, 8, masking=SETTINGS), 56)
-    again = rows(build_eval_dataset(index, features, 14, masking=SETTINGS), 56)
+    records = RecordSet(index, schema.unmasked_pretraining_features(16), SETTINGS)
+    once = rows(records.evaluation_batches(8), 56)
+    again = rows(records.evaluation_batches(14), 56)
     assert once == again
     assert [content["is_real_example"] for _, content in once] == [1] * 50 + [0] * 6
     for _, content in once[50:]:
@@ -350,8 +332,8 @@ def test_records_of_create_pretraining_data_are_masked_as_their_manifest_says(
     features = schema.unmasked_pretraining_features(32)
     index = check_records(index, features, vocab_size=2000, type_vocab_size=2)
     count = index.num_examples
-    (before,) = build_eval_dataset(index, features, count)
-    (after,) = build_eval_dataset(index, features, count, masking=rules)
+    (before,) = RecordSet(index, features).evaluation_batches(count)
+    (after,) = RecordSet(index, features, rules).evaluation_batches(count)
     after.pop("is_real_example")
     assert set(after) == set(schema.pretraining_features(32, 7))
     lengths = before["input_mask"].numpy().sum(axis=1)

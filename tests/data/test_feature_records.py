@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bert_tf.data.batch_order import CHUNK_BATCHES, longest_first, training_order
 from bert_tf.data.feature_records import FeatureRecords
+from bert_tf.data.order import CHUNK_BATCHES, training_order
 from bert_tf.data.schema import Feature, encode_example
 
 L = 32
@@ -151,8 +151,9 @@ def test_a_batch_within_an_epoch_never_holds_an_example_twice():
         assert len(set(batch)) == 8
 
 
-def test_the_longest_come_first_when_all_are_read_by_length():
-    assert longest_first(np.array([3, 9, 3, 10], np.int32)).tolist() == [3, 1, 0, 2]
+def test_the_longest_come_first_when_all_are_read_by_length(make_records):
+    (batch,) = make_records([3, 9, 3, 10]).ordered_batches(4)
+    assert batch["feature_numbers"].numpy().tolist() == [3, 1, 0, 2]
 
 
 @pytest.mark.parametrize("bucketed", [False, True])
@@ -284,7 +285,7 @@ def test_ordered_batches_hold_every_feature_once_and_say_which(
     real = np.concatenate([batch["is_real_example"] for batch in batches])
     assert (real == (numbers >= 0)).all()
     assert real.sum() == num_features
-    expected = longest_first(lengths) if bucketed else np.arange(num_features)
+    expected = np.argsort(-lengths if bucketed else lengths * 0, kind="stable")
     assert numbers[:num_features].tolist() == expected.tolist()
     assert (numbers[num_features:] == -1).all()
     for batch in batches:
@@ -330,13 +331,19 @@ def damage(data, place):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda data, size: damage(data, 3 * size + 40), "record 3: it is damaged"),
-        (lambda data, size: damage(data, 3 * size + 1), "record 3: it is damaged"),
-        (lambda data, size: damage(data, 5 * size - 1), "record 4: it is damaged"),
-        (lambda data, size: data[: 5 * size - 20], "record 4: it is damaged"),
-        (lambda data, size: data[: 4 * size + 5], "record 4: the file ends within it"),
+        (lambda data, size: damage(data, 3 * size + 40), "record 3: it does not fit its checksum"),
+        (lambda data, size: damage(data, 3 * size + 1), "record 3, byte .*: the record's length"),
+        (lambda data, size: damage(data, 5 * size - 1), "record 4: it does not fit its checksum"),
+        (lambda data, size: data[: 5 * size - 20], "record 4, byte .* it is truncated"),
+        (
+            lambda data, size: data[: 4 * size + 5],
+            "record 4, byte .* 5 bytes into a record's header",
+        ),
         (lambda data, size: b"", "the file holds no record"),
-        (lambda data, size: b"some text that is no record", "record 0: it is damaged"),
+        (
+            lambda data, size: b"some text that is no record",
+            "record 0, byte 0: the record's length",
+        ),
     ],
 )
 def test_a_damaged_record_is_named(make_records, change, message):

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import bert_tf
 from bert_tf.data.feature_records import FeatureRecords
-from bert_tf.data.record_writer import RecordWriter
+from bert_tf.data.records import RecordWriter
 from bert_tf.data.schema import Feature, encode_example
 from bert_tf.model.task_heads import ClassificationModel
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bert_tf.data.record_index import FileIndex, RecordIndex, build_record_index
-from bert_tf.data.record_scan import Fault, compression_of, scan_file
+from bert_tf.data.record_index import BLOCK, FileIndex, RecordIndex, build_record_index
+from bert_tf.data.records import Fault, compression_of, scan_file
 
 SIZE = 16 + 8  # A record of 8 bytes in the file.
 
@@ -50,7 +50,7 @@ def test_a_walk_agrees_with_files_that_tensorflow_writes(tmp_path, monkeypatch):
             writer.write(b"x" * length)
     # Pieces shorter than a record, and one for all.
     for piece in (64, 1000, 8 << 20):
-        monkeypatch.setattr("bert_tf.data.record_scan._PIECE_BYTES", piece)
+        monkeypatch.setattr("bert_tf.data.records._PIECE_BYTES", piece)
         scanned = scan_file(path, "", records_per_block=1)
         assert scanned.fault is None
         starts = np.cumsum(lengths + 16) - (lengths + 16)
@@ -72,26 +72,25 @@ def test_a_truncated_file_is_named_with_its_last_record(eights, length, reason):
         build_record_index([path])
 
 
-def test_what_is_left_of_a_truncated_file_is_read_with_skip(eights):
+def test_what_is_left_of_a_truncated_file_is_read_with_skip(eights, caplog):
     path, whole = eights("a.tfrecord", 10), eights("b.tfrecord", 2)
     cut(path, 7 * SIZE + 5)
-    lines = []
-    index = build_record_index([path, whole], on_corrupt="skip", report=lines.append)
+    index = build_record_index([path, whole], skips_corrupt=True)
     assert index.num_examples == 9
     assert [(fault.record, fault.byte_offset) for fault in index.faults] == [(7, 7 * SIZE)]
-    assert len(lines) == 1
-    assert "a.tfrecord: record 7, byte 168" in lines[0]
-    assert "the rest of the file is left out, 5 bytes" in lines[0]
+    (line,) = caplog.messages
+    assert "a.tfrecord: record 7, byte 168" in line
+    assert "the rest of the file is left out, 5 bytes" in line
 
 
 @pytest.mark.parametrize("byte", [0, 5, 7, 8, 11])
-def test_a_flipped_bit_in_a_records_header_is_found(eights, byte):
+def test_a_flipped_bit_in_a_records_header_is_found(eights, build_index, byte):
     path = eights("a.tfrecord", 10)
     damage(path, 6 * SIZE + byte)
     with pytest.raises(ValueError, match=r"a\.tfrecord: record 6, byte 144: .*checksum"):
         build_record_index([path])
-    index = build_record_index([path], on_corrupt="skip", records_per_block=4)
-    assert index.block_size.tolist() == [4, 2]
+    index = build_index([path], per_block=4, skips_corrupt=True)
+    assert index.blocks["size"].tolist() == [4, 2]
 
 
 def test_a_file_that_holds_no_records_at_all_is_refused(tmp_path):
@@ -114,12 +113,7 @@ def test_nothing_left_after_skipping_is_an_error(eights):
     path = eights("a.tfrecord", 10)
     damage(path, 0)
     with pytest.raises(ValueError, match="no record"):
-        build_record_index([path], on_corrupt="skip")
-
-
-def test_on_corrupt_must_be_fail_or_skip(eights):
-    with pytest.raises(ValueError, match=r"'fail' or 'skip'.* 'ignore'"):
-        build_record_index([eights("a.tfrecord", 1)], on_corrupt="ignore")
+        build_record_index([path], skips_corrupt=True)
 
 
 def test_a_gzip_file_is_known_by_its_contents_and_not_its_name(eights, tmp_path):
@@ -136,12 +130,10 @@ def test_a_plain_record_whose_length_looks_like_gzip_is_plain(write_records):
     assert compression_of(write_records("a.tfrecord", [b"x" * length])) == ""
 
 
-def test_blocks_of_a_gzip_file_are_reached_by_passing_over_records(eights):
-    index = build_record_index([eights("a.tfrecord.gz", 10)], records_per_compressed_block=4)
-    (file,) = index.files
-    assert file.skip.tolist() == file.record.tolist() == [0, 4, 8]
-    assert file.offset.tolist() == [0, 0, 0]
-    assert file.size.tolist() == [4, 4, 2]
+def test_blocks_of_a_gzip_file_are_reached_by_passing_over_records(eights, build_index):
+    index = build_index([eights("a.tfrecord.gz", 10)], per_compressed_block=4)
+    # The offset, the records to skip, the number of the first record, and the size of each.
+    assert index.blocks.tolist() == [(0, 0, 0, 4), (0, 4, 4, 4), (0, 8, 8, 2)]
 
 
 def test_a_gzip_file_of_several_members_is_read_whole(eights, tmp_path):
@@ -158,7 +150,7 @@ def test_a_truncated_gzip_file_is_refused_and_skipped_whole(eights, missing):
     cut(path, len(Path(path).read_bytes()) - missing)
     with pytest.raises(ValueError, match=r"a\.tfrecord\.gz: .*gzip data"):
         build_record_index([path, whole])
-    index = build_record_index([path, whole], on_corrupt="skip")
+    index = build_record_index([path, whole], skips_corrupt=True)
     assert index.num_examples == 2
     assert "left out whole" in str(index.faults[0])
 
@@ -182,10 +174,9 @@ def test_the_manifest_saves_the_walk(eights, tmp_path, monkeypatch):
     run = write_manifest(tmp_path, entries)
     monkeypatch.setattr("bert_tf.data.record_index.scan_file", None)
     index = build_record_index([path, other])
-    for name in ("offset", "skip", "record", "size"):
-        assert index.joined(name).tolist() == scanned.joined(name).tolist()
-    assert index.runs == (run, run)
-    assert scanned.runs == (None, None)
+    assert index.blocks.tolist() == scanned.blocks.tolist()
+    assert [file.run for file in index.files] == [run, run]
+    assert [file.run for file in scanned.files] == [None, None]
 
 
 @pytest.mark.parametrize(
@@ -215,8 +206,7 @@ def test_a_walk_is_remembered_until_the_file_changes(eights, tmp_path, monkeypat
     monkeypatch.setattr("bert_tf.data.record_index.scan_file", count)
     index = build_record_index(paths, cache_file=cache_file)
     assert walks == []
-    for name in ("offset", "skip", "record", "size"):
-        assert index.joined(name).tolist() == scanned.joined(name).tolist()
+    assert index.blocks.tolist() == scanned.blocks.tolist()
     eights("a.tfrecord", 1029)
     assert build_record_index(paths, cache_file=cache_file).num_examples == 1034
     assert walks == ["a.tfrecord"]
@@ -228,30 +218,23 @@ def test_a_corrupt_file_is_not_remembered_as_whole(eights, tmp_path):
     path = eights("a.tfrecord", 10)
     damage(path, 6 * SIZE)
     cache_file = str(tmp_path / "cache.json")
-    assert build_record_index([path], "skip", cache_file=cache_file).num_examples == 6
+    assert build_record_index([path], True, cache_file).num_examples == 6
     with pytest.raises(ValueError, match="record 6"):
         build_record_index([path], cache_file=cache_file)
 
 
-def test_examples_are_numbered_through_all_files(eights):
+def test_blocks_of_all_files_are_in_their_order(eights, build_index):
     paths = [eights("a.tfrecord", 5), eights("b.tfrecord.gz", 3), eights("c.tfrecord", 4)]
-    index = build_record_index(paths, records_per_block=2, records_per_compressed_block=2)
+    index = build_index(paths, per_block=2, per_compressed_block=2)
     assert index.block_file.tolist() == [0, 0, 0, 1, 1, 2, 2]
-    assert index.block_first_example.tolist() == [0, 2, 4, 5, 7, 8, 10]
+    assert index.blocks["size"].tolist() == [2, 2, 1, 2, 1, 2, 2]
     assert index.num_examples == 12
-    assert index.num_blocks == 7
-    assert index.num_bytes == sum(Path(path).stat().st_size for path in paths)
 
 
 def test_blocks_are_split_where_records_are_left_out():
-    zeros = np.zeros(2, np.int64)
-    file = FileIndex("a", "", 0, None, np.array([0, 80]), zeros, np.array([0, 8]), np.array([8, 4]))
-    faults = {n: Fault("a", n, None, "bad", "one") for n in (10, 0, 3, 4, 11)}
-    left = file.without(faults)
-    assert left.offset.tolist() == [0, 0, 80]
-    assert left.skip.tolist() == [1, 5, 0]
-    assert left.record.tolist() == [1, 5, 8]
-    assert left.size.tolist() == [2, 3, 2]
+    file = FileIndex("a", "", None, np.array([(0, 0, 0, 8), (80, 0, 8, 4)], BLOCK))
+    left = file.without([Fault("a", n, 0, "bad", "one") for n in (0, 3, 4, 10, 11)])
+    assert left.blocks.tolist() == [(0, 1, 1, 2), (0, 5, 5, 3), (80, 0, 8, 2)]
     assert [fault.record for fault in left.faults] == [0, 3, 4, 10, 11]
     assert RecordIndex((left,)).num_examples == 7
 

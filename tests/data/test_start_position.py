@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 
 from bert_tf.data import manifest, schema
-from bert_tf.data.block_reader import BlockTable, plan_epoch
-from bert_tf.data.input_pipeline import GROUP_EXAMPLES, build_training_dataset
+from bert_tf.data.order import plan_epoch
 from bert_tf.data.record_index import build_record_index
+from bert_tf.data.record_set import GROUP_EXAMPLES, RecordSet
 from bert_tf.data.schema import Feature
 
 FEATURES = {"number": Feature((1,))}
@@ -45,7 +45,7 @@ def hundred_million(tmp_path_factory):
 
 
 def train(index, num_batches, **settings):
-    dataset = build_training_dataset(index, FEATURES, BATCH_SIZE, seed=1, **settings)
+    dataset = RecordSet(index, FEATURES).training_batches(BATCH_SIZE, seed=1, **settings)
     return [batch["number"].numpy()[:, 0] for batch in itertools.islice(dataset, num_batches)]
 
 
@@ -74,31 +74,36 @@ def test_at_a_far_step_hosts_share_what_one_host_would_read(hundred_million):
 def test_an_epoch_of_100_million_has_every_block_once_and_groups_that_fit_in_memory(
     hundred_million,
 ):
-    table = BlockTable(hundred_million)
+    all_sizes = tf.constant(hundred_million.blocks["size"])
     orders = []
     for epoch in (0, 2):
         groups = plan_epoch(
-            table, 1, tf.constant(epoch, tf.int64), tf.constant(0, tf.int64), GROUP_EXAMPLES
+            all_sizes, 1, tf.constant(epoch, tf.int64), tf.constant(0, tf.int64), GROUP_EXAMPLES
         )
         blocks = [numbers.numpy() for _, numbers, _ in groups]
         orders.append(np.concatenate(blocks))
-        sizes = [hundred_million.block_size[numbers].sum() for numbers in blocks]
+        sizes = [hundred_million.blocks["size"][numbers].sum() for numbers in blocks]
         assert sum(sizes) == 100_000_000
         assert max(sizes) < GROUP_EXAMPLES + BLOCK
-        np.testing.assert_array_equal(np.sort(orders[-1]), np.arange(hundred_million.num_blocks))
+        np.testing.assert_array_equal(np.sort(orders[-1]), np.arange(len(all_sizes)))
     assert (orders[0] != orders[1]).mean() > 0.99
 
 
 def test_a_start_in_the_middle_is_found_in_the_group_that_holds_it(hundred_million):
-    table, place = BlockTable(hundred_million), 30_400_000  # Of step 900,000, in its epoch.
+    all_sizes, place = (
+        tf.constant(hundred_million.blocks["size"]),
+        30_400_000,
+    )  # Of step 900,000, in its epoch.
     epoch = tf.constant(2, tf.int64)
     whole = [
         numbers.numpy()
-        for _, numbers, _ in plan_epoch(table, 1, epoch, tf.constant(0, tf.int64), GROUP_EXAMPLES)
+        for _, numbers, _ in plan_epoch(
+            all_sizes, 1, epoch, tf.constant(0, tf.int64), GROUP_EXAMPLES
+        )
     ]
-    sizes = [int(hundred_million.block_size[numbers].sum()) for numbers in whole]
+    sizes = [int(hundred_million.blocks["size"][numbers].sum()) for numbers in whole]
     first = np.searchsorted(np.cumsum(sizes), place, side="right")
-    plan = iter(plan_epoch(table, 1, epoch, tf.constant(place, tf.int64), GROUP_EXAMPLES))
+    plan = iter(plan_epoch(all_sizes, 1, epoch, tf.constant(place, tf.int64), GROUP_EXAMPLES))
     _, numbers, skipped = next(plan)
     np.testing.assert_array_equal(numbers, whole[first])
     assert int(skipped) == place - sum(sizes[:first])
@@ -108,7 +113,10 @@ def test_a_start_in_the_middle_is_found_in_the_group_that_holds_it(hundred_milli
 
 
 @pytest.mark.parametrize("num_hosts", [1, 4])
-def test_every_epoch_counts_every_example_once_on_any_number_of_hosts(tmp_path, num_hosts):
+def test_every_epoch_counts_every_example_once_on_any_number_of_hosts(
+    tmp_path, monkeypatch, num_hosts
+):
+    monkeypatch.setattr("bert_tf.data.record_set.GROUP_EXAMPLES", 4096)
     sizes = [7000, 1, 9999, 3000]
     firsts = np.cumsum([0, *sizes])
     for number, (size, first) in enumerate(zip(sizes, firsts, strict=False)):
@@ -117,9 +125,7 @@ def test_every_epoch_counts_every_example_once_on_any_number_of_hosts(tmp_path, 
     num_epochs, total = 3, sum(sizes)
     num_batches = -(-num_epochs * total // BATCH_SIZE)
     shares = [
-        np.array(
-            train(index, num_batches, group_examples=4096, num_hosts=num_hosts, host_index=host)
-        )
+        np.array(train(index, num_batches, num_hosts=num_hosts, host_index=host))
         for host in range(num_hosts)
     ]
     stream = np.concatenate(shares, axis=1).reshape(-1)[: num_epochs * total]

@@ -2,13 +2,12 @@ import gzip
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from bert_tf.data import schema
-from bert_tf.data.input_pipeline import build_eval_dataset
 from bert_tf.data.record_index import FileIndex, RecordIndex, build_record_index
-from bert_tf.data.record_scan import scan_file
+from bert_tf.data.record_set import RecordSet
+from bert_tf.data.records import scan_file
 from bert_tf.data.validation import check_manifests, check_records, find_corrupt_record
 
 FEATURES = schema.pretraining_features(max_seq_length=6, max_predictions_per_seq=2)
@@ -30,13 +29,13 @@ def example(number=0, **changed):
 
 
 @pytest.fixture
-def write(write_records):
+def write(write_records, build_index):
     """Writes 20 valid records, some of them changed; returns the index of the file."""
 
-    def write_changed(name="a.tfrecord", changed=None, **settings):
+    def write_changed(name="a.tfrecord", changed=None):
         records = [(changed or {}).get(n, example(n)) for n in range(20)]
         path = write_records(name, records)
-        return build_record_index([path], records_per_block=6, **settings)
+        return build_index([path], per_block=6, per_compressed_block=6)
 
     return write_changed
 
@@ -46,7 +45,7 @@ def check(index, features=FEATURES, vocab_size=30, type_vocab_size=2, **settings
 
 
 def numbers_left(index):
-    batches = build_eval_dataset(index, FEATURES, batch_size=100)
+    batches = RecordSet(index, FEATURES).evaluation_batches(100)
     (batch,) = batches
     return batch["input_ids"].numpy()[batch["is_real_example"].numpy() == 1, 1].tolist()
 
@@ -85,9 +84,9 @@ def test_valid_records_pass(write):
 )
 def test_a_record_that_does_not_suit_the_model_is_named(write, changes, message):
     index = write(changed={13: example(**changes)})
-    for on_corrupt in ("fail", "skip"):
+    for skips_corrupt in (False, True):
         with pytest.raises(ValueError, match=rf"a\.tfrecord: record 13: .*{message}"):
-            check(index, on_corrupt=on_corrupt)
+            check(index, skips_corrupt=skips_corrupt)
 
 
 def test_a_record_that_is_no_example_is_named(write):
@@ -154,38 +153,37 @@ def test_nothing_is_raised_where_all_records_can_be_read(write):
     find_corrupt_record(write(changed={3: b"not an example"}))
 
 
-def test_corrupt_records_are_left_out_one_by_one_and_counted(write):
+def test_corrupt_records_are_left_out_one_by_one_and_counted(write, caplog):
     index = write()
     for number in (0, 7, 8, 19):
         damage_record(index, number)
-    lines = []
-    left = check(index, on_corrupt="skip", report=lines.append)
+    left = check(index, skips_corrupt=True)
     expected = [n for n in range(20) if n not in (0, 7, 8, 19)]
     assert numbers_left(left) == expected
     assert left.num_examples == 16
     assert [fault.record for fault in left.faults] == [0, 7, 8, 19]
-    assert sum("Left out" in line and "one record" in line for line in lines) == 4
+    assert sum("Left out" in line and "one record" in line for line in caplog.messages) == 4
 
 
 def test_the_last_corrupt_record_is_found_though_only_a_sample_is_asked_for(write):
     index = write()
     damage_record(index, 10)
-    assert check(index, on_corrupt="skip", max_examples=1).num_examples == 19
+    assert check(index, skips_corrupt=True, max_examples=1).num_examples == 19
 
 
 def test_a_corrupt_file_does_not_change_the_others(write, write_records):
     first = write("a.tfrecord").files[0]
     second = write("b.tfrecord").files[0]
     damage_record(RecordIndex((second,)), 2)
-    left = check(RecordIndex((first, second, first)), on_corrupt="skip")
-    assert [file.size.sum() for file in left.files] == [20, 19, 20]
+    left = check(RecordIndex((first, second, first)), skips_corrupt=True)
+    assert [file.blocks["size"].sum() for file in left.files] == [20, 19, 20]
 
 
 def test_nothing_left_is_an_error(write_records):
     index = build_record_index([write_records("a.tfrecord", [example()])])
     damage_record(index, 0)
     with pytest.raises(ValueError, match="No record is left of"):
-        check(index, on_corrupt="skip")
+        check(index, skips_corrupt=True)
 
 
 def test_a_header_that_was_damaged_after_indexing_is_found(write):
@@ -193,7 +191,7 @@ def test_a_header_that_was_damaged_after_indexing_is_found(write):
     damage_record(index, 9, byte=1)
     with pytest.raises(ValueError, match=r"record 9, byte [\d,]+: the record's length"):
         check(index)
-    assert numbers_left(check(index, on_corrupt="skip")) == list(range(9))
+    assert numbers_left(check(index, skips_corrupt=True)) == list(range(9))
 
 
 def test_a_file_that_shrank_after_indexing_is_found(write):
@@ -206,9 +204,9 @@ def test_a_file_that_shrank_after_indexing_is_found(write):
 
 def test_a_file_that_was_replaced_by_one_of_its_size_is_refused(write):
     (file,) = write().files
-    wrong = FileIndex(
-        file.path, "", file.num_bytes, {}, file.offset + 1, file.skip, file.record, file.size
-    )
+    blocks = file.blocks.copy()
+    blocks["offset"] += 1
+    wrong = FileIndex(file.path, "", {}, blocks)
     with pytest.raises(ValueError, match=r"a\.tfrecord: .*manifest\.json.* was replaced"):
         check(RecordIndex((wrong,)))
 
@@ -223,11 +221,11 @@ def test_a_damaged_gzip_file_that_its_manifest_describes_is_found(write, write_r
     entry = {"name": path.name, "bytes": len(data), "examples": 20, "block_offsets": None}
     run = {"settings": {}, "files": [entry]}
     (path.parent / "manifest.json").write_text(json.dumps({"format": 1, "runs": [run]}))
-    index = build_record_index([str(path), *whole.paths], records_per_compressed_block=6)
+    index = build_record_index([str(path), *whole.paths])
     assert index.num_examples == 40
     with pytest.raises(ValueError, match=r"a\.tfrecord\.gz: .*gzip data"):
         check(index)
-    left = check(index, on_corrupt="skip")
+    left = check(index, skips_corrupt=True)
     assert left.num_examples == 20
     assert [fault.path for fault in left.faults] == [str(path)]
 
@@ -253,11 +251,13 @@ def test_of_many_records_the_ends_of_every_file_and_a_sample_are_checked(write, 
     assert everything == list(range(12))
 
 
-def test_a_long_check_reports_how_far_it_is(write, monkeypatch):
+def test_a_long_check_reports_how_far_it_is(write, monkeypatch, caplog):
     monkeypatch.setattr("bert_tf.data.validation._SECONDS_BETWEEN_REPORTS", -1)
-    lines = []
-    check(write(), report=lines.append)
-    assert lines == [f"Checked {percent} % of the records." for percent in (25, 50, 75, 100)]
+    with caplog.at_level("INFO"):
+        check(write())
+    assert caplog.messages == [
+        f"Checked {percent} % of the records." for percent in (25, 50, 75, 100)
+    ]
 
 
 def with_run(index, **settings):
@@ -267,8 +267,7 @@ def with_run(index, **settings):
         "vocabulary": {"file": "vocab.txt", "size": 30},
     }
     (file,) = index.files
-    arrays = (file.offset, file.skip, file.record, file.size)
-    return RecordIndex((FileIndex(file.path, "", file.num_bytes, run, *arrays),))
+    return RecordIndex((FileIndex(file.path, "", run, file.blocks),))
 
 
 def test_settings_of_the_manifest_are_compared_with_those_of_the_run(write):
@@ -288,7 +287,7 @@ def test_settings_of_the_manifest_are_compared_with_those_of_the_run(write):
         ValueError, match=r"Give --max_predictions_per_seq=2 \(in --phases: pred2\), .*=3"
     ):
         check_manifests(index, 6, 3, 30)
-    with pytest.raises(ValueError, match=r"vocabulary of 30 tokens .*room for 29"):
+    with pytest.raises(ValueError, match=r"vocabulary of 30 tokens .*too large for a model of 29"):
         check_manifests(index, 6, 2, 29)
 
 
@@ -300,11 +299,10 @@ def test_records_without_a_manifest_pass_the_comparison(write):
     check_manifests(write(), 1, 1, 1)
 
 
-def test_reading_a_part_of_a_compressed_file_finds_its_records(write_records):
-    path = write_records("a.tfrecord.gz", [example(n) for n in range(20)])
-    index = build_record_index([path], records_per_compressed_block=6)
+def test_reading_a_part_of_a_compressed_file_finds_its_records(write):
+    index = write("a.tfrecord.gz")
     assert numbers_left(check(index)) == list(range(20))
-    assert np.array_equal(index.block_size, [6, 6, 6, 2])
+    assert index.blocks["size"].tolist() == [6, 6, 6, 2]
 
 
 def test_a_corrupt_record_that_was_compressed_is_left_out(write):
@@ -313,7 +311,7 @@ def test_a_corrupt_record_that_was_compressed_is_left_out(write):
     data = Path(index.paths[0]).read_bytes()
     path = Path(index.paths[0] + ".gz")
     path.write_bytes(gzip.compress(data))
-    packed = build_record_index([str(path)], records_per_compressed_block=6)
+    packed = build_record_index([str(path)])
     with pytest.raises(ValueError, match=r"record 9, .*checksum"):
         check(packed)
-    assert numbers_left(check(packed, on_corrupt="skip")) == [n for n in range(20) if n != 9]
+    assert numbers_left(check(packed, skips_corrupt=True)) == [n for n in range(20) if n != 9]

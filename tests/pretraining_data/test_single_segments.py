@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bert_tf.data.manifest import read_manifest
-from bert_tf.data.record_scan import first_records
+from bert_tf.data.records import first_records
 from bert_tf.data.schema import (
     parse_examples,
     pretraining_features,
@@ -26,13 +26,11 @@ def tokens_of(vocab_file):
     return Path(vocab_file).read_text("utf-8").splitlines()
 
 
-def read(path, features, compression=""):
+def read(path, features):
     del features["next_sentence_labels"]
     return {
         name: tensor.numpy()
-        for name, tensor in parse_examples(
-            first_records(path, compression, 10**6), features
-        ).items()
+        for name, tensor in parse_examples(first_records(path, 10**6), features).items()
     }
 
 

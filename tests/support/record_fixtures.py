@@ -11,7 +11,8 @@ from types import ModuleType
 
 import pytest
 
-from bert_tf.data import schema
+from bert_tf.data import record_index, schema
+from bert_tf.data.record_index import RecordIndex
 
 Writer = Callable[..., str]
 
@@ -63,6 +64,18 @@ def write_numbered(write_records: Writer) -> Writer:
         return write_records(name, (schema.encode_example({"number": [n]}) for n in numbers))
 
     return write
+
+
+@pytest.fixture
+def build_index(monkeypatch: pytest.MonkeyPatch) -> Callable[..., RecordIndex]:
+    """`build_record_index` with blocks of these sizes in plain and in compressed files."""
+
+    def build(paths, per_block=1024, per_compressed_block=65536, **settings) -> RecordIndex:
+        monkeypatch.setattr(record_index, "RECORDS_PER_BLOCK", per_block)
+        monkeypatch.setattr(record_index, "RECORDS_PER_COMPRESSED_BLOCK", per_compressed_block)
+        return record_index.build_record_index(paths, **settings)
+
+    return build
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 import pytest
 from toy_tokenizers import ToyTokenizer
 
-from bert_tf.data.record_scan import first_records
+from bert_tf.data.records import first_records
 from bert_tf.data.schema import parse_examples, pretraining_features
 from bert_tf.pretraining_data.record_files import make_records
 from bert_tf.pretraining_data.shards import Shard
@@ -42,7 +42,7 @@ def test_pretraining_records_are_made_with_another_tokenizer(tmp_path, toy, whol
         max_seq_length=32,
     )
     make_records(settings, toy, Shard("text", [str(text)], [str(records)], seed=1))
-    batch = parse_examples(first_records(str(records), "", 1000), pretraining_features(32, 20))
+    batch = parse_examples(first_records(str(records), 1000), pretraining_features(32, 20))
     for number, ids in enumerate(batch["input_ids"].numpy()):
         length = batch["input_mask"].numpy()[number].sum()
         shown = toy.convert_ids_to_tokens(ids[:length])

@@ -5,15 +5,15 @@ import pytest
 import tensorflow as tf
 
 from bert_tf.data import schema
-from bert_tf.data.input_pipeline import build_eval_dataset, build_training_dataset
 from bert_tf.data.record_index import build_record_index
+from bert_tf.data.record_set import RecordSet
 from bert_tf.data.schema import Feature
 
 FEATURES = {"number": Feature((1,))}
 
 
 @pytest.fixture
-def index(write_numbered):
+def index(write_numbered, build_index):
     """103 examples in five files of blocks of 4, ragged at their ends, one empty, two gzipped."""
     paths = [
         write_numbered("a.tfrecord", 0, 33),
@@ -22,7 +22,7 @@ def index(write_numbered):
         write_numbered("d.tfrecord", 51, 4),
         write_numbered("e.tfrecord.gz", 55, 48),
     ]
-    return build_record_index(paths, records_per_block=4, records_per_compressed_block=10)
+    return build_index(paths, per_block=4, per_compressed_block=10)
 
 
 def read(dataset, num_batches=None):
@@ -31,9 +31,24 @@ def read(dataset, num_batches=None):
     return [tuple(batch["number"].numpy()[:, 0].tolist()) for batch in batches]
 
 
+@pytest.fixture(autouse=True)
+def set_group(monkeypatch):
+    """Sets how many examples are permuted together; 20 at first."""
+
+    def set_group_examples(number):
+        monkeypatch.setattr("bert_tf.data.record_set.GROUP_EXAMPLES", number)
+
+    set_group_examples(20)
+    return set_group_examples
+
+
 def train(index, num_batches, **settings):
-    settings = {"batch_size": 8, "seed": 1, "group_examples": 20, **settings}
-    return read(build_training_dataset(index, FEATURES, **settings), num_batches)
+    settings = {"batch_size": 8, "seed": 1, **settings}
+    return read(RecordSet(index, FEATURES).training_batches(**settings), num_batches)
+
+
+def evaluate(index, *arguments, **settings):
+    return RecordSet(index, FEATURES).evaluation_batches(*arguments, **settings)
 
 
 def flat(batches):
@@ -84,27 +99,33 @@ def test_a_batch_may_hold_several_epochs(index):
     assert sorted(stream[103:206]) == sorted(stream[:103]) == list(range(103))
 
 
-def test_examples_of_all_files_are_mixed_in_one_group(index):
-    first = flat(train(index, 2, group_examples=1000))
+def test_examples_of_all_files_are_mixed_in_one_group(index, set_group):
+    set_group(1000)
+    first = flat(train(index, 2))
     assert sum(number < 51 for number in first) not in (0, 16)
     assert len({number // 4 for number in first}) > 5
 
 
-def test_with_small_groups_neighbours_in_a_file_stay_near_but_epochs_do_not_repeat(index):
-    stream = flat(train(index, 26, group_examples=1))  # One block a group.
+def test_with_small_groups_neighbours_in_a_file_stay_near_but_epochs_do_not_repeat(
+    index, set_group
+):
+    set_group(1)  # One block a group.
+    stream = flat(train(index, 26))
     assert sorted(stream[:103]) == sorted(stream[103:206])
     assert stream[:103] != stream[103:206]
 
 
-def test_every_example_is_as_likely_as_any_other_to_come_first_in_an_epoch(write_numbered):
-    index = build_record_index([write_numbered("a.tfrecord", 0, 12)], records_per_block=3)
+def test_every_example_is_as_likely_as_any_other_to_come_first_in_an_epoch(
+    write_numbered, build_index
+):
+    index = build_index([write_numbered("a.tfrecord", 0, 12)], per_block=3)
     first = [epoch[0] for epoch in train(index, 300, batch_size=12)]
     counts = np.bincount(first, minlength=12)
     assert ((counts - 25) ** 2 / 25).sum() < 31.3  # 11 degrees of freedom, 0.1 %
 
 
 def test_shapes_are_static_and_whole_numbers_are_int32(index):
-    dataset = build_training_dataset(index, FEATURES, batch_size=8, seed=1, num_hosts=2)
+    dataset = RecordSet(index, FEATURES).training_batches(8, seed=1, num_hosts=2)
     assert dataset.element_spec == {"number": tf.TensorSpec([4, 1], tf.int32)}
 
 
@@ -135,7 +156,7 @@ def test_hosts_that_cannot_share_a_batch_are_refused(index, settings, message):
 
 
 def test_evaluation_reads_all_examples_once_in_order_and_fills_up_the_last_batch(index):
-    dataset = build_eval_dataset(index, FEATURES, batch_size=10)
+    dataset = evaluate(index, batch_size=10)
     assert dataset.element_spec == {
         "number": tf.TensorSpec([10, 1], tf.int32),
         "is_real_example": tf.TensorSpec([10], tf.float32),
@@ -151,8 +172,7 @@ def test_evaluation_reads_all_examples_once_in_order_and_fills_up_the_last_batch
 
 def test_evaluation_batches_are_filled_up_to_a_number_of_rows_that_hosts_can_share(index):
     shares = [
-        list(build_eval_dataset(index, FEATURES, 7, num_rows=9, num_hosts=3, host_index=host))
-        for host in range(3)
+        list(evaluate(index, 7, num_rows=9, num_hosts=3, host_index=host)) for host in range(3)
     ]
     batches = [
         np.concatenate([b["number"][:, 0] for b in batch]) for batch in zip(*shares, strict=True)
@@ -167,27 +187,23 @@ def test_evaluation_batches_are_filled_up_to_a_number_of_rows_that_hosts_can_sha
 
 
 def test_evaluation_stops_after_max_batches(index):
-    batches = read(build_eval_dataset(index, FEATURES, batch_size=10, max_batches=2))
+    batches = read(evaluate(index, batch_size=10, max_batches=2))
     assert flat(batches) == list(range(20))
 
 
 def test_evaluation_can_repeat_the_files_as_the_original_does(index):
-    batches = read(build_eval_dataset(index, FEATURES, 10, max_batches=12, repeat=True))
+    batches = read(evaluate(index, 10, max_batches=12, repeat=True))
     assert flat(batches) == [*range(103), *range(17)]
 
 
-def test_evaluation_without_end_is_refused(index):
-    with pytest.raises(ValueError, match="max_batches"):
-        build_eval_dataset(index, FEATURES, 10, repeat=True)
-
-
-@pytest.mark.parametrize("build", [build_training_dataset, build_eval_dataset])
-def test_the_original_releases_records_come_out_as_tensorflow_parses_them(golden_dir, build):
+@pytest.mark.parametrize("training", [True, False])
+def test_the_original_releases_records_come_out_as_tensorflow_parses_them(golden_dir, training):
     path = str(golden_dir / "pretraining_data" / "wwm.tfrecord")
     index = build_record_index([path])
     features = schema.pretraining_features(max_seq_length=64, max_predictions_per_seq=10)
-    settings = {"seed": 1} if build is build_training_dataset else {}
-    (batch,) = build(index, features, batch_size=index.num_examples, **settings).take(1)
+    records, count = RecordSet(index, features), index.num_examples
+    dataset = records.training_batches(count, 1) if training else records.evaluation_batches(count)
+    (batch,) = dataset.take(1)
     batch.pop("is_real_example", None)
     assert set(batch) == set(features)
     expected = []
@@ -196,7 +212,7 @@ def test_the_original_releases_records_come_out_as_tensorflow_parses_them(golden
         lists = [getattr(feature[name], feature[name].WhichOneof("kind")) for name in features]
         expected.append([list(values.value) for values in lists])
     rows = [[batch[name][n].numpy().tolist() for name in features] for n in range(len(expected))]
-    if build is build_training_dataset:
+    if training:
         assert rows != expected
         assert sorted(rows) == sorted(expected)
     else:
@@ -204,10 +220,7 @@ def test_the_original_releases_records_come_out_as_tensorflow_parses_them(golden
 
 
 def test_hosts_share_evaluation_and_one_may_get_padding_only(index):
-    shares = [
-        list(build_eval_dataset(index, FEATURES, 20, num_hosts=4, host_index=host))
-        for host in range(4)
-    ]
+    shares = [list(evaluate(index, 20, num_hosts=4, host_index=host)) for host in range(4)]
     numbers, is_real = [], []
     for parts in zip(*shares, strict=True):
         numbers += flat(part["number"].numpy()[:, 0] for part in parts)

@@ -1,0 +1,140 @@
+"""The order of examples in training: a function of (seed, step), so that training starts anywhere.
+
+Training reads an endless stream of epochs, each a permutation of all examples, cut into batches
+across the borders of epochs. Each host takes its slice of each batch.
+
+    pre-training            epoch: blocks permuted, read in groups   7 2 9 | 0 4 1 | 8 3 6 | 5
+                            each group: its records permuted         ~~~~~   ~~~~~   ~~~~~   ~
+
+    fine-tuning, bucketed   epoch: records permuted                  7 3 0 8 2 . . . . . . . . 5
+                            each chunk of batches: sorted by length, [  chunk   ][  chunk   ]
+                            cut into batches, these shuffled         |--|--|--|--|--|--|--|--
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from bert_tf.data.counter_hash import BATCH_ORDER, BLOCK_ORDER, FEATURE_ORDER, hash_counters
+
+# The batches of a chunk: many enough for batches of one length, and few enough that the order of
+# examples remains random.
+CHUNK_BATCHES = 50
+
+
+def plan_epoch(
+    block_sizes: tf.Tensor, seed: int, epoch: tf.Tensor, position: tf.Tensor, group_examples: int
+) -> tf.data.Dataset:
+    """Returns the groups of a pre-training epoch from the one that holds an example on.
+
+    Args:
+        block_sizes: <int64>[K], the examples of each block.
+        seed: determines, with the epoch, the order of blocks.
+        epoch: <int64>[].
+        position: <int64>[], of an example in the epoch, from 0.
+        group_examples: the blocks that start in the n-th stretch of this length form the n-th
+            group, which has less than a block more.
+
+    Returns:
+        A dataset of (epoch, the group's blocks <int64>[n], how many of its first examples precede
+        `position`).
+    """
+    blocks = tf.range(tf.size(block_sizes, tf.int64))
+    order = _random_order(seed, BLOCK_ORDER, epoch, blocks)
+    first_example = tf.cumsum(tf.gather(block_sizes, order), exclusive=True)
+    group = first_example // group_examples
+    is_first = tf.concat([[True], group[1:] != group[:-1]], axis=0)
+    starts = tf.where(is_first)[:, 0]
+    ends = tf.concat([starts[1:], tf.shape(order, tf.int64)], axis=0)
+    positions = tf.gather(first_example, starts)
+    start = tf.searchsorted(positions, position[None], side="right", out_type=tf.int64)[0] - 1
+
+    def group_at(number: tf.Tensor):
+        skip = tf.maximum(position - positions[number], 0)
+        return epoch, order[starts[number] : ends[number]], skip
+
+    return tf.data.Dataset.range(start, tf.size(starts, tf.int64)).map(group_at)
+
+
+def training_order(
+    lengths: np.ndarray, batch_size: int, seed: int, start_step: int, bucketed: bool
+) -> tf.data.Dataset:
+    """Returns the endless dataset of the examples <int64>[B] of each step from `start_step` on.
+
+    Args:
+        lengths: int[n], the length of each example in tokens.
+        batch_size: B.
+        seed: any integer.
+        start_step: the step, from 0, whose examples come first.
+        bucketed: whether examples of similar length form a batch. Batches across the border of two
+            epochs are the same either way.
+    """
+    start_epoch, start_position = divmod(start_step * batch_size, len(lengths))
+
+    def epoch_order(epoch: tf.Tensor) -> tf.Tensor:
+        examples = tf.range(tf.constant(len(lengths), tf.int64))
+        order = _random_order(seed, FEATURE_ORDER, epoch, examples)
+        if bucketed:
+            order = _bucketed(order, tf.constant(lengths), batch_size, seed, epoch)
+        return order[tf.where(epoch == start_epoch, start_position, 0) :]
+
+    epochs = tf.data.Dataset.range(start_epoch, np.iinfo(np.int64).max)
+    return epochs.map(epoch_order).rebatch(batch_size, drop_remainder=True)
+
+
+def _bucketed(
+    order: tf.Tensor, lengths: tf.Tensor, batch_size: int, seed: int, epoch: tf.Tensor
+) -> tf.Tensor:
+    """Reorders an epoch <int64>[n] so that its whole batches have examples of similar length."""
+    num_examples = tf.size(order, tf.int64)
+    first_step = -(-epoch * num_examples // batch_size)  # Its first whole batch.
+    before = tf.minimum(first_step * batch_size - epoch * num_examples, num_examples)
+    num_batches = (num_examples - before) // batch_size
+    past = before + num_batches * batch_size
+    chunks = tf.range(num_batches) // CHUNK_BATCHES
+    whole = order[before:past]
+    # Stable: among examples of one length, the random order decides which form a batch.
+    by_length = _sorted_by(tf.repeat(chunks, batch_size), tf.gather(lengths, whole))
+    batches = tf.reshape(tf.gather(whole, by_length), [-1, batch_size])
+    bits = hash_counters(seed, BATCH_ORDER, first_step + tf.range(num_batches))
+    batches = tf.gather(batches, _sorted_by(chunks, bits))
+    return tf.concat([order[:before], tf.reshape(batches, [-1]), order[past:]], axis=0)
+
+
+def _sorted_by(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+    """Returns the stable order of [n] by two keys."""
+    order = tf.argsort(second, stable=True)
+    return tf.gather(order, tf.argsort(tf.gather(first, order), stable=True))
+
+
+def _random_order(seed: int, use: int, epoch: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
+    """Returns a random permutation of numbers 0 to n - 1, <int64>[n]."""
+    bits = hash_counters(seed, use, epoch, numbers)
+    return tf.cast(tf.argsort(bits, stable=True), tf.int64)
+
+
+def host_slice(batch_size: int, num_hosts: int, host_index: int) -> slice:
+    """Returns the rows of a batch that a host gets.
+
+    Raises:
+        ValueError: if the hosts cannot share batches of this size.
+    """
+    if batch_size < 1 or num_hosts < 1 or batch_size % num_hosts:
+        raise ValueError(
+            f"The batch size must be a multiple of the number of hosts. "
+            f"Received: batch_size={batch_size}, num_hosts={num_hosts}"
+        )
+    if not 0 <= host_index < num_hosts:
+        raise ValueError(
+            f"host_index must be at least 0 and below num_hosts. "
+            f"Received: host_index={host_index}, num_hosts={num_hosts}"
+        )
+    share = batch_size // num_hosts
+    return slice(host_index * share, (host_index + 1) * share)
+
+
+def with_options(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Returns the dataset with a deterministic order, and not sharded: each host has its slice."""
+    options = tf.data.Options()
+    options.deterministic = True
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return dataset.with_options(options)
