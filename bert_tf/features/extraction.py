@@ -1,14 +1,10 @@
-"""Feature extraction: from a text and a checkpoint to a file of vectors.
-
-    extract_features(settings)
-        checks everything -> model -> lines, a window at a time -> vectors -> writer
+"""Extracts features: from a text and a checkpoint to a file of vectors.
 
 Source: google-research/bert, extract_features.py.
 """
 
 import contextlib
 import logging
-from collections.abc import Iterator
 from typing import TextIO
 
 import tensorflow as tf
@@ -17,14 +13,14 @@ from bert_tf import files
 from bert_tf.config import BertConfig
 from bert_tf.data.validation import check_vocabulary_size
 from bert_tf.features.extractor import FeatureExtractor
-from bert_tf.features.writers import FeatureShape, open_writer
+from bert_tf.features.writers import open_writer
 from bert_tf.model.encoder import make_encoder
 from bert_tf.progress import Progress
 from bert_tf.settings import FeatureExtractionSettings
 from bert_tf.text.batch_tokenization import BatchTokenizer
 from bert_tf.text.vocabulary import check_vocabulary, validate_case_matches_checkpoint
 from bert_tf.training import distribution
-from bert_tf.training.checkpoint import find_checkpoint, load_checkpoint
+from bert_tf.training.checkpoint import load_checkpoint
 from bert_tf.training.devices import make_strategy
 from bert_tf.training.run import check_length
 from bert_tf.training.workers import Workers, together
@@ -33,56 +29,44 @@ logger = logging.getLogger(__name__)
 
 
 def extract_features(settings: FeatureExtractionSettings, stream: TextIO | None = None) -> int:
-    """Computes the features of a text's lines and writes them, as the settings say.
-
-    Args:
-        settings: what is wanted.
-        stream: where progress is shown.
-
-    Returns: the number of lines.
+    """Writes the features of a text's lines, shows progress, and returns the number of lines.
 
     Raises:
-        ValueError: for settings, model and vocabulary that do not fit each other, before anything
-            is computed; for text that is not UTF-8, with its line. No output file is left then.
+        ValueError: before anything is computed: for settings, model and vocabulary that do not fit
+            each other, and for text that is not UTF-8, with its line.
         OSError: for files that cannot be read or written.
     """
     strategy = make_strategy(settings)
-    with together(strategy, settings):
-        return _extract(settings, strategy, stream)
-
-
-def _extract(
-    settings: FeatureExtractionSettings, strategy: tf.distribute.Strategy, stream: TextIO | None
-) -> int:
-    config = BertConfig.from_json_file(settings.bert_config_file)
-    workers = Workers(strategy)
-    layers = settings.layer_indices(config.num_hidden_layers)
-    tokenizer = _checked_tokenizer(settings, config)
-    find_checkpoint(settings.init_checkpoint)
-    # Read once to be sure that all of it can be read, and to know how much it is.
-    num_lines = sum(1 for _ in files.open_text_lines(settings.input_file))
-    shape = FeatureShape(layers, settings.pool, config.hidden_size)
-    tokens = tokenizer.exact.inv_vocab
-    with contextlib.ExitStack() as stack:
-        writer = None
+    with together(strategy, settings), contextlib.ExitStack() as stack:
+        workers = Workers(strategy)
+        extractor = _load_extractor(settings, strategy)
+        # Reads everything once, so that invalid text is found before anything is computed.
+        num_lines = sum(1 for _ in files.open_text_lines(settings.input_file))
+        write = None
         if workers.is_chief:
-            writer = stack.enter_context(
-                open_writer(settings.output_format, settings.output_file, shape, tokens)
-            )
-        stack.enter_context(_exact_products())
+            writer = open_writer(settings.output_format, settings.output_file, extractor)
+            write = stack.enter_context(writer)
+        # GPUs multiply float32 exactly, instead of rounding it to 10 bits of fraction (TF32).
+        tf32 = tf.config.experimental
+        before = tf32.tensor_float_32_execution_enabled()
+        tf32.enable_tensor_float_32_execution(False)
+        stack.callback(tf32.enable_tensor_float_32_execution, before)
         progress = stack.enter_context(
             Progress(num_lines, "lines", workers.stream(stream), label="features")
         )
-        extractor = _load_extractor(settings, config, layers, tokenizer, strategy)
         for features in extractor.extract(files.open_text_lines(settings.input_file)):
-            if writer is not None:
-                writer.write(features)
+            if write is not None:
+                write(features)
             progress.update(1)
-    return int(progress.done)
+    return num_lines
 
 
-def _checked_tokenizer(settings: FeatureExtractionSettings, config: BertConfig) -> BatchTokenizer:
-    """The tokenizer; raises a ValueError where text, vocabulary and model do not fit."""
+def _load_extractor(
+    settings: FeatureExtractionSettings, strategy: tf.distribute.Strategy
+) -> FeatureExtractor:
+    """Raises a ValueError where settings, vocabulary and model do not fit each other."""
+    config = BertConfig.from_json_file(settings.bert_config_file)
+    layers = settings.layer_indices(config.num_hidden_layers)
     check_length(settings.max_seq_length, config.max_position_embeddings, settings.bert_config_file)
     validate_case_matches_checkpoint(settings.do_lower_case, settings.init_checkpoint)
     tokenizer = BatchTokenizer(settings.vocab_file, settings.do_lower_case)
@@ -91,16 +75,6 @@ def _checked_tokenizer(settings: FeatureExtractionSettings, config: BertConfig) 
     check_vocabulary_size(
         len(vocab), settings.vocab_file, config.vocab_size, settings.bert_config_file
     )
-    return tokenizer
-
-
-def _load_extractor(
-    settings: FeatureExtractionSettings,
-    config: BertConfig,
-    layers: tuple[int, ...],
-    tokenizer: BatchTokenizer,
-    strategy: tf.distribute.Strategy,
-) -> FeatureExtractor:
     with strategy.scope():
         encoder = make_encoder(config)
     report = load_checkpoint(
@@ -119,14 +93,3 @@ def _load_extractor(
         strategy,
         static_shapes=distribution.is_tpu(strategy),
     )
-
-
-@contextlib.contextmanager
-def _exact_products() -> Iterator[None]:
-    """Within it GPUs multiply float32 as such; else they round to 10 bits of fraction (TF32)."""
-    before = tf.config.experimental.tensor_float_32_execution_enabled()
-    tf.config.experimental.enable_tensor_float_32_execution(False)
-    try:
-        yield
-    finally:
-        tf.config.experimental.enable_tensor_float_32_execution(before)

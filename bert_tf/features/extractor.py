@@ -1,17 +1,17 @@
-"""FeatureExtractor: from lines of text to the vectors that chosen layers of a model give for them.
+"""FeatureExtractor: computes the vectors of chosen layers of a model for lines of text.
 
     lines --> ids --> a window of some thousand lines, sorted by length --> batches --> model
                                                                                           |
     features, in the order of the lines <-------------------------------------------------┘
 
-However many lines there are, memory holds no more than a window of them.
+Memory holds no more than a window of lines.
 
 Source: google-research/bert, extract_features.py; section 5.3 of the paper.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -21,50 +21,39 @@ from bert_tf.text.batch_tokenization import BatchTokenizer
 from bert_tf.text.packing import pack_truncated
 from bert_tf.training import distribution
 
-_PAIR = re.compile(r"^(.*) \|\|\| (.*)$")
-# A window ends after so many lines, or where its vectors take so many bytes: those of 130 lines of
-# 128 tokens with four layers of BERT-Base.
-_WINDOW_LINES = 4096
-_WINDOW_BYTES = 200_000_000
+# A window ends after so many lines or bytes of vectors. The bytes are those of 130 lines of 128
+# tokens with four layers of BERT-Base.
+_WINDOW_LINES, _WINDOW_BYTES = 4096, 200_000_000
 # Lines, and characters, that are tokenized together.
-_BLOCK_LINES = 1024
-_BLOCK_CHARACTERS = 2_000_000
+_BLOCK_LINES, _BLOCK_CHARACTERS = 1024, 2_000_000
 # The length of a batch is a multiple of this, so that there are few shapes.
 _LENGTH_STEP = 8
 
+_Item = TypeVar("_Item")
+
 
 class LineFeatures(NamedTuple):
-    """The features of a line of text.
+    """The features of a line of text."""
 
-    linex_index: the line's number, counted from 0; the original's name for it.
-    token_ids: of `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`, n of them.
-    vectors: <float32>[n, layers, H]; pooled <float32>[layers, H].
-    """
-
-    linex_index: int
-    token_ids: list[int]
-    vectors: np.ndarray
-
-
-class _EncodedLine(NamedTuple):
-    token_ids: list[int]
-    segment_ids: list[int]
+    linex_index: int  # The line's number, from 0; the original's name for it.
+    token_ids: list[int]  # Of `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`, n of them.
+    vectors: np.ndarray  # <float32>[n, layers, H]; pooled <float32>[layers, H].
 
 
 class FeatureExtractor:
-    """A model that gives, for lines of text, the vectors of chosen layers.
+    """Computes, for lines of text, the vectors of chosen layers of an encoder.
 
     Args:
         encoder: a model with weights.
-        tokenizer: with the vocabulary and the lower-casing that it was trained with.
-        layers: places in the list of its layers; -1 is the last one, 0 the first one.
+        tokenizer: with the vocabulary and lower-casing of the model.
+        layers: indices into the model's layers: 0 is the first, -1 the last.
         pool: `tokens`: a vector for each token; `cls`: that of [CLS]; `mean`: the mean over the
-            line's tokens, [CLS] and [SEP] included.
-        max_seq_length: tokens of a line at most, [CLS] and [SEP] included.
-        batch_size: lines that go through the model together, over all devices.
-        strategy: the devices on which the encoder was made.
-        static_shapes: whether every batch has `max_seq_length` tokens, as a TPU wants it; else as
-            many as its longest line, rounded up. The values are the same but for rounding.
+            line's tokens.
+        max_seq_length: the most tokens of a line, [CLS] and [SEP] included.
+        batch_size: lines per batch, on all devices together.
+        strategy: the devices on which the encoder was created.
+        static_shapes: whether every batch has `max_seq_length` tokens, as a TPU requires, instead
+            of those of its longest line, rounded up.
 
     Example:
 
@@ -95,47 +84,41 @@ class FeatureExtractor:
         self._static_shapes = static_shapes
         shape = [self._replica_rows, max_seq_length] if static_shapes else [None, None]
         spec = tf.TensorSpec([3, self._num_replicas, *shape], tf.int32)
-        self._run = tf.function(self._distributed_vectors, input_signature=[spec])
+        self._run = tf.function(
+            lambda inputs: self._strategy.run(self._vectors, args=(inputs,)), input_signature=[spec]
+        )
 
     def extract(self, lines: Iterable[str]) -> Iterator[LineFeatures]:
         """Yields the features of every line, in order; reads a window of lines ahead.
 
         `first ||| second` is a pair. A line is stripped; an empty one is `[CLS] [SEP]`.
         """
+        row_bytes = 4 * len(self.layers) * self.encoder.config.hidden_size
+
+        def num_bytes(encoded: tuple[list[int], list[int]]) -> int:
+            return row_bytes * (len(encoded[0]) if self.pool == "tokens" else 1)
+
         index = 0
-        for window in self._windows(self._encode(lines)):
+        for window in _chunks(self._encode(lines), _WINDOW_LINES, num_bytes, _WINDOW_BYTES):
             vectors: list[np.ndarray | None] = self._window_vectors(window)
-            for place, line in enumerate(window):
-                yield LineFeatures(index, line.token_ids, vectors[place])
-                vectors[place] = None  # A batch's memory is free when its lines have been used.
+            for place, (token_ids, _) in enumerate(window):
+                yield LineFeatures(index, token_ids, vectors[place])
+                vectors[place] = None  # Frees a batch's memory once its lines have been used.
                 index += 1
 
-    def _encode(self, lines: Iterable[str]) -> Iterator[_EncodedLine]:
+    def _encode(self, lines: Iterable[str]) -> Iterator[tuple[list[int], list[int]]]:
+        """Yields the token ids and segment ids of each line."""
         special = self.tokenizer.exact.special_ids
-        cls, sep = special.cls, special.sep
-        for block in _blocks(lines):
+        for block in _chunks(lines, _BLOCK_LINES, len, _BLOCK_CHARACTERS):
             texts = [text for line in block for text in split_pair(line)]
             ids = self.tokenizer.encode_batch(texts)
             for ids_a, ids_b in zip(ids[::2], ids[1::2], strict=True):
-                yield _EncodedLine(*pack_truncated(ids_a, ids_b, cls, sep, self.max_seq_length))
+                yield pack_truncated(ids_a, ids_b, special.cls, special.sep, self.max_seq_length)
 
-    def _windows(self, lines: Iterable[_EncodedLine]) -> Iterator[list[_EncodedLine]]:
-        row_bytes = 4 * len(self.layers) * self.encoder.config.hidden_size
-        window: list[_EncodedLine] = []
-        num_bytes = 0
-        for line in lines:
-            window.append(line)
-            num_bytes += row_bytes * (len(line.token_ids) if self.pool == "tokens" else 1)
-            if len(window) >= _WINDOW_LINES or num_bytes >= _WINDOW_BYTES:
-                yield window
-                window, num_bytes = [], 0
-        if window:
-            yield window
-
-    def _window_vectors(self, window: Sequence[_EncodedLine]) -> list[np.ndarray]:
-        """The vectors of each line of a window, in its order."""
-        lengths = [len(line.token_ids) for line in window]
-        # The longest first: if memory is too small for them, it shows at once.
+    def _window_vectors(self, window: Sequence[tuple]) -> list[np.ndarray]:
+        """Returns the vectors of each line of a window, in its order."""
+        lengths = [len(token_ids) for token_ids, _ in window]
+        # Longest first: a batch too large for memory fails at once.
         order = sorted(range(len(window)), key=lambda place: -lengths[place])
         batch_size = self._replica_rows * self._num_replicas
         results: list[np.ndarray] = [None] * len(window)
@@ -146,72 +129,64 @@ class FeatureExtractor:
                 results[place] = row[: lengths[place]] if self.pool == "tokens" else row
         return results
 
-    def _batch_vectors(self, lines: Sequence[_EncodedLine]) -> np.ndarray:
-        longest = max(len(line.token_ids) for line in lines)
+    def _batch_vectors(self, lines: Sequence[tuple]) -> np.ndarray:
+        longest = max(len(token_ids) for token_ids, _ in lines)
         length = min(-(-longest // _LENGTH_STEP) * _LENGTH_STEP, self.max_seq_length)
-        # Every replica has as many rows as the others; those that are no lines are dropped again.
+        # Every replica has the same number of rows; those that are no lines are dropped again.
         num_rows = -(-len(lines) // self._num_replicas) * self._num_replicas
         if self._static_shapes:
             length, num_rows = self.max_seq_length, self._replica_rows * self._num_replicas
         inputs = np.zeros((3, num_rows, length), np.int32)  # Ids, mask, segments.
-        for row, line in enumerate(lines):
-            num_tokens = len(line.token_ids)
-            inputs[:, row, :num_tokens] = line.token_ids, [1] * num_tokens, line.segment_ids
+        for row, (token_ids, segment_ids) in enumerate(lines):
+            num_tokens = len(token_ids)
+            inputs[:, row, :num_tokens] = token_ids, [1] * num_tokens, segment_ids
         outputs = self._run(inputs.reshape(3, self._num_replicas, -1, length))
         results = self._strategy.experimental_local_results(outputs)
         if distribution.gathers_over_workers(self._strategy):
             results = results[:1]  # After a gathering, every replica has the rows of all.
         return np.concatenate([result.numpy() for result in results])[: len(lines)]
 
-    def _distributed_vectors(self, inputs: tf.Tensor):
-        return self._strategy.run(self._vectors, args=(inputs,))
-
     def _vectors(self, inputs: tf.Tensor) -> tf.Tensor:
-        """The vectors of this replica's rows; `inputs` is <int32>[3, replicas, rows, L]."""
+        """Returns the vectors of this replica's rows; `inputs` is <int32>[3, replicas, rows, L]."""
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         input_ids, input_mask, segment_ids = tf.unstack(inputs[:, replica])
         inputs = {"input_ids": input_ids, "input_mask": input_mask, "segment_ids": segment_ids}
         outputs = self.encoder(inputs, training=False)["all_encoder_layers"]
-        pooled = [_POOLS[self.pool](outputs[i], input_mask) for i in self.layers]
-        vectors = tf.stack(pooled, axis=-2)  # [B, L, layers, H], or [B, layers, H]
-        if not distribution.gathers_over_workers(self._strategy):
-            return vectors
-        return tf.distribute.get_replica_context().all_gather(vectors, axis=0)
+        layers = [outputs[i] for i in self.layers]  # [B, L, H]
+        if self.pool == "cls":
+            layers = [layer[:, 0] for layer in layers]
+        elif self.pool == "mean":
+            weights = tf.cast(input_mask, layers[0].dtype)[:, :, tf.newaxis]  # [B, L, 1]
+            counts = tf.reduce_sum(weights, 1)  # 0 in a row that is no line.
+            layers = [
+                tf.math.divide_no_nan(tf.reduce_sum(layer * weights, 1), counts) for layer in layers
+            ]
+        vectors = tf.stack(layers, axis=-2)  # [B, L, layers, H], or [B, layers, H]
+        if distribution.gathers_over_workers(self._strategy):
+            vectors = tf.distribute.get_replica_context().all_gather(vectors, axis=0)
+        return vectors
 
 
 def split_pair(line: str) -> tuple[str, str]:
-    """A line's first and second sequence; the second one is "" unless ` ||| ` stands between two.
+    """Splits a line at ` ||| `; the second sequence is "" where it has none.
 
     Source: google-research/bert, extract_features.py, `read_examples`.
     """
     line = line.strip()
-    match = _PAIR.match(line)
+    match = re.match(r"^(.*) \|\|\| (.*)$", line)
     return match.groups() if match else (line, "")
 
 
-def _blocks(lines: Iterable[str]) -> Iterator[list[str]]:
-    """Lists of some lines, all in all with some number of characters."""
-    block: list[str] = []
-    num_characters = 0
-    for line in lines:
-        block.append(line)
-        num_characters += len(line)
-        if len(block) >= _BLOCK_LINES or num_characters >= _BLOCK_CHARACTERS:
-            yield block
-            block, num_characters = [], 0
-    if block:
-        yield block
-
-
-def _mean(layer: tf.Tensor, input_mask: tf.Tensor) -> tf.Tensor:
-    weights = tf.cast(input_mask, layer.dtype)[:, :, tf.newaxis]  # [B, L, 1]
-    # A row that is no line has no tokens.
-    return tf.math.divide_no_nan(tf.reduce_sum(layer * weights, 1), tf.reduce_sum(weights, 1))
-
-
-# How a layer's output [B, L, H] becomes what is kept of it, given the mask [B, L].
-_POOLS = {
-    "tokens": lambda layer, input_mask: layer,
-    "cls": lambda layer, input_mask: layer[:, 0],
-    "mean": _mean,
-}
+def _chunks(
+    items: Iterable[_Item], max_items: int, size_of: Callable[[_Item], int], max_size: int
+) -> Iterator[list[_Item]]:
+    """Yields lists that end when they reach a number of items or a total size."""
+    chunk, size = [], 0
+    for item in items:
+        chunk.append(item)
+        size += size_of(item)
+        if len(chunk) >= max_items or size >= max_size:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk

@@ -1,68 +1,51 @@
-"""A line's features as the original's JSON, an order of magnitude faster than by `json.dumps`.
+"""Formats features as the original's JSON, an order of magnitude faster than `json.dumps`.
 
     {"linex_index": 0, "features": [
         {"token": "[CLS]", "layers": [{"index": -1, "values": [0.123456, -1.5, ...]}, ...]}, ...]}
 
-Nearly all of it is numbers: a line of 128 tokens has 400,000 of them with BERT-Base's four layers.
-Their texts are put together from tables by numpy, twelve bytes a number:
+A line of 128 tokens has 400,000 numbers with four layers of BERT-Base. numpy assembles their texts
+from tables, twelve bytes per number:
 
     | space  sign  two digits | .  three digits | three digits  , |
 
-where 0 is written for what the number's text has not, and dropped in the end.
+with zero bytes for absent characters, which are dropped in the end.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-# Numbers of the usual size: their rounded value has at most two digits before the point.
-_TOO_LARGE = 100_000_000  # In millionths.
-# Below this (in millionths) Python writes an exponent.
-_SMALL = 100
-# Rows that are formatted together: their arrays shall stay in the processor's cache.
-_CHUNK_NUMBERS = 16384
+# In millionths: numbers with more than two digits before the point are left to Python.
+_TOO_LARGE = 100_000_000
+_SMALL = 100  # In millionths: Python writes smaller ones with an exponent.
+_CHUNK_NUMBERS = 16384  # Are formatted together, so that the arrays fit the processor's cache.
 
 
-class JsonFormatter:
-    """Formats the features of lines.
+def format_line(
+    linex_index: int, names: Sequence[str], layers: Sequence[int], vectors: np.ndarray
+) -> bytes:
+    """Returns a line of the file, its newline included.
 
     Args:
-        layers: as asked for; they are written as `index`.
-        tokens: the vocabulary, id -> token.
-        pooled_as: what stands in the place of the token where vectors are pooled; "" where there is
-            one for each token.
+        linex_index: the line's number.
+        names: its tokens, or the single name of pooled vectors.
+        layers: their `index` in the file.
+        vectors: <float32>[tokens, layers, H], or pooled [layers, H].
     """
-
-    def __init__(self, layers: Sequence[int], tokens: Mapping[int, str], pooled_as: str = ""):
-        self._tokens = tokens
-        self._pooled_as = pooled_as
-        self._before_layer = [b'{"index": %d, "values": [' % layer for layer in layers]
-
-    def line(self, linex_index: int, token_ids: Sequence[int], vectors: np.ndarray) -> bytes:
-        """One line of the file, its newline included.
-
-        Args:
-            vectors: <float32>[tokens, layers, H], or pooled [layers, H].
-        """
-        names = [self._pooled_as] if self._pooled_as else map(self._tokens.get, token_ids)
-        rows = iter(format_rows(vectors.reshape(-1, vectors.shape[-1])))
-        features = []
-        for name in names:
-            layers = [before + next(rows) + b"]}" for before in self._before_layer]
-            token = json.dumps(name).encode("ascii")
-            features.append(b'{"token": %b, "layers": [%b]}' % (token, b", ".join(layers)))
-        return b'{"linex_index": %d, "features": [%b]}\n' % (linex_index, b", ".join(features))
+    rows = iter(format_rows(vectors.reshape(-1, vectors.shape[-1])))
+    features = []
+    for name in names:
+        values = [b'{"index": %d, "values": [%b]}' % (layer, next(rows)) for layer in layers]
+        token = json.dumps(name).encode("ascii")
+        features.append(b'{"token": %b, "layers": [%b]}' % (token, b", ".join(values)))
+    return b'{"linex_index": %d, "features": [%b]}\n' % (linex_index, b", ".join(features))
 
 
 def format_rows(values: np.ndarray) -> list[bytes]:
-    """Each row of an array as JSON writes a list of its numbers, rounded to six decimals.
+    """Formats each row of <float32>[R, C] as JSON does a list of numbers rounded to six decimals.
 
-    What stands between the brackets of `json.dumps([round(float(x), 6) for x in row])`, to the
-    byte, for every float32.
-
-    Args:
-        values: <float32>[R, C].
+    The bytes are those between the brackets of `json.dumps([round(float(x), 6) for x in row])`.
     """
     step = max(1, _CHUNK_NUMBERS // max(values.shape[1], 1))
     return [
@@ -73,8 +56,8 @@ def format_rows(values: np.ndarray) -> list[bytes]:
 
 
 def _format_chunk(values: np.ndarray) -> list[bytes]:
-    # Exact: float32 has 24 bits of fraction, a million 14. So this is round-half-even of the value
-    # itself, as Python's, and nothing of it depends on the size of the value.
+    # The product is exact: float32 has 24 bits of fraction, a million 14. So this rounds half to
+    # even the value itself, as Python does.
     with np.errstate(invalid="ignore"):
         millionths = np.rint(values.astype(np.float64) * 1e6)
     is_usual = np.abs(millionths) < _TOO_LARGE  # Not: infinities and NaN.
@@ -99,22 +82,22 @@ def _format_chunk(values: np.ndarray) -> list[bytes]:
 
 
 def _table(texts: Sequence[str], width: int) -> np.ndarray:
-    """<uint32>[texts, width / 4]: the texts' bytes, filled up with 0."""
+    """Returns the texts' bytes, padded with 0, as <uint32>[texts, width / 4]."""
     rows = b"".join(text.encode("ascii").ljust(width, b"\0") for text in texts)
     return np.frombuffer(rows, np.uint32).reshape(len(texts), width // 4)
 
 
 _SIGNS = ("", "-")
-# The digits before the point; after 100 numbers, the same with a minus.
+# The digits before the point; from row 100 on, with a minus.
 _WHOLE = _table([f" {sign}{i}" for sign in _SIGNS for i in range(100)], 4)[:, 0]
-# The first three digits after the point; after 1,000 numbers, those of numbers that end with them.
+# The first three digits after the point; from row 1,000 on, where they are the last.
 _HIGH = _table(
     [f".{i:03d}" for i in range(1000)] + [f".{f'{i:03d}'.rstrip('0') or '0'}" for i in range(1000)],
     4,
 )[:, 0]
-# The last three digits, without zeros at the end; a comma, always at the same place.
+# The last three digits without trailing zeros, and a comma in a fixed place.
 _LOW = _table([f"{i:03d}".rstrip("0").ljust(3, "\0") + "," for i in range(1000)], 4)[:, 0]
-# Numbers of a few millionths, whole.
+# Small numbers as a whole.
 _SMALL_TEXT = _table(
     [f" {sign}{i / 1e6!r}".ljust(11, "\0") + "," for sign in _SIGNS for i in range(_SMALL)], 12
 )

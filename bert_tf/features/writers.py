@@ -1,237 +1,165 @@
-"""Files of features: the original's JSON lines, numpy's .npz, or TFRecords.
+"""Writers of feature files: the original's JSON lines, numpy's .npz, or TFRecords.
 
-Whichever it is, lines are written as they come, and the file gets its name when it is whole.
+Each writes lines as they come; the file appears under its name when it is complete.
 """
 
 import contextlib
-import dataclasses
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
-from typing import IO, Protocol
+from collections.abc import Callable, Iterator
+from typing import IO
 
 import numpy as np
 import tensorflow as tf
 
 from bert_tf import files
 from bert_tf.data.schema import encode_example
-from bert_tf.features.extractor import LineFeatures
-from bert_tf.features.original_json import JsonFormatter
+from bert_tf.features.extractor import FeatureExtractor, LineFeatures
+from bert_tf.features.original_json import format_line
 
 _COPIED_BYTES = 1 << 18
+_Write = Callable[[LineFeatures], None]
 
 
-@dataclasses.dataclass(frozen=True)
-class FeatureShape:
-    """What the features of all lines have in common.
-
-    Args:
-        layers: as asked for.
-        pool: `tokens`, `cls` or `mean`.
-        hidden_size: H.
-    """
-
-    layers: tuple[int, ...]
-    pool: str
-    hidden_size: int
+@contextlib.contextmanager
+def open_writer(output_format: str, path: str, extractor: FeatureExtractor) -> Iterator[_Write]:
+    """Yields a function that writes a line's features as `json`, `npz` or `tfrecord`."""
+    open_format = {"json": _open_json, "npz": _open_npz, "tfrecord": _open_records}[output_format]
+    with files.atomic_write(path) as file, open_format(file, extractor) as write:
+        yield write
 
 
-class FeatureWriter(Protocol):
-    """A file of one format, which is begun when the object is made."""
-
-    def write(self, features: LineFeatures) -> None:
-        """Writes the features of the next line."""
-
-    def finish(self) -> None:
-        """Writes what was held back; called after the last line."""
-
-    def close(self) -> None:
-        """Gives up whatever was used for writing, whether it was finished or not."""
-
-
-class JsonWriter(FeatureWriter):
+@contextlib.contextmanager
+def _open_json(file: IO[bytes], extractor: FeatureExtractor) -> Iterator[_Write]:
     """The original's file: a JSON object a line.
 
-    Pooled vectors stand there as the only token of their line, "[CLS]" or "mean".
+    Pooled vectors have a single "token", "[CLS]" or "mean".
     """
+    tokens = extractor.tokenizer.exact.inv_vocab
+    pooled_as = {"tokens": None, "cls": ["[CLS]"], "mean": ["mean"]}[extractor.pool]
 
-    def __init__(self, file: IO[bytes], shape: FeatureShape, tokens: Mapping[int, str]):
-        self._file = file
-        pooled_as = {"tokens": "", "cls": "[CLS]", "mean": "mean"}[shape.pool]
-        self._formatter = JsonFormatter(shape.layers, tokens, pooled_as)
+    def write(line: LineFeatures) -> None:
+        names = pooled_as or [tokens[i] for i in line.token_ids]
+        file.write(format_line(line.linex_index, names, extractor.layers, line.vectors))
 
-    def write(self, features: LineFeatures) -> None:
-        self._file.write(self._formatter.line(*features))
-
-    def finish(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
+    yield write
 
 
-class NpzWriter(FeatureWriter):
+@contextlib.contextmanager
+def _open_npz(file: IO[bytes], extractor: FeatureExtractor) -> Iterator[_Write]:
     """Arrays for `numpy.load`.
 
-        layers      <int32>[layers]             as asked for
+        layers      <int32>[layers]             as requested
         vectors     <float32>[all tokens, layers, H], pooled <float32>[lines, layers, H]
         token_ids   <int32>[all tokens]         not where vectors are pooled
         offsets     <int64>[lines + 1]          likewise: line i's are offsets[i]:offsets[i + 1]
 
-    An array's size stands before its numbers, and is known only in the end. Until then each lies in
-    a temporary file, on the disk of the output; so for a moment it takes twice the room.
+    An array's size precedes its numbers, and is known only in the end. Until then each array is in
+    a temporary file on the disk of the output, which for a moment takes twice the space.
     """
-
-    def __init__(self, file: IO[bytes], shape: FeatureShape, tokens: Mapping[int, str]):
-        self._file = file
-        self._is_remote = files.is_remote(str(file.name))
-        # None: the system's folder for temporary files.
-        folder = None if self._is_remote else files.split_path(file.name)[0]
-        row_shape = (len(shape.layers), shape.hidden_size)
-        self._columns = {
-            "layers": _Column(folder, (), "<i4"),
-            "vectors": _Column(folder, row_shape, "<f4"),
+    is_remote = files.is_remote(str(file.name))
+    # None: the system's folder for temporary files.
+    folder = None if is_remote else files.split_path(file.name)[0]
+    row_shape = (len(extractor.layers), extractor.encoder.config.hidden_size)
+    row_types = {"layers": "<i4", "vectors": ("<f4", row_shape)}
+    has_tokens = extractor.pool == "tokens"
+    if has_tokens:
+        row_types |= {"token_ids": "<i4", "offsets": "<i8"}
+    with contextlib.ExitStack() as stack:
+        columns = {
+            # The temporary file has no name, so nothing of it can be left behind.
+            name: _Column(stack.enter_context(tempfile.TemporaryFile(dir=folder)), np.dtype(kind))
+            for name, kind in row_types.items()
         }
-        self._columns["layers"].append(np.array(shape.layers))
-        self._has_tokens = shape.pool == "tokens"
-        if self._has_tokens:
-            self._columns["token_ids"] = _Column(folder, (), "<i4")
-            self._columns["offsets"] = _Column(folder, (), "<i8")
-            self._columns["offsets"].append(np.array([0]))
+        columns["layers"].append(extractor.layers)
+        if has_tokens:
+            columns["offsets"].append([0])
 
-    def write(self, features: LineFeatures) -> None:
-        columns = self._columns
-        columns["vectors"].append(features.vectors)
-        if self._has_tokens:
-            columns["token_ids"].append(np.array(features.token_ids))
-            columns["offsets"].append(np.array([columns["token_ids"].num_rows]))
+        def write(line: LineFeatures) -> None:
+            columns["vectors"].append(line.vectors)
+            if has_tokens:
+                columns["token_ids"].append(line.token_ids)
+                columns["offsets"].append([columns["token_ids"].num_rows])
 
-    def finish(self) -> None:
-        # A remote file cannot be sought in, which zipfile finds out only from a file without seek.
-        file = _Appended(self._file) if self._is_remote else self._file
-        with zipfile.ZipFile(file, "w") as archive:
-            for name, column in self._columns.items():
+        yield write
+        # zipfile learns that a remote file is not seekable only from one without a `seek`.
+        with zipfile.ZipFile(_Appended(file) if is_remote else file, "w") as archive:
+            for name, column in columns.items():
                 # A ZipInfo has a fixed date: the same features give the same bytes.
                 with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
                     column.copy_to(member)
 
-    def close(self) -> None:
-        for column in self._columns.values():
-            column.close()
 
-
-class RecordsWriter(FeatureWriter):
+@contextlib.contextmanager
+def _open_records(file: IO[bytes], extractor: FeatureExtractor) -> Iterator[_Write]:
     """TFRecords: a `tf.train.Example` a line.
 
     linex_index   int64[1]      the line's number
     token_ids     int64[n]
-    layers        int64[layers] as asked for
+    layers        int64[layers] as requested
     shape         int64[2 or 3] of the vectors: [n, layers, H], pooled [layers, H]
-    vectors       float[...]    the vectors, one after the other
+    vectors       float[...]    the vectors, flattened
     """
+    # TensorFlow computes the checksums of such large records faster than RecordWriter.
+    writer = tf.io.TFRecordWriter(str(file.name))
 
-    def __init__(self, file: IO[bytes], shape: FeatureShape, tokens: Mapping[int, str]):
-        self._file = file
-        self._layers = np.array(shape.layers)
-        # TensorFlow's own checksums: records are larger than ours are made for. It wants a name.
-        self._writer = tf.io.TFRecordWriter(str(file.name))
-
-    def write(self, features: LineFeatures) -> None:
+    def write(line: LineFeatures) -> None:
         example = {
-            "linex_index": [features.linex_index],
-            "token_ids": features.token_ids,
-            "layers": self._layers,
-            "shape": features.vectors.shape,
-            "vectors": features.vectors,
+            "linex_index": [line.linex_index],
+            "token_ids": line.token_ids,
+            "layers": extractor.layers,
+            "shape": line.vectors.shape,
+            "vectors": line.vectors,
         }
-        with _os_errors(self._file):
-            self._writer.write(encode_example(example))
+        with _os_errors(file):
+            writer.write(encode_example(example))
 
-    def finish(self) -> None:
-        with _os_errors(self._file):
-            self._writer.flush()
-
-    def close(self) -> None:
-        with _os_errors(self._file):
-            self._writer.close()
-
-
-_WRITERS = {"json": JsonWriter, "npz": NpzWriter, "tfrecord": RecordsWriter}
-
-
-@contextlib.contextmanager
-def open_writer(
-    output_format: str, path: str, shape: FeatureShape, tokens: Mapping[int, str]
-) -> Iterator[FeatureWriter]:
-    """Opens a file of features, which appears when the block ends without an error.
-
-    Args:
-        output_format: `json`, `npz` or `tfrecord`.
-        path: the file.
-        shape: of the features that it will get.
-        tokens: the vocabulary, id -> token.
-    """
-    with files.atomic_write(path) as file:
-        writer = _WRITERS[output_format](file, shape, tokens)
-        try:
-            yield writer
-            writer.finish()
-        finally:
+    try:
+        yield write
+    finally:
+        with _os_errors(file):
             writer.close()
 
 
+@contextlib.contextmanager
+def _os_errors(file: IO[bytes]) -> Iterator[None]:
+    """Raises TensorFlow's errors, such as that of a full disk, as Python's own."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise OSError(f"{file.name}: cannot be written: {error.message}") from error
+
+
 class _Column:
-    """An array that grows by rows, in a temporary file.
+    """An array in a temporary file that grows by rows of a dtype."""
 
-    Args:
-        folder: where the file lies; it has no name there, and nothing of it can be left behind.
-        row_shape: of one row.
-        dtype: as in a .npy file.
-    """
-
-    def __init__(self, folder: str | None, row_shape: tuple[int, ...], dtype: str):
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
-        self._row_shape = row_shape
-        self._dtype = dtype
+    def __init__(self, file: IO[bytes], row_type: np.dtype):
+        self._file = file
+        self._dtype, self._row_shape = row_type.base, row_type.shape
         self.num_rows = 0
 
-    def append(self, rows: np.ndarray) -> None:
-        """Adds an array of rows, or one row."""
-        rows = rows.reshape(-1, *self._row_shape)
-        self._file.write(rows.astype(self._dtype, copy=False).tobytes())
+    def append(self, rows: np.typing.ArrayLike) -> None:
+        rows = np.asarray(rows, self._dtype).reshape(-1, *self._row_shape)
+        self._file.write(rows.tobytes())
         self.num_rows += len(rows)
 
     def copy_to(self, target: IO[bytes]) -> None:
-        """Writes all rows as a .npy file."""
         shape = (self.num_rows, *self._row_shape)
-        header = {"descr": self._dtype, "fortran_order": False, "shape": shape}
+        header = {"descr": self._dtype.str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(target, header)
         self._file.seek(0)
         shutil.copyfileobj(self._file, target, _COPIED_BYTES)
 
-    def close(self) -> None:
-        """Gives the temporary file up."""
-        self._file.close()
-
 
 class _Appended:
-    """What of a file is needed to write it from the beginning to the end."""
+    """The part of a file's interface that sequential writing needs."""
 
     def __init__(self, file: IO[bytes]):
         self._file = file
         self.flush = file.flush
 
     def write(self, data: bytes) -> int:
-        """Appends `data`; unlike TensorFlow's files, says how much that was."""
+        """Appends `data`, and returns its size, which TensorFlow's files do not."""
         self._file.write(data)
         return len(data)
-
-
-@contextlib.contextmanager
-def _os_errors(file: IO[bytes]) -> Iterator[None]:
-    """TensorFlow's errors, of a full disk and the like, as Python's own."""
-    try:
-        yield
-    except tf.errors.OpError as error:
-        raise OSError(f"{file.name}: cannot be written: {error.message}") from error

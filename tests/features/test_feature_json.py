@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from bert_tf.features.original_json import JsonFormatter, format_rows
+from bert_tf.features.original_json import format_line, format_rows
 
 
 def by_json(values: np.ndarray) -> list[bytes]:
@@ -62,8 +62,7 @@ def test_no_rows_and_rows_longer_than_a_chunk_are_written():
 
 def test_a_line_has_the_keys_of_the_original_in_its_order():
     vectors = np.array([[[1, 2], [3, 4]], [[5, 6], [7, 8.5]]], np.float32)
-    formatter = JsonFormatter([-1, 0], {2: "[CLS]", 9: 'é"'})
-    assert formatter.line(7, [2, 9], vectors) == (
+    assert format_line(7, ["[CLS]", 'é"'], [-1, 0], vectors) == (
         b'{"linex_index": 7, "features": ['
         b'{"token": "[CLS]", "layers": [{"index": -1, "values": [1.0, 2.0]}, '
         b'{"index": 0, "values": [3.0, 4.0]}]}, '
@@ -73,9 +72,8 @@ def test_a_line_has_the_keys_of_the_original_in_its_order():
 
 
 def test_pooled_vectors_are_the_only_token_of_their_line():
-    formatter = JsonFormatter([-1, 0], {}, pooled_as="mean")
     vectors = np.array([[1, 2], [3, 4]], np.float32)
-    assert json.loads(formatter.line(3, [2, 9, 3], vectors)) == {
+    assert json.loads(format_line(3, ["mean"], [-1, 0], vectors)) == {
         "linex_index": 3,
         "features": [
             {

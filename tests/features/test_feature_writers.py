@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from bert_tf.features import extractor as feature_extractor
 from bert_tf.features.extractor import FeatureExtractor
-from bert_tf.features.writers import FeatureShape, open_writer
+from bert_tf.features.writers import open_writer
 
 
 def test_npz_holds_all_tokens_one_after_the_other_and_where_lines_begin(
@@ -115,15 +115,14 @@ def test_memory_does_not_grow_with_the_text(
     monkeypatch.setattr(feature_extractor, "_WINDOW_LINES", 64)
     monkeypatch.setattr(feature_extractor, "_BLOCK_LINES", 64)
     extractor = FeatureExtractor(encoder, tokenizer, [-1, 0], batch_size=64, max_seq_length=16)
-    shape = FeatureShape((-1, 0), "tokens", 8)
     peaks = []
     for num_lines in (64, 256, 4096):  # The first time is for what is made once.
         lines = ("the dogs went to a store" for _ in range(num_lines))
         path = str(tmp_path / "output")
         tracemalloc.start()
-        with open_writer(output_format, path, shape, tokenizer.exact.inv_vocab) as writer:
+        with open_writer(output_format, path, extractor) as write:
             for features in extractor.extract(lines):
-                writer.write(features)
+                write(features)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     vector_bytes = 4096 * 9 * 2 * 8 * 4
