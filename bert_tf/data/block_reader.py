@@ -5,6 +5,10 @@ import tensorflow as tf
 
 from bert_tf.data.record_index import RecordIndex
 
+# A wrong checksum; a file that has become shorter; a record of something else, which TensorFlow
+# quotes and Python may not be able to decode.
+READING_ERRORS = (tf.errors.DataLossError, tf.errors.InvalidArgumentError, UnicodeDecodeError)
+
 _BLOCKS_READ_AT_ONCE = 8
 _READ_BUFFER_BYTES = 1 << 20
 
@@ -53,14 +57,7 @@ class BlockTable:
 def read_records(
     path: tf.Tensor, compression: tf.Tensor, offset: tf.Tensor, skip: tf.Tensor, size: tf.Tensor
 ) -> tf.Tensor:
-    """Returns consecutive records of a file, <string>[size].
-
-    Args:
-        path: <string>[].
-        compression: <string>[], "" or "GZIP".
-        offset: <int64>[], the byte where a record starts.
-        skip: <int64>[], how many records to skip from there. Their contents are not checked.
-        size: <int64>[], how many records to read, at least 1.
+    """Returns consecutive records of a file, <string>[size]; see `record_index.BLOCK`.
 
     Raises:
         tf.errors.DataLossError: if a record is corrupt.

@@ -1,9 +1,8 @@
 """Random numbers as a function of what they are for: (seed, use, epoch, example, ...) -> 64 bits.
 
-There is no generator state to save: any example's numbers are available at once, on any number of
-hosts and after any restart. The function is the output step of SplitMix64 (Steele, Lea and Flood,
-"Fast splittable pseudorandom number generators", OOPSLA 2014), applied once per counter. It is
-integer arithmetic, so every TensorFlow version and processor computes the same bits.
+There is no generator state to save. The function is the output step of SplitMix64 (Steele, Lea and
+Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014), applied once per counter. It
+is integer arithmetic, so every TensorFlow version and processor computes the same bits.
 """
 
 import tensorflow as tf
@@ -12,15 +11,11 @@ import tensorflow as tf
 BLOCK_ORDER, RECORD_ORDER, WORD_ORDER, REPLACEMENT_KIND, REPLACEMENT_ID = range(1, 6)
 FEATURE_ORDER, BATCH_ORDER = 6, 7
 
-_GOLDEN_GAMMA = 0x9E3779B97F4A7C15
-
 
 def hash_counters(*counters: tf.Tensor | int) -> tf.Tensor:
-    """Returns 64 random bits, <uint64>[...], for every tuple of integers.
+    """Returns 64 random bits, <uint64>[...], for every tuple of counters, which broadcast together.
 
-    Args:
-        *counters: integers or tensors of integers whose shapes broadcast together. Their order
-            matters; negative numbers count modulo 2^64.
+    The order of counters matters. Negative numbers count modulo 2^64.
     """
     bits = tf.constant(0, tf.uint64)
     for counter in counters:
@@ -43,7 +38,7 @@ def uniform_below(bits: tf.Tensor, limit: int) -> tf.Tensor:
 
 
 def _mix(bits: tf.Tensor) -> tf.Tensor:
-    bits = bits + _uint64(_GOLDEN_GAMMA)
+    bits = bits + _uint64(0x9E3779B97F4A7C15)
     bits = _xor_shift(bits, 30) * _uint64(0xBF58476D1CE4E5B9)
     bits = _xor_shift(bits, 27) * _uint64(0x94D049BB133111EB)
     return _xor_shift(bits, 31)

@@ -6,9 +6,9 @@ size, hosts or restarts.
 """
 
 import dataclasses
-import itertools
 from collections.abc import Mapping
 
+import numpy as np
 import tensorflow as tf
 
 from bert_tf.data.counter_hash import (
@@ -35,20 +35,16 @@ class MaskingSettings:
 def masking_from_manifest(
     index: RecordIndex, max_predictions_per_seq: int
 ) -> MaskingSettings | None:
-    """Returns how to mask the records of an index; None if they contain masks.
-
-    Records without a manifest are assumed to contain masks.
+    """Returns how to mask the records of an index; None if they contain masks, or no manifest.
 
     Raises:
-        ValueError: if some files contain masks and others do not, or the rules differ.
+        ValueError: if the rules differ between files.
     """
     found: dict[MaskingSettings | None, str] = {}
     for file in index.files:
         found.setdefault(_masking_of_run(file.run, max_predictions_per_seq), file.path)
     if len(found) > 1:
-        listing = "; ".join(
-            f"{path}: {masking or 'masks in the records'}" for masking, path in found.items()
-        )
+        listing = "; ".join(f"{path}: {masking or 'static'}" for masking, path in found.items())
         raise ValueError(f"The input files must all be masked by the same rules. {listing}")
     return next(iter(found))
 
@@ -77,7 +73,7 @@ def mask_batch(
         batch: `input_ids`, `input_mask`, `word_ids` <int32>[B, L] and others, which are kept.
         settings: the rules.
         seed: any integer.
-        epochs: <int>[B], the epoch in which each example is read, or one number for all.
+        epochs: <int>[B] or <int>[], the epoch in which each example is read.
         examples: <int>[B], the number of each example in the data set.
 
     Returns:
@@ -109,9 +105,6 @@ def mask_batch(
 def choose_tokens(word_ids: tf.Tensor, num_to_predict: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
     """Chooses whole words, in random order, as long as they fit.
 
-    A word that would exceed the number of predictions is skipped; a later, shorter one may still be
-    chosen.
-
     Args:
         word_ids: <int32>[B, L], the word (1 to L) of each token; 0: it must not be masked.
         num_to_predict: <int32>[B], the most tokens to choose.
@@ -123,7 +116,9 @@ def choose_tokens(word_ids: tf.Tensor, num_to_predict: tf.Tensor, bits: tf.Tenso
     Source: google-research/bert, create_pretraining_data.py, `create_masked_lm_predictions`.
     """
     order = tf.argsort(bits, axis=1, stable=True)
-    sizes = tf.gather(_word_sizes(word_ids), order, batch_dims=1)
+    num_words = tf.shape(word_ids)[1] + 1
+    sizes = tf.math.bincount(word_ids, minlength=num_words, maxlength=num_words, axis=-1)[:, 1:]
+    sizes = tf.gather(sizes, order, batch_dims=1)
 
     def any_fits(open_words: tf.Tensor, *_) -> tf.Tensor:
         return tf.reduce_any(open_words)
@@ -146,24 +141,10 @@ def choose_tokens(word_ids: tf.Tensor, num_to_predict: tf.Tensor, bits: tf.Tenso
     return tf.gather(taken, word_ids, batch_dims=1)
 
 
-def _word_sizes(word_ids: tf.Tensor) -> tf.Tensor:
-    """Returns how many tokens words 1 to L have, <int32>[B, L]."""
-    batch_size, length = tf.shape(word_ids)[0], tf.shape(word_ids)[1]
-    row = tf.range(batch_size)[:, None] * (length + 1)
-    counts = tf.math.bincount(tf.reshape(word_ids + row, [-1]), minlength=batch_size * (length + 1))
-    return tf.reshape(counts[: batch_size * (length + 1)], [batch_size, length + 1])[:, 1:]
-
-
 def _random_ids(bits: tf.Tensor, ranges: tuple[tuple[int, int], ...]) -> tf.Tensor:
     """Returns ids <int32>[...], uniform over all that the ranges contain."""
-    sizes = [past - first for first, past in ranges]
-    number = uniform_below(bits, sum(sizes))
-    ends = list(itertools.accumulate(sizes))
-    # For each range, what to add to the numbers that fall into it.
-    shifts = [past - end for (_, past), end in zip(ranges, ends, strict=True)]
-    chosen = tf.searchsorted(tf.constant(ends, tf.int64), tf.reshape(number, [-1]), side="right")
-    shift = tf.gather(tf.constant(shifts, tf.int64), tf.reshape(chosen, tf.shape(number)))
-    return tf.cast(number + shift, tf.int32)
+    ids = np.concatenate([np.arange(first, past, dtype=np.int32) for first, past in ranges])
+    return tf.gather(tf.constant(ids), uniform_below(bits, len(ids)))
 
 
 def _labels(

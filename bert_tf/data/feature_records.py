@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
+from bert_tf.data.block_reader import READING_ERRORS
 from bert_tf.data.order import host_slice, training_order, with_options
 from bert_tf.data.records import scan_file
 from bert_tf.data.schema import Feature, parse_examples
@@ -28,8 +29,6 @@ EXAMPLE_INDEX = "example_index"
 
 _PARSED_AT_ONCE = 1024
 _MASK, _IS_REAL = "input_mask", "is_real_example"
-# UnicodeDecodeError: TensorFlow's message quotes the damaged record, which may not be UTF-8.
-_READING_ERRORS = (tf.errors.DataLossError, tf.errors.InvalidArgumentError, UnicodeDecodeError)
 _ADVICE = "Remove the file and run again."
 
 
@@ -43,13 +42,8 @@ class FeatureRecords:
         windows_per_example: how many successive records each example has; if given, batches have
             EXAMPLE_INDEX, <int32>[B], too.
 
-    Attributes:
-        num_features: the number of records.
-        lengths: <int32>[num_features], the number of tokens of each before its padding.
-
     Raises:
-        ValueError: for a file without records, and for a damaged record or one with other features,
-            with file and record number.
+        ValueError: for an empty or damaged file, and for a record with other features.
     """
 
     def __init__(
@@ -62,9 +56,14 @@ class FeatureRecords:
         self._path = str(path)
         self._features = features
         self._max_seq_length = max_seq_length
-        self._check()
-        self._records, self.lengths = self._read()
-        self.num_features = len(self.lengths)
+        # TensorFlow takes a file that ends within a record's header for a complete one.
+        scan = scan_file(self._path, "", _PARSED_AT_ONCE)
+        if scan.fault:
+            raise scan.fault.error(_ADVICE)
+        if not scan.num_records:
+            raise ValueError(f"{self._path}: the file holds no record. {_ADVICE}")
+        self._records, self.lengths = self._read()  # <string>[n], <int32>[n] without padding.
+        self.num_features = scan.num_records
         self._example_indices = None
         if windows_per_example is not None:
             examples = np.arange(len(windows_per_example), dtype=np.int32)
@@ -84,21 +83,19 @@ class FeatureRecords:
         host_index: int = 0,
         bucketed: bool = True,
     ) -> tf.data.Dataset:
-        """Returns the endless dataset of training batches from that of `start_step` on.
+        """Returns the endless dataset of a host's rows of all batches from step `start_step` on.
+
+        The elements are dicts by name, <int32> or <float32> [batch_size / num_hosts, ...], with
+        `is_real_example`, <float32>[batch_size / num_hosts].
 
         Args:
             batch_size: examples per step on all hosts; a multiple of `num_hosts`.
             seed: any integer; the examples of a batch depend on it and on the step only.
-            start_step: the step, from 0, of the first batch.
+            start_step: from 0.
             num_hosts: the number of hosts that share a batch.
             host_index: the index of this host.
             bucketed: whether a batch has examples of similar length and is only as long as the
                 longest (of all hosts, rounded up to a multiple of 8).
-
-        Returns:
-            A dataset of dicts by name, <int32> or <float32> [batch_size / num_hosts, ...], with
-            `is_real_example`, <float32>[batch_size / num_hosts]. Sequences have the length
-            `max_seq_length` or, if bucketed, that of the batch.
 
         Source: google-research/bert, run_classifier.py, `file_based_input_fn_builder`.
         """
@@ -116,21 +113,16 @@ class FeatureRecords:
     ) -> tf.data.Dataset:
         """Returns all records once: the longest first if bucketed, else in the order of the file.
 
-        Batches are padded with rows of zeros, whose `is_real_example` is 0: the last one to
-        `batch_size`, and all of them to `num_rows`.
-
-        Args: see `training_batches`; and
-            num_rows: rows per batch, a multiple of `num_hosts`; at least and by default
-                `batch_size`.
-
-        Returns:
-            A finite dataset like that of `training_batches`, with `feature_numbers`,
-            <int32>[num_rows / num_hosts]: the number of each row's record, or -1 for padding.
+        Batches are padded to `num_rows` (a multiple of `num_hosts`; at least and by default
+        `batch_size`) with rows of zeros, whose `is_real_example` is 0. In addition to those of
+        `training_batches`, the dicts have `feature_numbers`, <int32>[num_rows / num_hosts]: the
+        number of each row's record, or -1 for padding.
         """
         num_rows = num_rows or batch_size
         mine = host_slice(num_rows, num_hosts, host_index)
-        # Longest first: a batch too large for memory fails at once.
-        order = np.argsort(-self.lengths if bucketed else self.lengths * 0, kind="stable")
+        order = np.arange(self.num_features)
+        if bucketed:  # A batch too large for memory fails at once.
+            order = np.argsort(-self.lengths, kind="stable")
         num_batches = -(-self.num_features // batch_size)
         missing = num_batches * batch_size - self.num_features
         numbers = np.pad(order, [0, missing], constant_values=-1).reshape(num_batches, batch_size)
@@ -173,16 +165,7 @@ class FeatureRecords:
         }
         return batch | sequences
 
-    def _check(self) -> None:
-        # TensorFlow takes a file that ends within a record's header for a complete one.
-        scan = scan_file(self._path, "", _PARSED_AT_ONCE)
-        if scan.fault:
-            raise scan.fault.error(_ADVICE)
-        if not scan.num_records:
-            raise ValueError(f"{self._path}: the file holds no record. {_ADVICE}")
-
     def _read(self) -> tuple[tf.Tensor, np.ndarray]:
-        """Returns the serialized records <string>[n], and their lengths <int32>[n] in tokens."""
         positions = tf.range(1, self._max_seq_length + 1)
 
         def measure(records: tf.Tensor):
@@ -194,7 +177,7 @@ class FeatureRecords:
         dataset = with_options(dataset.map(measure, num_parallel_calls=tf.data.AUTOTUNE))
         try:
             records, lengths = zip(*dataset, strict=True)
-        except _READING_ERRORS:
+        except READING_ERRORS:
             self._explain()
             raise
         return tf.concat(records, axis=0), tf.concat(lengths, axis=0).numpy()
@@ -209,7 +192,7 @@ class FeatureRecords:
             return
         except tf.errors.DataLossError:
             reason = "it does not fit its checksum"
-        except _READING_ERRORS as error:
+        except READING_ERRORS as error:
             reason = f"it does not hold {', '.join(self._features)} as it should: {error}"
         raise ValueError(f"{self._path}: record {number:,}: {reason}. {_ADVICE}")
 

@@ -31,7 +31,7 @@ RECORDS_PER_BLOCK = 1024
 
 
 def read_manifest(folder: str) -> dict[str, Any] | None:
-    """Returns the manifest of a folder, or None where there is none (or one of something else).
+    """Returns the manifest of a folder; None where there is none, or one of something else.
 
     Raises:
         ValueError: for a manifest.json that is damaged or of another format version.
@@ -60,7 +60,6 @@ def write_manifest(folder: str, run: dict[str, Any]) -> None:
 
     Raises:
         ValueError: if a manifest.json of something else is there.
-        OSError: if it cannot be written.
     """
     with _locked(folder):
         check_manifest_can_be_written(folder)
@@ -70,10 +69,9 @@ def write_manifest(folder: str, run: dict[str, Any]) -> None:
 
 
 def forget_files(paths: Sequence[str]) -> None:
-    """Removes the entries of files that are about to be replaced.
+    """Removes the entries of files that are about to be replaced, in case the run is killed.
 
-    If the run is killed before it writes its manifest, the new files have no entry, rather than the
-    entry of their predecessors. A damaged or foreign manifest.json is left alone.
+    A damaged or foreign manifest.json is left alone.
     """
     names = collections.defaultdict(set)
     for path in paths:
@@ -82,21 +80,17 @@ def forget_files(paths: Sequence[str]) -> None:
     for folder, replaced in names.items():
         if not files.exists(_path(folder)):
             continue
-        with _locked(folder):
-            manifest = None
-            with contextlib.suppress(ValueError):
-                manifest = _read_ours(folder)
-            runs = _runs_without(manifest, replaced) if manifest else []
-            if manifest and runs != manifest["runs"]:
+        with _locked(folder), contextlib.suppress(ValueError):
+            manifest = _read_ours(folder) or {"runs": []}
+            runs = _runs_without(manifest, replaced)
+            if runs != manifest["runs"]:
                 _write(folder, {**manifest, "runs": runs})
 
 
 def find_run(manifest: dict[str, Any], file_name: str) -> dict[str, Any] | None:
     """Returns the run that made the file of this name, or None."""
-    for run in manifest["runs"]:
-        if any(file["name"] == file_name for file in run["files"]):
-            return run
-    return None
+    found = (run for run in manifest["runs"] for file in run["files"] if file["name"] == file_name)
+    return next(found, None)
 
 
 def _path(folder: str) -> str:
@@ -119,12 +113,11 @@ def _read_ours(folder: str) -> dict[str, Any] | None:
 
 def _runs_without(manifest: dict[str, Any], names: set[str]) -> list[dict[str, Any]]:
     """Returns the runs without the entries of these files; runs without entries are dropped."""
-    runs = []
-    for run in manifest["runs"]:
-        left = [file for file in run["files"] if file["name"] not in names]
-        if left:
-            runs.append({**run, "files": left})
-    return runs
+    runs = [
+        {**run, "files": [file for file in run["files"] if file["name"] not in names]}
+        for run in manifest["runs"]
+    ]
+    return [run for run in runs if run["files"]]
 
 
 def _write(folder: str, manifest: dict[str, Any]) -> None:

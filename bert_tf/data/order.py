@@ -16,43 +16,38 @@ import tensorflow as tf
 
 from bert_tf.data.counter_hash import BATCH_ORDER, BLOCK_ORDER, FEATURE_ORDER, hash_counters
 
-# The batches of a chunk: many enough for batches of one length, and few enough that the order of
-# examples remains random.
+# Enough for batches of one length, and few enough that the order of examples remains random.
 CHUNK_BATCHES = 50
 
 
 def plan_epoch(
     block_sizes: tf.Tensor, seed: int, epoch: tf.Tensor, position: tf.Tensor, group_examples: int
 ) -> tf.data.Dataset:
-    """Returns the groups of a pre-training epoch from the one that holds an example on.
+    """Returns the groups of a pre-training epoch from the one on that holds an example.
+
+    The elements are (epoch, the group's blocks <int64>[n], how many of its first examples precede
+    `position`).
 
     Args:
         block_sizes: <int64>[K], the examples of each block.
-        seed: determines, with the epoch, the order of blocks.
+        seed: any integer.
         epoch: <int64>[].
-        position: <int64>[], of an example in the epoch, from 0.
-        group_examples: the blocks that start in the n-th stretch of this length form the n-th
-            group, which has less than a block more.
-
-    Returns:
-        A dataset of (epoch, the group's blocks <int64>[n], how many of its first examples precede
-        `position`).
+        position: <int64>[], of the example in the epoch.
+        group_examples: the blocks that start in the n-th stretch of this length are a group.
     """
     blocks = tf.range(tf.size(block_sizes, tf.int64))
     order = _random_order(seed, BLOCK_ORDER, epoch, blocks)
     first_example = tf.cumsum(tf.gather(block_sizes, order), exclusive=True)
     group = first_example // group_examples
-    is_first = tf.concat([[True], group[1:] != group[:-1]], axis=0)
-    starts = tf.where(is_first)[:, 0]
-    ends = tf.concat([starts[1:], tf.shape(order, tf.int64)], axis=0)
-    positions = tf.gather(first_example, starts)
-    start = tf.searchsorted(positions, position[None], side="right", out_type=tf.int64)[0] - 1
+    start = tf.searchsorted(first_example, position[None], side="right")[0] - 1
 
     def group_at(number: tf.Tensor):
-        skip = tf.maximum(position - positions[number], 0)
-        return epoch, order[starts[number] : ends[number]], skip
+        is_member = group == number
+        skip = tf.maximum(position - tf.boolean_mask(first_example, is_member)[0], 0)
+        return epoch, tf.boolean_mask(order, is_member), skip
 
-    return tf.data.Dataset.range(start, tf.size(starts, tf.int64)).map(group_at)
+    groups = tf.unique(group[start:]).y
+    return tf.data.Dataset.from_tensor_slices(groups).map(group_at)
 
 
 def training_order(
@@ -65,8 +60,7 @@ def training_order(
         batch_size: B.
         seed: any integer.
         start_step: the step, from 0, whose examples come first.
-        bucketed: whether examples of similar length form a batch. Batches across the border of two
-            epochs are the same either way.
+        bucketed: whether examples of similar length form a batch, where it lies in one epoch.
     """
     start_epoch, start_position = divmod(start_step * batch_size, len(lengths))
 
@@ -113,11 +107,7 @@ def _random_order(seed: int, use: int, epoch: tf.Tensor, numbers: tf.Tensor) -> 
 
 
 def host_slice(batch_size: int, num_hosts: int, host_index: int) -> slice:
-    """Returns the rows of a batch that a host gets.
-
-    Raises:
-        ValueError: if the hosts cannot share batches of this size.
-    """
+    """Returns the rows of a batch that a host gets; a ValueError if they cannot share it."""
     if batch_size < 1 or num_hosts < 1 or batch_size % num_hosts:
         raise ValueError(
             f"The batch size must be a multiple of the number of hosts. "

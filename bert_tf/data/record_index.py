@@ -29,14 +29,9 @@ logger = logging.getLogger(__name__)
 # it. Its blocks are as large as the groups that the input pipeline holds in memory.
 RECORDS_PER_COMPRESSED_BLOCK = 65536
 
-BLOCK = np.dtype(
-    [
-        ("offset", np.int64),  # The byte, in the uncompressed file, where reading starts.
-        ("skip", np.int64),  # How many records to skip from there.
-        ("record", np.int64),  # The number of the block's first record in the file.
-        ("size", np.int64),  # Records, at least 1.
-    ]
-)
+# A block of a file: the byte (uncompressed) where reading starts, how many records to skip from
+# there, the number of its first record in the file, and how many records it has, at least 1.
+BLOCK = np.dtype([(name, np.int64) for name in ("offset", "skip", "record", "size")])
 CORRUPT_ADVICE = (
     "Copy the file again from its source, or leave out what is damaged with --on_corrupt=skip."
 )
@@ -102,12 +97,12 @@ def build_record_index(
 
     Args:
         paths: the files, in the order of evaluation.
-        skips_corrupt: whether to leave out what a truncated file or a corrupt header makes
-            unreadable: the rest of a plain file, or the whole of a compressed one.
+        skips_corrupt: whether to leave out what a corrupt header or the end of a truncated file
+            makes unreadable: the rest of a plain file, or all of a compressed one.
         cache_file: a JSON file that remembers the result of scans.
 
     Raises:
-        ValueError: for a corrupt file (its name, byte and record), or where no record is left.
+        ValueError: for a corrupt file, or where no record is left.
     """
     if not paths:
         raise ValueError("There is no file to read records from.")
@@ -164,10 +159,7 @@ def _even_blocks(num_records: int, compression: str, offsets: Sequence[int]) -> 
     blocks = np.zeros(len(record), BLOCK)
     blocks["record"] = record
     blocks["size"] = np.minimum(per_block, num_records - record)
-    if compression:
-        blocks["skip"] = record
-    else:
-        blocks["offset"] = offsets
+    blocks["skip" if compression else "offset"] = record if compression else offsets
     return blocks
 
 
@@ -181,10 +173,11 @@ def _manifest_entries(
         manifest = read_manifest(folder) or {"runs": []}
         return {file["name"]: (run, file) for run in manifest["runs"] for file in run["files"]}
 
-    places = {path: files.split_path(path) for path in paths}
-    return {
-        path: entries_of(folder).get(name, (None, None)) for path, (folder, name) in places.items()
-    }
+    entries = {}
+    for path in paths:
+        folder, name = files.split_path(path)
+        entries[path] = entries_of(folder).get(name, (None, None))
+    return entries
 
 
 def _read_cache(path: str | None) -> dict[str, dict[str, Any]]:

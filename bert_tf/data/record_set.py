@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from bert_tf import files
 from bert_tf.data import schema
-from bert_tf.data.block_reader import BlockTable
+from bert_tf.data.block_reader import READING_ERRORS, BlockTable
 from bert_tf.data.counter_hash import RECORD_ORDER, hash_counters
 from bert_tf.data.dynamic_masking import MaskingSettings, mask_batch, masking_from_manifest
 from bert_tf.data.order import host_slice, plan_epoch, with_options
@@ -32,9 +32,6 @@ GROUP_EXAMPLES = 65536
 
 # Evaluation always uses the dynamic masks of this epoch; training counts epochs from 0.
 _EVALUATION_EPOCH, _EVALUATION_SEED = -1, 0
-# A wrong checksum; a file that has become shorter; a record of something else, which TensorFlow
-# quotes and Python may not be able to decode.
-_READING_ERRORS = (tf.errors.DataLossError, tf.errors.InvalidArgumentError, UnicodeDecodeError)
 _Batch = dict[str, tf.Tensor]
 
 
@@ -59,17 +56,16 @@ class RecordSet:
         num_hosts: int = 1,
         host_index: int = 0,
     ) -> tf.data.Dataset:
-        """Returns the endless dataset of training batches from that of `start_step` on.
+        """Returns the endless dataset of a host's rows of all batches from step `start_step` on.
+
+        The elements are dicts by name, <int32> or <float32> [batch_size / num_hosts, ...].
 
         Args:
             batch_size: examples per step on all hosts; a multiple of `num_hosts`.
             seed: any integer; determines the order of examples and their dynamic masks.
-            start_step: the step, from 0, of the first batch.
+            start_step: from 0.
             num_hosts: the number of hosts that share each batch.
             host_index: the index of this host.
-
-        Returns:
-            A dataset of dicts by name, <int32> or <float32> [batch_size / num_hosts, ...].
         """
         mine = host_slice(batch_size, num_hosts, host_index)
         start_epoch, start_position = divmod(start_step * batch_size, self.num_examples)
@@ -110,20 +106,15 @@ class RecordSet:
         host_index: int = 0,
         num_rows: int | None = None,
     ) -> tf.data.Dataset:
-        """Returns batches of all examples in the order of the files.
+        """Returns a host's rows of batches of all examples in the order of the files.
 
-        Batches are padded with rows of zeros, whose `is_real_example` is 0: the last one to
-        `batch_size`, and all of them to `num_rows`.
+        Batches are padded to `num_rows` with rows of zeros. In addition to the features, the dicts
+        have `is_real_example`, <float32>[num_rows / num_hosts], which is 0 in such rows.
 
         Args: see `training_batches`; and
             max_batches: the most batches; None for all.
             repeat: whether to repeat the files until there are `max_batches`, as the original does.
-            num_rows: rows per batch, a multiple of `num_hosts`; at least and by default
-                `batch_size`.
-
-        Returns:
-            A finite dataset of dicts by name, <int32> or <float32> [num_rows / num_hosts, ...],
-            with `is_real_example`, <float32>[num_rows / num_hosts].
+            num_rows: a multiple of `num_hosts`; at least and by default `batch_size`.
 
         Source: google-research/bert, run_pretraining.py, `input_fn_builder`.
         """
@@ -162,7 +153,7 @@ class RecordSet:
         """Turns TensorFlow's report of a damaged record into a ValueError that names the file."""
         try:
             yield
-        except _READING_ERRORS as error:
+        except READING_ERRORS as error:
             find_corrupt_record(self.index)
             raise ValueError(f"A record cannot be read: {error}") from error
 
@@ -179,7 +170,7 @@ def open_record_set(
     masks_tokens: bool = True,
     prepare: Callable[[_Batch], _Batch] | None = None,
 ) -> RecordSet:
-    """Finds the files, and checks them against the model and the settings.
+    """Finds the files, and raises a ValueError where they do not fit the model and the settings.
 
     Args:
         patterns: paths or patterns of TFRecord files.
@@ -192,9 +183,6 @@ def open_record_set(
         next_sentence: whether `next_sentence_labels` are required and read.
         masks_tokens: whether to mask the tokens of records made for dynamic masking.
         prepare: the last step for each batch.
-
-    Raises:
-        ValueError: for what does not fit, with the file.
     """
     paths, skips_corrupt = files.expand_input_files(patterns), on_corrupt == "skip"
     index = build_record_index(paths, skips_corrupt, cache_file)
@@ -210,17 +198,17 @@ def open_record_set(
         del features["word_ids"]
         masking = None
     index = check_records(index, features, vocab_size, type_vocab_size, skips_corrupt)
-    left_out = f"; {len(index.faults)} damaged places left out" if index.faults else ""
-    logger.info("%d examples in %d files%s", index.num_examples, len(paths), left_out)
+    logger.info(
+        "%d examples in %d files; %d damaged places left out",
+        index.num_examples,
+        len(paths),
+        len(index.faults),
+    )
     return RecordSet(index, features, masking, prepare)
 
 
 def find_max_predictions(patterns: Sequence[str]) -> int | None:
-    """Returns how many masked tokens a record has room for.
-
-    The result is None if the records contain no masks, or none can be read (`open_record_set` will
-    say why).
-    """
+    """Returns how many masked tokens a record has room for; None if it has none, or is damaged."""
     path = files.expand_input_files(patterns)[0]
     numbers: collections.Counter[int | None] = collections.Counter()
     for record in first_records(path, 9):  # Some of which may be damaged.

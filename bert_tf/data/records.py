@@ -20,9 +20,7 @@ import numpy as np
 from bert_tf import files
 from bert_tf.data.manifest import RECORDS_PER_BLOCK
 
-HEADER_BYTES = 12
-FOOTER_BYTES = 4
-
+_HEADER_BYTES, _FOOTER_BYTES = 12, 4
 _PIECE_BYTES = 8 << 20
 _GZIP_START = b"\x1f\x8b\x08"
 _GZIP_ERRORS = (EOFError, gzip.BadGzipFile, zlib.error)
@@ -59,12 +57,12 @@ class Scan(NamedTuple):
 
 
 def scan_file(path: str, compression: str, records_per_block: int) -> Scan:
-    """Finds the records of a TFRecord file without looking at their contents.
+    """Finds the records of a TFRecord file by reading their headers only.
 
     Args:
         path: the file.
         compression: "" or "GZIP".
-        records_per_block: the distance n between the records whose offsets are returned.
+        records_per_block: n, the distance between the records whose offsets are returned.
     """
     offsets, num_records, end = [np.zeros(0, np.int64)], 0, 0
     piece, reason = b"", ""
@@ -83,19 +81,17 @@ def scan_file(path: str, compression: str, records_per_block: int) -> Scan:
             reason = _describe_truncation(piece)
     except _GZIP_ERRORS as error:
         reason = f"damaged or truncated gzip data: {error}"
-    fault = None
-    if reason:
+    left_out = "a compressed file is left out whole"
+    if not compression:
         left_out = f"the rest of the file is left out, {files.file_size(path) - end:,} bytes"
-        if compression:
-            left_out = "a compressed file is left out whole"
-        fault = Fault(path, num_records, end, reason, left_out)
+    fault = Fault(path, num_records, end, reason, left_out) if reason else None
     return Scan(num_records, np.concatenate(offsets), fault)
 
 
 def compression_of(path: str) -> str:
     """Returns "GZIP" for a gzip file of any name, else "", as TensorFlow calls them."""
     with files.open_file(path, "rb") as file:
-        start = file.read(HEADER_BYTES)
+        start = file.read(_HEADER_BYTES)
     return "GZIP" if start.startswith(_GZIP_START) and not _is_header(start) else ""
 
 
@@ -103,19 +99,14 @@ def first_records(path: str, count: int) -> list[bytes]:
     """Returns the first records of a file, damaged or not; fewer than `count` if it has no more."""
     records = []
     with contextlib.suppress(*_GZIP_ERRORS), _open_stream(path, compression_of(path)) as stream:
-        while len(records) < count and _is_header(header := stream.read(HEADER_BYTES)):
+        while len(records) < count and _is_header(header := stream.read(_HEADER_BYTES)):
             records.append(stream.read(_read_length(header)[0]))
-            stream.read(FOOTER_BYTES)
+            stream.read(_FOOTER_BYTES)
     return records
 
 
 class RecordWriter:
-    """Writes records to an open binary file, and collects its entry in the manifest.
-
-    Args:
-        file: is left open.
-        compress: whether to write gzip; its bytes depend on the records only.
-    """
+    """Writes records to an open binary file, and collects its entry in the manifest."""
 
     def __init__(self, file: IO[bytes], compress: bool = False) -> None:
         self._file = file
@@ -200,18 +191,18 @@ def _header(size: int) -> bytes:
 
 
 def _is_header(data: bytes) -> bool:
-    return len(data) == HEADER_BYTES and data == _header(_read_length(data)[0])
+    return len(data) == _HEADER_BYTES and data == _header(_read_length(data)[0])
 
 
 def _whole_records(piece: bytes) -> tuple[np.ndarray, int, str]:
     """Returns the offsets of the whole records in `piece`, where they end, and what is corrupt."""
     bounds, position = [0], 0
-    last_header = len(piece) - HEADER_BYTES
+    last_header = len(piece) - _HEADER_BYTES
     while position <= last_header:
-        position += _read_length(piece, position)[0] + HEADER_BYTES + FOOTER_BYTES
+        position += _read_length(piece, position)[0] + _HEADER_BYTES + _FOOTER_BYTES
         bounds.append(position)
     starts = np.array(bounds[:-1], np.int64)
-    headers = np.frombuffer(piece, np.uint8)[starts[:, None] + np.arange(HEADER_BYTES)]
+    headers = np.frombuffer(piece, np.uint8)[starts[:, None] + np.arange(_HEADER_BYTES)]
     stored = np.ascontiguousarray(headers[:, 8:]).view("<u4")[:, 0]
     valid = _masked(crc32c(headers[:, :8]).astype(np.int64)) == stored
     if not valid.all():
@@ -226,9 +217,9 @@ def _whole_records(piece: bytes) -> tuple[np.ndarray, int, str]:
 
 
 def _describe_truncation(rest: bytes) -> str:
-    needed = f"a record's header of {HEADER_BYTES} bytes"
-    if len(rest) >= HEADER_BYTES:
-        needed = f"a record of {_read_length(rest)[0] + HEADER_BYTES + FOOTER_BYTES:,} bytes"
+    needed = f"a record's header of {_HEADER_BYTES} bytes"
+    if len(rest) >= _HEADER_BYTES:
+        needed = f"a record of {_read_length(rest)[0] + _HEADER_BYTES + _FOOTER_BYTES:,} bytes"
     return f"the file ends {len(rest):,} bytes into {needed}: it is truncated"
 
 

@@ -1,7 +1,7 @@
 """The features of records: names, shapes, types; encoding and parsing of tf.train.Examples.
 
-The names are the original release's, so records can be exchanged with its scripts. TensorFlow is
-imported only for parsing.
+The names are the original release's, so records can be exchanged with its scripts. Only parsing
+imports TensorFlow.
 """
 
 import dataclasses
@@ -38,8 +38,8 @@ def pretraining_features(max_seq_length: int, max_predictions_per_seq: int) -> d
 def unmasked_pretraining_features(max_seq_length: int) -> dict[str, Feature]:
     """Returns the features of a record for dynamic masking, which has `word_ids` and no masks.
 
-    Tokens with the same word id, counted from 1, are masked together: every token has its own or,
-    under whole-word masking, every word. Tokens with 0 are never masked.
+    Tokens with the same word id, from 1, are masked together: single tokens or, under whole-word
+    masking, words. Tokens with 0 are never masked.
 
         tokens    [CLS]  the  cat  ##s  [SEP]  sleep  [SEP]  (padding)
         word_ids    0     1    2    2     0      3      0        0
@@ -61,11 +61,7 @@ def _pair_features(max_seq_length: int) -> dict[str, Feature]:
 
 
 def encode_example(arrays: Mapping[str, Any]) -> bytes:
-    """Serializes arrays as a `tf.train.Example`, with the features sorted by name.
-
-    The bytes equal protobuf's deterministic serialization. (Its default orders features by a hash
-    that differs between processes.) Where one name is a prefix of another, the shorter one comes
-    first, as in protobuf's C++ library.
+    """Serializes arrays as a `tf.train.Example`: the bytes of protobuf's deterministic mode.
 
     Args:
         arrays: by name, a flat sequence or an array of integers (stored as int64), floating-point
@@ -125,8 +121,7 @@ def encode_varint(value: int) -> bytes:
 class ListHeaders(dict):
     """The bytes before an integer feature's values, its name included, by the values' size.
 
-    The values follow, each encoded by `encode_varint`. Joining such parts is several times as fast
-    as `encode_example`.
+    The values follow, each encoded by `encode_varint`. This is faster than `encode_example`.
     """
 
     def __init__(self, name: str) -> None:
@@ -141,10 +136,7 @@ class ListHeaders(dict):
 
 
 def parse_examples(serialized: Any, features: Mapping[str, Feature]) -> dict[str, Any]:
-    """Parses serialized examples <string>[B], eagerly or in a graph.
-
-    Returns:
-        By name, tensors [B, ...]: <int32> where int64 is stored, else <float32>.
+    """Parses serialized examples <string>[B] as tensors [B, ...], <int32> or <float32>, by name.
 
     Raises:
         tf.errors.InvalidArgumentError: if a feature is missing or has another length or type.

@@ -1,33 +1,26 @@
 """Checks records before the first step, so that no run dies of them in its third week.
 
-Errors name the file, the record's number, the value and the remedy. Data sets of up to a million
-examples are checked whole; of larger ones the first and last block of every file, as far as that is
-a million, and random blocks.
+Errors name the file, the record's number, the value and the remedy. Of data sets of more than a
+million examples a sample is checked.
 """
 
 import logging
-import time
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
 
-from bert_tf.data.block_reader import BlockTable, read_records
+from bert_tf.data.block_reader import READING_ERRORS, BlockTable, read_records
 from bert_tf.data.record_index import CORRUPT_ADVICE, FileIndex, RecordIndex, index_by_scan
 from bert_tf.data.records import Fault, scan_file
 from bert_tf.data.schema import Feature, parse_stored
 
 logger = logging.getLogger(__name__)
 
-# These take some 10 seconds on two cores.
-CHECKED_EXAMPLES = 1_000_000
+CHECKED_EXAMPLES = 1_000_000  # Some 10 seconds on two cores.
 # A vocabulary may be padded with unused rows so that its size divides well; not with more.
 MAX_UNUSED_ROWS = 1024
 
-_SECONDS_BETWEEN_REPORTS = 10.0
-# Errors for a record that is not an example with these features. TensorFlow quotes it, and Python
-# may not be able to decode that.
-_PARSE_ERRORS = (tf.errors.InvalidArgumentError, UnicodeDecodeError)
 _TYPES = {"int64_list": "int64", "float_list": "float32", "bytes_list": "bytes"}
 
 
@@ -45,35 +38,30 @@ def check_vocabulary_size(
 def check_manifests(
     index: RecordIndex, max_seq_length: int, max_predictions_per_seq: int, vocab_size: int
 ) -> None:
-    """Compares the manifests with the settings of a run.
+    """Raises a ValueError if, by their manifests, records were made with other settings.
 
-    Raises:
-        ValueError: if the records were made with other settings, or with a vocabulary that is
-            larger than the model's, or much smaller.
+    Their vocabulary must not be larger than the model's, or much smaller.
     """
     for file in index.files:
         if file.run is None:
             continue
-        settings = file.run["settings"]
+        settings, vocabulary = file.run["settings"], file.run["vocabulary"]
         wanted = [("max_seq_length", "seq", max_seq_length)]
         if settings.get("masking", "static") == "static":
             wanted.append(("max_predictions_per_seq", "pred", max_predictions_per_seq))
         for name, in_phases, value in wanted:
             if settings[name] != value:
                 raise ValueError(
-                    f"{file.path}: its records were made with {name}={settings[name]}, says the "
-                    f"manifest.json beside it. Give --{name}={settings[name]} (in --phases: "
-                    f"{in_phases}{settings[name]}), or make the records anew. Received: "
-                    f"{name}={value}"
+                    f"{file.path}: its records were made with {name}={settings[name]}. Give "
+                    f"--{name}={settings[name]} (in --phases: {in_phases}{settings[name]}), or "
+                    f"make the records anew. Received: {name}={value}"
                 )
-        size = file.run["vocabulary"]["size"]
+        size = vocabulary["size"]
         if not vocab_size - MAX_UNUSED_ROWS <= size <= vocab_size:
-            too = "large" if size > vocab_size else "small"
             raise ValueError(
                 f"{file.path}: its records were made with a vocabulary of {size} tokens "
-                f"({file.run['vocabulary']['file']}), too {too} for a model of {vocab_size}. Set "
-                f"vocab_size in the bert_config file to {size}, or make the records with the "
-                f"model's vocabulary."
+                f"({vocabulary['file']}), the model has room for {vocab_size}. Set vocab_size in "
+                f"the bert_config file to {size}, or make the records with the model's vocabulary."
             )
 
 
@@ -89,11 +77,10 @@ def check_records(
 
     Args:
         index: the records.
-        features: those that each must have, with these lengths.
+        features: those that each must have.
         vocab_size: the upper bound of ids.
         type_vocab_size: the upper bound of segment ids.
-        skips_corrupt: whether to leave out records with a wrong checksum. Then all are checked,
-            because which ones are left out must not depend on the sample.
+        skips_corrupt: whether to leave out records with a wrong checksum. Then all are checked.
         max_examples: about how many to check otherwise.
 
     Raises:
@@ -136,7 +123,7 @@ def _check_blocks(
         records = read_records(*location)
         return tf.constant(True) if rules is None else rules.are_met(records)
 
-    suspicious = _suspicious_blocks(index, blocks, is_valid, first_only=not skips_corrupt)
+    suspicious = np.fromiter(_suspicious_blocks(index, blocks, is_valid, skips_corrupt), np.int64)
     checked = list(index.files)
     for number in np.unique(index.block_file[suspicious]):
         first = np.searchsorted(index.block_file, number)
@@ -151,9 +138,9 @@ def _check_blocks(
 
 
 def _suspicious_blocks(
-    index: RecordIndex, blocks: np.ndarray, is_valid: Callable, first_only: bool
-) -> np.ndarray:
-    """Returns the blocks <int64>[n] that cannot be read, or contain what they should not."""
+    index: RecordIndex, blocks: np.ndarray, is_valid: Callable, find_all: bool
+) -> Iterator[int]:
+    """Yields the blocks that cannot be read, or contain what they should not."""
     table = BlockTable(index)
     results = iter(
         tf.data.Dataset.from_tensor_slices(blocks.astype(np.int64)).map(
@@ -162,21 +149,15 @@ def _suspicious_blocks(
             deterministic=True,
         )
     )
-    suspicious = []
-    reported = time.monotonic()
-    for done, block in enumerate(blocks, start=1):
+    for block in blocks:
         try:
-            valid = bool(next(results))
-        except (tf.errors.DataLossError, *_PARSE_ERRORS):
-            valid = False
-        if not valid:
-            suspicious.append(block)
-            if first_only:
-                break
-        if time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS:
-            reported = time.monotonic()
-            logger.info("Checked %d %% of the records.", 100 * done // len(blocks))
-    return np.array(suspicious, np.int64)
+            if next(results):
+                continue
+        except READING_ERRORS:
+            pass
+        yield block
+        if not find_all:
+            return
 
 
 def _search_file(
@@ -186,20 +167,15 @@ def _search_file(
     rules: "_ContentRules | None",
     skips_corrupt: bool,
 ) -> FileIndex:
-    """Returns the file without its corrupt records, of which some are in these of its blocks.
-
-    Raises:
-        ValueError: for records that do not fit, and unless `skips_corrupt` for corrupt ones.
-    """
+    """Returns the file without its corrupt records, some of which are in these of its blocks."""
     scan = scan_file(file.path, file.compression, records_per_block=1)
     if scan.fault:
         file = index_by_scan(file.path, file.run, skips_corrupt)
         blocks = np.arange(len(file.blocks))
     elif not _matches(file, scan.block_offsets):
         raise ValueError(
-            f"{file.path}: its records do not lie where the manifest.json beside it says, though "
-            f"its size is right: the file was replaced. Make the records anew, or move "
-            f"manifest.json away to read them as they are."
+            f"{file.path}: its records do not lie where the manifest.json beside it says: the file "
+            f"was replaced. Make the records anew, or move manifest.json away."
         )
     faults = []
     for block in file.blocks[blocks].tolist():
@@ -212,13 +188,12 @@ def _search_file(
 
 
 def _matches(file: FileIndex, offsets: np.ndarray) -> bool:
-    """Whether the index of a file agrees with the offsets of all its records."""
-    record = file.blocks["record"]
+    """Whether the blocks of a file agree with the offsets of all its records."""
+    blocks = file.blocks
     if file.compression:
-        return len(offsets) == record[-1] + file.blocks["size"][-1]
-    return np.array_equal(
-        np.append(offsets, -1)[record - file.blocks["skip"]], file.blocks["offset"]
-    )
+        return len(offsets) == blocks["record"][-1] + blocks["size"][-1]
+    starts = np.append(offsets, -1).take(blocks["record"] - blocks["skip"], mode="clip")
+    return np.array_equal(starts, blocks["offset"])
 
 
 def _corrupt_records(
@@ -234,10 +209,8 @@ def _corrupt_records(
     try:
         if is_valid(file.path, file.compression, offset, skip, size):
             return
-    except tf.errors.DataLossError:
-        is_corrupt = True
-    except _PARSE_ERRORS:
-        pass
+    except READING_ERRORS as error:
+        is_corrupt = isinstance(error, tf.errors.DataLossError)
     if size > 1:
         half = size // 2
         yield from _corrupt_records(file, (offset, skip, record, half), is_valid, rules)
@@ -246,9 +219,9 @@ def _corrupt_records(
     elif is_corrupt:
         yield record
     elif rules is not None:
-        location = map(tf.constant, (file.path, file.compression))
         numbers = tf.unstack(tf.constant([offset, skip, size], tf.int64))
-        (serialized,) = tf.function(read_records)(*location, *numbers).numpy()
+        strings = tf.unstack(tf.constant([file.path, file.compression]))
+        (serialized,) = tf.function(read_records)(*strings, *numbers).numpy()
         rules.explain(serialized, f"{file.path}: record {record:,}")
 
 
@@ -303,7 +276,11 @@ class _ContentRules:
                 raise ValueError(
                     f"{place}: {name} must hold {feature.dtype} values. Received: {_TYPES[kind]}"
                 )
-            _check_length(place, name, feature.shape[0], len(values))
+            if len(values) != feature.shape[0]:
+                raise ValueError(
+                    f"{place}: {name} must have {feature.shape[0]} values."
+                    f"{_advice_on_length(name, len(values))} Received: {len(values)}"
+                )
             high, source = self._limits[name]
             for position, value in enumerate(values):
                 if not 0 <= value <= high:
@@ -326,17 +303,8 @@ def _advice_if_missing(name: str, stored: Mapping) -> str:
     return ""
 
 
-def _check_length(place: str, name: str, expected: int, length: int) -> None:
-    if length == expected:
-        return
-    flag = advice = ""
-    if name != "next_sentence_labels":
-        flag = "max_predictions_per_seq" if name.startswith("masked_lm") else "max_seq_length"
-        flag, advice = (
-            f" ({flag}={expected})",
-            f" Give --{flag}={length}, or make the records anew.",
-        )
-    raise ValueError(
-        f"{place}: {name} must have {expected} values{flag}.{advice if length else ''} "
-        f"Received: {length}"
-    )
+def _advice_on_length(name: str, length: int) -> str:
+    if name == "next_sentence_labels" or length == 0:
+        return ""
+    flag = "max_predictions_per_seq" if name.startswith("masked_lm") else "max_seq_length"
+    return f" Give --{flag}={length}, or make the records anew."
