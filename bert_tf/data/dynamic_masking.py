@@ -11,14 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from bert_tf.data.counter_hash import (
-    REPLACEMENT_ID,
-    REPLACEMENT_KIND,
-    WORD_ORDER,
-    hash_counters,
-    uniform_below,
-    uniform_fraction,
-)
+from bert_tf.data import counter_hash
 from bert_tf.data.record_index import RecordIndex
 
 
@@ -86,16 +79,16 @@ def mask_batch(
 
     def random_bits(use: int) -> tf.Tensor:  # [B, L]; L is also a bound for the number of words.
         positions = tf.range(tf.shape(input_ids)[1])
-        return hash_counters(seed, use, epochs[:, None], examples[:, None], positions)
+        return counter_hash.hash_counters(seed, use, epochs[:, None], examples[:, None], positions)
 
     lengths = tf.cast(tf.reduce_sum(batch["input_mask"], axis=1), tf.float64)
     # Halves are rounded to even, as in Python.
     num_to_predict = tf.cast(tf.round(lengths * settings.masked_lm_prob), tf.int32)
     num_to_predict = tf.clip_by_value(num_to_predict, 1, settings.max_predictions_per_seq)
-    is_masked = choose_tokens(word_ids, num_to_predict, random_bits(WORD_ORDER))
+    is_masked = choose_tokens(word_ids, num_to_predict, random_bits(counter_hash.WORD_ORDER))
     # 80 % of the masked tokens become [MASK], 10 % stay, 10 % become a random id.
-    kind = uniform_fraction(random_bits(REPLACEMENT_KIND))
-    random_ids = _random_ids(random_bits(REPLACEMENT_ID), settings.replacement_ranges)
+    kind = counter_hash.uniform_fraction(random_bits(counter_hash.REPLACEMENT_KIND))
+    random_ids = _random_ids(random_bits(counter_hash.REPLACEMENT_ID), settings.replacement_ranges)
     replaced = tf.where(kind < 0.9, input_ids, random_ids)
     replaced = tf.where(kind < 0.8, settings.mask_id, replaced)
     batch["input_ids"] = tf.where(is_masked, replaced, input_ids)
@@ -144,7 +137,7 @@ def choose_tokens(word_ids: tf.Tensor, num_to_predict: tf.Tensor, bits: tf.Tenso
 def _random_ids(bits: tf.Tensor, ranges: tuple[tuple[int, int], ...]) -> tf.Tensor:
     """Returns ids <int32>[...], uniform over all that the ranges contain."""
     ids = np.concatenate([np.arange(first, past, dtype=np.int32) for first, past in ranges])
-    return tf.gather(tf.constant(ids), uniform_below(bits, len(ids)))
+    return tf.gather(tf.constant(ids), counter_hash.uniform_below(bits, len(ids)))
 
 
 def _labels(

@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from bert_tf.data.block_reader import READING_ERRORS
-from bert_tf.data.order import host_slice, training_order, with_options
+from bert_tf.data.order import host_slice, map_batches, training_order
 from bert_tf.data.records import scan_file
 from bert_tf.data.schema import Feature, parse_examples
 
@@ -152,8 +152,7 @@ class FeatureRecords:
                 batch["feature_numbers"] = tf.cast(numbers, tf.int32)
             return batch
 
-        dataset = order.map(make_batch, num_parallel_calls=tf.data.AUTOTUNE)
-        return with_options(dataset.prefetch(tf.data.AUTOTUNE))
+        return map_batches(order, make_batch)
 
     def _shortened(self, batch: dict[str, tf.Tensor], longest: tf.Tensor) -> dict[str, tf.Tensor]:
         length = tf.maximum(1, -(-longest // LENGTH_STEP)) * LENGTH_STEP
@@ -174,9 +173,8 @@ class FeatureRecords:
             return records, tf.reduce_max(tf.reshape(last, [tf.shape(records)[0], -1]), axis=-1)
 
         dataset = tf.data.TFRecordDataset(self._path).batch(_PARSED_AT_ONCE)
-        dataset = with_options(dataset.map(measure, num_parallel_calls=tf.data.AUTOTUNE))
         try:
-            records, lengths = zip(*dataset, strict=True)
+            records, lengths = zip(*map_batches(dataset, measure), strict=True)
         except READING_ERRORS:
             self._explain()
             raise

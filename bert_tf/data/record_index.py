@@ -106,10 +106,11 @@ def build_record_index(
     """
     if not paths:
         raise ValueError("There is no file to read records from.")
-    manifest_entries, cache = _manifest_entries(paths), _read_cache(cache_file)
+    described_in, cache = functools.cache(_described_in), _read_cache(cache_file)
     indices, news = [], {}
     for path in paths:
-        run, entry = manifest_entries[path]
+        folder, name = files.split_path(path)
+        run, entry = described_in(folder).get(name, (None, None))
         index = _index_by_entry(path, run, entry) or _index_by_entry(path, run, cache.get(path))
         if index is None:
             index = index_by_scan(path, run, skips_corrupt)
@@ -163,21 +164,10 @@ def _even_blocks(num_records: int, compression: str, offsets: Sequence[int]) -> 
     return blocks
 
 
-def _manifest_entries(
-    paths: Sequence[str],
-) -> dict[str, tuple[dict[str, Any] | None, dict[str, Any] | None]]:
-    """Returns, for each file, the run that made it and its entry in the manifest's `files`."""
-
-    @functools.cache
-    def entries_of(folder: str) -> dict[str, tuple[dict, dict]]:
-        manifest = read_manifest(folder) or {"runs": []}
-        return {file["name"]: (run, file) for run in manifest["runs"] for file in run["files"]}
-
-    entries = {}
-    for path in paths:
-        folder, name = files.split_path(path)
-        entries[path] = entries_of(folder).get(name, (None, None))
-    return entries
+def _described_in(folder: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """Returns, for each name in a folder's manifest, the run that made it and its entry."""
+    manifest = read_manifest(folder) or {"runs": []}
+    return {file["name"]: (run, file) for run in manifest["runs"] for file in run["files"]}
 
 
 def _read_cache(path: str | None) -> dict[str, dict[str, Any]]:
@@ -199,7 +189,7 @@ def _cache_entry(index: FileIndex) -> dict[str, Any]:
 
 
 def _state(path: str) -> list[int]:
-    """Returns the size and the time of the last change, by which a changed file is recognized."""
+    """Returns the size and the time of the last change."""
     if files.is_remote(path):
         import tensorflow as tf
 

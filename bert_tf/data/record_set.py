@@ -19,7 +19,7 @@ from bert_tf.data import schema
 from bert_tf.data.block_reader import READING_ERRORS, BlockTable
 from bert_tf.data.counter_hash import RECORD_ORDER, hash_counters
 from bert_tf.data.dynamic_masking import MaskingSettings, mask_batch, masking_from_manifest
-from bert_tf.data.order import host_slice, plan_epoch, with_options
+from bert_tf.data.order import host_slice, map_batches, plan_epoch
 from bert_tf.data.record_index import RecordIndex, build_record_index
 from bert_tf.data.records import first_records
 from bert_tf.data.validation import check_manifests, check_records, find_corrupt_record
@@ -85,17 +85,13 @@ class RecordSet:
 
         def make_batch(records: tf.Tensor, examples: tf.Tensor, epochs: tf.Tensor) -> _Batch:
             records = tf.ensure_shape(records[mine], [batch_size // num_hosts])
-            return self._prepared(self._parse(records, seed, epochs[mine], examples[mine]))
+            batch = self._parse(records, seed, epochs[mine], examples[mine])
+            return self.prepare(batch) if self.prepare else batch
 
-        return with_options(
-            tf.data.Dataset.range(start_epoch, np.iinfo(np.int64).max)
-            .flat_map(epoch_groups)
-            .map(read_group)
-            .prefetch(1)  # The next group is read while this one is consumed.
-            .rebatch(batch_size, drop_remainder=True)
-            .map(make_batch, num_parallel_calls=tf.data.AUTOTUNE)
-            .prefetch(tf.data.AUTOTUNE)
-        )
+        groups = tf.data.Dataset.range(start_epoch, np.iinfo(np.int64).max).flat_map(epoch_groups)
+        # The next group is read while this one is consumed.
+        rows = groups.map(read_group).prefetch(1).rebatch(batch_size, drop_remainder=True)
+        return map_batches(rows, make_batch)
 
     def evaluation_batches(
         self,
@@ -126,27 +122,19 @@ class RecordSet:
             records, examples = records[mine], examples[mine]
             batch = self._parse(records, _EVALUATION_SEED, _EVALUATION_EPOCH, examples)
             batch["is_real_example"] = tf.ones_like(records, dtype=tf.float32)
-            share = num_rows // num_hosts
-            return self._prepared({name: _padded(x, share) for name, x in batch.items()})
+            batch = {name: _padded(x, num_rows // num_hosts) for name, x in batch.items()}
+            return self.prepare(batch) if self.prepare else batch
 
         dataset = tf.data.Dataset.range(len(self.index.blocks))
         dataset = dataset.map(lambda block: blocks.read(block[None]))
-        if repeat:
-            dataset = dataset.repeat()
-        dataset = dataset.prefetch(1).rebatch(batch_size)
-        if max_batches is not None:
-            dataset = dataset.take(max_batches)
-        dataset = dataset.map(make_batch, num_parallel_calls=tf.data.AUTOTUNE)
-        return with_options(dataset.prefetch(tf.data.AUTOTUNE))
+        dataset = dataset.repeat(None if repeat else 1).prefetch(1).rebatch(batch_size)
+        return map_batches(dataset.take(max_batches or -1), make_batch)
 
     def _parse(
         self, records: tf.Tensor, seed: int, epochs: tf.Tensor | int, examples: tf.Tensor
     ) -> _Batch:
         batch = schema.parse_examples(records, self.features)
         return mask_batch(batch, self.masking, seed, epochs, examples) if self.masking else batch
-
-    def _prepared(self, batch: _Batch) -> _Batch:
-        return self.prepare(batch) if self.prepare else batch
 
     @contextlib.contextmanager
     def named_corruption(self) -> Iterator[None]:
@@ -188,9 +176,8 @@ def open_record_set(
     index = build_record_index(paths, skips_corrupt, cache_file)
     check_manifests(index, max_seq_length, max_predictions_per_seq, vocab_size)
     masking = masking_from_manifest(index, max_predictions_per_seq)
-    if masking is None:
-        features = schema.pretraining_features(max_seq_length, max_predictions_per_seq)
-    else:
+    features = schema.pretraining_features(max_seq_length, max_predictions_per_seq)
+    if masking is not None:
         features = schema.unmasked_pretraining_features(max_seq_length)
     if not next_sentence:
         del features["next_sentence_labels"]

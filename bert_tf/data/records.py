@@ -12,8 +12,7 @@ import gzip
 import hashlib
 import struct
 import zlib
-from collections.abc import Iterator
-from typing import IO, Any, BinaryIO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -67,18 +66,18 @@ def scan_file(path: str, compression: str, records_per_block: int) -> Scan:
     offsets, num_records, end = [np.zeros(0, np.int64)], 0, 0
     piece, reason = b"", ""
     try:
-        with _open_stream(path, compression) as stream:
+        with files.open_file(path, "rb") as file:
+            stream = gzip.GzipFile(fileobj=file) if compression else file
             while not reason and (more := stream.read(_PIECE_BYTES)):
                 piece += more
                 starts, used, reason = _whole_records(piece)
-                offsets.append(
-                    (starts + end)[-num_records % records_per_block :: records_per_block]
-                )
+                first = -num_records % records_per_block
+                offsets.append(end + starts[first::records_per_block])
                 num_records += len(starts)
                 end += used
                 piece = piece[used:]
         if piece and not reason:
-            reason = _describe_truncation(piece)
+            reason = f"the file ends {len(piece):,} bytes into it: it is truncated"
     except _GZIP_ERRORS as error:
         reason = f"damaged or truncated gzip data: {error}"
     left_out = "a compressed file is left out whole"
@@ -97,8 +96,9 @@ def compression_of(path: str) -> str:
 
 def first_records(path: str, count: int) -> list[bytes]:
     """Returns the first records of a file, damaged or not; fewer than `count` if it has no more."""
-    records = []
-    with contextlib.suppress(*_GZIP_ERRORS), _open_stream(path, compression_of(path)) as stream:
+    records, compression = [], compression_of(path)
+    with contextlib.suppress(*_GZIP_ERRORS), files.open_file(path, "rb") as file:
+        stream = gzip.GzipFile(fileobj=file) if compression else file
         while len(records) < count and _is_header(header := stream.read(_HEADER_BYTES)):
             records.append(stream.read(_read_length(header)[0]))
             stream.read(_FOOTER_BYTES)
@@ -214,16 +214,3 @@ def _whole_records(piece: bytes) -> tuple[np.ndarray, int, str]:
         )
     num_whole = len(starts) - (bounds[-1] > len(piece))  # The last one may be continued.
     return starts[:num_whole], bounds[num_whole], ""
-
-
-def _describe_truncation(rest: bytes) -> str:
-    needed = f"a record's header of {_HEADER_BYTES} bytes"
-    if len(rest) >= _HEADER_BYTES:
-        needed = f"a record of {_read_length(rest)[0] + _HEADER_BYTES + _FOOTER_BYTES:,} bytes"
-    return f"the file ends {len(rest):,} bytes into {needed}: it is truncated"
-
-
-@contextlib.contextmanager
-def _open_stream(path: str, compression: str) -> Iterator[BinaryIO]:
-    with files.open_file(path, "rb") as file:
-        yield gzip.GzipFile(fileobj=file) if compression else file

@@ -97,10 +97,7 @@ def find_corrupt_record(index: RecordIndex) -> None:
 
 
 def _choose_blocks(index: RecordIndex, max_examples: int) -> np.ndarray:
-    """Returns blocks <int64>[n], ascending, that hold about as many examples; at least one.
-
-    The first and last block of every file have priority.
-    """
+    """Returns random blocks <int64>[n], and first each file's ends, with about as many examples."""
     blocks = np.arange(len(index.blocks))
     if index.num_examples <= max_examples:
         return blocks
@@ -293,11 +290,9 @@ class _ContentRules:
 def _advice_if_missing(name: str, stored: Mapping) -> str:
     if "word_ids" in stored and name.startswith("masked_lm"):
         return (
-            " It was made with --masking=dynamic and holds no masks; the manifest.json that was "
-            "written beside it is needed to draw them."
+            " It was made with --masking=dynamic; the manifest.json that was written beside it is "
+            "needed to mask it."
         )
-    if name == "word_ids":
-        return " The manifest.json beside it says --masking=dynamic, the record does not."
     if name == "next_sentence_labels":
         return " Give --objective=masked_lm or left_to_right, which do not need it."
     return ""

@@ -54,12 +54,6 @@ class FeatureExtractor:
         strategy: the devices on which the encoder was created.
         static_shapes: whether every batch has `max_seq_length` tokens, as a TPU requires, instead
             of those of its longest line, rounded up.
-
-    Example:
-
-        extractor = FeatureExtractor(encoder, BatchTokenizer("vocab.txt"), [-1, -2], "mean")
-        for line in extractor.extract(["A sentence.", "A question? ||| Its answer."]):
-            line.vectors    # [2, H], the means of the last layer and of the one before it
     """
 
     def __init__(

@@ -337,7 +337,7 @@ def damage(data, place):
         (lambda data, size: data[: 5 * size - 20], "record 4, byte .* it is truncated"),
         (
             lambda data, size: data[: 4 * size + 5],
-            "record 4, byte .* 5 bytes into a record's header",
+            "record 4, byte .* 5 bytes into it",
         ),
         (lambda data, size: b"", "the file holds no record"),
         (

@@ -60,9 +60,9 @@ def test_a_walk_agrees_with_files_that_tensorflow_writes(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("length", "reason"),
     [
-        (7 * SIZE + 5, "5 bytes into a record's header of 12 bytes: it is truncated"),
-        (7 * SIZE + 12, "12 bytes into a record of 24 bytes: it is truncated"),
-        (8 * SIZE - 1, "23 bytes into a record of 24 bytes: it is truncated"),
+        (7 * SIZE + 5, "5 bytes into it: it is truncated"),
+        (7 * SIZE + 12, "12 bytes into it: it is truncated"),
+        (8 * SIZE - 1, "23 bytes into it: it is truncated"),
     ],
 )
 def test_a_truncated_file_is_named_with_its_last_record(eights, length, reason):
