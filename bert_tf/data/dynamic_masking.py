@@ -64,8 +64,6 @@ def mask_batch(
 
     Args:
         batch: `input_ids`, `input_mask`, `word_ids` <int32>[B, L] and others, which are kept.
-        settings: the rules.
-        seed: any integer.
         epochs: <int>[B] or <int>[], the epoch in which each example is read.
         examples: <int>[B], the number of each example in the data set.
 

@@ -21,8 +21,7 @@ from bert_tf.data.order import host_slice, map_batches, training_order
 from bert_tf.data.records import scan_file
 from bert_tf.data.schema import Feature, parse_examples
 
-# The lengths of bucketed batches are multiples of this: there are then few, and they suit
-# processors.
+# The lengths of bucketed batches are multiples of this, which suits processors.
 LENGTH_STEP = 8
 # The name in a batch for the index of the example that each row is a window of.
 EXAMPLE_INDEX = "example_index"
@@ -92,8 +91,7 @@ class FeatureRecords:
             batch_size: examples per step on all hosts; a multiple of `num_hosts`.
             seed: any integer; the examples of a batch depend on it and on the step only.
             start_step: from 0.
-            num_hosts: the number of hosts that share a batch.
-            host_index: the index of this host.
+            num_hosts: the number of hosts that share a batch; this is number `host_index`.
             bucketed: whether a batch has examples of similar length and is only as long as the
                 longest (of all hosts, rounded up to a multiple of 8).
 
@@ -123,10 +121,8 @@ class FeatureRecords:
         order = np.arange(self.num_features)
         if bucketed:  # A batch too large for memory fails at once.
             order = np.argsort(-self.lengths, kind="stable")
-        num_batches = -(-self.num_features // batch_size)
-        missing = num_batches * batch_size - self.num_features
-        numbers = np.pad(order, [0, missing], constant_values=-1).reshape(num_batches, batch_size)
-        numbers = np.pad(numbers, [(0, 0), (0, num_rows - batch_size)], constant_values=-1)
+        order = np.append(order, np.full(-len(order) % batch_size, -1)).reshape(-1, batch_size)
+        numbers = np.pad(order, [(0, 0), (0, num_rows - batch_size)], constant_values=-1)
         dataset = tf.data.Dataset.from_tensor_slices(numbers)
         return self._dataset(dataset, mine, bucketed, numbered=True)
 

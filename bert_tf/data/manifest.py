@@ -14,7 +14,6 @@ no random access. `tokens` does not count padding.
 import collections
 import contextlib
 import json
-import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,8 +21,6 @@ from typing import Any
 
 from bert_tf import files
 from bert_tf.config import read_json
-
-logger = logging.getLogger(__name__)
 
 FILE_NAME = "manifest.json"
 FORMAT = 1
@@ -36,17 +33,22 @@ def read_manifest(folder: str) -> dict[str, Any] | None:
     Raises:
         ValueError: for a manifest.json that is damaged or of another format version.
     """
-    manifest = _read_ours(folder)
-    if manifest is None and files.exists(_path(folder)):
-        logger.warning(
-            "%s is not a manifest of pre-training records, and is not read.", _path(folder)
+    if not files.exists(_path(folder)):
+        return None
+    manifest = read_json(_path(folder))
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("runs"), list):
+        return None
+    if manifest.get("format") != FORMAT:
+        raise ValueError(
+            f"{_path(folder)}: this version of bert_tf reads manifests of format {FORMAT}. "
+            f"Received: {manifest.get('format')!r}"
         )
     return manifest
 
 
 def check_manifest_can_be_written(folder: str) -> None:
     """Raises a ValueError if `folder` holds a manifest.json of something else, or a damaged one."""
-    if _read_ours(folder) is None and files.exists(_path(folder)):
+    if read_manifest(folder) is None and files.exists(_path(folder)):
         raise ValueError(
             f"{_path(folder)} is not a manifest of pre-training records. Move it away, or write "
             f"the records to another folder."
@@ -63,7 +65,7 @@ def write_manifest(folder: str, run: dict[str, Any]) -> None:
     """
     with _locked(folder):
         check_manifest_can_be_written(folder)
-        manifest = _read_ours(folder) or {"format": FORMAT, "runs": []}
+        manifest = read_manifest(folder) or {"format": FORMAT, "runs": []}
         kept = _runs_without(manifest, {file["name"] for file in run["files"]})
         _write(folder, {**manifest, "runs": [*kept, run]})
 
@@ -81,7 +83,7 @@ def forget_files(paths: Sequence[str]) -> None:
         if not files.exists(_path(folder)):
             continue
         with _locked(folder), contextlib.suppress(ValueError):
-            manifest = _read_ours(folder) or {"runs": []}
+            manifest = read_manifest(folder) or {"runs": []}
             runs = _runs_without(manifest, replaced)
             if runs != manifest["runs"]:
                 _write(folder, {**manifest, "runs": runs})
@@ -95,20 +97,6 @@ def find_run(manifest: dict[str, Any], file_name: str) -> dict[str, Any] | None:
 
 def _path(folder: str) -> str:
     return files.join_path(folder, FILE_NAME)
-
-
-def _read_ours(folder: str) -> dict[str, Any] | None:
-    if not files.exists(_path(folder)):
-        return None
-    manifest = read_json(_path(folder))
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("runs"), list):
-        return None
-    if manifest.get("format") != FORMAT:
-        raise ValueError(
-            f"{_path(folder)}: this version of bert_tf reads manifests of format {FORMAT}. "
-            f"Received: {manifest.get('format')!r}"
-        )
-    return manifest
 
 
 def _runs_without(manifest: dict[str, Any], names: set[str]) -> list[dict[str, Any]]:

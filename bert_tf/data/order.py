@@ -61,7 +61,7 @@ def training_order(
         lengths: int[n], the length of each example in tokens.
         batch_size: B.
         seed: any integer.
-        start_step: the step, from 0, whose examples come first.
+        start_step: from 0.
         bucketed: whether examples of similar length form a batch, where it lies in one epoch.
     """
     start_epoch, start_position = divmod(start_step * batch_size, len(lengths))
@@ -110,15 +110,10 @@ def _random_order(seed: int, use: int, epoch: tf.Tensor, numbers: tf.Tensor) -> 
 
 def host_slice(batch_size: int, num_hosts: int, host_index: int) -> slice:
     """Returns the rows of a batch that a host gets; a ValueError if they cannot share it."""
-    if batch_size < 1 or num_hosts < 1 or batch_size % num_hosts:
+    if batch_size < 1 or not 0 <= host_index < num_hosts or batch_size % num_hosts:
         raise ValueError(
-            f"The batch size must be a multiple of the number of hosts. "
-            f"Received: batch_size={batch_size}, num_hosts={num_hosts}"
-        )
-    if not 0 <= host_index < num_hosts:
-        raise ValueError(
-            f"host_index must be at least 0 and below num_hosts. "
-            f"Received: host_index={host_index}, num_hosts={num_hosts}"
+            f"The batch size must be a multiple of the number of hosts, and host_index less. "
+            f"Received: batch_size={batch_size}, num_hosts={num_hosts}, host_index={host_index}"
         )
     share = batch_size // num_hosts
     return slice(host_index * share, (host_index + 1) * share)

@@ -64,8 +64,7 @@ class RecordSet:
             batch_size: examples per step on all hosts; a multiple of `num_hosts`.
             seed: any integer; determines the order of examples and their dynamic masks.
             start_step: from 0.
-            num_hosts: the number of hosts that share each batch.
-            host_index: the index of this host.
+            num_hosts: the number of hosts that share each batch; this is number `host_index`.
         """
         mine = host_slice(batch_size, num_hosts, host_index)
         start_epoch, start_position = divmod(start_step * batch_size, self.num_examples)
@@ -161,11 +160,6 @@ def open_record_set(
     """Finds the files, and raises a ValueError where they do not fit the model and the settings.
 
     Args:
-        patterns: paths or patterns of TFRecord files.
-        max_seq_length: tokens of a record.
-        max_predictions_per_seq: masked tokens of a record.
-        vocab_size: the upper bound of ids.
-        type_vocab_size: the upper bound of segment ids.
         on_corrupt: `fail`, or `skip` to leave damaged records out.
         cache_file: remembers where the records of files without a manifest start.
         next_sentence: whether `next_sentence_labels` are required and read.

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from bert_tf.data.block_reader import READING_ERRORS, BlockTable, read_records
+from bert_tf.data.order import map_batches
 from bert_tf.data.record_index import CORRUPT_ADVICE, FileIndex, RecordIndex, index_by_scan
 from bert_tf.data.records import Fault, scan_file
 from bert_tf.data.schema import Feature, parse_stored
@@ -76,10 +77,6 @@ def check_records(
     """Reads records, checks them against the model, and returns the index without corrupt ones.
 
     Args:
-        index: the records.
-        features: those that each must have.
-        vocab_size: the upper bound of ids.
-        type_vocab_size: the upper bound of segment ids.
         skips_corrupt: whether to leave out records with a wrong checksum. Then all are checked.
         max_examples: about how many to check otherwise.
 
@@ -139,13 +136,8 @@ def _suspicious_blocks(
 ) -> Iterator[int]:
     """Yields the blocks that cannot be read, or contain what they should not."""
     table = BlockTable(index)
-    results = iter(
-        tf.data.Dataset.from_tensor_slices(blocks.astype(np.int64)).map(
-            lambda block: is_valid(*table.location(block)),
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
-        )
-    )
+    dataset = tf.data.Dataset.from_tensor_slices(blocks.astype(np.int64))
+    results = iter(map_batches(dataset, lambda block: is_valid(*table.location(block))))
     for block in blocks:
         try:
             if next(results):
@@ -210,15 +202,14 @@ def _corrupt_records(
         is_corrupt = isinstance(error, tf.errors.DataLossError)
     if size > 1:
         half = size // 2
-        yield from _corrupt_records(file, (offset, skip, record, half), is_valid, rules)
         rest = (offset, skip + half, record + half, size - half)
-        yield from _corrupt_records(file, rest, is_valid, rules)
+        for part in ((offset, skip, record, half), rest):
+            yield from _corrupt_records(file, part, is_valid, rules)
     elif is_corrupt:
         yield record
     elif rules is not None:
-        numbers = tf.unstack(tf.constant([offset, skip, size], tf.int64))
-        strings = tf.unstack(tf.constant([file.path, file.compression]))
-        (serialized,) = tf.function(read_records)(*strings, *numbers).numpy()
+        names = tf.constant([file.path, file.compression])
+        (serialized,) = read_records(*names, *tf.constant([offset, skip, 1], tf.int64)).numpy()
         rules.explain(serialized, f"{file.path}: record {record:,}")
 
 

@@ -146,7 +146,7 @@ def test_a_file_that_shrinks_after_it_was_indexed_is_an_error(write_numbered):
     ("settings", "message"),
     [
         ({"num_hosts": 3}, "batch_size=8, num_hosts=3"),
-        ({"num_hosts": 2, "host_index": 2}, "host_index=2, num_hosts=2"),
+        ({"num_hosts": 2, "host_index": 2}, "num_hosts=2, host_index=2"),
         ({"batch_size": 0}, "batch_size=0"),
     ],
 )
