@@ -2,8 +2,8 @@
 
     uint64 length | uint32 masked CRC-32C of the length | record | uint32 masked CRC-32C of it
 
-Importing TensorFlow takes longer than writing a small data set. And its reader accepts files that
-end inside a header, and truncated compressed files, as complete; `scan_file` does not.
+TensorFlow's reader takes files that end inside a header, and truncated compressed files, for
+complete; `scan_file` does not. And importing TensorFlow takes longer than writing a small data set.
 """
 
 import contextlib

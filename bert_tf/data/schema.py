@@ -103,10 +103,7 @@ def encode_values(name: str, values: Any) -> bytes:
 
 
 def encode_varint(value: int) -> bytes:
-    """Encodes an integer as protobuf does: seven bits a byte, the lowest first.
-
-    Negative numbers are encoded as their 64-bit two's complement, which takes ten bytes.
-    """
+    """Encodes an integer, or its 64-bit two's complement, in bytes of seven bits, lowest first."""
     if not -(2**63) <= value < 2**63:
         raise ValueError(f"A whole number in a record has at most 64 bits. Received: {value}")
     value &= 2**64 - 1

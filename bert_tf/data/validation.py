@@ -270,22 +270,21 @@ class _ContentRules:
                     f"{_advice_on_length(name, len(values))} Received: {len(values)}"
                 )
             high, source = self._limits[name]
-            for position, value in enumerate(values):
-                if not 0 <= value <= high:
-                    raise ValueError(
-                        f"{place}: {name} must lie between 0 and {high} ({source}). "
-                        f"Received: {value} at place {position}"
-                    )
+            wrong = [value for value in values if not 0 <= value <= high]
+            if wrong:
+                raise ValueError(
+                    f"{place}: {name} must lie between 0 and {high} ({source}). "
+                    f"Received: {wrong[0]}"
+                )
 
 
 def _advice_if_missing(name: str, stored: Mapping) -> str:
-    if "word_ids" in stored and name.startswith("masked_lm"):
-        return (
-            " It was made with --masking=dynamic; the manifest.json that was written beside it is "
-            "needed to mask it."
-        )
     if name == "next_sentence_labels":
         return " Give --objective=masked_lm or left_to_right, which do not need it."
+    if "word_ids" in stored and name.startswith("masked_lm"):
+        return (
+            " It was made with --masking=dynamic, which needs the manifest.json written beside it."
+        )
     return ""
 
 

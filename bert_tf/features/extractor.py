@@ -21,13 +21,11 @@ from bert_tf.text.batch_tokenization import BatchTokenizer
 from bert_tf.text.packing import pack_truncated
 from bert_tf.training import distribution
 
-# A window ends after so many lines or bytes of vectors. The bytes are those of 130 lines of 128
-# tokens with four layers of BERT-Base.
+# A window ends after so many lines or bytes of vectors.
 _WINDOW_LINES, _WINDOW_BYTES = 4096, 200_000_000
 # Lines, and characters, that are tokenized together.
 _BLOCK_LINES, _BLOCK_CHARACTERS = 1024, 2_000_000
-# The length of a batch is a multiple of this, so that there are few shapes.
-_LENGTH_STEP = 8
+_LENGTH_STEP = 8  # Batch lengths are multiples of this, so that there are few shapes.
 
 _Item = TypeVar("_Item")
 
@@ -44,14 +42,13 @@ class FeatureExtractor:
     """Computes, for lines of text, the vectors of chosen layers of an encoder.
 
     Args:
-        encoder: a model with weights.
-        tokenizer: with the vocabulary and lower-casing of the model.
+        encoder, tokenizer: of the same model.
         layers: indices into the model's layers: 0 is the first, -1 the last.
         pool: `tokens`: a vector for each token; `cls`: that of [CLS]; `mean`: the mean over the
             line's tokens.
         max_seq_length: the most tokens of a line, [CLS] and [SEP] included.
         batch_size: lines per batch, on all devices together.
-        strategy: the devices on which the encoder was created.
+        strategy: that in whose scope the encoder was created.
         static_shapes: whether every batch has `max_seq_length` tokens, as a TPU requires, instead
             of those of its longest line, rounded up.
     """

@@ -3,12 +3,10 @@
     {"linex_index": 0, "features": [
         {"token": "[CLS]", "layers": [{"index": -1, "values": [0.123456, -1.5, ...]}, ...]}, ...]}
 
-A line of 128 tokens has 400,000 numbers with four layers of BERT-Base. numpy assembles their texts
-from tables, twelve bytes per number:
+numpy assembles the texts of numbers from tables, twelve bytes each, with zero bytes for absent
+characters, which are dropped in the end:
 
     | space  sign  two digits | .  three digits | three digits  , |
-
-with zero bytes for absent characters, which are dropped in the end.
 """
 
 import json
@@ -27,11 +25,7 @@ def format_line(
 ) -> bytes:
     """Returns a line of the file, its newline included.
 
-    Args:
-        linex_index: the line's number.
-        names: its tokens, or the single name of pooled vectors.
-        layers: their `index` in the file.
-        vectors: <float32>[tokens, layers, H], or pooled [layers, H].
+    `vectors` are <float32>[tokens, layers, H] or, with a single name, [layers, H].
     """
     rows = iter(format_rows(vectors.reshape(-1, vectors.shape[-1])))
     features = []

@@ -32,10 +32,7 @@ def open_writer(output_format: str, path: str, extractor: FeatureExtractor) -> I
 
 @contextlib.contextmanager
 def _open_json(file: IO[bytes], extractor: FeatureExtractor) -> Iterator[_Write]:
-    """The original's file: a JSON object a line.
-
-    Pooled vectors have a single "token", "[CLS]" or "mean".
-    """
+    """The original's file: a JSON object a line; pooled vectors have a single "token"."""
     tokens = extractor.tokenizer.exact.inv_vocab
     pooled_as = {"tokens": None, "cls": ["[CLS]"], "mean": ["mean"]}[extractor.pool]
 
@@ -56,10 +53,9 @@ def _open_npz(file: IO[bytes], extractor: FeatureExtractor) -> Iterator[_Write]:
         offsets     <int64>[lines + 1]          likewise: line i's are offsets[i]:offsets[i + 1]
 
     An array's size precedes its numbers, and is known only in the end. Until then each array is in
-    a temporary file on the disk of the output, which for a moment takes twice the space.
+    a temporary file, on the disk of the output if that is local.
     """
     is_remote = files.is_remote(str(file.name))
-    # None: the system's folder for temporary files.
     folder = None if is_remote else files.split_path(file.name)[0]
     row_shape = (len(extractor.layers), extractor.encoder.config.hidden_size)
     row_types = {"layers": "<i4", "vectors": ("<f4", row_shape)}
