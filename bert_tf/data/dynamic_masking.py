@@ -35,22 +35,19 @@ def masking_from_manifest(
     """
     found: dict[MaskingSettings | None, str] = {}
     for file in index.files:
-        found.setdefault(_masking_of_run(file.run, max_predictions_per_seq), file.path)
+        masking = None
+        if file.run is not None and file.run["settings"].get("masking", "static") == "dynamic":
+            masking = MaskingSettings(
+                mask_id=file.run["masking"]["mask_id"],
+                replacement_ranges=tuple(map(tuple, file.run["masking"]["replacement_ranges"])),
+                max_predictions_per_seq=max_predictions_per_seq,
+                masked_lm_prob=file.run["settings"]["masked_lm_prob"],
+            )
+        found.setdefault(masking, file.path)
     if len(found) > 1:
         listing = "; ".join(f"{path}: {masking or 'static'}" for masking, path in found.items())
         raise ValueError(f"The input files must all be masked by the same rules. {listing}")
     return next(iter(found))
-
-
-def _masking_of_run(run: dict | None, max_predictions_per_seq: int) -> MaskingSettings | None:
-    if run is None or run["settings"].get("masking", "static") == "static":
-        return None
-    return MaskingSettings(
-        mask_id=run["masking"]["mask_id"],
-        replacement_ranges=tuple(tuple(ids) for ids in run["masking"]["replacement_ranges"]),
-        max_predictions_per_seq=max_predictions_per_seq,
-        masked_lm_prob=run["settings"]["masked_lm_prob"],
-    )
 
 
 def mask_batch(

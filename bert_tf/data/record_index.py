@@ -115,7 +115,12 @@ def build_record_index(
         if index is None:
             index = index_by_scan(path, run, skips_corrupt)
             if not index.faults:
-                news[path] = _cache_entry(index)
+                news[path] = {
+                    "state": _state(path),
+                    "bytes": files.file_size(path),
+                    "examples": int(index.blocks["size"].sum()),
+                    "block_offsets": None if index.compression else index.blocks["offset"].tolist(),
+                }
         indices.append(index)
     if news and cache_file is not None:
         with files.atomic_write(cache_file, "w") as file:
@@ -177,15 +182,6 @@ def _read_cache(path: str | None) -> dict[str, dict[str, Any]]:
     content = read_json(path)
     is_ours = isinstance(content, dict) and content.get("format") == _CACHE_FORMAT
     return content["files"] if is_ours else {}
-
-
-def _cache_entry(index: FileIndex) -> dict[str, Any]:
-    return {
-        "state": _state(index.path),
-        "bytes": files.file_size(index.path),
-        "examples": int(index.blocks["size"].sum()),
-        "block_offsets": None if index.compression else index.blocks["offset"].tolist(),
-    }
 
 
 def _state(path: str) -> list[int]:

@@ -22,7 +22,7 @@ CHECKED_EXAMPLES = 1_000_000  # Some 10 seconds on two cores.
 # A vocabulary may be padded with unused rows so that its size divides well; not with more.
 MAX_UNUSED_ROWS = 1024
 
-_TYPES = {"int64_list": "int64", "float_list": "float32", "bytes_list": "bytes"}
+_LISTS = {"int64": "int64_list", "float32": "float_list"}
 
 
 def check_vocabulary_size(
@@ -32,7 +32,8 @@ def check_vocabulary_size(
     if not vocab_size - MAX_UNUSED_ROWS <= num_tokens <= vocab_size:
         raise ValueError(
             f"{vocab_file} has {num_tokens} rows, the model's word embeddings have {vocab_size} "
-            f"(vocab_size in {bert_config_file}): the model was trained with another vocabulary."
+            f"(vocab_size in {bert_config_file}): it is another vocabulary than the model's. Give "
+            f"the model's own, or for a new model set vocab_size to {num_tokens}."
         )
 
 
@@ -57,13 +58,8 @@ def check_manifests(
                     f"--{name}={settings[name]} (in --phases: {in_phases}{settings[name]}), or "
                     f"make the records anew. Received: {name}={value}"
                 )
-        size = vocabulary["size"]
-        if not vocab_size - MAX_UNUSED_ROWS <= size <= vocab_size:
-            raise ValueError(
-                f"{file.path}: its records were made with a vocabulary of {size} tokens "
-                f"({vocabulary['file']}), the model has room for {vocab_size}. Set vocab_size in "
-                f"the bert_config file to {size}, or make the records with the model's vocabulary."
-            )
+        name = f"{file.path}: the vocabulary of its records, {vocabulary['file']},"
+        check_vocabulary_size(vocabulary["size"], name, vocab_size, "the bert_config file")
 
 
 def check_records(
@@ -258,15 +254,10 @@ class _ContentRules:
                     f"{place}: it has no feature {name}.{_advice_if_missing(name, stored)} "
                     f"Received: {', '.join(sorted(stored))}"
                 )
-            kind = stored[name].WhichOneof("kind")
-            values = list(getattr(stored[name], kind).value) if kind else []
-            if kind and _TYPES[kind] != feature.dtype:
-                raise ValueError(
-                    f"{place}: {name} must hold {feature.dtype} values. Received: {_TYPES[kind]}"
-                )
+            values = getattr(stored[name], _LISTS[feature.dtype]).value
             if len(values) != feature.shape[0]:
                 raise ValueError(
-                    f"{place}: {name} must have {feature.shape[0]} values."
+                    f"{place}: {name} must have {feature.shape[0]} {feature.dtype} values."
                     f"{_advice_on_length(name, len(values))} Received: {len(values)}"
                 )
             high, source = self._limits[name]

@@ -159,10 +159,7 @@ class FeatureExtractor:
 
 
 def split_pair(line: str) -> tuple[str, str]:
-    """Splits a line at ` ||| `; the second sequence is "" where it has none.
-
-    Source: google-research/bert, extract_features.py, `read_examples`.
-    """
+    """Splits a line at ` ||| `; the second sequence is "" where it has none."""
     line = line.strip()
     match = re.match(r"^(.*) \|\|\| (.*)$", line)
     return match.groups() if match else (line, "")

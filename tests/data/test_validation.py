@@ -77,9 +77,12 @@ def test_valid_records_pass(write):
         ({"masked_lm_weights": [float("nan"), 0.0]}, "masked_lm_weights .* Received: nan"),
         ({"next_sentence_labels": [2]}, "next_sentence_labels .* Received: 2"),
         ({"segment_ids": None}, "no feature segment_ids. Received: input_ids, input_mask,"),
-        ({"input_mask": [1.0] * 6}, "input_mask must hold int64 values. Received: float32"),
-        ({"masked_lm_ids": []}, r"masked_lm_ids must have 2 values .*Received: 0"),
-        ({"next_sentence_labels": [1, 1]}, "next_sentence_labels must have 1 values. Received: 2"),
+        ({"input_mask": [1.0] * 6}, "input_mask must have 6 int64 values. Received: 0"),
+        ({"masked_lm_ids": []}, r"masked_lm_ids must have 2 int64 values .*Received: 0"),
+        (
+            {"next_sentence_labels": [1, 1]},
+            "next_sentence_labels must have 1 int64 values. Received: 2",
+        ),
     ],
 )
 def test_a_record_that_does_not_suit_the_model_is_named(write, changes, message):
@@ -96,14 +99,16 @@ def test_a_record_that_is_no_example_is_named(write):
 
 def test_a_wrong_sequence_length_says_which_flag_would_do(write):
     features = schema.pretraining_features(max_seq_length=8, max_predictions_per_seq=2)
-    message = r"input_ids must have 8 values .*Give --max_seq_length=6, .*Received: 6"
+    message = r"input_ids must have 8 int64 values .*Give --max_seq_length=6, .*Received: 6"
     with pytest.raises(ValueError, match=message):
         check(write(), features)
 
 
 def test_a_wrong_number_of_predictions_says_which_flag_would_do(write):
     features = schema.pretraining_features(max_seq_length=6, max_predictions_per_seq=3)
-    message = r"masked_lm_positions must have 3 .*Give --max_predictions_per_seq=2, .*Received: 2"
+    message = (
+        r"masked_lm_positions must have 3 int64 .*Give --max_predictions_per_seq=2, .*Received: 2"
+    )
     with pytest.raises(ValueError, match=message):
         check(write(), features)
 
@@ -265,7 +270,7 @@ def test_settings_of_the_manifest_are_compared_with_those_of_the_run(write):
     index = with_run(write(), masking="static")
     check_manifests(index, 6, 2, 30)
     check_manifests(index, 6, 2, 64)  # A table somewhat larger than the vocabulary does no harm.
-    with pytest.raises(ValueError, match=r"vocabulary of 30 tokens .*room for 2000"):
+    with pytest.raises(ValueError, match=r"vocabulary .* has 30 rows, .* have 2000"):
         check_manifests(index, 6, 2, 2000)
     with pytest.raises(
         ValueError,
@@ -276,7 +281,7 @@ def test_settings_of_the_manifest_are_compared_with_those_of_the_run(write):
         ValueError, match=r"Give --max_predictions_per_seq=2 \(in --phases: pred2\), .*=3"
     ):
         check_manifests(index, 6, 3, 30)
-    with pytest.raises(ValueError, match=r"vocabulary of 30 tokens .*room for 29"):
+    with pytest.raises(ValueError, match=r"vocabulary .* has 30 rows, .* have 29"):
         check_manifests(index, 6, 2, 29)
 
 
