@@ -205,12 +205,9 @@ def _whole_records(piece: bytes) -> tuple[np.ndarray, int, str]:
     headers = np.frombuffer(piece, np.uint8)[starts[:, None] + np.arange(_HEADER_BYTES)]
     stored = np.ascontiguousarray(headers[:, 8:]).view("<u4")[:, 0]
     valid = _masked(crc32c(headers[:, :8]).astype(np.int64)) == stored
+    num_whole = len(starts) - (position > len(piece))  # The last one may be continued.
+    reason = ""
     if not valid.all():
         num_whole = int(np.argmin(valid))
-        return (
-            starts[:num_whole],
-            bounds[num_whole],
-            "the record's length does not fit its checksum",
-        )
-    num_whole = len(starts) - (bounds[-1] > len(piece))  # The last one may be continued.
-    return starts[:num_whole], bounds[num_whole], ""
+        reason = "the record's length does not fit its checksum"
+    return starts[:num_whole], bounds[num_whole], reason

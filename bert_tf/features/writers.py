@@ -79,12 +79,16 @@ def _open_npz(file: IO[bytes], extractor: FeatureExtractor) -> Iterator[_Write]:
                 columns["offsets"].append([columns["token_ids"].num_rows])
 
         yield write
-        # zipfile learns that a remote file is not seekable only from one without a `seek`.
-        with zipfile.ZipFile(_Appended(file) if is_remote else file, "w") as archive:
+        # zipfile seeks in its file, which a remote one does not allow.
+        target = stack.enter_context(tempfile.TemporaryFile()) if is_remote else file
+        with zipfile.ZipFile(target, "w") as archive:
             for name, column in columns.items():
                 # A ZipInfo has a fixed date: the same features give the same bytes.
                 with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
                     column.copy_to(member)
+        if is_remote:
+            target.seek(0)
+            shutil.copyfileobj(target, file, _COPIED_BYTES)
 
 
 @contextlib.contextmanager
@@ -146,16 +150,3 @@ class _Column:
         np.lib.format.write_array_header_1_0(target, header)
         self._file.seek(0)
         shutil.copyfileobj(self._file, target, _COPIED_BYTES)
-
-
-class _Appended:
-    """The part of a file's interface that sequential writing needs."""
-
-    def __init__(self, file: IO[bytes]):
-        self._file = file
-        self.flush = file.flush
-
-    def write(self, data: bytes) -> int:
-        """Appends `data`, and returns its size, which TensorFlow's files do not."""
-        self._file.write(data)
-        return len(data)
