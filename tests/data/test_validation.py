@@ -78,7 +78,7 @@ def test_valid_records_pass(write):
         ({"next_sentence_labels": [2]}, "next_sentence_labels .* Received: 2"),
         ({"segment_ids": None}, "no feature segment_ids. Received: input_ids, input_mask,"),
         ({"input_mask": [1.0] * 6}, "input_mask must have 6 int64 values. Received: 0"),
-        ({"masked_lm_ids": []}, r"masked_lm_ids must have 2 int64 values .*Received: 0"),
+        ({"masked_lm_ids": []}, r"masked_lm_ids must have 2 int64 values. Received: 0"),
         (
             {"next_sentence_labels": [1, 1]},
             "next_sentence_labels must have 1 int64 values. Received: 2",
@@ -99,7 +99,7 @@ def test_a_record_that_is_no_example_is_named(write):
 
 def test_a_wrong_sequence_length_says_which_flag_would_do(write):
     features = schema.pretraining_features(max_seq_length=8, max_predictions_per_seq=2)
-    message = r"input_ids must have 8 int64 values .*Give --max_seq_length=6, .*Received: 6"
+    message = r"input_ids must have 8 int64 values. Give --max_seq_length=6, .*Received: 6"
     with pytest.raises(ValueError, match=message):
         check(write(), features)
 
