@@ -261,8 +261,8 @@ def test_records_say_how_many_tokens_they_hide_though_the_first_is_damaged(tmp_p
 def test_files_that_do_not_fit_any_phase_are_refused_before_the_first_step(files, tmp_path):
     for phases, message in (
         (f"seq8:3:{files}/train_8*,seq16:2:{files}/nothing_*", "nothing_"),
-        (f"seq8pred2:3:{files}/train_8*", "must have 2 values"),
-        (f"seq8:3:{files}/train_8*,seq16:2:{files}/train_8*", "must have 16 values"),
+        (f"seq8pred2:3:{files}/train_8*", "must have 2 int64 values"),
+        (f"seq8:3:{files}/train_8*,seq16:2:{files}/train_8*", "must have 16 int64 values"),
         (f"seq8:3:{files}/train_8*,seq32:2:{files}/train_16*", "max_position_embeddings is 16"),
     ):
         with pytest.raises(ValueError, match=message):
