@@ -23,7 +23,7 @@ def test_layers_are_those_that_the_original_computed(golden_dir, tokenizer):
     lengths = recorded["input/input_mask"].sum(axis=1)
     names = ("input/input_ids", "input/segment_ids")
     lines = [
-        feature_extractor._EncodedLine(*(recorded[name][row, :length].tolist() for name in names))
+        tuple(recorded[name][row, :length].tolist() for name in names)
         for row, length in enumerate(lengths)
     ]
     vectors = extractor._window_vectors(lines)
