@@ -273,9 +273,7 @@ def _advice_if_missing(name: str, stored: Mapping) -> str:
     if name == "next_sentence_labels":
         return " Give --objective=masked_lm or left_to_right, which do not need it."
     if "word_ids" in stored and name.startswith("masked_lm"):
-        return (
-            " It was made with --masking=dynamic, which needs the manifest.json written beside it."
-        )
+        return " It was made with --masking=dynamic and needs the manifest.json of its directory."
     return ""
 
 
