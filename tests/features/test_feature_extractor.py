@@ -111,11 +111,19 @@ def test_text_without_an_end_is_read_no_further_than_a_window(encoder, tokenizer
 def test_a_window_ends_where_its_vectors_would_take_too_much_memory(
     encoder, tokenizer, monkeypatch
 ):
-    line = feature_extractor._EncodedLine([2, 5, 3], [0, 0, 0])
+    sizes = []
+
+    def recorded(extractor, window):
+        sizes.append(len(window))
+        return [None] * len(window)
+
+    monkeypatch.setattr(FeatureExtractor, "_window_vectors", recorded)
     monkeypatch.setattr(feature_extractor, "_WINDOW_BYTES", 4 * 2 * 8 * 30)  # Of 30 tokens.
     for pool, expected in (("tokens", [10, 10, 5]), ("mean", [25])):
         extractor = FeatureExtractor(encoder, tokenizer, [-1, 0], pool)
-        assert [len(window) for window in extractor._windows([line] * 25)] == expected
+        assert len(list(extractor.extract(["he"] * 25))) == 25  # Of [CLS] he [SEP].
+        assert sizes == expected
+        sizes.clear()
 
 
 @pytest.mark.parametrize("pool", ["tokens", "cls", "mean"])
