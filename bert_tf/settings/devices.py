@@ -24,7 +24,7 @@ class DeviceSettings(Settings):
     # Beyond the original.
     distribution_strategy: str = setting(
         "auto",
-        "mirrored: all GPUs. multi_worker: see --worker_hosts. auto: what there is.",
+        "mirrored: all GPUs. multi_worker: --worker_hosts. auto: hosts, else a TPU, else all GPUs.",
         choices=("auto", "one_device", "mirrored", "multi_worker", "tpu"),
     )
     num_gpus: int = setting(0, "GPUs of this machine that are used at most; 0: all.", at_least=0)

@@ -35,7 +35,7 @@ class PlanningSettings(Settings):
     corpus_words: float = setting(3.3e9, "Words in the corpus.", interval="(0, inf)")
     tokens_per_word: float = setting(1.29, "Word pieces per word.", interval="(0, inf)")
     tokens_per_document: float = setting(950.0, "Word pieces per document.", interval="(0, inf)")
-    masking: str = setting("static", "Of the records.", choices=tuple(DUPE_FACTORS))
+    masking: str = setting("static", "Kind of masking.", choices=tuple(DUPE_FACTORS))
     masked_lm_prob: float = setting(0.15, "Fraction of tokens that is masked.", interval="(0, 1)")
     dupe_factor: int = setting(0, "Uses of the text; 0: the default of --masking.", at_least=0)
 

@@ -56,7 +56,7 @@ class PretrainingSettings(TrainingSettings):
         choices=("one", "each"),
     )
     on_corrupt: str = setting(
-        "fail", "What damaged records do to the run.", choices=("fail", "skip")
+        "fail", "Whether damaged records end the run or are skipped.", choices=("fail", "skip")
     )
 
     def __post_init__(self) -> None:

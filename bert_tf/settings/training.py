@@ -31,9 +31,7 @@ class TrainingSettings(DeviceSettings):
     log_steps: int = setting(100, "Steps between two lines of metrics.jsonl.", at_least=1)
     keep_checkpoint_max: int = setting(5, "How many checkpoints are kept; 0: all.", at_least=0)
     learning_rate_schedule: str = setting(
-        "original",
-        "continuous: the rate does not jump down after the warm-up.",
-        choices=("original", "continuous"),
+        "original", "continuous: no jump after the warm-up.", choices=("original", "continuous")
     )
     learning_rate_power: float = setting(
         1.0, "Exponent of the decay; 1 is linear.", interval="(0, 10]"
