@@ -13,6 +13,7 @@ from bert_tf import files
 from bert_tf.config import BertConfig
 from bert_tf.kinds.table import (
     CLASSIFIER,
+    MASKED_LM,
     Kind,
     find_kind,
     heads_in,
@@ -58,6 +59,13 @@ def load_model(
     shapes = tf.train.load_checkpoint(prefix).get_variable_to_shape_map() if prefix else {}
     trained = _description(prefix, kind)
     row = find_kind(kind or trained.kind or kind_of_weights(shapes))
+    if config.is_causal and MASKED_LM in row.heads:
+        if kind:
+            raise ValueError(
+                f"{prefix}: a left-to-right model (is_causal) predicts the next token, so it "
+                "cannot fill in masked ones; it can be used as an encoder."
+            )
+        row = find_kind("encoder")
     labels = _checked_labels(row, tuple(labels or trained.labels), shapes, prefix)
     longest = _checked_length(row, max_seq_length or trained.max_seq_length, config)
     encoder = make_encoder(config)

@@ -381,3 +381,32 @@ def test_records_without_labels_are_refused_by_the_originals_objective(files, tm
 def test_an_unknown_objective_is_refused(files, tmp_path):
     with pytest.raises(ValueError, match=r"--objective must be one of 'masked_lm.next_sentence'"):
         train(files, tmp_path, "permuted")
+
+
+@pytest.mark.parametrize("name", ["masked_lm", "left_to_right"])
+def test_a_run_without_next_sentences_is_used_and_fine_tuned(files, tmp_path, name):
+    run, tuned = str(tmp_path / name), str(tmp_path / "tuned")
+    train(files, run, name, records="segments")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghij"]
+    (tmp_path / name / "vocab.txt").write_text("\n".join(words))
+
+    predictor = bert_tf.Predictor(run, do_lower_case=True)
+    assert predictor.embed("a b").shape == (8,)
+    if name == "masked_lm":
+        assert len(predictor.fill_mask("a [MASK] b").candidates[0]) == 5
+    else:
+        with pytest.raises(ValueError, match="lacks a masked-LM head"):
+            predictor.fill_mask("a [MASK] b")
+        with pytest.raises(ValueError, match="predicts the next token"):
+            bert_tf.Predictor(run, kind="masked_lm", do_lower_case=True)
+
+    tokenizer = bert_tf.FullTokenizer(f"{run}/vocab.txt")
+    model = bert_tf.ClassificationModel.from_preset(run, num_labels=2)
+    batch = {"input_ids": np.array([[2, 5, 6, 3], [2, 7, 8, 3]])}
+    model.compile("adam", tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.fit(batch, np.array([0, 1]), verbose=0)
+    model.save_to_preset(tuned, tokenizer)
+    assert model.config.is_causal == (name == "left_to_right")
+    (answer,) = bert_tf.Predictor(tuned).predict(["a b"])
+    logits = model({"input_ids": np.array([[2, 5, 6, 3]])})[0]
+    assert answer.probability == pytest.approx(float(tf.reduce_max(tf.nn.softmax(logits))), 1e-5)
