@@ -1,1 +1,1 @@
-"""Inference on text: loads a model and predicts labels, answers, masked words, embeddings."""
+"""Inference on text: loads a model and predicts labels, answers, masked tokens, embeddings."""

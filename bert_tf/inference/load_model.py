@@ -1,4 +1,4 @@
-"""Loads a model by its name or folder, ready for inference on text.
+"""Loads a model for inference on text.
 
 bert_config.json, vocab.txt, a checkpoint [, task.json] --> LoadedModel
 """
@@ -39,18 +39,15 @@ def load_model(
     do_lower_case: bool | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> LoadedModel:
-    """Reads a model; what is not given is taken from its `task.json`, if it has one.
+    """Reads a model; arguments default to its `task.json`. For the others see `bert_tf.Predictor`.
 
     Args:
-        model: see `find_model`, or its files; with "" for a checkpoint, its weights are random.
-        inputs: the names of its texts, where the kind leaves a choice.
-        options: fields of the kind's options whose values differ from those in training.
+        model: see `find_model`, or its files; without a checkpoint, the weights are random.
+        inputs: the names of its texts, where the kind allows several.
+        options: overrides for the kind's options in training.
 
-    Other arguments are those of `bert_tf.Predictor`.
-
-    Raises:
-        ValueError: if there is no such model, its files do not fit each other, the checkpoint lacks
-            what the kind needs, or nothing says whether text is lower-cased.
+    Raises a ValueError if there is no such model, its files do not fit each other, the checkpoint
+    lacks what the kind needs, or it is unknown whether text is lower-cased.
     """
     found = model if isinstance(model, ModelFiles) else find_model(model)
     prefix = find_checkpoint(found.init_checkpoint) if found.init_checkpoint else ""
@@ -73,12 +70,11 @@ def load_model(
     keras_model = text_model.make_model(encoder, len(labels))
     may_lack = () if row.needs_pooler else (encoder.pooler_prefix,)
     may_lack += () if row.needs_all_heads else row.heads
-
-    def is_optional(name: str) -> bool:
-        return name.startswith(may_lack)
-
-    loaded = load_checkpoint(keras_model, prefix, allow_missing=is_optional) if prefix else None
-    missing = loaded.missing if loaded else ()
+    missing = ()
+    if prefix:
+        missing = load_checkpoint(
+            keras_model, prefix, allow_missing=lambda name: name.startswith(may_lack)
+        ).missing
     heads = tuple(head for head in row.heads if head not in heads_in(missing))
     if row.heads and not heads:
         raise ValueError(
@@ -101,9 +97,8 @@ def load_model(
 def _tokenizer(found: ModelFiles, do_lower_case: bool | None, config: BertConfig) -> BatchTokenizer:
     if found.vocab_file is None:
         raise ValueError(
-            f"{files.split_path(found.init_checkpoint)[0]}: no {VOCAB_NAME}, so the model cannot "
-            "read text. Put the vocabulary that it was trained with there, or name it "
-            "(--vocab_file)."
+            f"{files.split_path(found.init_checkpoint)[0]}: no {VOCAB_NAME}. Put the vocabulary "
+            "that the model was trained with there, or name it (--vocab_file)."
         )
     if do_lower_case is None:
         do_lower_case = found.do_lower_case
@@ -122,13 +117,13 @@ def _tokenizer(found: ModelFiles, do_lower_case: bool | None, config: BertConfig
 
 
 def _description(prefix: str, kind: str) -> ModelDescription:
-    """Returns what `task.json` says, as far as it applies to a model of this kind."""
+    """Returns the parts of `task.json` that apply to a model of this kind."""
     nothing = ModelDescription("", "", (), (), {}, max_seq_length=0, do_lower_case=True)
     found = read_description(files.split_path(prefix)[0]) if prefix else None
     if found is None or kind in ("", found.kind):
         return found or nothing
     if find_kind(kind).has_labels and find_kind(found.kind).has_labels:
-        return dataclasses.replace(found, inputs=(), kind=kind)  # Weights of the same names.
+        return dataclasses.replace(found, inputs=(), kind=kind)  # Same weight names.
     return nothing
 
 
@@ -176,8 +171,8 @@ def _checked_length(kind: Kind, max_seq_length: int, config: BertConfig) -> int:
         return min(longest, kind.max_seq_length or longest)
     if not _SHORTEST <= max_seq_length <= longest:
         raise ValueError(
-            f"max_seq_length must be from {_SHORTEST} to {longest}, which is all that the model's "
-            f"position table holds (max_position_embeddings). Received: {max_seq_length}"
+            f"max_seq_length must be from {_SHORTEST} to {longest} (max_position_embeddings). "
+            f"Received: {max_seq_length}"
         )
     return max_seq_length
 

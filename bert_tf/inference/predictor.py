@@ -1,7 +1,4 @@
-"""Predictor: loads a model once, and answers texts with it.
-
-A model's folder and a SavedModel made from it give the same answers.
-"""
+"""Predictor: runs inference on text with a model or, with the same answers, a SavedModel of it."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -23,28 +20,23 @@ Example = str | tuple[str | Sequence[str], ...]
 
 
 class Predictor:
-    """Answers texts with a model.
+    """Runs inference on text with a model. It is thread-safe.
 
     Args:
-        model: a folder that fine-tuning or pre-training wrote, a SavedModel (or the folder of its
+        model: an output folder of fine-tuning or pre-training, a SavedModel (or the folder of its
             versions), a released model's name or zip, a Hugging Face folder, ...: see
             `bert_tf.released.find_model.find_model`.
-        kind: one of `bert_tf.kinds.table.KINDS`, such as `classification`; by default what the
-            model's files say.
-        labels: the classes in the order of the model's outputs; by default as its files name them,
-            or 0, 1, ...
-        max_seq_length: maximum tokens of a sequence; by default as the model was trained, else
-            what it can read, and 384 for questions.
-        do_lower_case: whether text is lower-cased; by default what the model's files say.
-        batch_size: texts that go through the model together.
+        kind: one of `bert_tf.kinds.table.KINDS`; by default from the model's files.
+        labels: the classes in the order of the model's outputs; by default from its files, or 0,
+            1, ...
+        max_seq_length: in tokens; by default as in training, else the model's maximum, or 384 for
+            questions.
+        do_lower_case: whether text is lower-cased; by default from the model's files.
+        batch_size: texts per batch; texts of similar length are batched together.
         span_options: of models that answer questions, by name: `doc_stride`, `max_query_length`,
             `n_best_size`, `max_answer_length`, `null_score_diff_threshold`, ...
 
-    Texts of similar length go through the model together; answers come in the order of the texts.
-    One Predictor may be used from several threads at once.
-
-    Raises:
-        ValueError: if there is no such model, or its files do not fit each other.
+    Raises a ValueError if there is no such model, or its files do not fit each other.
 
     Example:
 
@@ -71,10 +63,7 @@ class Predictor:
             self._model: LoadedModel | SavedModel = loaded
             self._made = functools.cache(lambda make, **more: make(loaded, batch_size, **more))
         elif any((kind, labels, max_seq_length, do_lower_case is not None, span_options)):
-            raise ValueError(
-                f"{model}: a SavedModel has all its settings in itself; give them when it is "
-                "exported."
-            )
+            raise ValueError(f"{model}: a SavedModel's settings are fixed when it is exported.")
         else:
             self._model = SavedModel(saved_model, batch_size)
         self.kind: str = self._model.kind
@@ -92,11 +81,11 @@ class Predictor:
         )
 
     def predict(self, examples: Sequence[Example]) -> list[Any]:
-        """Returns an answer to each example, in their order.
+        """Returns the answer to each example, in order.
 
         Args:
-            examples: texts, or pairs of them, as the model was trained: (text_a, text_b) or
-                (question, context); of a model that chooses, (context, [choice, ...]).
+            examples: texts, or as the model was trained (text_a, text_b), (question, context) or
+                (context, [choice, ...]).
 
         Returns: by kind of model,
             classification: `ClassAnswer`s (`label`, `probability`, `probabilities` by label).
@@ -107,8 +96,7 @@ class Predictor:
             choice: `ChoiceAnswer`s (`choice`, `index`, `probabilities`).
             encoder: arrays, float32 [H]: the means of the tokens' vectors.
 
-        Raises:
-            ValueError: if an example is no text, or not as many texts as the model takes.
+        Raises a ValueError if an example does not have the texts that the model takes.
         """
         checked = [self._checked(example, number) for number, example in enumerate(examples)]
         return self._answers(self._default, checked)
@@ -116,10 +104,9 @@ class Predictor:
     def fill_mask(
         self, text: str | Sequence[str], top_k: int = 5
     ) -> FilledSentence | list[FilledSentence]:
-        """Returns the likeliest word pieces for each [MASK] of a text, or of each of several texts.
+        """Returns the most probable word pieces for each [MASK] of one or several texts.
 
-        Raises:
-            ValueError: if a text has no [MASK] or is too long, or the model no masked-LM head.
+        Raises a ValueError if a text has no [MASK] or is too long, or the model no masked-LM head.
         """
         self._need_head(MASKED_LM, "masked-LM")
         texts = [text] if isinstance(text, str) else text
@@ -127,20 +114,18 @@ class Predictor:
         return filled[0] if isinstance(text, str) else filled
 
     def answer(self, question: str, context: str) -> Answer:
-        """Returns the answer to a question: a part of the context, which may be of any length.
+        """Returns the part of a context, of any length, that answers a question.
 
-        Raises:
-            ValueError: if the model was not trained to answer questions.
+        Raises a ValueError if the model was not trained to answer questions.
         """
         if self._default is not QuestionAnswerer:
             raise ValueError(f"A model for {self.kind} cannot answer questions.")
         return self.predict([(question, context)])[0]
 
     def choose(self, context: str, choices: Sequence[str]) -> ChoiceAnswer:
-        """Returns which of several choices fits a context.
+        """Returns which of several choices fits a context best.
 
-        Raises:
-            ValueError: if the model was not trained to choose.
+        Raises a ValueError if the model was not trained to choose.
         """
         if self._default is not Chooser:
             raise ValueError(f"A model for {self.kind} cannot choose.")
@@ -149,13 +134,12 @@ class Predictor:
     def embed(
         self, texts: str | Sequence[str], pool: str = "mean"
     ) -> np.ndarray | list[np.ndarray]:
-        """Returns vectors of texts.
+        """Returns embeddings, float32 [H], or [N, H] for N texts.
 
         Args:
-            pool: `mean`: the mean of the last layer's vectors of all tokens, with [CLS] and [SEP].
-                `pooled`: the vector that a classifier sees. `tokens`: one for each token.
-
-        Returns: float32 [H], or [N, H] for N texts; with `tokens`, [tokens, H], or a list of these.
+            pool: `mean`: the last layer's mean over all tokens, [CLS] and [SEP] included.
+                `pooled`: the pooler's output. `tokens`: one vector per token, [tokens, H], or a
+                list of these.
         """
         if pool not in POOLS:
             raise ValueError(f"pool must be one of {', '.join(POOLS)}. Received: {pool!r}")
@@ -168,10 +152,9 @@ class Predictor:
         return vectors if pool == "tokens" or not vectors else np.stack(vectors)
 
     def next_sentence_probability(self, text_a: str, text_b: str) -> float:
-        """Returns the probability, a fraction, that the second text follows the first one.
+        """Returns the probability, a fraction, that the second text follows the first.
 
-        Raises:
-            ValueError: if the model has no head for it.
+        Raises a ValueError if the model has no next-sentence head.
         """
         self._need_head(NEXT_SENTENCE, "next-sentence")
         return self._answers(NextSentencePredictor, [(text_a, text_b)])[0]
@@ -187,9 +170,7 @@ class Predictor:
 
     def _need_head(self, prefix: str, name: str) -> None:
         if prefix not in self._model.heads:
-            raise ValueError(
-                f"The model, one for {self.kind}, lacks a {name} head, as fine-tuned models do."
-            )
+            raise ValueError(f"This model, one for {self.kind}, has no {name} head.")
 
     def _checked(self, example: Example, number: int) -> tuple:
         texts = (example,) if isinstance(example, str) else tuple(example)

@@ -1,4 +1,4 @@
-"""SavedModel: answers texts with a SavedModel, called as a server calls it: strings in."""
+"""SavedModel: runs inference on text with an exported model, through a server's signatures."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,15 +16,14 @@ from bert_tf.kinds.text_model import TextModel
 class SavedModel:
     """A SavedModel of `export_saved_model.py`, with the attributes of a `LoadedModel`.
 
-    Raises:
-        ValueError: if it was made by something else.
+    Raises a ValueError if it was written by something else.
     """
 
     def __init__(self, folder: str, batch_size: int = 32):
         path = files.join_path(folder, DESCRIPTION)
         if not files.exists(path):
             raise ValueError(
-                f"{folder}: no {DESCRIPTION}: the SavedModel was not written by "
+                f"{folder}: no {DESCRIPTION}, so the SavedModel was not written by "
                 "export_saved_model.py. Call its signatures yourself, with tf.saved_model.load."
             )
         description = read_json(path)
@@ -47,17 +46,15 @@ class SavedModel:
         top_k: int | None = None,
         pooling: str = "",
     ) -> list[Any]:
-        """Returns an answer to each example, as a `text_model` of these arguments does."""
+        """Returns the answer to each example, as `text_model` with these arguments does."""
         signature = pooling or text_model.signature
         if top_k is not None and not 1 <= top_k <= self._top_k:
-            raise ValueError(
-                f"{self._folder}: exported with --top_k={self._top_k}, and gives no more. "
-                f"Received: {top_k}"
-            )
+            limit = f"1 to {self._top_k} (exported with --top_k={self._top_k})"
+            raise ValueError(f"{self._folder}: top_k must be from {limit}. Received: {top_k}")
         if signature not in self._inputs_of:
             raise ValueError(
-                f"{self._folder}: the SavedModel, one for {self.kind}, has no signature "
-                f"{signature}. Vectors need an export with --kind=encoder."
+                f"{self._folder}: this SavedModel for {self.kind} has no signature {signature}. "
+                "Embeddings need an export with --kind=encoder."
             )
 
         def call(places: list[int]) -> dict[str, tf.Tensor]:
@@ -75,13 +72,12 @@ class SavedModel:
 
 
 def _size(example: tuple) -> tuple[tuple[int, ...], int]:
-    """Returns the numbers of texts that inputs hold, one or a list's, and their total length."""
+    """Returns the number of texts in each input, 0 for a single one, and their total length."""
     counts = tuple(0 if isinstance(text, str) else len(text) for text in example)
     return counts, sum(len("".join(text)) for text in example)
 
 
 def _encoded(texts: str | Sequence) -> bytes | list:
-    """Encodes a text, or a list of them, as UTF-8."""
     if isinstance(texts, str):
         return texts.encode("utf-8", "ignore")
     return [_encoded(text) for text in texts]

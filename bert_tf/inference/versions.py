@@ -1,9 +1,8 @@
-"""SavedModels in folders of versions, as TensorFlow Serving loads them.
+"""Finds SavedModels in numbered version folders, the layout of TensorFlow Serving.
 
 EXPORT_DIR/3/saved_model.pb, variables/     what TensorFlow Serving loads
-EXPORT_DIR/3/assets.extra/serving.json      describes the model, its signatures and outputs
-EXPORT_DIR/3/assets.extra/vocab.txt, bert_config.json
-EXPORT_DIR/3/assets.extra/tf_serving_warmup_requests
+EXPORT_DIR/3/assets.extra/                  serving.json (the description), vocab.txt,
+                                            bert_config.json, tf_serving_warmup_requests
 """
 
 import re
@@ -16,7 +15,7 @@ DESCRIPTION = "assets.extra/serving.json"
 
 
 def _versions(export_dir: str) -> list[int]:
-    """Returns the numbers of the versions, the highest one first."""
+    """Returns the version numbers, highest first."""
     if not files.is_directory(export_dir):
         return []
     names = (name.rstrip("/") for name in tf.io.gfile.listdir(export_dir))
@@ -31,16 +30,12 @@ def find_saved_model(path: str) -> str | None:
 
 
 def version_folder(export_dir: str, version: int) -> str:
-    """Returns the folder of a new version; 0 is one above the highest.
+    """Returns the path for a new version; 0 means one above the highest.
 
-    Raises:
-        ValueError: if it exists already.
+    Raises a ValueError if it exists already.
     """
     version = version or 1 + max(_versions(export_dir), default=0)
     folder = files.join_path(export_dir, str(version))
     if files.exists(folder):
-        raise ValueError(
-            f"{folder} is there already. A server may be using it: take another --version, or 0 "
-            "for the next one."
-        )
+        raise ValueError(f"{folder} exists already. Use another --version, or 0 for the next one.")
     return folder

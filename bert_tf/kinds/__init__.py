@@ -1,1 +1,1 @@
-"""Kinds of models: `table.py` says what each one is, then one file for each kind."""
+"""The kinds of models: `table.py` describes them, and each has a module."""

@@ -1,6 +1,6 @@
-"""Choice: which of several choices fits a context.
+"""Choice: selects which of several choices fits a context.
 
-    context, C choices --> [CLS] context [SEP] choice [SEP], C times --> BERT --> a score for each
+    context, C choices --> [CLS] context [SEP] choice [SEP], C times --> BERT --> C logits
 
 Source: pytorch-pretrained-BERT, run_swag.py, and Hugging Face's `BertForMultipleChoice`.
 """
@@ -20,15 +20,15 @@ from bert_tf.model.task_heads import ClassificationModel
 
 @register
 class ChoiceModel(ClassificationModel):
-    """BERT with one logit for each of C choices.
+    """Computes one logit for each of C choices.
 
     Args:
         encoder: see `bert_tf.BertEncoder`.
         dtype, name: see `bert_tf.model.heads.HeadModel`.
 
-    Call it with the encoder's inputs, each int [B, C, L]: a row for each choice. It returns logits,
-    float32 [B, C], of which a softmax cross entropy with the number of the right choice is the
-    loss. The weights are `output_weights` [1, H] and `output_bias` [1], as a regression's.
+    The inputs are the encoder's, each int [B, C, L] with one row per choice; the output is float32
+    [B, C]. Train it with softmax cross entropy on the index of the right choice. Its weights are
+    `output_weights` [1, H] and `output_bias` [1], as in a regression.
 
     Example:
 
@@ -50,18 +50,18 @@ class ChoiceModel(ClassificationModel):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ChoiceAnswer:
-    """The choice that fits best, the first of equal ones; its index; all choices' probabilities."""
+    """The best choice."""
 
-    choice: str
+    choice: str  # On a tie, the first.
     index: int
-    probabilities: tuple[float, ...]
+    probabilities: tuple[float, ...]  # Of all choices.
 
 
 class Chooser(TextModel):
-    """Chooses. In Python, examples may have different numbers of choices, in a SavedModel not."""
+    """Chooses. The number of choices may vary between examples, but not in a SavedModel's call."""
 
     outputs: ClassVar = {
-        "index": "int32 [N]: the number of the choice that fits best, from 0",
+        "index": "int32 [N]: the index of the choice that fits best, from 0",
         "probabilities": "float32 [N, C]: the probabilities of all choices",
     }
 
@@ -91,7 +91,7 @@ class Chooser(TextModel):
         shape = tf.shape(choices)  # [N, C]
         repeated = tf.repeat(context, shape[1]), tf.reshape(choices, [-1])
         rows = self.packed(*map(tokenizer.tokenize, repeated))
-        # Not -1, which N = 0 would leave undecided.
+        # -1 would be ambiguous for N = 0.
         shape = tf.concat([shape, tf.shape(rows["input_ids"])[1:]], axis=0)
         return self.of_ids({name: tf.reshape(ids, shape) for name, ids in rows.items()})
 
@@ -102,12 +102,11 @@ class Chooser(TextModel):
 
     @staticmethod
     def answer_of(example, outputs):
-        _, choices = example
         index = int(np.argmax(outputs["probabilities"]))
-        return ChoiceAnswer(choices[index], index, tuple(outputs["probabilities"].tolist()))
+        return ChoiceAnswer(example[1][index], index, tuple(outputs["probabilities"].tolist()))
 
     @staticmethod
     def difference(expected, actual):
-        # Of equally probable choices either is right.
+        # A tie may go either way.
         lead = expected.probabilities[expected.index] - expected.probabilities[actual.index]
         return max(lead, largest_difference(expected.probabilities, actual.probabilities))

@@ -1,4 +1,4 @@
-"""Classification: a class for each text, or pair of texts."""
+"""Classification: predicts the class of a text or pair of texts."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -13,16 +13,14 @@ from bert_tf.model.task_heads import ClassificationModel
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ClassAnswer:
-    """The most probable class, its probability, and those of all classes by label: fractions."""
+    """The most probable class; probabilities are fractions."""
 
     label: str
     probability: float
-    probabilities: Mapping[str, float]
+    probabilities: Mapping[str, float]  # Of all classes, by label.
 
 
 class Classifier(TextModel):
-    """Classifies texts."""
-
     outputs: ClassVar = {
         "label": "string [N]: the most probable class",
         "probability": "float32 [N]: its probability",
@@ -44,7 +42,6 @@ class Classifier(TextModel):
         }
 
     def tflite_outputs(self, batch: Batch) -> Batch:
-        """Returns the outputs of a TFLite model: `probabilities` [1, C]."""
         return {"probabilities": self.probabilities(batch)}
 
     @staticmethod
@@ -56,7 +53,7 @@ class Classifier(TextModel):
 
     @staticmethod
     def difference(expected, actual):
-        # Of equally probable classes either is right.
+        # A tie may go either way.
         lead = expected.probability - expected.probabilities[actual.label]
         values = (list(answer.probabilities.values()) for answer in (expected, actual))
         return max(lead, largest_difference(*values))

@@ -1,4 +1,4 @@
-"""Encoder: vectors of width H, one for a text or one for each of its tokens."""
+"""Encoder: computes embeddings of texts or of their tokens."""
 
 import dataclasses
 import functools
@@ -7,15 +7,14 @@ from typing import ClassVar
 import tensorflow as tf
 
 from bert_tf.kinds.length_runner import Batch
-from bert_tf.kinds.text_model import LoadedModel, TextModel
+from bert_tf.kinds.text_model import TextModel
 
-# The vector of a text is the mean of its tokens' vectors, [CLS] and [SEP] included; the vector that
-# a classifier sees; or one for each token.
+# The mean over all tokens, [CLS] and [SEP] included; the pooler's output; one vector per token.
 POOLS = ("mean", "pooled", "tokens")
 
 
 class Embedder(TextModel):
-    """Returns vectors of texts, with a model of any kind; `pooling` is one of `POOLS`."""
+    """Computes embeddings with the encoder of any kind of model; `pooling` is one of `POOLS`."""
 
     outputs: ClassVar = {
         "embedding": "float32 [N, H]: the text's vector, or [N, T, H]: its tokens'",
@@ -23,9 +22,7 @@ class Embedder(TextModel):
     }
     arguments = ("pooling",)
 
-    def __init__(
-        self, loaded: LoadedModel, batch_size: int = 32, compute=None, pooling: str = "mean"
-    ):
+    def __init__(self, loaded, batch_size=32, compute=None, pooling="mean"):
         super().__init__(dataclasses.replace(loaded, model=loaded.encoder), batch_size, compute)
         self.pooling = pooling
 
@@ -34,8 +31,9 @@ class Embedder(TextModel):
         return encoder
 
     def of_ids(self, batch):
-        vectors = self._pooled(self.compute(batch), batch["input_mask"])
-        return {"embedding": vectors, "num_tokens": tf.reduce_sum(batch["input_mask"], axis=1)}
+        mask = batch["input_mask"]
+        embedding = self._pooled(self.compute(batch), mask)
+        return {"embedding": embedding, "num_tokens": tf.reduce_sum(mask, axis=1)}
 
     def _pooled(self, outputs: Batch, input_mask: tf.Tensor) -> tf.Tensor:
         if self.pooling == "pooled":
@@ -48,7 +46,7 @@ class Embedder(TextModel):
         return summed / tf.maximum(tf.reduce_sum(weights, axis=1), 1.0)
 
     def signatures(self, tokenizer):
-        """Adds one for each way to make vectors of a text."""
+        """Adds one signature for each of `POOLS`."""
         signatures = super().signatures(tokenizer)
         specs = signatures["serving_default"][1]
         for pool in POOLS:
@@ -58,7 +56,6 @@ class Embedder(TextModel):
         return signatures
 
     def tflite_outputs(self, batch: Batch) -> Batch:
-        """Returns the outputs of a TFLite model: `sequence_output`, and `pooled_output` if any."""
         outputs = self.compute(batch)
         names = ["sequence_output"] + ["pooled_output"] * self.loaded.has_pooler
         return {name: outputs[name] for name in names}

@@ -1,7 +1,4 @@
-"""ServedGraph: what a SavedModel consists of, the signatures of a `TextModel`.
-
-It has all that it needs, its tokenizer too, and is loaded where this package is not installed.
-"""
+"""ServedGraph: the content of a SavedModel, which runs where this package is not installed."""
 
 from typing import Any
 
@@ -15,18 +12,16 @@ from bert_tf.model.feature_model import named_outputs
 
 
 class ServedGraph(tf.Module):
-    """The signatures of a model, and the variables and tables that they use.
+    """Holds a model's signatures with their tokenizer, variables and tables.
 
     Args:
-        loaded: the model.
-        half: whether its weights are saved as float16. Its layers are then those of a model made
-            under the policy `mixed_float16`, which multiplies matrices in float16.
-        arguments: those of its `TextModel`, such as `top_k`.
+        half: saves weights as float16; the model must have the Keras policy `mixed_float16`.
+        arguments: further arguments of its `TextModel`, such as `top_k`.
     """
 
     def __init__(self, loaded: LoadedModel, half: bool = False, **arguments: Any):
         super().__init__()
-        # Imports tensorflow_text, which takes a while, and is for graphs only.
+        # Imports tensorflow_text, which is slow and needed only for graphs.
         from bert_tf.text.graph_tokenization import GraphTokenizer
 
         exact = loaded.tokenizer.exact
@@ -37,7 +32,7 @@ class ServedGraph(tf.Module):
         weights = [weight.value for weight in model.weights]
         self.values = list(map(_half_copy, weights)) if half else weights
 
-        @tf.function(autograph=False)  # All signatures share one graph of it.
+        @tf.function(autograph=False)  # All signatures share its graph.
         def compute(batch: Batch) -> Batch:
             values = zip(model.weights, self.values, strict=True)
             state = [(weight, tf.cast(value, weight.dtype)) for weight, value in values]
@@ -45,7 +40,7 @@ class ServedGraph(tf.Module):
                 return named_outputs(model(model.select_features(batch), training=False))
 
         text_model = find_kind(loaded.kind).text_model_class(loaded.inputs)
-        # Hidden in functions and objects: layers that are attributes would be saved, too.
+        # Inside functions and plain objects Keras layers are not tracked, so not saved.
         self.text_model = text_model(loaded, compute=lambda batch: compute(batch), **arguments)
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:

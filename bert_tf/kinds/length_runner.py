@@ -10,20 +10,19 @@ Batch = dict[str, tf.Tensor]
 # `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`: token ids and segment ids.
 Row = tuple[Sequence[int], Sequence[int]]
 IDS = ("input_ids", "input_mask", "segment_ids")
-# The length of a batch is a multiple of this, so that there are few shapes.
+# Batches are padded to a multiple of this, so that there are few shapes.
 _LENGTH_STEP = 8
 
 
 def length_runner(
     step: Callable[[Batch], Batch], batch_size: int, longest: int
 ) -> Callable[[Sequence[Row]], list[dict[str, np.ndarray]]]:
-    """Returns a function from rows to the outputs for each; several threads may use it at once.
+    """Returns a thread-safe function from rows to the outputs of each.
 
-    Outputs for each token are as long as the row's batch was.
+    Outputs per token include the padding of the row's batch.
 
     Args:
-        step: from `IDS`, int32 [B, L], to outputs by name, each [B, ...].
-        batch_size: rows of a batch.
+        step: maps `IDS`, int32 [B, L], to outputs by name, each [B, ...].
         longest: maximum tokens of a row.
     """
 
@@ -45,14 +44,13 @@ def in_batches(
     batch_size: int,
     run: Callable[[list[int]], Mapping[str, tf.Tensor]],
 ) -> list[dict[str, np.ndarray]]:
-    """Returns the outputs for each example, in their order.
+    """Returns the outputs of each example, in order.
 
     Args:
-        sizes: a shape, which all examples of a batch share, and a length, for each example.
-        batch_size: maximum examples of a batch.
-        run: from the indices of examples of similar length to their outputs.
+        sizes: each example's shape, which all examples of a batch share, and its length.
+        run: maps the indices of the examples of a batch to their outputs.
     """
-    # The longest first: if memory is too small for them, it shows at once.
+    # The longest come first, so that too little memory shows at once.
     order = sorted(range(len(sizes)), key=sizes.__getitem__, reverse=True)
     results: list[dict[str, np.ndarray]] = [{}] * len(sizes)
     for _, alike in itertools.groupby(order, key=lambda place: sizes[place][0]):
@@ -65,13 +63,13 @@ def in_batches(
 
 
 def by_row(outputs: Mapping[str, tf.Tensor | np.ndarray]) -> list[dict[str, np.ndarray]]:
-    """Returns the outputs of a batch as the outputs of each of its rows."""
+    """Splits the outputs of a batch into those of each row."""
     columns = zip(*map(np.asarray, outputs.values()), strict=True)
     return [dict(zip(outputs, values, strict=True)) for values in columns]
 
 
 def _padded(rows: Sequence[Row], longest: int) -> np.ndarray:
-    """Returns ids, mask and segments, int32 [3, B, L], with zeros behind each row."""
+    """Returns ids, mask and segments, int32 [3, B, L], padded with zeros."""
     length = max(len(token_ids) for token_ids, _ in rows)
     length = min(-(-length // _LENGTH_STEP) * _LENGTH_STEP, max(length, longest))
     batch = np.zeros((3, len(rows), length), np.int32)

@@ -1,11 +1,11 @@
-"""Masked LM: the word pieces at each [MASK] of a text, and whether a text follows another.
+"""Masked LM: predicts the word pieces at each [MASK], and whether one text follows another.
 
     filler = MaskFiller(load_model("bert_base_uncased"), top_k=2)
     (filled,) = filler.predict([("The man went to the [MASK] to buy milk.",)])
     filled.candidates    # ((Candidate("store", 0.58), Candidate("market", 0.11)),)
     filled.best          # "the man went to the store to buy milk ."
 
-One [MASK] is one word piece; a word of two pieces needs two of them.
+Each [MASK] is one word piece, so a word of two pieces needs two of them.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from bert_tf.kinds.table import NEXT_SENTENCE, PAIR
-from bert_tf.kinds.text_model import LoadedModel, TextModel, largest_difference
+from bert_tf.kinds.text_model import TextModel, largest_difference
 from bert_tf.model.heads import PretrainingModel
 from bert_tf.text.vocabulary import SPECIAL_TOKENS
 
@@ -33,22 +33,22 @@ class Candidate:
 
 @dataclasses.dataclass(frozen=True)
 class FilledSentence:
-    """A sentence and, for each of its [MASK]s, the most probable word pieces, best first."""
+    """A sentence with predictions for its [MASK]s."""
 
     text: str
     tokens: tuple[str, ...]
-    candidates: tuple[tuple[Candidate, ...], ...]
+    candidates: tuple[tuple[Candidate, ...], ...]  # For each [MASK], best first.
 
     @property
     def best(self) -> str:
-        """The sentence's tokens with every [MASK] filled, pieces joined to words."""
+        """The tokens with every [MASK] filled, joined to words."""
         best = iter(candidates[0].token for candidates in self.candidates)
         tokens = [next(best) if token == MASK else token for token in self.tokens]
         return " ".join(tokens).replace(" ##", "")
 
 
 class MaskFiller(TextModel):
-    """Predicts the `top_k` best word pieces at each [MASK], which are never special tokens."""
+    """Predicts the `top_k` most probable word pieces at each [MASK], special tokens excluded."""
 
     outputs: ClassVar = {
         "tokens": "string [N, T]: the text's word pieces",
@@ -58,16 +58,15 @@ class MaskFiller(TextModel):
     }
     arguments = ("top_k",)
 
-    def __init__(self, loaded: LoadedModel, batch_size: int = 32, compute=None, top_k: int = 5):
+    def __init__(self, loaded, batch_size=32, compute=None, top_k=5):
         super().__init__(loaded, batch_size, compute)
         vocab = loaded.tokenizer.exact.vocab
-        if not 1 <= top_k <= len(vocab) - len(SPECIAL_TOKENS):
-            raise ValueError(
-                f"top_k must be above 0 and below the vocabulary's size. Received: {top_k}"
-            )
+        num_candidates = len(vocab) - len(SPECIAL_TOKENS)
+        if not 1 <= top_k <= num_candidates:
+            raise ValueError(f"top_k must be from 1 to {num_candidates}. Received: {top_k}")
         self.top_k = top_k
         self._tokens = list(vocab)
-        # Nor are the rows of the word embeddings that no token has.
+        # Excludes special tokens, and rows of the embedding table without a token.
         self._bias = np.full(loaded.config.vocab_size, -np.inf, np.float32)
         self._bias[: len(vocab)] = 0.0
         self._bias[[vocab[token] for token in SPECIAL_TOKENS]] = -np.inf
@@ -80,7 +79,7 @@ class MaskFiller(TextModel):
         return MASK in example[0]
 
     def rows(self, examples):
-        """Returns `[CLS] text [SEP]`, where [MASK] is one token: the tokenizer divides it."""
+        """Returns `[CLS] text [SEP]`. The tokenizer would split [MASK], so it is added here."""
         longest = self.loaded.config.max_position_embeddings
         parts, rows = [], []
         for (text,) in examples:
@@ -94,17 +93,17 @@ class MaskFiller(TextModel):
             ids.append(self.special.sep)
             if len(ids) > longest:
                 raise ValueError(
-                    f"A sentence has {len(ids)} tokens, [CLS] and [SEP] included; the model reads "
+                    f"A sentence has {len(ids)} tokens with [CLS] and [SEP]; the model reads "
                     f"{longest} at most (max_position_embeddings). Received: {text!r:.200}"
                 )
             rows.append((ids, [0] * len(ids)))
         return rows
 
     def of_texts(self, tokenizer, *texts):
-        # A text that is "" has no part in tf.strings.split; with a space before it, it has one.
+        # tf.strings.split returns no part of an empty text, but one of a space.
         parts = tf.strings.split(tf.strings.join([" ", texts[0]]), MASK)  # [N, (parts)]
         ids = tokenizer.tokenize(parts.flat_values)  # [P, (T)]
-        # [MASK] comes before each part but the first of a text.
+        # Each part but a text's first follows a [MASK].
         masks = tf.fill([tf.size(parts.flat_values), 1], self.special.mask)
         together = tf.concat([masks, ids], axis=1)
         splits = tf.cast(parts.row_splits, together.row_splits.dtype)
@@ -119,14 +118,13 @@ class MaskFiller(TextModel):
         )
         num_masks = tf.cast(positions.bounding_shape()[1], tf.int32)
         is_mask = tf.sequence_mask(positions.row_lengths(), num_masks)[:, :, tf.newaxis]
-        # The model needs one position at least.
+        # The model needs at least one position.
         padded = positions.to_tensor(shape=tf.stack([-1, tf.maximum(num_masks, 1)]))
         logits = self.compute({**batch, "masked_lm_positions": padded})["masked_lm_logits"]
         log_probs = tf.nn.log_softmax(logits[:, :num_masks]) + self._bias  # [N, M, V]
         best, ids = tf.math.top_k(log_probs, self.top_k)
-        # Between [CLS] and the [SEP] at the end.
         lengths = tf.reduce_sum(batch["input_mask"], axis=1) - 2
-        tokens = input_ids[:, 1:-1]
+        tokens = input_ids[:, 1:-1]  # Without [CLS] and [SEP].
         is_token = tf.sequence_mask(lengths, tf.shape(tokens)[1])
         return {
             "tokens": tf.where(is_token, self._tokens_of(tokens), ""),
@@ -136,7 +134,7 @@ class MaskFiller(TextModel):
         }
 
     def _tokens_of(self, ids: tf.Tensor) -> tf.Tensor:
-        # Ids without a token are never among the best.
+        # Ids without a token are never candidates.
         return tf.gather(self._tokens, tf.minimum(ids, len(self._tokens) - 1))
 
     def signatures(self, tokenizer):
@@ -152,9 +150,7 @@ class MaskFiller(TextModel):
         _check_has_mask(text)
         is_mask = outputs["positions"] >= 0
         if np.sum(is_mask) < text.count(MASK):
-            raise ValueError(
-                f"A {MASK} is beyond the maximum length of the SavedModel. Received: {text!r:.200}"
-            )
+            raise ValueError(f"A {MASK} is beyond max_seq_length. Received: {text!r:.200}")
         found = (outputs[name][is_mask].tolist() for name in ("candidates", "probabilities"))
         candidates = tuple(
             tuple(
@@ -167,7 +163,7 @@ class MaskFiller(TextModel):
 
     @staticmethod
     def difference(expected, actual):
-        # Of equally probable pieces either is right.
+        # A tie may go either way.
         if expected.tokens != actual.tokens:
             return float("inf")
         values = (
@@ -178,7 +174,7 @@ class MaskFiller(TextModel):
 
 
 class NextSentencePredictor(TextModel):
-    """Returns the probability that the second text of a pair follows the first."""
+    """Predicts the probability that the second text of a pair follows the first."""
 
     outputs: ClassVar = {"probability": "float32 [N]: that the second text follows the first"}
     signature = "next_sentence"

@@ -1,4 +1,4 @@
-"""Regression: a number for each text, or pair of texts."""
+"""Regression: predicts a number for a text or pair of texts."""
 
 from typing import ClassVar
 
@@ -9,8 +9,6 @@ from bert_tf.model.task_heads import ClassificationModel
 
 
 class Regressor(TextModel):
-    """Rates texts."""
-
     outputs: ClassVar = {"value": "float32 [N]: the number"}
     api = "regress", {"outputs": "value"}
 

@@ -1,7 +1,6 @@
-"""Span: the answer to a question, a part of a context of any length."""
+"""Span: finds the answer to a question in a context of any length."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -16,37 +15,32 @@ from bert_tf.spans.offsets import OffsetPassage
 from bert_tf.spans.options import SpanOptions
 from bert_tf.spans.windows import divide_passage
 from bert_tf.text.graph_packing import pack_windows
-from bert_tf.text.packing import Window, pack
+from bert_tf.text.packing import pack
 
-# Windows that go through the model together in a SavedModel.
-_WINDOWS_PER_BATCH = 32
+_WINDOWS_PER_BATCH = 32  # In a SavedModel.
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AnswerSpan:
-    """A possible answer: `context[start:end]` in characters; "", -1 and -1 for no answer.
-
-    Its probability, a fraction, is that among the best answers.
-    """
+    """A possible answer: `context[start:end]` in characters; "", -1 and -1 for no answer."""
 
     text: str
-    probability: float
+    probability: float  # A fraction: the softmax over the n best answers.
     start: int
     end: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Answer(AnswerSpan):
-    """The answer to a question, and the best answers, the best one first."""
+    """The answer to a question."""
 
-    nbest: tuple[AnswerSpan, ...]
-    # The score of "no answer" above that of the best answer; None where the model was trained on
-    # questions that all have one.
+    nbest: tuple[AnswerSpan, ...]  # The best answers, best first.
+    # Score of "no answer" minus that of the best answer; None if all training questions had one.
     null_odds: float | None
 
 
 class QuestionAnswerer(TextModel):
-    """Answers questions; contexts are read in windows."""
+    """Answers questions, reading contexts in overlapping windows."""
 
     outputs: ClassVar = {
         "answer": "string [N]: the best answer; empty for none",
@@ -68,43 +62,35 @@ class QuestionAnswerer(TextModel):
         return SpanModel(encoder)
 
     def of_ids(self, batch):
-        """Returns the logits of each token [N, L], as the original does."""
+        """Returns the logits of each token, [N, L]."""
         outputs = self.compute(batch)
         return {name: outputs[name] for name in ("start_logits", "end_logits")}
 
     def predict(self, examples):
         options, longest = self.loaded.options, self.loaded.max_seq_length
         tokenizer = self.loaded.tokenizer.exact
-        questions, passages, windows, rows = [], [], [], []
+        questions, rows = [], []
         for question, context in examples:
             ids = tokenizer.encode(question)[: options.max_query_length]
             passage = OffsetPassage(context, tokenizer)
-            of_passage = divide_passage(len(passage.ids), len(ids), longest, options.doc_stride)
-            for start, length in of_passage:
+            windows = divide_passage(len(passage.ids), len(ids), longest, options.doc_stride)
+            for start, length in windows:
                 part = passage.ids[start : start + length]
                 rows.append(pack(ids, part, self.special.cls, self.special.sep))
-            questions.append(ids)
-            passages.append(passage)
-            windows.append(of_passage)
+            questions.append((ids, passage, windows))
         outputs = iter(self.run(rows))
         return [
-            self._answer(ids, passage, of_passage, [next(outputs) for _ in of_passage])
-            for ids, passage, of_passage in zip(questions, passages, windows, strict=True)
+            self._answer(ids, passage, windows, [next(outputs) for _ in windows])
+            for ids, passage, windows in questions
         ]
 
-    def _answer(
-        self,
-        question_ids: Sequence[int],
-        passage: OffsetPassage,
-        windows: tuple[Window, ...],
-        outputs: Sequence[Mapping[str, np.ndarray]],
-    ) -> Answer:
-        # Windows in batches of different lengths: [S, L].
+    def _answer(self, question_ids, passage: OffsetPassage, windows, outputs) -> Answer:
+        # Start and end logits, [2, S, L]; windows were padded to different lengths.
         logits = np.full((2, len(windows), self.loaded.max_seq_length), -np.inf, np.float32)
         for number, output in enumerate(outputs):
             length = len(output["start_logits"])
             logits[:, number, :length] = output["start_logits"], output["end_logits"]
-        # No text has padding: it is no possible answer.
+        # Padding is no possible answer.
         options = dataclasses.replace(self.loaded.options, mask_padding=True)
         scores = QuestionScores(windows, len(question_ids) + 2, *logits)
         answer = find_answer(options, scores, passage.text, empty="")
@@ -118,13 +104,11 @@ class QuestionAnswerer(TextModel):
     def of_texts(self, tokenizer, *texts):
         question, context = texts
         context = tokenizer.valid_text(context)
-        question_ids = tokenizer.tokenize(question)[:, : self.loaded.options.max_query_length]
+        options, longest = self.loaded.options, self.loaded.max_seq_length
+        question_ids = tokenizer.tokenize(question)[:, : options.max_query_length]
         ids, starts, ends = tokenizer.tokenize_with_offsets(context)
-        options, special = self.loaded.options, self.special
-        windows = pack_windows(
-            *(question_ids, ids, special.cls, special.sep),
-            *(self.loaded.max_seq_length, options.doc_stride),
-        )
+        cls, sep = self.special.cls, self.special.sep
+        windows = pack_windows(question_ids, ids, cls, sep, longest, options.doc_stride)
         return find_answers(
             options,
             **self._logits(windows.features),
@@ -139,7 +123,7 @@ class QuestionAnswerer(TextModel):
         )
 
     def _logits(self, batch: Batch) -> Batch:
-        """Returns the logits of all windows, computed in batches: a long context has hundreds."""
+        """Returns the logits of all windows, in batches: a long context has hundreds."""
         num_windows, length = tf.unstack(tf.shape(batch["input_ids"]))
 
         def add_batch(first: tf.Tensor, logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -148,7 +132,7 @@ class QuestionAnswerer(TextModel):
             both = [tf.cast(outputs[name], tf.float32) for name in ("start_logits", "end_logits")]
             return end, tf.concat([logits, tf.stack(both)], axis=1)
 
-        # Where there is no window, there still is a token to search.
+        # The search needs at least one token, even without windows.
         nothing = tf.zeros([2, 0, tf.maximum(length, 1)])
         _, logits = tf.while_loop(
             lambda first, _: first < num_windows,
@@ -170,7 +154,7 @@ class QuestionAnswerer(TextModel):
 
     @staticmethod
     def difference(expected, actual):
-        # Of equally probable texts either is right.
+        # A tie may go either way.
         likely = {entry.text: entry.probability for entry in expected.nbest}.get(actual.text, 0.0)
         return max(abs(actual.probability - likely), abs(expected.probability - likely))
 

@@ -1,7 +1,6 @@
-"""Describes each kind of model: its texts, the weights of its head, its counterparts elsewhere.
+"""Describes each kind of model: its inputs, its heads' weights, its Hugging Face classes.
 
-Everything that depends on the kind of a model reads this table, which imports no TensorFlow. A new
-kind is a row here and a module of the same name in this package with a subclass of `TextModel`.
+A new kind is a row here, and a subclass of `TextModel` in a module of the same name.
 
     kind             texts                  answer
     classification   text, or a pair        a class
@@ -29,36 +28,34 @@ PAIR = ("text_a", "text_b")
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """Describes a kind of model."""
-
     name: str
-    text_model: str  # The class that answers texts, in the module named after the kind.
-    inputs: tuple[tuple[str, ...], ...] = (("text",),)  # Names of its texts, the default first.
-    # The same for a model without the first of its heads.
+    text_model: str  # The `TextModel`, in the module named after the kind.
+    inputs: tuple[tuple[str, ...], ...] = (("text",),)  # Allowed input names, the default first.
+    # Both for a model that lacks the first head.
     other_text_model: str = ""
     other_inputs: tuple[str, ...] = ()
     list_inputs: tuple[str, ...] = ()  # Inputs that hold several texts per example.
     ids_rank: int = 2  # Axes of `input_ids`: 2 for [B, L], 3 for [B, C, L].
-    heads: tuple[str, ...] = (CLASSIFIER,)  # Heads it may have, by their weights' prefixes.
-    has_labels: bool = False  # Whether its outputs are classes with names.
-    num_scores: int | None = None  # Rows of the classifier, where their number is fixed.
-    needs_pooler: bool = True  # Whether an answer depends on the pooler.
-    needs_all_heads: bool = True  # Whether it needs every head, and not just one of them.
+    heads: tuple[str, ...] = (CLASSIFIER,)  # Possible heads, by prefix.
+    has_labels: bool = False  # Whether it has named classes.
+    num_scores: int | None = None  # Rows of the classifier, if fixed.
+    needs_pooler: bool = True  # Whether predictions depend on the pooler.
+    needs_all_heads: bool = True  # Rather than any one.
     is_finetuned: bool = True  # Whether `task.json` describes it.
-    max_seq_length: int | None = None  # Default for a model that reads more, in tokens.
+    max_seq_length: int | None = None  # Default, in tokens.
     has_tflite: bool = False  # Whether it can be exported to TFLite.
-    # Classes of Hugging Face for it, and the heads of each.
+    # Hugging Face's classes, with the heads of each.
     architectures: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
-    problem_type: str = ""  # Its name in Hugging Face's config.json, where it has one.
+    problem_type: str = ""  # In Hugging Face's config.json.
 
     def text_model_class(self, inputs: tuple[str, ...] = ()) -> Any:
-        """Returns the `TextModel` for texts of these names; its module imports TensorFlow."""
+        """Returns the `TextModel` for these inputs; its module imports TensorFlow."""
         module = importlib.import_module(f"bert_tf.kinds.{self.name}")
         is_other = inputs and inputs == self.other_inputs
         return getattr(module, self.other_text_model if is_other else self.text_model)
 
     def architecture(self, heads: Iterable[str]) -> str:
-        """Returns the class of Hugging Face for a model with these of its heads."""
+        """Returns the Hugging Face class for a model with these heads."""
         there = set(heads) & set(self.heads)
         exact = (name for name, theirs in self.architectures.items() if set(theirs) == there)
         return next(exact, next(iter(self.architectures)))
@@ -138,34 +135,30 @@ KINDS: dict[str, Kind] = {kind.name: kind for kind in _KINDS}
 
 
 def find_kind(name: str) -> Kind:
-    """Returns the row of a kind.
-
-    Raises:
-        ValueError: if there is no such kind.
-    """
+    """Returns the row of a kind, or raises a ValueError."""
     if name not in KINDS:
         raise ValueError(f"The kind of a model is one of {', '.join(KINDS)}. Received: {name!r}")
     return KINDS[name]
 
 
 def heads_in(names: Iterable[str]) -> tuple[str, ...]:
-    """Returns the prefixes of the heads that have any of their weights among `names`."""
+    """Returns the prefixes of the heads that have weights among `names`."""
     names = set(names)
     found = [p for p in (MASKED_LM, NEXT_SENTENCE, SPAN) if any(n.startswith(p) for n in names)]
     return (*found, *([CLASSIFIER] if {"output_weights", "output_bias"} & names else []))
 
 
 def num_scores_of(weights: Mapping[str, Any]) -> int:
-    """Returns the number of rows of a classifier; `weights` are arrays by name, or their shapes."""
+    """Returns the number of a classifier's outputs from its weights, or their shapes, by name."""
     value = weights["output_bias" if "output_bias" in weights else "output_weights"]
     return int(getattr(value, "shape", value)[0])
 
 
 def kind_of_weights(weights: Mapping[str, Any]) -> str:
-    """Returns the kind of a model as far as its weights tell, arrays by name, or their shapes.
+    """Guesses the kind of a model from its weights, or their shapes, by name.
 
-    Several kinds have a classifier of the same names. It is taken for a classification, or with one
-    row for a regression; `task.json` or Hugging Face's `config.json` say if it is something else.
+    A classifier is taken for a regression if it has one output. Other kinds with the same weight
+    names are told apart by `task.json` or Hugging Face's `config.json`.
     """
     heads = heads_in(weights)
     if MASKED_LM in heads or NEXT_SENTENCE in heads:

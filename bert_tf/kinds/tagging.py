@@ -1,4 +1,4 @@
-"""Tagging: a class for each word of a text, which is that of the word's first piece."""
+"""Tagging: predicts the class of each word, from its first piece (section 5.3 of the paper)."""
 
 import dataclasses
 from itertools import pairwise
@@ -15,10 +15,7 @@ from bert_tf.text.vocabulary import is_continuation
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TaggedWord:
-    """A word, `text[start:end]` in characters, and its class with the probability, a fraction.
-
-    The class is that of the word's first piece, which represents it (section 5.3 of the paper).
-    """
+    """A word, `text[start:end]` in characters, and its class with its probability, a fraction."""
 
     word: str
     label: str
@@ -28,7 +25,7 @@ class TaggedWord:
 
 
 class Tagger(TextModel):
-    """Tags the words of texts, up to the maximum length; W words in the longest one."""
+    """Tags the words of texts, truncated to the maximum length; W is the most words of a text."""
 
     outputs: ClassVar = {
         "words": "string [N, W]: the words, as they stand in the text",
@@ -41,7 +38,7 @@ class Tagger(TextModel):
     make_model = TokenClassificationModel
 
     def of_ids(self, batch):
-        """Returns the class of each token [N, L], special tokens and padding included."""
+        """Returns the class of each token, [N, L], special tokens and padding included."""
         probabilities = self.probabilities(batch)
         labels = tf.gather(self.loaded.labels, tf.argmax(probabilities, axis=-1))
         return {"labels": labels, "probabilities": tf.reduce_max(probabilities, axis=-1)}
@@ -49,7 +46,7 @@ class Tagger(TextModel):
     def predict(self, examples):
         tokenizer, longest = self.loaded.tokenizer.exact, self.loaded.max_seq_length - 2
         texts, rows = [text for (text,) in examples], []
-        places = []  # Of the words of each text: first token, start and end.
+        places = []  # First token, start and end of each text's words.
         for text in texts:
             tokens, offsets = (part[:longest] for part in tokenizer.tokenize_with_offsets(text))
             ids = tokenizer.convert_tokens_to_ids(tokens)
@@ -73,8 +70,7 @@ class Tagger(TextModel):
         pieces = tokenizer.tokenize_with_offsets(text)
         ids, starts, ends = (ragged[:, : self.loaded.max_seq_length - 2] for ragged in pieces)
         of_tokens = self.of_ids(self.packed(ids))
-        # A row begins with the first piece of a word, so a word's last piece is the one before the
-        # next first piece, of whatever row.
+        # Each row begins with a first piece, so a word's last piece precedes the next first piece.
         continues = np.array([*map(is_continuation, self.loaded.tokenizer.exact.vocab)], bool)
         is_first = tf.logical_not(tf.gather(continues, ids.flat_values))
         is_last = tf.concat([is_first[1:], tf.ones_like(is_first[:1])], axis=0)
@@ -111,7 +107,7 @@ class Tagger(TextModel):
 
     @staticmethod
     def difference(expected, actual):
-        # Of equally probable classes either is right.
+        # A tie may go either way.
         words = ([(w.word, w.start, w.end) for w in tagged] for tagged in (expected, actual))
         if next(words) != next(words):
             return float("inf")

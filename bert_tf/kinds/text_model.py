@@ -1,11 +1,10 @@
-"""TextModel: answers texts with a model, in Python and in the graph of a SavedModel.
+"""TextModel: runs inference on text, in Python and in the graph of a SavedModel.
 
     predict     texts ──> Python's tokenizer ──> rows of ids ──┐
                                                                ├──> of_ids ──> outputs ──> answer_of
     of_texts    texts ──> the graph's tokenizer ──> rows ──────┘
 
-A kind of model is a subclass, in a module of its own, whose `make_model(encoder, num_labels)`
-returns the Keras model.
+Each kind of model is a subclass whose `make_model(encoder, num_labels)` returns the Keras model.
 """
 
 import abc
@@ -30,50 +29,47 @@ if TYPE_CHECKING:  # They import tensorflow_text.
     from bert_tf.text.batch_tokenization import BatchTokenizer
     from bert_tf.text.graph_tokenization import GraphTokenizer
 
-# A function of tensors, and the specs of its arguments with their names in a SavedModel.
+# A function of tensors, and the named specs of its arguments.
 Signature = tuple[Callable[..., Batch], list[tf.TensorSpec]]
 
 
 @dataclasses.dataclass(frozen=True)
 class LoadedModel:
-    """A model and what belongs to it."""
+    """A model with its tokenizer and description."""
 
     kind: str  # One of `bert_tf.kinds.table.KINDS`.
     model: keras.Model
     tokenizer: "BatchTokenizer"
-    inputs: tuple[str, ...]  # The names of its texts.
-    labels: tuple[str, ...]  # The classes in the order of its outputs; () where there are none.
-    max_seq_length: int  # Maximum tokens of a sequence.
-    heads: tuple[str, ...]  # Those that the checkpoint has weights for.
+    inputs: tuple[str, ...]  # Names of its texts.
+    labels: tuple[str, ...]  # Classes in the order of the outputs, if it has any.
+    max_seq_length: int  # In tokens.
+    heads: tuple[str, ...]  # Prefixes of the heads in the checkpoint.
     has_pooler: bool  # Whether the checkpoint has one.
-    options: Any = None  # Such as how answers are searched; None for a kind that has none.
+    options: Any = None  # Of its `TextModel.Options`.
 
     @property
     def encoder(self) -> TransformerEncoder:
-        """The model without its head."""
         return getattr(self.model, "encoder", self.model)
 
     @property
     def config(self) -> BertConfig:
-        """The encoder's configuration."""
         return self.encoder.config
 
 
 class TextModel(abc.ABC):
-    """Answers texts with a model of one kind. It may be used from several threads at once.
+    """Runs inference on text with one kind of model. It is thread-safe.
 
     Args:
-        loaded: the model.
-        batch_size: rows of ids that it processes together in Python.
-        compute: from `IDS` to the model's outputs by name; by default it calls the model.
+        batch_size: rows per batch in Python.
+        compute: maps `IDS` to the model's outputs by name; by default it calls the model.
     """
 
-    outputs: ClassVar[Mapping[str, str]] = {}  # A SavedModel's outputs, described.
-    arguments: ClassVar[tuple[str, ...]] = ()  # More of the constructor, named as export settings.
-    signature: ClassVar[str] = "serving_default"  # That of a SavedModel which answers texts.
-    # One of TensorFlow Serving's API for tf.Examples: name, and the API's names of outputs.
+    outputs: ClassVar[Mapping[str, str]] = {}  # Descriptions of a SavedModel's outputs.
+    arguments: ClassVar[tuple[str, ...]] = ()  # Further constructor arguments: export settings.
+    signature: ClassVar[str] = "serving_default"  # The SavedModel's signature for texts.
+    # A method of TensorFlow Serving's tf.Example API, and our outputs by their names there.
     api: ClassVar[tuple[str, Mapping[str, str]] | None] = None
-    Options: ClassVar[type | None] = None  # A dataclass of the options that `task.json` keeps.
+    Options: ClassVar[type | None] = None  # Dataclass of the options in `task.json`.
 
     def __init__(
         self,
@@ -93,24 +89,24 @@ class TextModel(abc.ABC):
     @staticmethod
     @abc.abstractmethod
     def answer_of(example: tuple, outputs: Mapping[str, Any]) -> Any:
-        """Returns the outputs for one example as an answer."""
+        """Converts the outputs of one example to an answer."""
 
     @staticmethod
     def difference(expected: Any, actual: Any) -> float:
-        """Returns how far two answers are apart; inf if their words differ."""
+        """Returns the difference of two answers' numbers; inf if their words differ."""
         return largest_difference(expected, actual)
 
     def is_answerable(self, example: tuple) -> bool:
-        """Returns whether `predict` accepts this example; if not, it raises a ValueError."""
+        """Returns whether `predict` accepts this example rather than raise a ValueError."""
         return True
 
     def predict(self, examples: Sequence[tuple]) -> list[Any]:
-        """Returns an answer to each example, a tuple with a text for each input."""
+        """Returns the answer to each example, a tuple with a text for each input."""
         outputs = self.run(self.rows(examples))
         return [self.answer_of(*both) for both in zip(examples, outputs, strict=True)]
 
     def rows(self, examples: Sequence[tuple]) -> list[Row]:
-        """Returns texts and pairs as `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`, truncated."""
+        """Returns texts or pairs as truncated rows of ids."""
         texts_a = [texts[0] for texts in examples]
         texts_b = [texts[1] if len(texts) > 1 else "" for texts in examples]
         ids = map(self.loaded.tokenizer.encode_batch, (texts_a, texts_b))
@@ -122,12 +118,12 @@ class TextModel(abc.ABC):
         return self.of_ids(self.packed(*map(tokenizer.tokenize, texts)))
 
     def packed(self, ids_a: tf.RaggedTensor, ids_b: tf.RaggedTensor | None = None) -> Batch:
-        """Returns `rows` in a graph, of tokens [N, (T)]."""
+        """Does in a graph what `rows` does; token ids are [N, (T)]."""
         longest = self.loaded.max_seq_length
         return pack_texts(ids_a, ids_b, self.special.cls, self.special.sep, longest)
 
     def of_text_examples(self, tokenizer: "GraphTokenizer", examples: tf.Tensor) -> Batch:
-        """Returns the outputs for serialized tf.Examples that hold the texts as strings."""
+        """Returns the outputs for serialized tf.Examples of strings."""
         features = {
             name: tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True)
             if name in find_kind(self.loaded.kind).list_inputs
@@ -160,7 +156,7 @@ class TextModel(abc.ABC):
                 found = self.of_text_examples(tokenizer, inputs)
                 return {theirs: found[ours] for theirs, ours in outputs.items()}
 
-            signatures[name] = (call, [tf.TensorSpec([None], tf.string, "inputs")])
+            signatures[name] = call, [tf.TensorSpec([None], tf.string, "inputs")]
         return signatures
 
     def probabilities(self, batch: Batch) -> tf.Tensor:
@@ -173,7 +169,7 @@ class TextModel(abc.ABC):
 
 
 def _parsed_ids(examples: tf.Tensor) -> Batch:
-    """Returns the ids in tf.Examples; `input_mask` and `segment_ids` may be omitted."""
+    """Parses ids in tf.Examples, where `input_mask` and `segment_ids` are optional."""
     parsed = tf.io.parse_example(examples, {name: tf.io.RaggedFeature(tf.int64) for name in IDS})
     ids, masks, segments = (tf.cast(parsed[name], tf.int32) for name in IDS)
     input_ids = ids.to_tensor()
@@ -187,7 +183,7 @@ def _parsed_ids(examples: tf.Tensor) -> Batch:
 
 
 def largest_difference(expected, actual) -> float:
-    """Returns the largest difference of two arrays, relative to numbers above 1."""
+    """Returns the largest difference of two arrays, relative to their numbers if above 1."""
     if np.shape(expected) != np.shape(actual):
         return float("inf")
     scale = np.max(np.abs(expected), initial=1.0)

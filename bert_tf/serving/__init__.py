@@ -1,1 +1,1 @@
-"""Models that are asked in words: in Python, and in a TensorFlow graph that a server runs."""
+"""Exports models that take raw text as SavedModels, and without a tokenizer to TFLite."""

@@ -1,6 +1,6 @@
-"""Exports a model for a server: a SavedModel that takes raw text, checked before it gets its name.
+"""Exports a model as a SavedModel that takes raw text.
 
-model ──> graph with its tokenizer ──> EXPORT_DIR/.2.tmp ──checked──> EXPORT_DIR/2
+model ──> graph with its tokenizer ──> EXPORT_DIR/.2.tmp ──validated──> EXPORT_DIR/2
 """
 
 import dataclasses
@@ -26,20 +26,17 @@ logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Export:
-    """What was exported."""
-
     folder: str  # The SavedModel.
     description: dict[str, Any]  # The content of `assets.extra/serving.json`.
-    validation: ValidationReport | None  # None if there was no comparison with Python.
+    validation: ValidationReport | None  # None if it was not validated.
     num_warmup_requests: int
 
 
 def export_saved_model(settings: ExportSettings) -> Export:
-    """Writes `export_dir/version`; on any error there is nothing of it.
+    """Writes `export_dir/version`, or nothing if there is an error.
 
-    Raises:
-        ValueError: if model and settings do not fit, the version exists already, or the SavedModel
-            does not answer as the model does.
+    Raises a ValueError if model and settings do not fit, the version exists already, or the
+    SavedModel's answers differ from the model's.
     """
     final = version_folder(settings.export_dir, settings.version)
     loaded = _load(settings)
@@ -47,8 +44,8 @@ def export_saved_model(settings: ExportSettings) -> Export:
     if settings.tflite_file and not kind.has_tflite:
         possible = ", ".join(row.name for row in KINDS.values() if row.has_tflite)
         raise ValueError(
-            f"--tflite_file is for models for {possible}. Received one for {kind.name}: with "
-            "--kind=encoder its encoder is exported."
+            f"--tflite_file is for models for {possible}. Received: {kind.name}; its encoder can "
+            "be exported with --kind=encoder."
         )
     text_model = kind.text_model_class(loaded.inputs)
     arguments = {name: getattr(settings, name) for name in text_model.arguments}
@@ -66,7 +63,7 @@ def export_saved_model(settings: ExportSettings) -> Export:
         if settings.tflite_file:
             length = settings.tflite_seq_length or loaded.max_seq_length
             difference = write_tflite(python, settings.tflite_file, length)
-            logger.info("%s: as the model to %.1e", settings.tflite_file, difference)
+            logger.info("%s: outputs differ by at most %.1e", settings.tflite_file, difference)
     return Export(final, description, report, num_requests)
 
 
@@ -84,7 +81,7 @@ def _load(settings: ExportSettings) -> LoadedModel:
 
 
 def _halved(loaded: LoadedModel) -> LoadedModel:
-    """Returns a copy of the model whose layers compute in float16."""
+    """Returns a copy of the model that computes in float16."""
     with precision("float16"):
         model = type(loaded.model).from_config(loaded.model.get_config())
     for weight, value in zip(model.weights, loaded.model.weights, strict=True):

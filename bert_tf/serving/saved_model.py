@@ -1,4 +1,4 @@
-"""Writes a SavedModel with a description and warm-up requests, see `inference.versions`."""
+"""Writes a SavedModel with its description and warm-up requests, see `inference.versions`."""
 
 import importlib.util
 import json
@@ -23,7 +23,7 @@ _TEXT = "The leader of the expedition was John Smith (1895-1943), who had been t
 
 
 def write_saved_model(folder: str, loaded: LoadedModel, graph: ServedGraph) -> dict[str, Any]:
-    """Writes a SavedModel into a new folder, and returns the description beside it."""
+    """Writes a SavedModel into a new folder, and returns its description."""
     signatures = graph.signatures()
     tf.saved_model.save(graph, folder, signatures=signatures)
     description = _description(loaded, graph, signatures)
@@ -80,10 +80,9 @@ def _signature(call: tf.types.experimental.ConcreteFunction) -> dict[str, dict[s
 
 
 def write_warmup_requests(folder: str, model_name: str, loaded: LoadedModel) -> int:
-    """Writes requests for `serving_default`, of one text and of eight of different lengths.
+    """Writes requests that TensorFlow Serving runs at start, since a first call takes seconds.
 
-    TensorFlow Serving sends them to itself before it reports that it is ready: a model's first call
-    takes seconds. Returns the number of requests; 0 without the extra `serving`.
+    Returns their number; 0 without the extra `serving`.
     """
     if importlib.util.find_spec("tensorflow_serving") is None:
         logger.info(
@@ -93,7 +92,7 @@ def write_warmup_requests(folder: str, model_name: str, loaded: LoadedModel) -> 
     from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
     lists = find_kind(loaded.kind).list_inputs
-    batches = [[_TEXT], [_TEXT * number for number in range(1, 9)]]
+    batches = [[_TEXT], [_TEXT * number for number in range(1, 9)]]  # Different lengths.
     with tf.io.TFRecordWriter(files.join_path(folder, _WARMUP_REQUESTS)) as writer:
         for texts in batches:
             request = predict_pb2.PredictRequest(

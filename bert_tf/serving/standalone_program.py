@@ -1,7 +1,7 @@
-"""A program that calls a SavedModel where only TensorFlow and TensorFlow Text can be imported.
+"""Calls a SavedModel in a process without this package, with TensorFlow and TensorFlow Text only.
 
-Requests are pickled pairs of `serving_default`'s inputs and a number of calls, such as
-({"text": [b"a text"]}, 1); answers are its outputs and the seconds of each call.
+A request is a pair such as ({"text": [b"a text"]}, 1) of inputs and the number of calls, an answer
+is a pair of outputs and the seconds of each call; both are pickled.
 """
 
 import pickle

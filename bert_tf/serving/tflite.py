@@ -1,8 +1,8 @@
-"""Writes a model of ids for TensorFlow Lite, with its built-in operations only.
+"""Converts a model to TensorFlow Lite, using its built-in operations only.
 
-Inputs `input_ids`, `input_mask`, `segment_ids` int32 [1, L]. Outputs of a classifier
-`probabilities` [1, C], of a regression `value` [1], of an encoder `sequence_output` [1, L, H] and
-`pooled_output` [1, H].
+Inputs are `input_ids`, `input_mask`, `segment_ids` int32 [1, L]. A classifier returns
+`probabilities` [1, C], a regression `value` [1], an encoder `sequence_output` [1, L, H] and, if it
+has a pooler, `pooled_output` [1, H].
 """
 
 import warnings
@@ -18,12 +18,9 @@ _TOLERANCE = 1e-3
 
 
 def write_tflite(text_model: TextModel, path: str, seq_length: int) -> float:
-    """Converts a model of a kind that `has_tflite`, compares the result with it, and writes it.
+    """Writes a model of a kind that `has_tflite`; returns its outputs' largest difference.
 
-    Returns: the largest difference between the two models' outputs.
-
-    Raises:
-        ValueError: if the results differ.
+    Raises a ValueError if they differ by more than 0.001.
     """
     specs = [tf.TensorSpec([1, seq_length], tf.int32, name) for name in IDS]
     module = tf.Module()
@@ -31,7 +28,7 @@ def write_tflite(text_model: TextModel, path: str, seq_length: int) -> float:
     module.run = run = tf.function(
         lambda *rows: text_model.tflite_outputs(dict(zip(IDS, rows, strict=True))), autograph=False
     ).get_concrete_function(*specs)
-    # With the module the model keeps the names of its inputs and outputs.
+    # Passing the module keeps the names of inputs and outputs.
     content = tf.lite.TFLiteConverter.from_concrete_functions([run], module).convert()
     difference = _largest_difference(content, run, text_model.loaded.config.vocab_size, seq_length)
     if not difference <= _TOLERANCE:
@@ -48,7 +45,7 @@ def _largest_difference(content: bytes, run, vocab_size: int, seq_length: int) -
     mask[0, :num_tokens] = 1
     segments[0, num_tokens // 2 : num_tokens] = 1
     rows = dict(zip(IDS, (ids, mask, segments), strict=True))
-    with warnings.catch_warnings():  # That the interpreter is to become a package of its own.
+    with warnings.catch_warnings():  # The interpreter is moving to another package.
         warnings.simplefilter("ignore")
         interpreter = tf.lite.Interpreter(model_content=content)
     actual = interpreter.get_signature_runner()(**rows)

@@ -1,10 +1,7 @@
-"""Compares a SavedModel with Python's answers, in a process where the package is not installed.
+"""Validates a SavedModel in a process where the package is not installed, and times it.
 
-    texts ──> SavedModel, loaded by TensorFlow and TensorFlow Text alone ──> outputs ──┐
-      └─────> TextModel, with the reference tokenizer ─────────────────────> answers ──┴─> equal?
-
-The texts: an empty one, 10,000 characters, bytes that are not UTF-8, many scripts; 1 to 64 texts
-of different lengths in a call. Then calls with one text, and with 32, are timed.
+texts ──> SavedModel, loaded by TensorFlow and TensorFlow Text alone ──> outputs ──┐
+  └─────> TextModel, with the reference tokenizer ─────────────────────> answers ──┴─> equal?
 """
 
 import dataclasses
@@ -13,7 +10,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +34,13 @@ _TEXTS = (
     _NOT_UTF8,
     (_SENTENCE * 120)[:10_000],
 )
-# Where a model takes two texts, each text is asked about with each of these.
+# First texts of pairs.
 _FIRST_TEXTS = (b"Who was the leader?", b"", _NOT_UTF8, b"when " * 100)
 _BATCH_SIZES = (1, 2, 3, 7, 32, 64)
-# Differences of probabilities, and of numbers relative to the largest one.
+# Of probabilities, and of other numbers relative to the largest.
 TOLERANCE = 1e-4
 HALF_TOLERANCE = 2e-2
-_TIMES = 20
+_NUM_TIMED_CALLS = 20
 _THROUGHPUT_BATCH = 32
 
 Example = tuple[bytes | list[bytes], ...]
@@ -51,13 +48,11 @@ Example = tuple[bytes | list[bytes], ...]
 
 @dataclasses.dataclass(frozen=True)
 class ValidationReport:
-    """What a validation found."""
-
     num_calls: int
     num_examples: int
-    largest_difference: float  # Between probabilities or numbers of the SavedModel and Python.
-    latency_ms: float  # The median of calls with one short text, in milliseconds.
-    texts_per_second: float  # In calls of 32 of them.
+    largest_difference: float  # Between the SavedModel's and Python's numbers.
+    latency_ms: float  # Median for one short text, in milliseconds.
+    texts_per_second: float  # In batches of 32.
 
     def __str__(self) -> str:
         return (
@@ -68,19 +63,15 @@ class ValidationReport:
 
 
 def validate(folder: str, text_model: TextModel, tolerance: float) -> ValidationReport:
-    """Compares the SavedModel in `folder` with the model that it was made from.
+    """Compares the SavedModel in `folder` with the model that was exported.
 
-    Args:
-        tolerance: how far probabilities, and numbers relative to the largest, may be apart.
-
-    Raises:
-        ValueError: if an answer differs, or the SavedModel cannot be loaded or called.
+    Raises a ValueError if an answer differs by more than `tolerance`, or the SavedModel fails.
     """
     inputs = text_model.loaded.inputs
     lists = [name in find_kind(text_model.loaded.kind).list_inputs for name in inputs]
     batches = [[_example(texts, lists) for texts in batch] for batch in _batches(len(inputs))]
     short = _example([_SENTENCE] * len(inputs), lists)
-    timed = [([short], _TIMES), ([short] * _THROUGHPUT_BATCH, 3)]
+    timed = [([short], _NUM_TIMED_CALLS), ([short] * _THROUGHPUT_BATCH, 3)]
     answers = _ask(folder, inputs, [*((batch, 1) for batch in batches), *timed])
     (_, one), (_, many) = answers[-2:]
     return ValidationReport(
@@ -96,7 +87,7 @@ def validate(folder: str, text_model: TextModel, tolerance: float) -> Validation
 
 
 def _batches(num_inputs: int) -> list[list[tuple[bytes, ...]]]:
-    """Returns batches of one or two texts."""
+    """Returns batches of examples, each `num_inputs` texts."""
     firsts = [()] if num_inputs == 1 else [(text,) for text in _FIRST_TEXTS]
     everything = [(*first, text) for text in _TEXTS for first in firsts]
     short = [texts for texts in everything if len(texts[-1]) < 1000]
@@ -112,7 +103,7 @@ def _example(texts: Sequence[bytes], lists: Sequence[bool]) -> Example:
 def _ask(
     folder: str, inputs: Sequence[str], calls: Sequence[tuple[list[Example], int]]
 ) -> list[tuple[dict[str, np.ndarray], list[float]]]:
-    """Returns the answers of a process that has only the SavedModel."""
+    """Returns outputs and times of a process that has only the SavedModel."""
     requests = []
     for examples, num_calls in calls:
         columns = map(list, zip(*examples, strict=True))
@@ -121,7 +112,7 @@ def _ask(
     with tempfile.TemporaryDirectory() as place:
         paths = [Path(place, name) for name in ("requests.pickle", "answers.pickle")]
         paths[0].write_bytes(pickle.dumps(requests))
-        # Not as a file, beside which it would find this package's modules.
+        # A file would be able to import the modules beside it.
         command = [sys.executable, "-c", program, Path(folder).absolute(), *paths]
         run = subprocess.run(command, capture_output=True, text=True, cwd=place, check=False)
         if run.returncode:
@@ -132,12 +123,7 @@ def _ask(
         return pickle.loads(paths[1].read_bytes())
 
 
-def _difference(
-    text_model: TextModel,
-    examples: Sequence[Example],
-    outputs: Mapping[str, np.ndarray],
-    tolerance: float,
-) -> float:
+def _difference(text_model: TextModel, examples: list[Example], outputs, tolerance) -> float:
     """Returns the largest difference between the outputs of a call and Python's answers."""
     both = zip(map(_decoded, examples), by_row(outputs), strict=True)
     rows = [(texts, row) for texts, row in both if text_model.is_answerable(texts)]
@@ -146,17 +132,17 @@ def _difference(
     for (texts, row), answer in zip(rows, expected, strict=True):
         actual = text_model.answer_of(texts, row)
         difference = text_model.difference(answer, actual)
-        if not difference <= tolerance:  # Nor if it is not a number.
+        if not difference <= tolerance:  # True for NaN, too.
             raise ValueError(
-                f"The SavedModel's answer is not Python's for {texts!r:.300}: {actual}, not "
-                f"{answer}"
+                f"The SavedModel's answer is not Python's for {texts!r:.300}: {actual}, "
+                f"not {answer}"
             )
         largest = max(largest, difference)
     return largest
 
 
 def _decoded(texts: Any) -> Any:
-    """Decodes texts, and lists of them, without the bytes that are not UTF-8."""
+    """Decodes texts and nested lists, without bytes that are not UTF-8."""
     if isinstance(texts, bytes):
         return texts.decode("utf-8", "ignore")
     return type(texts)(map(_decoded, texts))

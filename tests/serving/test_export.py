@@ -168,7 +168,7 @@ def test_versions_are_numbered_and_never_overwritten(tmp_path):
         (tmp_path / name).mkdir()
     assert version_folder(str(tmp_path), 0) == str(tmp_path / "11")
     assert version_folder(str(tmp_path), 3) == str(tmp_path / "3")
-    with pytest.raises(ValueError, match="10 is there already"):
+    with pytest.raises(ValueError, match="10 exists already"):
         version_folder(str(tmp_path), 10)
 
 

@@ -173,7 +173,7 @@ def test_what_a_saved_model_cannot_do_is_said(saved, exports, tmp_path):
         saved["span"].embed("a")
     with pytest.raises(ValueError, match="takes text_a, text_b"):
         saved["classification"].predict(["only one"])
-    with pytest.raises(ValueError, match="settings in itself"):
+    with pytest.raises(ValueError, match="settings are fixed"):
         bert_tf.Predictor(str(exports["span"]), max_seq_length=20)
     module = tf.Module()
     module.call = tf.function(lambda x: x, input_signature=[tf.TensorSpec([], tf.float32)])
