@@ -31,7 +31,7 @@ class Kind:
     name: str
     text_model: str  # The `TextModel`, in the module named after the kind.
     inputs: tuple[tuple[str, ...], ...] = (("text",),)  # Allowed input names, the default first.
-    # Both for a model that lacks the first head.
+    # Text model and inputs of a model that lacks the first head.
     other_text_model: str = ""
     other_inputs: tuple[str, ...] = ()
     list_inputs: tuple[str, ...] = ()  # Inputs that hold several texts per example.

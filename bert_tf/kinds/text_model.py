@@ -183,7 +183,7 @@ def _parsed_ids(examples: tf.Tensor) -> Batch:
 
 
 def largest_difference(expected, actual) -> float:
-    """Returns the largest difference of two arrays, relative to their numbers if above 1."""
+    """Returns the largest difference of two arrays, over the largest expected number if above 1."""
     if np.shape(expected) != np.shape(actual):
         return float("inf")
     scale = np.max(np.abs(expected), initial=1.0)

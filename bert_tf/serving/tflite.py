@@ -18,7 +18,7 @@ _TOLERANCE = 1e-3
 
 
 def write_tflite(text_model: TextModel, path: str, seq_length: int) -> float:
-    """Writes a model of a kind that `has_tflite`; returns its outputs' largest difference.
+    """Writes a model of a kind that `has_tflite`; returns the largest difference of its outputs.
 
     Raises a ValueError if they differ by more than 0.001.
     """
