@@ -1,1 +1,1 @@
-"""The official metrics of the tasks, computed from answers. NumPy only."""
+"""Computes the official metrics of the tasks from answers."""

@@ -1,7 +1,6 @@
-"""The metrics that GLUE reports for predicted classes and numbers.
+"""Computes GLUE's metrics of predicted classes and numbers, between -1 and 1, not in percent.
 
-All are between -1 and 1, not in percent, and raise a ValueError unless there are as many
-predictions as labels, and at least one. NumPy only.
+All raise a ValueError unless there are as many predictions as labels, and at least one.
 
 Source: GLUE (Wang et al., 2018), section 3, and the references below.
 """
@@ -13,13 +12,13 @@ from numpy.typing import ArrayLike
 
 
 def accuracy(labels: ArrayLike, predictions: ArrayLike) -> float:
-    """The fraction of predictions that equal their label."""
+    """Returns the fraction of predictions that equal their label."""
     labels, predictions = _checked(labels, predictions)
     return float(np.mean(labels == predictions))
 
 
 def f1(labels: ArrayLike, predictions: ArrayLike, positive: Any = 1) -> float:
-    """The harmonic mean of precision and recall of the class `positive`; 0 if it never occurs."""
+    """Returns the F1 of the class `positive`; 0 if it never occurs."""
     labels, predictions = _checked(labels, predictions)
     is_positive, found = labels == positive, predictions == positive
     size = np.sum(is_positive) + np.sum(found)
@@ -27,9 +26,9 @@ def f1(labels: ArrayLike, predictions: ArrayLike, positive: Any = 1) -> float:
 
 
 def matthews(labels: ArrayLike, predictions: ArrayLike) -> float:
-    """Matthews' correlation of two classes, or its generalization to more.
+    """Returns Matthews' correlation of two classes, or its generalization to more.
 
-    0 if all labels are the same, or all predictions.
+    It is 0 if all labels are the same, or all predictions.
 
     Source: Gorodkin (2004), "Comparing two K-category assignments by a K-category correlation
     coefficient", equation 8. With two classes it is Matthews' (1975).
@@ -48,7 +47,7 @@ def matthews(labels: ArrayLike, predictions: ArrayLike) -> float:
 
 
 def pearson(labels: ArrayLike, predictions: ArrayLike) -> float:
-    """Pearson's linear correlation; 0 if all labels are the same, or all predictions."""
+    """Returns Pearson's correlation; 0 if all labels are the same, or all predictions."""
     labels, predictions = _checked(labels, predictions)
     if np.all(labels == labels[0]) or np.all(predictions == predictions[0]):
         return 0.0
@@ -57,13 +56,13 @@ def pearson(labels: ArrayLike, predictions: ArrayLike) -> float:
 
 
 def spearman(labels: ArrayLike, predictions: ArrayLike) -> float:
-    """Spearman's correlation, which is Pearson's of the ranks."""
+    """Returns Spearman's correlation, which is Pearson's correlation of the ranks."""
     labels, predictions = _checked(labels, predictions)
     return pearson(ranks(labels), ranks(predictions))
 
 
 def ranks(values: ArrayLike) -> np.ndarray:
-    """The ranks of the values, from 1, float64 [N]; equal values share the mean of their ranks.
+    """Returns the ranks of the values, from 1, float64 [N]; ties share their mean rank.
 
     ranks([10, 30, 20, 20])    # [1, 4, 2.5, 2.5]
     """
@@ -73,8 +72,7 @@ def ranks(values: ArrayLike) -> np.ndarray:
 
 
 def _standardized(values: np.ndarray) -> np.ndarray:
-    """The values with mean 0 and variance 1, float64."""
-    # Scaled first, as the squares of large values would overflow, and those of tiny ones vanish.
+    """Scales values to mean 0 and variance 1, without overflow or underflow of their squares."""
     values = np.asarray(values, np.float64)
     values = values - values.mean()
     values = values / np.max(np.abs(values))

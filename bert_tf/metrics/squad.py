@@ -1,4 +1,4 @@
-"""The official metrics of SQuAD 1.1 and 2.0, in percent.
+"""Computes the official metrics of SQuAD 1.1 and 2.0, in percent.
 
     exact    the answer equals a correct one, up to case, punctuation, articles and spaces
     f1       the word overlap with the most similar correct answer
@@ -7,7 +7,7 @@ The two official scripts differ in some details; each is reproduced to the last 
 
     version                 1.1                       2.0
     an answer without words F1 is 0 against anything  F1 is 1 if both have none, or else 0
-    correct answers         all that the file has     those with words; "" if there are none
+    correct answers         all in the file           those with words; "" if there are none
     a repeated id           counts twice              counts once
 
 Source: rajpurkar.github.io/SQuAD-explorer, evaluate-v1.1.py and evaluate-v2.0.py.
@@ -34,19 +34,21 @@ def evaluate(
 ) -> dict[str, float]:
     """Computes the metrics of the official script for the version of the data.
 
-    They are of version 2.0 if there are null odds, or if a question has `is_impossible` or no
-    correct answer.
+    The version is 2.0 if there are null odds, or a question with `is_impossible` or no answers.
 
     Args:
         articles: the list `data` of a SQuAD file.
-        predictions: by question id, the answer's text, "" for none. A missing one scores 0.
+        predictions: the answers by question id, "" for none. A missing one scores 0.
         null_odds: by question id, how likely the question has no answer, on any scale.
         na_prob_thresh: null odds above this turn an answer into "".
 
-    Returns: `exact_match` and the same number as `exact`; `f1`; `total`, the number of questions.
-        For 2.0 also `HasAns_exact`, ... of questions with an answer and `NoAns_exact`, ... of those
-        without; and with null odds `best_exact` and `best_f1`, which the thresholds
-        `best_exact_thresh` and `best_f1_thresh` would give.
+    Returns: `exact_match` and the equal `exact`, `f1`, and `total`, the number of questions. For
+        2.0 also `HasAns_exact`, ... and `NoAns_exact`, ... of questions with and without an answer;
+        with null odds, `best_exact` and `best_f1` at the best thresholds, `best_exact_thresh` and
+        `best_f1_thresh`.
+
+    Raises:
+        ValueError: for no questions, a question without id or answers, and missing null odds.
     """
     questions = list(_questions(articles))
     if not questions:
@@ -132,10 +134,9 @@ def _best_threshold(
     null_odds: Mapping[str, float],
     has_answer: Mapping[str, bool],
 ) -> tuple[float, float]:
-    """The best score in percent that a threshold of the null odds gives, and the threshold.
+    """Returns the best score in percent over all thresholds of the null odds, and the threshold.
 
-    At first all answers are "", which is correct for questions without an answer. Then answers are
-    added one by one, those with the lowest null odds first.
+    Starts with all answers "", then adds the answers one by one, in order of their null odds.
     """
     score: float = sum(1 for name in scores if not has_answer[name])
     best_score, best_threshold = score, 0.0
@@ -154,7 +155,7 @@ def _best_threshold(
 def _scores(
     question: Mapping[str, Any], prediction: str, is_version_2: bool = False
 ) -> tuple[float, float]:
-    """The best exact match and F1 of a prediction with any correct answer, from 0 to 1."""
+    """Returns the best exact match and F1 with any correct answer, from 0 to 1."""
     correct = [normalize_answer(answer["text"]) for answer in question["answers"]]
     if is_version_2:
         correct = list(filter(None, correct)) or [""]
@@ -164,12 +165,11 @@ def _scores(
 
 
 def _f1(answer: list[str], predicted: list[str], is_version_2: bool) -> float:
-    """The F1 of the words that both texts have."""
     if not answer or not predicted:
         return float(is_version_2 and answer == predicted)
     num_shared = sum((Counter(answer) & Counter(predicted)).values())
     if not num_shared:
         return 0.0
-    precision = 1.0 * num_shared / len(predicted)
-    recall = 1.0 * num_shared / len(answer)
+    precision = num_shared / len(predicted)
+    recall = num_shared / len(answer)
     return (2 * precision * recall) / (precision + recall)

@@ -1,1 +1,1 @@
-"""Questions about passages: windows of a passage, and the search for the best answer."""
+"""Question answering on passages: divides them into windows and finds the best answers."""

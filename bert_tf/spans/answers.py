@@ -1,9 +1,9 @@
-"""Finds the best answers from a model's start and end logits, and cuts out their texts.
+"""Finds the best answers from a model's start and end logits, and extracts their texts.
 
     logits of all windows --> (start, end) pairs, the highest sum first --> distinct texts
                                                                         --> n best, probabilities
 
-`graph_search.py` does the same in a graph. No TensorFlow.
+`graph_search.py` does the same in a TensorFlow graph.
 
 Source: google-research/bert, run_squad.py, `write_predictions` and `get_final_text`.
 """
@@ -22,10 +22,9 @@ from bert_tf.text.packing import Window
 
 logger = logging.getLogger(__name__)
 
-# The original's answer in version 1.1 if there is nothing to choose from.
-EMPTY = "empty"
-# The null odds if there is only the null answer: the original's initial score, "large and
-# positive". It is finite, so that the official script can sort it.
+EMPTY = "empty"  # The original's answer in version 1.1 if there is no candidate.
+# The null odds if "no answer" is the only candidate: as in the original, and finite, so that the
+# official script can sort it.
 NO_OTHER_ANSWER = 1_000_000.0
 
 
@@ -44,14 +43,14 @@ class SpanAnswer:
 
     text: str  # "" for none.
     nbest: tuple[NbestEntry, ...]  # The best one first.
-    # The score of "no answer" minus that of the best one; None if every question has an answer.
+    # The score of "no answer" minus the best answer's; None if every question has an answer.
     null_odds: float | None
-    # Of each of `nbest`, the first and last token in the passage; (-1, -1) for no answer.
+    # The first and last token of each of `nbest` in the passage; (-1, -1) for no answer.
     spans: tuple[tuple[int, int], ...] = ()
 
     @property
     def place(self) -> int:
-        """The index of the answer in `nbest`."""
+        """Returns the index of the answer in `nbest`."""
         return next(i for i, entry in enumerate(self.nbest) if entry.text == self.text)
 
 
@@ -83,7 +82,7 @@ def find_answer(
     text_of: Callable[[int, int], str],
     empty: str = EMPTY,
 ) -> SpanAnswer:
-    """Finds the answer to a question; `empty` is the answer without any candidate.
+    """Returns the answer to a question, or `empty` if there is no candidate.
 
     `text_of` returns the text of tokens `first` to `last` of the passage.
     """
@@ -109,7 +108,7 @@ def find_answer(
 
 
 def _null_span(scores: QuestionScores) -> Span:
-    """The lowest score of [CLS] over the windows; the first of equal ones."""
+    """Returns the lowest-scoring [CLS] of all windows, the first one on a tie."""
     if not scores.windows:
         return Span(-1, -1, 0.0, 0.0)
     starts, ends = (
@@ -122,10 +121,9 @@ def _null_span(scores: QuestionScores) -> Span:
 def _ranked_spans(
     options: SpanOptions, scores: QuestionScores, null: Span | None
 ) -> Iterator[Span]:
-    """Yields all spans, the highest score first, in float64.
+    """Yields all spans, the highest float64 score first.
 
-    Equal ones are in the order of their windows; within a window, of the logits of their starts,
-    of their ends, and then from left to right; "no answer" is last.
+    Ties are broken by window, start logit, end logit, then from left to right; "no answer" is last.
     """
     if not scores.windows:
         return iter([null] if null else [])
@@ -158,9 +156,9 @@ def _ranked_spans(
 def _best_positions(
     options: SpanOptions, scores: QuestionScores, logits: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The positions of the highest logits, int [S, n], and these logits, float64 [S, n].
+    """Returns the positions of the highest logits, int [S, n], and the logits, float64 [S, n].
 
-    Unless `mask_padding` is set, padding may be among them and displace others, as in the original.
+    Unless `mask_padding` is set, padding may displace other positions, as in the original.
     """
     logits = logits.astype(np.float64)
     if options.mask_padding:
@@ -172,7 +170,6 @@ def _best_positions(
 
 
 def _with_probabilities(best: dict[str, Span]) -> tuple[NbestEntry, ...]:
-    """The entries, with the softmax of their scores."""
     highest = max(span.score for span in best.values())
     weights = [math.exp(span.score - highest) for span in best.values()]
     total = sum(weights)
@@ -183,7 +180,7 @@ def _with_probabilities(best: dict[str, Span]) -> tuple[NbestEntry, ...]:
 
 
 class PassageText:
-    """A passage whose answers are cut out as in the original; `verbose` logs each failure."""
+    """Extracts answers from a passage as the original does; `verbose` logs each failure."""
 
     def __init__(self, context: str, tokenizer: PassageTokenizer, verbose: bool = False):
         self.context = context
@@ -193,7 +190,7 @@ class PassageText:
         self._verbose = verbose
 
     def text(self, first: int, last: int) -> str:
-        """The text that tokens `first` to `last` were made of; whole words if that is unknown."""
+        """Returns the original text of tokens `first` to `last`, or of their words if not found."""
         tokenizer = self._tokenizer.tokenizer
         pieces = tokenizer.convert_ids_to_tokens(self.tokens.ids[first : last + 1])
         predicted = " ".join(tokenizer.join_tokens(pieces).split())
@@ -206,14 +203,14 @@ class PassageText:
 
 
 def project(predicted: str, original: str, normalized: str) -> str | None:
-    """Finds an answer in the normalized text, and returns the same part of the original text.
+    """Finds an answer in the normalized text and returns the same part of the original text.
 
         original      Steve Smith's         without spaces  SteveSmith's
         normalized    steve smith ' s                       stevesmith's
         predicted     steve smith                           the characters 0 to 9
 
-    Returns None if it is not there, or if the two texts differ in length without their spaces (an
-    accent that was a separate character, say), so that their characters cannot be matched.
+    Returns None if it is not found, or if the texts differ in length without spaces (because of a
+    combining accent, say), so that their characters cannot be aligned.
 
     Source: google-research/bert, run_squad.py, `get_final_text`.
     """

@@ -1,14 +1,14 @@
-"""The search of `answers.py` inside a graph, for all questions together and without a loop.
+"""Runs the search of `answers.py` in a TensorFlow graph, for all questions at once.
 
-    logits of all questions' windows --> starts, ends: the highest of each window [S, k]
-                                     --> pairs of them that can be an answer [P]
-                                     --> ranked, those of one question after those of another
-                                     --> cut out of the passages, each text once
+    logits of all questions' windows --> the highest starts and ends of each window [S, k]
+                                     --> the pairs of them that can be an answer [P]
+                                     --> ranked by question, then by score
+                                     --> distinct texts from the passages
                                      --> the n best of each question [N, n], probabilities
 
-Axes: S windows of all questions, N questions, L tokens of a window, k starts or ends that are
-tried, P pairs, n answers that are kept: `n_best_size`, and "no answer" where there may be none.
-Padding is never an answer, whatever the options say: so answers do not depend on the batch.
+Axes: S windows of all questions, N questions, L tokens of a window, k candidate starts or ends,
+P pairs, n answers (`n_best_size`, plus one where a question may have no answer).
+Padding is never an answer, whatever the options say, so answers do not depend on the batch.
 """
 
 from typing import NamedTuple
@@ -23,7 +23,7 @@ _NO_SCORE = -float("inf")
 
 
 class _Spans(NamedTuple):
-    """Possible answers, [P] each: whose, first and last token (-1: none), logits in float64."""
+    """Candidate answers, [P] each; the tokens of "no answer" are -1, the logits float64."""
 
     question: tf.Tensor
     first: tf.Tensor
@@ -50,18 +50,18 @@ def find_answers(
     ends: tf.RaggedTensor,
     empty: str = EMPTY,
 ) -> dict[str, tf.Tensor]:
-    """The answers to N questions, in whose passages there are S windows. N or S may be 0.
+    """Returns the answers to N questions with S windows in all; N or S may be 0.
 
     Args:
         start_logits, end_logits: float [S, L].
         owner, window_start, window_length, passage_start: see `PackedWindows`.
         contexts: string [N], the passages, in UTF-8.
         starts, ends: int [N, (T)], the character offsets of each token, see `OffsetPassage`.
-        empty: the answer if there must be one and there is no candidate.
+        empty: the answer in version 1.1 if there is no candidate.
 
-    Returns: [N] `answer`, `start`, `end`, `probability`, `score`; [N, n], the best answer first,
-        `nbest_answers`, `nbest_starts`, `nbest_ends`, `nbest_probabilities`; and `null_odds` [N]
-        where there may be no answer. `bert_tf.kinds.span` says what each is.
+    Returns: `answer`, `start`, `end`, `probability`, `score` [N]; `nbest_answers`, `nbest_starts`,
+        `nbest_ends`, `nbest_probabilities` [N, n], the best answer first; and in version 2.0
+        `null_odds` [N]. They are described in `bert_tf.kinds.span`.
     """
     windows = PackedWindows({}, owner, window_start, window_length, passage_start)
     num_questions = tf.shape(contexts)[0]
@@ -87,7 +87,7 @@ def _candidates(
     end_logits: tf.Tensor,
     num_tokens: tf.Tensor,
 ) -> _Spans:
-    """All pairs of a start and an end that can be an answer [P], by window, start, end."""
+    """Returns all valid pairs of a start and an end [P], ordered by window, start, end."""
     lengths = windows.window_length[:, tf.newaxis]
     passage_start = windows.passage_start[:, tf.newaxis]
     positions = tf.range(tf.shape(start_logits)[1])
@@ -120,9 +120,9 @@ def _candidates(
 def _has_most_context(
     windows: PackedWindows, num_tokens: tf.Tensor, positions: tf.Tensor
 ) -> tf.Tensor:
-    """Whether no other window shows more of what is around a token, bool [S, L].
+    """Returns whether a token of the passage has its most context here, bool [S, L].
 
-    Of the tokens in a window's part of the passage, from its first one. See `best_windows`.
+    Position 0 is the window's first passage token. See `best_windows`.
     """
     num_tokens = tf.cast(num_tokens, tf.int32)
     total = tf.reduce_sum(num_tokens)
@@ -142,7 +142,7 @@ def _has_most_context(
 def _null_spans(
     owner: tf.Tensor, start_logits: tf.Tensor, end_logits: tf.Tensor, num_questions: tf.Tensor
 ) -> _Spans:
-    """For each question the lowest of its windows' scores of [CLS], the first of equal ones [N]."""
+    """Returns each question's lowest-scoring [CLS], the first one on a tie [N]."""
     starts, ends = (  # L may be 0 if S is.
         tf.cast(tf.reshape(logits[:, :1], [-1]), tf.float64)
         for logits in (start_logits, end_logits)
@@ -159,7 +159,7 @@ def _null_spans(
 
 
 def _ranking(spans: _Spans) -> tf.Tensor:
-    """The order by question, then by score, the highest first; else as it was. int32 [P]"""
+    """Returns int32 [P], a stable order by question, then by descending score."""
     by_score = tf.argsort(spans.score, direction="DESCENDING", stable=True)
     return tf.gather(by_score, tf.argsort(tf.gather(spans.question, by_score), stable=True))
 
@@ -167,7 +167,7 @@ def _ranking(spans: _Spans) -> tf.Tensor:
 def _cut_out(
     spans: _Spans, contexts: tf.Tensor, starts: tf.RaggedTensor, ends: tf.RaggedTensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The texts, string [P], and their character offsets, int32 [P]; "", -1, -1 for no answer."""
+    """Returns texts, string [P], and character offsets, int32 [P]; "", -1, -1 for no answer."""
     is_text = spans.first >= 0
     tokens_before = tf.gather(tf.cast(starts.row_starts(), tf.int32), spans.question)
     places = [
@@ -192,7 +192,7 @@ def _cut_out(
 
 
 def _first_of_each_text(n_best_size: int, spans: _Spans, texts: tf.Tensor) -> tf.Tensor:
-    """Indices of the ranked spans that are kept: of each question the first texts, each once."""
+    """Returns the indices of the first `n_best_size` distinct texts of each question."""
     keys = tf.strings.join([tf.strings.as_string(spans.question), texts], ":")
     unique_keys, key_of_span = tf.unique(keys)  # Numbered in the order of their first spans.
     first = tf.math.unsorted_segment_min(tf.range(tf.size(keys)), key_of_span, tf.size(unique_keys))
@@ -202,7 +202,7 @@ def _first_of_each_text(n_best_size: int, spans: _Spans, texts: tf.Tensor) -> tf
 
 
 def _softmax(scores: tf.Tensor, question: tf.Tensor, num_questions: tf.Tensor) -> tf.Tensor:
-    """The softmax of each question's scores, float64."""
+    """Returns the softmax over each question's scores, float64 [P]."""
     highest = tf.math.unsorted_segment_max(scores, question, num_questions)
     weights = tf.exp(scores - tf.gather(highest, question))
     totals = tf.math.unsorted_segment_sum(weights, question, num_questions)
@@ -216,7 +216,6 @@ def _outputs(
     num_questions: tf.Tensor,
     empty: str,
 ) -> dict[str, tf.Tensor]:
-    """The outputs of `find_answers`, from the n best answers of each question."""
     has_null = options.version_2_with_negative
     width = options.n_best_size + int(has_null)
     ones = tf.ones_like(spans.question)
@@ -260,7 +259,7 @@ def _outputs(
 def _answer_or_null(
     firsts: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor, counts: tf.Tensor, threshold: float
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Which of the n best is the answer, int32 [N], and the null odds, float64 [N]."""
+    """Returns the index of the answer among the n best, int32 [N], and the null odds, float64."""
     null = tf.argmin(firsts, 1, tf.int32)  # Once in each row, at token -1.
     best = tf.where(null == 0, 1, 0)
     odds = tf.gather(starts + ends, null, batch_dims=1)

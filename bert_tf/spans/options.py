@@ -1,4 +1,4 @@
-"""How questions and passages become windows, and logits answers: SpanOptions."""
+"""Defines the options of question answering."""
 
 import dataclasses
 
@@ -7,11 +7,7 @@ from bert_tf.settings.setting import Settings, setting
 
 @dataclasses.dataclass(frozen=True)
 class SpanOptions(Settings):
-    """The options that all tasks of this kind share.
-
-    Raises:
-        ValueError: for values with which no answer can be found.
-    """
+    """The options that all question answering tasks share."""
 
     doc_stride: int = setting(
         128, "Tokens between the starts of successive windows of a passage.", at_least=1

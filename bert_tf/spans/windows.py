@@ -6,7 +6,6 @@
     word starts 0    1       2    3     4      5                  11
 
 Words are separated by spaces, tabs, line ends and U+202F, but not by Unicode's other white space.
-No TensorFlow.
 
 Source: google-research/bert, run_squad.py, `read_squad_examples`, `convert_examples_to_features`.
 """
@@ -38,16 +37,16 @@ class PassageTokens(NamedTuple):
     """A tokenized passage."""
 
     ids: list[int]
-    # The index of each word's first piece (or the next word's), and the number of all pieces.
+    # The index of each word's first piece (or the next word's), then the number of all pieces.
     word_starts: array
 
     def word_of(self, token: int) -> int:
-        """The index of the word that a piece belongs to."""
+        """Returns the index of the word that a piece belongs to."""
         return bisect_right(self.word_starts, token, hi=len(self.word_starts) - 1) - 1
 
 
 class PassageTokenizer:
-    """Tokenizes passages word by word, and caches words and passages within limits."""
+    """Tokenizes passages word by word, with bounded caches of words and passages."""
 
     def __init__(self, tokenizer: Tokenizer):
         self.tokenizer = tokenizer
@@ -64,7 +63,7 @@ class PassageTokenizer:
         return self._tokenize(text).ids
 
     def normalize(self, words: Sequence[str]) -> str:
-        """The words and punctuation marks as they are before they are split into pieces."""
+        """Returns the words and punctuation marks before they are split into pieces."""
         return " ".join(filter(None, map(self._normalized.__getitem__, words)))
 
     def _tokenize(self, text: str) -> PassageTokens:
@@ -85,7 +84,7 @@ class PassageTokenizer:
 
 
 class _Cache(dict):
-    """The value that `compute` returns for each text. Faster than `functools.lru_cache`."""
+    """Caches what `compute` returns for a text, faster than `functools.lru_cache`."""
 
     def __init__(self, compute: Callable[[str], Any], max_characters: int):
         super().__init__()
@@ -104,7 +103,7 @@ class _Cache(dict):
 
 @functools.lru_cache(maxsize=1)
 def passage_tokenizer(tokenizer: Tokenizer) -> PassageTokenizer:
-    """The `PassageTokenizer` of a tokenizer, with the caches of earlier calls."""
+    """Returns a tokenizer's `PassageTokenizer`, with the caches of earlier calls."""
     return PassageTokenizer(tokenizer)
 
 
@@ -115,14 +114,14 @@ def split_words(text: str) -> list[str]:
 def divide_passage(
     num_tokens: int, num_question_tokens: int, max_seq_length: int, doc_stride: int
 ) -> tuple[Window, ...]:
-    """The windows of a passage with a question; none for a passage without tokens."""
+    """Returns the windows of a passage with a question; none for a passage without tokens."""
     max_tokens = max_seq_length - num_question_tokens - NUM_SPECIAL_TOKENS
     return tuple(divide(num_tokens, max_tokens, doc_stride))
 
 
 @functools.lru_cache(maxsize=4096)
 def best_windows(windows: tuple[Window, ...]) -> np.ndarray:
-    """The window with the most context around each of a passage's T tokens, int64 [T].
+    """Returns the window with the most context around each of T tokens, int64 [T].
 
         tokens    0 1 2 3 4 5 6 7 8 9
         window 0  0 1 2 2 1 0               the minimum of left and right context
@@ -130,7 +129,7 @@ def best_windows(windows: tuple[Window, ...]) -> np.ndarray:
         window 2          0 1 2 2 1 0
         best      0 0 0 0 1 1 2 2 2 2
 
-    A window scores 0.01 more for each of its tokens; the first of equal ones wins.
+    A window scores 0.01 more for each of its tokens; the first one wins a tie.
 
     Source: google-research/bert, run_squad.py, `_check_is_max_context`.
     """
@@ -147,10 +146,10 @@ def best_windows(windows: tuple[Window, ...]) -> np.ndarray:
 
 
 def answer_words(context: str, answer: str, answer_start: int) -> tuple[int, int] | None:
-    """The indices of an answer's first and last word, or None if these words do not contain it.
+    """Returns the indices of an answer's first and last word, or None if they do not contain it.
 
-    Index -1 is the white space before the first word. A negative `answer_start`, in characters,
-    counts from the end of the passage, by accident as in the original.
+    Index -1 is the white space before the first word. `answer_start` is in characters; if negative,
+    it counts from the end of the passage, an accident of the original.
     """
     positions = answer_start, answer_start + len(answer) - 1
     if not all(-len(context) <= position < len(context) for position in positions):
@@ -166,9 +165,9 @@ def answer_words(context: str, answer: str, answer_start: int) -> tuple[int, int
 def answer_tokens(
     passage: PassageTokens, first_word: int, last_word: int, answer_ids: list[int]
 ) -> tuple[int, int]:
-    """The first and last token of an answer: those of its words, or fewer that are the answer.
+    """Returns the first and last token of an answer, which may be a part of its words.
 
-    The answer "1895" in "(1895-1943)." is a part of a word, and a token by itself.
+    For example, the answer "1895" is one token of the word "(1895-1943).".
 
     Source: google-research/bert, run_squad.py, `_improve_answer_span`.
     """
