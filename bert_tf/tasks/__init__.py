@@ -1,1 +1,1 @@
-"""What BERT is fine-tuned for: `task.py` is the contract, then the kinds, then one file a task."""
+"""Fine-tuning tasks: `task.py` is their contract; each task is a file that implements it."""

@@ -1,7 +1,7 @@
-"""Reads a benchmark's tables in the layouts in which they are distributed, there and elsewhere.
+"""Reads a benchmark's tables in the different layouts in which they are distributed.
 
-Distributions of one data set differ: columns move or change their names, some files have no header,
-and some rows have a column too many. `tables.py` reads users' own files, more strictly.
+Columns may move or have other names, headers may be missing, and rows may have extra columns.
+`tables.py` reads users' own files, more strictly.
 """
 
 import dataclasses
@@ -20,8 +20,8 @@ _logger = logging.getLogger(__name__)
 class Layout:
     """One way in which a split is stored."""
 
-    files: tuple[str, ...]  # Read one after the other; all must exist.
-    # The columns of the text or both texts, of the label, if known, and of `BenchmarkReader.only`.
+    files: tuple[str, ...]  # Read in this order; all must exist.
+    # The columns of the texts, of the label, if known, and of `BenchmarkReader.only`.
     places: tuple[int, ...]
     has_header: bool = True
 
@@ -30,18 +30,17 @@ class Layout:
 class BenchmarkReader:
     """Reads `TextExample`s. Files may be gzipped (`train.tsv.gz`)."""
 
-    name: str  # Of the task.
+    name: str  # The task's name.
     data_dir: str
-    # By split, its possible layouts: the first one whose files exist is read.
+    # The possible layouts of each split: the first one whose files exist is read.
     layouts: Mapping[str, Sequence[Layout]]
-    # The names that a header may give to the text or both texts, to the label, and to `only`.
-    columns: Sequence[tuple[str, ...]]
+    columns: Sequence[tuple[str, ...]]  # Header names of the texts, the label, and `only`.
     num_texts: int
-    # What files may have in place of a label, such as its number. In examples to predict any other
-    # label is ignored.
+    # Labels by their other spellings, such as numbers. In examples to predict, any other value is
+    # ignored.
     spellings: Mapping[str, str]
-    only: str = ""  # Only rows with this value in the last column are read, if there is one.
-    is_mnli: bool = False  # Whether the first column identifies an example, or else its row.
+    only: str = ""  # Rows with another value in the last column are skipped.
+    is_mnli: bool = False  # Whether examples are identified by the first column, not by the row.
     may_have_short_rows: bool = False  # Whether labelled rows with too few columns are skipped.
 
     def splits(self, purpose: str) -> tuple[str, ...]:
@@ -82,8 +81,7 @@ class BenchmarkReader:
                 *(where, len(short_rows), short_rows[0].where),
             )
         if self.only and not examples:
-            column = self.columns[-1][0]
-            raise ValueError(f"{where}: no examples whose {column} is {self.only!r}.")
+            raise ValueError(f"{where}: no examples whose {self.columns[-1][0]} is {self.only!r}.")
         return examples
 
     def _find(self, split: str) -> tuple[Layout, list[str]] | None:
@@ -113,16 +111,15 @@ def read_columns(
     """Yields the rows after the header, each with the cells of the layout's columns.
 
     A path that ends with `.csv` or `.csv.gz` is CSV, any other is tab-separated. Empty rows are
-    skipped. Without `has_header` the first row is a header all the same if it names every column.
+    skipped. Without `has_header`, a first row that names every column is still read as a header.
 
     Args:
-        columns: what a header may call each column, in any case.
+        columns: the possible header names of each column, in any case.
         short_rows: receives the rows with too few cells, which are otherwise refused.
 
     Raises:
-        ValueError: for invalid UTF-8, gzip or CSV and a row that lacks one of the columns, with
-            file and line, and for a header that has one column in another place than usual, and
-            another one not at all.
+        ValueError: with file and line, for invalid UTF-8, gzip or CSV, a row that lacks one of the
+            columns, and a header that moves one column but lacks another.
     """
     is_csv = path.lower().removesuffix(".gz").endswith(".csv")
     rows = read_rows(path, TableLayout("csv" if is_csv else "tsv"))
@@ -136,7 +133,7 @@ def read_columns(
     if is_header and None in by_name:
         _check_places(first, pairs, by_name)
     places = layout.places if None in by_name else by_name
-    # A header with none of the names tells nothing, not even how many cells a row has.
+    # A header with none of the names does not even show how many cells a row has.
     num_cells = None if is_header and set(by_name) == {None} else len(first.cells)
     needed = max(places) + 1
     odd: list[Row] = []
@@ -170,7 +167,7 @@ def _place_by_name(header: Sequence[str], names: Sequence[str], usual_place: int
 def _check_places(
     header: Row, pairs: Sequence[tuple[tuple[str, ...], int]], by_name: Sequence[int | None]
 ) -> None:
-    """Refuses a header that lacks a column's name and has another one in an unusual place."""
+    """Refuses a header that lacks a column but has another one in an unusual place."""
     usual_places = [usual_place for _, usual_place in pairs]
     if any(place not in (None, usual) for place, usual in zip(by_name, usual_places, strict=True)):
         missing, _ = pairs[by_name.index(None)]

@@ -1,9 +1,9 @@
-"""Tasks that assign a class or a number to a text or a pair of texts.
+"""Implements tasks that assign a class or a number to a text or a pair of texts.
 
     text_a [, text_b] --> [CLS] a [SEP] (b [SEP]) --> BERT --> a logit per class --> softmax
 
-Such a task is a reader of its files, its labels and its official metrics. Everything else is here:
-features, head, loss, predictions, scores and the prediction files,
+A task is defined by a reader of its files, its labels and its official metrics. The prediction
+files are
 
     test_results.tsv         0.0218   0.9782                     the original release's file
     predictions.jsonl        {"id": "test-1", "label": "1", "probabilities": {"0": 0.0218, ...}}
@@ -37,16 +37,13 @@ _Answers = Sequence[TextAnswer]
 _CLASS_METRICS = ("accuracy", "f1", "matthews")
 _NUMBER_METRICS = ("pearson", "spearman")
 
-# A regression whose correlation with the labels is below this ignores its input.
+# With a lower correlation with the labels, a regression ignores its input.
 _COLLAPSED_CORRELATION = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
 class TextClassification(Task):
-    """A task that predicts a class or, if it has no labels, a number.
-
-    Without labels it is a regression: one output, no sigmoid, squared error.
-    """
+    """Predicts a class or, without labels, a number (one output, no sigmoid, squared error)."""
 
     name: str
     options: Any
@@ -55,7 +52,7 @@ class TextClassification(Task):
     metrics: tuple[str, ...]  # What `score` reports: functions of `metrics.classification`.
     metric: str  # The one of `metrics` that models are compared by.
     positive_label: str = "1"  # The class whose F1 is `f1`.
-    # The names of the files that a benchmark's server expects, for each split to predict.
+    # The file that a benchmark's server expects for each split to predict.
     submissions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     default_seq_length: int = 128
     is_pair: bool = False  # Whether an example has two texts.
@@ -94,14 +91,13 @@ class TextClassification(Task):
         return self.reader.sources(split)
 
     def read(self, split: str) -> list[TextExample]:
-        """All examples of a split, with checked labels; those of a regression are floats."""
+        """Returns all examples of a split with checked labels, which are floats in a regression."""
         examples = [self._checked(example, split) for example in self.reader.read(split)]
         if not examples:
             raise ValueError(f"{', '.join(self.sources(split))}: no examples.")
         return examples
 
     def _checked(self, example: TextExample, split: str) -> TextExample:
-        """The example, after its label was checked and, in a regression, made a float."""
         if example.label is None:
             if split.startswith("predict"):
                 return example
@@ -119,7 +115,7 @@ class TextClassification(Task):
         return dataclasses.replace(example, label=number)
 
     def features(self, split: str, max_seq_length: int) -> dict[str, Feature]:
-        """The original's features. `label_ids` is 0 where the label is unknown."""
+        """Returns the original's features. `label_ids` is 0 where the label is unknown."""
         if max_seq_length < 3:
             raise ValueError(
                 f"max_seq_length must be at least 3: [CLS], a token and [SEP]. Received: "
@@ -135,7 +131,7 @@ class TextClassification(Task):
     def encode(
         self, example: TextExample, split: str, tokenizer: Tokenizer, max_seq_length: int
     ) -> list[Row]:
-        """The example's only window.
+        """Returns the example's only window.
 
         Source: google-research/bert, run_classifier.py, `convert_single_example`.
         """
@@ -156,7 +152,7 @@ class TextClassification(Task):
         return ClassificationModel(encoder, len(self.labels) or 1)
 
     def loss(self, batch: Batch, outputs: "tf.Tensor") -> "tf.Tensor":
-        """float32 [B]: the softmax cross entropy, or the squared error of a regression."""
+        """Returns float32 [B]: the softmax cross entropy, or the squared error of a regression."""
         import tensorflow as tf
 
         logits = tf.cast(outputs, tf.float32)  # [B, C]
@@ -174,7 +170,7 @@ class TextClassification(Task):
         ]
 
     def score(self, examples: _Examples, answers: _Answers) -> dict[str, float]:
-        """The official metrics, as fractions. Empty if an example has no label."""
+        """Returns the official metrics, as fractions; none if an example has no label."""
         if not examples or any(example.label is None for example in examples):
             return {}
         pair = _label_arrays(examples, answers)
@@ -182,7 +178,7 @@ class TextClassification(Task):
         return {name: getattr(metrics, name)(*pair, *extra.get(name, ())) for name in self.metrics}
 
     def is_collapsed(self, examples: _Examples, answers: _Answers) -> bool:
-        """Whether all examples get one class, or numbers without correlation to their labels."""
+        """Returns whether all classes are the same, or the numbers do not correlate with labels."""
         gold = {example.label for example in examples}
         if None in gold or len(gold) < 2:
             return False
@@ -193,7 +189,7 @@ class TextClassification(Task):
         return abs(metrics.pearson(labels, predictions)) < _COLLAPSED_CORRELATION
 
     def write(self, split: str, examples: _Examples, answers: _Answers, folder: str) -> list[str]:
-        """The names of files of other splits say which: `test_results_mismatched.tsv`."""
+        """Writes the prediction files, those of MNLI's second split as `test_results_mismatched.tsv`."""
         suffix = split.removeprefix("predict").removeprefix("_")
         suffix = f"_{suffix}" if suffix else ""
         records = [_as_json(*pair, self.labels) for pair in zip(examples, answers, strict=True)]
@@ -218,7 +214,7 @@ def check_labels(name: str, own: tuple[str, ...], trained: tuple[str, ...] | Non
 
 
 def to_number(text: str | float) -> float:
-    """The number that a label stands for; NaN if it is none."""
+    """Returns a label as a number; NaN if it is none."""
     try:
         return float(text)
     except ValueError:
@@ -226,19 +222,18 @@ def to_number(text: str | float) -> float:
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """The softmax of each row, float32 [N, C] -> float32 [N, C]."""
+    """Returns the softmax of each row, float32 [N, C] -> float32 [N, C]."""
     shifted = np.exp(logits - np.max(logits, axis=-1, keepdims=True))
     return shifted / np.sum(shifted, axis=-1, keepdims=True)
 
 
 def _label_arrays(examples: _Examples, answers: _Answers) -> tuple[np.ndarray, np.ndarray]:
-    """The labels, and the predictions."""
     gold, predicted = ([each.label for each in group] for group in (examples, answers))
     return np.array(gold), np.array(predicted)
 
 
 def _results_line(answer: TextAnswer) -> str:
-    """As the original writes it: `str` of float32, which has at most nine digits."""
+    """Returns a line as the original writes it: with `str` of float32, at most nine digits."""
     return "\t".join(map(str, answer.probabilities or (np.float32(answer.label),)))
 
 
@@ -250,12 +245,11 @@ def _as_json(example: TextExample, answer: TextAnswer, labels: Sequence[str]) ->
 
 
 def _short(number: float) -> float:
-    """The number with as many digits as float32 has."""
-    return float(str(np.float32(number)))
+    return float(str(np.float32(number)))  # No more digits than float32 has.
 
 
 def _submitted(answer: TextAnswer) -> str:
-    """The class, or a number from 0 to 5 (STS-B, the only regression) with three decimals."""
+    """Returns the class, or a number from 0 to 5 (STS-B, the only regression)."""
     if isinstance(answer.label, str):
         return answer.label
     return f"{round(min(max(answer.label, 0.0), 5.0), 3) + 0.0:.3f}"  # + 0.0 turns -0.0 into 0.0.

@@ -1,10 +1,8 @@
-"""GLUE: nine tasks on single sentences or pairs, and a diagnostic set. `--task=glue:mrpc`.
+"""Defines the nine GLUE tasks on sentences or pairs, and its diagnostic set: `--task=glue:mrpc`.
 
-Files are read in the layouts in which the GLUE server and others distribute them. Quotes are
-ordinary characters, and if a header says so, columns may be in other places or have other names.
-
-The metrics are the GLUE leaderboard's. Where it has two, models are compared by the one that the
-BERT paper reports (section 4.1).
+Files are read in the layouts of the GLUE server and other distributors, quotes as ordinary
+characters. The metrics are the GLUE leaderboard's. Where it has two, models are compared by the
+one that the BERT paper reports (section 4.1).
 
 Source: google-research/bert, run_classifier.py; Wang et al. (2018), https://gluebenchmark.com.
 """
@@ -36,12 +34,10 @@ class Options(Settings):
 _BINARY = ("0", "1")
 _ENTAILMENT = ("entailment", "not_entailment")
 _MNLI = ("contradiction", "entailment", "neutral")
-# The order in which tensorflow-datasets and others number MNLI's labels.
-_MNLI_NUMBERED = ("entailment", "neutral", "contradiction")
+_MNLI_NUMBERED = ("entailment", "neutral", "contradiction")  # The order in tensorflow-datasets.
 
-# Each task's labels, as in the official files, in the order of the original release, () for a
-# number; its metrics, of which the first one selects the model (but for STS-B); and the name of the
-# file with its predictions that the server expects.
+# Each task's labels in the original's order, () for a number; its metrics, of which the first one
+# selects the model (but for STS-B); and the prediction file that the server expects.
 _CORPORA = {
     "cola": (_BINARY, ("matthews", "accuracy"), "CoLA.tsv"),
     "mnli": (_MNLI, ("accuracy",), "MNLI-m.tsv"),
@@ -80,7 +76,7 @@ _COLA_DEV = ("in_domain_dev.tsv", "out_of_domain_dev.tsv")
 _MSR_TEST = ("msr_paraphrase_test.txt",)
 
 # fmt: off
-# By variant and split, its possible layouts: the first one whose files exist is read.
+# The possible layouts by variant and split: the first one whose files exist is read.
 _LAYOUTS: dict[str, _Layouts] = {
     "cola": {
         "train": (Layout(("train.tsv",), (3, 1), has_header=False),
@@ -121,7 +117,7 @@ _LAYOUTS: dict[str, _Layouts] = {
 
 _PREMISES = (("sentence1", "premise"), ("sentence2", "hypothesis"))
 _SENTENCES = (("sentence1",), ("sentence2",))
-# The names that a header may give to the text or both texts, and to the label.
+# The possible header names of the texts and the label.
 _COLUMN_NAMES: dict[str, tuple[tuple[str, ...], ...]] = {
     "cola": (("sentence",), ("label",)),
     "mnli": (*_PREMISES, ("gold_label", "label")),
@@ -138,7 +134,7 @@ _COLUMN_NAMES: dict[str, tuple[tuple[str, ...], ...]] = {
 
 
 def make(variant: str, options: Options, labels: tuple[str, ...] | None) -> TextClassification:
-    """Makes the task of a variant; the labels of a trained model may be in any order."""
+    """Makes the task of a variant; a trained model's labels may be in any order."""
     variant = _SPELLINGS.get(variant, variant)
     own_labels, metrics, submission = _CORPORA[variant]
     check_labels(f"glue:{variant}", own_labels, labels)

@@ -1,10 +1,10 @@
-"""Tasks whose answer to a question is a part of a passage, or that there is none.
+"""Implements tasks where the answer to a question is a span of a passage, or "no answer".
 
     question, passage --> [CLS] question [SEP] window [SEP] --> BERT --> two logits per token:
                           one or several windows                         starts, ends here
 
-Such a task is a data set: a reader of its files, its official metrics and its prediction files.
-The windows of a passage and the search for the answer are in `bert_tf.spans`.
+A task is defined by a data set: its reader, official metrics and prediction files. `bert_tf.spans`
+divides passages into windows and searches for the answer.
 
 Source: google-research/bert, run_squad.py.
 """
@@ -33,10 +33,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# The split whose features have the position of the answer.
-TRAIN = "train"
-# Replaces the logits of padding where it is masked: the softmax of them is 0.
-_MASKED_LOGIT = -1e4
+TRAIN = "train"  # The split whose features have the position of the answer.
+_MASKED_LOGIT = -1e4  # Masks padding: its softmax is 0.
 
 
 class SpanExample(NamedTuple):
@@ -45,9 +43,9 @@ class SpanExample(NamedTuple):
     id: str
     question: str
     context: str
-    answers: tuple[str, ...] | None  # The correct ones, () if there is none; None if unknown.
-    is_impossible: bool | None = None  # None if the data do not say.
-    first_word: int = -1  # The answer's words in the context, for training; -1 if there is none.
+    answers: tuple[str, ...] | None  # The correct answers, () for "no answer"; None if unknown.
+    is_impossible: bool | None = None  # None if unknown.
+    first_word: int = -1  # The answer's words in the context, for training; -1 for "no answer".
     last_word: int = -1
 
 
@@ -56,11 +54,11 @@ Answers = Sequence[SpanAnswer]
 
 
 class SpanExtraction(Task):
-    """A task whose answers are parts of passages.
+    """Extracts answers from passages.
 
     Args:
-        data: the data set: an object with `splits`, `sources`, `read`, `score` and `write` as a
-            task has them, which can be pickled. The training split is TRAIN.
+        data: the data set: a picklable object with the `splits`, `sources`, `read`, `score` and
+            `write` of a task. The training split is TRAIN.
         metric: the metric of its `score` that models are compared by.
     """
 
@@ -81,7 +79,7 @@ class SpanExtraction(Task):
         self.write = data.write
 
     def features(self, split: str, max_seq_length: int) -> dict[str, Feature]:
-        """The original's features; no model uses `is_impossible`."""
+        """Returns the original's features; no model uses `is_impossible`."""
         shortest = self.options.max_query_length + NUM_SPECIAL_TOKENS + 1
         if max_seq_length < shortest:
             raise ValueError(
@@ -100,7 +98,7 @@ class SpanExtraction(Task):
     def encode(
         self, example: SpanExample, split: str, tokenizer: Tokenizer, max_seq_length: int
     ) -> Iterator[Row]:
-        """Yields the windows of the passage; none if it has no tokens.
+        """Yields the windows of the passage, none if it has no tokens.
 
         Source: google-research/bert, run_squad.py, `convert_examples_to_features`.
         """
@@ -129,9 +127,9 @@ class SpanExtraction(Task):
         return SpanModel(encoder)
 
     def loss(self, batch: Batch, outputs: Batch) -> "tf.Tensor":
-        """float32 [B]: the mean of the cross entropies of start and end, over all L positions.
+        """Returns float32 [B]: the mean of the cross entropies of start and end over L positions.
 
-        A position outside the window, which an answer of only white space may have, costs nothing.
+        The loss of a position outside the window, as of an answer of only white space, is 0.
         """
         import tensorflow as tf
 
@@ -149,10 +147,9 @@ class SpanExtraction(Task):
         return (losses[0] + losses[1]) / 2.0
 
     def predict(self, examples: Examples, windows: Windows, tokenizer: Tokenizer) -> Answers:
-        """An answer to each question, from `start_logits` and `end_logits` [F, L].
+        """Returns an answer to each question, from `start_logits` and `end_logits` [F, L].
 
-        Only passages that another process encoded are tokenized, each once: their words, of which
-        answers are made, are not among the features.
+        Passages are tokenized again, as the features do not hold the words that form an answer.
         """
         passages, verbose = passage_tokenizer(tokenizer), self.options.verbose_logging
         features = windows.read_features()
@@ -175,7 +172,7 @@ class SpanExtraction(Task):
         return answers
 
     def is_collapsed(self, examples: Examples, answers: Answers) -> bool:
-        """Whether all questions get the same answer, such as "", though their answers differ."""
+        """Returns whether all answers are the same, such as "", though the correct ones differ."""
         given = {answer.text for answer in answers}
         correct = {example.answers for example in examples}
         return len(given) == 1 and len(correct) > 1
@@ -183,7 +180,7 @@ class SpanExtraction(Task):
     def _windows(
         self, input_mask: np.ndarray, segment_ids: np.ndarray
     ) -> tuple[tuple[Window, ...], int]:
-        """The windows of a question's features [S, L], and where the passage starts in each."""
+        """Returns the windows of a question's features [S, L], and their passages' position."""
         if not len(input_mask):
             return (), 0
         passage_start = int(np.argmax(segment_ids[0]))
@@ -194,7 +191,7 @@ class SpanExtraction(Task):
 
 
 def _position(span: tuple[int, int] | None, window: Window, passage_start: int) -> tuple[int, int]:
-    """An answer's positions in a window; (0, 0), which is [CLS], if it is not wholly inside."""
+    """Returns an answer's positions in a window; (0, 0), [CLS], if it is not wholly inside."""
     if span is None or span[0] < window.start or span[1] >= window.start + window.length:
         return 0, 0
     offset = passage_start - window.start

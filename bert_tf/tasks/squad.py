@@ -1,4 +1,4 @@
-"""SQuAD 1.1 and 2.0, and data sets in the same format (XQuAD, MLQA, KorQuAD, your own).
+"""Defines the task of SQuAD 1.1 and 2.0 and of data in its format (XQuAD, MLQA, your own).
 
     {"data": [{"title": "...", "paragraphs": [
         {"context": "The leader was John Smith (1895-1943).", "qas": [
@@ -30,8 +30,7 @@ logger = logging.getLogger(__name__)
 
 VARIANTS = ()
 
-# The split for evaluation and prediction: one file for both, as in the original.
-_EVAL = "eval"
+_EVAL = "eval"  # The split for both evaluation and prediction, as in the original.
 _SHUFFLE_SEED = 12345
 
 
@@ -55,12 +54,12 @@ def make(variant: None, options: Options, labels: None) -> SpanExtraction:
 
 @dataclasses.dataclass(frozen=True)
 class SquadFiles:
-    """Reads SQuAD's files, computes its official metrics, and writes its prediction files."""
+    """Reads SQuAD's files, computes its official metrics and writes its prediction files."""
 
     options: Options
 
     def splits(self, purpose: str) -> tuple[str, ...]:
-        """`train` for training, else `eval`."""
+        """Returns `train` for training, else `eval`."""
         split = TRAIN if purpose == "train" else _EVAL
         path = self.sources(split)[0]
         if purpose == "eval" and not _has_answers(path):
@@ -80,16 +79,16 @@ class SquadFiles:
         return [path]
 
     def read(self, split: str) -> list[SpanExample]:
-        """The questions, in the file's order; for training, shuffled as by the original."""
+        """Returns the questions in the file's order; for training, shuffled as in the original."""
         path = self.sources(split)[0]
-        if split == TRAIN:
-            examples = self.read_training_examples(path)
-            random.Random(_SHUFFLE_SEED).shuffle(examples)
-            return examples
-        return [_to_answer(*question) for question in _questions(path)]
+        if split != TRAIN:
+            return [_to_answer(*question) for question in _questions(path)]
+        examples = self.read_training_examples(path)
+        random.Random(_SHUFFLE_SEED).shuffle(examples)
+        return examples
 
     def read_training_examples(self, path: str) -> list[SpanExample]:
-        """The questions of a file whose answers are in their passages, in the file's order."""
+        """Returns the questions whose answers are in their passages, in the file's order."""
         examples: list[SpanExample] = []
         skipped: list[str] = []
         for question in _questions(path):
@@ -109,10 +108,10 @@ class SquadFiles:
         return examples
 
     def score(self, examples: Examples, answers: Answers) -> dict[str, float]:
-        """The official metrics, in percent; see `bert_tf.metrics.squad.evaluate`.
+        """Returns the official metrics in percent, see `bert_tf.metrics.squad.evaluate`.
 
-        Empty if a question has no known answers: a metric over some questions would mislead. In
-        version 2.0 the null odds tell which threshold would be best, but do not change the answers.
+        There are none if any question's answers are unknown. In version 2.0 the null odds determine
+        the best threshold, but do not change the answers.
         """
         if any(example.answers is None for example in examples):
             return {}
@@ -137,14 +136,14 @@ class SquadFiles:
 
 
 class _Item(NamedTuple):
-    """A part of a SQuAD file, with its place in it: `data[0].paragraphs[3]`."""
+    """A part of a SQuAD file and its place: `data[0].paragraphs[3]`."""
 
     content: Any
     path: str
     place: str = ""
 
     def field(self, name: str, *types: type) -> Any:
-        """A field of an object, which must exist and be of one of these types."""
+        """Returns a field, which must exist and be of one of these types."""
         is_object = isinstance(self.content, dict)
         if is_object and type(self.content.get(name)) in types:
             return self.content[name]
@@ -159,7 +158,6 @@ class _Item(NamedTuple):
         )
 
     def items(self, name: str) -> Iterator["_Item"]:
-        """The items of the list in the field `name`."""
         for number, content in enumerate(self.field(name, list)):
             yield _Item(content, self.path, f"{self.place}.{name}[{number}]".removeprefix("."))
 
@@ -180,7 +178,7 @@ def _questions(path: str) -> Iterator[tuple[_Item, str]]:
 
 
 def _to_answer(question: _Item, context: str) -> SpanExample:
-    """A question to answer, with the correct answers if the file has them in the usual form."""
+    """Returns a question, with the correct answers if the file has them in the usual form."""
     name, text = question.field("id", str, int), question.field("question", str)
     is_impossible, answers = map(question.content.get, ("is_impossible", "answers"))
     if not isinstance(is_impossible, bool):
@@ -193,7 +191,7 @@ def _to_answer(question: _Item, context: str) -> SpanExample:
 
 
 def _to_train_on(question: _Item, context: str, version_2: bool) -> SpanExample:
-    """A question with the words of its answer; `first_word` is None if they cannot be found."""
+    """Returns a question and its answer's words; `first_word` is None if they are not found."""
     example = _to_answer(question, context)._replace(is_impossible=False)
     if version_2 and question.field("is_impossible", bool, int):
         return example._replace(is_impossible=True, answers=())
@@ -212,12 +210,11 @@ def _to_train_on(question: _Item, context: str, version_2: bool) -> SpanExample:
 
 @functools.lru_cache(maxsize=8)
 def _has_answers(path: str) -> bool:
-    """Whether a file has answers. (Within a text, the quotes are escaped.)"""
+    # Within a text, the quotes are escaped.
     return any('"answers"' in line for line in files.open_text_lines(path))
 
 
 def _as_json(example: SpanExample) -> Mapping[str, Any]:
-    """A question as in its file, for the metrics."""
     question = {"id": example.id, "answers": [{"text": text} for text in example.answers]}
     if example.is_impossible is not None:
         question["is_impossible"] = example.is_impossible

@@ -1,12 +1,12 @@
-"""Reads tables in TSV, CSV or JSON lines, gzipped or not; every row comes with its `file:line`.
+"""Reads TSV, CSV and JSON lines, gzipped or not, with the `file:line` of each row.
 
     format    between columns          quotes
     tsv       a tab                    ordinary characters: a line is a row
     csv       a comma                  around fields with commas, line ends or (doubled) quotes
     jsonl     an object per line       JSON's
 
-Empty lines at the end of a file are skipped. Elsewhere they are refused, because line numbers in
-the file and in the predictions made for it would no longer match.
+Empty lines are skipped at the end of a file and refused elsewhere, because the lines of the file
+and of its predictions would no longer match.
 """
 
 import csv
@@ -29,8 +29,7 @@ FORMAT_BY_ENDING = {
     ".json": "jsonl",
 }
 _DELIMITER_BY_WORD = {"tab": "\t", "comma": ",", "semicolon": ";", "space": " ", "\\t": "\t"}
-# The csv module's default limit is 131,072 characters; this is the largest on every system.
-_MAX_FIELD_LENGTH = 2**31 - 1
+_MAX_FIELD_LENGTH = 2**31 - 1  # Instead of the csv module's default, 131,072 characters.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +53,7 @@ class TableLayout(Settings):
             )
 
     def format_of(self, path: str) -> str:
-        """The format of a file; raises a ValueError if nothing tells it."""
+        """Returns the format of a file, or raises a ValueError if it is unknown."""
         if self.format != "auto":
             return self.format
         ending = os.path.splitext(path.lower().removesuffix(".gz"))[1]
@@ -67,7 +66,7 @@ class TableLayout(Settings):
         return FORMAT_BY_ENDING[ending]
 
     def delimiter_of(self, path: str) -> str:
-        """The character between the fields of a TSV or CSV file."""
+        """Returns the character between the fields of a TSV or CSV file."""
         if self.delimiter == "auto":
             return "," if self.format_of(path) == "csv" else "\t"
         return _DELIMITER_BY_WORD.get(self.delimiter, self.delimiter)
@@ -86,7 +85,7 @@ class Row(NamedTuple):
 
 
 def read_rows(path: str, layout: TableLayout) -> Iterable[Row]:
-    """All rows of a file, header and empty lines included; a row of JSON lines has one cell.
+    """Returns all rows, header and empty lines included; a row of JSON lines has one cell.
 
     Raises:
         ValueError: for invalid UTF-8, gzip or CSV, with file and line.
@@ -109,12 +108,11 @@ def read_records(
     """Yields the `file:line` of each row and its values in the given columns.
 
     Args:
-        columns: each by its name in the header or its number from 0; in JSON lines by its key.
-            The value of the column "" is None.
+        columns: each by its header name, number from 0, or JSON key; "" has the value None.
 
     Raises:
-        ValueError: for missing columns, rows with more or fewer columns than the first one, and
-            invalid UTF-8, CSV, JSON or gzip, with file and line.
+        ValueError: with file and line, for missing columns, rows with more or fewer columns than
+            the first one, and invalid UTF-8, CSV, JSON or gzip.
     """
     rows = _without_empty_lines(read_rows(path, layout))
     if layout.format_of(path) == "jsonl":
@@ -137,23 +135,23 @@ def read_records(
 
 
 def is_number(column: str) -> bool:
-    """Whether a column is given by its number, from 0, rather than by its name."""
+    """Returns whether a column is given by its number, not by its name."""
     return column.isascii() and column.isdigit()
 
 
 def _read_lines(path: str) -> Iterator[str]:
-    """The lines of a file, without a byte order mark."""
+    """Yields the lines of a file, without a byte order mark."""
     for number, line in enumerate(files.open_text_lines(path)):
         yield line if number else line.removeprefix("\ufeff")
 
 
 def _csv_rows(path: str, delimiter: str) -> list[Row]:
-    """The rows of a CSV file. A row that spans several lines has the number of the first one."""
+    """Reads a CSV file. A row of several lines has the number of the first one."""
     lines = (f"{line}\n" for line in _read_lines(path))
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     rows: list[Row] = []
     line_number = 1
-    limit = csv.field_size_limit(_MAX_FIELD_LENGTH)  # It holds for the process: restored below.
+    limit = csv.field_size_limit(_MAX_FIELD_LENGTH)  # Applies to the process: restored below.
     try:
         for cells in reader:
             rows.append(Row(len(rows), f"{path}:{line_number}", cells))
@@ -170,7 +168,7 @@ def _csv_rows(path: str, delimiter: str) -> list[Row]:
 
 
 def _without_empty_lines(rows: Iterable[Row]) -> Iterator[Row]:
-    """Skips empty lines at the end, and refuses others."""
+    """Skips empty lines at the end and refuses others."""
     empty = None
     for row in rows:
         if row.is_blank:
@@ -184,7 +182,7 @@ def _without_empty_lines(rows: Iterable[Row]) -> Iterator[Row]:
 
 
 def _place(first: Row, column: str, has_header: bool) -> int | None:
-    """The index of a column, given the first row; None for the column ""."""
+    """Returns the index of a column; None for the column ""."""
     if not column:
         return None
     names = [cell.strip() for cell in first.cells]
@@ -202,7 +200,7 @@ def _place(first: Row, column: str, has_header: bool) -> int | None:
 
 
 def _json_values(row: Row, keys: Sequence[str]) -> list[str | None]:
-    """The values of an object in a JSON line, as the text that they would be in a TSV file."""
+    """Returns the values of the object in a JSON line, as text."""
     (line,) = row.cells
     try:
         record = json.loads(line)

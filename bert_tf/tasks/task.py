@@ -1,4 +1,4 @@
-"""The contract of a task, and how a task is found by its name.
+"""Defines the contract of a task, and finds tasks by name.
 
     files --read--> examples --encode--> windows of features --> model, made by `head`
                         |                                          |    └--> `loss`
@@ -11,8 +11,8 @@ A task is a module of this package with
     VARIANTS    the names after the colon (`glue:mnli`), or () if there is only one
     make        (variant or None, Options, labels or None) -> Task
 
-so that `--task=squad` works because `squad.py` exists. Nothing here imports TensorFlow before
-`head` or `loss` is called: examples are read and encoded in many processes, which then start fast.
+TensorFlow is only imported when `head` or `loss` is called, so that the processes that read and
+encode examples start fast.
 """
 
 import dataclasses
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     import numpy as np
     import tensorflow as tf
 
-# What examples are read for. A task may have several splits for one of them (MNLI has two).
-PURPOSES = ("train", "eval", "predict")
+PURPOSES = ("train", "eval", "predict")  # A task may have several splits for one (MNLI has two).
 
 # One window's features by name, as lists without padding; and the features of B windows.
 Row = Mapping[str, Sequence[int] | Sequence[float]]
@@ -43,13 +42,12 @@ Batch = Mapping[str, "tf.Tensor"]
 
 @dataclasses.dataclass(frozen=True)
 class Windows:
-    """What the model returned for the F windows of a split, in the order of their examples."""
+    """The model's outputs for the F windows of a split, in the order of their examples."""
 
-    counts: Sequence[int]  # The number of windows of each example; 0 is possible.
-    # What the head returned: an array [F, ...], or several by name. Positions after the last token
-    # of a window may hold very low scores, as a batch is only as long as needed.
+    counts: Sequence[int]  # The number of windows of each example; may be 0.
+    # The head's output: an array [F, ...], or several by name. Scores of padding may be very low.
     outputs: Any
-    # Returns the features that the head received, by name: arrays [F, ...], padded.
+    # Returns the head's input features by name: arrays [F, ...], padded.
     read_features: Callable[[], Mapping[str, "np.ndarray"]] = dict
 
     def __post_init__(self):
@@ -62,88 +60,86 @@ class Windows:
             )
 
     def rows_by_example(self) -> list[slice]:
-        """For each example, where its windows are in the arrays."""
+        """Returns the rows of each example's windows in the arrays."""
         ends = itertools.accumulate(self.counts)
         return [slice(end - count, end) for end, count in zip(ends, self.counts, strict=True)]
 
 
 class Reader(Protocol):
-    """Reads a data set's files. It can be pickled: a frozen dataclass at the top of a module.
+    """Reads a data set's files. It must be picklable.
 
     The splits for a purpose have its name, or start with it and `_`: `eval`, `eval_mismatched`.
     Invalid input raises a ValueError with file and line.
     """
 
     def splits(self, purpose: str) -> tuple[str, ...]:
-        """The splits for one of PURPOSES whose files exist; the first one is the main one.
+        """Returns the splits for one of PURPOSES whose files exist, the main one first.
 
         Raises:
             ValueError: if there is none, with the files that are needed.
         """
 
     def sources(self, split: str) -> list[str]:
-        """The files that a split is read from."""
+        """Returns the files that a split is read from."""
 
     def read(self, split: str) -> Sequence[Any]:
-        """All examples of a split, in the order of the answers."""
+        """Returns all examples of a split, in the order of the answers."""
 
 
 class Task(Reader, Protocol):
-    """A task. An example is what `read` returns, an answer what `predict` returns.
+    """A task. `read` returns its examples, `predict` its answers.
 
-    An example becomes one window, a sequence that the model sees, or several (a long passage), or
-    none. B windows are a batch.
+    An example is encoded as one or several windows (of a long passage), or none. A window is one
+    input sequence of the model; B windows are a batch.
     """
 
     name: str  # As given by the user, `glue:mnli`.
     kind: str  # How its models are used and served: `classification`, ..., see `bert_tf.kinds`.
-    inputs: tuple[str, ...]  # The names of an example's texts where a model is used: `text_a`, ...
-    options: Any  # The options it was made with.
-    # The classes in the order of the model's outputs; () if there are none. They are saved with the
-    # weights, and passed to `make` when the model is used again.
+    inputs: tuple[str, ...]  # The names of an example's texts at inference: `text_a`, ...
+    options: Any
+    # The classes in the order of the model's outputs, or (). They are saved with the weights, and
+    # passed to `make` when the model is used again.
     labels: tuple[str, ...]
-    default_seq_length: int  # Tokens of a sequence, if not given.
+    default_seq_length: int  # In tokens.
     metric: str  # The metric of `score` that models are compared by; higher is better.
-    # Whether the loss or the answers depend on how much padding follows a sequence. If so, every
-    # batch has the full length.
+    # Whether the loss or the answers depend on padding. If so, every batch has the full length.
     padding_matters: bool = False
 
     def features(self, split: str, max_seq_length: int) -> dict[str, Feature]:
-        """The features of a window, by name: what a record holds and the model is fed.
+        """Returns the features of a window by name, as in a record and the model's input.
 
         Raises:
-            ValueError: if so few tokens are not enough.
+            ValueError: if `max_seq_length` is too small.
         """
 
     def encode(
         self, example: Any, split: str, tokenizer: Tokenizer, max_seq_length: int
     ) -> Iterable[Row]:
-        """The windows of an example, in order.
+        """Returns the windows of an example, in order.
 
         `input_ids` and `segment_ids` end with the last token. The runner adds padding, `input_mask`
-        and `unique_ids`, the number of the window. Labels are only in splits that have them.
+        and `unique_ids`, the number of the window. Only labelled splits have labels.
         """
 
     def head(self, encoder) -> "keras.Model":
         """Makes the model: a `bert_tf.model.heads.HeadModel` on this encoder.
 
-        It returns floats, batch first: one tensor [B, ...], or several by name. Weights that no
-        output depends on must be `is_unneeded`: they are not trained, so that weight decay does not
-        change them either. `needs_pooler = False` says so of the pooler.
+        It returns floats, one tensor [B, ...] or several by name. Weights that no output depends on
+        must be `is_unneeded`, so that weight decay does not change them; for the pooler, set
+        `needs_pooler = False`.
         """
 
     def loss(self, batch: Batch, outputs: Any) -> "tf.Tensor":
-        """float32 [B], [B, L] or [B, S]: the loss of each window, token or span.
+        """Returns the loss of each window, token or span: float32 [B], [B, L] or [B, S].
 
         Args:
-            batch: by name, the features [B, ...]; `example_index`, int32 [B], the index of the
-                example that each row is a window of; and `is_real_example`, float32 [B], which is 0
-                for rows that only fill the batch.
-            outputs: what the head returned.
+            batch: the features [B, ...]; `example_index`, int32 [B], the index of each row's
+                example; and `is_real_example`, float32 [B], 0 for rows that only fill the batch.
+            outputs: the head's output.
         """
 
     def loss_weights(self, batch: Batch) -> "tf.Tensor":
-        """float32, of the shape of the loss: how much each of its elements counts; by default 1.
+        """Returns the weights of the loss, float32 of the same shape; by default 1.
 
         Training minimizes the weighted mean over the whole batch, on any number of devices;
         `eval_loss` is the weighted mean over the split. Rows that only fill the batch never count.
@@ -153,18 +149,18 @@ class Task(Reader, Protocol):
         return tf.ones_like(batch["is_real_example"], tf.float32)
 
     def predict(self, examples: Sequence[Any], windows: Windows, tokenizer: Tokenizer) -> list[Any]:
-        """An answer for each example, from the outputs for its windows."""
+        """Returns an answer for each example, from the outputs for its windows."""
 
     def score(self, examples: Sequence[Any], answers: Sequence[Any]) -> dict[str, float]:
-        """The official metrics, by name, of one answer per example. Empty without labels."""
+        """Returns the official metrics by name, of one answer per example; none without labels."""
 
     def is_collapsed(self, examples: Sequence[Any], answers: Sequence[Any]) -> bool:
-        """Whether the model gives the same answer to everything, as after a failed training."""
+        """Returns whether all answers are the same, as after a failed training."""
 
     def write(
         self, split: str, examples: Sequence[Any], answers: Sequence[Any], folder: str
     ) -> list[str]:
-        """Writes the prediction files. Returns: their paths."""
+        """Writes the prediction files and returns their paths."""
 
 
 def find_task(
@@ -172,11 +168,11 @@ def find_task(
     options: Mapping[str, str] | None = None,
     labels: Sequence[str] | None = None,
 ) -> Task:
-    """Makes the task of a name: `squad`, or with a variant `glue:mnli`, in any case.
+    """Makes the task of a name such as `squad` or `glue:mnli`, in any case.
 
     Args:
         options: the values of the task's options, as text.
-        labels: the classes of a trained model, if one is used.
+        labels: the classes of a trained model.
 
     Raises:
         ValueError: for an unknown task, variant or option, with those that exist.
@@ -190,7 +186,7 @@ def find_task(
 
 
 def task_names() -> list[str]:
-    """The names of all tasks and their variants."""
+    """Returns the names of all tasks and their variants."""
     names = []
     for name, module in _task_modules().items():
         names += [f"{name}:{variant}" for variant in module.VARIANTS] or [name]
@@ -198,7 +194,7 @@ def task_names() -> list[str]:
 
 
 def options_of(name: str) -> tuple[dataclasses.Field, ...]:
-    """The fields of a task's options: name, default, and the help text in `metadata["help"]`."""
+    """Returns the fields of a task's options, with the help text in `metadata["help"]`."""
     return dataclasses.fields(_task_module(name).Options)
 
 
@@ -210,7 +206,7 @@ def _task_module(name: str) -> ModuleType:
 
 
 def _task_modules() -> dict[str, ModuleType]:
-    """The modules of this package that define a task: those with a `make`."""
+    """Returns the modules of this package with a `make`, by name."""
     package = importlib.import_module("bert_tf.tasks")
     names = [info.name for info in pkgutil.iter_modules(package.__path__)]
     modules = {name: importlib.import_module(f"bert_tf.tasks.{name}") for name in names}
@@ -222,9 +218,9 @@ def _no_task(name: str) -> ValueError:
 
 
 def split_options(text: str) -> dict[str, str]:
-    """Splits "doc_stride=64,labels=a,b" into the text value of each option.
+    """Splits "doc_stride=64,labels=a,b" into values by option.
 
-    A comma separates options if a name and `=` follow it; otherwise it belongs to the value.
+    A comma separates options only if a name and `=` follow it.
     """
     values: dict[str, str] = {}
     for part in re.split(r",(?=\s*[^\W\d]\w*\s*=)", text) if text else []:
@@ -238,7 +234,7 @@ def split_options(text: str) -> dict[str, str]:
 
 
 def parse_options(options_class: type, values: Mapping[str, Any]) -> Any:
-    """Makes an options dataclass, from text values by the types of its fields' defaults."""
+    """Makes an options dataclass, converting text to the types of its fields' defaults."""
     defaults = {field.name: field.default for field in dataclasses.fields(options_class)}
     unknown = sorted(set(values) - set(defaults))
     if unknown:
@@ -263,13 +259,13 @@ def _parse(name: str, value: Any, to_type: type) -> Any:
 
 
 def find_file(folder: str, name: str) -> str | None:
-    """The path of a file in a folder, or else of its gzipped form (`name.gz`), or None."""
+    """Returns the path of a file in a folder, else of its gzipped form (`name.gz`), else None."""
     paths = [files.join_path(folder, name + ending) for ending in ("", ".gz")] if folder else []
     return next(filter(files.exists, paths), None)
 
 
 def write_files(folder: str, contents: Mapping[str, str]) -> list[str]:
-    """Writes texts to files in a folder, by their relative paths. Returns the files' paths."""
+    """Writes texts to files by their paths relative to a folder, and returns the full paths."""
     paths = [files.join_path(folder, name) for name in contents]
     for path in paths:
         files.make_directories(files.split_path(path)[0])

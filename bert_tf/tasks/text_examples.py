@@ -1,4 +1,4 @@
-"""Examples and answers of text classification.
+"""Defines the examples and answers of text classification.
 
 TextExample("dev-1", "Amrozi accused his brother ...", "Referring to him as ...", "1")
 TextAnswer("1", (0.0218, 0.9782))
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def original_split(split: str) -> str:
-    """The original's name of a split: `dev_mismatched` for `eval_mismatched`."""
+    """Returns the original's name of a split: `dev_mismatched` for `eval_mismatched`."""
     return split.replace("eval", "dev").replace("predict", "test")
 
 
@@ -18,11 +18,11 @@ def original_split(split: str) -> str:
 class TextExample:
     """A text, or a pair of texts, to classify."""
 
-    guid: str  # Its name, as in the original release: `dev-17`.
+    guid: str  # As in the original: `dev-17`.
     text_a: str
     text_b: str | None = None  # A text without tokens is treated like None.
     label: str | float | None = None  # A class or number (also as text); None if unknown.
-    where: str = ""  # The `file:line` it was read from, for error messages.
+    where: str = ""  # Its `file:line`, for error messages.
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -22,10 +22,10 @@ class TfdsReader:
 
     dataset: str  # `glue/mrpc`
     data_dir: str  # See `find_builder`.
-    texts: tuple[str, ...]  # The features with the text, or with both texts.
+    texts: tuple[str, ...]  # The features that hold the texts.
     labels: tuple[str, ...]  # In the order of their numbers; () for a regression.
-    language: str = ""  # Which translation to take, for texts in several languages.
-    # The name of each split in the data set.
+    language: str = ""  # Selects the translation of texts in several languages.
+    # The data set's own names of the splits.
     split_names: Mapping[str, str] = dataclasses.field(default_factory=_SPLITS.copy)
 
     def splits(self, purpose: str) -> tuple[str, ...]:
@@ -45,7 +45,7 @@ class TfdsReader:
         return sorted(map(str, paths))
 
     def read(self, split: str) -> list[TextExample]:
-        """All examples of a split, in the order of `idx`, or as stored if they have none."""
+        """Returns all examples of a split, in the order of `idx`, or as stored if it is missing."""
         import tensorflow_datasets as tfds
 
         name, prefix = self.split_names[split], original_split(split)
@@ -66,7 +66,7 @@ class TfdsReader:
 
 
 def _text(value: Any, language: str) -> str:
-    """Decodes bytes; translations are a dict by language, or two parallel lists."""
+    """Decodes a text. Translations are a dict by language, or two parallel lists."""
     if isinstance(value, Mapping) and "translation" in value:
         languages = [each.decode("utf-8") for each in value["language"]]
         value = value["translation"][languages.index(language)]
@@ -76,7 +76,6 @@ def _text(value: Any, language: str) -> str:
 
 
 def _label(value: Any, labels: tuple[str, ...]) -> str | float | None:
-    """The label; None for -1, which stands for labels that are withheld."""
-    if value == -1:
+    if value == -1:  # The label is withheld.
         return None
     return labels[int(value)] if labels else float(value)

@@ -1,12 +1,11 @@
-"""Classification or regression on your own tables, without writing code. `--task=tsv`.
+"""Defines classification and regression on your own tables: `--task=tsv`.
 
     my_data/train.tsv:1    text            stars
     my_data/train.tsv:2    Good, but slow. 4
 
     --task_options=data_dir=my_data,text_a_column=text,label_column=stars
 
-Reads TSV, CSV and JSON lines, see `tables.py`. The options say which column holds what and what the
-labels are; `docs/tasks.md` explains them.
+Tables are TSV, CSV or JSON lines, see `tables.py`; `docs/tasks.md` explains the options.
 """
 
 import collections
@@ -23,8 +22,7 @@ from bert_tf.tasks.text_examples import TextExample, original_split
 
 VARIANTS = ()
 
-# More distinct labels than this are probably numbers, texts or ids.
-_MAX_LABELS = 1000
+_MAX_LABELS = 1000  # More labels are probably numbers, texts or ids.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +85,6 @@ class Options(Settings):
 
     @property
     def layout(self) -> TableLayout:
-        """How the files are written."""
         columns = [self.text_a_column, self.text_b_column, self.label_column, self.id_column]
         is_named = any(column and not is_number(column) for column in columns)
         has_header = self.header == "true" or (self.header == "auto" and is_named)
@@ -95,12 +92,12 @@ class Options(Settings):
 
     @property
     def may_miss_header(self) -> bool:
-        """Whether it was only assumed that there is no header: one may be there all the same."""
+        """Returns whether it is only assumed that there is no header."""
         return self.header == "auto" and not self.layout.has_header
 
 
 def make(variant: None, options: Options, labels: tuple[str, ...] | None) -> TextClassification:
-    """Makes the task. With the labels of a trained model the training examples are not read."""
+    """Makes the task. With a trained model's labels, the training examples are not read."""
     if not options.text_a_column:
         raise ValueError(
             "--text_a_column is needed: the name of the text's column in the header, its number "
@@ -122,7 +119,7 @@ def make(variant: None, options: Options, labels: tuple[str, ...] | None) -> Tex
 
 
 def _find_labels(options: Options, saved: tuple[str, ...] | None) -> tuple[str, ...]:
-    """The labels in the order of the model's outputs; () for a regression."""
+    """Returns the labels in the order of the model's outputs; () for a regression."""
     if options.regression:
         given = ()
     elif options.labels == "auto":
@@ -142,7 +139,7 @@ class TsvReader:
     """Reads `TextExample`s from tables."""
 
     options: Options
-    labels: tuple[str, ...] = ()  # () for a regression, and while they are not known yet.
+    labels: tuple[str, ...] = ()  # () for a regression, or if unknown yet.
 
     def splits(self, purpose: str) -> tuple[str, ...]:
         self.sources(purpose)
@@ -167,14 +164,10 @@ class TsvReader:
         return found
 
     def read(self, split: str) -> list[TextExample]:
-        """All examples of a split. Labels in a file to predict are ignored."""
+        """Returns all examples of a split. Labels in a file to predict are ignored."""
         options, is_labelled = self.options, split != "predict"
-        columns = (
-            options.text_a_column,
-            options.text_b_column,
-            options.label_column if is_labelled else "",
-            "" if is_labelled else options.id_column,
-        )
+        label_and_id = (options.label_column, "") if is_labelled else ("", options.id_column)
+        columns = (options.text_a_column, options.text_b_column, *label_and_id)
         examples: list[TextExample] = []
         for path in self.sources(split):
             for where, cells in read_records(path, options.layout, columns):
@@ -195,7 +188,7 @@ class TsvReader:
         return examples
 
     def _starts_with_header(self, examples: Sequence[TextExample]) -> bool:
-        """Whether the first example's label cannot be one, or is the only one without another."""
+        """Returns whether the first label is invalid, or the only one that occurs just once."""
         first = examples[0].label if examples else None
         if first is None:
             return False
@@ -207,7 +200,7 @@ class TsvReader:
         return len(counts) > 2 and [x for x, count in counts.items() if count == 1] == [first]
 
     def distinct_labels(self) -> tuple[str, ...]:
-        """The labels of the training examples, sorted as numbers if all are whole numbers.
+        """Returns the training examples' labels, sorted as numbers if all are whole numbers.
 
         Raises:
             ValueError: if there are fewer than two or more than _MAX_LABELS.

@@ -1,10 +1,9 @@
-"""XNLI: natural language inference in fifteen languages. `--task=xnli`.
+"""Defines XNLI, natural language inference in fifteen languages: `--task=xnli`.
 
     data_dir/multinli/multinli.train.zh.tsv    MultiNLI, machine-translated, for training
     data_dir/xnli.dev.tsv, xnli.test.tsv       all languages, translated by people
 
-The original only has Chinese; here the language is an option. The test file has labels, so that its
-predictions can be scored.
+The original only has Chinese; here the language is an option.
 
 Source: google-research/bert, run_classifier.py, `XnliProcessor`; Conneau et al. (2018).
 """
@@ -23,7 +22,7 @@ _TFDS_LABELS = ("entailment", "neutral", "contradiction")
 _LANGUAGES = (
     *("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh"),
 )
-# What a header may call the texts, the label and the language.
+# The possible header names of the texts, the label and the language.
 _COLUMNS = (
     ("sentence1", "premise"),
     ("sentence2", "hypo", "hypothesis"),
@@ -50,7 +49,7 @@ class Options(Settings):
 
 
 def make(variant: None, options: Options, labels: tuple[str, ...] | None) -> TextClassification:
-    """Makes the task; the labels of a trained model may be in any order."""
+    """Makes the task; a trained model's labels may be in any order."""
     check_labels("xnli", _LABELS, labels)
     if options.data_source == "files":
         train = f"multinli/multinli.train.{options.language}.tsv"
