@@ -189,7 +189,10 @@ class TextClassification(Task):
         return abs(metrics.pearson(labels, predictions)) < _COLLAPSED_CORRELATION
 
     def write(self, split: str, examples: _Examples, answers: _Answers, folder: str) -> list[str]:
-        """Writes the prediction files, those of MNLI's second split as `test_results_mismatched.tsv`."""
+        """Writes the prediction files and returns their paths.
+
+        The files of other splits have names such as `test_results_mismatched.tsv`.
+        """
         suffix = split.removeprefix("predict").removeprefix("_")
         suffix = f"_{suffix}" if suffix else ""
         records = [_as_json(*pair, self.labels) for pair in zip(examples, answers, strict=True)]

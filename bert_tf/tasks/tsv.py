@@ -74,13 +74,11 @@ class Options(Settings):
                 f"--regression has no labels: drop one of the two flags. Received: "
                 f"--labels={self.labels}"
             )
-        columns = [self.text_a_column, self.text_b_column, self.label_column]
-        counts = collections.Counter(filter(None, columns))
-        repeated = [name for name, count in counts.items() if count > 1]
-        if repeated:
+        columns = [*filter(None, (self.text_a_column, self.text_b_column, self.label_column))]
+        if len(set(columns)) < len(columns):
             raise ValueError(
                 f"--text_a_column, --text_b_column and --label_column must be different columns. "
-                f"Received: {repeated[0]!r} more than once."
+                f"Received: {', '.join(columns)}"
             )
 
     @property
