@@ -1,1 +1,1 @@
-"""File formats of models made by other libraries: one file a format, all read into one type."""
+"""Reads and writes the file formats of other libraries: one module a format, one result type."""

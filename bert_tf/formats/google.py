@@ -1,10 +1,8 @@
 """Reads and writes google-research's checkpoints.
 
-bert_model.ckpt.index, .data-00000-of-00001     every variable by its name, with Adam's moments
-                                                and `global_step`
+bert_model.ckpt.index, .data-00000-of-00001     all variables, Adam's moments and `global_step`
 bert_config.json, vocab.txt
-tokenizer_config.json                           whether text is lower-cased, if known; the
-                                                original does not read it
+tokenizer_config.json                           the case, if known; the original ignores it
 """
 
 import dataclasses
@@ -34,7 +32,7 @@ from bert_tf.formats.tokenizer_files import (
 from bert_tf.kinds.table import MASKED_LM, NEXT_SENTENCE, kind_of_weights
 from bert_tf.training.checkpoint import DamagedCheckpoint, find_checkpoint, write_tensors
 
-# What TensorFlow raises for damaged files.
+# Raised by TensorFlow for damaged files.
 READ_ERRORS = (tf.errors.OpError, RuntimeError, ValueError, IndexError)
 
 
@@ -80,16 +78,13 @@ def _widened(value: np.ndarray) -> np.ndarray:
 
 
 def check_folder(folder: str, released: BertConfig | None = None) -> None:
-    """Refuses a folder whose files are not a whole and readable checkpoint of one model.
+    """Raises a ValueError unless a folder holds a complete checkpoint and its config.
 
-    Args:
-        folder: has bert_config.json and a checkpoint; the vocabulary may be missing.
-        released: the configuration of the released model that it must be, with a vocabulary and
-            both heads of pre-training.
+    If `released` is given, the config must equal it, and the vocabulary and both pre-training
+    heads must be there.
     """
     path = files.join_path(folder, CONFIG_NAME)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Released ones have keys that nothing reads.
+    with warnings.catch_warnings(action="ignore"):  # Released configs have unused keys.
         config = BertConfig.from_json_file(path)
     expected, found = (released or config).to_dict(), config.to_dict()
     wrong = [
@@ -120,15 +115,12 @@ def check_folder(folder: str, released: BertConfig | None = None) -> None:
 
 
 def without_place(model: PretrainedModel) -> dict[str, str]:
-    """Returns nothing, as a checkpoint may have variables of any name."""
+    """Returns {}: a checkpoint may have variables of any name."""
     return {}
 
 
 def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
-    """Writes a model as the original's files, with the optimizer's state if there is any.
-
-    `hidden_act` is written unchanged; the original does not know `gelu_erf` and refuses it.
-    """
+    """Writes the original's files, with any optimizer state; the original refuses `gelu_erf`."""
     names.check_shapes(model.path, model.config, model.weights)
     with new_files(folder, overwrite) as temporary:
         tensors = {name: tf.constant(value) for name, value in model.weights.items()}

@@ -32,7 +32,7 @@ from bert_tf.kinds.table import find_kind, heads_in
 
 CONFIG_NAME = "config.json"
 
-# Tensors that follow from others: buffers, and copies of tied weights with what they are tied to.
+# Redundant tensors: buffers, and copies of tied weights with their originals.
 _BUFFERS = {
     "bert.embeddings.position_ids": "the numbers 0, 1, 2, ...",
     "bert.embeddings.token_type_ids": "zeros",
@@ -88,9 +88,9 @@ def read(path: str) -> PretrainedModel:
 
 
 def without_place(model: PretrainedModel) -> dict[str, str]:
-    """Returns the weights of a second head, the optimizer state and other unknown weights.
+    """Returns the weights that the format cannot hold (a second head, optimizer state), with why.
 
-    A pooler that the head does not use is kept; transformers then reports it as unexpected.
+    An unused pooler is kept; transformers reports it as unexpected.
     """
     table = names.weight_table(model.config.num_hidden_layers)
     own_heads = set(find_kind(model.head.kind).heads)
@@ -104,7 +104,7 @@ def without_place(model: PretrainedModel) -> dict[str, str]:
 
 
 def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
-    """Writes a model as transformers saves it, if all of its weights have a place there."""
+    """Writes a model as transformers saves it; raises a ValueError if weights would be lost."""
     names.check_shapes(model.path, model.config, model.weights)
     left = without_place(model)
     if left:
@@ -122,7 +122,7 @@ def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
 
 
 def _tensors_of(model: PretrainedModel) -> dict[str, np.ndarray]:
-    """Returns the weights under transformers' names, for a bare encoder without `bert.`."""
+    """Returns the weights by transformers' names; a bare encoder's lack the prefix `bert.`."""
     is_bare = model.head == Head()
     tensors = {}
     for name, weight in names.weight_table(model.config.num_hidden_layers).items():
@@ -138,11 +138,7 @@ def _transposed(name: str, value: np.ndarray) -> np.ndarray:
 
 
 def _under_modern_names(path: str, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Renames tensors as current transformers writes them.
-
-    Bare encoders are saved without the prefix `bert.`, models wrapped in DataParallel with
-    `module.`, and converters of 2018 kept `gamma` and `beta`.
-    """
+    # Bare encoders lack `bert.`, DataParallel adds `module.`, 2018's converters kept `gamma`.
     renamed = {}
     for name, value in tensors.items():
         name = re.sub(r"^(embeddings|encoder|pooler)\.", r"bert.\1.", name.removeprefix("module."))
@@ -154,7 +150,7 @@ def _under_modern_names(path: str, tensors: dict[str, np.ndarray]) -> dict[str, 
 
 
 def _take_redundant(path: str, tensors: dict[str, np.ndarray]) -> dict[str, str]:
-    """Removes buffers and copies of tied weights from `tensors`, and returns what they are."""
+    """Removes buffers and copies of tied weights from `tensors`; returns why, by name."""
     redundant = {
         name: reason for name, reason in _BUFFERS.items() if tensors.pop(name, None) is not None
     }

@@ -1,8 +1,8 @@
 """Translates between Hugging Face's config.json and this package's BertConfig and Head.
 
-Some keys differ. Hugging Face's `gelu` is the exact form, called `gelu_erf` here; google-research's
-`gelu`, the tanh form, is Hugging Face's `gelu_new`. The default of `type_vocab_size` is 2 there, 16
-here. `is_decoder` is refused: its pooler reads [CLS], that of an `is_causal` model the last token.
+Hugging Face's `gelu` is the exact form, `gelu_erf` here; google-research's tanh `gelu` is their
+`gelu_new`. `type_vocab_size` defaults to 2 there, to 16 here. `is_decoder` is refused: its pooler
+reads [CLS], that of an `is_causal` model the last token.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from bert_tf.formats.names import some
 from bert_tf.formats.source import Head, PretrainedModel
 from bert_tf.kinds.table import CLASSIFIER, KINDS, find_kind, heads_in, kind_of_weights
 
-# Hugging Face's activations -> ours. In the other direction the first match counts.
+# Hugging Face's activations -> ours; the first match is used for writing.
 _ACTIVATIONS = {
     "gelu": "gelu_erf",
     "gelu_python": "gelu_erf",
@@ -32,14 +32,11 @@ _RELEASED_KEYS = (
     *("directionality", "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers"),
     *("pooler_size_per_head", "pooler_type"),
 )
-# Keys with the only value that this package supports; files may leave them out.
+# Keys with the only supported value and the reason; files may omit them.
 _FIXED = {
     "model_type": ("bert", "another architecture"),
     "layer_norm_eps": (1e-12, "the epsilon of LayerNorm is 1e-12, as in the original"),
-    "position_embedding_type": (
-        "absolute",
-        "only absolute positions are supported, as in the original",
-    ),
+    "position_embedding_type": ("absolute", "other position embeddings are not supported"),
     "is_decoder": (False, "a left-to-right model is pooled differently here"),
     "add_cross_attention": (False, "decoders are not supported"),
 }
@@ -49,7 +46,7 @@ _FIELDS = {field.name for field in dataclasses.fields(BertConfig)} - {
 
 
 def read_config(path: str, content: Mapping[str, Any]) -> BertConfig:
-    """Returns the configuration in the content of a config.json; refuses other architectures."""
+    """Returns the config in a config.json; raises a ValueError for other architectures."""
     for name, (value, reason) in _FIXED.items():
         if content.get(name, value) != value:
             raise ValueError(
@@ -73,7 +70,7 @@ def read_config(path: str, content: Mapping[str, Any]) -> BertConfig:
 
 
 def read_head(path: str, content: Mapping[str, Any], weights: Mapping) -> Head:
-    """Returns the head that a config.json names, or else the one that the weights have."""
+    """Returns the head that a config.json names, or else the one found in the weights."""
     architecture = (content.get("architectures") or ["BertModel"])[0]
     kinds = [kind for kind in KINDS.values() if architecture in kind.architectures]
     if not kinds:
@@ -90,8 +87,7 @@ def read_head(path: str, content: Mapping[str, Any], weights: Mapping) -> Head:
     problem = content.get("problem_type")
     if problem == "multi_label_classification":
         raise ValueError(
-            f"{path}: problem_type is multi_label_classification, but only classifiers with one "
-            "label per text are supported."
+            f"{path}: problem_type is {problem}; only classifiers with one label per text work."
         )
     rows = len(weights["output_bias"]) if "output_bias" in weights else None
     labelled = next((kind for kind in kinds if kind.has_labels), None)
@@ -125,8 +121,7 @@ def write_config(model: PretrainedModel) -> dict[str, Any]:
     config, kind = model.config, find_kind(model.head.kind)
     if config.is_causal:
         raise ValueError(
-            "A left-to-right model (is_causal) has no counterpart in Hugging Face's BERT, whose "
-            "pooler reads [CLS]; this one reads the last token."
+            "A left-to-right model (is_causal) has no counterpart in Hugging Face, which pools [CLS]."
         )
     act = str(config.hidden_act or "linear").lower()
     content = {
@@ -147,6 +142,6 @@ def write_config(model: PretrainedModel) -> dict[str, Any]:
         content |= {
             "id2label": {str(i): label for i, label in enumerate(labels)},
             "label2id": {label: i for i, label in enumerate(labels)},
-            "classifier_dropout": 0.1,  # Fixed in our heads, whatever the encoder's is.
+            "classifier_dropout": 0.1,  # Fixed in our heads.
         }
     return {**content, "problem_type": kind.problem_type} if kind.problem_type else content

@@ -3,10 +3,10 @@
     python -m bert_tf.formats.huggingface_outputs FOLDER inputs.npz outputs.npz
 
 inputs.npz      input_ids, input_mask, segment_ids: int [B, L]
-outputs.npz     all_layers: float32 [layers + 1, B, L, H], the embeddings first; pooled_output and
-                the head's logits under this package's names, if the class has them
+outputs.npz     all_layers: float32 [layers + 1, B, L, H], the embeddings first; and, if the class
+                has them, pooled_output and the head's logits
 
-This module imports no TensorFlow, which may crash beside PyTorch: they have symbols in common.
+The process imports no TensorFlow, whose symbols clash with PyTorch's.
 """
 
 import importlib.util
@@ -18,7 +18,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-# Class -> the names of its outputs -> ours.
+# Class -> its output names -> ours.
 _SCORES = {
     "BertForPreTraining": {
         "prediction_logits": "masked_lm_logits",
@@ -41,7 +41,7 @@ def is_installed() -> bool:
 
 
 def outputs_of(folder: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Runs the model in a Hugging Face folder: inputs.npz -> outputs.npz, see above."""
+    """Returns the outputs of the model in a Hugging Face folder; the module says which."""
     with tempfile.TemporaryDirectory() as place:
         paths = [os.path.join(place, name) for name in ("inputs.npz", "outputs.npz")]
         np.savez(paths[0], **inputs)

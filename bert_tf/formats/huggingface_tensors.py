@@ -1,9 +1,7 @@
 """Reads the tensors of a Hugging Face folder from safetensors or PyTorch files.
 
-    model.safetensors                    or shards listed in model.safetensors.index.json
-    pytorch_model.bin                    or shards listed in pytorch_model.bin.index.json
-
-The library for each, safetensors or PyTorch, is imported only when it is needed.
+model.safetensors                    or shards listed in model.safetensors.index.json
+pytorch_model.bin                    or shards listed in pytorch_model.bin.index.json
 """
 
 import importlib
@@ -24,7 +22,7 @@ _WEIGHTS_NAMES = (
 
 
 def find_weights(path: str) -> str | None:
-    """Returns the weights file or shard index that `path` is or contains; None if there is none."""
+    """Returns the weights file or shard index that `path` is or contains, or None."""
     name = files.split_path(path)[1]
     if name in _WEIGHTS_NAMES and files.exists(path) and not files.is_directory(path):
         return path
@@ -33,7 +31,7 @@ def find_weights(path: str) -> str | None:
 
 
 def read_tensors(path: str) -> dict[str, np.ndarray]:
-    """Returns all tensors of a file or of the shards in an index, floating ones as float32."""
+    """Returns the tensors of a file or of an index's shards; floats become float32."""
     if not path.endswith(".index.json"):
         read = _read_safetensors if path.endswith(".safetensors") else _read_pytorch
         return {name: _as_float32(path, name, value) for name, value in read(path).items()}
@@ -49,7 +47,7 @@ def read_tensors(path: str) -> dict[str, np.ndarray]:
 
 
 def write_safetensors(tensors: dict[str, np.ndarray], path: str) -> None:
-    """Writes tensors marked as PyTorch's, which transformers requires."""
+    """Writes tensors, marked as PyTorch's because transformers requires it."""
     content = _library("safetensors.numpy").save(tensors, metadata={"format": "pt"})
     with files.open_file(path, "wb") as file:
         file.write(content)

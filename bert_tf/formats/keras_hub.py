@@ -7,11 +7,9 @@
       task.weights.h5      the head
       tokenizer.json, assets/tokenizer/vocabulary.txt
 
-A group in a .weights.h5 file is named after its layer's class and number (`layers/dense_1`), or, in
-files of older Keras versions, after the attribute that holds it.
-
-The encoder and a classifier's head compute the same as google-research's. The masked-LM head has
-the exact gelu and a LayerNorm epsilon of 1e-5: it is dropped, as it would compute something else.
+Groups in a .weights.h5 file are named by class and number (`layers/dense_1`), or by attribute in
+older Keras versions. The encoder and classifiers compute the same as google-research's; the
+masked-LM head is dropped, as it has the exact gelu and a LayerNorm epsilon of 1e-5.
 """
 
 import dataclasses
@@ -45,18 +43,16 @@ _VOCABULARIES = (
 _ARCHIVE_DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, EOFError, json.JSONDecodeError, UnicodeDecodeError),
 )
-# Where a file may have the backbone, a classifier's scores, and the masked-LM head.
+# Paths of the backbone, a classifier's scores and the masked-LM head.
 _BACKBONE_PREFIXES = ("layers/bert_backbone/", "backbone/", "")
 _SCORES = ("layers/dense", "output_dense")
 _MASKED_LM = re.compile(r"(layers/|)masked_lm_head/")
-# Activations after which the weights still give logits of the same probabilities.
+# A classifier's activations that leave its weights usable for logits.
 _LOGITS = (None, "linear", "softmax")
 
 
 @dataclasses.dataclass(frozen=True)
 class _Files:
-    """Holds the content of a model's files."""
-
     path: str  # The weights file or the archive, for messages.
     backbone: Mapping[str, Any]  # The serialized Keras object.
     task: Mapping[str, Any]  # Likewise; {} for a bare backbone.
@@ -65,12 +61,10 @@ class _Files:
 
     @property
     def is_classifier(self) -> bool:
-        """Whether the task is a classifier of texts."""
         return self.task.get("class_name") in _CLASSIFIERS
 
     @property
     def activation(self) -> Any:
-        """A classifier's activation: its name, None, or Keras' description of a function."""
         return self.task["config"].get("activation") if self.task else None
 
 
@@ -84,7 +78,7 @@ def recognizes(path: str) -> bool:
 
 
 def read(path: str) -> PretrainedModel:
-    """Reads a backbone, a classifier, or the backbone of another task.
+    """Reads a backbone, a classifier, or another task's backbone.
 
     `path` is a preset's folder, an archive, or a `.weights.h5` file beside its `config.json`.
     """
@@ -111,7 +105,7 @@ def read(path: str) -> PretrainedModel:
 
 
 def _read_weights(found: _Files, config: BertConfig) -> tuple[dict[str, np.ndarray], set[str]]:
-    """Returns the weights of the encoder and of a classifier that gives logits, and their paths."""
+    """Returns the weights of the encoder and a classifier, and their paths in the file."""
     prefix = next(p for p in _BACKBONE_PREFIXES if any(n.startswith(p) for n in found.arrays))
     block = re.compile(f"{prefix}({'|'.join(names.KERAS_HUB_BLOCKS)})(_\\d+)?/")
     num_layers = len({match[0] for match in map(block.match, found.arrays) if match})
@@ -168,13 +162,9 @@ def _config(found: _Files) -> BertConfig:
 
 
 def _reason(found: _Files, variable: str) -> str:
-    """Returns why a variable is dropped."""
     place = variable.removeprefix(f"{_TASK_WEIGHTS_NAME}/")
     if _MASKED_LM.match(place):
-        return (
-            "keras-hub's masked-LM head has the exact gelu and a LayerNorm epsilon of 1e-5, ours "
-            "the tanh form and 1e-12: it would compute something else"
-        )
+        return "a masked-LM head with the exact gelu and a LayerNorm epsilon of 1e-5, unlike BERT's"
     if place.startswith("optimizer/"):
         return "state of a Keras optimizer, which differs from BERT's"
     if place.startswith(_SCORES) and found.is_classifier:
@@ -183,7 +173,6 @@ def _reason(found: _Files, variable: str) -> str:
 
 
 def _read_archive(path: str) -> _Files:
-    """Reads a `.keras` archive."""
     try:
         with files.open_file(path) as file, zipfile.ZipFile(file) as archive:
             members = set(archive.namelist())
@@ -203,7 +192,7 @@ def _read_archive(path: str) -> _Files:
 
 
 def _read_folder(path: str) -> _Files:
-    """Reads a preset folder, given by its path or that of a weights file in it."""
+    """Reads a preset folder; `path` is the folder or a weights file in it."""
     folder, name = (path, _WEIGHTS_NAME) if files.is_directory(path) else files.split_path(path)
     if name == _TASK_WEIGHTS_NAME:
         name = _WEIGHTS_NAME
@@ -229,7 +218,6 @@ def _read_folder(path: str) -> _Files:
 
 
 def _existing(folder: str, *names: str) -> str | None:
-    """Returns the path of the first of these files that exists."""
     paths = (files.join_path(folder, name) for name in names)
     return next((path for path in paths if files.exists(path)), None)
 
@@ -248,12 +236,12 @@ def _backbone_and_task(path: str, description: Any) -> tuple[dict, dict]:
 
 
 def _local(path: str) -> str | io.BytesIO:
-    """Returns what h5py can open: a local path, or the content of a remote file."""
+    """Returns a local path or a remote file's content, for h5py."""
     return io.BytesIO(_read_bytes(path)) if files.is_remote(path) else path
 
 
 def _read_arrays(path: str, file: str | io.BytesIO) -> dict[str, np.ndarray]:
-    """Returns every array of an HDF5 file by its path; 16-bit arrays stay 16-bit."""
+    """Returns the arrays of an HDF5 file by path, 16-bit ones unchanged."""
     arrays: dict[str, np.ndarray] = {}
 
     def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
@@ -273,7 +261,7 @@ def _read_arrays(path: str, file: str | io.BytesIO) -> dict[str, np.ndarray]:
 
 
 def _tokenizer(description: Any, vocab: tuple[str, ...] | None) -> TokenizerFiles:
-    """Reads a serialized BertTokenizer; keys that it lacks have keras-hub's defaults."""
+    """Reads a serialized BertTokenizer with keras-hub's defaults."""
     if not description:
         return TokenizerFiles(vocab)
     values = description.get("config", {})

@@ -1,7 +1,6 @@
-"""BERT's weights: their names in every library, their shapes and layouts.
+"""Maps the names, shapes and layouts of BERT's weights between libraries.
 
-In memory all weights have google-research's names and layout. One table maps them to the other
-libraries' names; an architecture with other layers has a table of its own.
+In memory all weights have google-research's names and layout.
 
     kind of weight            google-research    Hugging Face    keras-hub, tensorflow/models
     dense kernel              [in, out]          [out, in]       [in, out]
@@ -29,13 +28,13 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 class Names(NamedTuple):
-    """The names of a weight in every library, and the kind of its layer, which tells its layout."""
+    """The names of a weight in every library."""
 
-    kind: str
+    kind: str  # Of its layer, which determines the layout.
     google: str
     huggingface: str
     tensorflow_models: str  # The end of the variable's full name.
-    keras_hub: list[str]  # Paths in the weights file; the first one that is there counts.
+    keras_hub: list[str]  # Paths in the weights file; the first that exists is read.
 
 
 # Kind, google-research, tensorflow/models, keras-hub (in older files by attribute, not by class).
@@ -87,8 +86,7 @@ KERAS_HUB_BLOCKS = ("layers/transformer_encoder", "transformer_layers/transforme
 _HUGGINGFACE = {"cls/squad/": "qa_outputs", "": "classifier"}
 
 _DENSE = (("/kernel", ".weight", "/kernel"), ("/bias", ".bias", "/bias"))
-# Kind of layer -> the endings in google-research, Hugging Face, tensorflow/models; the weights of
-# a layer of keras-hub are numbered.
+# Kind of layer -> endings in google-research, Hugging Face, tensorflow/models; keras-hub numbers.
 _ENDINGS = {
     "table": (("", ".weight", "/embeddings"),),
     "norm": (("/gamma", ".weight", "/gamma"), ("/beta", ".bias", "/beta")),
@@ -102,7 +100,7 @@ _BLOCK = re.compile(r"bert/encoder/layer_(\d+)/")
 
 
 def weight_table(num_hidden_layers: int) -> dict[str, Names]:
-    """Returns the names of every weight of an encoder and of all heads, by google-research's."""
+    """Returns google-research's name -> all names, for an encoder's and all heads' weights."""
     layers = [*_LAYERS]
     for n in range(num_hidden_layers):
         blocks = [f"{block}_{n}" if n else block for block in KERAS_HUB_BLOCKS]
@@ -129,7 +127,8 @@ def from_keras(
 ) -> np.ndarray:
     """Returns a weight of keras-hub or tensorflow/models in google-research's layout, as float32.
 
-    `where` names file and variable for messages, `shape` is google-research's.
+    `where` names file and variable for messages, `shape` is google-research's. Raises a ValueError
+    if the type or shape is wrong.
     """
     if value.dtype.kind not in "fV":  # V: bfloat16, which is not NumPy's own.
         raise ValueError(
@@ -153,11 +152,9 @@ def from_keras(
 
 
 def weight_shapes(config: BertConfig, heads: Iterable[str] = (), num_scores: int = 2) -> Shapes:
-    """Returns the shapes of the weights of an encoder, with its pooler, and of some heads.
+    """Returns the weight shapes of an encoder with its pooler, and of some heads.
 
-    Args:
-        heads: the prefixes of the heads, see `bert_tf.kinds.table`.
-        num_scores: C, the number of rows of a CLASSIFIER.
+    `heads` are prefixes from `bert_tf.kinds.table`; `num_scores` is C of a CLASSIFIER.
     """
     shapes: Shapes = {}
     for name, shape in _built_shapes(dataclasses.replace(config, num_hidden_layers=1)).items():
@@ -172,11 +169,8 @@ def weight_shapes(config: BertConfig, heads: Iterable[str] = (), num_scores: int
 
 @functools.lru_cache(maxsize=4)
 def _built_shapes(config: BertConfig) -> Shapes:
-    """Returns the shapes of the weights of a model with all heads, from a graph of it.
-
-    In a TensorFlow graph variables are symbols, so no memory is allocated for them.
-    """
-    import tensorflow as tf  # Takes seconds, and only shapes need it.
+    """Returns the weight shapes of a model with all heads, from a graph: that needs no memory."""
+    import tensorflow as tf  # Slow to import, and only shapes need it.
 
     from bert_tf.model.encoder import make_encoder
     from bert_tf.model.heads import PretrainingModel
@@ -193,7 +187,7 @@ def _built_shapes(config: BertConfig) -> Shapes:
 
 
 def check_shapes(path: str, config: BertConfig, weights: Mapping[str, np.ndarray]) -> None:
-    """Refuses weights whose shapes are not those of `config`; missing weights are accepted."""
+    """Raises a ValueError if weights do not have the config's shapes; they may be missing."""
     if WORD_EMBEDDINGS not in weights:
         raise ValueError(
             f"{path}: not a BERT: it has no {WORD_EMBEDDINGS}. It has: {some(sorted(weights))}"
@@ -219,7 +213,7 @@ def check_shapes(path: str, config: BertConfig, weights: Mapping[str, np.ndarray
 
 
 def some(names: Iterable[str], separator: str = ", ", listed: int = 10) -> str:
-    """Returns the first few of `names`, and how many more there are, for a message."""
+    """Returns the first few of `names` and the number of others, for a message."""
     names = list(names)
     more = len(names) - listed
     return separator.join(names[:listed]) + (f"{separator}and {more} more" if more > 0 else "")

@@ -1,12 +1,12 @@
-"""Describes a model that is read from or written to any format, and finds the format of files.
+"""Holds a model read from any format, and detects the format of files.
 
     folder or file ──> google.read, huggingface.read, ... ──> PretrainedModel
     PretrainedModel ──> google.write, huggingface.write ──> folder
 
-A format is a module of this package with `recognizes(path) -> bool` and `read(path)`, which raises
-a ValueError for missing or damaged files and for other models than BERT. Formats that can be
-written also have `write(model, folder, overwrite)`, after which either all files are there or none,
-and `without_place(model)`: the weights that the format cannot hold, each with the reason.
+A format is a module with `recognizes(path) -> bool` and `read(path)`, which raises a ValueError for
+missing or damaged files and for models other than BERT. Some also have `write(model, folder,
+overwrite)`, which writes all files or none, and `without_place(model)`: the weights that the format
+cannot hold, with the reasons.
 """
 
 import dataclasses
@@ -24,13 +24,13 @@ CONFIG_NAME, CHECKPOINT_NAME = "bert_config.json", "bert_model.ckpt"
 # Object-based checkpoints (Keras, tensorflow/models) have it, name-based ones do not.
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _SUFFIX = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
-# The modules of the formats, in the order in which they are tried.
+# Modules, in the order in which they are tried.
 FORMATS = ("google", "huggingface", "keras_hub", "tensorflow_models")
 
 
 @dataclasses.dataclass(frozen=True)
 class Head:
-    """A model's head, as far as its files say."""
+    """A model's head."""
 
     kind: str = "encoder"  # One of `bert_tf.kinds.table.KINDS`.
     labels: tuple[str, ...] = ()  # The classes in the order of the outputs.
@@ -38,7 +38,7 @@ class Head:
 
 @dataclasses.dataclass(frozen=True)
 class TokenizerFiles:
-    """A model's vocabulary and how text is normalized; None where its files do not say."""
+    """A model's vocabulary and text normalization; None where unknown."""
 
     vocab: tuple[str, ...] | None = None  # The tokens in the order of their ids.
     do_lower_case: bool | None = None
@@ -47,23 +47,22 @@ class TokenizerFiles:
 
 @dataclasses.dataclass(frozen=True)
 class PretrainedModel:
-    """Holds everything that was read from a model's files."""
+    """The contents of a model's files."""
 
     format: str  # One of FORMATS.
     path: str  # Where it was read, for messages.
     config: BertConfig
-    # Names and layout are google-research's; with `adam_m`, `adam_v` and `global_step` if the files
-    # have them.
+    # With google-research's names and layout, and any `adam_m`, `adam_v` and `global_step`.
     weights: Mapping[str, np.ndarray]
     head: Head = Head()
     tokenizer: TokenizerFiles = TokenizerFiles()
-    # Names in the files -> why they were not read; or, for copies and constants, what they are.
+    # Names of unread weights -> reasons; `redundant` are copies and constants.
     dropped: Mapping[str, str] = dataclasses.field(default_factory=dict)
     redundant: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def detect_format(path: str) -> str:
-    """Returns which of FORMATS the files at `path` have."""
+    """Returns which of FORMATS `path` has; raises a ValueError if none."""
     for name in FORMATS:
         if _module(name).recognizes(path):
             return name
@@ -76,7 +75,7 @@ def detect_format(path: str) -> str:
 
 
 def read_pretrained(path: str, format: str | None = None) -> PretrainedModel:
-    """Reads a model of any known format; see the formats' modules for the files that each needs."""
+    """Reads a model of any known format; each format's module lists its files."""
     return _module(format or detect_format(path)).read(path)
 
 
@@ -87,9 +86,9 @@ def _module(name: str):
 def find_prefix(path: str) -> str | None:
     """Returns the prefix of the TensorFlow checkpoint at `path`; None if there is none.
 
-    `path` is a prefix (`.../bert_model.ckpt`), one of its files, or a folder. In a folder the one
-    that the file `checkpoint` names comes first, then `bert_model.ckpt`, then the newest
-    `model.ckpt-STEP`, then the only checkpoint.
+    `path` is a prefix (`.../bert_model.ckpt`), one of its files, or a folder, where the order is:
+    the one named in the file `checkpoint`, `bert_model.ckpt`, the newest `model.ckpt-STEP`, the
+    only checkpoint. Several others raise a ValueError.
     """
     prefix = _SUFFIX.sub("", path)
     if files.exists(f"{prefix}.index"):
@@ -115,6 +114,6 @@ def find_prefix(path: str) -> str | None:
 
 
 def is_object_based(prefix: str) -> bool:
-    """Returns whether a checkpoint is a graph of objects, and not variables by name."""
+    """Returns whether a checkpoint is object-based, not name-based."""
     with files.open_file(f"{prefix}.index") as file:
         return OBJECT_GRAPH.encode() in file.read()

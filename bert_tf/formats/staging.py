@@ -1,8 +1,7 @@
 """Writes several files to a folder so that either all of them appear or none.
 
 with new_files("model") as folder:      # model/.9f2c01aa.tmp
-    ...                                 # write the files, check them
-                                        # now they are in model/
+    ...                                 # written files move to model/ at the end
 """
 
 import contextlib
@@ -16,10 +15,7 @@ from bert_tf.files.paths import exists, join_path
 
 @contextlib.contextmanager
 def new_files(folder: str, overwrite: bool = False) -> Iterator[str]:
-    """Yields a temporary folder whose files move to `folder` if the block ends without an error.
-
-    After an error they are removed, and `folder` is as before.
-    """
+    """Yields a temporary folder; its files move to `folder`, or are removed after an error."""
     was_there = tf.io.gfile.isdir(folder)
     temporary = join_path(folder, f".{secrets.token_hex(4)}.tmp")
     tf.io.gfile.makedirs(temporary)
@@ -27,7 +23,7 @@ def new_files(folder: str, overwrite: bool = False) -> Iterator[str]:
         yield temporary
         names = tf.io.gfile.listdir(temporary)
         check_free(folder, sorted(names), overwrite)
-        # An index comes last, when the files that it lists are in place.
+        # An index moves last, after the files that it lists.
         for name in sorted(names, key=lambda name: ".index" in name):
             tf.io.gfile.rename(join_path(temporary, name), join_path(folder, name), overwrite=True)
         tf.io.gfile.rmtree(temporary)
@@ -37,7 +33,7 @@ def new_files(folder: str, overwrite: bool = False) -> Iterator[str]:
 
 
 def check_free(folder: str, names: Iterable[str], overwrite: bool) -> None:
-    """Refuses to overwrite any of the files `names` in `folder`, unless `overwrite` is set."""
+    """Raises a ValueError if one of `names` exists in `folder`, unless `overwrite` is set."""
     there = [name for name in names if exists(join_path(folder, name))]
     if there and not overwrite:
         raise ValueError(

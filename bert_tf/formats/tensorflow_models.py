@@ -1,13 +1,11 @@
 """Reads tensorflow/models' BERT checkpoints; that library need not be installed.
 
-Such a checkpoint is object-based: a key is the path of attributes from the saved object to the
-variable, so it depends on the model around the encoder and on the encoder's version. Variables are
-found by their full names in the checkpoint's object graph, which always end in the same way:
-`transformer/layer_0/self_attention/query/kernel`.
+They are object-based: a key is the path of attributes to the variable, which varies with the model
+around the encoder and with versions. Variables are therefore found by the ends of their full names
+in the object graph, such as `transformer/layer_0/self_attention/query/kernel`.
 
-The computation is google-research's, with one difference: a head of BertPretrainerV2 or
-BertClassifier may have its own pooler, and then the encoder's is never trained. In this case the
-head's pooler is read.
+The computation is google-research's, except that a head of BertPretrainerV2 or BertClassifier may
+have its own pooler. It is read then, as the encoder's is untrained.
 """
 
 import dataclasses
@@ -40,9 +38,9 @@ from bert_tf.training.checkpoint import DamagedCheckpoint, find_checkpoint
 logger = logging.getLogger(__name__)
 
 _ATTRIBUTE = "/.ATTRIBUTES/VARIABLE_VALUE"
-# Finds optimizer variables by their keys: their full names end like those of the weights.
+# Matches the keys of optimizer variables, whose full names end like the weights'.
 _OPTIMIZER = re.compile(r"(^|/)(optimizer|\.OPTIMIZER_SLOT|_variables|_momentums|_velocities)(/|$)")
-# The ends of full names of BERT's weights; the names of enclosing models come before them.
+# Matches full names; the group is the known end, without the names of enclosing models.
 _KNOWN_END = re.compile(
     r"(?:.*/)?("
     r"(?:word_embeddings|position_embedding|type_embeddings)/embeddings"
@@ -53,24 +51,22 @@ _KNOWN_END = re.compile(
 _LAYER = re.compile(r"transformer/layer_(\d+)/")
 _POOLER = "pooler_transform/"
 _MASKED_LM_BIAS = "cls/predictions/output_bias/bias"
-# What the full names of other heads begin with. Several heads have the last one.
+# Starts of the full names of other heads; several heads share the last one.
 _NEXT_SENTENCE, _SENTENCE = "next_sentence/", "sentence_prediction/"
 _TRANSFORM = "predictions/transform/"
 
 
 @dataclasses.dataclass(frozen=True)
 class _Checkpoint:
-    """The variables of a checkpoint. Those of BERT are found by the known ends of full names."""
-
     prefix: str
     reader: Any  # TensorFlow's checkpoint reader.
     keys: Mapping[str, str]  # Known end -> key.
     shapes: Mapping[str, tuple[int, ...]]  # By known end.
-    others: list[str]  # Keys of variables that are not a part of BERT.
-    attributes: set[str]  # The attributes of all objects in the graph.
+    others: list[str]  # Keys of variables outside BERT.
+    attributes: set[str]  # Of all objects in the graph.
 
     def shape(self, end: str) -> tuple[int, ...]:
-        """Returns a variable's shape; raises a ValueError if the variable is missing."""
+        """Returns a variable's shape; raises a ValueError if it is missing."""
         if end not in self.keys:
             raise ValueError(
                 f"{self.prefix}: no BERT of tensorflow/models, or an incomplete one: no variable's "
@@ -79,7 +75,6 @@ class _Checkpoint:
         return self.shapes[end]
 
     def has_pooler(self, start: str) -> bool:
-        """Returns whether the head whose full names begin with `start` has its own pooler."""
         return f"{start}pooler_dense/bias" in self.keys
 
 
@@ -90,14 +85,12 @@ def recognizes(path: str) -> bool:
 
 
 def read(path: str) -> PretrainedModel:
-    """Reads an encoder and those heads that compute the same in this package.
+    """Reads an encoder and the heads that compute the same in this package.
 
-    These are the masked-LM head (unless params.yaml says that its activation is not the encoder's),
-    the next-sentence head, and the heads of BertClassifier under the default name
-    `sentence_prediction`, of BertTokenClassifier and of BertSpanLabeler.
-
-    Without `bert_config.json` and `params.yaml` the configuration is taken from the weights.
-    Activation and dropout are then assumed to be BERT's, with a warning.
+    These are the masked-LM head (if params.yaml does not say that its activation differs), the
+    next-sentence head, and those of BertClassifier (under its default name), BertTokenClassifier
+    and BertSpanLabeler. Without `bert_config.json` and `params.yaml` the config is taken from the
+    weights, with BERT's activation and dropout and a warning.
     """
     prefix = find_prefix(str(path)) or find_checkpoint(str(path))
     folder = files.split_path(prefix)[0]
@@ -131,7 +124,7 @@ def read(path: str) -> PretrainedModel:
 
 
 def _open(prefix: str) -> _Checkpoint:
-    """Reads the names and shapes of a checkpoint's variables."""
+    """Reads the variables' names and shapes."""
     try:
         reader = tf.train.load_checkpoint(prefix)
         serialized = reader.get_tensor(OBJECT_GRAPH) if reader.has_tensor(OBJECT_GRAPH) else None
@@ -140,8 +133,7 @@ def _open(prefix: str) -> _Checkpoint:
         raise DamagedCheckpoint(f"{prefix}: the checkpoint cannot be read: {error}") from error
     if serialized is None:
         raise ValueError(
-            f"{prefix}: a name-based checkpoint like google-research's, not an object-based one "
-            "like those of tensorflow/models."
+            f"{prefix}: a name-based checkpoint like google-research's, not an object-based one."
         )
     nodes = trackable_object_graph_pb2.TrackableObjectGraph.FromString(serialized).nodes
     full_names = {a.checkpoint_key: a.full_name for node in nodes for a in node.attributes}
@@ -184,13 +176,13 @@ def _config_of_weights(checkpoint: _Checkpoint, num_layers: int) -> BertConfig:
 
 
 def _scores_head(checkpoint: _Checkpoint, unlike: Mapping[str, str]) -> tuple[str, str] | None:
-    """Returns what the full names of the head that is read begin with, and its prefix here."""
+    """Returns the start of the full names of the head to read, and its prefix here."""
     for start, head in ((_NEXT_SENTENCE, NEXT_SENTENCE), (_SENTENCE, CLASSIFIER)):
         if f"{start}logits/bias" in checkpoint.keys and start not in unlike:
             return start, head
     if f"{_TRANSFORM}logits/bias" not in checkpoint.keys:
         return None
-    # These heads differ in the attribute that holds them.
+    # The attribute that holds them tells these heads apart.
     if "span_labeling" in checkpoint.attributes:
         return _TRANSFORM, SPAN
     if "classification" in checkpoint.attributes and _MASKED_LM_BIAS in checkpoint.keys:
@@ -201,7 +193,7 @@ def _scores_head(checkpoint: _Checkpoint, unlike: Mapping[str, str]) -> tuple[st
 def _read_weights(
     checkpoint: _Checkpoint, config: BertConfig, heads: Sequence[str], start: str
 ) -> tuple[dict[str, np.ndarray], set[str]]:
-    """Returns the weights, and the ends of the full names under which they were found."""
+    """Returns the weights, and the known ends of their full names."""
     num_scores = checkpoint.shape(f"{start}logits/bias")[0] if CLASSIFIER in heads else 2
     table = names.weight_table(config.num_hidden_layers)
     weights, used = {}, set()
@@ -225,7 +217,7 @@ def _read_weights(
 
 
 def _unlike_heads(checkpoint: _Checkpoint) -> dict[str, str]:
-    """Returns the starts of names of heads that differ from BERT's, with the reasons."""
+    """Returns the starts of the names of heads unlike BERT's, with the reasons."""
     unlike = {}
     hidden = checkpoint.shape(f"{_POOLER}bias")
     if f"{_NEXT_SENTENCE}logits/bias" in checkpoint.keys:
@@ -242,7 +234,7 @@ def _unlike_heads(checkpoint: _Checkpoint) -> dict[str, str]:
 def _dropped(
     checkpoint: _Checkpoint, used: set[str], unlike: Mapping[str, str], start: str
 ) -> dict[str, str]:
-    """Returns the keys of the variables that were not read, with the reasons."""
+    """Returns the keys of unread variables, with the reasons."""
     reasons = {}
     for end, key in checkpoint.keys.items():
         if end in used:

@@ -1,8 +1,8 @@
 """Reads the configuration beside a tensorflow/models checkpoint.
 
-bert_config.json    as google-research's: released checkpoints have it
-params.yaml         written by training: task -> model -> encoder -> type, and under the type's
-                    name the encoder's settings; mlm_activation, cls_heads
+bert_config.json    in released checkpoints, as google-research's
+params.yaml         written by training: task -> model -> mlm_activation, cls_heads and encoder ->
+                    type, with the encoder's settings under the type's name
 """
 
 from collections.abc import Mapping
@@ -32,9 +32,9 @@ _ENCODER_TYPES = ("bert", "bert_v2")
 
 
 def read_config(folder: str) -> tuple[BertConfig, dict[str, str]] | None:
-    """Returns the configuration in a folder, if any, and the heads that differ from BERT's.
+    """Returns a folder's config, if any, and the heads unlike BERT's with the reasons.
 
-    A head is named by what its variables' full names begin with, and has the reason.
+    A head is named by the start of its variables' full names.
     """
     config_file, path = (files.join_path(folder, name) for name in (CONFIG_NAME, PARAMS_NAME))
     if files.exists(config_file):
@@ -61,10 +61,7 @@ def read_config(folder: str) -> tuple[BertConfig, dict[str, str]] | None:
 
 def _encoder_config(path: str, encoder: Mapping[str, Any]) -> BertConfig:
     if encoder.get("norm_first"):
-        raise ValueError(
-            f"{path}: norm_first is true, but in BERT LayerNorm comes after attention and "
-            "feed-forward layer. Such a model cannot be read."
-        )
+        raise ValueError(f"{path}: norm_first is true; BERT normalizes after each sublayer.")
     # tensorflow/models' defaults differ: type_vocab_size is 2 there.
     values = {"vocab_size": 30522, "type_vocab_size": 2}
     values |= {ours: encoder[theirs] for ours, theirs in _SETTINGS.items() if theirs in encoder}
@@ -99,7 +96,7 @@ def _unlike_heads(model: Mapping[str, Any], hidden_act: str) -> dict[str, str]:
 
 def _read_yaml(path: str) -> Any:
     try:
-        import yaml  # Needed for this file only, which released checkpoints lack.
+        import yaml  # Only params.yaml needs it.
     except ImportError as error:
         raise ValueError(
             f"{path}: PyYAML is needed to read it (pip install pyyaml). Or put a {CONFIG_NAME} "

@@ -23,25 +23,23 @@ _TOKENIZER_NAME = "tokenizer.json"
 _CONFIG_NAME = "tokenizer_config.json"
 _ADDED_NAME = "added_tokens.json"
 
-# The content of special_tokens_map.json, which transformers 4 reads.
+# special_tokens_map.json, which transformers 4 reads.
 SPECIAL_TOKENS_MAP = {
     f"{name}_token": f"[{name.upper()}]" for name in ("cls", "mask", "pad", "sep", "unk")
 }
-# Hugging Face's tokenizer classes that split text as BERT's tokenizer does.
+# Hugging Face's classes that split text like BERT's tokenizer.
 _CLASSES = ("BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend")
-# Names of released folders that say whether text is lower-cased.
+# Released folders whose names show the case.
 _UNCASED = re.compile(r"(wwm_)?uncased_L-.*|multilingual_L-.*|chinese_L-.*")
 _CASED = re.compile(r"(wwm_|multi_)?cased_L-.*")
 
 
 def read_tokenizer(folder: str, vocab_size: int) -> tuple[TokenizerFiles, dict[str, str]]:
-    """Returns what a folder's files, if there are any, say about the tokenizer.
-
-    Also returns the settings that BERT's tokenizer does not follow, each with the reason.
+    """Returns a folder's tokenizer, and its settings unlike BERT's with the reasons.
 
     Raises:
         ValueError: if a file is damaged, ids have gaps, special tokens are missing, or there are
-            more tokens than `vocab_size`, the rows of the word embeddings.
+            more than `vocab_size` tokens.
     """
     content = _read_object(folder, _TOKENIZER_NAME)
     normalizer = content.get("normalizer") or {}
@@ -61,7 +59,7 @@ def read_tokenizer(folder: str, vocab_size: int) -> tuple[TokenizerFiles, dict[s
 
 
 def read_tokenizer_config(folder: str) -> dict[str, bool]:
-    """Reads `do_lower_case` and `strip_accents` from tokenizer_config.json, if it has them."""
+    """Returns any `do_lower_case` and `strip_accents` in tokenizer_config.json."""
     content = _read_object(folder, _CONFIG_NAME)
     known = {n: content[n] for n in ("do_lower_case", "strip_accents") if n in content}
     for name, value in known.items():
@@ -72,14 +70,14 @@ def read_tokenizer_config(folder: str) -> dict[str, bool]:
 
 
 def case_of_folder(folder: str) -> bool | None:
-    """Returns whether a released model lower-cases text, from its folder's name; or None."""
+    """Returns whether a released model lower-cases text, by its folder's name; or None."""
     resolved = folder.rstrip("/") if files.is_remote(folder) else str(Path(folder).resolve())
     name = resolved.rpartition("/")[2]
     return True if _UNCASED.fullmatch(name) else False if _CASED.fullmatch(name) else None
 
 
 def write_tokenizer(folder: str, tokenizer: TokenizerFiles, max_length: int) -> None:
-    """Writes vocab.txt and tokenizer_config.json, as far as the vocabulary and case are known."""
+    """Writes vocab.txt and tokenizer_config.json, if the vocabulary and the case are known."""
     if tokenizer.vocab is not None:
         with files.open_file(files.join_path(folder, VOCAB_NAME), "w") as file:
             file.write("\n".join(tokenizer.vocab) + "\n")
@@ -109,7 +107,7 @@ def _read_object(folder: str, name: str) -> dict[str, Any]:
 
 
 def _unlike_bert(config: Mapping, content: Mapping, normalizer: Mapping) -> dict[str, str]:
-    """Returns the settings of these files that BERT's tokenizer does not follow."""
+    """Returns the settings unlike BERT's tokenizer, with the reasons."""
     splitter = config.get("tokenizer_class") or _CLASSES[0]
     chinese = (config.get("tokenize_chinese_chars"), normalizer.get("handle_chinese_chars"))
     kind = normalizer.get("type", "BertNormalizer")
@@ -128,9 +126,9 @@ def _unlike_bert(config: Mapping, content: Mapping, normalizer: Mapping) -> dict
 
 
 def _read_vocab(folder: str, content: Mapping) -> tuple[str, tuple[str, ...] | None]:
-    """Returns the vocabulary's file and its tokens in the order of their ids, added ones included.
+    """Returns the vocabulary's file and all tokens in the order of their ids.
 
-    `content` is that of tokenizer.json, which is used if there is no vocab.txt.
+    `content` is tokenizer.json's, which is used if there is no vocab.txt.
     """
     path = files.join_path(folder, VOCAB_NAME)
     added = _read_object(folder, _ADDED_NAME)
