@@ -1,7 +1,7 @@
-"""Checks that a converted model computes the same, by running both on the same random ids.
+"""Checks that a converted model computes the same: runs both on random ids and compares outputs.
 
-The new files are run by their own library if it is installed, and otherwise read back and run here.
-All layers' outputs at all positions and the heads' logits are compared.
+The new files are run by their own library if it is installed; otherwise they are read back and run
+here. The outputs of all layers and the heads' logits are compared.
 """
 
 import dataclasses
@@ -34,7 +34,7 @@ _MAX_LENGTH = 24
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """The result of a comparison."""
+    """Holds the result of a comparison."""
 
     difference: float  # The largest absolute difference.
     programs: tuple[str, str]  # What ran the model before and after the conversion.
@@ -49,13 +49,10 @@ class Check:
 
 
 def check_conversion(model: PretrainedModel, folder: str, to: str, is_whole: bool = True) -> Check:
-    """Runs a model and the files that were written from it, and compares the outputs.
+    """Compares a model's outputs with those of the files in `folder`; their vocabulary may be padded.
 
-    The files may have more rows of word embeddings. `is_whole` says whether the model's own files
-    have all weights, so that their library can run it.
-
-    Raises:
-        ValueError: if outputs differ by more than TOLERANCE, or the files cannot be loaded.
+    `is_whole`: the model's own files have all weights, so their library can run them. Raises a
+    ValueError if outputs differ by more than TOLERANCE, or the files cannot be loaded.
     """
     inputs = _with_rank(random_inputs(model.config), find_kind(model.head.kind).ids_rank)
     is_installed = huggingface_outputs.is_installed()
@@ -84,7 +81,7 @@ def check_conversion(model: PretrainedModel, folder: str, to: str, is_whole: boo
 
 
 def random_inputs(config: BertConfig) -> dict[str, np.ndarray]:
-    """Returns two sequences of random ids: a pair without padding, and one with padding."""
+    """Returns int32 [2, L] features of random ids: one row without padding, one with padding."""
     rng = np.random.default_rng(_SEED)
     length = min(_MAX_LENGTH, config.max_position_embeddings)
     input_mask = np.ones((2, length), np.int32)
@@ -102,7 +99,7 @@ def random_inputs(config: BertConfig) -> dict[str, np.ndarray]:
 
 
 def _with_rank(inputs: Mapping[str, np.ndarray], rank: int) -> dict[str, np.ndarray]:
-    """Returns ids [B, L] as [B, 1, L] for models of several rows for an example."""
+    """Returns ids [B, L] as [B, 1, L] for models with several rows per example."""
     return {name: ids.reshape(len(ids), *[1] * (rank - 2), -1) for name, ids in inputs.items()}
 
 

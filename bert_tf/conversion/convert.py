@@ -1,10 +1,8 @@
 """Converts a model to another format, reports what is lost, and checks the result by running it.
 
-    read ── average ── strip ── fill ── pad ──> write ── task.json ── run both ──> rename
-                                                   |                      |
-                                         a temporary folder      removed if they differ
-
-The report names the weights that were mapped, dropped or missing.
+read ── average ── strip ── fill ── pad ──> write ── task.json ── run both ──> rename
+                                               |                      |
+                                     a temporary folder      removed if they differ
 """
 
 import dataclasses
@@ -31,7 +29,7 @@ from bert_tf.settings import ConversionSettings
 from bert_tf.training.checkpoint import OPTIMIZER_STATE
 
 _WRITERS = {"google": google, "huggingface": huggingface}
-# Start of a weight's name -> its group in the report.
+# Prefix of a weight's name -> its group in the report.
 _GROUPS = {
     "bert/embeddings/": "embeddings",
     "bert/encoder/": "layers",
@@ -42,22 +40,22 @@ _GROUPS = {
     "output_": "classifier",
 }
 _OPTIMIZER = "optimizer state"
-# State of other libraries' optimizers, useless elsewhere: losing it needs no permission.
+# State of other libraries' optimizers, which may be dropped without permission.
 _OTHER_STATE = re.compile(r"(^|/)optimizer/")
 
 
 @dataclasses.dataclass(frozen=True)
 class ConversionReport:
-    """What was converted, and what was lost."""
+    """Holds what was converted and what was lost."""
 
     settings: ConversionSettings
     written: PretrainedModel
-    dropped: Mapping[str, str]  # Names that were not written, with the reasons.
-    missing: Mapping[str, str]  # Names that the model lacks, with the consequences.
+    dropped: Mapping[str, str]  # Weights that were not written -> reasons.
+    missing: Mapping[str, str]  # Weights that the model lacks -> consequences.
     check: Check
 
     def lines(self) -> list[str]:
-        """Returns the report as lines of text."""
+        """Returns the report's lines."""
         settings, model = self.settings, self.written
         counts = _count_groups(model.weights)
         groups = ", ".join(f"{name} {count}" for name, count in counts.items())
@@ -72,11 +70,11 @@ class ConversionReport:
 
 
 def convert(settings: ConversionSettings) -> ConversionReport:
-    """Converts a model, and compares the outputs of both.
+    """Converts a model and compares the outputs of both.
 
     Raises:
-        ValueError: if the model cannot be read, if weights would be lost or are missing and
-            `allow_missing` is not set, or if the outputs differ. Nothing is written then.
+        ValueError: if the model cannot be read, weights would be lost or are missing (unless
+            `allow_missing` is set), or the outputs differ. Nothing is written then.
     """
     writer = _WRITERS[settings.to]
     check_free(settings.output_dir, [writer.CONFIG_NAME], settings.overwrite)
@@ -105,7 +103,7 @@ def _read(settings: ConversionSettings) -> PretrainedModel:
 
 
 def _with_description(model: PretrainedModel) -> tuple[PretrainedModel, ModelDescription | None]:
-    """Returns the model with the kind, labels and case of its `task.json`, and the description."""
+    """Returns the model with the kind, labels and case in any `task.json`, and the description."""
     if model.format != "google":  # Only this package writes the file.
         return model, None
     description = read_description(files.split_path(model.path)[0])
@@ -130,7 +128,7 @@ def _with_description(model: PretrainedModel) -> tuple[PretrainedModel, ModelDes
 def _reduced(
     model: PretrainedModel, settings: ConversionSettings
 ) -> tuple[PretrainedModel, dict[str, str]]:
-    """Returns the model without the weights that are not written, and these with the reasons."""
+    """Returns the model without the weights to drop, and those with the reasons."""
     keeps_state = settings.to == "google" and settings.keep_optimizer
     state = [n for n in model.weights if OPTIMIZER_STATE.search(n) and not keeps_state]
     model = without(model, state)
@@ -149,14 +147,13 @@ def _reduced(
 def _completed(
     model: PretrainedModel, settings: ConversionSettings
 ) -> tuple[PretrainedModel, dict[str, str]]:
-    """Returns the model with initial values for missing weights, if allowed, and their names."""
+    """Returns the model with missing weights initialized, if allowed, and their names."""
     needed = needed_shapes(model)
     lacking = {name: shape for name, shape in needed.items() if name not in model.weights}
     if lacking and not settings.allow_missing:
         raise ValueError(
             f"{model.path}: {len(lacking)} weights that its head {model.head.kind!r} needs are "
-            f"missing: {names.some(lacking)}. To give them untrained initial values, give "
-            "--allow_missing."
+            f"missing: {names.some(lacking)}. To initialize them, give --allow_missing."
         )
     missing = dict.fromkeys(lacking, "gets its initial value")
     pooler = [n for n in names.POOLER if n not in needed and n not in model.weights]
@@ -165,10 +162,7 @@ def _completed(
         shapes = names.weight_shapes(model.config)
         lacking |= {name: shapes[name] for name in pooler}
     else:
-        consequence = (
-            "no output needs it; --allow_missing writes initial values for programs that do"
-        )
-        missing |= dict.fromkeys(pooler, consequence)
+        missing |= dict.fromkeys(pooler, "no output needs it; --allow_missing initializes it")
     model = fill(model, lacking)
     if model.head.kind == "masked_lm":
         absent = {MASKED_LM, NEXT_SENTENCE} - set(heads_in(model.weights))
@@ -181,9 +175,8 @@ def _notes(model: PretrainedModel, settings: ConversionSettings) -> Iterator[str
         yield f"the weights are the mean of the {settings.average_last} newest checkpoints."
     if settings.to == "google" and model.config.hidden_act == "gelu_erf":
         yield (
-            "hidden_act is gelu_erf, the exact form, which the original's code does not know. To "
-            "use these weights with it, change it to gelu: this tanh form differs by up to 5e-4 "
-            "in each gelu."
+            "hidden_act is gelu_erf, the exact form, which the original does not know. To use the "
+            "weights with it, change it to gelu: this tanh form differs by up to 5e-4."
         )
     if model.tokenizer.vocab is None:
         yield "there was no vocabulary beside the weights; put vocab.txt there."
@@ -192,7 +185,6 @@ def _notes(model: PretrainedModel, settings: ConversionSettings) -> Iterator[str
 
 
 def _count_groups(weights: Iterable[str]) -> dict[str, int]:
-    """Returns how many weights each group of the report has."""
     counts = dict.fromkeys([*_GROUPS.values(), "other", _OPTIMIZER], 0)
     for name in weights:
         group = next((g for start, g in _GROUPS.items() if name.startswith(start)), "other")
@@ -201,7 +193,6 @@ def _count_groups(weights: Iterable[str]) -> dict[str, int]:
 
 
 def _listed(title: str, reasons: Mapping[str, str]) -> list[str]:
-    """Returns a line for each reason with its names."""
     if not reasons:
         return [f"{title}: nothing"]
     by_reason: dict[str, list[str]] = {}

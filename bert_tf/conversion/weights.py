@@ -1,9 +1,4 @@
-"""Changes a model's weights during a conversion.
-
-average         the mean of the newest checkpoints in an output directory
-fill            initial values for missing weights
-pad             more rows of word embeddings, which are never predicted
-"""
+"""Averages checkpoints, drops and initializes weights, and pads the vocabulary in a conversion."""
 
 import dataclasses
 import re
@@ -18,15 +13,15 @@ from bert_tf.formats.source import PretrainedModel
 from bert_tf.kinds.table import CLASSIFIER, NEXT_SENTENCE, find_kind, heads_in, num_scores_of
 from bert_tf.training.checkpoint import OPTIMIZER_STATE, STEP_NAME, newest_first
 
-# The bias of padded rows of the vocabulary: their probability is 0 in float32.
+# The bias of padded vocabulary rows, whose probability becomes 0 in float32.
 _NEVER = -10000.0
 
 
 def average(folder: str, count: int) -> PretrainedModel:
     """Returns the mean of the `count` newest checkpoints in a folder, computed in float64.
 
-    The config, the vocabulary and `global_step` are the newest checkpoint's. Adam's moments are
-    left out, as they do not fit averaged weights.
+    Config, vocabulary and `global_step` are the newest checkpoint's; Adam's moments are dropped.
+    Raises a ValueError if there are fewer checkpoints, or their weights differ in name or shape.
     """
     prefixes = list(newest_first(folder))
     if len(prefixes) < count:
@@ -59,10 +54,9 @@ def without(model: PretrainedModel, left_out: Collection[str]) -> PretrainedMode
 
 
 def needed_shapes(model: PretrainedModel) -> names.Shapes:
-    """Returns the weights that the model's outputs depend on, with their shapes.
+    """Returns the names and shapes of the weights that the model's outputs depend on.
 
-    A head that sees every token, and not the pooled output, needs no pooler. Of the two heads of
-    pre-training those are needed of which some weights are there.
+    A head on tokens needs no pooler. A pre-training head is needed if some of its weights exist.
     """
     kind = find_kind(model.head.kind)
     heads = kind.heads
@@ -80,10 +74,9 @@ def needed_shapes(model: PretrainedModel) -> names.Shapes:
 
 
 def fill(model: PretrainedModel, shapes: Mapping[str, tuple[int, ...]]) -> PretrainedModel:
-    """Returns the model with initial values for weights of these names and shapes.
+    """Returns the model with these weights initialized as at the start of training.
 
-    They are as at the start of training: matrices from a truncated normal distribution, biases 0,
-    gamma of LayerNorm 1. The same name and shape always get the same values.
+    The same name and shape always get the same values.
     """
     stddev = model.config.initializer_range
     new = {name: _initial_value(name, shape, stddev) for name, shape in shapes.items()}
@@ -95,7 +88,7 @@ def _initial_value(name: str, shape: tuple[int, ...], stddev: float) -> np.ndarr
         return np.zeros(shape, np.float32)
     if name.endswith("gamma"):
         return np.ones(shape, np.float32)
-    seed = zlib.crc32(name.encode()) >> 1  # Keras wants 31 bits.
+    seed = zlib.crc32(name.encode()) >> 1  # Keras takes 31 bits.
     return np.asarray(keras.initializers.TruncatedNormal(stddev=stddev, seed=seed)(shape))
 
 

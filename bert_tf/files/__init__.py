@@ -1,4 +1,4 @@
-"""Local and remote files: paths, globs, text lines, atomic writes, folder locks."""
+"""Handles local and remote files: paths, globs, text lines, atomic writes, folder locks."""
 
 from bert_tf.files.paths import (  # noqa: F401
     atomic_write,

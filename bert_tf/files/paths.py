@@ -1,7 +1,7 @@
 """Reads and writes files on the local disk, or on any file system of TensorFlow (`gs://...`).
 
-Local files need no TensorFlow. (`etils.epath` has a similar interface, but refuses `hdfs://` and
-`ram://`, does not match leading dots, and would delay the start of every script by 0.1 s.)
+Local files need no TensorFlow. (`etils.epath` refuses `hdfs://` and `ram://`, does not match
+leading dots, and is slow to import.)
 """
 
 import contextlib
@@ -22,7 +22,7 @@ _GZIP_MAGIC = b"\x1f\x8b"  # No UTF-8 text starts like this.
 
 
 def is_remote(path: str) -> bool:
-    """Whether only TensorFlow can open `path`, such as `gs://bucket/a`."""
+    """Returns whether `path` is remote (`gs://bucket/a`), so that only TensorFlow can open it."""
     return "://" in str(path)
 
 
@@ -34,17 +34,17 @@ def open_file(path: str, mode: str = "rb") -> IO:
 
 
 def exists(path: str) -> bool:
-    """Whether there is a file or a folder at `path`."""
+    """Returns whether `path` is a file or a folder."""
     return _gfile().exists(str(path)) if is_remote(path) else Path(path).exists()
 
 
 def is_directory(path: str) -> bool:
-    """Whether there is a folder at `path`."""
+    """Returns whether `path` is a folder."""
     return _gfile().isdir(str(path)) if is_remote(path) else Path(path).is_dir()
 
 
 def file_size(path: str) -> int:
-    """The size of a file in bytes."""
+    """Returns the size of a file in bytes."""
     return _gfile().stat(str(path)).length if is_remote(path) else Path(path).stat().st_size
 
 
@@ -65,7 +65,7 @@ def remove_file(path: str) -> None:
 
 
 def join_path(folder: str, name: str) -> str:
-    """`folder/name`, for local and remote folders."""
+    """Returns `folder/name`, for local and remote folders."""
     return f"{str(folder).rstrip('/')}/{name}" if is_remote(folder) else str(Path(folder, name))
 
 
@@ -91,8 +91,7 @@ def glob_files(pattern: str) -> list[str]:
         except Exception as error:  # TensorFlow has one class per cause.
             raise ValueError(
                 f"{pattern}: cannot be looked up ({getattr(error, 'message', error)}). TensorFlow "
-                f"reads local files and, with access to them, gs:// and hdfs://; download others "
-                f"first."
+                "reads local files, gs:// and hdfs://; download others first."
             ) from error
     paths = [""]
     for part in re.split(r"(/+)", str(pattern)):
@@ -104,8 +103,7 @@ def glob_files(pattern: str) -> list[str]:
 
 
 def _matches(folder: str, part: str) -> list[str]:
-    """Returns the names in `folder` that match one part of a pattern; none if it is no folder."""
-    # Python's fnmatch has no backslash: a special character is escaped by brackets.
+    # Python's fnmatch escapes by brackets, not by a backslash.
     pattern = re.sub(r"\\(.)", lambda escape: re.sub(r"([*?[])", r"[\1]", escape[1]), part)
     pattern = pattern.replace("[^", "[!")
     try:
@@ -116,10 +114,10 @@ def _matches(folder: str, part: str) -> list[str]:
 
 
 def expand_input_files(patterns: str | Sequence[str]) -> list[str]:
-    """Returns the files that match: in the patterns' order, and sorted within each pattern.
+    """Returns the matching files, in the patterns' order and sorted within each pattern.
 
     A string may hold several patterns, separated by commas. A file that matches two is returned
-    twice. A pattern that matches nothing or a directory is a ValueError.
+    twice. A pattern that matches nothing or a directory raises a ValueError.
     """
     if isinstance(patterns, (str, os.PathLike)):
         patterns = [patterns]
@@ -144,9 +142,8 @@ def expand_input_files(patterns: str | Sequence[str]) -> list[str]:
 def open_text_lines(path: str, on_read: Callable[[int], None] | None = None) -> Iterator[str]:
     """Yields the lines of a UTF-8 text file, gzipped or not, without their line ends.
 
-    Lines are split as by `tf.io.gfile.GFile.readline`, which the original release used: only `\\n`
-    ends a line, and carriage returns are dropped everywhere. `on_read` is called from time to time
-    with the number of bytes read since the last call.
+    As in the original's `GFile.readline`, only `\\n` ends a line; carriage returns are dropped.
+    `on_read` is called at intervals with the number of bytes read since the last call.
 
     Raises:
         ValueError: if the file is not UTF-8, or its gzip data is damaged; names the line.
@@ -184,8 +181,8 @@ def open_text_lines(path: str, on_read: Callable[[int], None] | None = None) -> 
 def hold_folder(folder: str, refusal: str) -> Iterator[None]:
     """Makes a local folder and locks it against other processes of this machine.
 
-    The folder is for this lock and its holder's files only; the holder may remove it. If another
-    process holds the lock, a ValueError with the message `refusal` is raised.
+    Only the holder uses the folder, and may remove it. If another process holds the lock, raises a
+    ValueError with the message `refusal`.
     """
     try:
         import fcntl
@@ -214,10 +211,7 @@ def hold_folder(folder: str, refusal: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def atomic_write(path: str, mode: str = "wb") -> Iterator[IO]:
-    """Opens a file that appears under its name only when the block ends without an error.
-
-    After an error, such as a full disk, nothing is left behind, and an existing file is unchanged.
-    """
+    """Opens a file that replaces `path` only if the block ends without an error."""
     with atomic_writes([path], mode) as (file,):
         yield file
 
@@ -262,10 +256,7 @@ def atomic_writes(paths: Sequence[str], mode: str = "wb") -> Iterator[list[IO]]:
 
 @contextlib.contextmanager
 def new_folder(path: str) -> Iterator[str]:
-    """Yields a temporary folder that is renamed to `path` if the block ends without an error.
-
-    After an error, or if it cannot be renamed because `path` exists, it is removed.
-    """
+    """Yields a temporary folder, renamed to `path` at the end; removed on errors or if that exists."""
     temporary = temporary_path(path)
     make_directories(temporary)
     try:
@@ -293,7 +284,6 @@ def _is_device(path: str) -> bool:
 
 
 def _gfile():
-    """Imports TensorFlow's file systems, only for paths that need them."""
-    import tensorflow as tf
+    import tensorflow as tf  # Only for paths that need it.
 
     return tf.io.gfile

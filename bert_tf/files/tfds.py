@@ -1,4 +1,4 @@
-"""Finds data sets of tensorflow-datasets, which is imported only when it is needed."""
+"""Finds data sets of tensorflow-datasets, which is imported only when needed."""
 
 import contextlib
 from typing import Any
@@ -7,14 +7,10 @@ from bert_tf import files
 
 
 def find_builder(name: str, data_dir: str | None = None) -> Any:
-    """Returns the `tfds.core.DatasetBuilder` of a data set, and prepares it unless it is there.
+    """Returns the `tfds.core.DatasetBuilder` of a data set, which is prepared if needed.
 
-    Args:
-        data_dir: the folder of all data sets or of this one; None or "" for the default of
-            tensorflow-datasets.
-
-    Raises:
-        ValueError: if there is no such data set, or it cannot be downloaded and prepared.
+    `data_dir` is the folder of all data sets or of this one; None or "" for the default. Raises a
+    ValueError if the data set does not exist or cannot be prepared.
     """
     import tensorflow_datasets as tfds
 

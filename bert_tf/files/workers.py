@@ -2,9 +2,9 @@
 
     works ── read only as fast as they are done ──> function, in worker processes ──> results
 
-Each worker process has a thread here that sends it one piece of work at a time and waits for the
-result. Workers never outlive the call: not an error, Ctrl-C, nor the death of this process. Ending
-a worker unwinds the function that it runs, so that nothing half-written is left. No TensorFlow.
+A thread for each worker process sends it one piece of work at a time and waits for the result.
+Workers end with the call, after an error or Ctrl-C, and with this process; the function is unwound,
+so nothing half-written is left. No TensorFlow.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ class WorkerKilled(ChildProcessError):
     def __init__(self, work: Any, exit_status: int) -> None:
         super().__init__(
             f"A worker process was killed (exit status {exit_status}). If it ran out of memory, "
-            f"use fewer workers."
+            "use fewer workers."
         )
         self.work = work  # The piece of work that it was doing.
         self.exit_status = exit_status  # -9 for signal 9.
@@ -48,13 +48,13 @@ def run_in_order(
 ) -> Iterator[Result]:
     """Yields `function(work)` for each work, in the order of `works`.
 
-    Close the iterator (`contextlib.closing`) if it may not be used up: that ends the workers. What
-    `function` raises is raised here; if a worker process was killed, `WorkerKilled`.
+    Close the iterator (`contextlib.closing`) if it may not be used up: that ends the workers.
+    Raises what `function` raises, or `WorkerKilled` if a worker process was killed.
 
     Args:
-        function: can be pickled. Each worker gets one copy, which may cache what every piece needs.
-        works: up to `3 * num_workers` pieces are read ahead of the results.
-        num_workers: the number of processes; with 1 everything is done in this process.
+        function: must be picklable. Each worker has one copy, which may cache data.
+        works: up to `3 * num_workers` pieces are read ahead.
+        num_workers: the number of processes; 1 uses this process.
     """
     if num_workers == 1:
         yield from map(function, works)
@@ -77,7 +77,7 @@ def run_unordered(
 ) -> Iterator[Result]:
     """Yields `function(work)` for each work, as soon as it is done; see `run_in_order`.
 
-    `on_progress` is called now and then with the sum of what `report_progress` has been told.
+    `on_progress` is called at intervals with the sum of all amounts given to `report_progress`.
     """
     if num_workers == 1:
         _reported.amount, _reported.tell = 0.0, on_progress
@@ -94,12 +94,12 @@ def run_unordered(
 
 
 def report_progress(amount: float) -> None:
-    """Reports, from within a function that `run_unordered` calls, that `amount` more is done."""
+    """Adds `amount` to the progress; called by the function that `run_unordered` runs."""
     _reported.amount += amount
     _reported.tell(_reported.amount)
 
 
-# What the function has reported in this process, and who is told.
+# The amount reported in this process, and the callback.
 _reported = types.SimpleNamespace(amount=0.0, tell=lambda amount: None)
 
 
@@ -139,7 +139,7 @@ class _Pool:
         return self._threads.submit(self._call, work)
 
     def take_done(self, pending: set[Future]) -> Iterator[Any]:
-        """Waits a moment for some to be done, removes them from the set, and yields results."""
+        """Waits briefly, removes completed futures from `pending`, and yields their results."""
         done, _ = wait(pending, _POLL_SECONDS, FIRST_COMPLETED)
         self._on_progress(sum(worker.reported for worker in self._workers))
         pending -= done
@@ -155,8 +155,6 @@ class _Pool:
 
 
 class _Worker:
-    """A worker process, seen from this one."""
-
     def __init__(self, function: Callable[[Any], Any]) -> None:
         self.reported = 0.0
         self._killed: WorkerKilled | None = None
@@ -183,8 +181,8 @@ class _Worker:
 
 
 def _serve(function: Callable[[Any], Any], connection: Connection) -> None:
-    """Does the work of a worker process, until it is told to end by SIGTERM."""
-    # Ctrl-C reaches all processes of a terminal; the first one ends the others.
+    """Does the work of a worker process until SIGTERM."""
+    # Ctrl-C reaches all processes of a terminal; the parent ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -210,9 +208,9 @@ def _end_with_parent() -> None:
 
 @contextlib.contextmanager
 def _without_main() -> Iterator[None]:
-    """Processes that are started within it do not import the program that is running.
+    """Keeps processes started in the block from importing the running program.
 
-    That would load TensorFlow, and run a program without `if __name__ == "__main__"` once more.
+    That would load TensorFlow, and rerun a program without `if __name__ == "__main__"`.
     """
     program = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")

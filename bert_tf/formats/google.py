@@ -84,7 +84,8 @@ def check_folder(folder: str, released: BertConfig | None = None) -> None:
     heads must be there.
     """
     path = files.join_path(folder, CONFIG_NAME)
-    with warnings.catch_warnings(action="ignore"):  # Released configs have unused keys.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Released configs have unused keys.
         config = BertConfig.from_json_file(path)
     expected, found = (released or config).to_dict(), config.to_dict()
     wrong = [

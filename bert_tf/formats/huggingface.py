@@ -88,7 +88,7 @@ def read(path: str) -> PretrainedModel:
 
 
 def without_place(model: PretrainedModel) -> dict[str, str]:
-    """Returns the weights that the format cannot hold (a second head, optimizer state), with why.
+    """Returns the weights that the format cannot hold, such as optimizer state, and the reasons.
 
     An unused pooler is kept; transformers reports it as unexpected.
     """
@@ -150,7 +150,7 @@ def _under_modern_names(path: str, tensors: dict[str, np.ndarray]) -> dict[str, 
 
 
 def _take_redundant(path: str, tensors: dict[str, np.ndarray]) -> dict[str, str]:
-    """Removes buffers and copies of tied weights from `tensors`; returns why, by name."""
+    """Removes buffers and copies of tied weights from `tensors`; returns their reasons."""
     redundant = {
         name: reason for name, reason in _BUFFERS.items() if tensors.pop(name, None) is not None
     }

@@ -87,7 +87,8 @@ def read_head(path: str, content: Mapping[str, Any], weights: Mapping) -> Head:
     problem = content.get("problem_type")
     if problem == "multi_label_classification":
         raise ValueError(
-            f"{path}: problem_type is {problem}; only classifiers with one label per text work."
+            f"{path}: problem_type is {problem}, but only classifiers with one label per text are "
+            "supported."
         )
     rows = len(weights["output_bias"]) if "output_bias" in weights else None
     labelled = next((kind for kind in kinds if kind.has_labels), None)
@@ -121,7 +122,7 @@ def write_config(model: PretrainedModel) -> dict[str, Any]:
     config, kind = model.config, find_kind(model.head.kind)
     if config.is_causal:
         raise ValueError(
-            "A left-to-right model (is_causal) has no counterpart in Hugging Face, which pools [CLS]."
+            "A left-to-right model (is_causal) has no counterpart in Hugging Face: it pools [CLS]."
         )
     act = str(config.hidden_act or "linear").lower()
     content = {

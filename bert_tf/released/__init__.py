@@ -1,1 +1,1 @@
-"""Released models: finds a model by name or path, downloads and caches it."""
+"""Finds released models by name or path, downloads and caches them."""

@@ -1,7 +1,7 @@
 """Extracts a checkpoint from a zip of any origin.
 
-The files may be at any depth in it. A zip with links, or with names that lead out of the target
-folder, is refused as a whole. All extracted bytes are checked against the zip's CRCs.
+Its files may be at any depth. A zip with links or with names that lead out of the target folder is
+refused. All extracted bytes are checked against the zip's CRCs.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from bert_tf.formats.source import CONFIG_NAME
 
 _ENCRYPTED = 0x1
-# What zipfile raises for a zip that is damaged or compressed in a way that Python cannot read.
+# Raised by zipfile for damaged zips and unknown compression.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
 
 
@@ -31,7 +31,7 @@ def extract_checkpoint(path: Path, folder: Path) -> None:
     """Extracts `bert_config.json` and the files beside it into `folder`.
 
     Raises:
-        ValueError: if the zip is damaged, has no checkpoint or several, or unsafe members.
+        ValueError: if the zip is damaged or unsafe, or does not have exactly one checkpoint.
         OSError: if the disk is too full.
     """
     with _opened(path) as archive:
@@ -72,7 +72,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
-    # ZipFile cuts a name at a NUL; orig_filename is what the file really says.
+    # ZipFile cuts names at a NUL; orig_filename is complete.
     name, mode = member.orig_filename, member.external_attr >> 16
     parts = re.split(r"[/\\]", name)
     if ".." in parts or not parts[0] or re.search(r"\\|\0|^[A-Za-z]:", name):
@@ -87,9 +87,8 @@ def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
 
 
 def _checkpoint_folder(path: Path, archive: zipfile.ZipFile) -> PurePosixPath:
-    """Returns the folder in the zip that holds `bert_config.json`."""
     names = [PurePosixPath(name) for name in archive.namelist()]
-    # macOS adds copies of its own to a zip.
+    # macOS adds copies to a zip.
     folders = [n.parent for n in names if n.name == CONFIG_NAME and "__MACOSX" not in n.parts]
     if len(folders) > 1:
         raise ValueError(

@@ -1,12 +1,12 @@
-"""The cache: the folder that keeps downloaded, extracted and converted models.
+"""Caches downloaded, extracted and converted models in a folder.
 
     $BERT_TF_CACHE, else ~/.cache/bert_tf
         2018_10_18/uncased_L-12_H-768_A-12/     a released model, under its own path
         archives/KEY/NAME/                      a zip given by its path
         translated/KEY/NAME/                    a model converted from another format
 
-A folder gets its final name only when all its files are complete. Its `files.json` lists them with
-their sizes, so an incomplete folder is noticed without reading its files, and made again.
+A folder is renamed to its final name when complete. Its `files.json` lists the files' sizes, so a
+damaged folder is noticed without reading it, and made again.
 """
 
 import contextlib
@@ -40,15 +40,15 @@ def cache_folder(cache_dir: str | None = None) -> Path:
 
 
 def plain_name(name: str) -> str:
-    """Returns a folder name without characters that are patterns in a checkpoint's path."""
+    """Returns a folder name without glob characters."""
     return re.sub(r"[^\w.+-]", "_", name).lstrip(".") or "model"
 
 
 def cached(final: Path, source: str, make: Callable[[Path], None]) -> str:
-    """Returns the folder `final`, after making it unless it is there with all its files.
+    """Returns the folder `final`, which `make` fills unless it is complete.
 
-    One process or thread at a time makes it, while the others wait. `make` fills a new folder,
-    which is removed after an error. `source` is recorded in `files.json`.
+    One process or thread makes it while others wait; after an error nothing is left. `source` is
+    recorded in `files.json`.
     """
     if _is_whole(final):
         return str(final)
@@ -74,7 +74,7 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _make(final: Path, source: str, make: Callable[[Path], None]) -> None:
-    if fcntl is not None:  # With the lock, these are left from killed processes.
+    if fcntl is not None:  # We hold the lock, so these are left from killed processes.
         for abandoned in final.parent.glob(f".{glob.escape(final.name)}.*.tmp"):
             shutil.rmtree(abandoned, ignore_errors=True)
     with files.new_folder(str(final)) as temporary:
@@ -87,7 +87,6 @@ def _make(final: Path, source: str, make: Callable[[Path], None]) -> None:
 
 
 def _open_locked(path: Path) -> IO:
-    """Returns an open and locked file, after waiting for whoever holds the lock."""
     while True:
         file = open(path, "a")  # noqa: SIM115 (the caller closes it)
         if fcntl is None:
@@ -97,7 +96,7 @@ def _open_locked(path: Path) -> IO:
         except BlockingIOError:
             logger.info("%s: waiting for another process that is making this model.", path.parent)
             fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError:  # Some network file systems have no locks; then it is as on Windows.
+        except OSError:  # Some network file systems have no locks.
             return file
         try:
             if os.path.samestat(os.fstat(file.fileno()), path.stat()):

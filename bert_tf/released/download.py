@@ -4,8 +4,8 @@
                        |                       |                                     |
              kept, to be resumed       a temporary folder                        the cache
 
-After an interruption the same command resumes. Wrong data is removed with a message that says what
-was wrong. A model in the cache needs no network.
+After an interruption the same command resumes. Wrong data is removed. A cached model needs no
+network.
 """
 
 import functools
@@ -19,18 +19,18 @@ from bert_tf.released.transfer import DownloadOptions, digest, discard, fetch_zi
 
 logger = logging.getLogger(__name__)
 
-# How many digits of a hash name a folder of the cache.
+# The number of hash digits in a cache folder's name.
 KEY_DIGITS = 16
 
 
 def download_model(name: str, options: DownloadOptions | None = None) -> str:
-    """Returns the folder of a released model, after downloading it unless it is in the cache.
+    """Returns the folder of a released model, after downloading it unless it is cached.
 
     The folder holds bert_config.json, vocab.txt and bert_model.ckpt.*.
 
     Raises:
         ValueError: if there is no such model, or the downloaded file is not that model.
-        OSError: if it cannot be downloaded or written, with what to do.
+        OSError: if it cannot be downloaded or written.
     """
     options = options or DownloadOptions()
     model = find_released_model(name)
@@ -45,19 +45,14 @@ def download_model(name: str, options: DownloadOptions | None = None) -> str:
             _extract(part, model, folder)
         except ValueError as error:
             discard(part)
-            raise ValueError(
-                f"What {url} gave is not {model.name}, and was removed: {error}"
-            ) from error
+            raise ValueError(f"{url}: it is not {model.name}, and was removed: {error}") from error
         discard(part)
 
     return cached(final, model.url, make)
 
 
 def unpack_archive(zip_path: str, cache_dir: str | None = None) -> str:
-    """Returns the folder in the cache with the checkpoint of a zip, after extracting it once.
-
-    The folder is found by the zip's content: where the zip is and what it is called do not matter.
-    """
+    """Returns the cache folder with a zip's checkpoint, after extracting it once by its content."""
     path = Path(zip_path)
     key = digest(path, "sha256")[:KEY_DIGITS]
     final = cache_folder(cache_dir) / "archives" / key / plain_name(checkpoint_name(path))
@@ -65,7 +60,7 @@ def unpack_archive(zip_path: str, cache_dir: str | None = None) -> str:
 
 
 def _extract(path: Path, model: ReleasedModel | None, folder: Path) -> None:
-    """Extracts a zip to `folder`, and checks that it is `model`, or any model if None."""
+    """Extracts a zip to `folder`, and checks that it is `model`, or any model for None."""
     from bert_tf.formats.google import check_folder  # Imports TensorFlow.
 
     extract_checkpoint(path, folder)
@@ -77,5 +72,5 @@ def _extract(path: Path, model: ReleasedModel | None, folder: Path) -> None:
                 raise ValueError(f"{name}: its SHA-256 is {expected}. Received: {found}")
         check_folder(str(folder), model and model.config)
     except ValueError as error:
-        # The name of the temporary folder would not help.
+        # Leaves out the temporary folder.
         raise ValueError(f"{path}: {str(error).replace(f'{folder}/', '')}") from error

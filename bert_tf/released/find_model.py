@@ -3,8 +3,7 @@
     find_model("bert_base_uncased")             # downloaded unless it is in the cache
     find_model("uncased_L-12_H-768_A-12.zip")   # extracted into the cache
     find_model("models/uncased_L-12_H-768_A-12")
-    find_model("output/model.ckpt-343")         # a prefix; or the output directory of a training
-                                                # run, or output/best
+    find_model("output/model.ckpt-343")         # a prefix; or an output directory of training
     find_model("bert-base-uncased-pytorch")     # another format: converted into the cache
 
 Local paths take precedence over released names.
@@ -29,15 +28,15 @@ from bert_tf.text.vocabulary import check_vocabulary, load_vocab
 
 logger = logging.getLogger(__name__)
 
-# Training keeps its best weights in this folder, and the other files one level above.
+# Training keeps its best weights here, and the other files one level above.
 _BEST = "best"
-# Files that belong to a model of any format; others may come and go beside them.
+# Matches the files of a model of any format.
 _MODEL_FILE = re.compile(r"\.(json|txt|safetensors|bin|h5|keras|index|data-\d{5}-of-\d{5})$")
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelFiles:
-    """A model's files, and how its text is normalized."""
+    """A model's files and text normalization."""
 
     bert_config_file: str
     vocab_file: str | None  # None if it has none.
@@ -48,11 +47,11 @@ class ModelFiles:
 
 
 def find_model(model: str, options: DownloadOptions | None = None) -> ModelFiles:
-    """Returns the files of a model, after downloading, extracting or converting it if needed.
+    """Returns a model's files, after downloading, extracting or converting it if needed.
 
     Args:
-        model: a released model's name; or the path of a folder, a checkpoint's prefix, a zip of
-            these, or a folder or file of another format (see `bert_tf.formats.source`).
+        model: a released name; or the path of a folder, a checkpoint's prefix, a zip of these, or
+            another format's folder or file (see `bert_tf.formats.source`).
 
     Raises:
         ValueError: if there is no such model, or it is damaged.
@@ -83,7 +82,7 @@ def is_zip(path: str) -> bool:
 
 
 def _files_in(path: str) -> ModelFiles | None:
-    """Returns the files of the name-based checkpoint at `path`; None if there is none."""
+    """Returns the files of the name-based checkpoint at `path`, if any."""
     best = files.join_path(path, _BEST)
     if files.exists(files.join_path(best, "checkpoint")):
         path = best
@@ -97,9 +96,8 @@ def _files_in(path: str) -> ModelFiles | None:
         folder, config_file = parent, files.join_path(parent, CONFIG_NAME)
     if not files.exists(config_file):
         raise ValueError(
-            f"{folder}: there is no {CONFIG_NAME} beside the checkpoint {prefix}, so the model's "
-            "shape is unknown. Put it there, or give --bert_config_file, --vocab_file and "
-            "--init_checkpoint instead of --model."
+            f"{folder}: there is no {CONFIG_NAME} beside the checkpoint {prefix}. Put it there, or "
+            "give --bert_config_file, --vocab_file and --init_checkpoint instead of --model."
         )
     vocab_file = files.join_path(folder, VOCAB_NAME)
     vocab_file = vocab_file if files.exists(vocab_file) else None
@@ -107,7 +105,7 @@ def _files_in(path: str) -> ModelFiles | None:
 
 
 def _normalization(folder: str, vocab_file: str | None) -> tuple[bool | None, bool | None]:
-    """Returns do_lower_case and strip_accents, from the first source that says so."""
+    """Returns do_lower_case and strip_accents from the first source that has them."""
     if description := read_description(folder):
         return description.do_lower_case, description.strip_accents
     known = read_tokenizer_config(folder)
@@ -120,7 +118,6 @@ def _normalization(folder: str, vocab_file: str | None) -> tuple[bool | None, bo
 
 
 def _case_of_vocabulary(vocab_file: str) -> bool | None:
-    """Returns whether a vocabulary is of lower-cased text; None if it does not show."""
     vocab = load_vocab(vocab_file)
     for do_lower_case in (True, False):
         try:
@@ -131,7 +128,7 @@ def _case_of_vocabulary(vocab_file: str) -> bool | None:
 
 
 def _convert(path: str, cache_dir: str | None) -> str:
-    """Returns the folder in the cache with a model of another format as a checkpoint by name."""
+    """Returns the cache folder with another format's model, converted to google-research's."""
     from bert_tf.formats import google  # Imports TensorFlow.
 
     def make(folder: Path) -> None:

@@ -1,9 +1,4 @@
-"""Reads and writes the files that are needed beside a model's weights to use the model.
-
-task.json           for a fine-tuned model: its kind, and its labels in the order of its outputs
-bert_config.json    its configuration
-vocab.txt           its vocabulary
-"""
+"""Reads and writes `task.json`, which describes a fine-tuned model, and the files beside it."""
 
 import dataclasses
 import json
@@ -21,13 +16,13 @@ from bert_tf.tasks.task import Task, find_task
 logger = logging.getLogger(__name__)
 
 TASK_NAME = "task.json"
-# Tokens of a sequence, for a model that was made elsewhere and can read more.
+# The assumed length in training, in tokens, of models from other libraries.
 _MAX_SEQ_LENGTH = 512
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelDescription:
-    """Describes a fine-tuned model, as `task.json` does."""
+    """The content of a fine-tuned model's `task.json`."""
 
     task: str  # The task's name; "" for a model of another library.
     kind: str  # See `bert_tf.kinds.table`.
@@ -40,7 +35,7 @@ class ModelDescription:
 
 
 def describe_task(task: Task, do_lower_case: bool, max_seq_length: int) -> ModelDescription:
-    """Returns the description of a model that is fine-tuned for a task."""
+    """Returns the description of a model fine-tuned for a task."""
     return ModelDescription(
         task=task.name,
         kind=task.kind,
@@ -66,9 +61,9 @@ def write_model_folder(
 
 
 def description_of(model: PretrainedModel, inputs: Sequence[str] = ()) -> ModelDescription:
-    """Returns the description of a fine-tuned model of another library, as far as it is known.
+    """Returns the description of another library's fine-tuned model, with defaults for gaps.
 
-    `inputs` are the names of a classifier's texts, which no format says; one text by default.
+    `inputs` are the names of a classifier's texts, which no format stores; one text by default.
     """
     kind, do_lower_case = find_kind(model.head.kind), model.tokenizer.do_lower_case
     labels = model.head.labels
@@ -111,12 +106,12 @@ def read_description(folder: str) -> ModelDescription | None:
 
 
 def check_model_folder(folder: str, description: ModelDescription, vocab_file: str) -> None:
-    """Refuses to use a folder's model for another task, or with another vocabulary or case."""
+    """Raises a ValueError if a folder's model has another task, vocabulary or case."""
     trained = read_description(folder)
-    if trained is None:  # The original, for one, writes none.
+    if trained is None:  # The original writes none.
         return
-    # The diagnostic set is made for models of MNLI.
     tasks = (trained.task, description.task)
+    # The diagnostic set ax is for models of MNLI.
     if trained.task != description.task and tasks != ("glue:mnli", "glue:ax"):
         raise ValueError(
             f"{folder}: its model was trained for the task {trained.task}. "

@@ -22,13 +22,10 @@ MIRROR_VARIABLE = "BERT_TF_MIRROR"
 
 @dataclasses.dataclass(frozen=True)
 class ReleasedModel:
-    """A released model: its address, its shape and what was published about it.
-
-    Every released model has an intermediate size of 4 H, 512 positions and 2 segment ids.
-    """
+    """A released model; all have an intermediate size of 4 H, 512 positions and 2 segment ids."""
 
     name: str
-    path: str  # Of its zip, below the address of the release or of a mirror.
+    path: str  # Of its zip, relative to BASE_URL or a mirror.
     num_hidden_layers: int
     hidden_size: int
     num_attention_heads: int
@@ -37,7 +34,7 @@ class ReleasedModel:
     aliases: tuple[str, ...] = ()
     licence: str = "Apache-2.0"
     scores: tuple[Score, ...] = ()
-    # The sums of the files in its zip, where they were published.
+    # File in the zip -> its published sum, if any.
     sha256: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
 
     @property
@@ -64,12 +61,12 @@ class ReleasedModel:
 
     @property
     def num_parameters(self) -> int:
-        """How many parameters its encoder has: see `count_parameters`."""
+        """The encoder's number of parameters; see `count_parameters`."""
         return count_parameters(self.config)
 
 
 def count_parameters(config: BertConfig) -> int:
-    """Returns how many parameters an encoder has, with its pooler and without heads."""
+    """Returns an encoder's number of parameters, with its pooler and without heads."""
     width, inner = config.hidden_size, config.intermediate_size
     norm = 2 * width
     rows = config.vocab_size + config.max_position_embeddings + config.type_vocab_size
@@ -81,13 +78,10 @@ def count_parameters(config: BertConfig) -> int:
 
 
 def find_released_model(name: str) -> ReleasedModel:
-    """Returns the model with a name, an alias, or a released folder's name.
+    """Returns the model with a name, alias or folder's name; ignores case, `-` equals `_`.
 
-    Case and the difference between `-` and `_` are ignored. The folder `uncased_L-12_H-768_A-12`
-    was released twice: its name means the original BERT-Base.
-
-    Raises:
-        ValueError: if there is none, with similar names.
+    `uncased_L-12_H-768_A-12`, released twice, means the original BERT-Base. Raises a ValueError
+    with similar names if there is none.
     """
     found: dict[str, tuple[str, ReleasedModel]] = {}
     for model in RELEASED_MODELS:
@@ -104,7 +98,7 @@ def find_released_model(name: str) -> ReleasedModel:
 
 
 def mirror_url(model: ReleasedModel, mirror: str | None = None) -> str:
-    """Returns a model's address on `mirror`, on $BERT_TF_MIRROR, or in the release."""
+    """Returns a model's URL at `mirror`, $BERT_TF_MIRROR, or BASE_URL."""
     base = mirror or os.environ.get(MIRROR_VARIABLE) or BASE_URL
     if not base.startswith(("http://", "https://")):
         raise ValueError(
@@ -119,7 +113,7 @@ def _plain(name: str) -> str:
 
 
 _UNCASED, _CASED = (30_522, True), (28_996, False)
-# Name, folder of the release, shape in the zip's name; vocabulary, whether text is lower-cased.
+# Name, release, the zip's name, vocabulary size, whether text is lower-cased.
 _LARGER_MODELS = (
     ("bert_base_uncased", "2018_10_18", "uncased_L-12_H-768_A-12", *_UNCASED),
     ("bert_large_uncased", "2018_10_18", "uncased_L-24_H-1024_A-16", *_UNCASED),
@@ -139,7 +133,7 @@ _SMALL_MODELS = tuple(
         for width in (128, 256, 512, 768)
     )
 )
-# The names that the authors gave to some of the small models.
+# The authors' names of some small models.
 _ALIASES = {
     "bert_uncased_L-2_H-128_A-2": ("bert_tiny_uncased",),
     "bert_uncased_L-4_H-256_A-4": ("bert_mini_uncased",),
@@ -151,7 +145,6 @@ _ALIASES = {
 def _released(
     name: str, release: str, folder: str, vocab_size: int, do_lower_case: bool
 ) -> ReleasedModel:
-    """Returns a model with what was published about it."""
     layers, width, heads = (int(part.partition("-")[2]) for part in folder.split("_")[-3:])
     return ReleasedModel(
         *(name, f"{release}/{folder}.zip", layers, width, heads, vocab_size, do_lower_case),

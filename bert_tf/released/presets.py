@@ -1,8 +1,4 @@
-"""Presets: models and tokenizers by name or folder, behind Keras' `from_preset`.
-
-A preset is whatever `find_model` finds: a released model's name, a folder, a zip, a model of
-another library, or the output directory of a training run.
-"""
+"""Loads and saves presets, behind `from_preset`; a preset is anything that `find_model` finds."""
 
 import dataclasses
 import inspect
@@ -45,7 +41,7 @@ class Presets(tuple[ReleasedModel, ...]):
 def presets() -> Presets:
     """Returns every released model that `from_preset` knows by name.
 
-    Each has `name`, `num_parameters`, `config` and `scores`, published scores with their sources.
+    Each has `name`, `num_parameters`, `config` and `scores` with their sources.
 
     Example:
 
@@ -160,7 +156,7 @@ def _tokenizer_of(found: ModelFiles, preset: str) -> FullTokenizer:
 
 
 def _plain_weights(model: FeatureModel) -> dict[str, np.ndarray]:
-    """Returns a model's weights by name, each dense layer's LoRA matrices added to its kernel."""
+    """Returns a model's weights by name, with LoRA matrices added to their kernels."""
     weights = dict(named_variables(model))
     for layer in model._flatten_layers():
         if getattr(layer, "quantization_mode", None):
@@ -179,10 +175,7 @@ def _plain_weights(model: FeatureModel) -> dict[str, np.ndarray]:
 def _num_labels_in(prefix: str) -> int:
     shapes = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
     if CLASSIFIER not in heads_in(shapes):
-        raise ValueError(
-            f"{prefix}: the model has no classifier, so it does not say how many classes there "
-            "are: give num_labels."
-        )
+        raise ValueError(f"{prefix}: the model has no classifier: give num_labels.")
     return num_scores_of(shapes)
 
 

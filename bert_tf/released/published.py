@@ -21,9 +21,8 @@ def _scores(source: str, tasks: tuple[str, ...], values: str) -> tuple[Score, ..
     )
 
 
-# The paper is arXiv 1810.04805v2; README and multilingual.md are those of google-research/bert.
-# The paper says only for CoNLL-2003 that its models were cased. Its scores for other tasks are
-# listed with the uncased models, as in the README's examples.
+# Sources: the paper, arXiv 1810.04805v2; README and multilingual.md of google-research/bert. The
+# paper's models are cased for CoNLL-2003; its other scores are listed as uncased, as in README.
 _GLUE = (
     *("GLUE average", "MNLI-m/mm", "QQP F1", "QNLI", "SST-2", "CoLA Matthews"),
     *("STS-B Spearman", "MRPC F1", "RTE"),
@@ -107,10 +106,9 @@ def _sums(*sums: str) -> dict[str, str]:
     return dict(zip(_SUMMED_FILES, sums, strict=True))
 
 
-# SHA-256 sums of the files in the zips; none are published for the other models.
-# Source: NVIDIA/DeepLearningExamples, Apache-2.0, data/GooglePretrainedWeightDownloader.py in the
-# BERT folders. (There the uncased multilingual model is `bert_large_multilingual_uncased`; its size
-# is Base.)
+# SHA-256 sums of the files in the zips; the other models have none. Source, Apache-2.0:
+# NVIDIA/DeepLearningExamples, data/GooglePretrainedWeightDownloader.py in the BERT folders, where
+# `bert_large_multilingual_uncased` is the Base-sized model.
 SHA256 = {
     "bert_base_uncased": _sums(
         "7b4e5f53efbd058c67cda0aacfafb340113ea1b5797d9ce6ee411704ba21fcbc",

@@ -1,9 +1,9 @@
 """Downloads a zip over HTTP, resuming where an earlier attempt or an earlier process stopped.
 
     FILE.part           the bytes received so far
-    FILE.part.json      the version of the file they belong to: size, ETag, date, MD5
+    FILE.part.json      the version of the file: size, ETag or date, MD5
 
-Only the standard library is used: pooch and `keras.utils.get_file` cannot resume a partial file.
+Written by hand because pooch and `keras.utils.get_file` cannot resume.
 """
 
 import base64
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 1 << 18
 _ZIP_START = b"PK\x03\x04"
-# Statuses after which another attempt may succeed: timeouts, rate limits, server errors.
+# Timeouts, rate limits and server errors, worth another attempt.
 _TRANSIENT_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 _LONGEST_PAUSE_SECONDS = 60.0
 _MISSING_HINT = (
@@ -46,22 +46,22 @@ _NETWORK_ERRORS = (http.client.HTTPException, OSError)
 
 @dataclasses.dataclass(frozen=True)
 class DownloadOptions:
-    """How models are downloaded and where they are kept."""
+    """Options of downloads and the cache."""
 
     cache_dir: str | None = None  # See `bert_tf.released.cache.cache_folder`.
     mirror: str | None = None  # See `bert_tf.released.models.mirror_url`.
     stream: TextIO | None = None  # Where progress is shown; None for nowhere.
-    stall_seconds: float = 60.0  # Without a byte for so long, a connection is given up.
-    attempts: int = 5  # How many attempts in a row may bring no new byte.
+    stall_seconds: float = 60.0  # A connection without data for this long is closed.
+    attempts: int = 5  # The maximum number in a row without new data.
     pause_seconds: float = 1.0  # Before the second attempt; doubles before each further one.
 
 
 class DownloadError(OSError):
-    """Says why a download failed and what to do about it."""
+    """Raised when a download fails; says why and what to do."""
 
 
 class _Broken(Exception):
-    """A failed attempt after which another one may succeed."""
+    """A failed attempt that may be repeated."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,10 +75,7 @@ class _Version:
 
 
 def fetch_zip(url: str, part: Path, options: DownloadOptions) -> None:
-    """Downloads a zip into `part`, continuing from the bytes that are already there.
-
-    The size is checked against the server's, the bytes against the MD5 sum that Google's storage
-    sends.
+    """Downloads a zip into `part`, resuming from its bytes; checks the server's size and MD5 sum.
 
     Raises:
         DownloadError: if the download fails. Received bytes are kept unless they are wrong.
@@ -111,7 +108,7 @@ def fetch_zip(url: str, part: Path, options: DownloadOptions) -> None:
 
 
 def discard(part: Path) -> None:
-    """Removes a partial download and what is recorded about it."""
+    """Removes a partial download and its record."""
     part.unlink(missing_ok=True)
     _state_path(part).unlink(missing_ok=True)
 
@@ -127,14 +124,12 @@ def digest(path: Path, algorithm: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class _Transfer:
-    """Makes single attempts at a download; see `fetch_zip` for the fields."""
-
     url: str
     part: Path
     options: DownloadOptions
 
     def attempt(self) -> _Version:
-        """Uses one connection. Returns the version of the file once all of it has arrived."""
+        """Uses one connection; returns the file's version when the file is complete."""
         known, offset = _read_state(self.part, self.url), _size(self.part)
         if known and known.size == offset:
             return known
@@ -159,7 +154,7 @@ class _Transfer:
         return known
 
     def _open(self, known: _Version | None, offset: int) -> http.client.HTTPResponse:
-        """Sends the request; of a known version only the bytes from `offset` on."""
+        """Requests the file, or a known version's bytes from `offset`."""
         headers = {"User-Agent": f"bert_tf/{__version__}", "Accept-Encoding": "identity"}
         if known:
             headers |= {"Range": f"bytes={offset}-", "If-Range": known.validator}
@@ -182,7 +177,7 @@ class _Transfer:
             raise self._broken(error) from error
 
     def _begin(self, response: http.client.HTTPResponse) -> tuple[_Version, bytes]:
-        """Starts from the first byte. Returns the file's version and the first few bytes."""
+        """Starts again; returns the file's version and first bytes."""
         start = self._read(response, len(_ZIP_START))
         kind = response.headers.get_content_type()
         if kind == "text/html" or not start.startswith(_ZIP_START[: len(start)]):
@@ -212,7 +207,6 @@ class _Transfer:
                 chunk = self._read(response, _CHUNK_BYTES)
 
     def _read(self, response: http.client.HTTPResponse, size: int) -> bytes:
-        """Returns the next bytes, at most `size`; b"" at the end."""
         try:
             return response.read1(size)
         except _NETWORK_ERRORS as error:
@@ -248,7 +242,7 @@ def _state_path(part: Path) -> Path:
 
 
 def _read_state(part: Path, url: str) -> _Version | None:
-    """Returns the version of which bytes have arrived; None if nothing can be resumed."""
+    """Returns the version of the received bytes; None if they cannot be resumed."""
     try:
         version = _Version(**json.loads(_state_path(part).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
