@@ -28,9 +28,6 @@ from bert_tf.training.checkpoint import named_variables
 
 TOLERANCE = 1e-4
 
-_SEED = 1
-_MAX_LENGTH = 24
-
 
 @dataclasses.dataclass(frozen=True)
 class Check:
@@ -49,7 +46,7 @@ class Check:
 
 
 def check_conversion(model: PretrainedModel, folder: str, to: str, is_whole: bool = True) -> Check:
-    """Compares a model's outputs with those of the files in `folder`; their vocabulary may be padded.
+    """Compares a model's outputs with the converted one's in `folder`; vocabularies may be padded.
 
     `is_whole`: the model's own files have all weights, so their library can run them. Raises a
     ValueError if outputs differ by more than TOLERANCE, or the files cannot be loaded.
@@ -82,8 +79,8 @@ def check_conversion(model: PretrainedModel, folder: str, to: str, is_whole: boo
 
 def random_inputs(config: BertConfig) -> dict[str, np.ndarray]:
     """Returns int32 [2, L] features of random ids: one row without padding, one with padding."""
-    rng = np.random.default_rng(_SEED)
-    length = min(_MAX_LENGTH, config.max_position_embeddings)
+    rng = np.random.default_rng(seed=1)
+    length = min(24, config.max_position_embeddings)
     input_mask = np.ones((2, length), np.int32)
     input_mask[1, max(1, 2 * length // 3) :] = 0
     segment_ids = np.zeros((2, length), np.int32)

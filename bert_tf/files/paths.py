@@ -126,7 +126,7 @@ def expand_input_files(patterns: str | Sequence[str]) -> list[str]:
         found = glob_files(pattern)
         if not found:
             raise ValueError(
-                f"No file matches the input pattern. Give the path of a file, or a pattern such "
+                "No file matches the input pattern. Give the path of a file, or a pattern such "
                 f"as 'text/*.txt'. Received: {pattern!r} (working directory: {Path.cwd()})"
             )
         for path in found:
@@ -256,7 +256,7 @@ def atomic_writes(paths: Sequence[str], mode: str = "wb") -> Iterator[list[IO]]:
 
 @contextlib.contextmanager
 def new_folder(path: str) -> Iterator[str]:
-    """Yields a temporary folder, renamed to `path` at the end; removed on errors or if that exists."""
+    """Yields a temporary folder; renames it to `path`, or removes it after an error."""
     temporary = temporary_path(path)
     make_directories(temporary)
     try:

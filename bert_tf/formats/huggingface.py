@@ -162,8 +162,7 @@ def _take_redundant(path: str, tensors: dict[str, np.ndarray]) -> dict[str, str]
             continue
         if original not in tensors or not np.array_equal(value, tensors[original]):
             raise ValueError(
-                f"{path}: {copy} is not {original}. The masked-LM decoder must be tied to the word "
-                "embeddings and have one bias, as in the original."
+                f"{path}: {copy} is not {original}. The masked-LM decoder must be tied to it."
             )
         redundant[copy] = f"the same as {original}"
     return redundant

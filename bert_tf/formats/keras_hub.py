@@ -36,10 +36,7 @@ _WEIGHTS_NAME, _TASK_WEIGHTS_NAME = "model.weights.h5", "task.weights.h5"
 _BACKBONE = "BertBackbone"
 _CLASSIFIERS = ("BertTextClassifier", "BertClassifier")  # The second is its older name.
 _TASKS = (*_CLASSIFIERS, "BertMaskedLM", "BertTextEmbedder")
-_VOCABULARIES = (
-    "assets/tokenizer/vocabulary.txt",
-    "assets/preprocessor/tokenizer/vocabulary.txt",
-)
+_VOCABULARIES = ("assets/tokenizer/vocabulary.txt", "assets/preprocessor/tokenizer/vocabulary.txt")
 _ARCHIVE_DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, EOFError, json.JSONDecodeError, UnicodeDecodeError),
 )
@@ -199,10 +196,7 @@ def _read_folder(path: str) -> _Files:
     config, weights = (files.join_path(folder, n) for n in (_CONFIG_NAME, name))
     for needed in (config, weights):
         if not files.exists(needed):
-            raise ValueError(
-                f"{needed}: there is no such file. A keras-hub preset has {_CONFIG_NAME} and "
-                f"{_WEIGHTS_NAME} in one folder."
-            )
+            raise ValueError(f"{needed}: there is no such file, which a keras-hub preset has.")
     backbone, task = _backbone_and_task(config, read_json(config))
     if task_file := _existing(folder, "task.json"):
         task = _backbone_and_task(task_file, read_json(task_file))[1]

@@ -47,8 +47,7 @@ def read_config(folder: str) -> tuple[BertConfig, dict[str, str]] | None:
         encoder = model["encoder"].get(kind)
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{path}: it does not describe an encoder: task -> model -> encoder -> type is missing "
-            f"({type(error).__name__}: {error})."
+            f"{path}: no task -> model -> encoder -> type ({type(error).__name__}: {error})."
         ) from error
     if kind not in _ENCODER_TYPES or not isinstance(encoder, dict):
         raise ValueError(
@@ -99,8 +98,7 @@ def _read_yaml(path: str) -> Any:
         import yaml  # Only params.yaml needs it.
     except ImportError as error:
         raise ValueError(
-            f"{path}: PyYAML is needed to read it (pip install pyyaml). Or put a {CONFIG_NAME} "
-            "beside it."
+            f"{path}: to read it, pip install pyyaml, or put a {CONFIG_NAME} beside it."
         ) from error
     with files.open_file(path, "r") as file:
         try:

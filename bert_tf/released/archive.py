@@ -43,12 +43,11 @@ def extract_checkpoint(path: Path, folder: Path) -> None:
         ]
         needed, free = sum(m.file_size for m in members), shutil.disk_usage(folder).free
         if needed > free:
-            raise OSError(
-                errno.ENOSPC,
+            reason = (
                 f"{path} needs {needed / 1e6:,.0f} MB, the disk has {free / 1e6:,.0f} MB left: set "
-                "BERT_TF_CACHE to a folder with more space",
-                str(folder),
+                "BERT_TF_CACHE to a folder with more space"
             )
+            raise OSError(errno.ENOSPC, reason, str(folder))
         for member in members:
             target = folder / PurePosixPath(member.filename).name
             with archive.open(member) as source, open(target, "xb") as file:

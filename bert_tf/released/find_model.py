@@ -71,9 +71,9 @@ def find_model(model: str, options: DownloadOptions | None = None) -> ModelFiles
     return _files_in(download_model(model, options))
 
 
-def find_init_checkpoint(path: str, cache_dir: str | None = None) -> str:
+def find_init_checkpoint(path: str) -> str:
     """Returns a checkpoint's path unchanged, or that of the checkpoint in a zip."""
-    return _files_in(unpack_archive(path, cache_dir)).init_checkpoint if is_zip(path) else path
+    return _files_in(unpack_archive(path)).init_checkpoint if is_zip(path) else path
 
 
 def is_zip(path: str) -> bool:

@@ -16,8 +16,6 @@ from bert_tf.tasks.task import Task, find_task
 logger = logging.getLogger(__name__)
 
 TASK_NAME = "task.json"
-# The assumed length in training, in tokens, of models from other libraries.
-_MAX_SEQ_LENGTH = 512
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +73,7 @@ def description_of(model: PretrainedModel, inputs: Sequence[str] = ()) -> ModelD
         inputs=tuple(inputs) if tuple(inputs) in kind.inputs else kind.inputs[0],
         labels=labels,
         options={},
-        max_seq_length=min(_MAX_SEQ_LENGTH, model.config.max_position_embeddings),
+        max_seq_length=min(512, model.config.max_position_embeddings),
         do_lower_case=True if do_lower_case is None else do_lower_case,
         strip_accents=model.tokenizer.strip_accents,
     )
@@ -112,10 +110,9 @@ def check_model_folder(folder: str, description: ModelDescription, vocab_file: s
         return
     tasks = (trained.task, description.task)
     # The diagnostic set ax is for models of MNLI.
-    if trained.task != description.task and tasks != ("glue:mnli", "glue:ax"):
+    if tasks[0] != tasks[1] and tasks != ("glue:mnli", "glue:ax"):
         raise ValueError(
-            f"{folder}: its model was trained for the task {trained.task}. "
-            f"Received: {description.task}"
+            f"{folder}: its model was trained for the task {tasks[0]}. Received: {tasks[1]}"
         )
     if trained.do_lower_case != description.do_lower_case:
         raise ValueError(

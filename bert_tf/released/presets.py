@@ -149,7 +149,7 @@ def _tokenizer_of(found: ModelFiles, preset: str) -> FullTokenizer:
     if found.vocab_file is None or found.do_lower_case is None:
         lacking = "vocab.txt" if found.vocab_file is None else "word on whether text is lower-cased"
         raise ValueError(
-            f"{preset}: there is no {lacking} beside the model. Make the tokenizer by hand: "
+            f"{preset}: there is no {lacking} beside the model. Make the tokenizer: "
             "bert_tf.FullTokenizer(vocab_file, do_lower_case)."
         )
     return FullTokenizer(found.vocab_file, found.do_lower_case, found.strip_accents)
@@ -162,7 +162,7 @@ def _plain_weights(model: FeatureModel) -> dict[str, np.ndarray]:
         if getattr(layer, "quantization_mode", None):
             raise ValueError(
                 f"{layer.path} is quantized ({layer.quantization_mode}), and a preset holds float "
-                "weights: save the model before quantize(), or with model.save('x.keras')."
+                "weights: save before quantize(), or with model.save('x.keras')."
             )
         if getattr(layer, "lora_enabled", False):
             table = "kernel" if hasattr(layer, "_kernel") else "embeddings"

@@ -32,14 +32,10 @@ _ZIP_START = b"PK\x03\x04"
 # Timeouts, rate limits and server errors, worth another attempt.
 _TRANSIENT_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 _LONGEST_PAUSE_SECONDS = 60.0
-_MISSING_HINT = (
-    "A mirror must have the models under the paths of the release, such as "
-    "2018_10_18/uncased_L-12_H-768_A-12.zip."
-)
+_MISSING_HINT = "A mirror needs the release's paths: 2018_10_18/uncased_L-12_H-768_A-12.zip."
 _REFUSED_HINT = (
-    "Google's storage does this now and then, and always for some networks: try later, from "
-    "another network, or from a mirror (BERT_TF_MIRROR), or download the zip with a browser and "
-    "give its path as --model."
+    "Google's storage does this at times: try later, another network or a mirror (BERT_TF_MIRROR), "
+    "or download the zip with a browser and give its path as --model."
 )
 _NETWORK_ERRORS = (http.client.HTTPException, OSError)
 
@@ -95,8 +91,7 @@ def fetch_zip(url: str, part: Path, options: DownloadOptions) -> None:
                     f"{url}: {error}. {options.attempts} attempts in a row brought no new data. "
                     f"{received:,} bytes have arrived; run the same command again to resume."
                 ) from error
-            pause = options.pause_seconds * 2 ** max(failures - 1, 0)
-            pause = min(pause, _LONGEST_PAUSE_SECONDS)
+            pause = min(options.pause_seconds * 2 ** max(failures - 1, 0), _LONGEST_PAUSE_SECONDS)
             logger.warning("%s: %s. Trying again in %g s.", url, error, pause)
             time.sleep(pause)
     if version.md5 is not None and digest(part, "md5") != version.md5:
@@ -216,8 +211,7 @@ class _Transfer:
         reason = getattr(error, "reason", error)
         if isinstance(reason, ssl.SSLCertVerificationError):  # Another attempt would not help.
             return DownloadError(
-                f"{self.url}: the server's certificate is not valid ({reason}). For a proxy's own "
-                "certificate, set SSL_CERT_FILE."
+                f"{self.url}: invalid certificate ({reason}). Behind a proxy, set SSL_CERT_FILE."
             )
         if isinstance(reason, TimeoutError):
             reason = f"nothing arrived in {self.options.stall_seconds:g} s"
