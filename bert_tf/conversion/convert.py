@@ -176,7 +176,7 @@ def _notes(model: PretrainedModel, settings: ConversionSettings) -> Iterator[str
     if settings.to == "google" and model.config.hidden_act == "gelu_erf":
         yield (
             "hidden_act is gelu_erf, the exact form, which the original does not know. To use the "
-            "weights with it, change it to gelu: this tanh form differs by up to 5e-4."
+            "weights with it, change it to gelu: this tanh form differs by up to 5e-4 in each gelu."
         )
     if model.tokenizer.vocab is None:
         yield "there was no vocabulary beside the weights; put vocab.txt there."

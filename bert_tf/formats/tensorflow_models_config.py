@@ -47,7 +47,8 @@ def read_config(folder: str) -> tuple[BertConfig, dict[str, str]] | None:
         encoder = model["encoder"].get(kind)
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{path}: no task -> model -> encoder -> type ({type(error).__name__}: {error})."
+            f"{path}: it does not describe an encoder: task -> model -> encoder -> type is missing "
+            f"({type(error).__name__}: {error})."
         ) from error
     if kind not in _ENCODER_TYPES or not isinstance(encoder, dict):
         raise ValueError(

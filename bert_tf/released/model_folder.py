@@ -110,9 +110,10 @@ def check_model_folder(folder: str, description: ModelDescription, vocab_file: s
         return
     tasks = (trained.task, description.task)
     # The diagnostic set ax is for models of MNLI.
-    if tasks[0] != tasks[1] and tasks != ("glue:mnli", "glue:ax"):
+    if trained.task != description.task and tasks != ("glue:mnli", "glue:ax"):
         raise ValueError(
-            f"{folder}: its model was trained for the task {tasks[0]}. Received: {tasks[1]}"
+            f"{folder}: its model was trained for the task {trained.task}. "
+            f"Received: {description.task}"
         )
     if trained.do_lower_case != description.do_lower_case:
         raise ValueError(
