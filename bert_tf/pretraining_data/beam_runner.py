@@ -1,14 +1,11 @@
-"""Makes shards on Apache Beam: on one machine, or on the many of a cluster or a cloud.
+"""Makes shards on Apache Beam, on one machine or a cluster.
 
-    input files --count--> how many documents begin in each           reads the text
-    input files --deal---> parts of documents, each to its shard      reads the text again
-    parts --group by shard, in the text's order--> make --> the shard and its note
+    input files --count--> number of documents that begin in each     reads the text
+    input files --deal---> parts of documents, with their shards      reads the text again
+    parts --group by shard, in text order--> make --> the shard and its note
 
-A document goes to the same shard as on one machine: its number in the whole text follows from the
-counts of the files before its own. This process learns from the notes what was made.
-
-Workers need this package, numpy and Beam, not TensorFlow, and hold one shard in memory. Importing
-this module does not import Beam.
+Document numbers follow from the counts of earlier files, so shards are the same as without Beam.
+Workers need this package, numpy and Beam, not TensorFlow; this module imports Beam when used.
 """
 
 import contextlib
@@ -41,25 +38,24 @@ from bert_tf.text.tokenizer import load_tokenizer
 
 logger = logging.getLogger(__name__)
 
-# Runners of this process's machine: there are no flags that only another program would know.
+# Runners on this machine, for which unknown flags are errors: no other program reads them.
 _LOCAL_RUNNERS = {"DirectRunner", "SwitchingDirectRunner", "BundleBasedDirectRunner", "FnApiRunner"}
-# Gzipped files are recognized by their content.
+# No decompression: gzipped files are recognized by their content.
 _AS_IT_IS = {"compression_type": "uncompressed"}
 _PLAIN_ERROR = re.compile(
     r"^(?:\w+\.)*(ValueError|OSError|BeamIOError|FileNotFoundError|PermissionError): "
     r"(.*?)(?: \[while running .*\])?$"
 )
 
-# The text of a document in one file: the numbers of document and file, and the lines. Sorted, the
-# parts of a shard make its text.
+# A document's text in one file: (document number, file number, lines). Sorts into text order.
 Part = tuple[int, int, str]
 
 
 class FileCounts(NamedTuple):
-    """The counts of an input file that decide the numbers of later documents."""
+    """Counts of an input file, from which later documents are numbered."""
 
-    number: int  # Of the file, in the order of the text.
-    parts: int  # Runs of lines with text.
+    number: int  # Of the file, in text order.
+    parts: int  # Runs of non-blank lines.
     starts_with_text: bool
     ends_with_text: bool
     statistics: CorpusStatistics
@@ -71,21 +67,21 @@ def make_shards(
     shards: Mapping[int, Shard],
     flags: Sequence[str],
 ) -> dict[int, dict[str, Any]]:
-    """Makes shards on Beam with its own flags, and returns their entries in the manifest.
+    """Makes shards on Beam and returns their manifest entries; `flags` are Beam's own.
 
     Raises:
         ValueError: if Beam is not installed or refuses the flags, and see `make_records`.
         OSError: if files cannot be read or written, or shards are not in `output_dir`.
     """
     options = _parse_flags(flags)
-    # Workers run in other folders.
+    # Workers have other working directories.
     settings = dataclasses.replace(settings, vocab_file=_absolute(settings.vocab_file))
     paths = {number: _absolute(shard.output_files[0]) for number, shard in shards.items()}
     shards = {
         number: dataclasses.replace(shards[number], output_files=[path])
         for number, path in paths.items()
     }
-    forget_files([*paths.values()])  # Many workers must not change one manifest at the same time.
+    forget_files([*paths.values()])  # Here, as workers must not change the manifest concurrently.
     run_pipeline(settings, [*map(_absolute, input_files)], shards, options)
     finished = find_finished(shards)
     missing = [path for number, path in paths.items() if number not in finished]
@@ -103,10 +99,10 @@ def _absolute(path: str) -> str:
 
 
 def _parse_flags(flags: Sequence[str]) -> Any:
-    """Returns Beam's PipelineOptions; raises a ValueError for flags that it does not take."""
+    """Returns Beam's PipelineOptions; raises a ValueError for flags it rejects."""
     printed, received = io.StringIO(), f"Received: {' '.join(flags)}"
     log_level = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # Of parts not installed, and of flags that are errors here.
+    logging.disable(logging.WARNING)  # Missing extras, and flags that are errors here.
     try:
         with contextlib.redirect_stderr(printed):
             from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
@@ -129,7 +125,7 @@ def _parse_flags(flags: Sequence[str]) -> Any:
         unknown = ", ".join(f"--{name}" for name in sorted(given.keys() - known.keys()))
         if unknown:
             raise ValueError(f"Apache Beam's {runner} has no flag {unknown}. {received}")
-        # They log every thread, and errors several times before they are raised.
+        # They log every thread, and each error several times before raising it.
         for name in ("common", "direct", "portability", "worker"):
             logging.getLogger(f"apache_beam.runners.{name}").setLevel(logging.CRITICAL)
     return options
@@ -144,7 +140,7 @@ def run_pipeline(
     """Makes shards with Beam's PipelineOptions; all paths must be valid for its workers.
 
     Raises:
-        ValueError, OSError: as its workers did.
+        ValueError, OSError: if a worker raised one.
     """
     import apache_beam as beam
 
@@ -173,7 +169,7 @@ def run_pipeline(
 
 
 def _exit_if_worker_was_killed(death: threading.ExceptHookArgs) -> None:
-    """Ends this process with a worker of the DirectRunner, for which Beam would wait forever."""
+    """Exits if a DirectRunner worker was killed, for which Beam would wait forever."""
     threading.__excepthook__(death)
     if "Worker subprocess exited" in str(death.exc_value):
         logger.error(
@@ -186,7 +182,7 @@ def _exit_if_worker_was_killed(death: threading.ExceptHookArgs) -> None:
 
 
 def count_file(numbered: tuple[int, str]) -> FileCounts:
-    """Counts the lines and documents of an input file, which is given with its number."""
+    """Counts the lines and documents of an input file, given as (number, path)."""
     number, path = numbered
     statistics = CorpusStatistics()
     with _as_local(path) as local:
@@ -196,10 +192,7 @@ def count_file(numbered: tuple[int, str]) -> FileCounts:
 
 
 def number_documents(counts: Iterable[FileCounts]) -> tuple[list[int], CorpusStatistics]:
-    """Returns the number of the document of each file's first text, and the counts of all lines.
-
-    The last number is that of all documents.
-    """
+    """Returns the document number at each file's first text, their total last; and the counts."""
     firsts, total = [], CorpusStatistics()
     num_documents, is_open = 0, False
     for file in sorted(counts, key=lambda file: file.number):
@@ -216,7 +209,7 @@ def number_documents(counts: Iterable[FileCounts]) -> tuple[list[int], CorpusSta
 def deal_file(
     numbered: tuple[int, str], counts: Sequence[FileCounts], num_shards: int, wanted: set[int]
 ) -> Iterator[tuple[int, Part]]:
-    """Yields the parts of an input file's documents with their shards, if these are wanted."""
+    """Yields (shard, part) for the documents of an input file that belong to `wanted` shards."""
     number, path = numbered
     firsts, _ = number_documents(counts)
     check_number_of_documents(firsts[-1], num_shards)
@@ -232,7 +225,7 @@ def deal_file(
 
 
 def write_parts(parts: Iterable[Part], path: str) -> None:
-    """Writes a shard's text in order, as `deal_documents` does."""
+    """Writes a shard's text in order, in the format of `deal_documents`."""
     last = -1
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         for document, _, text in sorted(parts):
@@ -246,7 +239,7 @@ def _make(
     settings: PretrainingDataSettings,
     shards: Mapping[int, Shard],
 ) -> int:
-    """Makes the shard of the parts that were dealt to it, and returns its number."""
+    """Makes a shard from its parts and returns its number."""
     number, parts = grouped
     (path,) = shards[number].output_files
     with _as_local(settings.vocab_file) as vocab_file:
@@ -266,7 +259,7 @@ def _make(
 
 @contextlib.contextmanager
 def _as_local(path: str) -> Iterator[str]:
-    """Copies a remote file to this machine, which leaves TensorFlow's 400 MB out of a worker."""
+    """Copies a remote file here with Beam, which keeps TensorFlow's 400 MB out of workers."""
     if not files.is_remote(path):
         yield path
         return
@@ -283,10 +276,10 @@ def _as_local(path: str) -> Iterator[str]:
 
 
 def _publish_shard(local: str, path: str) -> None:
-    """Copies a shard and its note to where others find them, complete or not at all."""
+    """Copies a shard and its note to remote storage, each atomically."""
     from apache_beam.io.filesystems import FileSystems
 
-    if FileSystems.exists(path):  # The note must not seem to be about an older shard.
+    if FileSystems.exists(path):  # The new note must not describe an old shard.
         FileSystems.delete([path])
     for source, target in ((note_path(local), note_path(path)), (local, path)):
         folder, name = files.split_path(target)

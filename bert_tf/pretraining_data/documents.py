@@ -1,11 +1,11 @@
-"""Reads the documents of text files: as tokens in memory, or distributed to shards as text.
+"""Reads the documents of text files into memory as tokens, or distributes their text to shards.
 
     tokens            the cat sat . | it slept . | dogs bark .
     sentence_starts   0               4            7             10
     documents         [(0, 2), (2, 3)]      sentences 0 and 1; sentence 2
 
-A sentence is a line of the text, and a blank line ends a document. As in the original, the end of a
-file does not end a document, and lines and documents without tokens are skipped.
+A line is a sentence and a blank line ends a document. As in the original, the end of a file does
+not end a document, and lines and documents without tokens are skipped.
 """
 
 import array
@@ -20,16 +20,15 @@ from bert_tf import files
 from bert_tf.pretraining_data.statistics import CorpusStatistics
 from bert_tf.progress import Progress
 
-# Text in memory before it is written. Files are opened only for that, because there may be more
-# shards than files that a process may have open.
+# Written in bursts, because there may be more shards than files that a process may have open.
 _BUFFERED_CHARACTERS = 16 * 2**20
 
-# Opens a display of progress, given the stage's name, the amount of work, and its unit.
+# Starts a progress display, given the stage's name, the amount of work and its unit.
 StartProgress = Callable[[str, float, str], AbstractContextManager[Progress]]
 
 
 def without_display(stage: str, total: float, unit: str) -> Progress:
-    """Starts progress that nobody sees."""
+    """Starts progress that is not shown."""
     return Progress(total, unit, io.StringIO(), stage)
 
 
@@ -39,9 +38,7 @@ def read_lines(
     stage: str = "",
     start_progress: StartProgress = without_display,
 ) -> Iterator[str]:
-    """Yields the lines of text files, stripped of white space, as if they were one file.
-
-    Lines, characters, empty and unclosed files are added to `counts`.
+    """Yields the stripped lines of text files, as if they were one file, and updates `counts`.
 
     Raises:
         ValueError: if a file is damaged or not UTF-8, with its line.
@@ -65,20 +62,20 @@ def read_lines(
 
 
 def split_documents(lines: Iterable[str]) -> Iterator[Iterator[str]]:
-    """Yields the lines of each document; between them there are empty ones."""
+    """Yields the lines of each document; blank lines separate documents."""
     return (document for has_text, document in itertools.groupby(lines, bool) if has_text)
 
 
 class Documents:
-    """The documents of a corpus, kept flat so that a token takes one pointer.
+    """Holds the documents of a corpus in flat lists, so that a token takes one pointer.
 
-    `encode` returns the tokens of a line: ids, or anything that stands for them.
+    `encode` returns the tokens of a line: ids, or objects that represent them.
     """
 
     def __init__(self, lines: Iterable[str], encode: Callable[[str], list[Any]]) -> None:
         self.tokens: list[Any] = []
-        self.sentence_starts = array.array("q", [0])  # In `tokens`; the last one is the end.
-        self.documents: list[tuple[int, int]] = []  # First sentence, and past the last one.
+        self.sentence_starts = array.array("q", [0])  # Indices in `tokens`, then its length.
+        self.documents: list[tuple[int, int]] = []  # (first sentence, past the last)
         for document in split_documents(lines):
             first_sentence = len(self.sentence_starts) - 1
             for line in document:
@@ -95,7 +92,7 @@ class Documents:
 
 
 def deal_documents(lines: Iterable[str], num_shards: int, paths: Mapping[int, str]) -> None:
-    """Appends document n to the text file of shard n modulo `num_shards`, if `paths` has one.
+    """Appends document n to the text file of shard n modulo `num_shards`, if it is in `paths`.
 
     Raises:
         ValueError: if there are fewer documents than shards.
@@ -116,7 +113,7 @@ def deal_documents(lines: Iterable[str], num_shards: int, paths: Mapping[int, st
             num_buffered = 0
     check_number_of_documents(num_documents, num_shards)
     for path in paths.values():
-        Path(path).touch()  # A text without documents is reported when it is read.
+        Path(path).touch()  # Text without documents is reported when it is read.
     _write_out(buffers, paths)
 
 

@@ -1,6 +1,6 @@
-"""Makes sentence pairs with masked tokens from documents, drawing as the original does.
+"""Makes sentence pairs with masked tokens from documents, with the original's random draws.
 
-B is what follows A (label 0) or, for half of the pairs, comes from another document (label 1):
+B follows A (label 0) or, in half of the pairs, comes from another document (label 1):
 
     [CLS] the cat sat . [SEP] it [MASK] on the mat . [SEP]
     \\____ segment 0 ________/ \\____ segment 1 ____________/
@@ -9,7 +9,7 @@ Without next-sentence prediction, an example is one segment of consecutive sente
 
     [CLS] the cat sat . it [MASK] on the mat . [SEP]
 
-A token is an id or anything that stands for it, such as its serialized bytes.
+A token is an id or an object that represents it, such as its serialized bytes.
 
 Source: google-research/bert, create_pretraining_data.py, `create_training_instances`.
 """
@@ -26,7 +26,7 @@ from bert_tf.text.tokenizer import Tokenizer
 
 
 class Pair(NamedTuple):
-    """A sentence pair, as positions in `Documents.tokens`; B is empty in a single segment."""
+    """Holds a pair as indices in `Documents.tokens`; B is empty in a single segment."""
 
     start_a: int
     end_a: int
@@ -36,18 +36,18 @@ class Pair(NamedTuple):
 
 
 class Instance(NamedTuple):
-    """An example before it is padded and serialized; with dynamic masking it is unmasked."""
+    """Holds an example before padding and serialization; unmasked with dynamic masking."""
 
     tokens: list[Any]  # [CLS] A [SEP] B [SEP], or [CLS] A [SEP]
     num_tokens_a: int
     is_random_next: bool
     positions: Sequence[int] = ()  # of the masked tokens, ascending
-    labels: Sequence[Any] = ()  # the tokens that were there
+    labels: Sequence[Any] = ()  # the original tokens
     word_ids: Sequence[int] = ()  # only with dynamic masking: see docs/data.md
 
 
 class InstanceMaker:
-    """Makes the instances of documents, in which `token_of[id]` stands for an id."""
+    """Makes instances of documents, in which `token_of[id]` represents an id."""
 
     def __init__(
         self, settings: PretrainingDataSettings, tokenizer: Tokenizer, token_of: Sequence[Any]
@@ -66,10 +66,7 @@ class InstanceMaker:
     def make(
         self, documents: Documents, rng: random.Random, on_document: Callable[[], None]
     ) -> Iterator[Instance]:
-        """Shuffles the documents and yields their instances, `dupe_factor` times over.
-
-        The original shuffles the instances afterwards.
-        """
+        """Shuffles the documents and yields their instances, `dupe_factor` times over."""
         masking.shuffle(documents.documents, rng)
         max_tokens = self._settings.max_seq_length - (3 if self._settings.next_sentence else 2)
         for _ in range(self._settings.dupe_factor):
@@ -83,7 +80,7 @@ class InstanceMaker:
         self, documents: Documents, document: int, max_tokens: int, rng: random.Random
     ) -> Iterator[Pair]:
         settings, target_length = self._settings, max_tokens
-        if rng.random() < settings.short_seq_prob:  # Fine-tuning will have shorter texts.
+        if rng.random() < settings.short_seq_prob:  # As fine-tuning has short texts.
             target_length = 2 + masking.draw_below(max_tokens - 1, rng)
         if not settings.next_sentence:
             return segments_of_document(documents, document, target_length)
@@ -137,8 +134,8 @@ def pairs_of_document(
 ) -> Iterator[Pair]:
     """Yields the pairs of a document; for about half of them, B is from another document.
 
-    Sentences are gathered until they reach the target length, and a random number of them becomes
-    A. If B comes from elsewhere, the sentences after A begin the next pair.
+    Sentences are collected up to the target length, and a random number of them becomes A. If B
+    comes from another document, the next pair starts after A.
 
     Source: google-research/bert, create_pretraining_data.py, `create_instances_from_document`.
     """
@@ -166,10 +163,9 @@ def pairs_of_document(
 def pairs_of_only_document(
     documents: Documents, target_length: int, rng: random.Random
 ) -> Iterator[Pair]:
-    """Yields the pairs of the only document of a corpus, in which B always follows A.
+    """Yields the pairs of a corpus of one document, in which B always follows A.
 
-    There is no other document to take a random B from. A sentence that reaches the target length
-    alone is split in two at random; a single token is left out.
+    A sentence that reaches the target length alone is split at random; a single token is dropped.
     """
     starts = documents.sentence_starts
     first, past_last = documents.documents[0]
@@ -189,7 +185,7 @@ def pairs_of_only_document(
 def segments_of_document(documents: Documents, document: int, target_length: int) -> Iterator[Pair]:
     """Yields segments of a document, each of as many whole sentences as fit.
 
-    A sentence that does not fit alone is cut at the target length; no text is lost.
+    A sentence longer than the target length is split there; no text is lost.
 
     Source: Devlin et al. 2018, section 5.1, "No NSP", whose segments the paper does not describe;
     these are the "doc-sentences" of RoBERTa (Liu et al. 2019, section 4.2).
@@ -211,8 +207,8 @@ def draw_other_document(
 ) -> int:
     """Draws a document other than `document`.
 
-    The original tries ten times and then takes what it has. In a corpus of one document, and once
-    in 1,024 times in one of two, that is `document` itself, in spite of the label.
+    The original gives up after ten draws. With one document always, and with two once in 1,024
+    times, it returns `document` itself, in spite of the label.
     """
     if mend_quirks:
         other = masking.draw_below(num_documents - 1, rng)
@@ -227,7 +223,7 @@ def draw_other_document(
 def draw_sentences(
     documents: Documents, document: int, target_length: int, rng: random.Random
 ) -> tuple[int, int]:
-    """Returns start and end of at least one sentence, from a random one of a document on."""
+    """Returns start and end of one or more sentences of a document, from a random one on."""
     starts = documents.sentence_starts
     first, past_last = documents.documents[document]
     first += masking.draw_below(past_last - first, rng)
@@ -237,7 +233,7 @@ def draw_sentences(
 def truncate(pair: Pair, max_tokens: int, rng: random.Random) -> Pair:
     """Shortens A and B until they fit: the longer one (on a tie, B) loses its first or last token.
 
-    Which end loses a token is drawn for each, so that neither beginnings nor ends are missing.
+    The end is drawn for each token, to avoid a bias to either end.
 
     Source: google-research/bert, create_pretraining_data.py, `truncate_seq_pair`.
     """
@@ -255,5 +251,5 @@ def truncate(pair: Pair, max_tokens: int, rng: random.Random) -> Pair:
 
 
 def _end_of_chunk(starts: Sequence[int], first: int, past_last: int, target_length: int) -> int:
-    """Returns the end of the fewest sentences from `first` on that reach `target_length`."""
+    """Returns the end of the fewest sentences from `first` on that reach the target length."""
     return bisect_left(starts, starts[first] + target_length, first + 1, past_last)

@@ -1,7 +1,7 @@
-"""Chooses the tokens of a sentence pair that are masked, and what replaces them.
+"""Chooses the masked tokens of a sentence pair and replaces them.
 
-Of the chosen tokens, 80 % become [MASK], 10 % a random token, and 10 % stay. Everything draws from
-a `random.Random` call for call as the original does, so the same seed gives the same masks.
+Of the chosen tokens, 80 % become [MASK], 10 % a random token, and 10 % stay. Random draws are the
+original's, call for call, so the same seed gives the same masks.
 
 Source: Devlin et al. 2018, section 3.1 and appendix A.1; google-research/bert,
 create_pretraining_data.py, `create_masked_lm_predictions`.
@@ -16,12 +16,12 @@ _NOT_ORDINARY = re.compile(r"\[.*\]|<.+>", re.DOTALL)
 
 
 def shuffle(items: MutableSequence, rng: random.Random) -> None:
-    """Does `rng.shuffle(items)`, faster: the same order, and the same state of `rng` after it."""
+    """Does `rng.shuffle(items)` faster, with the same order and final state of `rng`."""
     getrandbits = rng.getrandbits
     highest = len(items) - 1
     while highest > 0:
-        # A number up to `last` is drawn by as many bits as `last + 1` has, again if it is too
-        # large. The inner loop covers the range where that is the same number of bits.
+        # A number up to `last` is drawn with the bits of `last + 1`, again if it is too large. The
+        # inner loop covers the range that has the same number of bits.
         num_bits = (highest + 1).bit_length()
         lowest = max((1 << (num_bits - 1)) - 1, 1)
         for last in range(highest, lowest - 1, -1):
@@ -33,7 +33,7 @@ def shuffle(items: MutableSequence, rng: random.Random) -> None:
 
 
 def draw_below(limit: int, rng: random.Random) -> int:
-    """Returns `rng.randint(0, limit - 1)`, faster, and leaves the same state of `rng`."""
+    """Returns `rng.randint(0, limit - 1)` faster, with the same final state of `rng`."""
     num_bits = limit.bit_length()
     number = rng.getrandbits(num_bits)
     while number >= limit:
@@ -42,17 +42,17 @@ def draw_below(limit: int, rng: random.Random) -> int:
 
 
 def num_to_predict(num_tokens: int, masked_lm_prob: float, max_predictions_per_seq: int) -> int:
-    """Returns how many of `num_tokens` are masked, [CLS] and [SEP] included in the count."""
+    """Returns how many of `num_tokens`, which include [CLS] and [SEP], are masked."""
     return min(max_predictions_per_seq, max(1, round(num_tokens * masked_lm_prob)))
 
 
 def is_ordinary(token: str) -> bool:
-    """Whether a token can occur in text, unlike [PAD], [unused17] and <S>."""
+    """Returns whether a token can occur in text, unlike [PAD], [unused17] and <S>."""
     return not _NOT_ORDINARY.fullmatch(token)
 
 
 def replacement_ids(vocab: Mapping[str, int], mend_quirks: bool = False) -> Sequence[int]:
-    """Returns the ids that random replacements are drawn from: all, or if mended ordinary ones."""
+    """Returns the ids of random replacements: all, or only ordinary ones with `mend_quirks`."""
     ids = [index for token, index in vocab.items() if not mend_quirks or is_ordinary(token)]
     if not ids:
         raise ValueError("The vocabulary holds special tokens only: there is no word to draw.")
@@ -73,10 +73,10 @@ def id_ranges(ids: Sequence[int]) -> list[list[int]]:
 def group_words(
     tokens: Sequence[Any], num_tokens_a: int, continuations: Container[Any], mend_quirks: bool
 ) -> list[list[int]]:
-    """Returns the positions of the tokens of each word, which are masked together.
+    """Returns the token positions of each word, for whole-word masking.
 
-    A piece of `continuations` belongs to the word before it. If truncation left one at the start of
-    B, the original adds it to the last word of A; `mend_quirks` does not:
+    If truncation left one of `continuations` at the start of B, the original adds it to the last
+    word of A; `mend_quirks` does not:
 
         tokens    [CLS]  the  cat  ##s  [SEP]  ##ing  [SEP]
         original         [1]  [2,  3,           5]
@@ -120,7 +120,7 @@ def mask_tokens(
     replacements: Sequence[Any],
     rng: random.Random,
 ) -> None:
-    """Replaces the tokens at `places`, in the order of choice: by `mask`, at random, or not."""
+    """Replaces the tokens at `places`, in that order, by `mask` or at random, or keeps them."""
     draw = rng.random
     for place in places:
         if draw() < 0.8:

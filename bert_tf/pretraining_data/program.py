@@ -1,8 +1,8 @@
 """Makes pre-training records: the program behind `create_pretraining_data.py`.
 
-With `output_file` the whole corpus draws from one random stream, as in the original. With
-`output_dir` its documents are dealt to shards, which are made by processes of this machine or by
-Apache Beam. No file has its name before it is complete, and complete shards are kept.
+With `output_file` the corpus draws from one random stream, as in the original. With `output_dir`
+documents are dealt to shards, made by local processes or Apache Beam. Files are written
+atomically, and complete shards are kept.
 """
 
 import dataclasses
@@ -45,12 +45,12 @@ def create_pretraining_data(
     for byte. With `output_dir` every shard is made as if it were a corpus of its own.
 
     Args:
-        stream: where progress is shown, if anywhere.
-        beam_flags: flags of Apache Beam, if that makes the shards.
+        stream: shows progress; None shows none.
+        beam_flags: makes the shards on Apache Beam with these flags.
 
     Raises:
-        ValueError: if nothing can be made of the vocabulary or the text.
-        OSError: if a file cannot be read or written. No file of `output_file` is there then.
+        ValueError: if the vocabulary or the text is unusable.
+        OSError: if a file cannot be read or written; then no `output_file` is written.
     """
     start = time.monotonic()
     start_progress = without_display if stream is None else functools.partial(_show, stream)
@@ -95,7 +95,7 @@ def create_pretraining_data(
 
 
 def _describe_run(settings: PretrainingDataSettings, tokenizer: Tokenizer) -> dict[str, Any]:
-    """Returns a run's entry in the manifest, without its files and statistics."""
+    """Returns the run's manifest entry, without files and statistics."""
     with files.open_file(settings.vocab_file) as file:
         digest = hashlib.sha256(file.read()).hexdigest()
     replacements = masking.replacement_ids(tokenizer.vocab, settings.mend_quirks)
@@ -116,7 +116,7 @@ def _describe_run(settings: PretrainingDataSettings, tokenizer: Tokenizer) -> di
 def _check_outputs(
     settings: PretrainingDataSettings, paths: Sequence[str], input_files: Sequence[str]
 ) -> None:
-    """Refuses outputs that would overwrite an input, or be mixed up with other shards."""
+    """Refuses outputs that would overwrite an input or mix with other shards."""
     inputs = {files.resolve_path(path) for path in [*input_files, settings.vocab_file]}
     for path in paths:
         if files.resolve_path(path) in inputs:
@@ -134,10 +134,10 @@ def _check_outputs(
 
 
 def _folders_to_describe(settings: PretrainingDataSettings, paths: Sequence[str]) -> set[str]:
-    """Makes the folders of the outputs, and returns those that get a manifest.
+    """Makes the output folders and returns those that get a manifest.
 
-    Records that the original makes too do without one where a manifest.json of something else is in
-    the way: its command lines work in any folder. Shards and unmasked records are refused.
+    If an unrelated manifest.json is in the way, records in the original's format do without one;
+    shards and unmasked records are refused.
     """
     described = set()
     for folder in sorted({files.split_path(path)[0] for path in paths}):
@@ -159,7 +159,7 @@ def _write_manifests(
     paths: Sequence[str],
     entries: Sequence[dict[str, Any]],
 ) -> None:
-    """Adds the run to the manifest of each folder, with the entries of the files there."""
+    """Adds the run to the manifest of each folder, with the entries of its files."""
     run = {**run, "files": [], "statistics": dataclasses.asdict(statistics)}
     for folder in sorted(folders):
         there = [files.split_path(path)[0] == folder for path in paths]

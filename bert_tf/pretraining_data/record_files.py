@@ -2,7 +2,7 @@
 
 text --Documents--> tokens --InstanceMaker--> instances --RecordEncoder--> records
 
-All chance comes from the shard's seed, so it does not matter which process makes a shard, or when.
+All randomness comes from the shard's seed, so shards do not depend on the process that makes them.
 """
 
 import contextlib
@@ -46,18 +46,15 @@ def make_records(
     shard: Shard,
     start_progress: StartProgress = without_display,
 ) -> tuple[list[dict[str, Any]], CorpusStatistics]:
-    """Makes the record files of a shard.
-
-    Returns:
-        The manifest's entries of the files, and the statistics.
+    """Makes a shard's record files, and returns their manifest entries and the statistics.
 
     Raises:
-        ValueError: if a text file cannot be read, with the line, or there is no text.
-        OSError: if a file cannot be written; then none of the shard's files is there.
+        ValueError: if a text file cannot be read (names the line) or there is no text.
+        OSError: if a file cannot be written; then none of the shard's files is left.
     """
     examples: list[bytes] = []
     rng = random.Random(shard.seed)
-    # Opened first, to fail before the work if that is not allowed.
+    # Opened first, to fail early if they cannot be written.
     with files.atomic_writes(shard.output_files) as outputs:
         encoder = RecordEncoder(settings, tokenizer)
         documents, counts = _read(settings, tokenizer, shard, encoder.token_of, start_progress)
@@ -110,17 +107,16 @@ def _read(
 def _finish(
     shard: Shard, writers: Sequence[RecordWriter], counts: CorpusStatistics, max_seq_length: int
 ) -> list[dict[str, Any]]:
-    """Completes the files, and writes the note of a shard; returns their entries."""
+    """Completes the files, writes the shard's note, and returns the manifest entries."""
     names = [files.split_path(path)[1] for path in shard.output_files]
     entries = [writer.finish(name) for writer, name in zip(writers, names, strict=True)]
     counts.examples = sum(entry["examples"] for entry in entries)
     counts.example_tokens = sum(entry["tokens"] for entry in entries)
     counts.padding_tokens = counts.examples * max_seq_length - counts.example_tokens
-    forget_files(shard.output_files)  # The manifest describes those that are replaced now.
+    forget_files(shard.output_files)  # The manifest describes the replaced files.
     remove_notes(shard.output_files)
     if shard.made_from:
-        made = {"made_from": shard.made_from, "statistics": dataclasses.asdict(counts)}
-        entries[0].update(made)
+        entries[0].update(made_from=shard.made_from, statistics=dataclasses.asdict(counts))
         write_note(shard.output_files[0], entries[0])
     return entries
 
@@ -133,10 +129,10 @@ def make_shards(
     text_dir: str,
     start_progress: StartProgress,
 ) -> dict[int, dict[str, Any]]:
-    """Makes shards in `num_workers` processes, and returns their entries in the manifest.
+    """Makes shards in `num_workers` processes, and returns their manifest entries.
 
-    The text is read once, and written to a file in `text_dir` for each shard. (If each process read
-    the whole text, a thousand shards of a large corpus would take days.)
+    The text is read once and split into a file per shard in `text_dir`; otherwise a thousand shards
+    of a large corpus would take days.
 
     Raises:
         ValueError, OSError: see `make_records`. Complete shards remain.
@@ -179,7 +175,7 @@ def _make_shard(
 
 @contextlib.contextmanager
 def _report_stage(stage: str, total: float, unit: str) -> Iterator[Progress]:
-    """Shows nothing in a worker, but reports each stage's part of the shard when it is done."""
+    """Reports each finished stage's fraction of the shard to the parent process."""
     with without_display(stage, total, unit) as progress:
         yield progress
     report_progress(_FRACTIONS[stage])

@@ -1,8 +1,8 @@
 """Serializes instances as tf.train.Examples, ten times as fast as `schema.encode_example`.
 
-An id is serialized once, and its bytes stand for it in documents and instances. Most of a record is
-the same in all records of its length: names, sizes, masks, padding. What is an instance's own waits
-in two bytes per token until the instances are shuffled; the rest is added when it is written.
+Ids are serialized once, and their bytes represent them in documents and instances. Until instances
+are shuffled, only what differs between them is kept, in two bytes per token. Names, sizes, masks
+and padding are added when a record is written.
 """
 
 import struct
@@ -17,11 +17,7 @@ _HEAD = struct.Struct("<?IIIII")
 
 
 class RecordEncoder:
-    """Pads and serializes instances.
-
-    Attributes:
-        token_of: by id, its serialized bytes, which stand for it in instances.
-    """
+    """Pads and serializes instances, in which `token_of[id]`, its bytes, represents an id."""
 
     def __init__(self, settings: PretrainingDataSettings, tokenizer: Tokenizer) -> None:
         self._length = settings.max_seq_length
@@ -43,7 +39,7 @@ class RecordEncoder:
             self._next_labels = [_entry("next_sentence_labels", [label]) for label in (0, 1)]
 
     def begin(self, instance: Instance) -> bytes:
-        """Returns what is an instance's own, for `finish`."""
+        """Returns the compact form of an instance, for `finish`."""
         num_tokens, num_masked = len(instance.tokens), len(instance.positions)
         place_bytes = self._places.__getitem__
         if self._is_dynamic:
@@ -56,7 +52,7 @@ class RecordEncoder:
         return b"".join((_HEAD.pack(instance.is_random_next, *sizes), first, second, third))
 
     def finish(self, begun: bytes) -> tuple[bytes, int]:
-        """Returns the record of what `begin` returned, and how many tokens it holds."""
+        """Returns the record of what `begin` returned, and its number of tokens."""
         head = _HEAD.unpack_from(begun)
         is_random_next, num_tokens_a, num_tokens, num_masked, size_ids, size_second = head
         end_ids = _HEAD.size + size_ids
@@ -89,6 +85,6 @@ def _entry(name: str, values: list) -> bytes:
 
 
 def _message(parts: tuple[bytes, ...]) -> bytes:
-    """Returns the serialized example of its features, which are in the order of their names."""
+    """Returns the serialized example of its features, which are sorted by name."""
     features = b"".join(parts)
     return b"\x0a" + encode_varint(len(features)) + features

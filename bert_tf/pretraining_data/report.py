@@ -1,4 +1,4 @@
-"""Reports what was made of a corpus, and warns of what would harm the training."""
+"""Reports on the records of a corpus, and warns of problems that would harm training."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ _UNCASED_SHARE = 0.001
 
 @dataclasses.dataclass(frozen=True)
 class PretrainingDataReport:
-    """What `create_pretraining_data` has made."""
+    """Summarizes the result of `create_pretraining_data`."""
 
     paths: list[str]  # The record files.
     statistics: CorpusStatistics
@@ -67,7 +67,7 @@ def _rows(counts: CorpusStatistics) -> dict[str, str]:
 def find_problems(
     statistics: CorpusStatistics, settings: PretrainingDataSettings, vocab: Mapping[str, int]
 ) -> list[str]:
-    """Returns warnings of what would harm the training, each with a remedy."""
+    """Returns warnings of problems that would harm training, each with a remedy."""
     return [
         *_text_problems(statistics, settings),
         *_vocabulary_problems(statistics, settings.do_lower_case, vocab),

@@ -1,12 +1,12 @@
-"""The shards of a run, and which of them are already complete.
+"""Plans the shards of a run and finds those that are already complete.
 
-Before a shard gets its name, its entry in the manifest is noted beside it:
+Before a shard is renamed into place, its manifest entry is written to a note beside it:
 
     .pretraining-00003-of-00100.tfrecord.made.json
         {"name", "examples", ..., "made_from": "9f3c...", "statistics": {...}}
 
-When all shards are complete, the entries go to the manifest, and the notes are removed. A shard
-that was made from anything else, or does not have the size in its note, is made again.
+When all shards are complete, the entries move to the manifest. A shard whose inputs have changed,
+or whose size differs from its note, is made again.
 """
 
 import contextlib
@@ -27,10 +27,10 @@ from bert_tf.data.manifest import find_run, read_manifest
 from bert_tf.pretraining_data.statistics import CorpusStatistics
 from bert_tf.settings import PretrainingDataSettings
 
-# To be raised when the same text, vocabulary and settings give other records than before.
+# Increase it when the same text, vocabulary and settings give other records than before.
 _RECORDS_VERSION = 1
 # Settings that do not change the records, or that the digest covers otherwise. (The default of
-# `next_sentence` is left out too: shards made before there was such a setting stay valid.)
+# `next_sentence` is left out too, so that shards from before that setting stay valid.)
 _IRRELEVANT = {"input_file", "vocab_file", "output_file", "output_dir", "num_workers"}
 _TEXT_FOLDER = ".pretraining-text"
 # Shards and their notes under the temporary names of `files.atomic_write`.
@@ -41,19 +41,19 @@ _PARTIAL_FILE = re.compile(
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """Records that are made at once: of a whole corpus, or of the documents dealt to a shard."""
+    """Describes records made together: of a whole corpus, or of the documents of a shard."""
 
     name: str  # Of the text, in error messages.
     input_files: Sequence[str]
     output_files: Sequence[str]  # Records are written to them in turn.
     seed: int
     made_from: str = ""  # Digest of what the records depend on; empty with `output_file`.
-    # Counts of lines and files, if not those of `input_files`: the counts of shards are added up,
-    # so the first has those of the whole text, and the others zeros.
+    # Replaces the counts of `input_files`. Counts of shards are summed, so the first has those of
+    # the whole text, and the others have zeros.
     line_counts: CorpusStatistics | None = None
 
     def with_text(self, path: str, counts: CorpusStatistics) -> "Shard":
-        """Returns the shard with the file of its documents and the counts of the whole text."""
+        """Returns the shard with its text file and the counts of the whole text."""
         line_counts = self.line_counts or counts
         return dataclasses.replace(self, input_files=(path,), line_counts=line_counts)
 
@@ -80,10 +80,7 @@ def plan_shards(
 
 
 def shard_seed(random_seed: int, shard: int) -> int:
-    """Returns the seed of a shard; no two shards have the same.
-
-    That of shard 0 is `random_seed` itself: a corpus in one shard has the original's records.
-    """
+    """Returns a shard's own seed; that of shard 0 is `random_seed`, as in the original."""
     if shard == 0:
         return random_seed
     digest = hashlib.sha256(f"{random_seed} {shard}".encode()).digest()
@@ -91,10 +88,7 @@ def shard_seed(random_seed: int, shard: int) -> int:
 
 
 def _digest(settings: PretrainingDataSettings, input_files: Sequence[str], vocabulary_sha256: str):
-    """Returns a SHA-256 of what all shards depend on.
-
-    Text files are not read for it: their path, size and, if local, time of change are used.
-    """
+    """Returns a SHA-256 of what all shards depend on; text files count by path, size and mtime."""
     values = {
         name: value
         for name, value in dataclasses.asdict(settings).items()
@@ -114,7 +108,7 @@ def _digest(settings: PretrainingDataSettings, input_files: Sequence[str], vocab
 
 
 def find_finished(shards: Mapping[int, Shard]) -> dict[int, dict[str, Any]]:
-    """Returns the manifest's entries of the complete shards, by number."""
+    """Returns the manifest entries of the complete shards, by number."""
     (first,) = next(iter(shards.values())).output_files
     folder = files.split_path(first)[0]
     notes = set(files.glob_files(note_path(files.join_path(folder, "*"))))
@@ -136,30 +130,30 @@ def find_finished(shards: Mapping[int, Shard]) -> dict[int, dict[str, Any]]:
 
 
 def note_path(path: str) -> str:
-    """Returns the path of a shard's note, which a pattern for shards does not match."""
+    """Returns the path of a shard's note, which no glob for shards matches."""
     folder, name = files.split_path(path)
     return files.join_path(folder, f".{name}.made.json")
 
 
 def write_note(path: str, entry: Mapping[str, Any]) -> None:
-    """Writes the note of the shard at `path`, which is not there yet; an older one is removed."""
-    files.remove_file(path)  # Otherwise the note might seem to be about that one.
+    """Writes the note of a shard before the shard itself, and removes an older shard."""
+    files.remove_file(path)  # The note would seem to describe it.
     with files.atomic_write(note_path(path), "w") as file:
         file.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
 
 def remove_notes(paths: Iterable[str]) -> None:
-    """Removes the notes of these shards."""
+    """Removes the notes of shards."""
     for path in paths:
         files.remove_file(note_path(path))
 
 
 @contextlib.contextmanager
 def text_folder(output_dir: str) -> Iterator[str]:
-    """Makes a temporary folder for the text of shards, which one run at a time may have.
+    """Makes a temporary folder for the text of shards and locks it against other runs.
 
-    It is beside the records, where there is room for the text, unless that is a remote place. What
-    a killed run has left, text and partial shards, is removed first.
+    It is in `output_dir`, where there is room, unless that is remote. Text and partial shards of a
+    killed run are removed first.
 
     Raises:
         ValueError: if another run is making shards in `output_dir`.

@@ -1,11 +1,11 @@
-"""Counts over the text and the records of a corpus."""
+"""Counts the text and the records of a corpus."""
 
 import dataclasses
 
 
 @dataclasses.dataclass
 class CorpusStatistics:
-    """Counts over text and records; those of shards are added up."""
+    """Holds counts of text and records; those of shards are summed."""
 
     documents: int = 0
     sentences: int = 0  # Lines with tokens.
@@ -14,7 +14,7 @@ class CorpusStatistics:
     lines: int = 0
     blank_lines: int = 0
     characters: int = 0  # Without white space at the ends of lines.
-    long_sentences: int = 0  # Sentences that fill a record alone.
+    long_sentences: int = 0  # Fill a record alone.
     examples: int = 0
     example_tokens: int = 0  # With [CLS] and [SEP], without padding.
     padding_tokens: int = 0
