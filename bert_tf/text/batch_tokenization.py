@@ -1,11 +1,10 @@
-"""Many texts at once: tensorflow-text where it agrees with the original, the exact tokenizer else.
+"""Tokenizes many texts at once, with tensorflow-text where it agrees with the original.
 
     text ── plain ASCII, no long run? ──yes──> tensorflow-text's op for lines ──> ids
                                       └──no──> FullTokenizer ──────────────────> ids
 
-tensorflow-text is a few times faster than Python, but it normalizes some 7,500 characters ("ﬁ",
-"ß", "²"), control characters and long words otherwise than the original. None of them occur in
-lines of plain ASCII, and nearly all lines of English text are that.
+tensorflow-text is a few times faster than Python, but it treats some 7,500 characters ("ﬁ", "ß",
+"²"), control characters and long words differently. Plain ASCII lines have none of them.
 """
 
 import re
@@ -19,20 +18,17 @@ from bert_tf.text.tokenization import FullTokenizer
 
 _IS_PLAIN = re.compile(r"[\t\n\r -~]*").fullmatch
 _HAS_LONG_RUN = re.compile(rf"[!-~]{{{LONGEST_RUN + 1}}}").search
-# Texts per call: enough to make the call's cost small, few enough to stay in the processor's cache.
+# Enough to make a call's overhead small, few enough to stay in the processor's cache.
 _TEXTS_PER_CALL = 1024
 
 
 def is_plain(text: str) -> bool:
-    """Returns whether `text` is ASCII without control characters and runs of 100 characters."""
+    """Returns whether `text` is ASCII without control characters or runs of 100 characters."""
     return _IS_PLAIN(text) is not None and (len(text) <= LONGEST_RUN or _HAS_LONG_RUN(text) is None)
 
 
 class BatchTokenizer:
-    """Encodes batches of texts; the ids are those of the reference tokenizer, its `exact`.
-
-    See `FullTokenizer` for the arguments.
-    """
+    """Encodes batches of texts to the ids of `FullTokenizer`, which has the same arguments."""
 
     def __init__(
         self, vocab_file: str, do_lower_case: bool = True, strip_accents: bool | None = None

@@ -1,7 +1,7 @@
-"""What the tokenizer does with each character: keep it, drop it, or surround it with spaces.
+"""Classifies characters for the tokenizer: keep, drop, or surround with spaces.
 
-Two passes of `str.translate` over a text do all of the original's per-character work. A table
-learns what to do with a code point when it first meets it, so that importing costs nothing.
+Two passes of `str.translate` do all of the original's per-character work. Tables are filled when
+a code point first occurs, so importing costs nothing.
 
     "naïve\\u00ad 日本" --CLEAN--> "naïve  日  本 " --lower, NFD, DROP_MARKS--> "naive  日  本 "
 
@@ -11,8 +11,7 @@ Source: google-research/bert, tokenization.py, `BasicTokenizer` and the function
 import unicodedata
 from collections.abc import Callable
 
-# Ideographs, first and last code point of each block: written without spaces, so each becomes a
-# word of its own. Kana and Hangul are not among them.
+# First and last code points of ideographs, each a word of its own; without Kana and Hangul.
 CJK_BLOCKS = (
     *((0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F)),
     *((0x2B740, 0x2B81F), (0x2B820, 0x2CEAF), (0xF900, 0xFAFF), (0x2F800, 0x2FA1F)),
@@ -26,7 +25,7 @@ def is_whitespace(char: str) -> bool:
 
 
 def is_dropped(char: str) -> bool:
-    """Returns whether `char` vanishes: control and format characters, NUL, U+FFFD."""
+    """Returns whether `char` is dropped: control and format characters, NUL, U+FFFD."""
     if char in "\t\n\r":
         return False
     return char == "\ufffd" or unicodedata.category(char) in ("Cc", "Cf")
@@ -48,7 +47,7 @@ def is_accent(char: str) -> bool:
 
 
 class _Table(dict):
-    """A table for `str.translate`: code point -> its replacement, None to drop it."""
+    """Maps code points to replacements, None to drop them, for `str.translate`."""
 
     def __init__(self, replace: Callable[[str], str | None]):
         super().__init__()
@@ -75,8 +74,8 @@ def _drop_marks(char: str) -> str | None:
     return None if is_accent(char) else _split_punctuation(char)
 
 
-# First pass: what is not text is dropped, white space becomes spaces, ideographs stand alone.
+# First pass: drops control characters, normalizes white space, separates ideographs.
 CLEAN = _Table(_clean)
-# Second pass, after lower-casing: punctuation stands alone and, after NFD, marks are dropped.
+# Second pass, after lower-casing: separates punctuation and, after NFD, drops marks.
 SPLIT_PUNCTUATION = _Table(_split_punctuation)
 DROP_MARKS = _Table(_drop_marks)

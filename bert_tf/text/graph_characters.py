@@ -3,8 +3,8 @@
     page = table.pages[code_point >> 8]          # pages of 256 code points, equal ones stored once
     entry = table.values[page + (code_point & 255)]
 
-An entry has 31 bits. The lowest 21, XORed with the code point, are the normalized character (so
-pages of characters that do not change are equal); the others are flags:
+The lowest 21 bits of an entry, XORed with the code point, are the normalized character (so pages of
+unchanged characters are equal); the other 10 are flags:
 
     "É"  KEPT STARTER          "e"          one character; its accent belongs to it
     "!"  KEPT STARTER ALONE    "!"          a word of its own
@@ -13,8 +13,7 @@ pages of characters that do not change are equal); the others are flags:
     "\\u0301"  EXTENDS                       a stripped mark, part of the character before it
     "\\u00ad"  0                             dropped
 
-The tables are computed from the functions that the Python tokenizer is made of, with Python's own
-version of Unicode, whichever TensorFlow has. No TensorFlow here.
+The tables are computed from the Python tokenizer's functions and Python's version of Unicode.
 """
 
 import functools
@@ -46,20 +45,20 @@ STARTER = 1 << 26  # It has a part of combining class 0, past which no mark is m
 ORDER_SHIFT = 27  # The bits above number the combining classes of marks that are kept, from 1.
 MAX_ORDER = 15
 
-# What a capital sigma sees when it asks whether it ends a word.
+# Properties that decide whether a capital sigma ends a word.
 CASED, IGNORED = 1, 2
 CAPITAL_SIGMA, FINAL_SIGMA = 0x3A3, 0x3C2
 
 
 class PagedTable(NamedTuple):
-    """A number for each code point: int32 [4352] indices of pages in `values`."""
+    """Maps code points to numbers; `pages`, int32 [4352], holds the starts of pages in `values`."""
 
     pages: np.ndarray
     values: np.ndarray
 
 
 class CharacterTables(NamedTuple):
-    """The tables for one way of normalizing."""
+    """Holds the tables for one way of normalizing."""
 
     entries: PagedTable
     record_starts: np.ndarray  # int32 [R + 1]: where each record starts in `record_values`.
@@ -97,10 +96,10 @@ def character_tables(do_lower_case: bool, strip_accents: bool) -> CharacterTable
 def _entry(
     char: str, do_lower_case: bool, strip_accents: bool, orders: dict[int, int]
 ) -> tuple[int, list[int]]:
-    """The flags of a character, and the characters that are kept of it, as in a record."""
+    """Returns the flags of a character and its normalized characters, as in a record."""
     if is_dropped(char):
         return 0, []
-    # Python's str.split takes line and paragraph separators for white space, too.
+    # Python's str.split also splits at line and paragraph separators.
     if is_whitespace(char) or char.isspace():
         return BLANK | STARTER, []
     text = char.lower() if do_lower_case else char
@@ -122,8 +121,7 @@ def _entry(
 
 @functools.cache
 def _code_points_with_properties() -> list[int]:
-    """All but the unassigned, private and surrogate ones outside the blocks of ideographs, which
-    stay as they are."""
+    """Returns all but unassigned, private and surrogate ones, which are kept unchanged."""
     ideographs = {x for first, last in CJK_BLOCKS for x in range(first, last + 1)}
     return [
         x
@@ -133,7 +131,7 @@ def _code_points_with_properties() -> list[int]:
 
 
 def _orders_of_kept_marks() -> dict[int, int]:
-    """The combining classes of characters that are not non-spacing marks, numbered from 1."""
+    """Numbers the combining classes of characters that are not non-spacing marks."""
     kept = (x for x in map(chr, _code_points_with_properties()) if not is_accent(x))
     classes = sorted(set(map(unicodedata.combining, kept)))
     assert len(classes) <= MAX_ORDER + 1
@@ -142,7 +140,7 @@ def _orders_of_kept_marks() -> dict[int, int]:
 
 @functools.cache
 def _cases() -> np.ndarray:
-    """uint8 [1114112]: found by lower-casing, as Python has no functions for these properties."""
+    """Returns uint8 [1114112], found by lower-casing: Python does not expose these properties."""
     cases = np.zeros(NUM_CODE_POINTS, np.uint8)
     for x in _code_points_with_properties():
         char = chr(x)

@@ -1,6 +1,6 @@
-"""[CLS] a [SEP] b [SEP] inside a TensorFlow graph: what `packing` does, for a whole batch at once.
+"""Packs `[CLS] a [SEP] b [SEP]` in a TensorFlow graph, as `packing` does, for a whole batch.
 
-Ids are ragged tensors, int32 [N, (T)], N may be 0, and the rows are padded to the longest of them.
+Ids are ragged tensors, int32 [N, (T)], where N may be 0. Rows are padded to the longest one.
 
 Source: google-research/bert, run_classifier.py, `convert_single_example`, and run_squad.py,
 `convert_examples_to_features`.
@@ -12,13 +12,13 @@ import tensorflow as tf
 
 
 class PackedWindows(NamedTuple):
-    """The windows of N passages, S in all; those of one passage follow each other."""
+    """Holds the S windows of N passages, in the order of passages."""
 
     features: dict[str, tf.Tensor]  # As of `pack_texts`, int32 [S, L].
-    owner: tf.Tensor  # int32 [S]: the example that a window is of.
+    owner: tf.Tensor  # int32 [S]: the index of the window's example.
     window_start: tf.Tensor  # int32 [S]: the index in the passage of its first token.
     window_length: tf.Tensor  # int32 [S]: the number of tokens of the passage.
-    passage_start: tf.Tensor  # int32 [S]: the index in the row of the first of them.
+    passage_start: tf.Tensor  # int32 [S]: the index in the row of its first token.
 
 
 def pack_texts(
@@ -30,15 +30,14 @@ def pack_texts(
 ) -> dict[str, tf.Tensor]:
     """Packs one or two sequences per row, truncated as by `pack_truncated`.
 
-    A row of `ids_b` that is empty, or None for all, is no second sequence.
-
-    Returns: `input_ids`, `input_mask` and `segment_ids`, int32 [N, L].
+    Empty rows of `ids_b`, or None, mean no second sequence. Returns `input_ids`, `input_mask` and
+    `segment_ids`, int32 [N, L].
     """
     _check_at_least(3, "max_seq_length", max_seq_length)
     if ids_b is None:
         ids_b = ids_a[:, :0]
     lengths_a, lengths_b = _lengths(ids_a), _lengths(ids_b)
-    # The longer one is cut until both are equal, then both are; of an odd number b has less.
+    # The longer one is cut to the length of the other, then both are; b gets less of an odd room.
     room = max_seq_length - 3
     beside = tf.minimum(lengths_a, tf.maximum(room - lengths_b, room - room // 2))
     kept_a = tf.where(lengths_b > 0, beside, tf.minimum(lengths_a, room + 1))
@@ -58,9 +57,9 @@ def pack_windows(
     """Packs `[CLS] question [SEP] window [SEP]`, the windows as `packing.divide` makes them.
 
     Args:
-        question_ids: cut so that each leaves room for a token of its passage; otherwise this is a
+        question_ids: must leave room for a token of the passage; otherwise raises a
             tf.errors.InvalidArgumentError.
-        passage_ids: one without tokens has no window.
+        passage_ids: empty ones have no window.
     """
     _check_at_least(4, "max_seq_length", max_seq_length)
     _check_at_least(1, "doc_stride", doc_stride)
@@ -103,13 +102,12 @@ def _first_indices(ids: tf.RaggedTensor) -> tf.Tensor:
 
 
 def _slices(ids: tf.RaggedTensor, first: tf.Tensor, lengths: tf.Tensor) -> tf.RaggedTensor:
-    """So many values from each index on."""
     indices = tf.ragged.range(first, first + lengths)
     return indices.with_values(tf.gather(ids.values, indices.values))
 
 
 def _rows(a: tf.RaggedTensor, b: tf.RaggedTensor, cls_id: int, sep_id: int) -> dict[str, tf.Tensor]:
-    """`[CLS] a [SEP]`, or `[CLS] a [SEP] b [SEP]` where a row of b is not empty, padded."""
+    """Packs and pads; rows with an empty b have one [SEP]."""
     lengths_a, lengths_b = _lengths(a), _lengths(b)
     once, has_b = tf.ones_like(lengths_a), tf.cast(lengths_b > 0, tf.int32)
     parts = [_repeated(cls_id, once), a, _repeated(sep_id, once), b, _repeated(sep_id, has_b)]
@@ -127,6 +125,6 @@ def _rows(a: tf.RaggedTensor, b: tf.RaggedTensor, cls_id: int, sep_id: int) -> d
 
 
 def _repeated(token_id: int, times: tf.Tensor) -> tf.RaggedTensor:
-    """A token so many times in each row: int32 [N, (times)]."""
+    """Repeats a token in each row: int32 [N, (times)]."""
     values = tf.fill([tf.reduce_sum(times)], token_id)
     return tf.RaggedTensor.from_row_lengths(values, times, validate=False)

@@ -1,4 +1,4 @@
-"""The reference tokenizer inside a TensorFlow graph: for models served from text, and for tf.data.
+"""Runs the reference tokenizer in a TensorFlow graph, for serving from text and for tf.data.
 
     tokenizer = GraphTokenizer("vocab.txt", do_lower_case=True)
     ids = tokenizer.tokenize(["Unaffable, café!", ""])             # RaggedTensor int32 [2, (T)]
@@ -7,8 +7,8 @@
     text ── plain ASCII, no long run? ──yes──> tensorflow-text's op for lines ──> ids
                                       └──no──> words ──> its op for words ──────> ids
 
-The ids and offsets are those of `FullTokenizer`, whatever the text. It works eagerly, inside a
-`tf.function` or a `tf.data.Dataset`, and in a SavedModel without this package.
+Ids and offsets equal those of `FullTokenizer` for any text. It works eagerly, in a `tf.function`,
+in `tf.data`, and in a SavedModel without this package.
 """
 
 import functools
@@ -28,11 +28,11 @@ from bert_tf.text.graph_wordpiece import (
 from bert_tf.text.graph_words import GraphWords, split_words
 from bert_tf.text.vocabulary import load_vocab
 
-# Read in one pass: runs of at most 99 characters, with white space between them.
+# Runs of at most 99 characters with white space between them; matches in linear time.
 _PLAIN_TEXT = rf"(?:[!-~]{{0,{LONGEST_RUN}}}[\t\n\r ])*[!-~]{{0,{LONGEST_RUN}}}"
-# Replaces a word that is too long. No word has this character, and so no piece has it.
+# Replaces a word that is too long; no word or piece has this character.
 _UNKNOWN_WORD = "\x00"
-_WHERE_STRINGS_ARE = "CPU:0"  # On an accelerator the numbers between them would go to and fro.
+_WHERE_STRINGS_ARE = "CPU:0"  # On an accelerator, numbers would be copied back and forth.
 _TEXTS = tf.TensorSpec([None], tf.string)
 
 
@@ -40,8 +40,8 @@ class GraphTokenizer(tf.Module):
     """Tokenizes batches of texts, string [N], as `FullTokenizer` tokenizes each of them.
 
     Args:
-        vocab: path of a vocabulary, or its tokens in the order of their ids; a broken one is a
-            ValueError.
+        vocab: path of a vocabulary, or its tokens in the order of their ids; an invalid one raises
+            a ValueError.
         do_lower_case, strip_accents: see `FullTokenizer`.
     """
 
@@ -78,8 +78,7 @@ class GraphTokenizer(tf.Module):
     ) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
         """Returns ids, and for each piece the start and the end of its source: int32 [N, (T)].
 
-        Offsets count characters of the text that `valid_text` returns; the rules are those of
-        `FullTokenizer.tokenize_with_offsets`.
+        Offsets count characters of `valid_text(texts)`; see `FullTokenizer.tokenize_with_offsets`.
         """
         with tf.device(_WHERE_STRINGS_ARE):
             pieces = self._divided(texts, self._spans_of_lines, self.exact_spans)
@@ -92,15 +91,15 @@ class GraphTokenizer(tf.Module):
         return tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="ignore")
 
     def exact_ids(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """As `tokenize`, in the way for texts that are not plain ASCII. For use in a graph."""
+        """Does `tokenize` for any text without the fast path. For use in a graph."""
         words = self._split_words(texts)
         return _by_text(self._pieces(words), words)
 
     def exact_spans(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """As `exact_ids`, with id, start and end of each piece: int32 [N, (T), 3]."""
+        """Returns id, start and end of each piece, without the fast path: int32 [N, (T), 3]."""
         words = self._split_words(texts)
         pieces = self._pieces(words)
-        # The pieces of a word divide its characters; [UNK] has them all.
+        # The pieces of a word divide its characters; [UNK] spans them all.
         lengths = tf.where(
             pieces.values == self._unk_id,
             tf.gather(words.lengths, pieces.value_rowids()),
@@ -114,16 +113,15 @@ class GraphTokenizer(tf.Module):
         return by_text.with_values(tf.stack([pieces.values, starts, ends], axis=1))
 
     def _pieces(self, words: GraphWords) -> tf.RaggedTensor:
-        """The ids of the pieces of each word: int32 [W, (P)]."""
+        """Returns the ids of the pieces of each word: int32 [W, (P)]."""
         is_too_long = words.lengths > LONGEST_WORD
         return self._word_tokenizer.tokenize(tf.where(is_too_long, _UNKNOWN_WORD, words.words))
 
     def _ids_of_lines(self, lines: tf.Tensor) -> tf.RaggedTensor:
-        """As `exact_ids`, for lines of plain ASCII."""
         return self._line_tokenizer.tokenize(self._lower_cased(lines))
 
     def _spans_of_lines(self, lines: tf.Tensor) -> tf.RaggedTensor:
-        """As `exact_spans`, for lines of plain ASCII: a byte is a character."""
+        """Does `exact_spans` for plain ASCII, where a byte is a character."""
         ids, *spans = self._line_tokenizer.tokenize_with_offsets(self._lower_cased(lines))
         spans = [tf.cast(span.values, tf.int32) for span in spans]
         return ids.with_values(tf.stack([ids.values, *spans], axis=1))
@@ -137,7 +135,7 @@ class GraphTokenizer(tf.Module):
         of_lines: Callable[[tf.Tensor], tf.RaggedTensor],
         exact: Callable[[tf.Tensor], tf.RaggedTensor],
     ) -> tf.RaggedTensor:
-        """Applies `of_lines` to texts of plain ASCII and `exact` to others, in their order."""
+        """Applies `of_lines` to texts of plain ASCII and `exact` to others; keeps the order."""
         if self._line_tokenizer is None:
             return exact(texts)
         is_plain = tf.strings.regex_full_match(texts, _PLAIN_TEXT)
@@ -152,7 +150,7 @@ class GraphTokenizer(tf.Module):
 
 
 def _by_text(pieces: tf.RaggedTensor, words: GraphWords) -> tf.RaggedTensor:
-    """The pieces of words as those of texts: [W, (P)] to [N, (T)]."""
+    """Regroups pieces of words by text: [W, (P)] to [N, (T)]."""
     splits = tf.gather(pieces.row_splits, words.text_splits)
     return tf.RaggedTensor.from_row_splits(pieces.values, splits, validate=False)
 

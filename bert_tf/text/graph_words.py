@@ -1,4 +1,4 @@
-"""Texts to words inside a TensorFlow graph, each character of a word with its source.
+"""Splits texts into words in a TensorFlow graph, with the source span of each character.
 
     texts       ["Re\\u0301sume\\u0301!"]
     code points  R e ́ s u m e ́ ! ␣           all texts in one row; a space ends each
@@ -8,10 +8,9 @@
     ends         1 3 4 5 6 8 9
     words        resume  !
 
-Everything is done for all characters of all texts at once. What is rare (a capital sigma, a Hangul
-syllable, marks that Unicode reorders) is computed only where it occurs.
-
-The rules are those of `BasicTokenizer`, and of `FullTokenizer.tokenize_with_offsets` for the spans.
+All characters are processed at once; rare cases (capital sigmas, Hangul, marks that Unicode
+reorders) only if they occur. The results are those of `BasicTokenizer`, the spans those of
+`FullTokenizer.tokenize_with_offsets`.
 """
 
 from typing import NamedTuple
@@ -39,10 +38,9 @@ from bert_tf.text.graph_characters import (
 
 
 class GraphWords(NamedTuple):
-    """The words of N texts: W words with K characters.
+    """Holds the W words of N texts, with K characters.
 
-    Spans are counted from the start of the first text, with one character more for each text
-    before.
+    Spans count from the start of the first text, plus a character for each earlier text.
     """
 
     words: tf.Tensor  # string [W]
@@ -57,8 +55,8 @@ def split_words(texts: tf.Tensor, tables: CharacterTables, do_lower_case: bool) 
     """Returns the normalized words of texts.
 
     Args:
-        texts: string [N], UTF-8; other bytes are left out.
-        tables: of `character_tables`, for the same `do_lower_case`.
+        texts: string [N], UTF-8; invalid bytes are dropped.
+        tables: made by `character_tables` with the same `do_lower_case`.
     """
     # The blank keeps texts apart; a character that is cut off at the end stays invalid.
     decoded = tf.strings.unicode_decode(tf.strings.join([texts, " "]), "UTF-8", errors="ignore")
@@ -66,7 +64,7 @@ def split_words(texts: tf.Tensor, tables: CharacterTables, do_lower_case: bool) 
     if do_lower_case:
         code_points = _with_final_sigmas(code_points, tables.cases)
     entries = _look_up(tables.entries, code_points)
-    # The characters that are kept, as in a record; and the indices of their code points.
+    # The kept characters, as in a record, and the indices of their code points.
     packed, sources = _kept_characters(code_points, entries, tables)
     starts, ends = sources, _ends(entries, sources)
     if tables.has_marks_to_strip:
@@ -105,19 +103,19 @@ def _indices(condition: tf.Tensor) -> tf.Tensor:
 
 
 def _count(condition: tf.Tensor) -> tf.Tensor:
-    """How often a condition [M] holds up to each index, that index included: int32 [M]."""
+    """Counts how often a condition [M] holds up to and including each index: int32 [M]."""
     return tf.cumsum(tf.cast(condition, tf.int32))
 
 
 def _before(first: int, values: tf.Tensor) -> tf.Tensor:
-    """The value before each of `values`; before the first one `first`."""
+    """Returns the value before each of `values`, with `first` before the first one."""
     return tf.concat([tf.constant([first], values.dtype), values], 0)[:-1]
 
 
 def _with_final_sigmas(code_points: tf.Tensor, cases: PagedTable) -> tf.Tensor:
-    """Makes capital sigmas final if they end a word, as `str.lower` does.
+    """Makes capital sigmas final, as `str.lower` does, if they end a word.
 
-    Those have a cased character before them and none behind, ignored ones aside.
+    That means a cased character before and none after them, apart from ignored ones.
     """
     is_sigma = code_points == CAPITAL_SIGMA
 
@@ -158,12 +156,11 @@ def _kept_characters(
 
 
 def _ends(entries: tf.Tensor, sources: tf.Tensor) -> tf.Tensor:
-    """Where the source of each character ends, with the stripped marks on it: int32 [K]."""
+    """Returns the end of each character's source, stripped marks included: int32 [K]."""
     is_mark = _has(entries, EXTENDS)
 
     def with_marks() -> tf.Tensor:
-        # A mark is on the last character, or blank, before it; of several from one source on the
-        # last of them.
+        # A mark belongs to the last character or blank before it, also if one source has several.
         is_base = _has(entries, KEPT | BLANK)
         number = _count(is_base)
         marks = _indices(is_mark)
@@ -181,7 +178,7 @@ def _order(packed: tf.Tensor) -> tf.Tensor:
 
 
 def _canonical_order(entries: tf.Tensor, packed: tf.Tensor, sources: tf.Tensor) -> tf.Tensor:
-    """The indices of the characters after sorting each run of combining ones: int32 [K]."""
+    """Returns indices that sort each run of combining characters: int32 [K]."""
     order = _order(packed)
 
     def is_sorted() -> tf.Tensor:
@@ -194,7 +191,7 @@ def _canonical_order(entries: tf.Tensor, packed: tf.Tensor, sources: tf.Tensor) 
 def _shared_spans(
     entries: tf.Tensor, packed: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Starts and ends: marks of a run that were moved past each other have the span of them all."""
+    """Returns starts and ends, where marks of a reordered run share one span."""
     moves = _order(packed) > 0
 
     def shared() -> tuple[tf.Tensor, tf.Tensor]:

@@ -1,13 +1,12 @@
-"""[CLS] a [SEP] b [SEP]: the only place that packs, truncates and divides token sequences.
+"""Packs, truncates and divides token sequences: `[CLS] a [SEP] b [SEP]`.
 
     input_ids     [CLS] who was he ? [SEP] a king of france [SEP]   (padding: 0)
     segment_ids     0    0   0   0 0   0   1  1   1    1      1     (padding: 0)
     input_mask      1    1   1   1 1   1   1  1   1    1      1     (padding: 0)
 
-Sequences are lists of anything: tokens or their ids. No TensorFlow.
+Sequences are lists of tokens or ids.
 
-Source: google-research/bert, run_classifier.py, run_squad.py and extract_features.py, which each
-have a copy of this.
+Source: google-research/bert, run_classifier.py, run_squad.py and extract_features.py.
 """
 
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ Token = TypeVar("Token")
 
 
 class Window(NamedTuple):
-    """A stretch of a long sequence: the index of its first token, and the number of tokens."""
+    """Locates a part of a long sequence: the index of its first token, and its length in tokens."""
 
     start: int
     length: int
@@ -26,7 +25,7 @@ class Window(NamedTuple):
 def truncate_pair(tokens_a: list, tokens_b: list, max_tokens: int) -> None:
     """Shortens two sequences in place until together they hold at most `max_tokens` tokens.
 
-    The longer one loses its last token, again and again; on a tie, `tokens_b`.
+    The longer one loses its last token repeatedly; on a tie, `tokens_b`.
     """
     excess = len(tokens_a) + len(tokens_b) - max_tokens
     while excess > 0:
@@ -57,7 +56,7 @@ def pack_truncated(
     sep: Token,
     max_seq_length: int,
 ) -> tuple[list[Token], list[int]]:
-    """As `pack`, truncated to `max_seq_length` tokens; a pair as in `truncate_pair`."""
+    """Packs like `pack`, after truncation to `max_seq_length` tokens by `truncate_pair`."""
     tokens_a, tokens_b = list(tokens_a), list(tokens_b)
     truncate_pair(tokens_a, tokens_b, max_seq_length - (3 if tokens_b else 2))
     return pack(tokens_a, tokens_b, cls, sep)
@@ -68,7 +67,7 @@ def divide(num_tokens: int, max_tokens: int, stride: int) -> list[Window]:
 
         divide(10, 6, 2)    # [(0, 6), (2, 6), (4, 6)]
 
-    The last one is the first that reaches the end. A sequence without tokens has none.
+    The first window that reaches the end is the last. An empty sequence has none.
 
     Source: google-research/bert, run_squad.py, `convert_examples_to_features`.
     """

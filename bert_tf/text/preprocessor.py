@@ -1,4 +1,4 @@
-"""A Keras layer from text to the encoder's inputs, with the reference tokenizer's exact ids."""
+"""Provides a Keras layer that maps text to the encoder's inputs, with exact ids."""
 
 import importlib
 from collections.abc import Mapping, Sequence
@@ -71,7 +71,7 @@ class TextPreprocessor(keras.layers.Layer):
         )
 
     def __call__(self, inputs, training: bool | None = None):
-        # Keras takes tensors only, where people give strings.
+        # Keras accepts tensors only, not strings.
         texts = [
             text if isinstance(text, keras.KerasTensor) else tf.convert_to_tensor(text)
             for text in _texts(inputs)

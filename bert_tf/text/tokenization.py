@@ -1,11 +1,10 @@
-"""The reference tokenizer: text -> words -> word pieces -> ids, exactly as the original's.
+"""Tokenizes exactly as the original: text -> words -> word pieces -> ids.
 
     tokenizer = FullTokenizer("vocab.txt", do_lower_case=True)
     tokenizer.tokenize("Unaffable, café!")    # ["un", "##aff", "##able", ",", "cafe", "!"]
     tokenizer.encode("Unaffable, café!")      # their ids; the fast way to get them
 
-Pure Python, without TensorFlow. It is fast because text repeats itself: the pieces of a chunk, the
-text between two spaces, are computed once and cached.
+Pure Python, fast because the pieces of each chunk (the text between two spaces) are cached.
 
 Source: google-research/bert, tokenization.py.
 """
@@ -41,7 +40,7 @@ __all__ = [
     "whitespace_tokenize",
 ]
 
-# Longer chunks are rare, and would make the cache's memory unbounded.
+# Longer chunks are rare, and would leave the cache's memory unbounded.
 _MAX_CACHED_CHARACTERS = 64
 # About 50 MB when full. (69 MB of novels have 300,000 chunks, 17 MB have 130,000.)
 _MAX_CACHED_CHUNKS = 200_000
@@ -62,7 +61,7 @@ def whitespace_tokenize(text: str) -> list[str]:
 
 
 class BasicTokenizer:
-    """Splits text into words and punctuation marks, lower-cased and without accents if wanted.
+    """Splits text into words and punctuation marks, optionally lower-cased and without accents.
 
     Args:
         strip_accents: whether text is decomposed (NFD) and its non-spacing marks are dropped; by
@@ -82,8 +81,7 @@ class BasicTokenizer:
         return self.normalize(self.clean(text)).split()
 
     def clean(self, text: str | bytes) -> str:
-        """Returns `text` without control characters, with spaces for white space and around
-        ideographs."""
+        """Drops control characters, turns white space into spaces, separates ideographs."""
         return convert_to_unicode(text).translate(CLEAN)
 
     def normalize(self, text: str) -> str:
@@ -143,7 +141,7 @@ class WordpieceTokenizer:
         return pieces
 
     def _longest_piece(self, word: str, start: int) -> str:
-        """The longest piece that `word` has at `start`, or ""."""
+        """Returns the longest piece of `word` at `start`, or ""."""
         rest = "##" + word[start:] if start else word
         shortest = 3 if start else 1
         for length in range(min(len(rest), self._max_piece_length), shortest - 1, -1):
@@ -156,8 +154,8 @@ class FullTokenizer:
     """Converts text to the ids of its word pieces, and back.
 
     Args:
-        vocab_file: path of a vocabulary, one token a line; a broken one is a ValueError.
-        do_lower_case, strip_accents: see `BasicTokenizer`; they must be those of the vocabulary.
+        vocab_file: path of a vocabulary, one token per line; an invalid one raises a ValueError.
+        do_lower_case, strip_accents: see `BasicTokenizer`; must match the vocabulary.
 
     Example:
 
@@ -210,18 +208,18 @@ class FullTokenizer:
     def tokenize_with_offsets(self, text: str | bytes) -> tuple[list[str], list[tuple[int, int]]]:
         """Returns the word pieces of `text`, and for each the (start, end) of its source in `text`.
 
-        Offsets count characters (of bytes: of the string they decode to):
+        Offsets count characters of the (decoded) text:
 
-          * an accent that was stripped belongs to the character that it is on, whether both were
-            one character ("é") or two ("e\\u0301"); at the start of a word it belongs to none;
-          * a control character inside a piece lies inside its span, elsewhere it is in none;
-          * where one character became several ("한" is decomposed, "İ" lower-cased) and pieces
-            divide them, each of these pieces has the whole character for its source;
-          * so do marks that Unicode's canonical order moves past each other: each has them all;
-          * a word that became [UNK] has the span of the word.
+          * a stripped accent belongs to its base character, whether both were one character ("é")
+            or two ("e\\u0301"); at the start of a word it belongs to none;
+          * a control character inside a piece is part of its span, elsewhere of none;
+          * pieces that divide one character ("한" is decomposed, "İ" lower-cased) each have the
+            span of the whole character;
+          * marks that Unicode's canonical order moves past each other share one span;
+          * [UNK] has the span of its word.
 
-        Starts never decrease, nor do ends; no span is empty; and apart from the pieces of one
-        character, or of such marks, spans do not overlap.
+        Starts and ends never decrease, no span is empty, and only pieces of one character or of
+        such marks overlap.
 
             tokenize_with_offsets("Une re\\u0301sume\\u0301!")
             # ["une", "resume", "!"], [(0, 3), (4, 12), (12, 13)]
@@ -285,10 +283,10 @@ class _Cache(dict):
         value = self._compute(chunk)
         if len(chunk) <= _MAX_CACHED_CHARACTERS:
             if len(self) >= _MAX_CACHED_CHUNKS:
-                self.clear()  # Simpler than choosing, and the frequent ones are back at once.
+                self.clear()  # Simpler than eviction; frequent chunks soon return.
             self[chunk] = value
         return value
 
     def __reduce__(self):
-        """A copy in another process starts empty."""
+        """Pickles an empty cache, so that copies in other processes start empty."""
         return _Cache, (self._compute,)

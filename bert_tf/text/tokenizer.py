@@ -1,7 +1,7 @@
-"""The `Tokenizer` protocol: everything that the rest of the package needs from a tokenizer.
+"""Defines the `Tokenizer` protocol, which BERT's `FullTokenizer` (WordPiece) implements.
 
-`FullTokenizer` (WordPiece) is the one that BERT uses. Another one, such as byte-level BPE or
-SentencePiece, is a class with these members, and one line in `load_tokenizer`. No TensorFlow.
+Another tokenizer, such as SentencePiece, is a class with these members and a line in
+`load_tokenizer`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 
 class SpecialIds(NamedTuple):
-    """The ids of the special tokens; BERT's are [PAD], [UNK], [CLS], [SEP] and [MASK]."""
+    """Holds the ids of BERT's [PAD], [UNK], [CLS], [SEP] and [MASK]."""
 
     pad: int
     unk: int

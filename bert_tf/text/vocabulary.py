@@ -1,4 +1,4 @@
-"""Vocabulary files: one token a line, its id is the line's number counted from 0."""
+"""Reads and checks vocabulary files: one token per line, whose id is the line number from 0."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ _CHECKPOINT_FOLDER = re.compile(r"^.*?([A-Za-z0-9_-]+)/bert_model.ckpt")
 _UNCASED_RELEASES = re.compile(r"(wwm_)?uncased_L-.*|multilingual_L-.*|chinese_L-.*")
 _CASED_RELEASES = re.compile(r"(wwm_)?cased_L-.*|multi_cased_L-.*")
 
-# Smaller vocabularies do not tell whether they are cased; larger ones do by their capital letters.
+# Smaller vocabularies do not show whether they are cased.
 _MIN_WORDS_TO_TELL_CASE = 1000
 _SHARE_OF_A_CASED_VOCABULARY = 0.05
 
@@ -19,7 +19,7 @@ _SHARE_OF_A_CASED_VOCABULARY = 0.05
 def load_vocab(vocab_file: str) -> dict[str, int]:
     """Reads a UTF-8 vocabulary as {token: id}, in the order of the ids.
 
-    White space around a token is ignored, as in the original, and so is a byte order mark.
+    White space around tokens, as in the original, and a byte order mark are ignored.
 
     Raises:
         ValueError: with file and line, if a line is not UTF-8, a token occurs twice, one of
@@ -65,10 +65,9 @@ convert_tokens_to_ids = convert_ids_to_tokens = convert_by_vocab
 def validate_case_matches_checkpoint(do_lower_case: bool, init_checkpoint: str | None) -> None:
     """Raises a ValueError for lower-casing that does not fit one of Google's released models.
 
-    Only the name of the checkpoint's folder is looked at, so a model of another name passes.
+    Only the name of the checkpoint's folder is checked, so a model with another name passes.
 
-    Source: google-research/bert, tokenization.py, the function of the same name; the models
-    released after it was written are known here as well.
+    Source: google-research/bert, tokenization.py, the same function; later models were added.
     """
     match = _CHECKPOINT_FOLDER.match(init_checkpoint or "")
     if match is None:
@@ -85,8 +84,7 @@ def validate_case_matches_checkpoint(do_lower_case: bool, init_checkpoint: str |
 def check_vocabulary(vocab: Mapping[str, int], vocab_file: str, do_lower_case: bool) -> None:
     """Raises a ValueError for lower-casing that the vocabulary's own entries contradict.
 
-    Entries with capital letters never occur in lower-cased text; without any, each capitalized
-    word would be unknown. Vocabularies with fewer than 1,000 words in ASCII tell nothing.
+    Vocabularies with fewer than 1,000 words in ASCII always pass.
     """
     words = [token for token in vocab if token[:1].isascii() and token[:1].isalpha()]
     if len(words) < _MIN_WORDS_TO_TELL_CASE:

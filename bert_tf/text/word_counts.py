@@ -1,6 +1,6 @@
-"""Counts the words of text files in bounded memory, as the tokenizer makes words.
+"""Counts the tokenizer's words in text files, in bounded memory.
 
-Chunks between spaces are counted first, which is fast, and made into words once each.
+Chunks between spaces are counted first, which is fast, and each is split into words once.
 """
 
 from collections import Counter
@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from bert_tf.files.paths import open_text_lines
 from bert_tf.text.tokenization import BasicTokenizer
 
-# Memory is bounded by the numbers of different chunks and words that are counted at a time (about
-# 150 bytes each), and by the length of a chunk.
+# Bounds of the memory; a chunk or word takes about 150 bytes.
 _MAX_CHUNKS = 500_000
 _MAX_WORDS = 2_000_000
 _LONGEST_CHUNK = 200  # Characters; longer words are unknown to WordpieceTokenizer.
@@ -21,8 +20,8 @@ def count_words(
 ) -> Counter[str]:
     """Counts the words of UTF-8 text files, `.gz` too, as `BasicTokenizer` makes them.
 
-    Words of more than 200 characters are left out and, of more than two million different ones,
-    the rarest so far. `on_read` is called now and then with the number of bytes just read.
+    Drops words of more than 200 characters and, beyond two million different words, the rarest so
+    far. `on_read` is called with the number of bytes just read.
     """
     basic = BasicTokenizer(do_lower_case)
     words: Counter[str] = Counter()
@@ -50,7 +49,7 @@ def _add_words(words: Counter[str], chunks: Mapping[str, int], basic: BasicToken
 
 
 def _drop_rare_words(words: Counter[str]) -> None:
-    """Halves the words if they are too many: first those that occur once, then twice, ..."""
+    """Drops the rarest words until half of the limit is left, if there are too many."""
     rare = 0
     while len(words) > _MAX_WORDS // (2 if rare else 1):
         rare += 1

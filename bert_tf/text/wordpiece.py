@@ -1,13 +1,11 @@
 """Learns a WordPiece vocabulary from text.
 
-    text ──BasicTokenizer──> words and their counts ──trainer──> a quarter more pieces than wanted
+    text ──BasicTokenizer──> words and their counts ──trainer──> a quarter more pieces than needed
          ──WordpieceTokenizer──> how often each is used ──> the pieces used most
 
-Words are made by the tokenizer that the vocabulary is for, so every piece can occur. The trainer,
-of Hugging Face's `tokenizers`, joins the two neighbouring pieces that occur together most often,
-again and again. On the way to a long word it makes pieces that only this word consists of, which
-the greedy tokenizer never takes; learning more and keeping what is used puts whole words in their
-place (new novels: 97.6 % of words whole instead of 97.3 %). The same text gives the same bytes.
+The trainer, of Hugging Face's `tokenizers`, repeatedly merges the most frequent pair of pieces.
+Some pieces are only steps to longer ones and are never used; dropping them makes room for whole
+words (new novels: 97.6 % of words whole instead of 97.3 %). The result is deterministic.
 """
 
 import io
@@ -21,14 +19,12 @@ from bert_tf.progress import Progress
 from bert_tf.text.tokenization import WordpieceTokenizer
 from bert_tf.text.word_counts import count_words
 
-# Google's uncased vocabulary has 994 unused rows and its cased one 101. 99 of them lie between
-# [PAD] and [UNK], the others behind [MASK].
+# Unused rows of Google's uncased and cased vocabularies: 99 before [UNK], the others after [MASK].
 _GOOGLE_UNUSED = {True: 994, False: 101}
 _UNUSED_BEFORE_UNK = 99
 _SMALLEST_WITH_UNUSED = 20_000
 
-# The trainer takes no counts, so it gets a word as often as it occurs: 10 seconds for so many.
-# Besides, it counts in 32 bits.
+# The trainer takes repeated words, not counts (10 seconds for so many), and counts in 32 bits.
 _MAX_WORDS_TOLD = 50_000_000
 _CHARACTERS_TOLD_AT_ONCE = 100_000
 
@@ -46,14 +42,14 @@ def learn_vocab(
     num_unused: int | None = None,
     stream: TextIO | None = None,
 ) -> list[str]:
-    """Learns a vocabulary from text files, writes it, a token a line, and returns it.
+    """Learns a vocabulary from text files, writes it, one token per line, and returns it.
 
     Args:
         input_file: paths or patterns of UTF-8 text files (`.gz` too), separated by commas.
-        vocab_size: its rows, exactly.
-        num_unused: rows `[unused0]`, `[unused1]`, ... for tokens of one's own; by default as many
-            as Google's vocabularies have if `vocab_size` is 20,000 or more, else none.
-        stream: where progress is shown.
+        vocab_size: the exact number of rows.
+        num_unused: the number of rows `[unused0]`, `[unused1]`, ...; by default as in Google's
+            vocabularies if `vocab_size` is 20,000 or more, else 0.
+        stream: shows progress.
 
     Raises:
         ValueError: if no file matches, a file is the output or is not UTF-8, or the text has too
@@ -69,7 +65,7 @@ def learn_vocab(
             f"vocab_size must be more than the {len(special)} rows of special and unused tokens. "
             f"Received: vocab_size={vocab_size}, num_unused={num_unused}"
         )
-    _trainer_library()  # If it is missing, this is reported now.
+    _trainer_library()  # Fails early if it is missing.
     paths = expand_input_files(input_file)
     if resolve_path(output_file) in map(resolve_path, paths):
         raise ValueError(f"{output_file}: an input file; the vocabulary needs a file of its own.")
@@ -105,10 +101,10 @@ def learn_pieces(
 ) -> list[str]:
     """Returns the pieces of a vocabulary: single characters, then others as they were learned.
 
-    There are fewer than `num_pieces` if the words have no more.
+    There may be fewer than `num_pieces`.
 
     Raises:
-        ValueError: if the single characters alone are more.
+        ValueError: if the single characters alone exceed `num_pieces`.
     """
     characters = _choose_characters(word_counts, num_pieces)
     known = set(characters)
@@ -129,10 +125,10 @@ def learn_pieces(
 
 
 def _choose_characters(word_counts: Mapping[str, int], num_pieces: int) -> list[str]:
-    """The characters of the vocabulary; a word with any other will be [UNK].
+    """Returns the characters of the vocabulary; a word with any other becomes [UNK].
 
-    They are the most frequent ones: those that make up 99.9 % of the text, and up to 1,000 while
-    they fill at most half of the vocabulary.
+    They are the most frequent ones that make up 99.9 % of the text, and up to 1,000 while they fill
+    at most half of the vocabulary.
     """
     frequency: Counter[str] = Counter()
     continuing: set[str] = set()
@@ -161,15 +157,14 @@ def _choose_characters(word_counts: Mapping[str, int], num_pieces: int) -> list[
 def _train(
     counts: Mapping[str, int], singles: list[str], num_pieces: int, stream: TextIO
 ) -> list[str]:
-    """At most `num_pieces` pieces in the order in which they are learned, `singles` first."""
+    """Returns at most `num_pieces` pieces in the order of learning, `singles` first."""
     tokenizers = _trainer_library()
     tokenizer = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token="[UNK]"))
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
     trainer = tokenizers.trainers.WordPieceTrainer(
         vocab_size=num_pieces,
         min_frequency=1,
-        # Their order determines that of pairs that are equally frequent. Without it, both would
-        # follow a hash table, and no run would be like another.
+        # Their order makes runs reproducible: it breaks ties between equally frequent pairs.
         special_tokens=singles,
         continuing_subword_prefix="##",
         show_progress=False,
@@ -190,7 +185,7 @@ def _trainer_library() -> ModuleType:
 
 
 def _repeated_words(counts: Mapping[str, int], stream: TextIO) -> Iterator[str]:
-    """Each word as often as it was counted, scaled down to 50 million words if there are more."""
+    """Repeats each word by its count, scaled down to at most 50 million words in all."""
     total = sum(counts.values())
     if total > _MAX_WORDS_TOLD:
         scaled = {word: count * _MAX_WORDS_TOLD // total for word, count in counts.items()}
