@@ -1,1 +1,1 @@
-"""Dumps, books and other collections of text -> one sentence a line, documents apart."""
+"""Turns dumps, books and other text into files of one sentence per line."""

@@ -1,6 +1,6 @@
-"""Splits files into books, and books into paragraphs, which are marked in one of three ways.
+"""Splits files into books, and books into paragraphs, which have one of three formats.
 
-blank lines              a line each              wrapped, without blank lines
+blank lines              one per line             wrapped, without blank lines
 
 It was late. The         It was late. The cat        It was late. The cat that had
 cat slept.               slept.                   come home slept.
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 
 from bert_tf.corpus.sentences import WITHOUT_SPACES, is_heading, is_small
 
-# Project Gutenberg's markers: current ones, and those from before 2003.
+# Project Gutenberg's markers, current ones and those from before 2003.
 _START = re.compile(
     r"\*\*\* ?START OF\b.*\bPROJECT GUTENBERG|\*END\*\s?THE SMALL PRINT", re.IGNORECASE
 )
@@ -25,7 +25,7 @@ _STOP = re.compile(
 _HEADER_LINES = 1000  # The first marker of a book's start is within these.
 _BLANK_LINE = re.compile(r"\n\s*\n")
 
-_END = 20  # The last characters of a line, from which to tell whether a sentence ends there.
+_END = 20  # Characters of a line to check for the end of a sentence.
 # A text counts as wrapped if this quantile of its line lengths is in this range,
 _WIDTHS = range(30, 121)
 _NOT_TOO_LONG = 0.95
@@ -40,7 +40,7 @@ _FULL = 0.75
 def lines_of_books(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str | None]]:
     """Yields the numbered lines of books, without Project Gutenberg's text around them.
 
-    In place of a line where a book begins or ends there is None.
+    A line where a book begins or ends becomes None.
     """
     lines = iter(lines)
     header = list(itertools.islice(lines, _HEADER_LINES))
@@ -56,7 +56,7 @@ def lines_of_books(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str 
 
 
 def book_paragraphs(text: str, language: str) -> Iterator[str]:
-    """Yields the paragraphs of a book, which are marked by blank lines or by their first lines."""
+    """Yields the paragraphs of a book, one line each."""
     text = text.strip()
     joint = "" if language in WITHOUT_SPACES else " "
     if _BLANK_LINE.search(text):
@@ -84,9 +84,9 @@ def _wrapped_width(lines: list[str], joint: str) -> int:
 def _unwrap(lines: list[str], joint: str, width: int) -> Iterator[list[str]]:
     """Yields the lines of each paragraph.
 
-    It begins with an indented line, or after a short line that ends a sentence; a short line
-    between paragraphs is a heading. In doubt, lines are joined: a heading within a paragraph does
-    little harm, but half a sentence on its own would be mistaken for a heading.
+    A paragraph begins with an indented line, or after a short line that ends a sentence; a short
+    line between paragraphs is a heading. If unclear, lines are joined: a heading within a paragraph
+    does little harm, but half a sentence would be mistaken for a heading.
     """
     paragraph = lines[:1]
     for number, (line, after) in enumerate(itertools.pairwise(lines)):
@@ -107,7 +107,7 @@ def _ends_sentence(line: str) -> bool:
 
 
 def _is_full(lines: list[str], number: int, joint: str, width: int) -> bool:
-    """Whether a line has no room for the first word of the next one."""
+    """Returns whether a line has no room for the first word of the next one."""
     words = lines[number + 1].split(maxsplit=1) if joint else []
     return len(lines[number]) + len(joint) + len(words[0] if words else "") >= _FULL * width
 

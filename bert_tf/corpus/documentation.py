@@ -1,7 +1,7 @@
 """Collects English prose from the documentation of installed Python packages.
 
-A document is one docstring, of a module, class or function, or one of Python's help topics. Source
-files are parsed, but not imported. Code, tables, headings and lists of names are dropped:
+A document is a docstring or one of Python's help topics. Source files are parsed, not imported.
+Code, tables, headings and lists of names are dropped:
 
     Computes the mean of a tensor.               Computes the mean of a tensor.
     Args:                               ->       The axes to average over.
@@ -23,7 +23,7 @@ from pathlib import Path
 from bert_tf.config import check_range
 from bert_tf.files.paths import atomic_writes, join_path, make_directories
 
-# The name of Python itself: the standard library, which includes the help topics.
+# The standard library, which includes the help topics.
 PYTHON = "python"
 DEFAULT_PACKAGES = ("numpy", "keras", "tensorflow", PYTHON)
 
@@ -62,10 +62,9 @@ _logger = logging.getLogger(__name__)
 
 
 def collect_documents(packages: Sequence[str] = DEFAULT_PACKAGES) -> Iterator[list[str]]:
-    """Yields the documents of some installed packages, each a list of sentences, in a fixed order.
+    """Yields the documents of installed packages as lists of sentences, in a fixed order.
 
-    Each sentence is kept only once: "A name for the operation (optional)." occurs in 1,700 places,
-    and held-out text must not repeat training text.
+    Repeated sentences are dropped, so that held-out text does not repeat training text.
 
     Args:
         packages: names of top-level packages, or `python` for Python itself.
@@ -94,7 +93,7 @@ def write_corpus(
         held_out_share: the fraction of documents, evenly spread, that goes to `held_out.txt`.
 
     Returns:
-        The numbers of documents in `train.txt` and in `held_out.txt`.
+        The numbers of documents in both files.
     """
     check_range("held_out_share", held_out_share, 0, 1, includes_low=False, includes_high=False)
     make_directories(output_dir)
@@ -111,8 +110,8 @@ def write_corpus(
 def documentation_strings(path: Path) -> list[str]:
     """Returns the documentation strings in a Python source file, in the order of lines.
 
-    Besides docstrings these are all strings with a blank line: numpy documents its C functions with
-    `add_newdoc(place, name, text)`, and Python's help topics are a dict of strings.
+    Strings with a blank line count too: numpy documents C functions with `add_newdoc(place, name,
+    text)`, and Python's help topics are a dict of strings.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # For example, invalid escape sequences in their files.
@@ -135,10 +134,10 @@ def prose_sentences(text: str) -> list[str]:
 
 
 def is_prose(sentence: str) -> bool:
-    """Whether a text looks like an English sentence.
+    """Returns whether a text looks like an English sentence.
 
-    It ends like one, has 4 to 80 words and no characters of code. Three quarters are plain words,
-    not names or numbers, and some are function words such as "the" and "of".
+    It ends like one, has 4 to 80 words and no code. Three quarters are plain words, not names or
+    numbers, and some are function words such as "the" and "of".
     """
     if not sentence.rstrip("\"')]").endswith((".", "!", "?")) or _CODE.search(sentence):
         return False
@@ -183,7 +182,7 @@ def _strings_of_node(node: ast.AST) -> Iterator[str]:
 
 
 def _without_code(lines: list[str]) -> Iterator[str]:
-    """Replaces lines of code, tables, directives and underlines by empty lines.
+    """Replaces lines of code, tables, directives and underlines with empty lines.
 
     Code is fenced, follows `>>>` up to a blank line, or is indented after a line ending in `::`.
     """
@@ -211,7 +210,7 @@ def _without_code(lines: list[str]) -> Iterator[str]:
 
 
 def _paragraphs(lines: Iterator[str]) -> Iterator[str]:
-    """Joins lines to paragraphs, up to a blank line, another indentation, or the next list item.
+    """Joins lines into paragraphs, up to a blank line, a new indentation or a list item.
 
     The second and later lines of an item (`- text` or `name: text`) may be indented deeper.
     """

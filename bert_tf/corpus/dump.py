@@ -24,7 +24,7 @@ _BLOCK_BYTES = 1 << 20
 _PAGE_START, _PAGE_END, _DUMP_END = b"<page>", b"</page>", b"</mediawiki>"
 _STREAM_START = re.compile(rb"BZh[1-9]1AY&SY")
 _STREAM_START_BYTES = 10
-_XML_BYTES = 1 << 14  # The XML parser holds the elements of so many bytes.
+_XML_BYTES = 1 << 14  # Fed to the XML parser at a time.
 _MAX_HEADER_BYTES = 1 << 22
 _COMPRESSION = 4  # bz2 compresses a dump to a fifth or a quarter of its size.
 _LANGUAGE = re.compile(rb'<mediawiki\b[^>]*\bxml:lang="([^"]*)"')
@@ -32,20 +32,20 @@ _NAMESPACE = re.compile(rb'<namespace key="(?:6|14)"[^>]*>([^<]*)</namespace>')
 
 
 class Piece(NamedTuple):
-    """Some pages of a dump."""
+    """Holds or locates some pages of a dump."""
 
     path: str
-    # If `data` is None, a range of the file, in bytes, that holds whole bz2 streams. Otherwise the
-    # position of `data` in the decompressed dump.
+    # In bytes: the range of whole bz2 streams in the file if `data` is None, otherwise the position
+    # of `data` in the decompressed dump.
     start: int
     end: int
     data: bytes | None  # XML of whole pages.
     is_last: bool  # Whether the dump must end with this piece.
-    file_bytes: int  # How many bytes of the file it covers.
+    file_bytes: int  # The number of bytes of the file it covers.
 
 
 class Page(NamedTuple):
-    """A page of a dump; articles are in `namespace` 0."""
+    """Holds a page of a dump; articles are in `namespace` 0."""
 
     title: str
     namespace: int
@@ -81,7 +81,7 @@ def read_pieces(path: str, piece_bytes: int, allow_truncated: bool) -> Iterator[
 
 
 def is_multistream(path: str) -> bool:
-    """Whether a dump consists of bz2 streams that hold whole pages each."""
+    """Returns whether a dump consists of bz2 streams of whole pages."""
     with files.open_file(path) as file:
         beginning = file.read(8 * _BLOCK_BYTES)
     starts = [match.start() for match in _STREAM_START.finditer(beginning)][:2]
@@ -107,7 +107,7 @@ def _pieces_of_text(path: str, piece_bytes: int, allow_truncated: bool) -> Itera
 
 
 def _decompress(path: str, allow_truncated: bool) -> Iterator[tuple[bytes, int]]:
-    """Yields blocks of the decompressed dump, each with the bytes read of the file by then."""
+    """Yields blocks of the decompressed dump, each with the number of bytes read so far."""
     with files.open_file(path) as file:
         magic = file.read(2)
         file.seek(0)
@@ -157,7 +157,7 @@ def read_pages(piece: Piece, allow_truncated: bool) -> Iterator[Page]:
     """Yields the pages of a piece.
 
     Raises:
-        ValueError: if the piece is damaged or not XML, or the dump is truncated; names the place.
+        ValueError: with the position, if the piece is damaged, not XML, or truncated.
     """
     data = piece.data
     if data is None:

@@ -18,7 +18,7 @@ xmf yi yo yue za zea zgh zh zh-classical zh-min-nan zh-yue zu
 """
 LANGUAGES = frozenset(_CODES.split())
 
-# The header of a dump has the standard's code (BCP 47), also where a Wikipedia has one of its own.
+# A dump's header has the standard code (BCP 47), even if the Wikipedia uses another.
 _STANDARD_CODES = """
 gsw=als sgs=bat-smg be-tarask=be-x-old bho=bh cbk=cbk-zam egl=eml vro=fiu-vro ike=iu
 jv-x-bms=map-bms ro-cyrl-md=mo nb=no nrf=nrm rup=roa-rup nap-x-tara=roa-tara en-simple=simple
@@ -30,8 +30,7 @@ _BY_STANDARD_CODE = dict(pair.split("=") for pair in _STANDARD_CODES.split())
 def wikipedia_code(code: str) -> str:
     """Converts a language code of a dump's header to a code in the list, or to lower case.
 
-    nds-NL -> nds-nl; egl -> eml; crh-Latn -> crh. If the list has two codes for a language, such as
-    gsw and als, either is kept.
+    nds-NL -> nds-nl; egl -> eml; crh-Latn -> crh. Synonyms in the list (gsw, als) are kept.
     """
     code = code.strip().lower()
     if code in LANGUAGES:
@@ -43,7 +42,7 @@ def wikipedia_code(code: str) -> str:
 
 
 def is_same_language(given: str, dump_language: str) -> bool:
-    """Whether a given language may be that of a dump, whose header has, for example, be-tarask."""
+    """Returns whether a given language may be that of a dump's header, such as be-tarask."""
     one, other = wikipedia_code(given), wikipedia_code(dump_language)
     if _BY_STANDARD_CODE.get(one, one) == _BY_STANDARD_CODE.get(other, other):
         return True
@@ -55,7 +54,7 @@ def is_same_language(given: str, dump_language: str) -> bool:
 
 
 def check_language(language: str, where: str) -> str:
-    """Returns the Wikipedia's code for a language; `where` is the flag or file that it is from.
+    """Returns the Wikipedia's code for a language; `where` names the flag or file in errors.
 
     Raises:
         ValueError: if there is no Wikipedia in this language.

@@ -1,12 +1,12 @@
-"""Turns pieces of the input into parts, which an interrupted run finds again when it is resumed.
+"""Turns pieces of the input into parts, from which an interrupted run is resumed.
 
     OUTPUT_DIR/.parts/run.json              the settings, inputs and libraries of the run
                       part-000012.txt       one sentence per line, a blank line after each document
                       part-000012.index     the hash and the sizes of each document: `DOCUMENT`
                       part-000012.json      counts, and what the part was made from; written last
 
-Each part is made from its own piece only. What depends on all documents (duplicates, the size of
-each language) is decided afterwards, from the indexes.
+Each part depends on its own piece only. Duplicates and language sizes are found later, from the
+indexes.
 """
 
 import collections
@@ -39,7 +39,7 @@ _NOT_OF_PARTS = (
 
 
 def parts_folder(output_dir: str) -> str:
-    """Returns the folder that holds all that a run needs until it is finished."""
+    """Returns the folder of a run's intermediate files."""
     return files.join_path(output_dir, ".parts")
 
 
@@ -66,7 +66,7 @@ def _has_parts(folder: str) -> bool:
 
 
 def start_or_resume(folder: str, identity: dict[str, Any]) -> None:
-    """Checks that the parts in the folder, if there are any, can be used by this run.
+    """Checks that this run can use the parts in the folder, if any.
 
     Raises:
         ValueError: if parts were made with other settings or libraries, or from other inputs only.
@@ -113,7 +113,7 @@ def make_part(settings: CorpusSettings, folder: str, work: tuple[int, Task]) -> 
     """Makes a part, unless it is there, and returns its description.
 
     Args:
-        work: the part's number, and the piece of the input.
+        work: the number of the part, and the piece of the input.
 
     Returns:
         {"language": "en", "counts": {...}, "file_bytes": 16000000, "made_of": "9f3c..."}
@@ -134,7 +134,7 @@ def make_part(settings: CorpusSettings, folder: str, work: tuple[int, Task]) -> 
 
 
 def _digest(task: Task) -> str:
-    """Returns a digest of what a part is made from: text, or a range of an unchanged file."""
+    """Returns a digest of a part's source: its text, or a range of an unchanged file."""
     each, data = task.input, task.data
     described: list[Any] = [each.source, each.language, sorted(each.dropped_prefixes)]
     if not isinstance(data, Piece):

@@ -3,8 +3,8 @@
     inputs ── pieces ──> parts ── selection of documents ──> files
               (all cores)         (from all their hashes)    (all cores)
 
-After an interruption the same command resumes: complete parts and files are kept. The bytes of the
-files depend on the inputs and settings only.
+The same command resumes an interrupted run: complete parts and files are kept. The bytes of the
+files depend on inputs and settings only.
 """
 
 import collections
@@ -41,13 +41,12 @@ def prepare_corpus(settings: CorpusSettings, stream: TextIO | None = None) -> Co
     """Makes text files of one sentence per line, with a blank line after each document.
 
     Args:
-        stream: where to show progress; None for nowhere.
+        stream: shows progress; None shows none.
 
     Raises:
-        ValueError: if an input is damaged or of another format, no document is left, or the
-            output directory holds a corpus made from other inputs or with other settings.
-        OSError: if a file cannot be read or written, or a worker was killed. Complete parts are
-            kept, so that the same command resumes the work.
+        ValueError: if an input is damaged or of another format, no document is left, or the output
+            directory holds a corpus made from other inputs or with other settings.
+        OSError: if a file cannot be read or written, or a worker was killed; complete parts remain.
     """
     folder = settings.output_dir
     if files.is_remote(folder):
@@ -84,7 +83,7 @@ def _output_paths(settings: CorpusSettings) -> list[str]:
 
 
 def _check_not_inputs(settings: CorpusSettings, inputs: list[Input]) -> None:
-    """Refuses to overwrite an input, or to remove it together with the parts."""
+    """Refuses to overwrite an input, or to remove it with the parts."""
     outputs = [*_output_paths(settings), files.join_path(settings.output_dir, _MANIFEST)]
     written = {files.resolve_path(path) for path in outputs}
     folder = files.resolve_path(parts.parts_folder(settings.output_dir))
@@ -98,7 +97,7 @@ def _check_not_inputs(settings: CorpusSettings, inputs: list[Input]) -> None:
 
 
 def _check_others(settings: CorpusSettings) -> None:
-    """Refuses a folder with files that would be taken for part of this corpus."""
+    """Refuses a folder with files that would look like part of this corpus."""
     wanted = _output_paths(settings)
     for pattern in ("corpus-*-of-*.txt*", "held_out.txt", "held_out.txt.gz"):
         for path in files.glob_files(files.join_path(settings.output_dir, pattern)):
@@ -110,7 +109,7 @@ def _check_others(settings: CorpusSettings) -> None:
 
 
 def _identity(settings: CorpusSettings, inputs: list[Input]) -> dict[str, Any]:
-    """Returns all that the bytes of the files depend on, as JSON values."""
+    """Returns everything that the bytes of the files depend on, as JSON values."""
     values = dataclasses.asdict(settings)
     for name in _FREE_SETTINGS:
         del values[name]
@@ -184,7 +183,7 @@ def _make_corpus(
 def _select(
     settings: CorpusSettings, folder: str, described: list[dict[str, Any]]
 ) -> tuple[dict[str, dict[str, Any]], list[shards.Shard]]:
-    """Selects documents of the parts; returns the counts by language, and the files to write."""
+    """Selects documents; returns the counts by language, and the files to write."""
     numbers = np.arange(len(described), dtype=np.int32)
     paths = [parts.part_path(folder, number, "index") for number in numbers]
     indexes = [np.fromfile(path, parts.DOCUMENT) for path in paths]
@@ -220,7 +219,7 @@ def _select(
 def _count(
     described: list[dict[str, Any]], language: str, is_its: np.ndarray, selection: Selection
 ) -> dict[str, Any]:
-    """Counts what was read, dropped and kept of a language; `is_its` tells its documents."""
+    """Counts what was read, dropped and kept of a language; `is_its` marks its documents."""
     counts: collections.Counter = collections.Counter()
     for part in described:
         if part["language"] == language:

@@ -27,7 +27,7 @@ class CorpusReport:
         return sum(shard[name] for shard in self.shards)
 
     def lines(self) -> list[str]:
-        """Returns the lines of the report, for people."""
+        """Returns the lines of the printed report."""
         rows = []
         for language, counts in self.languages.items():
             rows.append((language, f"{counts['seen']:,} read, {counts['documents']:,} kept"))

@@ -1,8 +1,7 @@
-"""Selects the documents of the corpus: which are written, how many times, and in which order.
+"""Selects the documents of the corpus, how many times each is written, and their order.
 
 Of equal documents the first is kept. A document's hash decides whether it is held out, and whether
-it is repeated once more than others of its language: the result is the same on every machine, in
-any order, and in the next dump.
+it gets the extra copy that a fractional factor calls for, so results are reproducible.
 """
 
 import dataclasses
@@ -17,10 +16,9 @@ _HASH_VALUES = 2.0**64
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """The selected documents, as positions in the index of all documents."""
+    """Holds the selected documents, as positions in the index of all documents."""
 
-    # <int64>[n], in the order in which they are written: all documents are written once before any
-    # is written again.
+    # <int64>[n], in output order: all documents are written once before any is repeated.
     corpus: np.ndarray
     held_out: np.ndarray  # <int64>[h]
     duplicates: np.ndarray  # bool[D], whether each document equals an earlier one.
@@ -50,7 +48,7 @@ def select_documents(
 
 
 def find_duplicates(high: np.ndarray, low: np.ndarray) -> np.ndarray:
-    """Tells which hashes (two halves, each <uint64>[D]) equal an earlier one: bool[D]."""
+    """Returns which hashes (two halves, each <uint64>[D]) equal an earlier one: bool[D]."""
     order = np.lexsort((low, high))  # Stable: equal hashes keep their order.
     same = (high[order[1:]] == high[order[:-1]]) & (low[order[1:]] == low[order[:-1]])
     duplicates = np.zeros(len(high), bool)

@@ -71,12 +71,12 @@ def split_sentences(paragraph: str, language: str) -> list[str]:
 
 
 def is_heading(paragraph: str) -> bool:
-    """Whether a paragraph looks like a heading: it is short, and does not end like a sentence."""
+    """Returns whether a paragraph is short and does not end like a sentence."""
     return len(paragraph) <= _LONGEST_HEADING and not _FINAL.search(paragraph)
 
 
 def is_small(character: str) -> bool:
-    """Whether a character is a lower-case letter that a sentence would capitalize."""
+    """Returns whether a character is a lower-case letter that a sentence would capitalize."""
     # Georgian letters are lower-case in Unicode's tables, but sentences begin with them.
     return character.islower() and character != character.title()
 

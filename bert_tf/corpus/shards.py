@@ -1,6 +1,6 @@
 """Writes the files of the corpus, each with consecutive documents of about the same total size.
 
-Files are made independently, by any worker, and finished files are kept when a run is resumed.
+Workers make files independently, and a resumed run keeps finished files.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ _COUNTS = ("sentences", "words", "characters", "truncated")
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """A file of the corpus and the documents that it gets."""
+    """Describes a file of the corpus and its documents."""
 
     path: str  # Compressed if it ends in .gz.
     part: np.ndarray  # <int32>[n], the number of the part that holds each document
@@ -31,23 +31,20 @@ class Shard:
 
 
 def shard_boundaries(sizes: np.ndarray, num_shards: int) -> np.ndarray:
-    """Splits n documents into N <= n runs of about equal size: <int64>[N + 1], starts and the end.
-
-    `sizes`, <int>[n], are the bytes of each document.
-    """
+    """Splits n documents of `sizes` bytes into N <= n runs of similar size: <int64>[N + 1]."""
     ends = np.cumsum(sizes, dtype=np.int64)
     numbers = np.arange(num_shards + 1)
     boundaries = np.searchsorted(ends, ends[-1] * numbers.astype(np.float64) / num_shards)
     boundaries[-1] = len(sizes)
-    # Every run has a document, however long single documents are.
+    # Every run gets at least one document.
     boundaries = np.maximum.accumulate(boundaries - numbers) + numbers
     return np.minimum(boundaries, len(sizes) - num_shards + numbers)
 
 
 def make_shard(folder: str, shard: Shard) -> dict[str, Any]:
-    """Writes a file, unless it is there with the same documents; returns its manifest entry.
+    """Writes a file, unless it exists with the same documents, and returns its manifest entry.
 
-    The entry is kept in `folder`, which has the parts, until the corpus is finished.
+    The entry is kept in `folder`, the folder of parts, until the corpus is finished.
     """
     name = files.split_path(shard.path)[1]
     entry_path, written_path = (files.join_path(folder, each) for each in (f"{name}.json", name))

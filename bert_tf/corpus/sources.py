@@ -1,4 +1,4 @@
-"""Reads inputs in pieces for workers, and pieces as documents of paragraphs.
+"""Splits inputs into pieces for workers, and pieces into documents of paragraphs.
 
 source          a document is                          a paragraph is
 wikipedia       an article                             as in MediaWiki
@@ -25,20 +25,19 @@ _ENDINGS = {
     "jsonl": (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".ndjson", ".ndjson.gz"),
     "books": (".txt", ".txt.gz"),
 }
-# Settings that are for some sources only.
+# Settings for some sources only.
 _SOURCES_OF = {"text_field": ("jsonl", "tfds"), "split": ("tfds",), "tfds_data_dir": ("tfds",)}
 
 
 @dataclasses.dataclass(frozen=True)
 class Input:
-    """An input file or, for `tfds`, a data set."""
+    """Describes an input file or, for `tfds`, a data set."""
 
     path: str  # The file, or the data set's name.
     language: str
     source: str
     bytes: int = 0  # 0 if unknown.
-    # Changes with the content: the modification time of a local file; the version and split sizes
-    # of a data set.
+    # Changes with the content: a local file's mtime, or a data set's version and split sizes.
     version: str = ""
     # For a dump: link prefixes of files, categories and other languages, lower-case.
     dropped_prefixes: frozenset[str] = frozenset()
@@ -46,15 +45,15 @@ class Input:
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """A piece of an input, which a worker processes at a time."""
+    """Holds a piece of an input for a worker."""
 
     input: Input  # If from several inputs, one with their source and language.
     data: Piece | list[tuple[str, str]]  # Pages, or (place, text) of books, lines or examples.
-    file_bytes: int  # How many bytes of the files it covers.
+    file_bytes: int  # The number of bytes of the files it covers.
 
 
 def find_inputs(settings: CorpusSettings) -> list[Input]:
-    """Returns the inputs in the order of the patterns; refuses settings that none of them uses."""
+    """Returns the inputs in the order of the patterns; refuses settings that none uses."""
     inputs = []
     for language, pattern in settings.inputs_by_language():
         if language:

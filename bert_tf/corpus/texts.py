@@ -1,4 +1,4 @@
-"""Reads texts, each with its place for error messages, from books, JSON lines and data sets.
+"""Reads texts and their places, for error messages, from books, JSON lines and data sets.
 
 books.txt       -> ("books.txt:1", "CHAPTER I\\n\\nIt was late. ..."), ...
 news.jsonl      -> ("news.jsonl:1", '{"text": "A cat.\\\\nIt sleeps."}'), ...
@@ -18,13 +18,13 @@ _LONGEST_SHOWN = 100  # characters of a line in an error
 
 
 def _numbered_lines(path: str, on_read: Callable[[int], None]) -> Iterator[tuple[int, str]]:
-    """Yields numbered lines, without the byte order mark of Windows programs."""
+    """Yields numbered lines, without a byte order mark."""
     for number, line in enumerate(files.open_text_lines(path, on_read), start=1):
         yield number, line.removeprefix("\ufeff") if number == 1 else line
 
 
 def read_lines(path: str, on_read: Callable[[int], None]) -> Iterator[tuple[str, str]]:
-    """Yields the lines of a file that are not blank."""
+    """Yields the non-blank lines of a file."""
     for number, line in _numbered_lines(path, on_read):
         if line.strip():
             yield f"{path}:{number}", line

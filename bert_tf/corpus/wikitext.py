@@ -4,10 +4,9 @@
     '''Cats''' live with [[human|people]].<ref>x</ref>     ->
     * [[Felidae]]
 
-Large blocks are removed first (wikitext_blocks.py), then headers, list items and table rows. Each
-remaining paragraph is parsed by mwparserfromhell, which handles links, emphasis and character
-references. So the parser sees only a third of a dump's text, without the parts that make it slow,
-and unclosed markup cannot reach beyond its paragraph.
+Large blocks are removed first (wikitext_blocks.py), then headers, list items and table rows. Then
+mwparserfromhell parses each paragraph: links, emphasis and character references. So it sees only a
+third of the text, without the slow parts, and unclosed markup ends with its paragraph.
 """
 
 import itertools
@@ -17,8 +16,8 @@ from collections.abc import Iterator
 from bert_tf.corpus.languages import LANGUAGES
 from bert_tf.corpus.wikitext_blocks import ADDRESS, as_references, remove_blocks
 
-# Prefixes of links without text, to files, categories and other languages, on every Wikipedia. A
-# dump lists only one name of the File namespace, so here are further ones.
+# Prefixes of links to files, categories and other languages, which are dropped. A dump lists only
+# one name of the File namespace, so here are others.
 _FILE_PREFIXES = """
 file image category media bild fichier ficheiro imagen archivo immagine imagem afbeelding bestand
 plik grafika obrázek soubor fil kuva tiedosto изображение зображення файл 画像 ファイル 图像 圖像
@@ -80,7 +79,7 @@ _DISAMBIGUATION = re.compile(
 
 
 def is_disambiguation(title: str, text: str) -> bool:
-    """Whether a page only lists articles with the same name."""
+    """Returns whether a page only lists articles with the same name."""
     return title.endswith("(disambiguation)") or _DISAMBIGUATION.search(text) is not None
 
 
@@ -99,7 +98,7 @@ def article_paragraphs(text: str, dropped_prefixes: frozenset[str]) -> Iterator[
 
 
 def _join_lines(lines: list[str]) -> Iterator[str]:
-    """Joins lines to paragraphs, which end at an empty line, header, list item or table row."""
+    """Joins lines into paragraphs, which end at an empty line, header, list item or table row."""
     prose = []
     in_table = False  # Only the table's rows are left.
     for line in map(str.strip, lines):

@@ -6,9 +6,9 @@
     | a || b
     |}
 
-One pass with a stack of open blocks. A block that is never closed loses only its own line; its
-remaining table rows and template parameters can be recognized later by their first character. The
-result is well-formed, so that a parser processes it in linear time.
+It is one pass with a stack of open blocks. An unclosed block loses only its own line; later steps
+recognize its rows and parameters by their first character. The result is well-formed, so a parser
+takes linear time.
 """
 
 import collections
@@ -39,7 +39,7 @@ _TAG_OF = {
 }
 _UNCLOSED, _GONE = "\0", "\1"  # XML cannot contain these characters.
 _REST_OF_LINE = re.compile(rf"{_UNCLOSED}[^\n]*")
-# A line of which nothing is left. It must not become an empty line, which would end a paragraph.
+# A line that has become empty; left as a blank line it would end a paragraph.
 _GONE_LINE = re.compile(rf"^[ \t]*{_GONE}[ \t{_GONE}]*\n", re.MULTILINE)
 # In characters or pieces of text. Nested links that span a page would take quadratic time.
 _LONGEST_LINK = 5000
@@ -69,7 +69,7 @@ def remove_blocks(text: str, dropped_prefixes: Collection[str]) -> str:
 
 
 class _Remover:
-    """The state of a pass over a page."""
+    """Holds the state of a pass over a page."""
 
     def __init__(self, text: str, dropped_prefixes: Collection[str]) -> None:
         self.text = text
@@ -142,7 +142,7 @@ class _Remover:
             self.kept[index + 1] = _TARGET.sub("", self.kept[index + 1])
 
     def _pop(self, kind: str) -> str | None:
-        """Takes out all pieces since the last opening of this kind; None if none is open."""
+        """Removes and returns the content since this kind was last opened; None if it is not."""
         if not self.num_opened[kind]:
             return None
         opened = ""

@@ -2,8 +2,8 @@
 
     {{lang|fr|bonjour}} -> bonjour     {{convert|5|km|mi}} -> 5 km     {{cite book|title=A}} -> ""
 
-A dump has only the names and arguments of templates, not their definitions. This file knows common
-inline templates of a few Wikipedias; others leave a gap in the sentence.
+A dump does not define its templates. This file knows common inline templates of a few Wikipedias;
+others leave a gap in the sentence.
 """
 
 import re
