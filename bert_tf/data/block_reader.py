@@ -5,8 +5,8 @@ import tensorflow as tf
 
 from bert_tf.data.record_index import RecordIndex
 
-# A wrong checksum; a file that has become shorter; a record of something else, which TensorFlow
-# quotes and Python may not be able to decode.
+# A wrong checksum; a shortened file; another kind of record, which TensorFlow quotes and Python may
+# fail to decode.
 READING_ERRORS = (tf.errors.DataLossError, tf.errors.InvalidArgumentError, UnicodeDecodeError)
 
 _BLOCKS_READ_AT_ONCE = 8
@@ -14,7 +14,7 @@ _READ_BUFFER_BYTES = 1 << 20
 
 
 class BlockTable:
-    """The K blocks of an index as tensors, so that a graph can read any of them."""
+    """Holds the K blocks of an index as tensors, so that a graph can read any of them."""
 
     def __init__(self, index: RecordIndex) -> None:
         sizes = index.blocks["size"]
@@ -27,9 +27,9 @@ class BlockTable:
         self._first_example = tf.constant(np.cumsum(sizes) - sizes)
 
     def read(self, blocks: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the records of blocks <int64>[n] in a row, <string>[E], and their numbers.
+        """Returns the records of blocks <int64>[n], <string>[E], and their numbers, <int64>[E].
 
-        The number of an example, <int64>[E], is its position in the whole data set.
+        A number is the record's position in the whole data set.
         """
         sizes = tf.gather(self.size, blocks)
         total = tf.reduce_sum(sizes)
@@ -72,7 +72,7 @@ def read_records(
     )
     dataset = tf.data.experimental.from_variant(variant, tf.TensorSpec([], tf.string))
     dataset = dataset.skip(skip).take(size).batch(size)
-    # A file that ends too early yields no batch at all, but there must be an element to get.
+    # A file that ends too early has no batch at all, but `get_single_element` needs an element.
     nothing = tf.data.Dataset.from_tensors(tf.zeros([0], tf.string))
     records = tf.data.Dataset.get_single_element(dataset.concatenate(nothing).take(1))
     message = tf.strings.join(["fewer records than its index says in ", path])

@@ -1,21 +1,21 @@
-"""Random numbers as a function of what they are for: (seed, use, epoch, example, ...) -> 64 bits.
+"""Computes random numbers without a state, from counters: (seed, use, epoch, ...) -> 64 bits.
 
-There is no generator state to save. The function is the output step of SplitMix64 (Steele, Lea and
-Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014), applied once per counter. It
-is integer arithmetic, so every TensorFlow version and processor computes the same bits.
+The function is the output step of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom
+number generators", OOPSLA 2014), applied once per counter. It is integer arithmetic, so every
+TensorFlow version and processor computes the same bits.
 """
 
 import tensorflow as tf
 
-# The second counter says what the numbers are used for, so that no two uses share them.
+# The second counter, so that no two uses share random numbers.
 BLOCK_ORDER, RECORD_ORDER, WORD_ORDER, REPLACEMENT_KIND, REPLACEMENT_ID = range(1, 6)
 FEATURE_ORDER, BATCH_ORDER = 6, 7
 
 
 def hash_counters(*counters: tf.Tensor | int) -> tf.Tensor:
-    """Returns 64 random bits, <uint64>[...], for every tuple of counters, which broadcast together.
+    """Returns 64 random bits <uint64>[...] for every tuple of the counters, which are broadcast.
 
-    The order of counters matters. Negative numbers count modulo 2^64.
+    Their order matters. Negative numbers are taken modulo 2^64.
     """
     bits = tf.constant(0, tf.uint64)
     for counter in counters:
@@ -31,7 +31,7 @@ def uniform_fraction(bits: tf.Tensor) -> tf.Tensor:
 def uniform_below(bits: tf.Tensor, limit: int) -> tf.Tensor:
     """Returns integers <int64>[...] in [0, limit) from the lower 32 bits of <uint64>[...].
 
-    `limit` is at most 2^31. No number is likelier than another by more than limit / 2^32.
+    `limit` is at most 2^31. The relative bias is less than limit / 2^32.
     """
     low = tf.bitwise.bitwise_and(bits, _uint64(0xFFFFFFFF))
     return tf.cast(tf.bitwise.right_shift(low * _uint64(limit), _uint64(32)), tf.int64)

@@ -1,8 +1,7 @@
-"""Dynamic masking: every epoch masks other tokens of sentence pairs that are stored once.
+"""Masks tokens in the input pipeline: different ones of the same sentence pair in every epoch.
 
-The rules are those of `pretraining_data/masking.py`, for a whole batch in a TensorFlow graph. The
-random numbers are functions of (seed, epoch, example, position), so masks do not depend on batch
-size, hosts or restarts.
+The rules are those of `pretraining_data/masking.py`, for a whole batch in a TensorFlow graph. Masks
+depend on (seed, epoch, example), not on batch size, hosts or restarts.
 """
 
 import dataclasses
@@ -19,16 +18,16 @@ from bert_tf.data.record_index import RecordIndex
 class MaskingSettings:
     """The rules by which tokens are masked."""
 
-    mask_id: int  # Of [MASK].
+    mask_id: int  # The id of [MASK].
     replacement_ranges: tuple[tuple[int, int], ...]  # Random ids: [first, past the last).
-    max_predictions_per_seq: int = 20  # M, the most masked tokens of an example.
-    masked_lm_prob: float = 0.15  # The fraction of an example's tokens that is masked.
+    max_predictions_per_seq: int = 20  # M
+    masked_lm_prob: float = 0.15
 
 
 def masking_from_manifest(
     index: RecordIndex, max_predictions_per_seq: int
 ) -> MaskingSettings | None:
-    """Returns how to mask the records of an index; None if they contain masks, or no manifest.
+    """Returns how to mask the records of an index; None if they are masked or lack a manifest.
 
     Raises:
         ValueError: if the rules differ between files.
@@ -61,18 +60,18 @@ def mask_batch(
 
     Args:
         batch: `input_ids`, `input_mask`, `word_ids` <int32>[B, L] and others, which are kept.
-        epochs: <int>[B] or <int>[], the epoch in which each example is read.
-        examples: <int>[B], the number of each example in the data set.
+        epochs: <int>[B] or <int>[].
+        examples: <int>[B], positions in the data set.
 
     Returns:
-        The batch with some of `input_ids` replaced and with `masked_lm_positions`, `masked_lm_ids`
-        <int32>[B, M] and `masked_lm_weights` <float32>[B, M]; without `word_ids`.
+        The batch with masked `input_ids`, without `word_ids`, and with `masked_lm_positions`,
+        `masked_lm_ids` <int32>[B, M] and `masked_lm_weights` <float32>[B, M].
     """
     batch = dict(batch)
     word_ids, input_ids = batch.pop("word_ids"), batch["input_ids"]
     epochs = tf.broadcast_to(tf.cast(epochs, tf.int64), tf.shape(examples))
 
-    def random_bits(use: int) -> tf.Tensor:  # [B, L]; L is also a bound for the number of words.
+    def random_bits(use: int) -> tf.Tensor:  # [B, L]; there are at most L words.
         positions = tf.range(tf.shape(input_ids)[1])
         return counter_hash.hash_counters(seed, use, epochs[:, None], examples[:, None], positions)
 
@@ -91,15 +90,12 @@ def mask_batch(
 
 
 def choose_tokens(word_ids: tf.Tensor, num_to_predict: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
-    """Chooses whole words, in random order, as long as they fit.
+    """Returns the tokens to mask, <bool>[B, L]: whole words, in random order, that fit.
 
     Args:
-        word_ids: <int32>[B, L], the word (1 to L) of each token; 0: it must not be masked.
-        num_to_predict: <int32>[B], the most tokens to choose.
-        bits: <uint64>[B, L], random: they determine the order of words 1 to L.
-
-    Returns:
-        <bool>[B, L]: the tokens of the chosen words.
+        word_ids: <int32>[B, L], the word (1 to L) of each token; 0: never masked.
+        num_to_predict: <int32>[B], the maximum number of tokens.
+        bits: <uint64>[B, L], random; they determine the order of words 1 to L.
 
     Source: google-research/bert, create_pretraining_data.py, `create_masked_lm_predictions`.
     """
@@ -107,9 +103,6 @@ def choose_tokens(word_ids: tf.Tensor, num_to_predict: tf.Tensor, bits: tf.Tenso
     num_words = tf.shape(word_ids)[1] + 1
     sizes = tf.math.bincount(word_ids, minlength=num_words, maxlength=num_words, axis=-1)[:, 1:]
     sizes = tf.gather(sizes, order, batch_dims=1)
-
-    def any_fits(open_words: tf.Tensor, *_) -> tf.Tensor:
-        return tf.reduce_any(open_words)
 
     # Each round takes all words up to the first that does not fit. That word and all others of its
     # size will never fit. Without whole-word masking there is one round.
@@ -122,7 +115,9 @@ def choose_tokens(word_ids: tf.Tensor, num_to_predict: tf.Tensor, bits: tf.Tenso
 
     open_words = (sizes > 0) & (sizes <= num_to_predict[:, None])
     _, taken, _ = tf.while_loop(
-        any_fits, take_words, (open_words, tf.zeros_like(open_words), num_to_predict)
+        lambda open_words, *_: tf.reduce_any(open_words),
+        take_words,
+        (open_words, tf.zeros_like(open_words), num_to_predict),
     )
     taken = tf.gather(taken, tf.argsort(order, axis=1), batch_dims=1)  # Back to words 1 to L.
     taken = tf.pad(taken, [[0, 0], [1, 0]])  # Word 0 is never taken.
@@ -130,7 +125,7 @@ def choose_tokens(word_ids: tf.Tensor, num_to_predict: tf.Tensor, bits: tf.Tenso
 
 
 def _random_ids(bits: tf.Tensor, ranges: tuple[tuple[int, int], ...]) -> tf.Tensor:
-    """Returns ids <int32>[...], uniform over all that the ranges contain."""
+    """Returns ids <int32>[...], drawn uniformly from the ranges."""
     ids = np.concatenate([np.arange(first, past, dtype=np.int32) for first, past in ranges])
     return tf.gather(tf.constant(ids), counter_hash.uniform_below(bits, len(ids)))
 
@@ -138,12 +133,12 @@ def _random_ids(bits: tf.Tensor, ranges: tuple[tuple[int, int], ...]) -> tf.Tens
 def _labels(
     input_ids: tf.Tensor, is_masked: tf.Tensor, max_predictions_per_seq: int
 ) -> dict[str, tf.Tensor]:
-    """Returns the ascending positions of masked tokens and their ids, padded with zeros."""
+    """Returns the positions of the masked tokens, ascending, and their ids, padded with zeros."""
     length = input_ids.shape[1]
     positions = tf.where(is_masked, tf.range(length), length)
     positions = tf.sort(positions, axis=1)[:, :max_predictions_per_seq]
-    missing = max(0, max_predictions_per_seq - length)
-    positions = tf.pad(positions, [[0, 0], [0, missing]], constant_values=length)
+    padding = max(0, max_predictions_per_seq - length)
+    positions = tf.pad(positions, [[0, 0], [0, padding]], constant_values=length)
     is_label = positions < length
     positions = tf.where(is_label, positions, 0)
     ids = tf.gather(input_ids, positions, batch_dims=1)

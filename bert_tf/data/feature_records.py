@@ -1,14 +1,12 @@
-"""A file of features in memory, and batches no longer than their longest example.
+"""Holds a file of features in memory, and makes batches no longer than their longest example.
 
     bucketed                            padded
     a b c . | a b c d e f g h           a b c . . . . .
     a b . . | a b c d e f g .           a b c d e f g h
     a b c d | a b c d e f . .           a b . . . . . .     ...
 
-Bucketed batches waste little work on padding. The results are equal up to rounding, provided that
-the loss does not depend on padding (a task's `padding_matters`).
-
-The records stay serialized: about 600 bytes for 128 tokens.
+Bucketed batches save most work on padding. The results are equal up to rounding unless the loss
+depends on padding (a task's `padding_matters`). Records stay serialized: 600 bytes for 128 tokens.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,10 +19,8 @@ from bert_tf.data.order import host_slice, map_batches, training_order
 from bert_tf.data.records import scan_file
 from bert_tf.data.schema import Feature, parse_examples
 
-# The lengths of bucketed batches are multiples of this, which suits processors.
-LENGTH_STEP = 8
-# The name in a batch for the index of the example that each row is a window of.
-EXAMPLE_INDEX = "example_index"
+LENGTH_STEP = 8  # Bucketed batches have a multiple of this as length, which suits processors.
+EXAMPLE_INDEX = "example_index"  # In a batch: the example that each row is a window of.
 
 _PARSED_AT_ONCE = 1024
 _MASK, _IS_REAL = "input_mask", "is_real_example"
@@ -32,14 +28,13 @@ _ADVICE = "Remove the file and run again."
 
 
 class FeatureRecords:
-    """The records of a file of features, in memory, to be batched in any order.
+    """Holds the records of a file of features in memory, and batches them in any order.
 
     Args:
         path: an uncompressed TFRecord file, as `feature_files` or the original writes it.
-        features: the content of each record.
         max_seq_length: L. Features whose last dimension is L are cut to the length of their batch.
-        windows_per_example: how many successive records each example has; if given, batches have
-            EXAMPLE_INDEX, <int32>[B], too.
+        windows_per_example: the number of successive records of each example; adds EXAMPLE_INDEX,
+            <int32>[B], to the batches.
 
     Raises:
         ValueError: for an empty or damaged file, and for a record with other features.
@@ -69,7 +64,7 @@ class FeatureRecords:
             self._example_indices = np.repeat(examples, windows_per_example)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Returns all records parsed: by name, <int32> or <float32> [num_features, ...]."""
+        """Returns all records, parsed: by name, <int32> or <float32> [num_features, ...]."""
         parsed = parse_examples(self._records, self._features)
         return {name: tensor.numpy() for name, tensor in parsed.items()}
 
@@ -82,16 +77,14 @@ class FeatureRecords:
         host_index: int = 0,
         bucketed: bool = True,
     ) -> tf.data.Dataset:
-        """Returns the endless dataset of a host's rows of all batches from step `start_step` on.
+        """Returns the endless dataset of one host's rows of all batches from step `start_step` on.
 
         The elements are dicts by name, <int32> or <float32> [batch_size / num_hosts, ...], with
-        `is_real_example`, <float32>[batch_size / num_hosts].
+        `is_real_example`, <float32>[batch_size / num_hosts]. The examples of a batch depend on the
+        seed and the step only.
 
         Args:
             batch_size: examples per step on all hosts; a multiple of `num_hosts`.
-            seed: any integer; the examples of a batch depend on it and on the step only.
-            start_step: from 0.
-            num_hosts: the number of hosts that share a batch; this is number `host_index`.
             bucketed: whether a batch has examples of similar length and is only as long as the
                 longest (of all hosts, rounded up to a multiple of 8).
 
@@ -111,10 +104,9 @@ class FeatureRecords:
     ) -> tf.data.Dataset:
         """Returns all records once: the longest first if bucketed, else in the order of the file.
 
-        Batches are padded to `num_rows` (a multiple of `num_hosts`; at least and by default
-        `batch_size`) with rows of zeros, whose `is_real_example` is 0. In addition to those of
-        `training_batches`, the dicts have `feature_numbers`, <int32>[num_rows / num_hosts]: the
-        number of each row's record, or -1 for padding.
+        Batches are like those of `training_batches`, with `feature_numbers` too, <int32>[num_rows /
+        num_hosts]: the number of each row's record. They are padded to `num_rows` (a multiple of
+        `num_hosts`, `batch_size` or more) with rows of zeros; their `feature_numbers` are -1.
         """
         num_rows = num_rows or batch_size
         mine = host_slice(num_rows, num_hosts, host_index)
@@ -129,11 +121,11 @@ class FeatureRecords:
     def _dataset(
         self, order: tf.data.Dataset, mine: slice, bucketed: bool, numbered: bool = False
     ) -> tf.data.Dataset:
-        """Parses and shortens one host's rows of batches of record numbers."""
+        """Makes one host's batches from batches of record numbers."""
         lengths, indices = tf.constant(self.lengths), self._example_indices
 
         def make_batch(numbers: tf.Tensor) -> dict[str, tf.Tensor]:
-            # Padding rows have the number -1: they are read as record 0, and zeroed.
+            # Padding rows have the number -1; they are read as record 0 and zeroed.
             all_lengths = tf.where(numbers < 0, 0, tf.gather(lengths, tf.maximum(numbers, 0)))
             numbers = tf.ensure_shape(numbers[mine], [mine.stop - mine.start])
             rows = tf.maximum(numbers, 0)

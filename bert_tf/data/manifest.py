@@ -1,4 +1,4 @@
-"""manifest.json: describes the records of a folder, and how they were made.
+"""Reads and writes manifest.json, which describes a folder's records and how they were made.
 
     {"format": 1,
      "runs": [{"settings": {...},                    every field of PretrainingDataSettings
@@ -7,8 +7,8 @@
                "files": [{"name", "examples", "tokens", "bytes", "sha256", "block_offsets"}],
                "statistics": {...}}]}
 
-`block_offsets` are the byte offsets of records 0, 1024, 2048, ...; null for a gzip file, which has
-no random access. `tokens` does not count padding.
+`block_offsets` are the byte offsets of records 0, 1024, 2048, ...; null for a gzip file. `tokens`
+excludes padding.
 """
 
 import collections
@@ -28,26 +28,25 @@ RECORDS_PER_BLOCK = 1024
 
 
 def read_manifest(folder: str) -> dict[str, Any] | None:
-    """Returns the manifest of a folder; None where there is none, or one of something else.
+    """Returns the manifest of a folder; None if there is none, or another kind of file.
 
     Raises:
         ValueError: for a manifest.json that is damaged or of another format version.
     """
-    if not files.exists(_path(folder)):
-        return None
-    manifest = read_json(_path(folder))
+    path = _path(folder)
+    manifest = read_json(path) if files.exists(path) else None
     if not isinstance(manifest, dict) or not isinstance(manifest.get("runs"), list):
         return None
     if manifest.get("format") != FORMAT:
         raise ValueError(
-            f"{_path(folder)}: this version of bert_tf reads manifests of format {FORMAT}. "
+            f"{path}: this version of bert_tf reads manifests of format {FORMAT}. "
             f"Received: {manifest.get('format')!r}"
         )
     return manifest
 
 
 def check_manifest_can_be_written(folder: str) -> None:
-    """Raises a ValueError if `folder` holds a manifest.json of something else, or a damaged one."""
+    """Raises a ValueError if `folder` has a manifest.json that is damaged or of another kind."""
     if read_manifest(folder) is None and files.exists(_path(folder)):
         raise ValueError(
             f"{_path(folder)} is not a manifest of pre-training records. Move it away, or write "
@@ -56,12 +55,12 @@ def check_manifest_can_be_written(folder: str) -> None:
 
 
 def write_manifest(folder: str, run: dict[str, Any]) -> None:
-    """Adds an element of `runs` to the manifest of `folder`, replacing the entries of its files.
+    """Adds a run to the manifest of `folder`, and removes older entries of its files.
 
-    Runs that end at the same time in a local folder do not lose each other's entries.
+    In a local folder, several processes may do so at the same time.
 
     Raises:
-        ValueError: if a manifest.json of something else is there.
+        ValueError: as in `check_manifest_can_be_written`.
     """
     with _locked(folder):
         check_manifest_can_be_written(folder)
@@ -73,7 +72,7 @@ def write_manifest(folder: str, run: dict[str, Any]) -> None:
 def forget_files(paths: Sequence[str]) -> None:
     """Removes the entries of files that are about to be replaced, in case the run is killed.
 
-    A damaged or foreign manifest.json is left alone.
+    A manifest.json that is damaged or of another kind stays as it is.
     """
     names = collections.defaultdict(set)
     for path in paths:
@@ -100,7 +99,7 @@ def _path(folder: str) -> str:
 
 
 def _runs_without(manifest: dict[str, Any], names: set[str]) -> list[dict[str, Any]]:
-    """Returns the runs without the entries of these files; runs without entries are dropped."""
+    """Drops the entries of files, and runs that are then empty."""
     runs = [
         {**run, "files": [file for file in run["files"] if file["name"] not in names]}
         for run in manifest["runs"]
@@ -115,7 +114,7 @@ def _write(folder: str, manifest: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def _locked(folder: str) -> Iterator[None]:
-    """Locks a local folder's manifest against other processes of this machine."""
+    """Locks a local folder's manifest against other processes on this machine."""
     try:
         import fcntl
     except ImportError:  # Windows

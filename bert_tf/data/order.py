@@ -1,7 +1,7 @@
-"""The order of examples in training: a function of (seed, step), so that training starts anywhere.
+"""Orders the examples of training as a function of (seed, step), so that it can resume anywhere.
 
-Training reads an endless stream of epochs, each a permutation of all examples, cut into batches
-across the borders of epochs. Each host takes its slice of each batch.
+Training reads an endless stream of epochs, each a permutation of all examples; a batch may span two
+epochs. Each host takes its slice of each batch.
 
     pre-training            epoch: blocks permuted, read in groups   7 2 9 | 0 4 1 | 8 3 6 | 5
                             each group: its records permuted         ~~~~~   ~~~~~   ~~~~~   ~
@@ -18,24 +18,21 @@ import tensorflow as tf
 
 from bert_tf.data.counter_hash import BATCH_ORDER, BLOCK_ORDER, FEATURE_ORDER, hash_counters
 
-# Enough for batches of one length, and few enough that the order of examples remains random.
+# Enough for batches of one length, few enough for a random order of examples.
 CHUNK_BATCHES = 50
 
 
 def plan_epoch(
     block_sizes: tf.Tensor, seed: int, epoch: tf.Tensor, position: tf.Tensor, group_examples: int
 ) -> tf.data.Dataset:
-    """Returns the groups of a pre-training epoch from the one on that holds an example.
+    """Returns the groups of a pre-training epoch, from that of the example at `position` on.
 
-    The elements are (epoch, the group's blocks <int64>[n], how many of its first examples precede
-    `position`).
+    The elements are (epoch, the group's blocks <int64>[n], how many of its examples to skip).
 
     Args:
-        block_sizes: <int64>[K], the examples of each block.
-        seed: any integer.
-        epoch: <int64>[].
-        position: <int64>[], of the example in the epoch.
-        group_examples: the blocks that start in the n-th stretch of this length are a group.
+        block_sizes: <int64>[K], in examples.
+        epoch, position: <int64>[].
+        group_examples: the length of a group in examples; blocks belong where they start.
     """
     blocks = tf.range(tf.size(block_sizes, tf.int64))
     order = _random_order(seed, BLOCK_ORDER, epoch, blocks)
@@ -57,12 +54,8 @@ def training_order(
 ) -> tf.data.Dataset:
     """Returns the endless dataset of the examples <int64>[B] of each step from `start_step` on.
 
-    Args:
-        lengths: int[n], the length of each example in tokens.
-        batch_size: B.
-        seed: any integer.
-        start_step: from 0.
-        bucketed: whether examples of similar length form a batch, where it lies in one epoch.
+    `lengths` are <int>[n], in tokens. If `bucketed`, a batch within one epoch has examples of
+    similar length.
     """
     start_epoch, start_position = divmod(start_step * batch_size, len(lengths))
 
@@ -80,7 +73,7 @@ def training_order(
 def _bucketed(
     order: tf.Tensor, lengths: tf.Tensor, batch_size: int, seed: int, epoch: tf.Tensor
 ) -> tf.Tensor:
-    """Reorders an epoch <int64>[n] so that its whole batches have examples of similar length."""
+    """Reorders an epoch <int64>[n] so that batches within it have examples of similar length."""
     num_examples = tf.size(order, tf.int64)
     first_step = -(-epoch * num_examples // batch_size)  # Its first whole batch.
     before = tf.minimum(first_step * batch_size - epoch * num_examples, num_examples)
@@ -109,7 +102,7 @@ def _random_order(seed: int, use: int, epoch: tf.Tensor, numbers: tf.Tensor) -> 
 
 
 def host_slice(batch_size: int, num_hosts: int, host_index: int) -> slice:
-    """Returns the rows of a batch that a host gets; a ValueError if they cannot share it."""
+    """Returns one host's rows of a batch; raises a ValueError if the batch cannot be divided."""
     if batch_size < 1 or not 0 <= host_index < num_hosts or batch_size % num_hosts:
         raise ValueError(
             f"The batch size must be a multiple of the number of hosts, and host_index less. "
@@ -120,7 +113,7 @@ def host_slice(batch_size: int, num_hosts: int, host_index: int) -> slice:
 
 
 def map_batches(dataset: tf.data.Dataset, make_batch: Callable) -> tf.data.Dataset:
-    """Maps a dataset in parallel, in a deterministic order; it is not sharded any further."""
+    """Maps a dataset in parallel and in order, and prevents tf.distribute from sharding it."""
     options = tf.data.Options()
     options.deterministic = True
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF

@@ -1,11 +1,11 @@
-"""The index of a data set: where blocks of 1,024 records start, so that reading can start anywhere.
+"""Finds where blocks of 1,024 records start in a data set, so that reading can start anywhere.
 
     file 0   |--- block 0 ---|--- block 1 ---|- block 2 -|
     file 1   |--- block 3 ---|-- block 4 --|
 
 The offsets come from the `manifest.json` beside the records. Files without one (the original
-script's), or of another size than it says, are scanned; a cache file remembers the result, because
-scanning takes minutes at the size of Wikipedia, and an hour on a bucket.
+script's), or of another size than it says, are scanned. A scan of Wikipedia takes minutes, or an
+hour on a bucket, so its result is cached in a file.
 """
 
 import dataclasses
@@ -25,12 +25,12 @@ from bert_tf.data.records import Fault, compression_of, scan_file
 
 logger = logging.getLogger(__name__)
 
-# A compressed file can only be read from its start, so every block costs a pass over what precedes
-# it. Its blocks are as large as the groups that the input pipeline holds in memory.
+# A compressed file can only be read from its start. Its blocks are large (a group of the input
+# pipeline), because each one costs a pass over what precedes it.
 RECORDS_PER_COMPRESSED_BLOCK = 65536
 
-# A block of a file: the byte (uncompressed) where reading starts, how many records to skip from
-# there, the number of its first record in the file, and how many records it has, at least 1.
+# A block of a file: the byte (uncompressed) where reading starts, the number of records to skip
+# there, its first record's number in the file, and its number of records, at least 1.
 BLOCK = np.dtype([(name, np.int64) for name in ("offset", "skip", "record", "size")])
 CORRUPT_ADVICE = (
     "Copy the file again from its source, or leave out what is damaged with --on_corrupt=skip."
@@ -46,11 +46,11 @@ class FileIndex:
     path: str
     compression: str  # "" or "GZIP".
     run: dict[str, Any] | None  # The entry of the manifest's `runs` that made the file.
-    blocks: np.ndarray  # <BLOCK>[K].
+    blocks: np.ndarray  # <BLOCK>[K]
     faults: tuple[Fault, ...] = ()  # What is left out.
 
     def without(self, faults: Sequence[Fault]) -> "FileIndex":
-        """Returns the index without the records of `faults`, which are in order."""
+        """Returns the index without the records of `faults`, which are in ascending order."""
         parts = []
         for offset, skip, record, size in self.blocks.tolist():
             bad = [f.record - record for f in faults if record <= f.record < record + size]
@@ -69,12 +69,12 @@ class RecordIndex:
 
     @functools.cached_property
     def blocks(self) -> np.ndarray:
-        """<BLOCK>[K], those of all files."""
+        """<BLOCK>[K], of all files."""
         return np.concatenate([file.blocks for file in self.files])
 
     @functools.cached_property
     def block_file(self) -> np.ndarray:
-        """<int64>[K], the position in `files` of each block's file."""
+        """<int64>[K], each block's index into `files`."""
         return np.repeat(np.arange(len(self.files)), [len(file.blocks) for file in self.files])
 
     @property
@@ -93,16 +93,15 @@ class RecordIndex:
 def build_record_index(
     paths: Sequence[str], skips_corrupt: bool = False, cache_file: str | None = None
 ) -> RecordIndex:
-    """Finds the blocks of records in TFRecord files, plain or gzip.
+    """Finds the blocks of records in TFRecord files, plain or gzip, in this order.
 
     Args:
-        paths: the files, in the order of evaluation.
-        skips_corrupt: whether to leave out what a corrupt header or the end of a truncated file
-            makes unreadable: the rest of a plain file, or all of a compressed one.
-        cache_file: a JSON file that remembers the result of scans.
+        skips_corrupt: whether to leave out what a corrupt header or a truncated end makes
+            unreadable: the rest of a plain file, or all of a compressed one.
+        cache_file: a JSON file for the results of scans.
 
     Raises:
-        ValueError: for a corrupt file, or where no record is left.
+        ValueError: for a corrupt file, or if no record is left.
     """
     if not paths:
         raise ValueError("There is no file to read records from.")
@@ -134,7 +133,7 @@ def build_record_index(
 
 
 def index_by_scan(path: str, run: dict[str, Any] | None, skips_corrupt: bool) -> FileIndex:
-    """Finds the blocks of a file by scanning it; arguments as in `build_record_index`."""
+    """Finds the blocks of a file by scanning it; see `build_record_index`."""
     compression = compression_of(path)
     scan = scan_file(path, compression, RECORDS_PER_BLOCK)
     if scan.fault and not skips_corrupt:
@@ -147,7 +146,7 @@ def index_by_scan(path: str, run: dict[str, Any] | None, skips_corrupt: bool) ->
 def _index_by_entry(
     path: str, run: dict[str, Any] | None, entry: dict[str, Any] | None
 ) -> FileIndex | None:
-    """Uses a file's entry in the manifest or in the cache; None if it does not fit the file."""
+    """Makes an index of a file's entry in the manifest or cache; None if they do not match."""
     if entry is None or entry["bytes"] != files.file_size(path):
         return None
     if "state" in entry and entry["state"] != _state(path):
@@ -159,7 +158,7 @@ def _index_by_entry(
 
 
 def _even_blocks(num_records: int, compression: str, offsets: Sequence[int]) -> np.ndarray:
-    """Returns <BLOCK>[K]; `offsets` are those of the blocks of a plain file."""
+    """Returns <BLOCK>[K]; only a plain file's blocks have `offsets`."""
     per_block = RECORDS_PER_COMPRESSED_BLOCK if compression else RECORDS_PER_BLOCK
     record = np.arange(0, num_records, per_block)
     blocks = np.zeros(len(record), BLOCK)
@@ -170,13 +169,13 @@ def _even_blocks(num_records: int, compression: str, offsets: Sequence[int]) -> 
 
 
 def _described_in(folder: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-    """Returns, for each name in a folder's manifest, the run that made it and its entry."""
+    """Returns the run and the entry of each file in a folder's manifest, by name."""
     manifest = read_manifest(folder) or {"runs": []}
     return {file["name"]: (run, file) for run in manifest["runs"] for file in run["files"]}
 
 
 def _read_cache(path: str | None) -> dict[str, dict[str, Any]]:
-    """Returns the entries by path, like those of a manifest's `files`, with the file's `state`."""
+    """Returns entries like those of a manifest's `files`, with `state`, by path."""
     if path is None or not files.exists(path):
         return {}
     content = read_json(path)
@@ -185,7 +184,7 @@ def _read_cache(path: str | None) -> dict[str, dict[str, Any]]:
 
 
 def _state(path: str) -> list[int]:
-    """Returns the size and the time of the last change."""
+    """Returns a file's size and time of modification."""
     if files.is_remote(path):
         import tensorflow as tf
 

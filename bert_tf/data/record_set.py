@@ -1,8 +1,7 @@
-"""Pre-training records as batches, whose order is a function of (seed, step) and nothing else.
+"""Reads pre-training records in batches whose order depends on (seed, step) only.
 
-Memory holds two groups of 65,536 records, whatever the size of the data, and reading starts at any
-step without reading what precedes it; see `order`. No example is lost at the borders of groups and
-epochs, and the number of hosts does not change what is trained on.
+Memory holds two groups of 65,536 records. Reading starts at any step without reading what precedes
+it; see `order`. The batches are the same for any number of hosts.
 """
 
 import collections
@@ -26,8 +25,7 @@ from bert_tf.data.validation import check_manifests, check_records, find_corrupt
 
 logger = logging.getLogger(__name__)
 
-# Examples that are permuted together. Two groups are in memory, and briefly the copies made by
-# permuting: with records of 1 kB, 400 MB at the peak.
+# Examples that are permuted together. The peak memory of two groups of 1 kB records is 400 MB.
 GROUP_EXAMPLES = 65536
 
 # Evaluation always uses the dynamic masks of this epoch; training counts epochs from 0.
@@ -37,7 +35,7 @@ _Batch = dict[str, tf.Tensor]
 
 @dataclasses.dataclass(frozen=True)
 class RecordSet:
-    """Records that fit the model, and how batches are made of them."""
+    """Makes batches of records that have been checked against the model."""
 
     index: RecordIndex
     features: Mapping[str, schema.Feature]
@@ -56,15 +54,13 @@ class RecordSet:
         num_hosts: int = 1,
         host_index: int = 0,
     ) -> tf.data.Dataset:
-        """Returns the endless dataset of a host's rows of all batches from step `start_step` on.
+        """Returns the endless dataset of one host's rows of all batches from step `start_step` on.
 
         The elements are dicts by name, <int32> or <float32> [batch_size / num_hosts, ...].
 
         Args:
             batch_size: examples per step on all hosts; a multiple of `num_hosts`.
-            seed: any integer; determines the order of examples and their dynamic masks.
-            start_step: from 0.
-            num_hosts: the number of hosts that share each batch; this is number `host_index`.
+            seed: determines the order of examples and their dynamic masks.
         """
         mine = host_slice(batch_size, num_hosts, host_index)
         start_epoch, start_position = divmod(start_step * batch_size, self.num_examples)
@@ -101,15 +97,11 @@ class RecordSet:
         host_index: int = 0,
         num_rows: int | None = None,
     ) -> tf.data.Dataset:
-        """Returns a host's rows of batches of all examples in the order of the files.
+        """Returns one host's rows of batches of all examples, in the order of the files.
 
-        Batches are padded to `num_rows` with rows of zeros. In addition to the features, the dicts
-        have `is_real_example`, <float32>[num_rows / num_hosts], which is 0 in such rows.
-
-        Args: see `training_batches`; and
-            max_batches: the most batches; None for all.
-            repeat: whether to repeat the files until there are `max_batches`, as the original does.
-            num_rows: a multiple of `num_hosts`; at least and by default `batch_size`.
+        Batches are padded with rows of zeros to `num_rows` (a multiple of `num_hosts`, `batch_size`
+        or more). They have `is_real_example` too, <float32>[num_rows / num_hosts], 0 for padding.
+        With `repeat`, the files are repeated up to `max_batches`, as in the original.
 
         Source: google-research/bert, run_pretraining.py, `input_fn_builder`.
         """
@@ -137,7 +129,7 @@ class RecordSet:
 
     @contextlib.contextmanager
     def named_corruption(self) -> Iterator[None]:
-        """Turns TensorFlow's report of a damaged record into a ValueError that names the file."""
+        """Turns TensorFlow's error about a corrupt record into a ValueError that names the file."""
         try:
             yield
         except READING_ERRORS as error:
@@ -157,11 +149,11 @@ def open_record_set(
     masks_tokens: bool = True,
     prepare: Callable[[_Batch], _Batch] | None = None,
 ) -> RecordSet:
-    """Finds the files, and raises a ValueError where they do not fit the model and the settings.
+    """Opens record files; raises a ValueError if they do not fit the model and the settings.
 
     Args:
-        on_corrupt: `fail`, or `skip` to leave damaged records out.
-        cache_file: remembers where the records of files without a manifest start.
+        on_corrupt: `fail`, or `skip` to leave corrupt records out.
+        cache_file: see `build_record_index`.
         next_sentence: whether `next_sentence_labels` are required and read.
         masks_tokens: whether to mask the tokens of records made for dynamic masking.
         prepare: the last step for each batch.
@@ -179,20 +171,16 @@ def open_record_set(
         del features["word_ids"]
         masking = None
     index = check_records(index, features, vocab_size, type_vocab_size, skips_corrupt)
-    logger.info(
-        "%d examples in %d files; %d damaged places left out",
-        index.num_examples,
-        len(paths),
-        len(index.faults),
-    )
+    counts = index.num_examples, len(paths), len(index.faults)
+    logger.info("%d examples in %d files; %d damaged places left out", *counts)
     return RecordSet(index, features, masking, prepare)
 
 
 def find_max_predictions(patterns: Sequence[str]) -> int | None:
-    """Returns how many masked tokens a record has room for; None if it has none, or is damaged."""
+    """Returns the `max_predictions_per_seq` of the first file; None if unmasked or corrupt."""
     path = files.expand_input_files(patterns)[0]
     numbers: collections.Counter[int | None] = collections.Counter()
-    for record in first_records(path, 9):  # Some of which may be damaged.
+    for record in first_records(path, 9):  # Some may be corrupt.
         with contextlib.suppress(Exception):  # protobuf's DecodeError differs between versions.
             features = tf.train.Example.FromString(record).features.feature
             numbers[len(features["masked_lm_positions"].int64_list.value) or None] += 1
@@ -200,7 +188,7 @@ def find_max_predictions(patterns: Sequence[str]) -> int | None:
 
 
 def _padded(tensor: tf.Tensor, num_rows: int) -> tf.Tensor:
-    """Adds rows of zeros to [b, ...] until there are `num_rows`."""
+    """Pads [b, ...] with rows of zeros to `num_rows`."""
     missing = num_rows - tf.shape(tensor)[0]
     padded = tf.pad(tensor, [[0, missing]] + [[0, 0]] * (tensor.shape.rank - 1))
     return tf.ensure_shape(padded, [num_rows, *tensor.shape[1:]])

@@ -1,9 +1,9 @@
-"""TFRecord files without TensorFlow: writes them, finds where their records start, checks them.
+"""Writes, scans and checks TFRecord files without TensorFlow.
 
     uint64 length | uint32 masked CRC-32C of the length | record | uint32 masked CRC-32C of it
 
-TensorFlow's reader takes files that end inside a header, and truncated compressed files, for
-complete; `scan_file` does not. And importing TensorFlow takes longer than writing a small data set.
+TensorFlow's reader accepts files that end inside a header and truncated compressed files;
+`scan_file` does not. Also, importing TensorFlow takes longer than writing a small data set.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ _read_length = struct.Struct("<Q").unpack_from
 
 
 class Fault(NamedTuple):
-    """The first corrupt place in a file, or a corrupt record."""
+    """A corrupt record, or the first corrupt place in a file."""
 
     path: str
     record: int  # Counted from 0.
@@ -43,7 +43,7 @@ class Fault(NamedTuple):
         return f"{self.path}: record {self.record:,}, byte {self.byte_offset:,}: {self.reason}"
 
     def error(self, advice: str) -> ValueError:
-        """Returns the exception to raise where nothing is left out."""
+        """Returns the exception to raise if nothing is to be left out."""
         return ValueError(f"{self._place}. {advice}")
 
 
@@ -56,12 +56,9 @@ class Scan(NamedTuple):
 
 
 def scan_file(path: str, compression: str, records_per_block: int) -> Scan:
-    """Finds the records of a TFRecord file by reading their headers only.
+    """Finds where records 0, n, 2n, ... of a TFRecord file start, n being `records_per_block`.
 
-    Args:
-        path: the file.
-        compression: "" or "GZIP".
-        records_per_block: n, the distance between the records whose offsets are returned.
+    Only headers are read. `compression` is "" or "GZIP".
     """
     offsets, num_records, end = [np.zeros(0, np.int64)], 0, 0
     piece, reason = b"", ""
@@ -88,14 +85,14 @@ def scan_file(path: str, compression: str, records_per_block: int) -> Scan:
 
 
 def compression_of(path: str) -> str:
-    """Returns "GZIP" for a gzip file of any name, else "", as TensorFlow calls them."""
+    """Returns "GZIP" for a gzip file of any name, else ""; these are TensorFlow's terms."""
     with files.open_file(path, "rb") as file:
         start = file.read(_HEADER_BYTES)
     return "GZIP" if start.startswith(_GZIP_START) and not _is_header(start) else ""
 
 
 def first_records(path: str, count: int) -> list[bytes]:
-    """Returns the first records of a file, damaged or not; fewer than `count` if it has no more."""
+    """Returns up to `count` of a file's first records, without checking them."""
     records, compression = [], compression_of(path)
     with contextlib.suppress(*_GZIP_ERRORS), files.open_file(path, "rb") as file:
         stream = gzip.GzipFile(fileobj=file) if compression else file
@@ -110,7 +107,7 @@ class RecordWriter:
 
     def __init__(self, file: IO[bytes], compress: bool = False) -> None:
         self._file = file
-        # 31: gzip's format, without a name and a time in its header.
+        # 31: the gzip format without a name and a time, so that the bytes are reproducible.
         self._compressor = zlib.compressobj(wbits=31) if compress else None
         self._sha256 = hashlib.sha256()
         self._num_bytes_written = 0
@@ -120,7 +117,7 @@ class RecordWriter:
         self._num_tokens = 0
 
     def write(self, record: bytes, num_tokens: int) -> None:
-        """Writes one record, which holds this many tokens (for the manifest)."""
+        """Writes one record; `num_tokens` is for the manifest."""
         if self._num_examples % RECORDS_PER_BLOCK == 0:
             self._block_offsets.append(self._num_bytes)
         framed = b"".join((_header(len(record)), record, _checksum(record)))
@@ -130,7 +127,7 @@ class RecordWriter:
         self._num_tokens += num_tokens
 
     def finish(self, name: str) -> dict[str, Any]:
-        """Writes what is still buffered, and returns the file's entry in the manifest."""
+        """Writes what is still buffered and returns the file's manifest entry."""
         if self._compressor:
             self._write_bytes(self._compressor.flush())
         return {
@@ -151,8 +148,8 @@ class RecordWriter:
 def crc32c(data: np.ndarray) -> np.ndarray:
     """Returns the CRC-32C of each row of <uint8>[..., n], as <uint32>[...].
 
-    The checksum is linear: it is the XOR of what each byte contributes by its value and its
-    distance from the end, which a table holds.
+    The checksum is linear: the XOR of what each byte contributes, given its value and its distance
+    from the end. A table holds these contributions.
     """
     size = data.shape[-1]
     contributions, rows, of_zeros = _crc_tables(max(1024, 1 << size.bit_length()))
@@ -176,7 +173,7 @@ def _crc_tables(max_size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _masked(crc: Any) -> Any:
-    """Returns checksums as TFRecord files store them: rotated, so they may be checksummed again."""
+    """Returns checksums as TFRecord files store them: rotated, plus a constant."""
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
@@ -195,7 +192,7 @@ def _is_header(data: bytes) -> bool:
 
 
 def _whole_records(piece: bytes) -> tuple[np.ndarray, int, str]:
-    """Returns the offsets of the whole records in `piece`, where they end, and what is corrupt."""
+    """Returns the offsets of the whole records in `piece`, their end, and what is corrupt or ""."""
     bounds, position = [0], 0
     last_header = len(piece) - _HEADER_BYTES
     while position <= last_header:

@@ -1,7 +1,7 @@
-"""The features of records: names, shapes, types; encoding and parsing of tf.train.Examples.
+"""Defines the features of records (names, shapes, types), encodes and parses tf.train.Examples.
 
-The names are the original release's, so records can be exchanged with its scripts. Only parsing
-imports TensorFlow.
+Names are the original release's: records can be exchanged with its scripts. Only parsing imports
+TensorFlow.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from typing import Any
 class Feature:
     """One array of an example."""
 
-    shape: tuple[int, ...]  # Without the batch.
+    shape: tuple[int, ...]  # Without the batch axis.
     dtype: str = "int64"  # As stored: `int64` (parsed as int32) or `float32`.
 
 
@@ -36,10 +36,10 @@ def pretraining_features(max_seq_length: int, max_predictions_per_seq: int) -> d
 
 
 def unmasked_pretraining_features(max_seq_length: int) -> dict[str, Feature]:
-    """Returns the features of a record for dynamic masking, which has `word_ids` and no masks.
+    """Returns the features of a record for dynamic masking.
 
-    Tokens with the same word id, from 1, are masked together: single tokens or, under whole-word
-    masking, words. Tokens with 0 are never masked.
+    Tokens with the same word id are masked together: one token or, under whole-word masking, those
+    of a word. Tokens with word id 0 are never masked.
 
         tokens    [CLS]  the  cat  ##s  [SEP]  sleep  [SEP]  (padding)
         word_ids    0     1    2    2     0      3      0        0
@@ -63,9 +63,7 @@ def _pair_features(max_seq_length: int) -> dict[str, Feature]:
 def encode_example(arrays: Mapping[str, Any]) -> bytes:
     """Serializes arrays as a `tf.train.Example`: the bytes of protobuf's deterministic mode.
 
-    Args:
-        arrays: by name, a flat sequence or an array of integers (stored as int64), floating-point
-            numbers (float32), or bytes.
+    Each is a flat sequence or an array of integers (stored as int64), floats (float32), or bytes.
 
     Raises:
         ValueError: for other or mixed types, and for integers beyond 64 bits.
@@ -75,7 +73,7 @@ def encode_example(arrays: Mapping[str, Any]) -> bytes:
 
 
 def encode_entry(name: str, value: bytes) -> bytes:
-    """Returns a serialized feature with its name, as it occurs in a serialized example."""
+    """Returns a serialized feature with its name, as part of a serialized example."""
     return _field(1, _field(1, name.encode("utf-8")) + _field(2, value))
 
 
@@ -103,7 +101,7 @@ def encode_values(name: str, values: Any) -> bytes:
 
 
 def encode_varint(value: int) -> bytes:
-    """Encodes an integer, or its 64-bit two's complement, in bytes of seven bits, lowest first."""
+    """Encodes the 64-bit two's complement of an integer as protobuf does, 7 bits per byte."""
     if not -(2**63) <= value < 2**63:
         raise ValueError(f"A whole number in a record has at most 64 bits. Received: {value}")
     value &= 2**64 - 1
@@ -116,7 +114,7 @@ def encode_varint(value: int) -> bytes:
 
 
 class ListHeaders(dict):
-    """The bytes before an integer feature's values, its name included, by the values' size.
+    """Maps the size of an integer feature's values to the bytes before them, its name included.
 
     The values follow, each encoded by `encode_varint`. This is faster than `encode_example`.
     """
@@ -163,5 +161,5 @@ def _field(number: int, payload: bytes) -> bytes:
 
 
 def _packed(payload: bytes) -> bytes:
-    """Returns field 1 of Int64List and FloatList; nothing at all if there are no values."""
+    """Returns field 1 of Int64List and FloatList, which is absent if there are no values."""
     return _field(1, payload) if payload else b""

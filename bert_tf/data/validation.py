@@ -1,7 +1,6 @@
-"""Checks records before the first step, so that no run dies of them in its third week.
+"""Checks records before the first step, so that no run fails on them in its third week.
 
-Errors name the file, the record's number, the value and the remedy. Of data sets of more than a
-million examples a sample is checked.
+Of more than a million examples, a sample is checked.
 """
 
 import logging
@@ -19,8 +18,7 @@ from bert_tf.data.schema import Feature, parse_stored
 logger = logging.getLogger(__name__)
 
 CHECKED_EXAMPLES = 1_000_000  # Some 10 seconds on two cores.
-# A vocabulary may be padded with unused rows so that its size divides well; not with more.
-MAX_UNUSED_ROWS = 1024
+MAX_UNUSED_ROWS = 1024  # Word embeddings may be padded, so that their number divides well.
 
 _LISTS = {"int64": "int64_list", "float32": "float_list"}
 
@@ -28,7 +26,7 @@ _LISTS = {"int64": "int64_list", "float32": "float_list"}
 def check_vocabulary_size(
     num_tokens: int, vocab_file: str, vocab_size: int, bert_config_file: str
 ) -> None:
-    """Raises a ValueError if a vocabulary is not that of the model's word embeddings."""
+    """Raises a ValueError if the size of a vocabulary does not fit the model's word embeddings."""
     if not vocab_size - MAX_UNUSED_ROWS <= num_tokens <= vocab_size:
         raise ValueError(
             f"{vocab_file} has {num_tokens} rows, the model's word embeddings have {vocab_size} "
@@ -40,10 +38,7 @@ def check_vocabulary_size(
 def check_manifests(
     index: RecordIndex, max_seq_length: int, max_predictions_per_seq: int, vocab_size: int
 ) -> None:
-    """Raises a ValueError if, by their manifests, records were made with other settings.
-
-    Their vocabulary must not be larger than the model's, or much smaller.
-    """
+    """Raises a ValueError if manifests say that records do not fit these settings or vocabulary."""
     for file in index.files:
         if file.run is None:
             continue
@@ -70,11 +65,11 @@ def check_records(
     skips_corrupt: bool = False,
     max_examples: int = CHECKED_EXAMPLES,
 ) -> RecordIndex:
-    """Reads records, checks them against the model, and returns the index without corrupt ones.
+    """Checks records against the model and returns the index without corrupt ones.
 
     Args:
-        skips_corrupt: whether to leave out records with a wrong checksum. Then all are checked.
-        max_examples: about how many to check otherwise.
+        skips_corrupt: whether to leave out records with a wrong checksum; then all are checked.
+        max_examples: the approximate number of examples to check otherwise.
 
     Raises:
         ValueError: for the first record that is corrupt or does not fit, with its file.
@@ -85,12 +80,12 @@ def check_records(
 
 
 def find_corrupt_record(index: RecordIndex) -> None:
-    """Raises a ValueError for the first record that cannot be read, if there is one."""
+    """Raises a ValueError for the first record that cannot be read, if any."""
     _check_blocks(index, np.arange(len(index.blocks)), None, skips_corrupt=False)
 
 
 def _choose_blocks(index: RecordIndex, max_examples: int) -> np.ndarray:
-    """Returns random blocks <int64>[n], and first each file's ends, with about as many examples."""
+    """Returns the first and last block of each file, and random ones, up to about max_examples."""
     blocks = np.arange(len(index.blocks))
     if index.num_examples <= max_examples:
         return blocks
@@ -105,7 +100,7 @@ def _choose_blocks(index: RecordIndex, max_examples: int) -> np.ndarray:
 def _check_blocks(
     index: RecordIndex, blocks: np.ndarray, rules: "_ContentRules | None", skips_corrupt: bool
 ) -> RecordIndex:
-    """Checks blocks quickly, and then searches those in which something is wrong."""
+    """Checks blocks in parallel, then searches those that failed for the records at fault."""
     string, number = tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)
 
     @tf.function(input_signature=[string, string, number, number, number])
@@ -130,7 +125,7 @@ def _check_blocks(
 def _suspicious_blocks(
     index: RecordIndex, blocks: np.ndarray, is_valid: Callable, find_all: bool
 ) -> Iterator[int]:
-    """Yields the blocks that cannot be read, or contain what they should not."""
+    """Yields the blocks that cannot be read or break the rules."""
     table = BlockTable(index)
     dataset = tf.data.Dataset.from_tensor_slices(blocks.astype(np.int64))
     results = iter(map_batches(dataset, lambda block: is_valid(*table.location(block))))
@@ -152,7 +147,7 @@ def _search_file(
     rules: "_ContentRules | None",
     skips_corrupt: bool,
 ) -> FileIndex:
-    """Returns the file without its corrupt records, some of which are in these of its blocks."""
+    """Returns the file without the corrupt records in `blocks`."""
     scan = scan_file(file.path, file.compression, records_per_block=1)
     if scan.fault:
         file = index_by_scan(file.path, file.run, skips_corrupt)
@@ -173,7 +168,7 @@ def _search_file(
 
 
 def _matches(file: FileIndex, offsets: np.ndarray) -> bool:
-    """Whether the blocks of a file agree with the offsets of all its records."""
+    """Returns whether the blocks of a file agree with the offsets of all its records."""
     blocks = file.blocks
     if file.compression:
         return len(offsets) == blocks["record"][-1] + blocks["size"][-1]
@@ -184,10 +179,10 @@ def _matches(file: FileIndex, offsets: np.ndarray) -> bool:
 def _corrupt_records(
     file: FileIndex, block: tuple[int, ...], is_valid: Callable, rules: "_ContentRules | None"
 ) -> Iterator[int]:
-    """Yields the numbers of a block's corrupt records, which it finds by halving the block.
+    """Yields the numbers of a block's corrupt records, found by bisection.
 
     Raises:
-        ValueError: for a record that does not fit.
+        ValueError: for a record that breaks the rules.
     """
     offset, skip, record, size = block
     is_corrupt = False
@@ -210,7 +205,7 @@ def _corrupt_records(
 
 
 class _ContentRules:
-    """The features that every record must have, and the bounds of their values."""
+    """Holds the features that every record must have, and the limits of their values."""
 
     def __init__(
         self, features: Mapping[str, Feature], vocab_size: int, type_vocab_size: int
@@ -219,7 +214,7 @@ class _ContentRules:
         length = features["input_ids"].shape[0]
         of_vocabulary = (vocab_size - 1, f"the model's vocab_size={vocab_size}")
         of_length = f"max_seq_length={length}"
-        self._limits = {  # The greatest value, the least being 0, and where it comes from.
+        self._limits = {  # The greatest value and its source; the least is 0.
             "input_ids": of_vocabulary,
             "masked_lm_ids": of_vocabulary,
             "input_mask": (1, "a mask"),
@@ -231,12 +226,8 @@ class _ContentRules:
         }
 
     def are_met(self, records: tf.Tensor) -> tf.Tensor:
-        """Returns <bool>[]: whether all values of records <string>[B] are within their limits.
-
-        Raises:
-            tf.errors.InvalidArgumentError: if a record lacks a feature or has another length.
-        """
-        met = [  # In this form it is also false for not-a-number.
+        """Returns <bool>[]: whether all values of records <string>[B] are within their limits."""
+        met = [  # Also false for NaN.
             tf.reduce_all((values >= 0) & (values <= self._limits[name][0]))
             for name, values in parse_stored(records, self._features).items()
         ]

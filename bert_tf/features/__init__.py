@@ -1,1 +1,1 @@
-"""Fixed feature vectors from an encoder: the program behind `extract_features.py`."""
+"""Computes feature vectors with an encoder: the program behind `extract_features.py`."""

@@ -1,4 +1,4 @@
-"""Extracts features: from a text and a checkpoint to a file of vectors.
+"""Extracts features of a text with a checkpoint, and writes them to a file.
 
 Source: google-research/bert, extract_features.py.
 """
@@ -29,24 +29,24 @@ logger = logging.getLogger(__name__)
 
 
 def extract_features(settings: FeatureExtractionSettings, stream: TextIO | None = None) -> int:
-    """Writes the features of a text's lines, shows progress, and returns the number of lines.
+    """Writes the features of a text's lines and returns the number of lines.
 
     Raises:
-        ValueError: before anything is computed: for settings, model and vocabulary that do not fit
-            each other, and for text that is not UTF-8, with its line.
+        ValueError: before anything is computed, if settings, model and vocabulary do not fit each
+            other, or the text is not UTF-8.
         OSError: for files that cannot be read or written.
     """
     strategy = make_strategy(settings)
     with together(strategy, settings), contextlib.ExitStack() as stack:
         workers = Workers(strategy)
         extractor = _load_extractor(settings, strategy)
-        # Reads everything once, so that invalid text is found before anything is computed.
+        # Finds invalid text before anything is computed.
         num_lines = sum(1 for _ in files.open_text_lines(settings.input_file))
         write = None
         if workers.is_chief:
             writer = open_writer(settings.output_format, settings.output_file, extractor)
             write = stack.enter_context(writer)
-        # GPUs multiply float32 exactly, instead of rounding it to 10 bits of fraction (TF32).
+        # Otherwise GPUs round float32 to 10 bits of fraction before multiplying (TF32).
         tf32 = tf.config.experimental
         before = tf32.tensor_float_32_execution_enabled()
         tf32.enable_tensor_float_32_execution(False)
@@ -64,17 +64,15 @@ def extract_features(settings: FeatureExtractionSettings, stream: TextIO | None 
 def _load_extractor(
     settings: FeatureExtractionSettings, strategy: tf.distribute.Strategy
 ) -> FeatureExtractor:
-    """Raises a ValueError where settings, vocabulary and model do not fit each other."""
+    """Raises a ValueError if settings, vocabulary and model do not fit each other."""
     config = BertConfig.from_json_file(settings.bert_config_file)
     layers = settings.layer_indices(config.num_hidden_layers)
     check_length(settings.max_seq_length, config.max_position_embeddings, settings.bert_config_file)
     validate_case_matches_checkpoint(settings.do_lower_case, settings.init_checkpoint)
     tokenizer = BatchTokenizer(settings.vocab_file, settings.do_lower_case)
-    vocab = tokenizer.exact.vocab
-    check_vocabulary(vocab, settings.vocab_file, settings.do_lower_case)
-    check_vocabulary_size(
-        len(vocab), settings.vocab_file, config.vocab_size, settings.bert_config_file
-    )
+    vocab, vocab_file = tokenizer.exact.vocab, settings.vocab_file
+    check_vocabulary(vocab, vocab_file, settings.do_lower_case)
+    check_vocabulary_size(len(vocab), vocab_file, config.vocab_size, settings.bert_config_file)
     with strategy.scope():
         encoder = make_encoder(config)
     report = load_checkpoint(

@@ -1,10 +1,8 @@
-"""FeatureExtractor: computes the vectors of chosen layers of a model for lines of text.
+"""Computes the vectors of chosen layers of a model for lines of text.
 
     lines --> ids --> a window of some thousand lines, sorted by length --> batches --> model
                                                                                           |
     features, in the order of the lines <-------------------------------------------------┘
-
-Memory holds no more than a window of lines.
 
 Source: google-research/bert, extract_features.py; section 5.3 of the paper.
 """
@@ -21,10 +19,8 @@ from bert_tf.text.batch_tokenization import BatchTokenizer
 from bert_tf.text.packing import pack_truncated
 from bert_tf.training import distribution
 
-# A window ends after so many lines or bytes of vectors.
-_WINDOW_LINES, _WINDOW_BYTES = 4096, 200_000_000
-# Lines, and characters, that are tokenized together.
-_BLOCK_LINES, _BLOCK_CHARACTERS = 1024, 2_000_000
+_WINDOW_LINES, _WINDOW_BYTES = 4096, 200_000_000  # Of vectors; they bound the memory.
+_BLOCK_LINES, _BLOCK_CHARACTERS = 1024, 2_000_000  # Tokenized together.
 _LENGTH_STEP = 8  # Batch lengths are multiples of this, so that there are few shapes.
 
 _Item = TypeVar("_Item")
@@ -33,24 +29,22 @@ _Item = TypeVar("_Item")
 class LineFeatures(NamedTuple):
     """The features of a line of text."""
 
-    linex_index: int  # The line's number, from 0; the original's name for it.
-    token_ids: list[int]  # Of `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`, n of them.
+    linex_index: int  # The line's number, from 0, under the original's name.
+    token_ids: list[int]  # Of `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`: n ids.
     vectors: np.ndarray  # <float32>[n, layers, H]; pooled <float32>[layers, H].
 
 
 class FeatureExtractor:
-    """Computes, for lines of text, the vectors of chosen layers of an encoder.
+    """Computes the vectors of chosen layers of an encoder for lines of text.
 
     Args:
-        encoder, tokenizer: of the same model.
         layers: indices into the model's layers: 0 is the first, -1 the last.
-        pool: `tokens`: a vector for each token; `cls`: that of [CLS]; `mean`: the mean over the
-            line's tokens.
-        max_seq_length: the most tokens of a line, [CLS] and [SEP] included.
-        batch_size: lines per batch, on all devices together.
-        strategy: that in whose scope the encoder was created.
+        pool: the vectors of a line: of all `tokens`, of [CLS] (`cls`), or the `mean` over tokens.
+        max_seq_length: the maximum number of tokens of a line, with [CLS] and [SEP].
+        batch_size: lines per batch over all devices.
+        strategy: the strategy in whose scope the encoder was created.
         static_shapes: whether every batch has `max_seq_length` tokens, as a TPU requires, instead
-            of those of its longest line, rounded up.
+            of the length of its longest line, rounded up.
     """
 
     def __init__(
@@ -80,7 +74,7 @@ class FeatureExtractor:
         )
 
     def extract(self, lines: Iterable[str]) -> Iterator[LineFeatures]:
-        """Yields the features of every line, in order; reads a window of lines ahead.
+        """Yields the features of every line, in order, and reads a window of lines ahead.
 
         `first ||| second` is a pair. A line is stripped; an empty one is `[CLS] [SEP]`.
         """
@@ -94,7 +88,7 @@ class FeatureExtractor:
             vectors: list[np.ndarray | None] = self._window_vectors(window)
             for place, (token_ids, _) in enumerate(window):
                 yield LineFeatures(index, token_ids, vectors[place])
-                vectors[place] = None  # Frees a batch's memory once its lines have been used.
+                vectors[place] = None  # Frees the memory.
                 index += 1
 
     def _encode(self, lines: Iterable[str]) -> Iterator[tuple[list[int], list[int]]]:
@@ -123,7 +117,7 @@ class FeatureExtractor:
     def _batch_vectors(self, lines: Sequence[tuple]) -> np.ndarray:
         longest = max(len(token_ids) for token_ids, _ in lines)
         length = min(-(-longest // _LENGTH_STEP) * _LENGTH_STEP, self.max_seq_length)
-        # Every replica has the same number of rows; those that are no lines are dropped again.
+        # Every replica has the same number of rows; padding rows are dropped at the end.
         num_rows = -(-len(lines) // self._num_replicas) * self._num_replicas
         if self._static_shapes:
             length, num_rows = self.max_seq_length, self._replica_rows * self._num_replicas
@@ -134,7 +128,7 @@ class FeatureExtractor:
         outputs = self._run(inputs.reshape(3, self._num_replicas, -1, length))
         results = self._strategy.experimental_local_results(outputs)
         if distribution.gathers_over_workers(self._strategy):
-            results = results[:1]  # After a gathering, every replica has the rows of all.
+            results = results[:1]  # Every replica has gathered all rows.
         return np.concatenate([result.numpy() for result in results])[: len(lines)]
 
     def _vectors(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -148,10 +142,9 @@ class FeatureExtractor:
             layers = [layer[:, 0] for layer in layers]
         elif self.pool == "mean":
             weights = tf.cast(input_mask, layers[0].dtype)[:, :, tf.newaxis]  # [B, L, 1]
-            counts = tf.reduce_sum(weights, 1)  # 0 in a row that is no line.
-            layers = [
-                tf.math.divide_no_nan(tf.reduce_sum(layer * weights, 1), counts) for layer in layers
-            ]
+            counts = tf.reduce_sum(weights, 1)  # 0 in a padding row.
+            sums = [tf.reduce_sum(layer * weights, 1) for layer in layers]
+            layers = [tf.math.divide_no_nan(total, counts) for total in sums]
         vectors = tf.stack(layers, axis=-2)  # [B, L, layers, H], or [B, layers, H]
         if distribution.gathers_over_workers(self._strategy):
             vectors = tf.distribute.get_replica_context().all_gather(vectors, axis=0)
@@ -159,7 +152,7 @@ class FeatureExtractor:
 
 
 def split_pair(line: str) -> tuple[str, str]:
-    """Splits a line at ` ||| `; the second sequence is "" where it has none."""
+    """Splits a line at ` ||| `; without one, the second sequence is ""."""
     line = line.strip()
     match = re.match(r"^(.*) \|\|\| (.*)$", line)
     return match.groups() if match else (line, "")
@@ -168,7 +161,7 @@ def split_pair(line: str) -> tuple[str, str]:
 def _chunks(
     items: Iterable[_Item], max_items: int, size_of: Callable[[_Item], int], max_size: int
 ) -> Iterator[list[_Item]]:
-    """Yields lists that end when they reach a number of items or a total size."""
+    """Yields lists that end at `max_items` items or at a total size of `max_size`."""
     chunk, size = [], 0
     for item in items:
         chunk.append(item)

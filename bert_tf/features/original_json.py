@@ -1,10 +1,10 @@
-"""Formats features as the original's JSON, an order of magnitude faster than `json.dumps`.
+"""Formats features as the original's JSON, ten times faster than `json.dumps`.
 
     {"linex_index": 0, "features": [
         {"token": "[CLS]", "layers": [{"index": -1, "values": [0.123456, -1.5, ...]}, ...]}, ...]}
 
-numpy assembles the texts of numbers from tables, twelve bytes each, with zero bytes for absent
-characters, which are dropped in the end:
+numpy assembles numbers from tables, twelve bytes each. Zero bytes stand for absent characters and
+are dropped in the end:
 
     | space  sign  two digits | .  three digits | three digits  , |
 """
@@ -14,16 +14,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# In millionths: numbers with more than two digits before the point are left to Python.
+# Python formats numbers with more than two digits before the point. In millionths.
 _TOO_LARGE = 100_000_000
 _SMALL = 100  # In millionths: Python writes smaller ones with an exponent.
-_CHUNK_NUMBERS = 16384  # Are formatted together, so that the arrays fit the processor's cache.
+_CHUNK_NUMBERS = 16384  # Formatted together: the arrays fit the processor's cache.
 
 
 def format_line(
     linex_index: int, names: Sequence[str], layers: Sequence[int], vectors: np.ndarray
 ) -> bytes:
-    """Returns a line of the file, its newline included.
+    """Returns a line of the file with its newline.
 
     `vectors` are <float32>[tokens, layers, H] or, with a single name, [layers, H].
     """
@@ -37,10 +37,7 @@ def format_line(
 
 
 def format_rows(values: np.ndarray) -> list[bytes]:
-    """Formats each row of <float32>[R, C] as JSON does a list of numbers rounded to six decimals.
-
-    The bytes are those between the brackets of `json.dumps([round(float(x), 6) for x in row])`.
-    """
+    """Formats rows of <float32>[R, C] as `json.dumps([round(float(x), 6) for x in row])[1:-1]`."""
     step = max(1, _CHUNK_NUMBERS // max(values.shape[1], 1))
     return [
         row
@@ -50,11 +47,11 @@ def format_rows(values: np.ndarray) -> list[bytes]:
 
 
 def _format_chunk(values: np.ndarray) -> list[bytes]:
-    # The product is exact: float32 has 24 bits of fraction, a million 14. So this rounds half to
-    # even the value itself, as Python does.
+    # The product is exact (float32 has 24 bits of fraction, a million 14), so this rounds half to
+    # even, as Python does.
     with np.errstate(invalid="ignore"):
         millionths = np.rint(values.astype(np.float64) * 1e6)
-    is_usual = np.abs(millionths) < _TOO_LARGE  # Not: infinities and NaN.
+    is_usual = np.abs(millionths) < _TOO_LARGE  # False for infinities and NaN.
     unusual_rows = np.flatnonzero(~is_usual.all(axis=1))
     size = np.abs(np.where(is_usual, millionths, 0.0)).astype(np.int32)
     is_negative = np.signbit(millionths)
@@ -70,8 +67,7 @@ def _format_chunk(values: np.ndarray) -> list[bytes]:
     characters[:, -1, -1] = ord("\n")
     rows = [row[1:] for row in characters.tobytes().translate(None, b"\0").split(b"\n")]
     for row in unusual_rows:
-        numbers = (millionths[row] / 1e6).tolist()
-        rows[row] = json.dumps(numbers)[1:-1].encode("ascii")
+        rows[row] = json.dumps((millionths[row] / 1e6).tolist())[1:-1].encode("ascii")
     return rows[: len(values)]
 
 

@@ -1,6 +1,6 @@
-"""Writers of feature files: the original's JSON lines, numpy's .npz, or TFRecords.
+"""Writes feature files: the original's JSON lines, numpy's .npz, or TFRecords.
 
-Each writes lines as they come; the file appears under its name when it is complete.
+Lines are written as they come; the file gets its name when it is complete.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ def open_writer(output_format: str, path: str, extractor: FeatureExtractor) -> I
 
 @contextlib.contextmanager
 def _open_json(file: IO[bytes], extractor: FeatureExtractor) -> Iterator[_Write]:
-    """The original's file: a JSON object a line; pooled vectors have a single "token"."""
+    """Writes the original's file: a JSON object a line; pooled vectors have a single "token"."""
     tokens = extractor.tokenizer.exact.inv_vocab
     pooled_as = {"tokens": None, "cls": ["[CLS]"], "mean": ["mean"]}[extractor.pool]
 
@@ -45,15 +45,15 @@ def _open_json(file: IO[bytes], extractor: FeatureExtractor) -> Iterator[_Write]
 
 @contextlib.contextmanager
 def _open_npz(file: IO[bytes], extractor: FeatureExtractor) -> Iterator[_Write]:
-    """Arrays for `numpy.load`.
+    """Writes arrays for `numpy.load`.
 
         layers      <int32>[layers]             as requested
         vectors     <float32>[all tokens, layers, H], pooled <float32>[lines, layers, H]
         token_ids   <int32>[all tokens]         not where vectors are pooled
         offsets     <int64>[lines + 1]          likewise: line i's are offsets[i]:offsets[i + 1]
 
-    An array's size precedes its numbers, and is known only in the end. Until then each array is in
-    a temporary file, on the disk of the output if that is local.
+    An array's size precedes its numbers but is known only at the end, so arrays are first written
+    to temporary files, on the disk of the output if that is local.
     """
     is_remote = files.is_remote(str(file.name))
     folder = None if is_remote else files.split_path(file.name)[0]
@@ -64,7 +64,7 @@ def _open_npz(file: IO[bytes], extractor: FeatureExtractor) -> Iterator[_Write]:
         row_types |= {"token_ids": "<i4", "offsets": "<i8"}
     with contextlib.ExitStack() as stack:
         columns = {
-            # The temporary file has no name, so nothing of it can be left behind.
+            # A temporary file without a name cannot be left behind.
             name: _Column(stack.enter_context(tempfile.TemporaryFile(dir=folder)), np.dtype(kind))
             for name, kind in row_types.items()
         }
@@ -93,7 +93,7 @@ def _open_npz(file: IO[bytes], extractor: FeatureExtractor) -> Iterator[_Write]:
 
 @contextlib.contextmanager
 def _open_records(file: IO[bytes], extractor: FeatureExtractor) -> Iterator[_Write]:
-    """TFRecords: a `tf.train.Example` a line.
+    """Writes TFRecords: a `tf.train.Example` a line.
 
     linex_index   int64[1]      the line's number
     token_ids     int64[n]
@@ -124,7 +124,7 @@ def _open_records(file: IO[bytes], extractor: FeatureExtractor) -> Iterator[_Wri
 
 @contextlib.contextmanager
 def _os_errors(file: IO[bytes]) -> Iterator[None]:
-    """Raises TensorFlow's errors, such as that of a full disk, as Python's own."""
+    """Turns TensorFlow's errors, such as that of a full disk, into Python's."""
     try:
         yield
     except tf.errors.OpError as error:
@@ -132,7 +132,7 @@ def _os_errors(file: IO[bytes]) -> Iterator[None]:
 
 
 class _Column:
-    """An array in a temporary file that grows by rows of a dtype."""
+    """An array in a temporary file, to which rows are appended."""
 
     def __init__(self, file: IO[bytes], row_type: np.dtype):
         self._file = file

@@ -1,7 +1,7 @@
-"""The settings of each program: a frozen dataclass each.
+"""Defines the settings of each program as a frozen dataclass, without TensorFlow.
 
 A default and its reason are written here only; the scripts' flags are made from these classes.
-Every class checks its values when it is made. No TensorFlow.
+Every class checks its values when an object is made.
 """
 
 from bert_tf.settings.conversion import ConversionSettings

@@ -1,4 +1,4 @@
-"""The settings of converting a model to another format: ConversionSettings."""
+"""Defines ConversionSettings: how a model is converted to another format."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ _INPUTS = ((), ("text",), ("text_a", "text_b"))
 
 @dataclasses.dataclass(frozen=True)
 class ConversionSettings(Settings):
-    """Which model is converted, to which format, and what may change."""
+    """Says which model is converted, to which format, and what may change."""
 
     source: str = setting(
         "", "The model: a folder, a checkpoint's prefix or file, or a released model's zip or name."
@@ -22,11 +22,9 @@ class ConversionSettings(Settings):
     keep_optimizer: bool = setting(
         True, "Whether to keep the optimizer state, two thirds of the size, if the format can."
     )
-    average_last: int = setting(
-        0, "Averages so many of a run's newest checkpoints; 0: the newest.", at_least=0
-    )
+    average_last: int = setting(0, "Newest checkpoints to average; 0: only the last.", at_least=0)
     padded_vocab_size: int = setting(
-        0, "Pads the word embeddings with zeros to so many rows; 0: no padding.", at_least=0
+        0, "Rows to which the word embeddings are padded with zeros; 0: no padding.", at_least=0
     )
     inputs: tuple[str, ...] = setting(
         (), "A classifier's texts, if it was made elsewhere: text (the default) or text_a,text_b."

@@ -7,9 +7,7 @@ from bert_tf.settings.setting import Settings, setting
 
 SOURCES = ("wikipedia", "books", "tfds", "jsonl")
 
-_LANGUAGE_PREFIX = re.compile(
-    r"((?:simple|[a-z]{2,3})(?:-[a-z]+)*)=(.*)", re.DOTALL | re.IGNORECASE
-)
+_LANGUAGE_PREFIX = re.compile(r"(?is)((?:simple|[a-z]{2,3})(?:-[a-z]+)*)=(.*)")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The devices and hosts that compute: DeviceSettings."""
+"""Defines DeviceSettings: the devices and hosts that compute."""
 
 import dataclasses
 
@@ -8,17 +8,15 @@ from bert_tf.settings.setting import Settings, setting
 
 @dataclasses.dataclass(frozen=True)
 class DeviceSettings(Settings):
-    """The devices: the original's six flags for TPUs, and flags for GPUs and several hosts.
+    """Selects devices: the original's six flags for TPUs, and flags for GPUs and several hosts.
 
-    They change results only by rounding, and by which dropout masks are drawn.
+    They affect results only through rounding and dropout masks.
     """
 
     use_tpu: bool = setting(False, "Whether to compute on a TPU: --distribution_strategy=tpu.")
     tpu_name: str | None = setting(None, "The Cloud TPU: a name, a grpc:// address, or local.")
     tpu_zone: str | None = setting(None, "The TPU's Google Cloud zone, by default this machine's.")
-    gcp_project: str | None = setting(
-        None, "The TPU's Google Cloud project, by default this one's."
-    )
+    gcp_project: str | None = setting(None, "The TPU's Google Cloud project, by default this one.")
     master: str | None = setting(None, "The TPU's grpc:// address, where there is no --tpu_name.")
     num_tpu_cores: int = setting(8, "Cores that the TPU is expected to have.", at_least=1)
     # Beyond the original.
@@ -29,7 +27,7 @@ class DeviceSettings(Settings):
     )
     num_gpus: int = setting(0, "GPUs of this machine that are used at most; 0: all.", at_least=0)
     num_virtual_devices: int = setting(
-        0, "Splits the CPU into so many devices, to try out several GPUs; 0: no.", at_least=0
+        0, "Devices to split the CPU into, to try out several GPUs; 0: none.", at_least=0
     )
     worker_hosts: tuple[str, ...] = setting(
         (), "All processes of multi_worker, host:port,host:port. Default: from TF_CONFIG."

@@ -1,18 +1,13 @@
-"""How a model is exported for a server: ExportSettings."""
+"""Defines ExportSettings: how a model is exported for a server."""
 
 import dataclasses
 
 from bert_tf.settings.setting import Settings, setting
 
-_SPAN_OPTIONS = (
-    *("doc_stride", "max_query_length", "n_best_size", "max_answer_length"),
-    "null_score_diff_threshold",
-)
-
 
 @dataclasses.dataclass(frozen=True)
 class ExportSettings(Settings):
-    """Which model is exported, its inputs and outputs, and where it is written."""
+    """Says which model is exported, its inputs and outputs, and where it is written."""
 
     model: str = setting(
         "",
@@ -22,12 +17,8 @@ class ExportSettings(Settings):
     bert_config_file: str = setting("", "JSON file with the shape of the model.")
     vocab_file: str = setting("", "The vocabulary that the model was trained with.")
     init_checkpoint: str = setting("", "The model's weights: a checkpoint's prefix, or a folder.")
-    do_lower_case: bool | None = setting(
-        None, "Whether to lower-case text, if not as in the files."
-    )
-    export_dir: str = setting(
-        "", "Folder of its versions: EXPORT_DIR/1, EXPORT_DIR/2.", needed=True
-    )
+    do_lower_case: bool | None = setting(None, "Whether to lower-case text, if not as in files.")
+    export_dir: str = setting("", "Folder of versions: EXPORT_DIR/1, EXPORT_DIR/2.", needed=True)
     version: int = setting(0, "The version's number; 0: one above the highest.", at_least=0)
     kind: str = setting(
         "", "What the model does: classification, span, encoder, ... Default: what its files say."
@@ -64,9 +55,8 @@ class ExportSettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.model and not all(
-            (self.bert_config_file, self.vocab_file, self.init_checkpoint)
-        ):
+        files = (self.bert_config_file, self.vocab_file, self.init_checkpoint)
+        if not self.model and not all(files):
             raise ValueError(
                 "--model is needed, or --bert_config_file, --vocab_file and --init_checkpoint."
             )
@@ -74,5 +64,11 @@ class ExportSettings(Settings):
     @property
     def span_options(self) -> dict[str, int | float]:
         """The options of a span model that were given."""
-        values = {name: getattr(self, name) for name in _SPAN_OPTIONS}
+        values = {
+            "doc_stride": self.doc_stride,
+            "max_query_length": self.max_query_length,
+            "n_best_size": self.n_best_size,
+            "max_answer_length": self.max_answer_length,
+            "null_score_diff_threshold": self.null_score_diff_threshold,
+        }
         return {name: value for name, value in values.items() if value is not None}

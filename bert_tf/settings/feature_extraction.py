@@ -1,4 +1,4 @@
-"""The settings of computing features with a pre-trained model: FeatureExtractionSettings."""
+"""Defines FeatureExtractionSettings: how features of a text are computed."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from bert_tf.settings.setting import setting
 
 @dataclasses.dataclass(frozen=True)
 class FeatureExtractionSettings(DeviceSettings):
-    """The text, the model, its layers, and the output.
+    """Selects the text, the model, its layers, and the output.
 
     Source: google-research/bert, extract_features.py, its flags.
     """
@@ -45,11 +45,7 @@ class FeatureExtractionSettings(DeviceSettings):
             )
 
     def layer_indices(self, num_hidden_layers: int) -> tuple[int, ...]:
-        """Returns the indices of the wanted layers, as they were given.
-
-        Raises:
-            ValueError: if one is not an integer, or the model has no such layer.
-        """
+        """Returns the indices in `layers`; raises a ValueError if the model has no such layer."""
         try:
             indices = tuple(int(part) for part in self.layers.split(","))
         except ValueError:

@@ -1,4 +1,4 @@
-"""The settings of one or several fine-tuning runs: FinetuningSettings."""
+"""Defines FinetuningSettings: one or several fine-tuning runs."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from bert_tf.settings.training import TrainingSettings
 
 @dataclasses.dataclass(frozen=True)
 class FinetuningSettings(TrainingSettings):
-    """Fine-tuning on a task: what the original's two scripts for it share, and more.
+    """Settings of fine-tuning on a task: the flags that the original's two scripts share, and more.
 
     Source: google-research/bert, run_classifier.py and run_squad.py.
     """
@@ -22,12 +22,10 @@ class FinetuningSettings(TrainingSettings):
     do_predict: bool = setting(False, "Whether to write predictions for the test set.")
     predict_batch_size: int = setting(8, "Examples in a prediction batch.", at_least=1)
     num_train_epochs: float = setting(3.0, "Uses of each training example.", interval="(0, inf)")
-    warmup_proportion: float = setting(
-        0.1, "Fraction of steps with a rising rate.", interval="[0, 1]"
-    )
+    warmup_proportion: float = setting(0.1, "Fraction of warm-up steps.", interval="[0, 1]")
     # Beyond the originals.
     early_stopping_patience: int = setting(
-        0, "Ends training after so many evaluations without a better one; 0: never.", at_least=0
+        0, "Evaluations without improvement after which training ends; 0: never.", at_least=0
     )
     num_restarts: int = setting(1, "Runs with different seeds; the best one is kept.", at_least=1)
     learning_rates: tuple[str, ...] = setting((), "To try, as in 5e-5,3e-5; the best is kept.")

@@ -1,7 +1,7 @@
-"""The phases of a pre-training run: sequence length, number of steps and records of each.
+"""Parses the phases of a pre-training run: sequence length, number of steps and records of each.
 
-The paper's run trains on 128 tokens for nine tenths of its steps, as that is cheap, and on 512 for
-the rest, so that the positions beyond 128 are learned too:
+The paper's run has 128 tokens for nine tenths of its steps, which is cheap, then 512, to train the
+positions beyond 128 too:
 
     seq128:900000:records_128/*.tfrecord,seq512:100000:records_512/*.tfrecord
 
@@ -24,7 +24,7 @@ _PHASE = re.compile(
     r":(?P<num_steps>[0-9]+)(?::(?P<input_file>.*))?",
     re.DOTALL,
 )
-# Among a phase's files: a mistyped phase, such as sec512:100000:FILES.
+# A mistyped phase among a phase's files, such as sec512:100000:FILES.
 _LIKE_A_PHASE = re.compile(r"\w*:\d+:.*", re.DOTALL)
 # Where the next phase begins; the names of files may have commas.
 _BETWEEN = re.compile(r",\s*(?=seq\d+(?:pred\d+)?:)")
@@ -32,7 +32,7 @@ _BETWEEN = re.compile(r",\s*(?=seq\d+(?:pred\d+)?:)")
 
 @dataclasses.dataclass(frozen=True)
 class Phase(Settings):
-    """A stretch of a run with one sequence length; None means the value of the run's flag."""
+    """Describes a part of a run with one sequence length; None means the run's flag."""
 
     max_seq_length: int = setting(0, "Tokens in an example, as the records have them.", at_least=1)
     num_steps: int = setting(0, "Number of steps.", at_least=1)
@@ -62,12 +62,12 @@ class Phase(Settings):
 
 
 def parse_phases(text: str) -> tuple[Phase, ...]:
-    """Returns the phases that `--phases` names: see the top of this file.
+    """Parses the value of `--phases`; see the top of this file.
 
-    `seq512pred80` sets how many tokens are masked at most; planning needs no files.
+    `seq512pred80` sets `max_predictions_per_seq` too. Planning needs no files.
 
     Raises:
-        ValueError: naming the phase that is invalid, and the expected form.
+        ValueError: for an invalid phase.
     """
     is_file = text.endswith(".json") and not _PHASE.fullmatch(text)
     items = read_json(text) if is_file else _BETWEEN.split(text.strip())
@@ -84,9 +84,9 @@ def parse_phases(text: str) -> tuple[Phase, ...]:
 
 
 def parse_eval_files(patterns: tuple[str, ...]) -> dict[int | None, tuple[str, ...]]:
-    """Returns the files to evaluate on by length: `seq128:FILE,FILE,seq512:FILE`.
+    """Returns the evaluation files by sequence length: `seq128:FILE,FILE,seq512:FILE`.
 
-    Those before any `seqLENGTH:` are for all lengths, under None.
+    Files before any `seqLENGTH:` are for all lengths, under None.
     """
     by_length: dict[int | None, tuple[str, ...]] = {}
     length = None
@@ -98,7 +98,7 @@ def parse_eval_files(patterns: tuple[str, ...]) -> dict[int | None, tuple[str, .
 
 
 def check_sum_of_steps(phases: tuple[Phase, ...], num_train_steps: int) -> None:
-    """Raises a ValueError unless the phases take `num_train_steps` steps together."""
+    """Raises a ValueError unless the phases have `num_train_steps` steps in total."""
     steps = [phase.num_steps for phase in phases]
     if sum(steps) != num_train_steps:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The pre-training run that is to be planned: PlanningSettings."""
+"""Defines PlanningSettings: the pre-training run to plan."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ from bert_tf.settings.setting import MIXED_PRECISIONS, Settings, setting
 
 @dataclasses.dataclass(frozen=True)
 class PlanningSettings(Settings):
-    """A pre-training run to be planned. The defaults are the paper's run of BERT-Base."""
+    """Describes a pre-training run to plan. The defaults are the paper's run of BERT-Base."""
 
     model: str = setting("bert_base_uncased", "The released model whose shape is planned for.")
     bert_config_file: str | None = setting(None, "JSON file with the shape, in place of --model.")

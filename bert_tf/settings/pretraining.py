@@ -1,4 +1,4 @@
-"""A pre-training run: PretrainingSettings."""
+"""Defines PretrainingSettings: a pre-training run."""
 
 import dataclasses
 import math
@@ -20,7 +20,7 @@ _SCHEDULE = ("learning_rate", "num_warmup_steps")
 
 @dataclasses.dataclass(frozen=True)
 class PretrainingSettings(TrainingSettings):
-    """A pre-training run: the 22 flags of the original's run_pretraining.py, and more.
+    """Settings of a pre-training run: the 22 flags of the original's run_pretraining.py, and more.
 
     Source: google-research/bert, run_pretraining.py.
     """
@@ -84,15 +84,15 @@ class PretrainingSettings(TrainingSettings):
     def by_phase(self) -> tuple[tuple[int, "PretrainingSettings"], ...]:
         """Returns each phase's number of steps, and its settings as those of a run without phases.
 
-        A phase that does not say how many tokens its records mask gets 15 % of its length. Without
-        `phases` there is one: all steps, and these settings.
+        `max_predictions_per_seq` defaults to 15 % of a phase's length. Without `phases` there is
+        one, with all steps and these settings.
         """
         if not self.phases:
             return ((self.num_train_steps, self),)
         return tuple((p.num_steps, self._in_phase(p)) for p in parse_phases(self.phases))
 
     def given_max_predictions(self, phase: Phase) -> int | None:
-        """Returns how many tokens the phase or else the flag says are masked; None if neither."""
+        """Returns `max_predictions_per_seq` of the phase or of the flag; None if neither is set."""
         is_default = self.max_predictions_per_seq == PretrainingSettings.max_predictions_per_seq
         from_flag = None if is_default else self.max_predictions_per_seq
         return phase.max_predictions_per_seq or from_flag

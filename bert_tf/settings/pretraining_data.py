@@ -1,24 +1,22 @@
-"""The settings of making pre-training records: PretrainingDataSettings."""
+"""Defines PretrainingDataSettings: how pre-training records are made."""
 
 import dataclasses
 
 from bert_tf.files.paths import resolve_path
 from bert_tf.settings.setting import Settings, setting
 
-# How often text is used for records, by kind of masking. Static: the original's. Dynamic: other
-# masks need no copies of the records.
+# Default uses of the text, by kind of masking. Dynamic masking needs no copies for other masks.
 DUPE_FACTORS = {"static": 10, "dynamic": 1}
 
 
 @dataclasses.dataclass(frozen=True)
 class PretrainingDataSettings(Settings):
-    """How sentence pairs with masked tokens are made from text.
+    """Settings of making sentence pairs with masked tokens from text.
 
-    The first eleven fields are the flags of the original create_pretraining_data.py. With these
-    alone, `output_file` given and `output_dir` not, the records are the original's. A string as
-    `input_file` or `output_file` is split at its commas.
+    The first eleven fields are the original's flags; with these alone, the records are the
+    original's. A string as `input_file` or `output_file` is split at its commas.
 
-    Source: google-research/bert, create_pretraining_data.py, its flags.
+    Source: google-research/bert, create_pretraining_data.py.
     """
 
     input_file: tuple[str, ...] = setting(
@@ -26,9 +24,7 @@ class PretrainingDataSettings(Settings):
     )
     vocab_file: str = setting("", "The vocabulary, a token a line.")
     output_file: tuple[str, ...] = setting((), "Record files, written to in turn; or --output_dir.")
-    do_lower_case: bool = setting(
-        True, "Whether to lower-case text and strip accents, as in the vocabulary."
-    )
+    do_lower_case: bool = setting(True, "Whether to lower-case text, as in the vocabulary.")
     do_whole_word_mask: bool = setting(False, "Whether to mask all pieces of a word together.")
     max_seq_length: int = setting(128, "Tokens of an example, with padding.", at_least=5)
     max_predictions_per_seq: int = setting(20, "Masked tokens of an example at most.", at_least=1)

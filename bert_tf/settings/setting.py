@@ -1,4 +1,4 @@
-"""Settings classes: each field has its default, its help text and its limits in one place.
+"""Defines settings fields with their defaults, help texts and limits.
 
 The scripts make flags of the fields; `Settings` checks the values when an object is made.
 """
@@ -21,12 +21,10 @@ def setting(
     at_least: int | None = None,
     interval: str = "",
 ) -> Any:
-    """Returns a dataclass field whose help text is also its flag's.
+    """Returns a dataclass field with the help text and the limits of its flag.
 
-    Args:
-        needed: whether the value, and each element of a tuple, must not be empty.
-        at_least: the lowest value of a whole number.
-        interval: the range of a number, such as "[0, 1)".
+    If `needed`, neither the value nor an element of a tuple may be empty. `interval` is such as
+    "[0, 1)".
     """
     if choices:
         help_text += f" One of: {', '.join(filter(None, choices))}."
@@ -35,7 +33,7 @@ def setting(
 
 
 class Settings:
-    """Base of frozen dataclasses of `setting` fields; raises a ValueError beyond their limits."""
+    """Checks the fields of its subclasses, frozen dataclasses of `setting` fields."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):

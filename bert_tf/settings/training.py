@@ -1,4 +1,4 @@
-"""The settings that pre-training and fine-tuning share: TrainingSettings."""
+"""Defines TrainingSettings, which pre-training and fine-tuning share."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ from bert_tf.settings.setting import MIXED_PRECISIONS, setting
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSettings(DeviceSettings):
-    """The settings that pre-training and fine-tuning share; each adds its own."""
+    """Holds the settings that pre-training and fine-tuning share; each adds its own."""
 
     bert_config_file: str = setting("", "JSON file with the shape of the model.", needed=True)
     output_dir: str = setting("", "Folder of checkpoints and logs, to resume in.", needed=True)
@@ -34,25 +34,19 @@ class TrainingSettings(DeviceSettings):
         "original", "continuous: no jump after the warm-up.", choices=("original", "continuous")
     )
     learning_rate_power: float = setting(
-        1.0, "Exponent of the decay; 1 is linear.", interval="(0, 10]"
+        1.0, "Exponent of the decay; 1: linear.", interval="(0, 10]"
     )
     optimizer: str = setting("adam", "lamb: for batches of thousands.", choices=("adam", "lamb"))
     bias_correction: bool = setting(
         False, "Whether Adam corrects the bias of its moments, as LAMB always does."
     )
-    recompute_activations: bool = setting(
-        False, "Whether to compute blocks again for the gradient, to save memory."
-    )
-    allow_changed_settings: bool = setting(
-        False, "Whether a run may resume with other settings than it started with."
-    )
+    recompute_activations: bool = setting(False, "Whether to recompute activations to save memory.")
+    allow_changed_settings: bool = setting(False, "Whether a run may resume with other settings.")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.xla and self.num_virtual_devices:
-            raise ValueError(
-                "--xla cannot compile for virtual devices: give it without --num_virtual_devices."
-            )
+            raise ValueError("--xla cannot be combined with --num_virtual_devices.")
         if self.train_batch_size % self.gradient_accumulation_steps:
             raise ValueError(
                 f"--train_batch_size must be a multiple of --gradient_accumulation_steps. "
