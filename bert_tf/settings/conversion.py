@@ -11,17 +11,13 @@ _INPUTS = ((), ("text",), ("text_a", "text_b"))
 class ConversionSettings(Settings):
     """Says which model is converted, to which format, and what may change."""
 
-    source: str = setting(
-        "", "The model: a folder, a checkpoint's prefix or file, or a released model's zip or name."
-    )
+    source: str = setting("", "A folder, a checkpoint, or a released model's zip or name.")
     to: str = setting("", "The format.", needed=True, choices=("google", "huggingface"))
     output_dir: str = setting("", "Where the files are written.", needed=True)
     allow_missing: bool = setting(
         False, "Whether weights may be dropped, and missing ones initialized. Each is named."
     )
-    keep_optimizer: bool = setting(
-        True, "Whether to keep the optimizer state, two thirds of the size, if the format can."
-    )
+    keep_optimizer: bool = setting(True, "Whether to keep the optimizer state, if the format can.")
     average_last: int = setting(0, "Newest checkpoints to average; 0: only the last.", at_least=0)
     padded_vocab_size: int = setting(
         0, "Rows to which the word embeddings are padded with zeros; 0: no padding.", at_least=0

@@ -21,9 +21,7 @@ class CorpusSettings(Settings):
         needed=True,
     )
     output_dir: str = setting("", "Folder for corpus-00000-of-00010.txt and so on.", needed=True)
-    source: str = setting(
-        "auto", "What the input is; auto: by file name.", choices=("auto", *SOURCES)
-    )
+    source: str = setting("auto", "Kind of input; auto: by file name.", choices=("auto", *SOURCES))
     language: str = setting(
         "", "Wikipedia's code (en, de), for inputs without a prefix. Default: the dump's, else en."
     )
@@ -55,9 +53,7 @@ class CorpusSettings(Settings):
     )
     random_seed: int = setting(12345, "Seed for --truncate_probability.")
     allow_truncated: bool = setting(False, "Whether to accept a truncated dump.")
-    part_megabytes: float = setting(
-        16.0, "Input that a worker reads at a time.", interval="(0, inf)"
-    )
+    part_megabytes: float = setting(16.0, "Input that a worker reads at once.", interval="(0, inf)")
 
     def inputs_by_language(self) -> list[tuple[str, str]]:
         """Returns (language, pattern) of each input; the language is "" if none is given."""

@@ -42,9 +42,7 @@ class ExportSettings(Settings):
     half_precision: bool = setting(
         False, "Whether to compute in float16, for GPUs: half the size, answers to 3 digits."
     )
-    warmup: bool = setting(
-        True, "Whether to write warm-up requests, if the extra `serving` is installed."
-    )
+    warmup: bool = setting(True, "Whether to write warm-up requests, if `serving` is installed.")
     validate: bool = setting(
         True, "Whether to compare the answers with Python's before the export gets its name."
     )

@@ -33,9 +33,7 @@ class FinetuningSettings(TrainingSettings):
     freeze: tuple[str, ...] = setting(
         (), "Parts that are not trained: embeddings, pooler, encoder, layers:0-5, layers:3."
     )
-    keep_optimizer: bool = setting(
-        True, "Whether the last checkpoint keeps the optimizer state, which training on needs."
-    )
+    keep_optimizer: bool = setting(True, "Whether to keep the optimizer state, needed to resume.")
     length_buckets: bool = setting(
         True, "Whether to batch examples of similar length; the results are the same."
     )

@@ -19,9 +19,7 @@ class PlanningSettings(Settings):
     hardware: str = setting("tpu_v2", "The hardware; see --list_hardware.")
     num_chips: int = setting(16, "GPUs or TPU chips (a v2-8 and a v3-8 have 4).", at_least=1)
     mixed_precision: str = setting("", "Default: float32.", choices=MIXED_PRECISIONS)
-    gradient_accumulation_steps: int = setting(
-        0, "Parts of a batch; 0: as few as the memory allows.", at_least=0
-    )
+    gradient_accumulation_steps: int = setting(0, "Parts of a batch; 0: as few as fit.", at_least=0)
     recompute_activations: bool = setting(False, "Whether to compute blocks again, to save memory.")
     xla: bool = setting(False, "Whether XLA compiles the step; on a TPU it always does.")
     efficiency: float = setting(0.0, "Fraction of the peak; 0: the usual one.", interval="[0, 1]")
@@ -29,9 +27,7 @@ class PlanningSettings(Settings):
         1.0, "Fraction of its speed that a device keeps among several.", interval="(0, 1]"
     )
     memory_margin: float = setting(0.1, "Memory that is kept free.", interval="[0, 1)")
-    peak_flops: float = setting(
-        0.0, "FLOP/s of --hardware=cpu in float32; 0: measure now.", interval="[0, inf)"
-    )
+    peak_flops: float = setting(0.0, "float32 FLOP/s of the CPU; 0: measure.", interval="[0, inf)")
     corpus_words: float = setting(3.3e9, "Words in the corpus.", interval="(0, inf)")
     tokens_per_word: float = setting(1.29, "Word pieces per word.", interval="(0, inf)")
     tokens_per_document: float = setting(950.0, "Word pieces per document.", interval="(0, inf)")

@@ -55,9 +55,7 @@ class PretrainingSettings(TrainingSettings):
         "resets Adam's moments, like the original's runs one after the other.",
         choices=("one", "each"),
     )
-    on_corrupt: str = setting(
-        "fail", "Whether damaged records end the run or are skipped.", choices=("fail", "skip")
-    )
+    on_corrupt: str = setting("fail", "What to do about corrupt records.", choices=("fail", "skip"))
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -33,13 +33,9 @@ class TrainingSettings(DeviceSettings):
     learning_rate_schedule: str = setting(
         "original", "continuous: no jump after the warm-up.", choices=("original", "continuous")
     )
-    learning_rate_power: float = setting(
-        1.0, "Exponent of the decay; 1: linear.", interval="(0, 10]"
-    )
+    learning_rate_power: float = setting(1.0, "Power of the decay; 1: linear.", interval="(0, 10]")
     optimizer: str = setting("adam", "lamb: for batches of thousands.", choices=("adam", "lamb"))
-    bias_correction: bool = setting(
-        False, "Whether Adam corrects the bias of its moments, as LAMB always does."
-    )
+    bias_correction: bool = setting(False, "Whether Adam corrects its moments' bias, as LAMB does.")
     recompute_activations: bool = setting(False, "Whether to recompute activations to save memory.")
     allow_changed_settings: bool = setting(False, "Whether a run may resume with other settings.")
 
