@@ -19,7 +19,9 @@ def hash_counters(*counters: tf.Tensor | int) -> tf.Tensor:
     """
     bits = tf.constant(0, tf.uint64)
     for counter in counters:
-        bits = _mix(tf.bitwise.bitwise_xor(bits, _to_uint64(counter)))
+        is_int = isinstance(counter, int)
+        value = _uint64(counter % 2**64) if is_int else tf.cast(counter, tf.uint64)
+        bits = _mix(tf.bitwise.bitwise_xor(bits, value))
     return bits
 
 
@@ -46,10 +48,6 @@ def _mix(bits: tf.Tensor) -> tf.Tensor:
 
 def _xor_shift(bits: tf.Tensor, places: int) -> tf.Tensor:
     return tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, _uint64(places)))
-
-
-def _to_uint64(counter: tf.Tensor | int) -> tf.Tensor:
-    return _uint64(counter % 2**64) if isinstance(counter, int) else tf.cast(counter, tf.uint64)
 
 
 def _uint64(value: int) -> tf.Tensor:

@@ -43,7 +43,7 @@ class Fault(NamedTuple):
         return f"{self.path}: record {self.record:,}, byte {self.byte_offset:,}: {self.reason}"
 
     def error(self, advice: str) -> ValueError:
-        """Returns the exception to raise if nothing is to be left out."""
+        """Returns the exception to raise if nothing may be left out."""
         return ValueError(f"{self._place}. {advice}")
 
 

@@ -20,8 +20,6 @@ logger = logging.getLogger(__name__)
 CHECKED_EXAMPLES = 1_000_000  # Some 10 seconds on two cores.
 MAX_UNUSED_ROWS = 1024  # Word embeddings may be padded, so that their number divides well.
 
-_LISTS = {"int64": "int64_list", "float32": "float_list"}
-
 
 def check_vocabulary_size(
     num_tokens: int, vocab_file: str, vocab_size: int, bert_config_file: str
@@ -154,8 +152,8 @@ def _search_file(
         blocks = np.arange(len(file.blocks))
     elif not _matches(file, scan.block_offsets):
         raise ValueError(
-            f"{file.path}: its records do not lie where the manifest.json beside it says: the file "
-            f"was replaced. Make the records anew, or move manifest.json away."
+            f"{file.path}: its records do not match the manifest.json beside it: the file was "
+            f"replaced. Make the records again, or move manifest.json away."
         )
     faults = []
     for block in file.blocks[blocks].tolist():
@@ -245,7 +243,8 @@ class _ContentRules:
                     f"{place}: it has no feature {name}.{_advice_if_missing(name, stored)} "
                     f"Received: {', '.join(sorted(stored))}"
                 )
-            values = getattr(stored[name], _LISTS[feature.dtype]).value
+            is_whole = feature.dtype == "int64"
+            values = (stored[name].int64_list if is_whole else stored[name].float_list).value
             if len(values) != feature.shape[0]:
                 raise ValueError(
                     f"{place}: {name} must have {feature.shape[0]} {feature.dtype} values."

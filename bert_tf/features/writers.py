@@ -18,7 +18,6 @@ from bert_tf.data.schema import encode_example
 from bert_tf.features.extractor import FeatureExtractor, LineFeatures
 from bert_tf.features.original_json import format_line
 
-_COPIED_BYTES = 1 << 18
 _Write = Callable[[LineFeatures], None]
 
 
@@ -88,7 +87,7 @@ def _open_npz(file: IO[bytes], extractor: FeatureExtractor) -> Iterator[_Write]:
                     column.copy_to(member)
         if is_remote:
             target.seek(0)
-            shutil.copyfileobj(target, file, _COPIED_BYTES)
+            shutil.copyfileobj(target, file)
 
 
 @contextlib.contextmanager
@@ -149,4 +148,4 @@ class _Column:
         header = {"descr": self._dtype.str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(target, header)
         self._file.seek(0)
-        shutil.copyfileobj(self._file, target, _COPIED_BYTES)
+        shutil.copyfileobj(self._file, target)

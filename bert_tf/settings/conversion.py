@@ -4,8 +4,6 @@ import dataclasses
 
 from bert_tf.settings.setting import Settings, setting
 
-_INPUTS = ((), ("text",), ("text_a", "text_b"))
-
 
 @dataclasses.dataclass(frozen=True)
 class ConversionSettings(Settings):
@@ -31,7 +29,7 @@ class ConversionSettings(Settings):
         if not self.source:
             raise ValueError("--from is needed.")
         super().__post_init__()
-        if tuple(self.inputs) not in _INPUTS:
+        if tuple(self.inputs) not in ((), ("text",), ("text_a", "text_b")):
             raise ValueError(
                 f"--inputs must be text or text_a,text_b. Received: {','.join(self.inputs)!r}"
             )

@@ -42,9 +42,7 @@ class FinetuningSettings(TrainingSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not (self.do_train or self.do_eval or self.do_predict):
-            raise ValueError(
-                "Nothing to do: at least one of --do_train, --do_eval and --do_predict is needed."
-            )
+            raise ValueError("Nothing to do: give --do_train, --do_eval or --do_predict.")
         for rate in self.learning_rate_grid:
             check_range("--learning_rates", rate, 0.0, float("inf"), False, False)
         for size in self.batch_size_grid:

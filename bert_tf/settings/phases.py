@@ -116,11 +116,10 @@ def _make_phase(item: Any) -> Phase:
         raise ValueError(f"{unknown[0]!r} is unknown. A phase may have: {', '.join(known)}.")
     values = dict(item)
     for name in {"input_file", "eval_file"} & set(values):
-        files = values[name].split(",") if isinstance(values[name], str) else values[name]
+        given = values[name]
+        files = given.split(",") if isinstance(given, str) else given
         if not isinstance(files, list) or not all(isinstance(each, str) for each in files):
-            raise ValueError(
-                f"{name} is a path or pattern, or a list of them. Received: {values[name]!r}"
-            )
+            raise ValueError(f"{name} is a path or pattern, or a list of them. Received: {given!r}")
         values[name] = tuple(files)
     return Phase(**values)
 

@@ -41,6 +41,6 @@ class PlanningSettings(Settings):
             raise ValueError("--model or --bert_config_file is needed.")
         if self.peak_flops and self.hardware.lower() != "cpu":
             raise ValueError(
-                f"--peak_flops is of --hardware=cpu; of others --efficiency says how much of the "
-                f"published peak is reached. Received: --hardware={self.hardware}"
+                f"--peak_flops is for --hardware=cpu; for other hardware give --efficiency. "
+                f"Received: --hardware={self.hardware}"
             )

@@ -67,9 +67,8 @@ class PretrainingSettings(TrainingSettings):
             raise ValueError("--input_file is needed.")
         elif self.do_train and self.num_warmup_steps > self.num_train_steps:
             raise ValueError(
-                f"The warm-up is longer than the training, so the learning rate would never reach "
-                f"its peak. Received: --num_warmup_steps={self.num_warmup_steps} and "
-                f"{self.num_train_steps} training steps; a tenth or a hundredth is usual."
+                f"The warm-up is longer than the training; a tenth or a hundredth is usual. Received: "
+                f"--num_warmup_steps={self.num_warmup_steps} of {self.num_train_steps} steps"
             )
 
     @property
@@ -141,6 +140,6 @@ class PretrainingSettings(TrainingSettings):
         evaluates = self.do_eval or self.eval_steps > 0
         if evaluates and 0 < len(without) < len(phases):
             raise ValueError(
-                f"--eval_file has nothing for the phase of {without[0]} tokens, which would be "
-                f"evaluated on its training records, and others not. Add seq{without[0]}:FILES."
+                f"--eval_file has nothing for the phase of {without[0]} tokens, but for others. "
+                f"Add seq{without[0]}:FILES."
             )

@@ -139,7 +139,7 @@ def test_the_papers_tokens_are_about_forty_times_its_words_with_padding():
             {"phases": ("seq128pred129:5",)},
             "from 1 to 128 of 128 tokens can be masked.*seq128pred129",
         ),
-        ({"peak_flops": 1e12}, "--peak_flops is of --hardware=cpu"),
+        ({"peak_flops": 1e12}, "--peak_flops is for --hardware=cpu"),
         ({"masking": "none"}, "--masking must be one of"),
         ({"corpus_words": 0.0}, "corpus_words"),
         ({"num_chips": 0}, "--num_chips must be a whole number of at least 1"),
