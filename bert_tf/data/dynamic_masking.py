@@ -29,8 +29,7 @@ def masking_from_manifest(
 ) -> MaskingSettings | None:
     """Returns how to mask the records of an index; None if they are masked or lack a manifest.
 
-    Raises:
-        ValueError: if the rules differ between files.
+    Raises a ValueError if the rules differ between files.
     """
     found: dict[MaskingSettings | None, str] = {}
     for file in index.files:

@@ -36,8 +36,7 @@ class FeatureRecords:
         windows_per_example: the number of successive records of each example; adds EXAMPLE_INDEX,
             <int32>[B], to the batches.
 
-    Raises:
-        ValueError: for an empty or damaged file, and for a record with other features.
+    Raises a ValueError for an empty or damaged file, and for a record with other features.
     """
 
     def __init__(

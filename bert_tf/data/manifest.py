@@ -30,8 +30,7 @@ RECORDS_PER_BLOCK = 1024
 def read_manifest(folder: str) -> dict[str, Any] | None:
     """Returns the manifest of a folder; None if there is none, or another kind of file.
 
-    Raises:
-        ValueError: for a manifest.json that is damaged or of another format version.
+    Raises a ValueError for a manifest.json that is damaged or of another format version.
     """
     path = _path(folder)
     manifest = read_json(path) if files.exists(path) else None

@@ -100,8 +100,7 @@ def build_record_index(
             unreadable: the rest of a plain file, or all of a compressed one.
         cache_file: a JSON file for the results of scans.
 
-    Raises:
-        ValueError: for a corrupt file, or if no record is left.
+    Raises a ValueError for a corrupt file, or if no record is left.
     """
     if not paths:
         raise ValueError("There is no file to read records from.")

@@ -64,9 +64,7 @@ def encode_example(arrays: Mapping[str, Any]) -> bytes:
     """Serializes arrays as a `tf.train.Example`: the bytes of protobuf's deterministic mode.
 
     Each is a flat sequence or an array of integers (stored as int64), floats (float32), or bytes.
-
-    Raises:
-        ValueError: for other or mixed types, and for integers beyond 64 bits.
+    Raises a ValueError for other or mixed types, and for integers beyond 64 bits.
     """
     entries = [encode_entry(name, encode_values(name, arrays[name])) for name in sorted(arrays)]
     return _field(1, b"".join(entries))
@@ -133,8 +131,7 @@ class ListHeaders(dict):
 def parse_examples(serialized: Any, features: Mapping[str, Feature]) -> dict[str, Any]:
     """Parses serialized examples <string>[B] as tensors [B, ...], <int32> or <float32>, by name.
 
-    Raises:
-        tf.errors.InvalidArgumentError: if a feature is missing or has another length or type.
+    Raises tf.errors.InvalidArgumentError if a feature is missing or has another length or type.
     """
     import tensorflow as tf
 

@@ -69,8 +69,7 @@ def check_records(
         skips_corrupt: whether to leave out records with a wrong checksum; then all are checked.
         max_examples: the approximate number of examples to check otherwise.
 
-    Raises:
-        ValueError: for the first record that is corrupt or does not fit, with its file.
+    Raises a ValueError for the first record that is corrupt or does not fit, with its file.
     """
     rules = _ContentRules(features, vocab_size, type_vocab_size)
     blocks = _choose_blocks(index, index.num_examples if skips_corrupt else max_examples)
@@ -177,11 +176,7 @@ def _matches(file: FileIndex, offsets: np.ndarray) -> bool:
 def _corrupt_records(
     file: FileIndex, block: tuple[int, ...], is_valid: Callable, rules: "_ContentRules | None"
 ) -> Iterator[int]:
-    """Yields the numbers of a block's corrupt records, found by bisection.
-
-    Raises:
-        ValueError: for a record that breaks the rules.
-    """
+    """Yields the numbers of a block's corrupt records; raises if one breaks the rules."""
     offset, skip, record, size = block
     is_corrupt = False
     try:
@@ -189,7 +184,7 @@ def _corrupt_records(
             return
     except READING_ERRORS as error:
         is_corrupt = isinstance(error, tf.errors.DataLossError)
-    if size > 1:
+    if size > 1:  # Bisect.
         half = size // 2
         rest = (offset, skip + half, record + half, size - half)
         for part in ((offset, skip, record, half), rest):

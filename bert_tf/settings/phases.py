@@ -66,8 +66,7 @@ def parse_phases(text: str) -> tuple[Phase, ...]:
 
     `seq512pred80` sets `max_predictions_per_seq` too. Planning needs no files.
 
-    Raises:
-        ValueError: for an invalid phase.
+    Raises a ValueError for an invalid phase.
     """
     is_file = text.endswith(".json") and not _PHASE.fullmatch(text)
     items = read_json(text) if is_file else _BETWEEN.split(text.strip())

@@ -23,8 +23,7 @@ def setting(
 ) -> Any:
     """Returns a dataclass field with the help text and the limits of its flag.
 
-    If `needed`, neither the value nor an element of a tuple may be empty. `interval` is such as
-    "[0, 1)".
+    If `needed`, neither the value nor an element of a tuple may be empty. An interval: "[0, 1)".
     """
     if choices:
         help_text += f" One of: {', '.join(filter(None, choices))}."
