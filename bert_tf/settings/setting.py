@@ -23,7 +23,7 @@ def setting(
 ) -> Any:
     """Returns a dataclass field with the help text and the limits of its flag.
 
-    If `needed`, neither the value nor an element of a tuple may be empty. An interval: "[0, 1)".
+    Neither a `needed` value nor its elements may be empty. `interval`: a range such as "[0, 1)".
     """
     if choices:
         help_text += f" One of: {', '.join(filter(None, choices))}."
