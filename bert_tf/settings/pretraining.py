@@ -67,8 +67,9 @@ class PretrainingSettings(TrainingSettings):
             raise ValueError("--input_file is needed.")
         elif self.do_train and self.num_warmup_steps > self.num_train_steps:
             raise ValueError(
-                f"The warm-up is longer than the training; a tenth or a hundredth is usual. "
-                f"Received: --num_warmup_steps={self.num_warmup_steps} of {self.num_train_steps}"
+                f"The warm-up is longer than the training, so the learning rate would never reach "
+                f"its peak. Received: --num_warmup_steps={self.num_warmup_steps} and "
+                f"{self.num_train_steps} training steps; a tenth or a hundredth is usual."
             )
 
     @property
