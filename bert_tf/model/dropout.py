@@ -1,4 +1,4 @@
-"""Dropout whose masks are, in training, a function of (seed, step, replica, place in the model)."""
+"""Dropout whose masks in training depend only on (seed, step, replica, place in the model)."""
 
 import contextlib
 import threading
@@ -17,15 +17,14 @@ _scope = threading.local()
 
 @contextlib.contextmanager
 def dropout_seeds(fold_in: Callable[[int], object], algorithm: str | None = None) -> Iterator[None]:
-    """Inside this context, all dropout layers of the thread seed their masks by `fold_in(place)`.
+    """Makes all dropout layers of this thread seed their masks by `fold_in(place)`.
 
-    A training step derives the seeds from (seed, step, replica), so masks depend on nothing that
-    would have to be saved. Outside the context each layer uses its own generator, as in Keras.
+    Outside this context each layer uses its own generator, as in Keras.
 
     Args:
         fold_in: returns a seed, int32 [2], for the number of a place in the model.
-        algorithm: that of `tf.random.stateless_uniform`; by default that of the enclosing context,
-            or else Philox: what TensorFlow chooses by itself differs between devices and under XLA.
+        algorithm: of `tf.random.stateless_uniform`; by default the enclosing context's, or else
+            Philox, as TensorFlow's own choice differs between devices and under XLA.
     """
     outer = current_seeds()
     _scope.value = fold_in, algorithm or outer[1]
@@ -44,9 +43,7 @@ def current_seeds() -> tuple[Callable[[int], object] | None, str]:
 class Dropout(Part):
     """Sets a fraction `rate` of the values to 0 and scales the rest up, in training only.
 
-    Args:
-        rate: a fraction.
-        place: the number of this layer in its model; no two places draw the same mask.
+    `place` is the number of this layer in its model; no two places draw the same mask.
     """
 
     def __init__(self, rate: float, place: int = 0, dtype=None, name: str = "dropout"):
@@ -71,11 +68,9 @@ class Dropout(Part):
 
 
 def new_generator() -> keras.random.SeedGenerator:
-    """Returns a generator for masks outside of `dropout_seeds`.
-
-    Its seed comes from numpy's global generator, which `keras.utils.set_random_seed` seeds. Taken
-    from Keras' generator, it would change the initial values of the weights made after it.
-    """
+    """Returns a generator for masks outside of `dropout_seeds`."""
+    # Seeded by numpy's global generator, which `keras.utils.set_random_seed` seeds: drawing from
+    # Keras' generator would change the initial values of the weights made after it.
     return keras.random.SeedGenerator(int(np.random.randint(2**31)))
 
 
@@ -91,11 +86,9 @@ def next_seed(generator: keras.random.SeedGenerator) -> tf.Tensor:
 
 
 def _draw(inputs, seed, algorithm: str) -> tf.Tensor:
-    """float32 in the shape of `inputs`: uniform in [0, 2**32].
-
-    Drawn as integers, because TensorFlow and XLA turn them into fractions in different ways; and in
-    float32, because the coarse steps of bfloat16 would change the dropout rate.
-    """
+    """Draws float32 values in the shape of `inputs`, uniform in [0, 2**32]."""
+    # Drawn as integers, which TensorFlow and XLA turn into fractions in different ways; in float32,
+    # as the coarse steps of bfloat16 would change the dropout rate.
     bits = tf.random.stateless_uniform(
         inputs.shape if inputs.shape.is_fully_defined() else tf.shape(inputs),
         tf.convert_to_tensor(seed),

@@ -1,7 +1,7 @@
 """Encoders: from token ids to one vector per token and one per sequence.
 
-`TransformerEncoder` runs any embeddings, blocks and pooler; `BertEncoder` is where a `BertConfig`
-becomes these parts. A successor of BERT is another subclass, listed in ENCODERS.
+`TransformerEncoder` runs any embeddings, blocks and pooler; `BertEncoder` makes them from a
+`BertConfig`. A successor of BERT is another subclass, listed in ENCODERS.
 """
 
 import dataclasses
@@ -29,17 +29,12 @@ from bert_tf.model.part import register
 
 # A configuration's model_type -> the encoder's class, by module and name.
 ENCODERS = {"bert": ("bert_tf.model.encoder", "BertEncoder")}
-# The two LayerNorms' inputs and the attention probabilities: each block draws three masks.
+# Of the attention probabilities and of the two LayerNorms' inputs.
 _DROPOUTS_PER_BLOCK = 3
 
 
 def make_encoder(config: BertConfig, dtype=None) -> "TransformerEncoder":
-    """Makes the encoder of a configuration, with initial weights.
-
-    Args:
-        config: its `model_type` says which class of encoder it is.
-        dtype: see `BertEncoder`.
-    """
+    """Makes the encoder that `config.model_type` names, with initial weights."""
     module, name = ENCODERS[config.model_type]
     return getattr(importlib.import_module(module), name)(config, dtype=dtype)
 
@@ -47,19 +42,18 @@ def make_encoder(config: BertConfig, dtype=None) -> "TransformerEncoder":
 class TransformerEncoder(FeatureModel):
     """Runs embeddings, a stack of blocks and a pooler, with weights under published names.
 
-    A subclass makes the parts, and overrides `attention_context` where its blocks need something
-    else than BERT's. Nothing more is assumed of them: the embeddings are called with `input_ids`
-    and `segment_ids`, a block with its input and the attention context.
+    A subclass makes the parts, and overrides `attention_context` if its blocks need something else.
 
     Args:
         config: the configuration that the parts were made from.
-        embeddings: a layer [B, L] ints -> float [B, L, H], with a weight `word_embeddings`.
-        blocks: layers float [B, L, H] -> float [B, L, H].
-        pooler: a layer float [B, L, H] -> float [B, H].
-        num_dropouts: how many dropouts the parts have.
+        embeddings: `input_ids`, `segment_ids` int [B, L] -> float [B, L, H]; has a weight
+            `word_embeddings`.
+        blocks: float [B, L, H], attention context -> float [B, L, H].
+        pooler: float [B, L, H] -> float [B, H].
+        num_dropouts: the number of dropouts in all parts.
     """
 
-    # What the names of the weights begin with, whatever the model's own `name`.
+    # The weights' names begin with this, whatever the model's own `name`.
     scope = "bert"
 
     def __init__(
@@ -96,7 +90,7 @@ class TransformerEncoder(FeatureModel):
 
     @property
     def num_layers(self) -> int:
-        """How many blocks there are."""
+        """The number of blocks."""
         return len(self.blocks)
 
     @property
@@ -106,21 +100,21 @@ class TransformerEncoder(FeatureModel):
 
     @property
     def prefix(self) -> str:
-        """What the names of all weights begin with."""
+        """The prefix of all weights' names."""
         return f"{self.scope}/"
 
     @property
     def embeddings_prefix(self) -> str:
-        """What the names of the embeddings' weights begin with."""
+        """The prefix of the embeddings' weights."""
         return f"{self.scope}/{self.embeddings.name}/"
 
     @property
     def pooler_prefix(self) -> str:
-        """What the names of the pooler's weights begin with."""
+        """The prefix of the pooler's weights."""
         return f"{self.scope}/{self.pooler.name}/"
 
     def layer_prefix(self, number: int) -> str:
-        """Returns what the names of a block's weights begin with; blocks are counted from 0."""
+        """Returns the prefix of a block's weights; blocks are counted from 0."""
         return f"{self.scope}/encoder/{self.blocks[number].name}/"
 
     def may_lack(self, name: str) -> bool:
@@ -129,10 +123,7 @@ class TransformerEncoder(FeatureModel):
     def attention_context(self, input_ids, input_mask) -> Any:
         """Returns what every block's attention needs besides its input: BERT's score bias.
 
-        Args:
-            input_ids: int [B, L].
-            input_mask: int [B, L], 0 for padding; None if there is none.
-
+        Args: int [B, L]; `input_mask` is 0 for padding, None if there is none.
         Returns: float32 [B or 1, 1, 1 or L, L], or None if nothing is masked.
         """
         bias = None
@@ -152,8 +143,7 @@ class TransformerEncoder(FeatureModel):
         context = self.attention_context(input_ids, features.get("input_mask"))
         embedding_output = self.embeddings(input_ids, segment_ids, training=training)
         recompute = self.recompute_activations and training
-        layers = []
-        hidden = embedding_output
+        layers, hidden = [], embedding_output
         for block in self.blocks:
             run = recomputed(block, self._recomputation_seeds) if recompute else block
             hidden = run(hidden, context, training=training)
@@ -186,28 +176,26 @@ class TransformerEncoder(FeatureModel):
 class BertEncoder(TransformerEncoder):
     """The Transformer of BERT, with every weight under its published name (`bert/...`).
 
-    The weights exist as soon as the object does; `bert_tf.load_checkpoint` loads a released
-    checkpoint.
+    The constructor makes the weights; `bert_tf.load_checkpoint` loads a released checkpoint.
 
     Args:
         config: the model's shape.
         dtype: a Keras dtype policy, such as "mixed_bfloat16"; by default the global one.
         name: the Keras name; the names of the weights do not depend on it.
 
-    With its attribute `recompute_activations` set to True, training keeps only the input of each
-    block and recomputes the rest for the gradient: a third more time, a fraction of the memory.
+    If its attribute `recompute_activations` is True, training keeps only the input of each block
+    and recomputes the rest for the gradient: a third more time, a fraction of the memory.
 
     Call it with a dict of int tensors, or with these in this order:
         `input_ids` [B, L]: rows of the vocabulary.
-        `input_mask` [B, L]: 1 for a token, 0 for padding. Left out: all tokens.
-        `segment_ids` [B, L]: 0 for the first sequence of a pair, 1 for the second. Left out: 0.
+        `input_mask` [B, L]: 1 for a token, 0 for padding; by default 1.
+        `segment_ids` [B, L]: 0 for the first sequence of a pair, 1 for the second; by default 0.
 
     It returns a dict of float32 tensors:
         `sequence_output` [B, L, H]: the last block's output.
-        `pooled_output` [B, H]: of [CLS], as next sentence prediction and classifiers use it; of the
-            last token if `config.is_causal`.
-        `embedding_output` [B, L, H]: what goes into the first block.
-        `all_encoder_layers`: a list with the output of every block, each [B, L, H].
+        `pooled_output` [B, H]: of [CLS], or of the last token if `config.is_causal`.
+        `embedding_output` [B, L, H]: the first block's input.
+        `all_encoder_layers`: a list of every block's output, each [B, L, H].
 
     Example:
 
@@ -215,9 +203,8 @@ class BertEncoder(TransformerEncoder):
         preprocessor = bert_tf.TextPreprocessor.from_preset("bert_base_uncased", sequence_length=64)
         vectors = encoder(preprocessor(["A text."]))["sequence_output"]  # [1, 64, H]
 
-    Raises:
-        ValueError: when called with sequences longer than `config.max_position_embeddings`, or with
-            an input of an unknown name.
+    A call raises a ValueError for sequences longer than `config.max_position_embeddings`, or for
+    an input of an unknown name.
 
     Source: google-research/bert, modeling.py, `BertModel`.
     """
@@ -253,7 +240,7 @@ class BertEncoder(TransformerEncoder):
 
 
 def _last_tokens(hidden, input_mask):
-    """Returns the last token that is not padding: float [B, L, H] -> [B, 1, H]."""
+    """Returns the vectors of the last tokens that are not padding: [B, L, H] -> [B, 1, H]."""
     if input_mask is None:
         return hidden[:, -1:]
     last = ops.maximum(ops.sum(ops.cast(input_mask, "int32"), axis=1) - 1, 0)
@@ -283,20 +270,16 @@ def _block(config: BertConfig, number: int, policy, name: str) -> TransformerBlo
 
 
 def recomputed(block: keras.layers.Layer, generator: keras.random.SeedGenerator) -> Callable:
-    """Returns a block that keeps only its input for the gradient, and recomputes the rest.
+    """Returns a function like `block` that keeps only its input and recomputes the rest.
 
-    The recomputation draws the same dropout masks: their seeds are kept, from `dropout_seeds` or
-    else from `generator`. It is called as the block is.
-
-    Raises:
-        ValueError: with a Keras that cannot do this.
+    Both passes draw the same dropout masks, seeded by `dropout_seeds` or else by `generator`.
+    Raises a ValueError if Keras is too old.
 
     Source: Chen et al. 2016, Training Deep Nets with Sublinear Memory Cost.
     """
     if not hasattr(keras, "remat"):
         raise ValueError(
-            "--recompute_activations needs Keras 3.9 or a later one. "
-            f"Received: Keras {keras.__version__}"
+            f"--recompute_activations needs Keras 3.9 or later. Received: Keras {keras.__version__}"
         )
 
     def call(hidden, context, training: bool = False):
@@ -312,5 +295,4 @@ def recomputed(block: keras.layers.Layer, generator: keras.random.SeedGenerator)
 
 
 def _seeds_from(drawn) -> Callable[[int], Any]:
-    """Returns seeds for all places of a model from one draw."""
     return lambda place: drawn + place

@@ -22,33 +22,23 @@ _OTHER_NAMES = {
 
 
 class FeatureModel(keras.Model):
-    """A model that takes named integer tensors, and whose Keras config is complete.
+    """Takes named integer tensors, and has a complete Keras config.
 
     A reloaded model has the same dtype policy, frozen layers and quantized layers. A subclass keeps
     its constructor's arguments as attributes of the same names.
-
-    Attributes:
-        feature_names: the inputs that the model takes; the first one is needed.
-        kind: the name of what the model is for, one of `bert_tf.kinds.table.KINDS`.
-        preset: the files that `from_preset` loaded it from; None for another model.
     """
 
-    feature_names: tuple[str, ...] = ("input_ids", "input_mask", "segment_ids")
-    kind: str = "encoder"
-    preset = None
+    feature_names: tuple[str, ...] = ("input_ids", "input_mask", "segment_ids")  # First: required.
+    kind: str = "encoder"  # What the model is for, one of `bert_tf.kinds.table.KINDS`.
+    preset = None  # The files that `from_preset` loaded it from.
 
     @classmethod
     def from_preset(
-        cls,
-        preset: str,
-        num_labels: int | None = None,
-        dtype=None,
-        name: str | None = None,
+        cls, preset: str, num_labels: int | None = None, dtype=None, name: str | None = None
     ) -> "FeatureModel":
         """Returns a model with the weights of a preset.
 
-        Weights that the preset lacks, such as a new head's, keep their initial values, with a
-        warning; the encoder's must be there, but for the pooler.
+        A head or pooler that the preset lacks keeps its initial values, with a warning.
 
         Args:
             preset: a released model's name (see `bert_tf.presets`), which is downloaded once; a
@@ -56,7 +46,6 @@ class FeatureModel(keras.Model):
                 library; or the output directory of a training run.
             num_labels: for classifiers, the number of classes; by default the preset's.
             dtype: a Keras dtype policy, such as "mixed_bfloat16".
-            name: the Keras name.
 
         Raises:
             ValueError: if there is no such preset, or it does not fit the model.
@@ -81,8 +70,8 @@ class FeatureModel(keras.Model):
         LoRA matrices are added to the kernels that they adapt.
 
         Args:
-            folder: it need not exist; a model in it is overwritten.
-            tokenizer: a `bert_tf.FullTokenizer`; by default that of the preset it was loaded from.
+            folder: created if needed; a model in it is overwritten.
+            tokenizer: a `bert_tf.FullTokenizer`; by default the preset's.
             labels: names of the classes, in the order of the outputs; by default the preset's, or
                 LABEL_0, LABEL_1, ...
             inputs: names of the model's texts, such as ("text_a", "text_b") for pairs.
@@ -99,21 +88,16 @@ class FeatureModel(keras.Model):
         _presets().save_preset(self, folder, tokenizer, labels, inputs, max_seq_length)
 
     def build(self, input_shape=None) -> None:
-        """Tells Keras the shape of `input_ids`, [B, L]: the constructor has made the weights."""
+        """Does nothing: the constructor has made the weights."""
 
     def select_features(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the model's inputs out of a batch that also holds labels and the like."""
+        """Returns the model's inputs from a batch that also holds labels and the like."""
         return {name: batch[name] for name in self.feature_names if name in batch}
 
     def named_features(self, inputs) -> dict[str, Any]:
-        """Returns the inputs by name.
+        """Returns inputs by name: from a dict, `input_ids` alone, or a list in this order.
 
-        Args:
-            inputs: a dict by name, `input_ids` alone, or a list or tuple in the order of
-                `feature_names`.
-
-        Raises:
-            ValueError: for a name that the model does not know, or if `input_ids` are missing.
+        Raises a ValueError for an unknown name, or if `input_ids` are missing.
         """
         known = ", ".join(self.feature_names)
         if isinstance(inputs, (list, tuple)):
@@ -137,19 +121,18 @@ class FeatureModel(keras.Model):
         return dict(inputs)
 
     def is_unneeded(self, name: str) -> bool:
-        """Returns whether no output depends on the weight of this name: it is not trained."""
+        """Returns whether no output depends on this weight, so that it is not trained."""
         return False
 
     def may_lack(self, name: str) -> bool:
-        """Returns whether a checkpoint for this model need not have the weight of this name."""
+        """Returns whether a checkpoint for this model may lack this weight."""
         return False
 
     def get_config(self) -> dict:
         config = {**super().get_config(), **constructor_values(self)}
         layers = self._flatten_layers(include_self=False)
         if self.trainable:
-            frozen = [layer.path for layer in layers if not layer.trainable]
-            config["frozen_layers"] = frozen
+            config["frozen_layers"] = [layer.path for layer in layers if not layer.trainable]
         modes = {layer.path: _quantization_mode(layer) for layer in _leaves(self)}
         config["quantized_layers"] = {path: mode for path, mode in modes.items() if mode}
         return config
@@ -178,7 +161,7 @@ class FeatureModel(keras.Model):
 
 
 def _presets() -> ModuleType:
-    # Looked up when called: finding models comes after making them, and imports this module.
+    # Imported when called, as it imports this module.
     return importlib.import_module("bert_tf.released.presets")
 
 

@@ -1,4 +1,4 @@
-"""The weights of an encoder that --freeze keeps at their pre-trained values."""
+"""Finds the weights of an encoder that --freeze keeps at their pre-trained values."""
 
 import re
 from collections.abc import Sequence
@@ -9,12 +9,8 @@ from bert_tf.model.encoder import TransformerEncoder
 def frozen_prefixes(parts: Sequence[str], encoder: TransformerEncoder) -> tuple[str, ...]:
     """Returns the name prefixes of the weights that --freeze keeps.
 
-    Args:
-        parts: `embeddings`, `pooler`, `encoder` (all of it), `layers:2`, `layers:0-5`.
-        encoder: the model's encoder.
-
-    Raises:
-        ValueError: for anything else.
+    `parts` are `embeddings`, `pooler`, `encoder` (all of it), `layers:2`, `layers:0-5`; anything
+    else raises a ValueError.
     """
     whole = {
         "embeddings": encoder.embeddings_prefix,

@@ -1,7 +1,6 @@
 """The base of all heads on an encoder, and the heads of pre-training.
 
-A head takes an encoder, and returns what a Keras loss takes: one tensor of logits if it has one
-output, a dict of its own outputs if it has several.
+A head returns what a Keras loss takes: a tensor of logits, or a dict if it has several outputs.
 """
 
 import keras
@@ -28,15 +27,7 @@ class Transform(Intermediate):
 
 @register
 class MaskedLanguageModel(Part):
-    """Returns vocabulary logits at the masked positions.
-
-    Their matrix is the word embeddings, which it is called with; the bias is its own.
-
-    Args:
-        vocab_size: V.
-        hidden_size: H.
-        hidden_act: activation of the transform before the logits.
-        stddev: standard deviation of the initial weights.
+    """Returns vocabulary logits at the masked positions; their matrix is the word embeddings.
 
     Source: google-research/bert, run_pretraining.py, `get_masked_lm_output`.
     """
@@ -65,7 +56,6 @@ class MaskedLanguageModel(Part):
 
     def call(self, sequence_output, positions, word_embeddings):
         """Args: [B, L, H]; int [B, M]; [V, H]. Returns: float32 logits [B, M, V]."""
-        # [B, M, 1] * ones [H]: the same position in every one of the H columns.
         gathered = ops.take_along_axis(
             sequence_output, ops.expand_dims(ops.cast(positions, "int32"), -1), axis=1
         )  # [B, M, H]
@@ -80,15 +70,10 @@ class MaskedLanguageModel(Part):
 
 @register
 class LinearScores(Part):
-    """Returns C logits for each vector: `output_weights` [C, H] and `output_bias` [C].
+    """Returns C logits for each vector, by `output_weights` [C, H] and `output_bias` [C].
 
-    The weights exist as soon as the object does. Their names begin with the name scope that it is
-    made in: none for a classifier, as in the original.
-
-    Args:
-        hidden_size: H.
-        num_scores: C.
-        stddev: standard deviation of the initial weights.
+    The constructor makes the weights, and the name scope around it begins their names: none for a
+    classifier, as in the original.
     """
 
     def __init__(
@@ -115,7 +100,7 @@ class LinearScores(Part):
         )
 
     def build(self, input_shape=None):
-        """Does nothing: the weights exist already."""
+        """Does nothing: the constructor has made the weights."""
 
     def call(self, vectors):
         """Args: [..., H]. Returns: float32 [..., C]."""
@@ -128,21 +113,14 @@ class LinearScores(Part):
 
 
 class HeadModel(FeatureModel):
-    """An encoder with a head of its own.
-
-    A subclass makes its layers, and says in `call` what the head computes.
+    """An encoder with a head, whose layers and `call` a subclass defines.
 
     Args:
         encoder: see `bert_tf.BertEncoder`; it is not copied.
         dtype: a Keras dtype policy of the head's matrix products; by default the encoder's.
-        name: the Keras name.
-
-    Attributes:
-        needs_pooler: whether an output depends on the encoder's pooler; if not, a checkpoint need
-            not have it.
     """
 
-    needs_pooler = True
+    needs_pooler = True  # Whether an output depends on the encoder's pooler.
 
     def __init__(self, encoder: TransformerEncoder, dtype=None, name: str | None = None):
         if not isinstance(encoder, TransformerEncoder):
@@ -175,7 +153,7 @@ class HeadModel(FeatureModel):
         return _others(self.weights, self.trainable_weights)
 
     def _needed(self, variables: list[keras.Variable]) -> list[keras.Variable]:
-        """Leaves out what has no gradient, of which Keras would warn in every `fit`."""
+        """Leaves out weights without a gradient, of which Keras would warn in every `fit`."""
         return [variable for variable in variables if not self.is_unneeded(variable.path)]
 
     def is_unneeded(self, name: str) -> bool:
@@ -189,11 +167,8 @@ class HeadModel(FeatureModel):
 class PretrainingModel(HeadModel):
     """BERT with both pre-training heads, every weight under its published name.
 
-    Args:
-        encoder: see `bert_tf.BertEncoder`.
-        dtype, name: see `HeadModel`.
-
-    Call it with the encoder's inputs and `masked_lm_positions` int [B, M]. It returns a dict:
+    The arguments are those of `HeadModel`. Call it with the encoder's inputs and
+    `masked_lm_positions` int [B, M]. It returns a dict:
         `masked_lm_logits` float32 [B, M, V],
         `next_sentence_logits` float32 [B, 2]: 0 = is next, 1 = random.
 
@@ -236,8 +211,7 @@ def masked_lm_head(encoder: TransformerEncoder, dtype) -> MaskedLanguageModel:
     """Returns a new masked-LM head for an encoder, its weights under `cls/predictions/`."""
     config = encoder.config
     width, words = config.hidden_size, config.vocab_size
-    stddev = config.initializer_range
-    head = MaskedLanguageModel(words, width, config.hidden_act, stddev, dtype)
+    head = MaskedLanguageModel(words, width, config.hidden_act, config.initializer_range, dtype)
     with keras.name_scope("cls"):
         head.build((None, None, width), (None, None), (words, width))
     return head

@@ -5,12 +5,13 @@ Axes, here and everywhere else:
     B batch   L sequence length   H hidden size   N heads   D head size = H / N
     M masked positions   V vocabulary   C classes or choices   S windows of a document
 
-A layer takes the values it uses (widths, rates) and the parts it is made of; `encoder.py` is where
-a `BertConfig` becomes layers. A layer's name is its part of the published variable name, so that
-`variable.path` reads `bert/encoder/layer_0/attention/self/query/kernel`; for this every layer
-builds its parts in its own `build`. Embeddings, LayerNorm, softmax and residual sums are computed
-in float32 whatever the precision of the matrix products (layers with `autocast=False` do the
-casting themselves).
+A layer's name is its part of the published variable name, as in
+`bert/encoder/layer_0/attention/self/query/kernel`, so every layer builds its parts in its `build`.
+Embeddings, LayerNorm, softmax and residual sums are computed in float32 whatever the precision of
+the matrix products (layers with `autocast=False` cast by themselves).
+
+Arguments of several layers: `hidden_size` H; `dropout_rate`, a fraction; `stddev`, the standard
+deviation of the initial weights; `place`, the number of the dropout in its model, see `Dropout`.
 
 Source: google-research/bert, modeling.py; Devlin et al. 2019, section 3; Vaswani et al. 2017.
 """
@@ -24,8 +25,7 @@ from keras import ops
 from bert_tf.model.dropout import Dropout
 from bert_tf.model.part import Part, register
 
-# Added to the attention scores of padding. Large enough that exp() of it is 0, small enough for
-# float16; the original's number.
+# Added to the attention scores of padding: exp() of it is 0, and it fits float16. The original's.
 MASKED_SCORE = -10000.0
 LAYER_NORM_EPSILON = 1e-12
 
@@ -39,7 +39,7 @@ ACTIVATIONS: dict[str, Callable] = {
 
 
 def activation(name: str | None) -> Callable:
-    """Returns the function behind `BertConfig.hidden_act`; None means linear."""
+    """Returns the function that `BertConfig.hidden_act` names; None means linear."""
     return ACTIVATIONS[(name or "linear").lower()]
 
 
@@ -62,7 +62,7 @@ def layer_norm(epsilon: float = LAYER_NORM_EPSILON) -> keras.layers.LayerNormali
 
 @ops.custom_gradient
 def _rows(table, ids):
-    """`table[ids]` whose gradient is dense, as it is added to the dense one of the tied output."""
+    """Returns `table[ids]` with a dense gradient, like that of the tied output weights."""
     num_rows, width = table.shape
 
     def gradient(upstream):
@@ -76,12 +76,7 @@ def _rows(table, ids):
 class Embeddings(Part):
     """Adds word, position and segment embeddings, then applies LayerNorm and dropout.
 
-    Args:
-        vocab_size, max_position_embeddings, type_vocab_size: rows of the three tables.
-        hidden_size: H, their width.
-        dropout_rate: a fraction.
-        stddev: standard deviation of the initial weights.
-        place: number of the dropout in its model, see `Dropout`.
+    Raises a ValueError when called with more than `max_position_embeddings` tokens.
     """
 
     def __init__(
@@ -133,9 +128,9 @@ class Embeddings(Part):
             )
         if segment_ids is None:
             segment_ids = ops.zeros_like(input_ids)
-        # Reshaped to itself to become a tensor: a custom gradient may not see a variable.
+        # Reshaped to become a tensor: a custom gradient may not see a variable.
         words = _rows(ops.reshape(self.word_embeddings, self.word_embeddings.shape), input_ids)
-        # A table of few rows is read faster by a matrix product than by a gather.
+        # With few rows, a matrix product is faster than a gather.
         one_hot = ops.one_hot(
             segment_ids, self.type_vocab_size, dtype=self.token_type_embeddings.dtype
         )
@@ -150,14 +145,9 @@ class Embeddings(Part):
 
 @register
 class SelfAttention(Part):
-    """Lets every position attend to every position that is not padding, with N heads.
+    """Lets every position attend to every position that is not padding.
 
-    Args:
-        hidden_size: H.
-        num_heads: N; must divide H.
-        dropout_rate: fraction of the attention probabilities that are set to 0.
-        stddev: standard deviation of the initial weights.
-        place: number of the dropout in its model, see `Dropout`.
+    It has `num_heads` heads (N must divide H), and dropout on the attention probabilities.
     """
 
     def __init__(
@@ -189,14 +179,10 @@ class SelfAttention(Part):
         self.dropout.build((None, self.num_heads, None, None))
 
     def call(self, hidden, score_bias=None, training: bool = False):
-        """Attends.
+        """Args: `hidden` float [B, L, H]; `score_bias` float32. Returns: float [B, L, H].
 
-        Args:
-            hidden: float [B, L, H].
-            score_bias: float32, added to the scores [B, N, L, L] and broadcast to them:
-                MASKED_SCORE where a position (last axis) may not be attended to; None for none.
-
-        Returns: float [B, L, H].
+        The bias is broadcast and added to the scores [B, N, L, L]: MASKED_SCORE where a position
+        (last axis) may not be attended to.
         """
         hidden = ops.cast(hidden, self.compute_dtype)
         query, key, value = (
@@ -223,14 +209,7 @@ class SelfAttention(Part):
 
 @register
 class ResidualOutput(Part):
-    """Ends a sub-layer: dense layer and dropout, plus the sub-layer's input, then LayerNorm.
-
-    Args:
-        hidden_size: H.
-        dropout_rate: a fraction.
-        stddev: standard deviation of the initial weights.
-        place: number of the dropout in its model, see `Dropout`.
-    """
+    """Ends a sub-layer: dense layer and dropout, plus the sub-layer's input, then LayerNorm."""
 
     def __init__(
         self,
@@ -270,9 +249,8 @@ class ResidualOutput(Part):
 class Attention(Part):
     """Attends and adds the result to the input: the first half of a block.
 
-    Args:
-        attend: a layer that is called with `hidden` [B, L, H] and the encoder's attention context.
-        output_part: a layer that is called with the result and `hidden`.
+    `attend` is called with `hidden` [B, L, H] and the encoder's attention context, `output_part`
+    with the result and `hidden`.
     """
 
     def __init__(self, attend, output_part, dtype=None, name: str = "attention"):
@@ -294,13 +272,7 @@ class Attention(Part):
 
 @register
 class Intermediate(Part):
-    """Applies the widening dense layer of the feed-forward network and its activation.
-
-    Args:
-        intermediate_size: width of the result.
-        hidden_act: name of the activation, one of ACTIVATIONS.
-        stddev: standard deviation of the initial weights.
-    """
+    """Applies the feed-forward network's first dense layer and activation, one of ACTIVATIONS."""
 
     def __init__(
         self,
@@ -331,11 +303,8 @@ class Intermediate(Part):
 class TransformerBlock(Part):
     """Applies attention, then the feed-forward network, each with its residual and LayerNorm.
 
-    Args:
-        attention: called with `hidden` [B, L, H] and the encoder's attention context, which it
-            alone needs to understand.
-        intermediate: the feed-forward network's first layer.
-        output_part: called with the result of `intermediate` and of `attention`.
+    `attention` is called with `hidden` [B, L, H] and the encoder's attention context,
+    `intermediate` with the result, `output_part` with the results of `intermediate` and `attention`.
     """
 
     def __init__(self, attention, intermediate, output_part, dtype=None, name: str = "layer_0"):
@@ -350,7 +319,7 @@ class TransformerBlock(Part):
         self.output_part.build(self.intermediate.compute_output_shape(input_shape))
 
     def call(self, hidden, context=None, training: bool = False):
-        """Args: `hidden` [B, L, H]; `context`, see `attention`. Returns: float32 [B, L, H]."""
+        """Args: `hidden` [B, L, H]; attention context. Returns: float32 [B, L, H]."""
         attended = self.attention(hidden, context, training=training)
         return self.output_part(self.intermediate(attended), attended, training=training)
 
@@ -360,7 +329,7 @@ class TransformerBlock(Part):
 
 @register
 class Pooler(Part):
-    """Returns one vector for a sequence: that of [CLS] through a dense layer and tanh."""
+    """Returns a vector per sequence: [CLS] through a dense layer and tanh."""
 
     def __init__(self, hidden_size: int, stddev: float = 0.02, dtype=None, name: str = "pooler"):
         super().__init__(name=name, dtype=dtype)

@@ -1,4 +1,4 @@
-"""The base of this package's layers: how they are configured, saved and built."""
+"""Defines how this package's layers are configured, saved and built."""
 
 import inspect
 
@@ -8,9 +8,9 @@ register = keras.saving.register_keras_serializable(package="bert_tf")
 
 
 def constructor_values(layer: keras.layers.Layer) -> dict:
-    """Returns the values that a layer's constructor was given, for `get_config`.
+    """Returns a layer's constructor arguments for `get_config`; layers are serialized.
 
-    A layer keeps each argument as an attribute of the same name; layers among them are serialized.
+    A layer keeps each argument as an attribute of the same name.
     """
     names = list(inspect.signature(type(layer).__init__).parameters)[1:]
     values = {name: getattr(layer, name) for name in names if name not in ("dtype", "name")}
@@ -36,10 +36,7 @@ class Part(keras.layers.Layer):
     """A layer that its parent builds, in the name scope that gives its weights their names."""
 
     def get_build_config(self) -> None:
-        """Returns None: the parent builds this layer.
-
-        Keras would otherwise build it when it is loaded, outside its parent's name scope.
-        """
+        """Returns None, so that Keras does not build a loaded layer outside its parent's scope."""
         return
 
     def get_config(self) -> dict:

@@ -1,7 +1,7 @@
 """Registers this package's classes with Keras, so that `keras.saving.load_model` finds them.
 
-A class is registered when its module is imported. `import bert_tf` does not import these modules,
-as they load TensorFlow. They are imported right after Keras, or at once if Keras is there already.
+Importing a module registers its classes. `import bert_tf` does not import MODULES, as they load
+TensorFlow: they are imported right after Keras, or at once if Keras is already imported.
 """
 
 import importlib
@@ -9,8 +9,7 @@ import importlib.abc
 import importlib.util
 import sys
 
-# Modules with registered classes.
-MODULES = (
+MODULES = (  # With registered classes.
     "bert_tf.model.task_heads",
     "bert_tf.kinds.choice",
     "bert_tf.pretraining.objectives.left_to_right",
@@ -20,8 +19,6 @@ MODULES = (
 
 
 class _KerasFinder(importlib.abc.MetaPathFinder):
-    """Imports MODULES right after the first import of Keras."""
-
     def find_spec(self, fullname, path=None, target=None):
         if fullname != "keras":
             return None
@@ -40,7 +37,7 @@ class _KerasFinder(importlib.abc.MetaPathFinder):
 
 
 def register_with_keras() -> None:
-    """Imports MODULES now if Keras is imported, or else as soon as it is."""
+    """Imports MODULES once Keras is imported, or now if it is already."""
     if "keras" not in sys.modules:
         sys.meta_path.insert(0, _KerasFinder())
     elif not _is_importing():
@@ -48,12 +45,12 @@ def register_with_keras() -> None:
 
 
 def register() -> None:
-    """Imports MODULES, and so registers their classes with Keras."""
+    """Imports MODULES, which registers their classes with Keras."""
     for module in MODULES:
         importlib.import_module(module)
 
 
 def _is_importing() -> bool:
-    """Whether a module of this package, which may itself be importing Keras, is half imported."""
+    """Returns whether a module of this package, which may be importing Keras, is half imported."""
     ours = [module for name, module in list(sys.modules.items()) if name.startswith("bert_tf.")]
     return any(getattr(module.__spec__, "_initializing", False) for module in ours if module)

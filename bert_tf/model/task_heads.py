@@ -7,21 +7,16 @@ from bert_tf.model.encoder import TransformerEncoder
 from bert_tf.model.heads import HeadModel, LinearScores
 from bert_tf.model.part import register
 
-# The original has no setting for it.
-_CLASSIFIER_DROPOUT = 0.1
+_CLASSIFIER_DROPOUT = 0.1  # The original has no setting for it.
 
 
 @register
 class ClassificationModel(HeadModel):
     """BERT with logits for each sequence or pair: of classes, or one number.
 
-    Args:
-        encoder: see `bert_tf.BertEncoder`.
-        num_labels: C, the number of classes; 1 for regression.
-        dtype, name: see `HeadModel`.
-
-    Call it with the encoder's inputs. It returns logits, float32 [B, C].
-    The weights are `output_weights` [C, H] and `output_bias` [C], as the original names them.
+    Call it with the encoder's inputs. It returns logits, float32 [B, C], where C is `num_labels`,
+    1 for regression. The other arguments are those of `HeadModel`. The weights are
+    `output_weights` [C, H] and `output_bias` [C], as the original names them.
 
     Example:
 
@@ -32,8 +27,7 @@ class ClassificationModel(HeadModel):
     Source: google-research/bert, run_classifier.py, `create_model`.
     """
 
-    # Which of the encoder's outputs is classified.
-    classified = "pooled_output"
+    classified = "pooled_output"  # Which of the encoder's outputs.
 
     def __init__(
         self,
@@ -44,7 +38,6 @@ class ClassificationModel(HeadModel):
     ):
         super().__init__(encoder, dtype, name)
         self.num_labels = num_labels
-        # Its place is the one after the encoder's.
         self.dropout = Dropout(_CLASSIFIER_DROPOUT, encoder.num_dropouts, name="classifier_dropout")
         self.scores = LinearScores(encoder.hidden_size, num_labels)
         shape = encoder.compute_output_shape((None, None))[self.classified]
@@ -66,21 +59,15 @@ class ClassificationModel(HeadModel):
 class TokenClassificationModel(ClassificationModel):
     """BERT with logits for each token: classes of words or word pieces.
 
-    Args:
-        encoder: see `bert_tf.BertEncoder`.
-        num_labels: C, the number of classes.
-        dtype, name: see `HeadModel`.
-
-    Call it with the encoder's inputs. It returns logits, float32 [B, L, C].
-    The weights are `output_weights` [C, H] and `output_bias` [C], as a classifier's.
+    Call it with the encoder's inputs. It returns logits, float32 [B, L, C], where C is
+    `num_labels`. Other arguments and weights are those of `ClassificationModel`.
 
     Example:
 
         model = bert_tf.TokenClassificationModel.from_preset("bert_base_uncased", num_labels=9)
         logits = model({"input_ids": np.ones((2, 16), "int32")})  # [2, 16, 9]
 
-    Source: Devlin et al., section 5.3, the scores of a fine-tuned model for named entities; the
-    original release has no such program.
+    Source: Devlin et al., section 5.3; the original release has no such program.
     """
 
     kind = "tagging"
@@ -101,12 +88,9 @@ class TokenClassificationModel(ClassificationModel):
 class SpanModel(HeadModel):
     """BERT with two logits for each token: that an answer starts there, that it ends there.
 
-    Args:
-        encoder: see `bert_tf.BertEncoder`.
-        dtype, name: see `HeadModel`.
-
     Call it with the encoder's inputs. It returns a dict: `start_logits`, `end_logits` float32
-    [B, L]. The weights are `cls/squad/output_weights` [2, H] and `cls/squad/output_bias`.
+    [B, L]. The weights are `cls/squad/output_weights` [2, H] and `cls/squad/output_bias`; the
+    arguments are those of `HeadModel`.
 
     Example:
 
