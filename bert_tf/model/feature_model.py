@@ -28,7 +28,7 @@ class FeatureModel(keras.Model):
     its constructor's arguments as attributes of the same names.
     """
 
-    feature_names: tuple[str, ...] = ("input_ids", "input_mask", "segment_ids")  # First: required.
+    feature_names: tuple[str, ...] = ("input_ids", "input_mask", "segment_ids")
     kind: str = "encoder"  # What the model is for, one of `bert_tf.kinds.table.KINDS`.
     preset = None  # The files that `from_preset` loaded it from.
 
@@ -95,9 +95,9 @@ class FeatureModel(keras.Model):
         return {name: batch[name] for name in self.feature_names if name in batch}
 
     def named_features(self, inputs) -> dict[str, Any]:
-        """Returns inputs by name: from a dict, `input_ids` alone, or a list in this order.
+        """Returns inputs by name; a list has the order of `feature_names`, a tensor is the first.
 
-        Raises a ValueError for an unknown name, or if `input_ids` are missing.
+        Raises a ValueError for an unknown name, or if the first is missing.
         """
         known = ", ".join(self.feature_names)
         if isinstance(inputs, (list, tuple)):

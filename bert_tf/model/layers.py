@@ -304,7 +304,7 @@ class TransformerBlock(Part):
     """Applies attention, then the feed-forward network, each with its residual and LayerNorm.
 
     `attention` is called with `hidden` [B, L, H] and the encoder's attention context,
-    `intermediate` with the result, `output_part` with the results of `intermediate` and `attention`.
+    `intermediate` with the result, and `output_part` with the results of both.
     """
 
     def __init__(self, attention, intermediate, output_part, dtype=None, name: str = "layer_0"):

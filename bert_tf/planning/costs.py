@@ -1,7 +1,7 @@
 """Counts the parameters of a pre-training model, and the FLOPs of a training step.
 
 Multiplying [a, b] by [b, c] takes 2abc FLOPs. The backward pass does twice the work of the forward
-pass: one product of the same size for the gradient of each factor. Padding costs as much as tokens.
+pass: a product of the same size for the gradient of each factor. Padding costs as much as tokens.
 """
 
 import dataclasses
@@ -24,12 +24,11 @@ class Products:
 
 
 def count_pretraining_parameters(config: BertConfig) -> int:
-    """Returns the number of trained parameters: the encoder's and those of both heads."""
+    """Returns the number of trained parameters: those of the encoder and both heads."""
     width = config.hidden_size
-    # The dense layer, its LayerNorm, and a bias per word; the matrix is that of the embeddings.
+    # The dense layer, its LayerNorm, and a bias per word; the matrix is the embeddings'.
     masked_lm = width * width + width + 2 * width + config.vocab_size
-    next_sentence = 2 * width + 2
-    return count_parameters(config) + masked_lm + next_sentence
+    return count_parameters(config) + masked_lm + 2 * width + 2  # The latter: next sentence.
 
 
 def count_products(

@@ -1,8 +1,7 @@
 """Lists accelerators with their peak rates, memory, and the fraction of the peak that BERT reaches.
 
-Values are per chip (TPU) or card (GPU). Rates are listed by the value of --mixed_precision. The
-rate for "" is that of float32 models: on Ampere and later TensorFlow multiplies float32 in TF32,
-and a TPU in bfloat16 passes.
+Values are per chip (TPU) or card (GPU). Rates are listed by the value of --mixed_precision; "" is
+float32, which TensorFlow multiplies in TF32 on Ampere and later, and a TPU in bfloat16 passes.
 """
 
 import dataclasses
@@ -15,7 +14,7 @@ import numpy as np
 
 GIB = 2.0**30
 TERA = 1e12
-CPU = "cpu"  # This machine's processor, which is measured and so not in the table.
+CPU = "cpu"  # This machine's processor, which is measured.
 # The fraction of its measured rate that training reached: benchmarks/results/plan_pretraining.md.
 CPU_EFFICIENCY = 0.75
 
@@ -25,15 +24,15 @@ class Rate:
     """The speed of matrix products at one precision."""
 
     peak: float  # FLOP/s of a chip for dense products.
-    # The fraction of the peak that a pre-training step reaches in products with weights, if all
-    # other work of the step counts as part of them: see `plan.step_seconds`.
+    # The fraction of the peak that a pre-training step reaches in products with weights, which all
+    # other work of the step is counted as: see `plan.step_seconds`.
     efficiency: float
     source: str  # Where the efficiency was published, or how it was derived.
 
 
 @dataclasses.dataclass(frozen=True)
 class Hardware:
-    """An accelerator, or this machine's processor."""
+    """Describes an accelerator, or this machine's processor."""
 
     name: str  # The value of --hardware.
     description: str
@@ -49,8 +48,8 @@ class Hardware:
         if mixed_precision not in self.rates:
             known = ", ".join(repr(precision) for precision in self.rates)
             raise ValueError(
-                f"--mixed_precision on {self.name} must be one of {known}: no rate is known for "
-                f"others. Received: {mixed_precision!r}"
+                f"--mixed_precision on {self.name} must be one of {known}. "
+                f"Received: {mixed_precision!r}"
             )
         return self.rates[mixed_precision]
 
@@ -68,7 +67,7 @@ _LIKE_V5P = (
     "no comparable BERT run was found: TPU v3's efficiency times 0.67, the ratio of v6e to v5p in "
     "MaxText's tables"
 )
-# Measured by NVIDIA with its TensorFlow 2 code: XLA, LAMB, gradient accumulation.
+# NVIDIA's TensorFlow 2 code: XLA, LAMB, gradient accumulation.
 _NVIDIA = (
     "NVIDIA DeepLearningExamples, TensorFlow2/LanguageModeling/BERT/README.md, BERT-Large at 128 "
     "tokens on one GPU: "
@@ -143,7 +142,7 @@ HARDWARE = (
 
 
 def find_hardware(name: str, cpu_peak: float | None = None) -> Hardware:
-    """Finds hardware by name, in any case and with `-` for `_`.
+    """Finds hardware by name, in any case, with `-` or `_`.
 
     `cpu` is this machine's processor; `cpu_peak` is its FLOP/s, measured if None.
     """
@@ -161,9 +160,9 @@ def find_hardware(name: str, cpu_peak: float | None = None) -> Hardware:
 
 
 def measure_cpu(peak: float | None = None, repeats: int = 8) -> Hardware:
-    """Measures this machine's processor, using all cores available to this process.
+    """Measures this machine's processor with all cores available to this process.
 
-    The best measurement counts: other processes can only slow it down. `peak` is measured if None.
+    `peak` (FLOP/s) is measured if None. The best of `repeats` measurements counts.
     """
     size, num_copied = 2048, 32 * 2**20
     if peak is None:

@@ -12,8 +12,8 @@ from bert_tf.planning.costs import count_pretraining_parameters
 
 _FLOAT32, _HALF = 4, 2
 _RUNTIME = 2e8  # Beyond all other parts, as in benchmarks/results/plan_pretraining.md.
-# Gradients, clipped gradients, and terms of the moments. This value agrees with the original
-# README's table of batch sizes, and with measurements (docs/planning.md).
+# Gradients, clipped gradients, and terms of the moments. Agrees with the original README's table
+# of batch sizes and with measurements (docs/planning.md).
 _COPIES_OF_GRADIENTS = 3.5
 _COPIES_OF_LOGITS = 3  # Logits, their softmax and their gradient.
 # The backward pass of gelu in its tanh form keeps the input, half of it, the tanh, and the output.
@@ -56,13 +56,12 @@ class MemoryModel:
         """Returns the bytes that one block keeps of one example for the backward pass."""
         config, length = self.config, self.max_seq_length
         size, half_size = (_HALF, _HALF) if self.is_half else (_FLOAT32, 0)
-        # Query, key, value, and the attention output; in half precision, copies of what enters
-        # attention and feed-forward; the residual sums and their LayerNorm outputs in float32; two
-        # dropout masks.
+        # Query, key, value, attention output; in half precision, copies of the inputs of attention
+        # and feed-forward; residual sums and LayerNorm outputs in float32; two dropout masks.
         token = config.hidden_size * (4 * size + 2 * half_size + 4 * _FLOAT32 + 2)
         token += config.intermediate_size * _VALUES_OF_GELU * size
-        # Per pair of tokens in a head: the softmax in float32, the dropout mask, the dropout
-        # output, and in half precision a copy of the softmax.
+        # Per pair of tokens in a head: softmax in float32, dropout mask and output; in half
+        # precision, a copy of the softmax.
         pair = _FLOAT32 + 1 + size + half_size
         return length * token + config.num_attention_heads * length * length * pair
 
@@ -72,7 +71,7 @@ class MemoryModel:
         stream = self.max_seq_length * config.hidden_size * _FLOAT32
         activations = 3 * stream  # Embeddings: the sum, LayerNorm's output, dropout's output.
         if self.recomputes:
-            # One block at a time is in memory twice: its activations, and their gradients.
+            # One block's activations, with their gradients.
             activations += config.num_hidden_layers * stream + 2 * block
         else:
             activations += (config.num_hidden_layers + 1) * block
@@ -80,7 +79,7 @@ class MemoryModel:
         return activations, float(logits)
 
     def of_batch(self, num_examples: int, accumulates: bool = False) -> Memory:
-        """Returns the memory of a micro-batch, one of several if the step `accumulates`."""
+        """Returns the memory for a micro-batch, which is one of several if `accumulates`."""
         parameters = count_pretraining_parameters(self.config)
         activations, logits = self.example_bytes()
         return Memory(
@@ -96,7 +95,7 @@ class MemoryModel:
         )
 
     def largest_batch(self, num_bytes: float, accumulates: bool = False) -> int:
-        """Returns the most examples that fit into `num_bytes`; 0 if not even one does."""
+        """Returns the largest micro-batch that fits into `num_bytes`; may be 0."""
         idle = self.of_batch(0, accumulates)
         if idle.total > num_bytes:
             return 0

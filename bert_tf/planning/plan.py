@@ -15,18 +15,17 @@ from bert_tf.released.models import find_released_model
 from bert_tf.settings import PlanningSettings
 from bert_tf.settings.phases import Phase, parse_phases
 
-# Attention's products are small, and softmax, mask and dropout come between them. Between NVIDIA's
-# 206.5 examples/s at 128 and 40.95 at 512 tokens, BERT-Large, one V100, float16.
+# Attention's products are small, with softmax, mask and dropout between them. Derived from NVIDIA's
+# 206.5 examples/s at 128 and 40.95 at 512 tokens: BERT-Large, one V100, float16.
 ATTENTION_WEIGHT = 4.6
-# Bytes read and written per parameter: the gradient is written, summed over replicas (read and
-# written), and read for its norm; then gradient, weight and both moments are read, and the latter
-# three written.
+# Bytes per parameter: the gradient is written, summed over replicas (read and written), and read
+# for its norm; then gradient, weight and both moments are read, and the latter three written.
 OPTIMIZER_BYTES = 10 * 4
 
 
 @dataclasses.dataclass(frozen=True)
 class PhasePlan:
-    """The estimates for one phase."""
+    """Holds the estimates for one phase."""
 
     max_seq_length: int
     steps: int
@@ -47,7 +46,7 @@ class PhasePlan:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """The estimates for a pre-training run."""
+    """Holds the estimates for a pre-training run."""
 
     settings: PlanningSettings
     config: BertConfig
@@ -78,9 +77,8 @@ class Plan:
 def make_plan(settings: PlanningSettings) -> Plan:
     """Plans a pre-training run.
 
-    Raises:
-        ValueError: if the model or hardware is unknown; if phases, lengths or batch sizes are
-            impossible; or if not even one example fits into memory (the error names remedies).
+    Raises a ValueError for an unknown model or hardware, for impossible phases, lengths or batch
+    sizes, or if not even one example fits into memory (the message names remedies).
     """
     if settings.bert_config_file:
         config = BertConfig.from_json_file(settings.bert_config_file)
@@ -145,7 +143,7 @@ def _plan_phase(plan: Plan, phase: Phase) -> PhasePlan:
 
 
 def _settings_of(plan: Plan, phase: Phase) -> PlanningSettings:
-    """Returns the settings of a phase: a JSON file of phases may set the batch of each."""
+    """Returns the settings of a phase, which may have a batch size of its own."""
     longest = plan.config.max_position_embeddings
     if not 5 <= phase.max_seq_length <= longest:
         raise ValueError(
@@ -166,7 +164,7 @@ def _settings_of(plan: Plan, phase: Phase) -> PlanningSettings:
 
 
 def _count_parts(plan: Plan, settings: PlanningSettings, model: MemoryModel, batch: int) -> int:
-    """Returns the number of micro-batches per step: as given, or the fewest that fit."""
+    """Returns the number of micro-batches per step: the given one, or the fewest that fit."""
     given = settings.gradient_accumulation_steps
     if given and batch % given:
         raise ValueError(
@@ -192,7 +190,7 @@ def _count_parts(plan: Plan, settings: PlanningSettings, model: MemoryModel, bat
 
 
 def _explain(plan: Plan, model: MemoryModel, accumulates: bool) -> str:
-    """Returns an error message: why not even one example fits, and which flags would help."""
+    """Returns an error message: why no example fits, and which flags would help."""
     xla, recompute = {"is_compiled": True}, {"recomputes": True}
     tries = [
         ("--xla", xla),

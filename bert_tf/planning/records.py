@@ -1,10 +1,10 @@
 """Computes the size of a pre-training record exactly, and estimates the records of a corpus.
 
-The arrays of a record are padded with zeros, so its size depends only on how many bytes its ids
-take: protobuf writes a number below 128 in one byte, below 16,384 in two, below 2,097,152 in three.
+Arrays are padded with zeros, so a record's size depends only on the bytes of its ids: protobuf
+writes a number below 128 in one byte, below 16,384 in two, below 2,097,152 in three.
 
-The constants were fitted to records that create_pretraining_data.py made from English novels with
-Google's uncased vocabulary: see docs/planning.md.
+The constants were fitted to records of English novels with Google's uncased vocabulary: see
+docs/planning.md.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ _USED = 0.68
 # Half a sentence in tokens, by which a chunk exceeds its target.
 _OVERSHOOT = 8
 _RESERVED = 3  # [CLS] and two [SEP]
-# Extra examples per document: its last chunk is short, and text freed by a random B is used again.
+# Extra examples per document: its last chunk is short, and text replaced by a random B is reused.
 _MORE_PER_DOCUMENT = 1.15
 # The fraction of the target length that examples reach: less where documents are short.
 _FILLED, _LOST_TO_ENDS, _LEAST_FILLED = 0.90, 0.40, 0.25
@@ -33,7 +33,7 @@ _FILLED, _LOST_TO_ENDS, _LEAST_FILLED = 0.90, 0.40, 0.25
 
 @dataclasses.dataclass(frozen=True)
 class Examples:
-    """The records made from a corpus at one sequence length."""
+    """Describes the records made from a corpus at one sequence length."""
 
     number: float  # Duplicates with other masks included.
     mean_tokens: float  # Per example, without padding.
@@ -90,5 +90,5 @@ def record_bytes(num_bytes: Mapping[str, int]) -> int:
 
 
 def _field_bytes(payload: int) -> int:
-    """Size of a length-delimited protobuf field: a tag of one byte, the length, the payload."""
+    """Returns the size of a protobuf field: a tag of one byte, the length, the payload."""
     return 1 + max(1, math.ceil(payload.bit_length() / 7)) + payload

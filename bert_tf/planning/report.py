@@ -95,7 +95,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
 
 
 def _rows(**texts: str) -> list[str]:
-    """Returns a labelled row for each text; further lines of a text have no label."""
+    """Returns a labelled row for each text; its further lines have no label."""
     lines = []
     for name, text in texts.items():
         label = name.replace("_", " ")
