@@ -63,9 +63,6 @@ class Dropout(Part):
         drawn = _draw(inputs, seed, algorithm)
         return ops.where(drawn >= self.rate * 2.0**32, inputs * (1.0 / (1.0 - self.rate)), 0.0)
 
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
 
 def new_generator() -> keras.random.SeedGenerator:
     """Returns a generator for masks outside of `dropout_seeds`."""

@@ -203,9 +203,6 @@ class SelfAttention(Part):
         x = ops.reshape(x, (batch, length, self.num_heads, self.head_size))
         return ops.transpose(x, (0, 2, 1, 3))  # [B, N, L, D]
 
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
 
 @register
 class ResidualOutput(Part):
@@ -266,9 +263,6 @@ class Attention(Part):
         attended = self.attend(hidden, context, training=training)
         return self.output_part(attended, hidden, training=training)
 
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
 
 @register
 class Intermediate(Part):
@@ -322,9 +316,6 @@ class TransformerBlock(Part):
         """Args: `hidden` [B, L, H]; attention context. Returns: float32 [B, L, H]."""
         attended = self.attention(hidden, context, training=training)
         return self.output_part(self.intermediate(attended), attended, training=training)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
 
 
 @register

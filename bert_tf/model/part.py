@@ -39,6 +39,10 @@ class Part(keras.layers.Layer):
         """Returns None, so that Keras does not build a loaded layer outside its parent's scope."""
         return
 
+    def compute_output_shape(self, input_shape):
+        """Returns the shape of the outputs: by default that of the inputs."""
+        return input_shape
+
     def get_config(self) -> dict:
         return {**super().get_config(), **constructor_values(self)}
 

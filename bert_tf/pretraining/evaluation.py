@@ -21,7 +21,7 @@ from bert_tf.training.workers import Workers
 
 @dataclasses.dataclass
 class PretrainingEvaluator:
-    """Computes the metrics of an objective's model on a phase's evaluation records."""
+    """Computes a model's metrics on a phase's evaluation records."""
 
     objective: PretrainingObjective
     model: keras.Model
@@ -35,7 +35,7 @@ class PretrainingEvaluator:
     def metrics(
         self, phase: RunPhase, step: int, between_batches: Callable[[], None] = lambda: None
     ) -> dict[str, float]:
-        """Returns the metrics of the weights after `step` steps, computed once for a step.
+        """Returns the metrics of the weights at `step`, computed once per step.
 
         `between_batches` may raise to end the evaluation.
         """
@@ -82,7 +82,7 @@ class PretrainingEvaluator:
     def means(
         self, batches: Iterator, on_progress: Callable[[int], None] = lambda count: None
     ) -> dict[str, float]:
-        """Returns each metric's mean over distributed batches; 0 over nothing."""
+        """Returns each metric's mean over distributed batches; 0 without batches."""
         totals: dict[str, tuple[float, float]] = {}
         for batch in batches:
             for name, (value, weight) in self._run(batch).items():

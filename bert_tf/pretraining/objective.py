@@ -1,4 +1,4 @@
-"""What a pre-training objective consists of: a model, loss terms, metrics, and what it reads."""
+"""Defines a pre-training objective: a model, loss terms, metrics, and what it reads."""
 
 import dataclasses
 from collections.abc import Callable
@@ -11,13 +11,12 @@ from bert_tf.model.encoder import TransformerEncoder
 from bert_tf.model.feature_model import named_outputs
 from bert_tf.training.trainer import Batch
 
-# Metric -> (sum, weight): its value is the one divided by the other.
-Totals = dict[str, tuple[tf.Tensor, tf.Tensor]]
+Totals = dict[str, tuple[tf.Tensor, tf.Tensor]]  # Metric -> (sum, weight); it is sum / weight.
 
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """Something that a model predicts: a loss term, and the metrics NAME_loss and NAME_accuracy.
+    """Defines a loss term, with the metrics NAME_loss and NAME_accuracy.
 
     Its logits, float32 [..., C], are the model's only output or its output `NAME_logits`.
     """
@@ -53,19 +52,18 @@ class Prediction:
 
 @dataclasses.dataclass(frozen=True)
 class PretrainingObjective:
-    """What pre-training minimizes and reports; see `training.trainer.Objective`."""
+    """Defines what pre-training minimizes and reports; see `training.trainer.Objective`."""
 
     make_model: Callable[[TransformerEncoder], keras.Model]
     predictions: tuple[Prediction, ...]  # Their losses are added up.
     needs_next_sentence: bool = False  # Whether records must have `next_sentence_labels`.
-    # Whether the model reads masked tokens. If not, records for dynamic masking are read unmasked.
-    masks_tokens: bool = True
+    masks_tokens: bool = True  # Whether tokens of records for dynamic masking are masked.
     is_causal: bool = False  # Whether a token sees only itself and the tokens before it.
-    prepare: Callable[[Batch], Batch] | None = None  # Is applied to each batch of records first.
+    prepare: Callable[[Batch], Batch] | None = None  # Applied to each batch of records first.
 
     @property
     def epsilons(self) -> dict[str, float]:
-        """What is added to the weight of each loss term."""
+        """The number that is added to the weight of each loss term."""
         return {p.loss_name: p.epsilon for p in self.predictions}
 
     def weights(self, batch: Batch) -> dict[str, tf.Tensor]:
@@ -83,8 +81,8 @@ class PretrainingObjective:
     def metrics(self, batch: Batch, outputs, all_reduce: Callable) -> Totals:
         """Returns the metrics of an evaluation batch, each as (sum, weight) over all replicas.
 
-        The weight of `loss` is the number of examples, so that over full batches its mean is the
-        plain mean of their losses, as in the original. The others are means over labels.
+        The weight of `loss` is the number of examples, so that its mean over full batches is the
+        mean of their losses, as in the original. The other weights are numbers of labels.
         """
         correct = {p.loss_name: p.num_correct(batch, outputs) for p in self.predictions}
         num_examples = tf.reduce_sum(example_weights(batch))
@@ -101,6 +99,6 @@ class PretrainingObjective:
 
 
 def example_weights(batch: Batch) -> tf.Tensor:
-    """Returns float32 [B]: 0 for the rows that only fill up the last batch of an evaluation."""
+    """Returns float32 [B]: 0 for rows that pad the last batch of an evaluation, else 1."""
     rows = tf.ones([tf.shape(batch["input_ids"])[0]], tf.float32)
     return batch.get("is_real_example", rows)

@@ -1,7 +1,7 @@
-"""The phases of a pre-training run: records, settings and learning rate of each stretch of steps.
+"""Opens the phases of a pre-training run, each with its own records, settings and learning rate.
 
-A run without --phases has one phase. The steps of several are counted together, and a phase's place
-in its records is the number of steps since its start:
+A run without --phases has one phase. Steps are counted over all phases, and a phase's position in
+its records is the number of steps since its start:
 
     step       0                          900,000      1,000,000
     phase      |-------- seq128 ------------|-- seq512 --|
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 # Settings that may change on resume. The fingerprint has the phases instead of the text --phases.
 _NOT_IN_FINGERPRINT = NOT_IN_FINGERPRINT | {"input_file", "eval_file", "max_eval_steps", "phases"}
-# Settings that each phase has of its own.
+# Settings of each phase.
 _OF_PHASE = (
     *("max_seq_length", "max_predictions_per_seq", "train_batch_size", "learning_rate"),
     "num_warmup_steps",
@@ -35,12 +35,12 @@ _OF_PHASE = (
 
 @dataclasses.dataclass(frozen=True)
 class RunPhase:
-    """A phase of a run, with its records."""
+    """Describes a phase of a run, with its records."""
 
     name: str  # Such as `1_seq128`; empty if it is the only one.
     start: int  # Its first step.
     end: int  # The step after its last.
-    settings: PretrainingSettings  # Those of a run that consists of this phase.
+    settings: PretrainingSettings  # Of a run with only this phase.
     records: RecordSet | None  # To train on; None without training.
     eval_records: RecordSet | None  # None without evaluation.
 
@@ -49,18 +49,18 @@ def open_phases(
     settings: PretrainingSettings, config: BertConfig, objective: PretrainingObjective
 ) -> tuple[RunPhase, ...]:
     """Returns all phases of a run; raises a ValueError if their records do not fit the model."""
-    stretches = settings.by_phase()
+    by_phase = settings.by_phase()
     named = parse_phases(settings.phases) if settings.phases else ()
     phases, start = [], 0
-    for number, (num_steps, own) in enumerate(stretches, start=1):
+    for number, (num_steps, own) in enumerate(by_phase, start=1):
         if named and not settings.given_max_predictions(named[number - 1]):
             found = find_max_predictions(own.input_file) or own.max_predictions_per_seq
             own = dataclasses.replace(own, max_predictions_per_seq=found)
-        # A seed of its own for the order of examples and their dynamic masks.
+        # Each phase has its own order of examples and dynamic masks.
         own = dataclasses.replace(own, seed=settings.seed + number - 1)
         suffix = f"_{number}" if number > 1 else ""
         records, eval_records = _open_records(own, config, objective, suffix)
-        name = f"{number}_seq{own.max_seq_length}" if len(stretches) > 1 else ""
+        name = f"{number}_seq{own.max_seq_length}" if len(by_phase) > 1 else ""
         phases.append(RunPhase(name, start, start + num_steps, own, records, eval_records))
         start += num_steps
     return tuple(phases)
@@ -95,7 +95,7 @@ def describe_records(records: RecordSet | None) -> dict[str, Any] | None:
 def _open_records(
     settings: PretrainingSettings, config: BertConfig, objective: PretrainingObjective, suffix: str
 ) -> tuple[RecordSet | None, RecordSet | None]:
-    """Opens the records for training and for evaluation, those that are needed."""
+    """Opens the records for training and evaluation that are needed."""
 
     def open_files(patterns: tuple[str, ...], cache_name: str) -> RecordSet:
         return open_record_set(

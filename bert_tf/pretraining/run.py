@@ -1,4 +1,4 @@
-"""Pre-trains a model: from records to a checkpoint and its evaluation.
+"""Pre-trains and evaluates a model.
 
 Source: google-research/bert, run_pretraining.py.
 """
@@ -46,8 +46,7 @@ def run_pretraining(
     `eval_results.txt`; None without `do_eval`.
 
     Raises:
-        ValueError: for settings, records, config and checkpoints that do not fit each other, before
-            the first step.
+        ValueError: if settings, records, config and checkpoints do not fit each other.
         NonFiniteLoss: naming the step.
         Interrupted: after SIGTERM or Ctrl-C, once everything is saved.
     """
@@ -99,7 +98,7 @@ def run_pretraining(
 
 
 def _train(run: TrainingRun, phases: tuple[RunPhase, ...], evaluator: PretrainingEvaluator) -> int:
-    """Trains all phases, from the newest checkpoint if there is one. Returns the step reached."""
+    """Trains all phases, from the newest checkpoint if any. Returns the step reached."""
     step = run.begin(fingerprint(run.settings, phases))
     if step >= phases[-1].end:
         logger.info("Training is complete at step %d; there is nothing to train.", step)
@@ -115,7 +114,7 @@ def _train(run: TrainingRun, phases: tuple[RunPhase, ...], evaluator: Pretrainin
 
 
 def _schedule(phase: RunPhase) -> Schedule:
-    """Returns the learning rates of a phase or, with one schedule for all, of the whole run."""
+    """Returns the schedule of a phase or, if all share one, of the whole run."""
     settings = phase.settings
     return make_schedule(settings, settings.num_train_steps, settings.num_warmup_steps)
 
@@ -152,7 +151,7 @@ def _train_phase(
 def _keep_phase(
     run: TrainingRun, phase: RunPhase, evaluator: PretrainingEvaluator, log: MetricsLog
 ) -> None:
-    """Evaluates at the end of a phase, and keeps its checkpoint in a folder of its own."""
+    """Evaluates at the end of a phase, and keeps a checkpoint in the phase's folder."""
     step = run.step
     folder = files.join_path(run.settings.output_dir, f"phase_{phase.name}")
     kept = NumberedCheckpoints(folder, run.checkpoints.variables, keep=1)

@@ -1,1 +1,1 @@
-"""Outputs to weights: optimizer, checkpoints, loop. Knows no task and no BERT."""
+"""Trains any model: optimizer, checkpoints, loop. Knows no task and no BERT."""

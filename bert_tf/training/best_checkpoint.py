@@ -17,16 +17,12 @@ FOLDER = "best"
 
 @dataclasses.dataclass
 class BestCheckpoint:
-    """Keeps the weights with the highest metric in `OUTPUT_DIR/best`, without optimizer state.
-
-    Earlier evaluations are read from the run's `metrics.jsonl`, so that a resumed run stops where
-    an uninterrupted one would have.
-    """
+    """Keeps the weights with the highest metric in `OUTPUT_DIR/best`, without optimizer state."""
 
     output_dir: str
     model: keras.Model
     metric: str  # As `metrics.jsonl` names it; higher is better.
-    patience: int = 0  # Training ends after so many evaluations without a better one; 0 for never.
+    patience: int = 0  # Evaluations without a better one after which training ends; 0 for never.
     is_writer: bool = True
 
     def __post_init__(self) -> None:
@@ -37,7 +33,10 @@ class BestCheckpoint:
         self._values: list[float] = []
 
     def resume(self, step: int) -> None:
-        """Reads the evaluations of a run up to `step`, and removes half-written checkpoints."""
+        """Reads a run's evaluations up to `step`, and removes half-written checkpoints.
+
+        So a resumed run stops early where an uninterrupted one would have.
+        """
         if self.is_writer:
             self._checkpoints.remove_unfinished()
         lines = read_metrics(files.join_path(self.output_dir, METRICS_NAME))
@@ -45,7 +44,7 @@ class BestCheckpoint:
         self._values = [value for value in values if value is not None]
 
     def note(self, step: int, value: float) -> None:
-        """Adds an evaluation of the present weights, which are saved if they are the best."""
+        """Adds an evaluation of the current weights, and saves them if they are the best."""
         is_best = value > max(self._values, default=float("-inf"))
         self._values.append(value)
         if is_best and self.is_writer:
@@ -61,11 +60,11 @@ class BestCheckpoint:
         return len(self._values) - 1 - self._values.index(max(self._values)) >= self.patience
 
     def is_there(self) -> bool:
-        """Returns whether weights are kept."""
+        """Returns whether any weights are saved."""
         return newest_step(self.best_folder) is not None
 
     def restore(self) -> int | None:
-        """Loads the best weights. Returns their step, or None if none are kept."""
+        """Loads the best weights. Returns their step, or None if none are saved."""
         if not self.is_there():
             return None
         logger.info("Using the best checkpoint, %s", self._checkpoints.restore())

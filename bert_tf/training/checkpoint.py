@@ -1,7 +1,7 @@
-"""Checkpoints of google-research's format: written whole, read by variable name.
+"""Reads and writes checkpoints of google-research's format, by variable name.
 
-The names are those of weights (`bert/pooler/dense/bias`), of Adam's moments (`NAME/adam_m`,
-`NAME/adam_v`) and of the number of steps (`global_step`), as in the original's checkpoints.
+The variables are weights (`bert/pooler/dense/bias`), Adam's moments (`NAME/adam_m`, `NAME/adam_v`)
+and the number of steps (`global_step`).
 """
 
 import contextlib
@@ -18,9 +18,9 @@ from bert_tf import files
 logger = logging.getLogger(__name__)
 
 STEP_NAME = "global_step"
-# Optimizer state, which a model that is only used does not need.
+# Names of variables that only training needs.
 OPTIMIZER_STATE = re.compile(r"(/adam_[mv]|^global_step|^loss_scale.*)$")
-# Names of files that are being written, here and by `files.atomic_write`.
+# Names of temporary files, written here and by `files.atomic_write`.
 _UNFINISHED = re.compile(r".*\.tmp-\d+|\..*\.[0-9a-f]{8}\.tmp$")
 _MAX_LISTED = 10  # Names in a message.
 
@@ -31,12 +31,12 @@ class DamagedCheckpoint(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class LoadReport:
-    """What `load_checkpoint` loaded, by variable name."""
+    """Lists the names of the variables that `load_checkpoint` loaded."""
 
     path: str
     loaded: tuple[str, ...]
-    missing: tuple[str, ...]  # Not in the checkpoint: these weights keep their values.
-    unused: tuple[str, ...]  # Not in the model, optimizer state left out.
+    missing: tuple[str, ...]  # Weights that are not in the checkpoint; they keep their values.
+    unused: tuple[str, ...]  # Not in the model, apart from optimizer state.
 
     def __str__(self) -> str:
         parts = [f"{self.path}: {len(self.loaded)} variables loaded"]
@@ -47,7 +47,7 @@ class LoadReport:
 
 
 def named_variables(model) -> dict[str, tf.Variable]:
-    """Returns the weights of a Keras model by their paths; raises a ValueError if two are equal."""
+    """Returns the weights of a Keras model by path; raises a ValueError if two paths are equal."""
     variables: dict[str, tf.Variable] = {}
     for weight in model.weights:
         if weight.path in variables:
@@ -67,21 +67,21 @@ def load_checkpoint(
 
     Args:
         path: a checkpoint's prefix (`.../bert_model.ckpt`), one of its files, or its folder.
-        allow_missing: which variables the checkpoint may lack: a function of a name, or a regular
-            expression. By default heads, and weights that no output of the model depends on.
-        allow_other_shape: a function of a name: whether it counts as missing if its shape differs.
+        allow_missing: which variables the checkpoint may lack, as a predicate of the name or a
+            regular expression. By default heads, and weights that no output depends on.
+        allow_other_shape: a predicate of the name: if its shape differs, it counts as missing.
 
     Raises:
-        ValueError: for a missing or damaged checkpoint, a wrong shape, or a missing variable; the
-            model is unchanged then.
+        ValueError: for a missing or damaged checkpoint, a wrong shape, or a missing variable; then
+            the model is unchanged.
 
     Example:
 
         encoder = bert_tf.BertEncoder(bert_tf.BertConfig.from_json_file("bert_config.json"))
         print(bert_tf.load_checkpoint(encoder, "bert_model.ckpt"))
 
-    Source: google-research/bert, modeling.py, `get_assignment_map_from_checkpoint`, which silently
-    leaves what does not match at random values.
+    Source: google-research/bert, modeling.py, `get_assignment_map_from_checkpoint`, which skips
+    what does not match.
     """
     variables = named_variables(model)
     if optimizer is not None:
@@ -105,17 +105,17 @@ def load_checkpoint(
         )
     loaded = {name: variable for name, variable in variables.items() if name in shapes}
     _restore(prefix, loaded)
-    unused = (name for name in sorted(shapes) if not OPTIMIZER_STATE.search(name))
-    unused = tuple(name for name in unused if name not in variables)
+    unknown = sorted(name for name in shapes if name not in variables)
+    unused = tuple(name for name in unknown if not OPTIMIZER_STATE.search(name))
     return LoadReport(prefix, tuple(loaded), missing, unused)
 
 
 def save_checkpoint(model, path: str, optimizer=None, global_step: int | None = None) -> None:
-    """Writes a model's weights, and an optimizer's state, as the original's checkpoint.
+    """Writes a model's weights, and an optimizer's state, in the original's checkpoint format.
 
     Args:
-        path: the checkpoint's prefix: `path.index` and `path.data-00000-of-00001` are written.
-        global_step: number of training steps behind the weights, if there is no optimizer.
+        path: the checkpoint's prefix: writes `path.index` and `path.data-00000-of-00001`.
+        global_step: the number of training steps, if there is no optimizer.
 
     Example:
 
@@ -132,7 +132,7 @@ def save_checkpoint(model, path: str, optimizer=None, global_step: int | None = 
 def write_tensors(prefix: str, tensors: Mapping[str, tf.Variable | tf.Tensor]) -> None:
     """Writes a checkpoint of tensors by name; its files are renamed into place, the index last.
 
-    Raises an OSError if it cannot be written, as on a full disk; no part of it is left then.
+    Raises an OSError if that fails, as on a full disk, and removes all parts.
     """
     folder, name = os.path.split(f"{prefix}.tmp-{os.getpid()}")
     folder = folder or "."
@@ -172,14 +172,14 @@ def find_checkpoint(path: str) -> str:
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class NumberedCheckpoints:
-    """The checkpoints `model.ckpt-STEP` of a run. The file `checkpoint` names the newest."""
+    """Manages a run's checkpoints `model.ckpt-STEP`. The file `checkpoint` names the newest."""
 
     folder: str
     variables: Mapping[str, tf.Variable]  # Everything that resuming needs, by name.
-    keep: int = 5  # How many are kept, the newest; 0 for all.
+    keep: int = 5  # The number of newest checkpoints to keep; 0 for all.
 
     def save(self, step: int) -> None:
-        """Writes the checkpoint of a step; removes old ones, and those of an undone training."""
+        """Writes the checkpoint of a step; removes old ones, and those of later steps."""
         write_tensors(os.path.join(self.folder, f"model.ckpt-{step}"), self.variables)
         kept = sorted(saved for saved in _saved_steps(self.folder) if saved <= step)[-self.keep :]
         lines = [f'model_checkpoint_path: "model.ckpt-{step}"']
@@ -192,7 +192,7 @@ class NumberedCheckpoints:
             _remove_files(self.folder, rf"model\.ckpt-(?!({steps})\.)\d+\.")
 
     def restore(self) -> str | None:
-        """Restores the newest intact checkpoint. Returns its prefix, or None if there is none.
+        """Restores the newest intact checkpoint. Returns its prefix, or None without checkpoints.
 
         Raises a ValueError if all are damaged, or of another model.
         """
@@ -217,12 +217,12 @@ class NumberedCheckpoints:
         return None
 
     def remove_unfinished(self) -> None:
-        """Removes files that a killed run was writing. Only for the one process that trains."""
+        """Removes files that a killed run left half-written. Only for the process that trains."""
         _remove_files(self.folder, _UNFINISHED)
 
 
 def newest_first(folder: str) -> Iterator[str]:
-    """Yields the prefixes of a folder's checkpoints: the one named by `checkpoint`, then others."""
+    """Yields the prefixes of a folder's checkpoints, the one that `checkpoint` names first."""
     named = None
     state = os.path.join(folder, "checkpoint")
     if files.exists(state):
@@ -239,13 +239,13 @@ def newest_first(folder: str) -> Iterator[str]:
 
 
 def remove_checkpoints(folder: str) -> None:
-    """Removes the numbered checkpoints of a folder; first the file that names the newest."""
+    """Removes the numbered checkpoints of a folder, after the file that names the newest."""
     _remove_files(folder, "checkpoint$")
     _remove_files(folder, r"model\.ckpt-\d+\.")
 
 
 def newest_step(folder: str) -> int | None:
-    """Returns the number of steps behind the newest readable checkpoint; None without any."""
+    """Returns the step of the newest readable checkpoint; None if there is none."""
     for prefix in newest_first(folder):
         try:
             return int(_reader(prefix).get_tensor(STEP_NAME))
@@ -266,8 +266,8 @@ def _saved_steps(folder: str) -> list[int]:
 
 
 def _reader(prefix: str):
-    # tf.train.load_checkpoint would ask first whether the prefix is a folder, which some remote
-    # file systems say of everything that a file's name begins with.
+    # tf.train.load_checkpoint first asks whether the prefix is a folder, which some remote file
+    # systems say of any prefix of a file's name.
     return tf.compat.v1.train.NewCheckpointReader(prefix)
 
 
@@ -279,7 +279,7 @@ def _shapes(prefix: str) -> dict[str, list[int]]:
 
 
 def _restore(prefix: str, variables: Mapping[str, tf.Variable]) -> None:
-    """Assigns the values in a checkpoint, after all are read and verified by their checksums."""
+    """Assigns the values in a checkpoint, after reading all and verifying their checksums."""
     names = list(variables)
     try:
         with tf.device("CPU:0"):
@@ -293,10 +293,9 @@ def _restore(prefix: str, variables: Mapping[str, tf.Variable]) -> None:
         raise ValueError(f"{prefix}: {error.message}") from error
     except tf.errors.OpError as error:
         raise DamagedCheckpoint(f"{prefix}: the checkpoint is damaged: {error.message}") from error
-    pairs = list(zip(variables.items(), values, strict=True))
     wrong = [
         f"{name} is {value.shape.as_list()}, the model's is {variable.shape.as_list()}"
-        for (name, variable), value in pairs
+        for (name, variable), value in zip(variables.items(), values, strict=True)
         if value.shape != variable.shape
     ]
     if wrong:
@@ -304,7 +303,7 @@ def _restore(prefix: str, variables: Mapping[str, tf.Variable]) -> None:
             f"{prefix}: {len(wrong)} variables have other shapes than the model: "
             f"{_list_some(wrong, '; ')}. Does the config belong to this checkpoint?"
         )
-    for (_, variable), value in pairs:
+    for variable, value in zip(variables.values(), values, strict=True):
         variable.assign(value)
 
 
@@ -317,7 +316,7 @@ def _errors_as_os_errors(path: str) -> Iterator[None]:
 
 
 def _list_files(folder: str) -> list[str]:
-    # Not a glob: a folder's name may contain the characters of a pattern.
+    # Not a glob, as a folder's name may contain special characters.
     return tf.io.gfile.listdir(folder) if tf.io.gfile.isdir(folder) else []
 
 

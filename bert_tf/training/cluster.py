@@ -1,4 +1,4 @@
-"""The processes (workers) of a run: their addresses, and how they connect."""
+"""Finds the addresses of a run's processes (workers), and connects them."""
 
 import contextlib
 import dataclasses
@@ -21,20 +21,20 @@ from bert_tf.settings.devices import DeviceSettings
 
 logger = logging.getLogger(__name__)
 
-# TensorFlow may take three times --worker_timeout, and this long, to connect processes.
+# TensorFlow may take three times --worker_timeout and this long to connect processes.
 _START_SECONDS = 60
 
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
-    """The addresses of all workers, and which of them this process is; the chief is 0."""
+    """Lists the addresses of all workers, the chief first."""
 
     hosts: tuple[str, ...]
-    index: int
+    index: int  # Of this process.
 
 
 def find_cluster(settings: DeviceSettings) -> Cluster | None:
-    """Returns the cluster that the settings name, or else TF_CONFIG, whose chief comes first."""
+    """Returns the cluster that the settings name, or else the environment's TF_CONFIG."""
     if settings.worker_hosts:
         return Cluster(settings.worker_hosts, settings.task_index)
     text = os.environ.get("TF_CONFIG", "").strip()
@@ -42,8 +42,8 @@ def find_cluster(settings: DeviceSettings) -> Cluster | None:
         return _parse_tf_config(json.loads(text)) if text else None
     except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(
-            f"TF_CONFIG cannot be used: {error}. It names the addresses of all processes and which "
-            'of them this one is, as in {"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
+            f"TF_CONFIG cannot be used: {error}. It must name all processes and this one, as in "
+            '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
             f'"task": {{"type": "worker", "index": 0}}}}. Received: {text}'
         ) from error
 
@@ -61,7 +61,7 @@ def _parse_tf_config(config: dict) -> Cluster | None:
     if not hosts:
         return None
     if len(set(hosts)) < len(hosts):
-        raise ValueError("an address stands there twice")
+        raise ValueError("an address is listed twice")
     if len(hosts) > 1 and "index" not in task:
         raise ValueError("it does not say which of them this process is")
     job, index = task.get("type", "worker"), task.get("index", 0)
@@ -75,8 +75,8 @@ def _parse_tf_config(config: dict) -> Cluster | None:
 def multi_worker_strategy(cluster: Cluster, timeout: int) -> tf.distribute.Strategy:
     """Connects this process with the others. Returns a strategy of all GPUs, or else all CPUs.
 
-    Raises a ValueError if some do not connect within `timeout` seconds; later, a process that is
-    silent for so long counts as lost.
+    Raises a ValueError if some do not connect within `timeout` seconds. Later, a process that is
+    silent for that long counts as lost.
     """
     hosts = ", ".join(cluster.hosts)
     num_gpus = len(tf.config.get_visible_devices("GPU"))
@@ -103,9 +103,8 @@ def multi_worker_strategy(cluster: Cluster, timeout: int) -> tf.distribute.Strat
     except (tf.errors.OpError, RuntimeError, TimeoutError) as error:
         raise ValueError(
             f"Worker {cluster.index} of {hosts} did not meet the others within {timeout} seconds: "
-            f"{error}\nCheck that all are started with the same addresses and different numbers, "
-            "that these ports are free and no firewall closes them, and that --worker_timeout is "
-            "long enough."
+            f"{error}\nCheck that all have the same addresses and different numbers, that no "
+            "firewall closes these ports, and that --worker_timeout is long enough."
         ) from error
     logger.info("%d devices on %s", strategy.num_replicas_in_sync, hosts)
     return strategy
@@ -131,7 +130,7 @@ def _listens(address: str, seconds_left: float) -> bool:
 
 
 def _configure_coordination(num_workers: int, timeout: int) -> None:
-    """Sets how long TensorFlow waits for workers; its own limits are an hour and ten seconds."""
+    """Sets how long TensorFlow waits for workers (by default an hour, then ten seconds)."""
     # There is no public way to set these.
     from tensorflow.python.eager.context import context
 
@@ -147,9 +146,9 @@ def _configure_coordination(num_workers: int, timeout: int) -> None:
 
 @contextlib.contextmanager
 def _interruptible(seconds: float) -> Iterator[None]:
-    """Lets Ctrl-C, or a timeout, end the process while TensorFlow waits for other processes.
+    """Lets Ctrl-C or a timeout end the process while TensorFlow waits and no Python code runs.
 
-    No Python code runs then: no signal handler, no thread. (TensorFlow handles SIGTERM itself.)
+    TensorFlow handles SIGTERM itself.
     """
     is_main = threading.current_thread() is threading.main_thread()
     handler = signal.signal(signal.SIGINT, signal.SIG_DFL) if is_main else None

@@ -1,4 +1,4 @@
-"""Sets up the devices that a run's settings name, before TensorFlow's first operation."""
+"""Sets up the devices that the settings name, before TensorFlow's first operation."""
 
 import dataclasses
 import functools
@@ -24,7 +24,7 @@ _TPU_DEVICES = ("/dev/accel[0-9]*", "/dev/vfio/[0-9]*")
 def make_strategy(settings: DeviceSettings) -> tf.distribute.Strategy:
     """Returns the strategy of the settings' devices; the same object for the same devices.
 
-    Raises a ValueError if they are not available, with what to check.
+    Raises a ValueError if they are not available.
     """
     fields = dataclasses.fields(DeviceSettings)
     return _strategy(DeviceSettings(**{f.name: getattr(settings, f.name) for f in fields}))
@@ -42,8 +42,7 @@ def _strategy(settings: DeviceSettings) -> tf.distribute.Strategy:
         if name == "multi_worker":
             raise ValueError(
                 "--distribution_strategy=multi_worker needs the addresses of all workers: "
-                "--worker_hosts=host1:2222,host2:2222 with --task_index=0 on the first and 1 on "
-                "the second, or the environment's TF_CONFIG."
+                "--worker_hosts=host1:2222,host2:2222 and --task_index, or TF_CONFIG."
             )
     if name == "tpu":
         return tpu_strategy(settings)
@@ -94,26 +93,25 @@ def make_virtual_devices(num_devices: int) -> list[str]:
 
 
 def _split_cpu() -> list[str]:
-    """Returns the names of the virtual devices that the running program has made of its CPU."""
+    """Returns the names of the virtual devices into which the program has split its CPU."""
     num_devices = len(tf.config.list_logical_devices("CPU"))
     if num_devices == 1:
         raise ValueError(
-            "--distribution_strategy=mirrored uses all GPUs of this machine, and TensorFlow sees "
-            "none. Check the driver and that TensorFlow was installed with its CUDA libraries "
-            "(tensorflow[and-cuda]), or leave it at auto."
+            "--distribution_strategy=mirrored uses all GPUs of this machine, but TensorFlow sees "
+            "none. Check the driver and the CUDA libraries (tensorflow[and-cuda]), or use auto."
         )
     return [f"CPU:{index}" for index in range(num_devices)]
 
 
 def mirrored_strategy(devices: Sequence[str] | None = None) -> tf.distribute.Strategy:
-    """Returns a strategy of several devices of this machine: those named, or all its GPUs."""
+    """Returns a strategy of the named devices, or of all GPUs of this machine."""
     strategy = tf.distribute.MirroredStrategy(devices)
     logger.info("%d devices of this machine share each batch.", strategy.num_replicas_in_sync)
     return strategy
 
 
 def has_tpu() -> bool:
-    """Returns whether this machine is a TPU VM with the library that drives its TPU."""
+    """Returns whether this machine is a TPU VM with the TPU library."""
     devices = [path for pattern in _TPU_DEVICES for path in glob.glob(pattern)]
     return bool(devices) and importlib.util.find_spec("libtpu") is not None
 
@@ -138,7 +136,7 @@ def tpu_strategy(settings: DeviceSettings) -> tf.distribute.Strategy:
             f"project {settings.gcp_project or 'of this machine'}): {error}\nCheck the TPU's name, "
             "zone and project, that its state is READY, that its TensorFlow version is this "
             f"program's ({tf.__version__}), and, on a TPU VM, that no other process holds it. "
-            "Without a TPU, leave out --use_tpu, or say --distribution_strategy=auto."
+            "Without a TPU, leave out --use_tpu, or use --distribution_strategy=auto."
         ) from error
     if strategy.num_replicas_in_sync != settings.num_tpu_cores:
         logger.warning(

@@ -16,10 +16,7 @@ def gathers_over_workers(strategy: tf.distribute.Strategy) -> bool:
 
 
 def padded_batch_size(strategy: tf.distribute.Strategy, batch_size: int) -> int:
-    """Returns the smallest multiple of the number of replicas that is at least `batch_size`.
-
-    Evaluation and prediction fill up their batches to it, with rows that do not count.
-    """
+    """Returns `batch_size` rounded up to a multiple of the number of replicas."""
     num_replicas = strategy.num_replicas_in_sync
     return -(-batch_size // num_replicas) * num_replicas
 
@@ -31,8 +28,8 @@ def distribute(
 ) -> Iterator:
     """Returns an iterator over global batches that are split evenly over the replicas.
 
-    `make_dataset` is a function of the number of hosts and this host's number: -> a dataset of its
-    share of each global batch, in the order of the examples.
+    `make_dataset` (number of hosts, this host's number) returns a dataset of this host's share of
+    each global batch, in the order of the examples.
     """
     if strategy.num_replicas_in_sync == 1:
         return iter(make_dataset(1, 0))
@@ -40,7 +37,7 @@ def distribute(
 
     def deal(x: tf.Tensor) -> tf.Tensor:
         shape = tf.concat([[-1, per_replica], tf.shape(x)[1:]], axis=0)
-        # Batches may differ in length: keeps what is static of their shape.
+        # Keeps the static part of the shape, as batches may differ in length.
         return tf.ensure_shape(tf.reshape(x, shape), [None, per_replica, *x.shape[1:]])
 
     def of_host(context: tf.distribute.InputContext) -> tf.data.Dataset:

@@ -5,7 +5,7 @@ import threading
 
 
 class Interrupted(Exception):
-    """Raised when a signal has ended a training, after everything was saved."""
+    """Raised when a signal has ended training, after everything was saved."""
 
     def __init__(self, signal_number: int, step: int):
         super().__init__(

@@ -1,4 +1,4 @@
-"""The original's Adam and learning-rate schedule as a Keras optimizer, for `compile` and `fit`."""
+"""Offers the original's Adam and schedule as a Keras optimizer, for `compile` and `fit`."""
 
 from collections.abc import Sequence
 
@@ -43,9 +43,8 @@ class BertAdam(keras.optimizers.Optimizer):
     Args:
         learning_rate: a number, or a schedule.
         weight_decay_rate: not applied to LayerNorm and biases.
-        clip_norm: the largest global norm of the gradients, after they are summed over devices.
-        bias_correction: whether to divide the moments by 1-β1^t and 1-β2^t, as Adam's paper does
-            and the original does not.
+        clip_norm: the largest global norm of the gradients, summed over devices.
+        bias_correction: see `AdamWeightDecay`.
     """
 
     def __init__(
@@ -72,7 +71,7 @@ class BertAdam(keras.optimizers.Optimizer):
     def apply(self, grads, trainable_variables=None):
         """Clips the gradients' sum over all devices, and updates the weights.
 
-        A gradient is None if the loss does not depend on the weight, which then stays as it is.
+        A weight whose gradient is None is not updated.
         """
         context = tf.distribute.get_replica_context()
         num_replicas = context.num_replicas_in_sync if context is not None else 1
@@ -98,11 +97,6 @@ class BertAdam(keras.optimizers.Optimizer):
         self.assign_sub(variable, tf.cast(learning_rate, tf.float32) * update)
 
     def get_config(self) -> dict:
-        config = super().get_config()
-        return {
-            "learning_rate": config["learning_rate"],
-            "weight_decay_rate": self.weight_decay_rate,
-            "clip_norm": self.clip_norm,
-            "bias_correction": self.bias_correction,
-            "name": self.name,
-        }
+        learning_rate = super().get_config()["learning_rate"]
+        names = ("weight_decay_rate", "clip_norm", "bias_correction", "name")
+        return {"learning_rate": learning_rate, **{name: getattr(self, name) for name in names}}

@@ -1,4 +1,4 @@
-"""The training loop: yields what is due after some steps, such as to save a checkpoint."""
+"""Runs the training loop, and yields events such as that a checkpoint is due."""
 
 import dataclasses
 import time
@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator
 from bert_tf.settings import TrainingSettings
 from bert_tf.training.trainer import Trainer
 
-# A graph call takes about this long, so that signals are answered soon.
-_SECONDS_PER_CALL = 1.0
+_SECONDS_PER_CALL = 1.0  # Graph calls are short, so that signals are answered soon.
 
 
 @dataclasses.dataclass(frozen=True)
 class Steps:
-    """Some steps were run in one graph call; `metrics` are their means."""
+    """A graph call ran `count` steps; `metrics` are their means."""
 
     count: int
     metrics: dict[str, float]
@@ -21,7 +20,7 @@ class Steps:
 
 @dataclasses.dataclass(frozen=True)
 class Log:
-    """Metrics are due to be logged: their means over the steps since the last time."""
+    """Metrics, as means over the steps since the last log, are due to be logged."""
 
     step: int
     metrics: dict[str, float]
@@ -49,16 +48,16 @@ def train(
     evaluate_last: bool = False,
     agree: Callable[[int], int] = lambda num_steps: num_steps,
 ) -> Iterator[Steps | Log | Evaluate | Save]:
-    """Trains until `last_step` steps are counted, and yields what is due on the way.
+    """Trains until step `last_step`, and yields the events that are due.
 
-    At the same step, `Evaluate` comes before `Save`: a run that is killed in between repeats the
-    evaluation. The last event is the `Save` of the last step.
+    `Evaluate` comes before `Save`, so that a run that is killed in between repeats the evaluation.
+    The last event is the `Save` of the last step.
 
     Args:
-        batches: from the trainer's present step on.
-        settings: the batch size, and how many steps lie between two events.
-        agree: given how many steps could be run now, returns how many are run, 0 to stop. Called
-            about once a second. Processes that train together must return the same.
+        batches: from the trainer's current step on.
+        settings: the batch size, and the number of steps between two events.
+        agree: given the number of steps that can be run now, returns how many to run, 0 to stop.
+            Called about once a second. Processes that train together must return the same.
     """
     step = logged_at = saved_at = int(trainer.optimizer.step.numpy())
     periods = (settings.log_steps, settings.save_checkpoints_steps, settings.eval_steps)

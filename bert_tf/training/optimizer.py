@@ -1,6 +1,6 @@
-"""Optimizers: Adam as BERT was trained with, LAMB, gradient clipping, float16's loss scale.
+"""Optimizers: BERT's Adam, LAMB, gradient clipping, float16's loss scale.
 
-All of it runs inside a replica's step, with gradients that are already summed over all replicas.
+All run inside a replica's step, on gradients that are already summed over all replicas.
 """
 
 import dataclasses
@@ -12,21 +12,21 @@ import tensorflow as tf
 from bert_tf.training.checkpoint import STEP_NAME
 from bert_tf.training.schedule import Schedule
 
-# Of Adam as BERT was trained, and of LAMB as it was published.
+# Of BERT's Adam and of LAMB, as published.
 _BETA_1, _BETA_2, _EPSILON, _WEIGHT_DECAY_RATE = 0.9, 0.999, 1e-6, 0.01
 
 _NO_WEIGHT_DECAY = re.compile("LayerNorm|layer_norm|bias")
 
 
 def has_weight_decay(name: str) -> bool:
-    """Returns whether weight decay applies to a weight: not to LayerNorm's and biases."""
+    """Returns whether weight decay applies to a weight: all but LayerNorm's and biases."""
     return _NO_WEIGHT_DECAY.search(name) is None
 
 
 def clip_by_global_norm(
     gradients: Sequence[tf.Tensor], limit: float
 ) -> tuple[list[tf.Tensor], tf.Tensor]:
-    """Returns gradients scaled down to a global norm of at most `limit`, and their norm before."""
+    """Returns gradients scaled down to a global norm of at most `limit`, and their old norm."""
     norm = tf.sqrt(tf.add_n([tf.reduce_sum(tf.square(gradient)) for gradient in gradients]))
     scale = limit * tf.minimum(1.0 / norm, 1.0 / limit)
     return [gradient * scale for gradient in gradients], norm
@@ -35,7 +35,7 @@ def clip_by_global_norm(
 def adam_update(gradient, m, v, times: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Returns a weight's new moments and its update, before weight decay.
 
-    `times` is the number of updates, this one included, to correct the moments' bias by; or None.
+    `times` is the number of updates, including this one, for bias correction; None for none.
     """
     m = _BETA_1 * m + (1.0 - _BETA_1) * gradient
     v = _BETA_2 * v + (1.0 - _BETA_2) * tf.square(gradient)
@@ -48,7 +48,7 @@ def adam_update(gradient, m, v, times: tf.Tensor | None) -> tuple[tf.Tensor, tf.
 
 @dataclasses.dataclass(repr=False)
 class AdamWeightDecay:
-    """Adam without bias correction and with decoupled weight decay, as BERT was trained; or LAMB.
+    """Adam with decoupled weight decay and without bias correction, as BERT was trained; or LAMB.
 
     m = β1·m + (1-β1)·g;  v = β2·v + (1-β2)·g²;  w -= rate·(m / (√v + ε) + decay·w)
 
@@ -57,11 +57,10 @@ class AdamWeightDecay:
 
     variables: dict[str, tf.Variable]  # The weights by name.
     schedule: Schedule
-    # Whether to divide m and v by 1-β1^t and 1-β2^t, as Adam's paper and LAMB do. The original does
-    # not, which makes the first updates about three times as large.
+    # Whether to divide m and v by 1-β1^t and 1-β2^t, as Adam's paper and LAMB do. Without it, as in
+    # the original, the first updates are about three times as large.
     bias_correction: bool = False
-    # Whether to scale updates, except those of LayerNorm and biases, by `scale_to_layer`.
-    lamb: bool = False
+    lamb: bool = False  # Whether to scale updates of all but LayerNorm and biases.
 
     def __post_init__(self) -> None:
         variables = self.variables
@@ -73,7 +72,7 @@ class AdamWeightDecay:
     def restart(self, first_step: int, schedule: Schedule) -> None:
         """Counts steps from `first_step` on, for the schedule and bias correction.
 
-        At that step the moments are reset, as in a run that starts there.
+        At that step the moments are reset.
         """
         self.schedule, self._first_step = schedule, first_step
         if int(self.step.numpy()) == first_step:
@@ -93,7 +92,7 @@ class AdamWeightDecay:
     def apply(self, gradients: Sequence[tf.Tensor], is_applied: tf.Tensor | None = None) -> None:
         """Updates the weights, given their gradients in the order of `variables`.
 
-        If `is_applied`, a boolean scalar, is false, only the step is counted.
+        If the boolean scalar `is_applied` is false, only counts the step.
         """
         rate = self.learning_rate()
         times = self.step - self._first_step + 1 if self.bias_correction or self.lamb else None
@@ -110,12 +109,11 @@ class AdamWeightDecay:
 
 
 def scale_to_layer(weight: tf.Tensor, update: tf.Tensor) -> tf.Tensor:
-    """Scales Adam's update u of a layer to the length of the layer's weights: what LAMB adds.
+    """Scales Adam's update u of a layer to the norm of the layer's weights, as LAMB does.
 
         w -= rate · φ(‖w‖) / ‖u‖ · u        u = m̂ / (√v̂ + ε) + decay·w        φ(z) = z
 
-    So the rate says by what fraction of itself a layer changes in a step. A layer of zeros takes
-    Adam's update.
+    So a step changes a layer by the fraction `rate`. A layer of zeros takes Adam's update.
 
     Source: You et al. 2020, Large Batch Optimization for Deep Learning: Training BERT in 76
     Minutes, algorithm 2.
@@ -126,9 +124,9 @@ def scale_to_layer(weight: tf.Tensor, update: tf.Tensor) -> tf.Tensor:
 
 
 class LossScale:
-    """The factor that keeps float16 gradients from vanishing: halved when they overflow.
+    """The factor that keeps float16 gradients from vanishing.
 
-    It is doubled after `growth_steps` steps without overflow.
+    It is halved when they overflow, and doubled after `growth_steps` steps without overflow.
 
     Source: Micikevicius et al. 2018, Mixed Precision Training.
     """
@@ -143,7 +141,7 @@ class LossScale:
         return {"loss_scale": self.scale, "loss_scale_good_steps": self.good_steps}
 
     def update(self, is_finite: tf.Tensor) -> None:
-        """Adapts the factor, given whether this step's gradients were finite."""
+        """Adapts the factor; `is_finite` says whether this step's gradients were."""
         good = tf.where(is_finite, self.good_steps + 1, tf.zeros_like(self.good_steps))
         grows = good >= self.growth_steps
         shrunk = tf.maximum(self.scale / 2.0, 1.0)
@@ -153,7 +151,7 @@ class LossScale:
 
 
 def _state(initial_value: tf.Tensor, name: str) -> tf.Variable:
-    # Every replica computes the same new value, so the first one's is taken.
+    # Every replica computes the same new value.
     return tf.Variable(
         initial_value,
         trainable=False,

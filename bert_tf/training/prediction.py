@@ -9,10 +9,10 @@ import tensorflow as tf
 from bert_tf.training.distribution import gathers_over_workers
 from bert_tf.training.trainer import Batch
 
-# Features of a batch: the number of each row's example, and 0 for rows that only fill the batch.
+# Features of a batch: the number of each row's example, and 0 for padding rows.
 NUMBERS = "feature_numbers"
 IS_REAL = "is_real_example"
-# Pads the outputs of shorter batches: a score that is never chosen. Two of them can be added.
+# Pads the outputs of shorter batches: a score that is never chosen, nor the sum of two.
 NO_SCORE = -1e9
 
 
@@ -34,12 +34,11 @@ class OutputCollector:
     ) -> dict[str, np.ndarray]:
         """Returns all outputs, name -> float32 [N, ...], in the order of the examples.
 
-        Outputs of shorter batches are padded with NO_SCORE. Raises a ValueError if an example is
-        missing.
+        Pads outputs of shorter batches with NO_SCORE. Raises a ValueError if an example is missing.
 
         Args:
             batches: dicts with NUMBERS, int32 [B], and IS_REAL, float32 [B], in any order.
-            on_progress: called with the number of examples just done; may raise to end it.
+            on_progress: called with the number of examples just done; may raise to stop.
         """
         parts: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
         is_done = np.zeros(num_examples, bool)
@@ -77,12 +76,12 @@ class OutputCollector:
         if not gathers_over_workers(self.strategy):
             return outputs
         gather = tf.distribute.get_replica_context().all_gather
-        # Only a tensor made here has a device, which the all-gather needs.
+        # The identity has a device, which the all-gather needs.
         return {name: gather(tf.identity(value), axis=0) for name, value in outputs.items()}
 
 
 def _in_order(num_examples: int, parts: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Joins (numbers of the examples, rows); shorter rows are padded."""
+    """Joins pairs (example numbers, rows), padding shorter rows."""
     shape = np.max([rows.shape[1:] for _, rows in parts], axis=0).astype(int)
     joined = np.full((num_examples, *shape), NO_SCORE, np.float32)
     for numbers, rows in parts:

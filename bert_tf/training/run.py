@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass
 class TrainingRun:
-    """A training in `settings.output_dir`."""
+    """Trains a model in `settings.output_dir`."""
 
     settings: TrainingSettings
     model: keras.Model
@@ -41,7 +41,7 @@ class TrainingRun:
     num_steps: int  # The step at which training ends.
     schedule: Schedule
     strategy: tf.distribute.Strategy
-    # See `Trainer`; also takes `algorithm`, see `dropout_seeds`.
+    # See `Trainer.random_scope`; also takes `algorithm`, as `dropout_seeds` does.
     random_scope: Callable[..., contextlib.AbstractContextManager]
     is_trained: Callable[[str], bool]  # Whether the weight of a name is trained.
     stream: TextIO | None = None  # Where progress is shown.
@@ -64,7 +64,7 @@ class TrainingRun:
             self.objective,
             self.optimizer,
             settings.seed,
-            # A TPU has a fast way of its own to draw; elsewhere all devices draw alike.
+            # A TPU draws fast in its own way; all other devices draw alike.
             functools.partial(self.random_scope, algorithm="auto_select" if is_tpu else None),
             loss_scale=loss_scale,
             jit_compile=settings.xla and not is_tpu,  # A TPU always compiles.
@@ -82,14 +82,14 @@ class TrainingRun:
         return int(self.optimizer.step.numpy())
 
     def begin(self, fingerprint: Mapping[str, Any]) -> int:
-        """Loads the newest checkpoint, or else the initial one, but no heads of other shapes.
+        """Loads the newest checkpoint, or else the initial one without heads of other shapes.
 
         Returns the step. Raises a ValueError if the directory's run has another fingerprint.
         """
         settings, workers = self.settings, self.workers
         workers.check_same(fingerprint)
         run_directory.check_settings(settings, fingerprint)
-        workers.wait()  # What others are still writing is not unfinished.
+        workers.wait()  # Until nobody writes any more.
         if workers.is_chief:
             self.checkpoints.remove_unfinished()
         restored = self.checkpoints.restore()
@@ -97,10 +97,9 @@ class TrainingRun:
             logger.info("Resuming from %s", restored)
         elif settings.init_checkpoint:
             model, path = self.model, settings.init_checkpoint
-            report = load_checkpoint(model, path, allow_other_shape=model.may_lack)
-            logger.info("%s", report)
+            logger.info("%s", load_checkpoint(model, path, allow_other_shape=model.may_lack))
         step = self.step
-        if workers.count > 1:  # The initial checkpoint may be another one on each host.
+        if workers.count > 1:  # Each host may have another initial checkpoint.
             workers.check_same({"the newest checkpoint's step": step, "weights": self._digest()})
         if step < self.num_steps and workers.is_chief:
             config = self.model.config.to_json_string()
@@ -121,12 +120,12 @@ class TrainingRun:
         last_step: int | None = None,
         evaluate_last: bool = False,
     ) -> Iterator[loop.Log | loop.Evaluate | loop.Save]:
-        """Trains, and yields what is due on the way. SIGTERM and Ctrl-C end it after a save.
+        """Trains, and yields the events that are due. SIGTERM and Ctrl-C end it after a save.
 
         Args:
-            batches: from the present step on.
-            log: where the caller writes metrics, those of evaluations too.
-            settings, last_step: of this part of the run, if not those of the whole run.
+            batches: from the current step on.
+            log: where the caller writes all metrics.
+            settings, last_step: of this part of the run; by default the whole run's.
 
         Raises:
             Interrupted: after SIGTERM or Ctrl-C, once everything is saved.
@@ -153,7 +152,7 @@ class TrainingRun:
                 else:
                     yield event
                     self._watch.progressed()
-            # One worker's signal ends all; they leave when everything is written.
+            # One worker's signal ends all, once everything is written.
             signal_number = int(self.workers.exchange(self._stop.signal_number).max())
             if signal_number and self.step < self.num_steps and not self._is_over:
                 raise Interrupted(signal_number, self.step)
@@ -162,7 +161,7 @@ class TrainingRun:
         return self.workers.agree(bool(self._stop.signal_number) or self._is_over, num_steps)
 
     def _lacks_evaluation(self, eval_steps: int, log: run_directory.MetricsLog) -> bool:
-        """Returns whether the present step's evaluation was ended by a signal."""
+        """Returns whether a signal ended the current step's evaluation."""
         step = self.step
         if not eval_steps or not step or step % eval_steps:
             return False
@@ -170,19 +169,19 @@ class TrainingRun:
         return bool(self.workers.exchange(float(log.evaluation(step) is None))[0, 0])
 
     def save(self, step: int) -> None:
-        """Saves the checkpoint of a step, if its weights are finite numbers."""
+        """Saves the checkpoint of a step; raises NonFiniteLoss if a weight is not finite."""
         check_weights(self.optimizer)
         if self.workers.is_chief:
             self.checkpoints.save(step)
 
     def end_early(self) -> None:
-        """Ends the training after the next save, as at its last step."""
+        """Ends training after the next save, as at the last step."""
         self._is_over = True
 
     def between_batches(self) -> None:
-        """Raises EvaluationLeft after SIGTERM or Ctrl-C: an evaluation may take long.
+        """Raises EvaluationLeft after SIGTERM or Ctrl-C: the evaluation is repeated on resume.
 
-        It is repeated on resume; that of the last step, which would not be, is finished.
+        That of the last step would not be, and is finished.
         """
         self._watch.progressed()
         is_stopped = bool(self._stop.signal_number)
@@ -191,7 +190,7 @@ class TrainingRun:
 
 
 def describe_steps(num_steps: int, batch_size: int, num_examples: int) -> str:
-    """Returns the length of a training, for the log."""
+    """Describes the length of training, for the log."""
     epochs = num_steps * batch_size / num_examples
     return f"{num_steps:,} steps of {batch_size} examples: {epochs:.2f} epochs of {num_examples:,}"
 
@@ -199,7 +198,7 @@ def describe_steps(num_steps: int, batch_size: int, num_examples: int) -> str:
 def restore_weights(
     model: keras.Model, folder: str, init_checkpoint: str | None, workers: Workers
 ) -> int:
-    """Loads the newest checkpoint of a run's folder, or else the initial one. Returns its step."""
+    """Loads a run's newest checkpoint, or else the initial one. Returns the step, or else 0."""
     step = tf.Variable(0, dtype=tf.int64, trainable=False)
     variables = {**named_variables(model), "global_step": step}
     restored = NumberedCheckpoints(folder, variables).restore()
@@ -234,7 +233,7 @@ def write_eval_results(path: str, results: Mapping[str, float]) -> None:
 
 @contextlib.contextmanager
 def precision(mixed_precision: str) -> Iterator[None]:
-    """Makes layers compute in `mixed_precision`, if it is not empty; weights stay float32."""
+    """Makes new layers compute in `mixed_precision` (float32 if empty); weights stay float32."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(f"mixed_{mixed_precision}" if mixed_precision else "float32")
     try:

@@ -1,4 +1,4 @@
-"""The output directory of a run: whether it can resume there, its settings, its metrics."""
+"""Reads and writes a run's output directory: its settings, model configuration and metrics."""
 
 import contextlib
 import dataclasses
@@ -21,7 +21,7 @@ EVALUATION = "eval_"  # Prefix of an evaluation's metrics.
 
 
 def prepare_folder(folder: str) -> None:
-    """Creates the output directory; raises a ValueError if no checkpoint can be written there."""
+    """Creates the output directory; raises a ValueError if checkpoints cannot be saved there."""
     special = sorted(set("[]*?\\") & set(str(folder)))
     if special:  # TensorFlow reads a checkpoint's name as a pattern.
         raise ValueError(
@@ -37,7 +37,7 @@ def prepare_folder(folder: str) -> None:
     except (OSError, tf.errors.OpError) as error:
         raise ValueError(
             f"{folder}: nothing can be written there ({error}). Choose another --output_dir, or "
-            "check its permissions and the free space on the disk."
+            "check its permissions and the free space."
         ) from error
 
 
@@ -51,7 +51,7 @@ def check_settings(settings: TrainingSettings, fingerprint: Mapping[str, Any]) -
     changes = _changes(
         files.join_path(settings.output_dir, _SETTINGS_NAME),
         fingerprint,
-        # These stand for settings that an older version did not save.
+        # The defaults stand for settings that an older version did not save.
         {field.name: field.default for field in dataclasses.fields(settings)},
     )
     if changes:
@@ -63,7 +63,7 @@ def check_settings(settings: TrainingSettings, fingerprint: Mapping[str, Any]) -
 
 
 def check_model(folder: str, config_json: str) -> None:
-    """Raises a ValueError if the folder has checkpoints of another model, with what differs."""
+    """Raises a ValueError if the folder has checkpoints of another model."""
     changes = _changes(files.join_path(folder, CONFIG_NAME), json.loads(config_json), {})
     if changes:
         raise ValueError(
@@ -81,20 +81,17 @@ def write_run(folder: str, config_json: str, fingerprint: Mapping[str, Any]) -> 
 
 
 def _changes(path: str, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
-    """Returns a line for each difference between a JSON file and the values given now.
-
-    There is none without a checkpoint to resume from.
-    """
+    """Returns the differences between a JSON file and new values, if there are checkpoints."""
     if next(newest_first(files.split_path(path)[0]), None) is None or not files.exists(path):
         return ""
     defaults = {key: value for key, value in defaults.items() if key in given}
-    defaults, given = json.loads(json.dumps([defaults, given]))  # As if they were read from a file.
+    defaults, given = json.loads(json.dumps([defaults, given]))  # As if read from a file.
     changes = _compare("", {**defaults, **read_json_object(path)}, given)
     return "".join(f"  {name}: {then} -> {now}\n" for name, then, now in changes)
 
 
 def _compare(name: str, then: Any, now: Any) -> Iterator[tuple[str, str, str]]:
-    """Yields (place, value then, value now) of the innermost differences of two JSON values."""
+    """Yields (place, old, new) of the innermost differences of two JSON values."""
     if then == now:
         return
     if isinstance(then, dict) and isinstance(now, dict):
@@ -119,8 +116,8 @@ def _shortened(value: Any) -> str:
 class MetricsLog(contextlib.AbstractContextManager):
     """Appends metrics to `metrics.jsonl`, a line per step, and to TensorBoard's event files.
 
-    If training starts or resumes at `start_step`, later lines are dropped: a run that was killed
-    after its last checkpoint left them. Only the chief `is_writer`; for others the log is empty.
+    Drops lines after `start_step`, which a run left that was killed after its last checkpoint.
+    Only the chief `is_writer`; for others the log is empty.
     """
 
     def __init__(self, folder: str, start_step: int | None = None, is_writer: bool = True):
@@ -144,10 +141,10 @@ class MetricsLog(contextlib.AbstractContextManager):
             writer.close()
 
     def write(self, step: int, metrics: Mapping[str, float], prefix: str = "") -> None:
-        """Adds the metrics of a step; `prefix` (EVALUATION) is put before their names."""
+        """Adds the metrics of a step, with `prefix` (EVALUATION) before their names."""
         if not self.is_writer:
             return
-        # JSON has no infinity: null stands for what is not a finite number.
+        # JSON has no NaN or infinity: null stands for them.
         named = {
             f"{prefix}{name}": float(value) if math.isfinite(value) else None
             for name, value in metrics.items()
@@ -159,7 +156,7 @@ class MetricsLog(contextlib.AbstractContextManager):
         self._writers[prefix].flush()
 
     def evaluation(self, step: int) -> dict[str, float] | None:
-        """Returns the line of a step's latest evaluation; None if there is none."""
+        """Returns the line of a step's latest evaluation, or None."""
         for line in reversed(self._lines):
             if line["step"] == step and any(name.startswith(EVALUATION) for name in line):
                 return line
@@ -182,10 +179,7 @@ class MetricsLog(contextlib.AbstractContextManager):
 
 
 def read_metrics(path: str) -> Iterator[dict[str, Any]]:
-    """Yields the lines of a `metrics.jsonl`: JSON objects that have a `step`.
-
-    Damaged lines, and half a line that a killed run was writing, are skipped.
-    """
+    """Yields the lines of a `metrics.jsonl`, JSON objects with a `step`; skips damaged lines."""
     for encoded in _read(path).splitlines():
         try:
             line = json.loads(encoded)

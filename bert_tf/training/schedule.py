@@ -1,4 +1,4 @@
-"""The learning rate of each step."""
+"""Computes the learning rate of each step."""
 
 import dataclasses
 from collections.abc import Callable
@@ -8,8 +8,7 @@ import tensorflow as tf
 
 from bert_tf.settings import TrainingSettings
 
-# From a step, an integer tensor, to its learning rate, a float32 scalar.
-Schedule = Callable[[tf.Tensor], tf.Tensor]
+Schedule = Callable[[tf.Tensor], tf.Tensor]  # Step, int -> learning rate, float32 scalar.
 _SHAPES = ("original", "continuous")
 
 
@@ -24,11 +23,11 @@ class WarmupAndDecay(keras.optimizers.schedules.LearningRateSchedule):
     learning_rate: float  # The peak.
     num_train_steps: int  # Steps until the rate is 0.
     num_warmup_steps: int = 0  # Steps over which the rate rises from 0.
-    # original: the decay is counted from step 0, so the rate jumps from the peak down to
-    # `peak * (1 - num_warmup_steps / num_train_steps)` where the warm-up ends.
+    # original: the decay is counted from step 0, so that after the warm-up the rate jumps from the
+    # peak down to `peak * (1 - num_warmup_steps / num_train_steps)`.
     # continuous: the decay starts where the warm-up ends.
     shape: str = "original"
-    power: float = 1.0  # The rate decays with the fraction of steps left, to this power.
+    power: float = 1.0  # The rate decays with this power of the fraction of steps left.
 
     def __post_init__(self) -> None:
         if self.shape not in _SHAPES:

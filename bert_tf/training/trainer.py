@@ -1,8 +1,8 @@
-"""The training step: from a model, an objective and a batch to new weights.
+"""Runs training steps: from a model, an objective and a batch to new weights.
 
 A step's losses are sums over the *global* batch divided by the *global* weight. Gradients are
-summed over replicas and over the parts of an accumulated batch, then clipped, then applied. So any
-number of devices and of parts gives the same weights up to rounding.
+summed over replicas and parts of an accumulated batch, then clipped, then applied. So the weights
+do not depend on the number of devices and parts, up to rounding.
 
 All randomness of a step is derived from (seed, step, replica, part of the batch).
 """
@@ -47,7 +47,7 @@ class NonFiniteLoss(ValueError):
 
 
 def check_weights(optimizer: AdamWeightDecay) -> None:
-    """Raises NonFiniteLoss if a weight is NaN or infinite, so that none such is saved."""
+    """Raises NonFiniteLoss if a weight is NaN or infinite."""
     for name, weight in optimizer.variables.items():
         if not bool(tf.reduce_all(tf.math.is_finite(weight))):
             step = int(optimizer.step.numpy()) - 1
@@ -62,17 +62,16 @@ class Trainer:
     objective: Objective
     optimizer: AdamWeightDecay
     seed: int  # Of everything random in a step.
-    # Makes a context manager from a function place (int) -> seed; inside it the model draws its
-    # random numbers from these seeds.
+    # Returns a context in which the model draws random numbers by a function place (int) -> seed.
     random_scope: Callable[[Callable], contextlib.AbstractContextManager]
-    accumulation_steps: int = 1  # In how many parts a batch is computed, to save memory.
+    accumulation_steps: int = 1  # Parts of a batch, computed in turn to save memory.
     clip_norm: float = 1.0  # The largest global norm of the gradients.
     loss_scale: LossScale | None = None  # For float16.
     jit_compile: bool = False  # Whether to compile a step with XLA.
     strategy: tf.distribute.Strategy = dataclasses.field(default_factory=tf.distribute.get_strategy)
 
     def __post_init__(self) -> None:
-        # XLA cannot all-reduce: with several replicas, only what lies in between is compiled.
+        # XLA cannot all-reduce: with several replicas, it compiles only what lies in between.
         is_alone = self.strategy.num_replicas_in_sync == 1
         self._step = tf.function(
             self._replica_step, jit_compile=(self.jit_compile and is_alone) or None
@@ -98,9 +97,8 @@ class Trainer:
         return {name: float(value) for name, value in sums.items()}
 
     def _run_steps(self, iterator: Iterator, num_steps: tf.Tensor):
-        # All steps run the same piece of the graph. TensorFlow would optimize a first step outside
-        # the loop differently from those inside, and round differently; then the weights would
-        # depend on how many steps a call has.
+        # All steps run the same part of the graph. TensorFlow would optimize a first step outside
+        # the loop differently and round differently, and weights would depend on `num_steps`.
         traced = tf.function(lambda: self._distributed_step(next(iterator)))  # It is not run.
         names = traced.get_concrete_function().structured_outputs
         sums = {name: tf.constant(0.0) for name in names}

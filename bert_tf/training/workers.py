@@ -1,9 +1,9 @@
-"""The processes (workers) of a run: how they agree, and what they do if one dies.
+"""Lets the processes (workers) of a run agree, and exit if one is lost.
 
 Each computes its share of every step, and all hold the same weights. The chief, number 0, writes
 all files. Decisions that depend on clocks or signals are made together, as all must run the same
-steps. If TensorFlow's coordination service notices that a worker is lost, operations that wait for
-it fail, and the others exit with the status LOST_WORKER_STATUS.
+steps. If a worker is lost, operations that wait for it fail, and the others exit with the status
+LOST_WORKER_STATUS.
 """
 
 import contextlib
@@ -24,10 +24,9 @@ import tensorflow as tf
 
 logger = logging.getLogger(__name__)
 
-# EX_TEMPFAIL of sysexits.h: a failure that a restart may fix.
-LOST_WORKER_STATUS = 75
-# A graph call lasts a second or a step. If none ends for so many times the timeout, some worker
-# hangs although its process answers, such as on a file system that does not respond.
+LOST_WORKER_STATUS = 75  # EX_TEMPFAIL of sysexits.h: a failure that a restart may fix.
+# A graph call lasts a second or a step. If none ends for this many timeouts, a worker hangs though
+# its process answers, such as on a file system that does not respond.
 _STALL_TIMEOUTS = 10
 # Errors of collectives when another process is gone ...
 _LOSSES = (
@@ -39,12 +38,11 @@ _LOSSES = (
 )
 # ... and their messages when no process is gone, but they compute different things.
 _MISMATCH = re.compile("mismatch|but got", re.IGNORECASE)
-# Settings that may differ between processes: their own number, and where they find shared files.
+# Settings that may differ between workers.
 _OWN_OF_WORKER = re.compile(
     r"task_index|worker_timeout|num_workers|num_gpus|\w+_(file|dir|checkpoint)|phases|task_options"
 )
-# So many bytes of a digest are a whole number in the float32 that is exchanged.
-_DIGEST_BYTES = 3
+_DIGEST_BYTES = 3  # As many as a float32, which is exchanged, holds exactly.
 
 
 class Workers:
@@ -61,11 +59,11 @@ class Workers:
 
     @property
     def is_chief(self) -> bool:
-        """Whether this is the process that writes."""
+        """Whether this process writes the files."""
         return self.index == 0
 
     def exchange(self, *values: float) -> np.ndarray:
-        """Returns float32 [workers, values]: every worker's values. All workers must call this."""
+        """Returns every worker's values, float32 [workers, values]. All workers must call this."""
         if self.count == 1:
             return np.array([values], np.float32)
         table = self._exchange(tf.constant(values, tf.float32)).numpy()
@@ -80,12 +78,12 @@ class Workers:
         return int(self.exchange(0.0 if stop else float(num_steps)).min())
 
     def check_same_settings(self, settings: Any) -> None:
-        """Raises a ValueError unless all have the same settings, a dataclass, except for paths."""
+        """Raises a ValueError unless all have the same settings (a dataclass), except for paths."""
         names = (field.name for field in dataclasses.fields(settings))
         self.check_same({n: getattr(settings, n) for n in names if not _OWN_OF_WORKER.fullmatch(n)})
 
     def check_same(self, values: Mapping[str, Any]) -> None:
-        """Raises a ValueError unless all have the same values, which are JSON values by name."""
+        """Raises a ValueError unless all have the same values, JSON by name."""
         if self.count == 1:
             return
         names = sorted(values)
@@ -102,14 +100,14 @@ class Workers:
             )
 
     def stream(self, stream: TextIO | None) -> TextIO | None:
-        """Returns where this process shows progress: only the chief does."""
+        """Returns `stream` for the chief; others show no progress."""
         return stream if self.is_chief else open(os.devnull, "w")
 
     def _exchange_in_graph(self, values: tf.Tensor) -> tf.Tensor:
         def of_replica(values: tf.Tensor) -> tf.Tensor:
             context = tf.distribute.get_replica_context()
             mine = tf.one_hot(context.replica_id_in_sync_group, context.num_replicas_in_sync)
-            # A sum of tables with a row each, as every device can all-reduce sums.
+            # Each adds its row, as every device can all-reduce sums.
             return context.all_reduce(tf.distribute.ReduceOp.SUM, mine[:, None] * values)
 
         table = self._strategy.run(of_replica, args=(values,))
@@ -118,9 +116,9 @@ class Workers:
 
 @contextlib.contextmanager
 def together(strategy: tf.distribute.Strategy, settings: Any) -> Iterator[None]:
-    """Makes this process work with the others of its run, and exit if one is lost.
+    """Makes this process exit if another one of its run is lost; waits for the others at the end.
 
-    First checks that all have the same settings, a dataclass. At the end, waits for the others.
+    First checks that all have the same settings, a dataclass.
     """
     workers = Workers(strategy)
     if workers.count == 1:
@@ -137,7 +135,7 @@ def together(strategy: tf.distribute.Strategy, settings: Any) -> Iterator[None]:
         lines = [line.strip() for line in error.message.splitlines() if line.strip()]
         reasons = [line for line in lines if "Collective ops is aborted by" in line]
         _exit_for_loss((reasons or lines or [type(error).__name__])[0], workers)
-    # Everything is done and written: it does no harm if another process is gone already.
+    # Everything is written: another process may be gone already.
     with contextlib.suppress(tf.errors.OpError):
         workers.wait()
 
@@ -158,8 +156,7 @@ def _exit_for_loss(reason: str, workers: Workers) -> NoReturn:
 class StallWatch:
     """Ends the process if training hangs for ten times `timeout` although all workers answer.
 
-    The first call of `progressed` starts the watch: the first graph call may take any time, as it
-    compiles the graph.
+    The first call of `progressed` starts the watch, as compiling the graph may take any time.
     """
 
     def __init__(self, workers: Workers, timeout: float):
@@ -177,7 +174,7 @@ class StallWatch:
         self._is_over.set()
 
     def progressed(self) -> None:
-        """Notes that something was done."""
+        """Resets the watch."""
         self._latest = time.monotonic()
 
     def _watch(self) -> None:

@@ -3,8 +3,8 @@
     input       [CLS]  the   cat   sleeps  [SEP]  (padding)
     predicted    the   cat  sleeps  [SEP]    -        -
 
-A token sees only itself and those before it, in fine-tuning too. The next token is predicted by the
-masked-LM head, at every position but the last. The pooler is not trained here.
+A token sees only itself and those before it, also in fine-tuning. The masked-LM head predicts the
+next token at every position but the last. The pooler is not trained.
 
 Source: Devlin et al. 2018, section 5.1.
 """
@@ -18,8 +18,8 @@ from bert_tf.pretraining.objectives.masked_lm import MaskedLMModel
 def prepare(batch: Batch) -> Batch:
     """Returns a batch with the original tokens, and all positions but the last to predict at.
 
-    The tokens of records with masks are restored from `masked_lm_positions` and `masked_lm_ids`,
-    int [B, M], where `masked_lm_weights`, float [B, M], is not 0.
+    Masked tokens are restored from `masked_lm_positions` and `masked_lm_ids`, int [B, M], where
+    `masked_lm_weights`, float [B, M], is not 0.
     """
     tokens = batch["input_ids"]
     if "masked_lm_ids" in batch:

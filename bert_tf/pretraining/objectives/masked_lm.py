@@ -11,7 +11,7 @@ from bert_tf.pretraining.objective import Prediction, PretrainingObjective
 
 @register
 class MaskedLMModel(HeadModel):
-    """BERT with the masked-LM head only; its arguments are those of `HeadModel`.
+    """BERT with the masked-LM head only; the arguments are those of `HeadModel`.
 
     Call it with the encoder's inputs and `masked_lm_positions` int [B, M]. It returns vocabulary
     logits, float32 [B, M, V].
