@@ -114,10 +114,8 @@ class FeatureModel(keras.Model):
                 + (f" ({'; '.join(hints)})" if hints else "")
             )
         if self.feature_names[0] not in inputs:
-            raise ValueError(
-                f"{self.name} needs {self.feature_names[0]}. Received: "
-                f"{', '.join(inputs) or 'no inputs'}"
-            )
+            received = ", ".join(inputs) or "no inputs"
+            raise ValueError(f"{self.name} needs {self.feature_names[0]}. Received: {received}")
         return dict(inputs)
 
     def is_unneeded(self, name: str) -> bool:

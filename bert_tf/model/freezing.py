@@ -27,9 +27,8 @@ def frozen_prefixes(parts: Sequence[str], encoder: TransformerEncoder) -> tuple[
         last = int(match[2] or match[1]) if match else -1
         if not first <= last < encoder.num_layers:
             raise ValueError(
-                f"--freeze takes embeddings, pooler, encoder (all of BERT), and layers:FIRST-LAST "
-                f"with numbers from 0 to {encoder.num_layers - 1}, separated by commas. Received: "
-                f"{part!r}"
+                "--freeze takes embeddings, pooler, encoder (all), and layers:FIRST-LAST with "
+                f"numbers from 0 to {encoder.num_layers - 1}. Received: {part!r}"
             )
         prefixes += [encoder.layer_prefix(layer) for layer in range(first, last + 1)]
     return tuple(prefixes)

@@ -155,10 +155,8 @@ def _settings_of(plan: Plan, phase: Phase) -> PlanningSettings:
     if settings.train_batch_size % plan.num_replicas:
         above = math.ceil(settings.train_batch_size / plan.num_replicas) * plan.num_replicas
         raise ValueError(
-            f"--train_batch_size must be a multiple of the number of replicas, {plan.num_replicas} "
-            f"({settings.num_chips} chips of {plan.hardware.name}, "
-            f"{plan.hardware.devices_per_chip} each). "
-            f"Received: {settings.train_batch_size}; {above} would do."
+            "--train_batch_size must be a multiple of the number of replicas, "
+            f"{plan.num_replicas}. Received: {settings.train_batch_size}; {above} would do."
         )
     return settings
 
@@ -168,9 +166,8 @@ def _count_parts(plan: Plan, settings: PlanningSettings, model: MemoryModel, bat
     given = settings.gradient_accumulation_steps
     if given and batch % given:
         raise ValueError(
-            f"--gradient_accumulation_steps must divide the {batch} examples of a replica "
-            f"(--train_batch_size {settings.train_batch_size} on {plan.num_replicas} "
-            f"replicas). Received: {given}"
+            f"--gradient_accumulation_steps must divide the {batch} examples of a replica. "
+            f"Received: {given}"
         )
 
     def fits(parts: int) -> bool:
@@ -182,9 +179,8 @@ def _count_parts(plan: Plan, settings: PlanningSettings, model: MemoryModel, bat
         raise ValueError(_explain(plan, model, accumulates=batch > 1))
     if given and not fits(given):
         raise ValueError(
-            f"A replica's {batch} examples of {model.max_seq_length} tokens do not fit into its "
-            f"{plan.device_memory / 1e9:.1f} GB in {given} micro-batches. "
-            f"--gradient_accumulation_steps={fewest} would do."
+            f"A replica's {batch} examples do not fit into {plan.device_memory / 1e9:.1f} GB in "
+            f"{given} micro-batches. --gradient_accumulation_steps={fewest} would do."
         )
     return given or fewest
 
@@ -197,7 +193,7 @@ def _explain(plan: Plan, model: MemoryModel, accumulates: bool) -> str:
         ("--recompute_activations", recompute),
         ("--xla --recompute_activations", xla | recompute),
     ]
-    for precision in [precision for precision in plan.hardware.rates if precision][:1]:
+    for precision in list(filter(None, plan.hardware.rates))[:1]:
         flag, half = f"--mixed_precision={precision}", {"is_half": True}
         tries += [(flag, half), (f"--recompute_activations {flag}", recompute | half)]
     remedies, tried = [], {model}
@@ -212,8 +208,7 @@ def _explain(plan: Plan, model: MemoryModel, accumulates: bool) -> str:
     if larger:
         remedies.append(f"--hardware={'|'.join(larger)}")
     return (
-        f"One example of {model.max_seq_length} tokens needs {needed / 1e9:.1f} GB, of which "
-        f"{idle / 1e9:.1f} GB are for weights, gradients and optimizer; a "
-        f"replica on {plan.hardware.name} has {plan.device_memory / 1e9:.1f} GB. Would do: "
+        f"One example of {model.max_seq_length} tokens needs {needed / 1e9:.1f} GB "
+        f"({idle / 1e9:.1f} GB without activations); a replica has {plan.device_memory / 1e9:.1f} GB. Would do: "
         f"{'; or '.join(remedies) or 'a smaller model or a shorter length'}."
     )

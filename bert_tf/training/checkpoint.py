@@ -100,8 +100,7 @@ def load_checkpoint(
     if needed:
         raise ValueError(
             f"{prefix}: {len(needed)} of the model's {len(variables)} variables are not in the "
-            f"checkpoint: {_list_some(needed)}. It has: {_list_some(sorted(shapes))}. Is it a "
-            "checkpoint of this architecture?"
+            f"checkpoint: {_list_some(needed)}. It has: {_list_some(sorted(shapes))}."
         )
     loaded = {name: variable for name, variable in variables.items() if name in shapes}
     _restore(prefix, loaded)
@@ -164,9 +163,8 @@ def find_checkpoint(path: str) -> str:
     if prefixes:
         return prefixes[0]
     raise ValueError(
-        f"No checkpoint at {path}. Give the common part of its files' names, for example "
-        f"{os.path.join(os.path.dirname(path) or '.', 'bert_model.ckpt')} for "
-        "bert_model.ckpt.index and bert_model.ckpt.data-00000-of-00001."
+        f"No checkpoint at {path}. Give the common part of its files' names, such as "
+        f"{os.path.join(os.path.dirname(path) or '.', 'bert_model.ckpt')}."
     )
 
 
@@ -203,9 +201,8 @@ class NumberedCheckpoints:
                 missing = [name for name in self.variables if name not in saved]
                 if missing:
                     raise ValueError(
-                        f"{prefix}: the checkpoint lacks {_list_some(missing)}. Was it written by "
-                        "another model, or without optimizer state (--keep_optimizer=false)? Give "
-                        "it as --init_checkpoint to start from its weights in another --output_dir."
+                        f"{prefix}: the checkpoint lacks {_list_some(missing)}. To start from its "
+                        "weights, give it as --init_checkpoint with another --output_dir."
                     )
                 _restore(prefix, self.variables)
                 return prefix

@@ -86,8 +86,7 @@ def make_virtual_devices(num_devices: int) -> list[str]:
     except RuntimeError as error:
         if len(tf.config.list_logical_devices("CPU")) != num_devices:
             raise ValueError(
-                f"--num_virtual_devices={num_devices} comes too late, as TensorFlow has started: "
-                f"{error}"
+                f"--num_virtual_devices={num_devices} comes too late: {error}"
             ) from error
     return [f"CPU:{index}" for index in range(num_devices)]
 
@@ -139,9 +138,6 @@ def tpu_strategy(settings: DeviceSettings) -> tf.distribute.Strategy:
             "Without a TPU, leave out --use_tpu, or use --distribution_strategy=auto."
         ) from error
     if strategy.num_replicas_in_sync != settings.num_tpu_cores:
-        logger.warning(
-            "The TPU has %d cores, not the %d of --num_tpu_cores; all of them are used.",
-            strategy.num_replicas_in_sync,
-            settings.num_tpu_cores,
-        )
+        message = "The TPU has %d cores, not the %d of --num_tpu_cores; all of them are used."
+        logger.warning(message, strategy.num_replicas_in_sync, settings.num_tpu_cores)
     return strategy

@@ -212,11 +212,8 @@ def restore_weights(
     logger.info("%s", report)
     heads = [name for name in report.missing if not name.startswith(model.encoder.prefix)]
     if heads:
-        logger.warning(
-            "%s has no %s: these weights are random, and so are the model's answers.",
-            init_checkpoint,
-            ", ".join(heads),
-        )
+        message = "%s has no %s: these weights are random, and so are the model's answers."
+        logger.warning(message, init_checkpoint, ", ".join(heads))
     return 0
 
 

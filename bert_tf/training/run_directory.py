@@ -57,8 +57,7 @@ def check_settings(settings: TrainingSettings, fingerprint: Mapping[str, Any]) -
     if changes:
         raise ValueError(
             f"{settings.output_dir}: a run was started there with other settings (then -> now):\n"
-            f"{changes}Give a new --output_dir to start a new run, the old settings to resume, or "
-            "--allow_changed_settings to resume with the new ones."
+            f"{changes}Give a new --output_dir, the old settings, or --allow_changed_settings."
         )
 
 

@@ -94,9 +94,8 @@ class Workers:
         if differing:
             what = ", ".join(f"{name} (here: {values[name]})" for name in differing)
             raise ValueError(
-                f"The workers differ, and would not train one model: {what}. Start all with the "
-                "same command, except for --task_index, and the same files; --output_dir must be "
-                "a folder that all hosts share."
+                f"The workers differ: {what}. Start all with the same files and command, except "
+                "for --task_index; --output_dir must be a folder that all hosts share."
             )
 
     def stream(self, stream: TextIO | None) -> TextIO | None:

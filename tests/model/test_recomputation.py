@@ -123,7 +123,7 @@ def test_an_old_keras_is_refused_with_what_would_do(monkeypatch):
     monkeypatch.delattr(layers.keras, "remat")
     encoder = make_encoder(dataclasses.replace(CONFIG, num_hidden_layers=1))
     encoder.recompute_activations = True
-    with pytest.raises(ValueError, match=r"needs Keras 3\.9 or a later one. Received: Keras 3"):
+    with pytest.raises(ValueError, match=r"needs Keras 3\.9 or later. Received: Keras 3"):
         encoder({"input_ids": np.array([[1, 2, 3]])}, training=True)
 
 
