@@ -5,7 +5,9 @@
 """
 
 import dataclasses
+import functools
 import importlib
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -283,7 +285,7 @@ def recomputed(block: keras.layers.Layer, generator: keras.random.SeedGenerator)
         )
 
     def call(hidden, context, training: bool = False):
-        fold_in = current_seeds()[0] or _seeds_from(next_seed(generator))
+        fold_in = current_seeds()[0] or functools.partial(operator.add, next_seed(generator))
 
         def compute(hidden):
             with dropout_seeds(fold_in):
@@ -292,7 +294,3 @@ def recomputed(block: keras.layers.Layer, generator: keras.random.SeedGenerator)
         return keras.remat(compute)(hidden)
 
     return call
-
-
-def _seeds_from(drawn) -> Callable[[int], Any]:
-    return lambda place: drawn + place

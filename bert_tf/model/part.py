@@ -14,12 +14,10 @@ def constructor_values(layer: keras.layers.Layer) -> dict:
     """
     names = list(inspect.signature(type(layer).__init__).parameters)[1:]
     values = {name: getattr(layer, name) for name in names if name not in ("dtype", "name")}
-    return {
-        name: keras.saving.serialize_keras_object(value)
-        if isinstance(value, keras.layers.Layer)
-        else value
-        for name, value in values.items()
-    }
+    for name, value in values.items():
+        if isinstance(value, keras.layers.Layer):
+            values[name] = keras.saving.serialize_keras_object(value)
+    return values
 
 
 def deserialized(config: dict) -> dict:

@@ -193,7 +193,7 @@ def _explain(plan: Plan, model: MemoryModel, accumulates: bool) -> str:
         ("--recompute_activations", recompute),
         ("--xla --recompute_activations", xla | recompute),
     ]
-    for precision in list(filter(None, plan.hardware.rates))[:1]:
+    for precision in [precision for precision in plan.hardware.rates if precision][:1]:
         flag, half = f"--mixed_precision={precision}", {"is_half": True}
         tries += [(flag, half), (f"--recompute_activations {flag}", recompute | half)]
     remedies, tried = [], {model}
@@ -209,6 +209,6 @@ def _explain(plan: Plan, model: MemoryModel, accumulates: bool) -> str:
         remedies.append(f"--hardware={'|'.join(larger)}")
     return (
         f"One example of {model.max_seq_length} tokens needs {needed / 1e9:.1f} GB "
-        f"({idle / 1e9:.1f} GB without activations); a replica has {plan.device_memory / 1e9:.1f} GB. Would do: "
-        f"{'; or '.join(remedies) or 'a smaller model or a shorter length'}."
+        f"({idle / 1e9:.1f} without activations); a replica has {plan.device_memory / 1e9:.1f} GB. "
+        f"Would do: {'; or '.join(remedies) or 'a smaller model or a shorter length'}."
     )

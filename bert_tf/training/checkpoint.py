@@ -163,8 +163,8 @@ def find_checkpoint(path: str) -> str:
     if prefixes:
         return prefixes[0]
     raise ValueError(
-        f"No checkpoint at {path}. Give the common part of its files' names, such as "
-        f"{os.path.join(os.path.dirname(path) or '.', 'bert_model.ckpt')}."
+        f"No checkpoint at {path}. Give the common part of its files' names: for "
+        f"bert_model.ckpt.index, {os.path.join(os.path.dirname(path) or '.', 'bert_model.ckpt')}."
     )
 
 
