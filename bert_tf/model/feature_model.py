@@ -141,7 +141,8 @@ class FeatureModel(keras.Model):
         frozen = set(config.pop("frozen_layers", ()))
         modes = config.pop("quantized_layers", {})
         trainable = config.pop("trainable", True)
-        config["dtype"] = _policy(config.get("dtype"))
+        if isinstance(config.get("dtype"), dict):
+            config["dtype"] = keras.dtype_policies.deserialize(config["dtype"])
         model = cls(**cls._constructor_arguments(config))
         for layer in _leaves(model):
             # A part that is a model itself has quantized its own layers by now.
@@ -181,7 +182,3 @@ def _leaves(model: keras.Model) -> list[keras.layers.Layer]:
 
 def _quantization_mode(layer: keras.layers.Layer) -> str | None:
     return getattr(layer.dtype_policy, "quantization_mode", None)
-
-
-def _policy(dtype):
-    return keras.dtype_policies.deserialize(dtype) if isinstance(dtype, dict) else dtype
