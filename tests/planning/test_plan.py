@@ -129,7 +129,7 @@ def test_the_papers_tokens_are_about_forty_times_its_words_with_padding():
         ({"hardware": "a10"}, r"tpu_v2, .*h200, cpu.* 'a10' \(close: a100\)"),
         ({"hardware": "v100"}, "--mixed_precision on v100 must be one of '', 'float16'"),
         ({"model": "bert_bass"}, "no released model 'bert_bass'"),
-        ({"train_batch_size": 100}, "multiple of the number of replicas, 8 .* 104 would do"),
+        ({"train_batch_size": 100}, r"multiple of the number of replicas, 8\. .* 104 would do"),
         ({"gradient_accumulation_steps": 5}, "must divide the 32 examples"),
         ({"phases": ("128:5",)}, "'128:5': a phase is seqLENGTH:STEPS"),
         ({"phases": ("seq1024:5",)}, "max_position_embeddings, 512"),
