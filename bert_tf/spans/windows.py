@@ -116,6 +116,11 @@ def divide_passage(
 ) -> tuple[Window, ...]:
     """Returns the windows of a passage with a question; none for a passage without tokens."""
     max_tokens = max_seq_length - num_question_tokens - NUM_SPECIAL_TOKENS
+    if num_tokens and max_tokens < 1:
+        raise ValueError(
+            f"A question of {num_question_tokens} tokens leaves no room for its passage in "
+            f"max_seq_length={max_seq_length}. Lower max_query_length."
+        )
     return tuple(divide(num_tokens, max_tokens, doc_stride))
 
 

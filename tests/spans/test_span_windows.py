@@ -107,3 +107,9 @@ def test_the_word_of_a_token_is_known_where_words_vanish(tokenizer):
     assert tokenizer.convert_ids_to_tokens(tokens.ids) == ["who", "was", "he", "?"]
     assert [tokens.word_of(place) for place in range(4)] == [1, 2, 4, 4]
     assert tokens.word_starts.tolist() == [0, 0, 1, 2, 2, 4, 4]
+
+
+def test_a_question_that_fills_the_sequence_is_refused():
+    with pytest.raises(ValueError, match="A question of 9 tokens leaves no room"):
+        divide_passage(10, 9, 12, 2)
+    assert divide_passage(0, 9, 12, 2) == ()
