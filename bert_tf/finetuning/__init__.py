@@ -1,1 +1,1 @@
-"""Fine-tuning: the program behind `finetune.py`, `run_classifier.py` and `run_squad.py`."""
+"""Implements fine-tuning for `finetune.py`, `run_classifier.py` and `run_squad.py`."""

@@ -1,4 +1,4 @@
-"""A task's split as the `tf.data.Dataset` that Keras' `fit` takes."""
+"""Reads a task's split as a `tf.data.Dataset` for Keras' `fit`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,9 +12,9 @@ from bert_tf.released.presets import load_tokenizer_preset
 from bert_tf.tasks.task import PURPOSES, find_task
 from bert_tf.text.tokenizer import Tokenizer
 
-# Keras' and others' names of splits -> what examples are read for.
+# Other common names of splits.
 _PURPOSES = {"validation": "eval", "dev": "eval", "test": "predict"}
-# Label features of the records -> the output of the model that they belong to.
+# Label features of the records -> outputs of the model.
 _OUTPUTS = {"start_positions": "start_logits", "end_positions": "end_logits"}
 _LABEL = "label_ids"
 
@@ -42,15 +42,15 @@ def load_dataset(
         sequence_length: L, tokens of a sequence; by default the task's.
         options: the task's options, such as {"data_dir": "glue/MRPC"}.
         tokenizer: instead of a preset.
-        shuffle: whether each epoch has an order of its own; by default for `train` only.
+        shuffle: whether to shuffle in each epoch; by default for `train` only.
 
-    Returns: batches of (inputs, labels): inputs is a dict of `input_ids`, `input_mask` and
-        `segment_ids`, int32 [B, L]; labels is what the loss of the task's model takes: classes
-        int32 [B], numbers float32 [B], or for spans a dict of `start_logits` and `end_logits`,
-        positions int32 [B]. Without labels there are inputs only.
+    Returns: batches of (inputs, labels). Inputs are a dict of `input_ids`, `input_mask` and
+        `segment_ids`, int32 [B, L]. Labels are classes int32 [B], numbers float32 [B], or for spans
+        a dict of `start_logits` and `end_logits`, positions int32 [B]. Unlabelled batches are only
+        the inputs.
 
     Raises:
-        ValueError: for an unknown task, split or option, and for what is wrong in its files.
+        ValueError: for an unknown task, split or option, and for invalid files.
 
     Example:
 

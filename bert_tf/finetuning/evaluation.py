@@ -1,4 +1,4 @@
-"""Computes a model's answers to a task's examples, their metrics, and writes both."""
+"""Computes and writes a model's answers to a task's examples and their metrics."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -32,11 +32,10 @@ class SplitAnswers(NamedTuple):
     weights: np.ndarray | None  # float32 [F]
 
     def mean_loss(self) -> float:
-        """Returns the weighted mean of the losses."""
         return float(np.sum(self.losses, dtype=np.float64) / np.sum(self.weights, dtype=np.float64))
 
     def mean_of_batches(self, batch_size: int) -> float:
-        """Returns the original's `loss`: the mean of the batches' means, a smaller last one too."""
+        """Returns the original's `loss`: the mean over batches, even if the last one is smaller."""
         starts = range(0, len(self.losses), batch_size)
         batches = [slice(start, start + batch_size) for start in starts]
         return float(np.mean([self.losses[b].sum() / self.weights[b].sum() for b in batches]))
@@ -47,7 +46,7 @@ class TaskEvaluator:
 
     Args:
         model: made by the task's `head`.
-        tokenizer: the one that the features were made with.
+        tokenizer: the one used to make the features.
     """
 
     def __init__(
@@ -68,13 +67,15 @@ class TaskEvaluator:
         self._collector = OutputCollector(self._outputs, strategy)
 
     def weights_changed(self, step: int) -> None:
-        """Must be called when the model has other weights, those after `step` training steps."""
+        """Must be called when the model's weights change, to those after `step` training steps."""
         self.step = step
         self._answers.clear()
 
     def metrics(self, between_batches: Callable[[], None] = lambda: None) -> dict[str, float]:
-        """Returns the metrics of all evaluation splits: `accuracy`, and `mismatched_accuracy` for a
-        second split `eval_mismatched`. `between_batches` may raise to end the evaluation."""
+        """Returns the metrics of all evaluation splits, such as `accuracy`, `mismatched_accuracy`.
+
+        `between_batches` may raise to end the evaluation.
+        """
         metrics = {}
         for split in self.task.splits("eval"):
             prefix = split.removeprefix("eval")
@@ -97,10 +98,7 @@ class TaskEvaluator:
         return metrics
 
     def evaluate_and_write(self) -> dict[str, float]:
-        """Evaluates, and writes `eval_results.txt`, and a file for each further split.
-
-        Returns: what was written, of all splits.
-        """
+        """Writes and returns all metrics: `eval_results.txt`, and a file for each further split."""
         folder, is_chief = self.settings.output_dir, self.data.workers.is_chief
         with MetricsLog(folder, is_writer=is_chief) as log:
             metrics = self.metrics()
@@ -122,12 +120,12 @@ class TaskEvaluator:
         return everything
 
     def is_collapsed(self) -> bool:
-        """Returns whether all answers to the first evaluation split are alike."""
+        """Returns whether all answers to the first evaluation split are the same."""
         split = self.task.splits("eval")[0]
         return self.task.is_collapsed(self.data.examples(split), self.answers(split).answers)
 
     def predict_and_write(self) -> list[str]:
-        """Writes the predictions for the test set; returns the files' paths, in the chief."""
+        """Writes the predictions for the test set and, in the chief, returns the files' paths."""
         paths: list[str] = []
         for split in self.task.splits("predict"):
             examples, answers = self.data.examples(split), self.answers(split).answers
@@ -140,7 +138,7 @@ class TaskEvaluator:
     def answers(
         self, split: str, between_batches: Callable[[], None] = lambda: None
     ) -> SplitAnswers:
-        """Returns the answers to a split's examples, computed once for the present weights."""
+        """Returns the answers to a split's examples, cached until the weights change."""
         if split not in self._answers:
             self._answers[split] = self._compute(split, between_batches)
         return self._answers[split]
@@ -173,7 +171,7 @@ class TaskEvaluator:
         return SplitAnswers(answers, losses, weights)
 
     def _outputs(self, batch: Batch) -> Mapping[str, tf.Tensor]:
-        """The model's outputs and, if the batch has labels, the losses of its windows."""
+        """Returns the model's outputs and, if the batch has labels, the losses of its windows."""
         outputs = self.model(self.model.select_features(batch), training=False)
         has_labels = batch.keys() >= self.data.features("train").keys()
         losses = window_losses(self.task, batch, outputs) if has_labels else {}

@@ -1,7 +1,7 @@
-"""Encodes examples into serialized records: encoded by their task, then padded. No TensorFlow.
+"""Encodes examples into serialized, padded records, in several processes without TensorFlow.
 
-A process that encodes some of the examples does not know how many windows come before them, so
-`unique_ids`, the number of the window in the file, is added later.
+A process does not know how many windows precede its own, so `unique_ids`, the number of the window
+in the file, is added later.
 """
 
 import dataclasses
@@ -23,12 +23,10 @@ from bert_tf.tasks.task import Row
 from bert_tf.text.tokenizer import Tokenizer, load_tokenizer
 
 _UNIQUE_IDS = "unique_ids"
-# Their values are below 128, so that each is one byte in a record.
-_ONE_BYTE_EACH = ("input_mask", "segment_ids")
+_ONE_BYTE_EACH = ("input_mask", "segment_ids")  # Values below 128 take one byte in a record.
 
 _CHUNK_EXAMPLES = 128
-# Fewer are encoded before other processes have started and read the vocabulary.
-_FEW_EXAMPLES = 2000
+_FEW_EXAMPLES = 2000  # With fewer, starting other processes takes longer than encoding.
 
 
 class EncodedWindow(NamedTuple):
@@ -42,8 +40,8 @@ class EncodedWindow(NamedTuple):
 class FeatureSerializer:
     """Pads and serializes the features of a split.
 
-    The bytes are those of `schema.encode_example`, made several times as fast: the bytes of a
-    number are looked up, and what precedes a list is made once for each size.
+    Returns the same bytes as `schema.encode_example`, several times as fast: it caches the bytes of
+    numbers and of list headers.
     """
 
     def __init__(self, features: Mapping[str, Feature]) -> None:
@@ -54,9 +52,9 @@ class FeatureSerializer:
         self._headers = {name: ListHeaders(name) for name in features}
 
     def serialize(self, row: Row) -> EncodedWindow:
-        """Serializes a window as a task encodes it, except for its number.
+        """Serializes a window, except for its number.
 
-        `input_mask` and `is_real_example` may be left out: 1 for each token, and 1.
+        `input_mask` and `is_real_example` may be omitted; they are 1.
 
         Raises:
             ValueError: for missing or undescribed features, and too many or too few values.
@@ -104,7 +102,7 @@ class _Varints(dict):
 
 @dataclasses.dataclass(frozen=True)
 class Encoding:
-    """How a split's examples are encoded, in this process or another."""
+    """Encodes a split's examples, in this process or another."""
 
     task: Any  # See `bert_tf/tasks/task.py`.
     split: str
@@ -134,10 +132,9 @@ class Encoding:
 def encode_examples(
     encoding: Encoding, examples: Sequence[Any], num_workers: int = 0
 ) -> Iterator[list[list[EncodedWindow]]]:
-    """Yields lists of the windows of each of some successive examples.
+    """Yields the windows of the examples, in chunks of examples; see `ensure_features`.
 
-    Close the iterator if it may not be used up. See `ensure_features` for the arguments; few
-    examples are always encoded in this process.
+    Close the iterator if it may not be used up. Few examples are encoded in this process.
     """
     starts = range(0, len(examples), _CHUNK_EXAMPLES)
     chunks = (examples[start : start + _CHUNK_EXAMPLES] for start in starts)
@@ -148,7 +145,7 @@ def encode_examples(
 
 
 def _num_cores() -> int:
-    """The number of cores that this process may use."""
+    """Returns the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,7 +1,7 @@
-"""Writes the features of a split to a file, unless it already holds the right ones.
+"""Writes the features of a split to a file, or reuses them.
 
     train.tf_record         the original's records: its features, under its names
-    train.tf_record.json    what they were made from, and how many windows each example has
+    train.tf_record.json    their data, vocabulary and settings, and the windows per example
 
 Features are reused if data, vocabulary and settings are the same to the byte.
 
@@ -26,8 +26,7 @@ from bert_tf.progress import Progress, format_number
 logger = logging.getLogger(__name__)
 
 FORMAT = 2
-# The original's first `unique_ids`.
-FIRST_UNIQUE_ID = 1_000_000_000
+FIRST_UNIQUE_ID = 1_000_000_000  # As in the original.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +43,7 @@ class FeatureFile:
 
     @property
     def num_features(self) -> int:
-        """The number of records."""
+        """Returns the number of records."""
         return sum(self.windows_per_example)
 
 
@@ -55,9 +54,9 @@ def ensure_features(
     num_workers: int = 0,
     progress: TextIO | None = None,
 ) -> FeatureFile:
-    """Returns the features of a split in `path`, after writing them if they are not there yet.
+    """Returns the features of a split in `path`, after writing them if necessary.
 
-    Records are in the order of the examples, and the same bytes with any number of workers.
+    The bytes are the same with any number of workers.
 
     Args:
         read_examples: returns all examples; only called if features must be written.
@@ -65,7 +64,7 @@ def ensure_features(
         progress: where progress is shown; standard error if None.
 
     Raises:
-        ValueError: if there are no examples or no windows, or for an example that the task refuses.
+        ValueError: if there are no examples or no windows, or the task refuses an example.
         ChildProcessError: if a worker process was killed.
     """
     started = time.monotonic()
@@ -89,7 +88,7 @@ def ensure_features(
 
 
 def _describe(encoding: Encoding, sources: Sequence[str]) -> dict[str, Any]:
-    """All that the records depend on, as JSON values."""
+    """Returns everything that the records depend on, as JSON values."""
     task = encoding.task
     description = {
         "format": FORMAT,
@@ -107,7 +106,7 @@ def _describe(encoding: Encoding, sources: Sequence[str]) -> dict[str, Any]:
 
 
 def _find(path: str, made_from: Mapping[str, Any]) -> tuple[FeatureFile | None, str]:
-    """Returns the file if it can be reused; else None and, for the log, the reason."""
+    """Returns the file if it can be reused; else None and the reason for the log."""
     if not files.exists(path) or not files.exists(path + ".json"):
         return None, ""
     try:
@@ -134,7 +133,7 @@ def _write(
     num_workers: int,
     stream: TextIO | None,
 ) -> FeatureFile:
-    """Writes the records, numbered, and the file beside them: both, or neither."""
+    """Writes the numbered records and the JSON file, both or neither."""
     files.make_directories(files.split_path(path)[0])
     counts: list[int] = []
     unique_id = FIRST_UNIQUE_ID
@@ -168,7 +167,6 @@ def _write(
 
 
 def _fingerprint(path: str) -> dict[str, Any]:
-    """Size and SHA-256 of a file."""
     digest, num_bytes = hashlib.sha256(), 0
     with files.open_file(path, "rb") as file:
         while piece := file.read(1 << 23):

@@ -1,7 +1,4 @@
-"""The fingerprint of a fine-tuning: everything that its trained weights depend on.
-
-A run is only resumed with the fingerprint that it was started with.
-"""
+"""Computes a run's fingerprint, everything its weights depend on: it must not change on resume."""
 
 import dataclasses
 import os

@@ -1,4 +1,4 @@
-"""The loss of a task, for training and for evaluation."""
+"""Computes the loss of a task, for training and evaluation."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,9 +11,9 @@ from bert_tf.training.trainer import Batch
 
 
 class TaskObjective:
-    """Training minimizes the weighted mean of a task's losses over the whole batch.
+    """Minimizes the weighted mean of a task's losses over the whole batch.
 
-    The losses are per window, per token or per span; see `loss_weights` in `tasks/task.py`.
+    The losses are per window, token or span; see `Task.loss_weights`.
     """
 
     def __init__(self, task: Task):
@@ -35,7 +35,7 @@ class TaskObjective:
 
 
 def window_losses(task: Task, batch: Batch, outputs: Any) -> Mapping[str, tf.Tensor]:
-    """`loss` and `loss_weight`, float32 [B]: each window's weighted sum of losses, and weight."""
+    """Returns each window's weighted sum of losses, `loss`, and its `loss_weight`, float32 [B]."""
     weights = _weights(task, batch)
     sums = {"loss": task.loss(batch, outputs) * weights, "loss_weight": weights}
     axes = list(range(1, weights.shape.rank))
@@ -43,6 +43,6 @@ def window_losses(task: Task, batch: Batch, outputs: Any) -> Mapping[str, tf.Ten
 
 
 def _weights(task: Task, batch: Batch) -> tf.Tensor:
-    """The weights of the losses; 0 in rows that only fill the batch."""
+    """Returns the weights of the losses; 0 in rows that only fill the batch."""
     weights = task.loss_weights(batch)
     return weights * tf.reshape(batch[IS_REAL], [-1] + [1] * (weights.shape.rank - 1))

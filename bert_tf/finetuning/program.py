@@ -23,17 +23,12 @@ logger = logging.getLogger(__name__)
 def run_finetuning(
     settings: FinetuningSettings, stream: TextIO | None = None
 ) -> dict[str, float] | None:
-    """Trains, evaluates and predicts as the settings say; run again, it resumes where it stopped.
+    """Trains, evaluates and predicts; resumes where an earlier call was stopped.
 
-    Args:
-        stream: where progress is shown.
-
-    Returns: the evaluation's metrics, which are also written to `eval_results.txt`; None without
-        `do_eval`.
+    Returns: the metrics in `eval_results.txt`; None without `do_eval`.
 
     Raises:
-        ValueError: for settings, data, config and checkpoints that do not fit each other, before
-            the first step.
+        ValueError: before the first step, for inconsistent settings, data, config and checkpoints.
         NonFiniteLoss: naming the step.
         Interrupted: after SIGTERM or Ctrl-C, once everything is saved.
     """
@@ -75,7 +70,7 @@ def _make_task(settings: FinetuningSettings) -> Task:
 
 
 def _find_purposes(settings: FinetuningSettings, task: Task) -> list[str]:
-    """Returns the `task.PURPOSES` that examples are needed for, once all their files are found."""
+    """Returns the `task.PURPOSES` that the settings need, after finding all their files."""
     wanted = {
         "train": settings.do_train,
         "eval": settings.do_eval or settings.is_sweep or bool(settings.eval_steps),

@@ -1,4 +1,4 @@
-"""Fine-tunes a model on a task in an output directory, and resumes where it was stopped."""
+"""Fine-tunes a model on a task in an output directory, or resumes."""
 
 import contextlib
 import logging
@@ -55,20 +55,12 @@ logger = logging.getLogger(__name__)
 
 
 class FinetuningRun:
-    """A model for a task in an output directory, which can be trained, evaluated and used.
+    """Trains a task's model in an output directory, evaluates it and predicts.
 
-    Args:
-        feature_dir: the folder of the feature files, which several runs may share; by default the
-            output directory.
-        stream: where progress is shown.
-
-    Attributes:
-        data: the task's examples and features.
-        evaluator: evaluates and predicts with the model's present weights.
-        best: the best weights so far.
+    `feature_dir`, by default the output directory, holds feature files that runs may share.
 
     Raises:
-        ValueError: for settings, vocabulary, config and checkpoint that do not fit each other.
+        ValueError: for inconsistent settings, vocabulary, config and checkpoint.
     """
 
     def __init__(
@@ -109,9 +101,9 @@ class FinetuningRun:
         )
 
     def train(self) -> None:
-        """Trains to the end, from the newest checkpoint or else from the beginning.
+        """Trains to the end, from the newest checkpoint if there is one.
 
-        Afterwards the model has the best weights if it was evaluated during training, else the
+        Afterwards the model has the best weights if it was evaluated during training, or else the
         last ones.
 
         Raises:
@@ -163,7 +155,7 @@ class FinetuningRun:
         """Loads the best checkpoint of the output directory, or its newest, or the initial one.
 
         Raises:
-            ValueError: if the output directory's model was trained for something else.
+            ValueError: if the output directory's model was trained for another task.
         """
         settings = self.settings
         if newest_step(settings.output_dir) is not None or self.best.is_there():
@@ -176,14 +168,14 @@ class FinetuningRun:
         self.evaluator.weights_changed(step)
 
     def write_model_folder(self, folder: str) -> None:
-        """Writes the files that are needed beside the weights to use the model."""
+        """Writes the files that the model needs beside its weights."""
         write_model_folder(folder, self.description, self.config, self.settings.vocab_file)
 
     def _is_trained(self, name: str) -> bool:
         return not (self.model.is_unneeded(name) or name.startswith(self._frozen))
 
     def _is_complete(self, fingerprint: dict[str, Any], num_steps: int) -> bool:
-        """Whether the output directory has a finished training; refuses one of another run."""
+        """Returns whether training is complete; refuses the output directory of another run."""
         settings = self.settings
         run_directory.check_settings(settings, fingerprint)
         done = newest_step(settings.output_dir)
@@ -192,7 +184,7 @@ class FinetuningRun:
             return False
         logger.info("Training is complete at step %d; there is nothing to train.", done)
         drops = not settings.keep_optimizer and newest_has_optimizer(settings.output_dir)
-        self.workers.wait()  # All have seen the folder as it was.
+        self.workers.wait()  # Until all have seen the folder as it was.
         if drops:
             restore_weights(self.model, settings.output_dir, None, self.workers)
             self.evaluator.weights_changed(done)
@@ -200,7 +192,7 @@ class FinetuningRun:
         return True
 
     def _batches(self, records: FeatureRecords, step: int) -> Iterator:
-        """The training batches from a step on."""
+        """Returns the training batches after a step."""
         size, seed = self.settings.train_batch_size, self.settings.seed
         return distribution.distribute(
             self.strategy,
@@ -211,10 +203,7 @@ class FinetuningRun:
         )
 
     def _evaluate(self, run: TrainingRun, step: int) -> dict[str, float]:
-        """Returns the metrics of the present weights, and keeps the weights if they are the best.
-
-        Ends the training if the best ones are too long ago.
-        """
+        """Returns the current metrics, keeps the weights if they are the best, or stops early."""
         self.evaluator.weights_changed(step)
         metrics = self.evaluator.metrics(run.between_batches)
         value = metrics[self.task.metric]
@@ -225,10 +214,10 @@ class FinetuningRun:
         return metrics
 
     def _drop_optimizer(self) -> None:
-        """Writes the last checkpoint again without the optimizer's state; removes the others."""
+        """Rewrites the last checkpoint without the optimizer's state, and removes the others."""
         step = self.evaluator.step
         variables = {**named_variables(self.model), "global_step": tf.constant(step, tf.int64)}
-        for keep in (2, 1):  # The previous one stays until this one is complete.
+        for keep in (2, 1):  # The previous one is kept until this one is complete.
             if self.workers.is_chief:
                 NumberedCheckpoints(self.settings.output_dir, variables, keep).save(step)
         self.workers.wait()
@@ -259,7 +248,7 @@ def num_train_steps(settings: FinetuningSettings, num_examples: int) -> int:
 
 
 def _load_tokenizer(settings: FinetuningSettings, config: BertConfig) -> Tokenizer:
-    """Loads the tokenizer, once its vocabulary is checked against the model."""
+    """Loads the tokenizer, and checks its vocabulary against the model."""
     vocab_file, do_lower_case = settings.vocab_file, settings.do_lower_case
     validate_case_matches_checkpoint(do_lower_case, settings.init_checkpoint)
     tokenizer = load_tokenizer(vocab_file, do_lower_case)

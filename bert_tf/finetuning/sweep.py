@@ -1,13 +1,11 @@
-"""Runs several fine-tunings and keeps the best: a grid of learning rates and batch sizes, each with
-restarts from other seeds.
+"""Sweeps learning rates, batch sizes and seeds, and keeps the best run.
 
-On small data sets BERT, and BERT-Large in particular, sometimes ends with a model that gives the
-same answer to everything (Devlin et al. 2019, section 4.1). Such runs are named and never chosen.
+On small data sets BERT-Large in particular sometimes collapses to one answer for everything
+(Devlin et al. 2019, section 4.1). Such runs are reported, and chosen only if all collapse.
 
     OUTPUT_DIR/runs/lr-5e-05-batch-32-seed-12345/    metrics.jsonl, eval_results.txt, result.json
     OUTPUT_DIR/runs.tsv, runs.json                   a line per run; mean and deviation per setting
-    OUTPUT_DIR/best/model.ckpt-STEP                  the weights of the best run
-    OUTPUT_DIR/best/run.json                         its name
+    OUTPUT_DIR/best/model.ckpt-STEP, run.json        the weights of the best run, and its name
 """
 
 import dataclasses
@@ -35,7 +33,6 @@ from bert_tf.training.trainer import NonFiniteLoss
 logger = logging.getLogger(__name__)
 
 _RESULT_NAME = "result.json"
-# In the folder of the best weights: the name of their run.
 _RUN_NAME = "run.json"
 # The settings of one run of a sweep, instead of the grid.
 _ONE_RUN = {"num_restarts": 1, "learning_rates": (), "train_batch_sizes": ()}
@@ -43,9 +40,9 @@ _ONE_RUN = {"num_restarts": 1, "learning_rates": (), "train_batch_sizes": ()}
 
 @dataclasses.dataclass(frozen=True)
 class RunResult:
-    """The result of a run, as `result.json` holds it; that of a diverged run by default."""
+    """The result of a run, as in `result.json`; the defaults are a diverged run's."""
 
-    name: str  # Of its folder.
+    name: str  # The name of its folder.
     learning_rate: float
     batch_size: int
     seed: int
@@ -59,12 +56,12 @@ class RunResult:
 def run_sweep(
     settings: FinetuningSettings, task: Task, purposes: Sequence[str], stream: TextIO | None
 ) -> FinetuningRun:
-    """Trains every combination; returns a run in the sweep's folder that has the best weights.
+    """Trains every combination, and returns a run in the sweep's folder with the best weights.
 
     A killed sweep resumes with the run that was killed.
 
     Raises:
-        ValueError: if every run diverged, or the weights in the folder are of another sweep.
+        ValueError: if every run diverged, or the weights in the folder are from another sweep.
     """
     own = {"do_train": False, "do_eval": True, "early_stopping_patience": 0, **_ONE_RUN}
     whole = FinetuningRun(dataclasses.replace(settings, **own), task, stream=stream)
@@ -100,10 +97,9 @@ def _settings_of_runs(settings: FinetuningSettings) -> list[FinetuningSettings]:
         settings.learning_rate_grid, settings.batch_size_grid, range(settings.num_restarts)
     ):
         seed = settings.seed + restart
+        name = f"runs/lr-{rate}-batch-{size}-seed-{seed}"
         values = {
-            "output_dir": files.join_path(
-                settings.output_dir, f"runs/lr-{rate}-batch-{size}-seed-{seed}"
-            ),
+            "output_dir": files.join_path(settings.output_dir, name),
             "learning_rate": rate,
             "train_batch_size": size,
             "seed": seed,
@@ -122,7 +118,7 @@ def _find_result(
 ) -> RunResult:
     """Reads the result of a finished run, or trains it.
 
-    The result is written after the weights are kept: a run killed in between is evaluated again.
+    The result is written after the weights, so a run killed in between is evaluated again.
     """
     folder, workers = run_settings.output_dir, whole.workers
     name = files.split_path(folder)[1]
@@ -133,7 +129,7 @@ def _find_result(
         "records": records,
     }
     is_done = files.exists(path)
-    workers.wait()  # All have looked before anything is written.
+    workers.wait()  # Until all have looked.
     if is_done:
         result = _read_result(path, json.loads(json.dumps(fingerprint)))
         logger.info("Run %s is done: %s = %.4f", name, whole.task.metric, result.value)
@@ -204,7 +200,7 @@ def _read_result(path: str, fingerprint: dict[str, Any]) -> RunResult:
 
 
 def _check_kept_weights(best: BestCheckpoint, name: str) -> None:
-    """Refuses weights of a run that is not in this sweep; those of its own best are then gone."""
+    """Refuses weights of a run that is not in this sweep."""
     if not best.is_there():
         raise ValueError(f"{best.best_folder}: the weights of the best run, {name}, are gone.")
     path = files.join_path(best.best_folder, _RUN_NAME)
@@ -217,15 +213,12 @@ def _check_kept_weights(best: BestCheckpoint, name: str) -> None:
 
 
 def _best_of(results: Sequence[RunResult]) -> RunResult:
-    """The run with the best metric, the first one of several; a collapsed one only if all are."""
+    """Returns the first run with the best metric; a collapsed one only if all are."""
     return max(results, key=lambda r: (not r.is_diverged, not r.is_collapsed, r.value))
 
 
 def _summary(results: Sequence[RunResult]) -> list[dict[str, Any]]:
-    """Mean and deviation over the restarts of each learning rate and batch size.
-
-    Collapsed and diverged runs are left out.
-    """
+    """Returns a row per learning rate and batch size; means omit collapsed and diverged runs."""
     rows = []
     for rate, size in dict.fromkeys((r.learning_rate, r.batch_size) for r in results):
         runs = [r for r in results if (r.learning_rate, r.batch_size) == (rate, size)]

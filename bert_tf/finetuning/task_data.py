@@ -1,4 +1,4 @@
-"""The examples and features of a task's splits, each made once."""
+"""Reads the examples and makes the features of a task's splits, once each."""
 
 from collections.abc import Sequence
 from typing import Any, TextIO
@@ -22,8 +22,7 @@ class TaskData:
     Args:
         max_seq_length: tokens of a sequence, padding included.
         folder: the folder of the feature files, `SPLIT.tf_record`.
-        strategy: the devices. With several processes, the chief writes the files.
-        stream: where progress is shown.
+        strategy: with several processes, the chief writes the files.
     """
 
     def __init__(
@@ -49,7 +48,7 @@ class TaskData:
         self._records: dict[str, tuple[FeatureFile, FeatureRecords]] = {}
 
     def features(self, split: str) -> dict[str, Feature]:
-        """Returns what the records of a split hold."""
+        """Returns the features in the records of a split."""
         return self.task.features(split, self.max_seq_length)
 
     def examples(self, split: str) -> Sequence[Any]:
@@ -76,11 +75,11 @@ class TaskData:
     def _feature_file(self, split: str) -> FeatureFile:
         vocab_file, do_lower_case = self.settings.vocab_file, self.settings.do_lower_case
         encoding = Encoding(self.task, split, vocab_file, do_lower_case, self.max_seq_length)
-        # Training examples are not needed any more when their features are made.
+        # Training examples are not cached: only their features are needed later.
         read = self.task.read if split == "train" else self.examples
         path = files.join_path(self.folder, f"{split}.tf_record")
         if not self.workers.is_chief:
-            self.workers.wait()  # For the chief's file.
+            self.workers.wait()  # Until the chief has written the file.
         feature_file = ensure_features(
             encoding, lambda: read(split), path, self.settings.num_workers, self.stream
         )
