@@ -85,8 +85,7 @@ def group_words(
     start_b = num_tokens_a + 2
     words: list[list[int]] = []
     for place in (*range(1, start_b - 1), *range(start_b, len(tokens) - 1)):
-        joins = tokens[place] in continuations and words and not (mend_quirks and place == start_b)
-        if joins:
+        if tokens[place] in continuations and words and not (mend_quirks and place == start_b):
             words[-1].append(place)
         else:
             words.append([place])

@@ -20,12 +20,7 @@ from bert_tf.pretraining_data import beam_runner, masking
 from bert_tf.pretraining_data.documents import without_display
 from bert_tf.pretraining_data.record_files import make_records, make_shards
 from bert_tf.pretraining_data.report import PretrainingDataReport, find_problems
-from bert_tf.pretraining_data.shards import (
-    find_finished,
-    plan_shards,
-    remove_notes,
-    text_folder,
-)
+from bert_tf.pretraining_data.shards import find_finished, plan_shards, remove_notes, text_folder
 from bert_tf.pretraining_data.statistics import CorpusStatistics
 from bert_tf.progress import Progress
 from bert_tf.settings import PretrainingDataSettings
