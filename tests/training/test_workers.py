@@ -87,8 +87,8 @@ def test_workers_that_were_told_other_things_are_refused_by_name():
     same = {"seed": 1, "rate": 0.5, "files": ("a", "b")}
     assert check_same_together(same, {**same, "files": ["a", "b"]}) == [None, None]
     first, second = check_same_together(same, {**same, "rate": 0.1, "seed": 2})
-    assert "train one model: rate (here: 0.5), seed (here: 1). Start all" in first
-    assert "train one model: rate (here: 0.1), seed (here: 2). Start all" in second
+    assert "The workers differ: rate (here: 0.5), seed (here: 1). Start all" in first
+    assert "The workers differ: rate (here: 0.1), seed (here: 2). Start all" in second
     for message in check_same_together({"step": 20}, {"step": 0}):
         assert "step (here: " in message
         assert "--output_dir must be a folder that all hosts share" in message
