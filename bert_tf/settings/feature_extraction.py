@@ -52,7 +52,8 @@ class FeatureExtractionSettings(DeviceSettings):
             indices = ()
         if not indices or not all(-num_hidden_layers <= i < num_hidden_layers for i in indices):
             raise ValueError(
-                f"--layers must be whole numbers from {-num_hidden_layers} (the first layer) to "
-                f"{num_hidden_layers - 1} (the last), with commas. Received: {self.layers!r}"
+                f"--layers must be whole numbers separated by commas, each from "
+                f"{-num_hidden_layers} (the first layer) to {num_hidden_layers - 1} (the last). "
+                f"Received: {self.layers!r}"
             )
         return indices
