@@ -13,7 +13,6 @@ import ast
 import importlib.util
 import inspect
 import logging
-import math
 import re
 import sysconfig
 import warnings
@@ -30,13 +29,19 @@ DEFAULT_PACKAGES = ("numpy", "keras", "tensorflow", PYTHON)
 _SKIPPED_FOLDERS = r"__pycache__|dist-packages|idle_test|site-packages|tests?"
 _SKIPPED = re.compile(rf"(.*/)?(({_SKIPPED_FOLDERS})/.*|(test_[^/]*|[^/]*_test)\.py)")
 
-_FENCE = re.compile(r"\s*(```|~~~)")
-_UNDERLINE = re.compile(r"\s*([=\-~*^#\"'`+.])\1{2,}\s*$")
-_TABLE_ROW = re.compile(r"\s*(\||\+[-=]|[=-]+ +[=-]+)")
-_DIRECTIVE = re.compile(r"\s*\.\. ")
-_BULLET = re.compile(r"\s*([-*+•]|\(?\d{1,2}[.)])\s+")
-_NAMED_ENTRY = re.compile(r"\s*[`*]*\w[\w.,*` ]{0,60}?(\([^)]*\))?[`*]*:(\s+|$)")  # Google's
-_TYPED_NAME = re.compile(r"\s*[\w*.,` ]+ : ")  # numpy's: `axis : int, optional`
+# Code is fenced, follows `>>>` up to a blank line, or is indented after a line ending in `::`.
+_CODE_BLOCK = re.compile(
+    r"^ *(?P<fence>```|~~~)[\s\S]*?(^ *(?P=fence).*|\Z)"
+    r"|^ *>>>.*(\n.*\S.*)*"
+    r"|^(?P<indent> *)(\.\. .*|.*::) *(\n *$|\n(?P=indent) +\S.*)*",
+    re.MULTILINE,
+)
+# A blank line, an underlined heading, a marker of a list, `name: ` or `name : type`.
+_PARAGRAPH_END = re.compile(
+    r"^ *$|^.*\n *([=~^*#+-])\1{2,} *$|^ *([-*+•]|\(?\d{1,2}[.)]) "
+    r"|^ *[`*]*\w[\w.,*` ]{0,60}? : .*$|^ *[`*]*\w[\w.]*[`*]*( ?\([^)\n]*\))?:( |$)",
+    re.MULTILINE,
+)
 
 _MARKUP = (
     (re.compile(r"!?\[([^\]]+)\]\([^)]*\)"), r"\1"),  # [text](address)
@@ -125,8 +130,9 @@ def documentation_strings(path: Path) -> list[str]:
 
 def prose_sentences(text: str) -> list[str]:
     """Returns the sentences of a docstring, without markup and text that is not prose."""
+    text = _PARAGRAPH_END.sub("\0", _CODE_BLOCK.sub("\n", inspect.cleandoc(text)))
     sentences: list[str] = []
-    for paragraph in _paragraphs(_without_code(inspect.cleandoc(text).splitlines())):
+    for paragraph in text.split("\0"):
         for pattern, replacement in _MARKUP:
             paragraph = pattern.sub(replacement, paragraph)
         sentences += filter(is_prose, _split_sentences(paragraph.strip()))
@@ -181,65 +187,6 @@ def _strings_of_node(node: ast.AST) -> Iterator[str]:
             yield from _strings_of_node(child)
 
 
-def _without_code(lines: list[str]) -> Iterator[str]:
-    """Replaces lines of code, tables, directives and underlines with empty lines.
-
-    Code is fenced, follows `>>>` up to a blank line, or is indented after a line ending in `::`.
-    """
-    in_fence = in_session = False
-    code_is_deeper_than = math.inf
-    for line in lines:
-        indent = _indent(line)
-        is_fence, is_directive = _FENCE.match(line), _DIRECTIVE.match(line)
-        if is_fence:
-            in_fence = not in_fence
-        elif not line.strip():
-            in_session = False
-        else:
-            if indent <= code_is_deeper_than:
-                code_is_deeper_than = math.inf
-            in_session = in_session or line.lstrip().startswith(">>>")
-        if is_fence or in_fence or in_session or code_is_deeper_than < math.inf:
-            yield ""
-            continue
-        if line.rstrip().endswith("::") or is_directive:
-            code_is_deeper_than = indent
-        patterns = (_UNDERLINE, _TABLE_ROW, _TYPED_NAME)
-        is_markup = is_directive or any(pattern.match(line) for pattern in patterns)
-        yield "" if is_markup else line
-
-
-def _paragraphs(lines: Iterator[str]) -> Iterator[str]:
-    """Joins lines into paragraphs, up to a blank line, a new indentation or a list item.
-
-    The second and later lines of an item (`- text` or `name: text`) may be indented deeper.
-    """
-    paragraph: list[str] = []
-    first_indent = later_indent = 0
-    is_item = False
-    for line in lines:
-        indent = _indent(line)
-        marker = _BULLET.match(line)
-        may_start_entry = not paragraph or (
-            indent <= first_indent and (is_item or paragraph[-1].endswith((".", ":")))
-        )
-        if marker is None and may_start_entry:
-            marker = _NAMED_ENTRY.match(line)
-        text = line[marker.end() :].strip() if marker else line.strip()
-        if len(paragraph) == 1 and is_item and indent > first_indent:
-            later_indent = indent
-        if paragraph and (marker or not text or indent != later_indent):
-            yield " ".join(paragraph)
-            paragraph = []
-        if text and not paragraph:
-            first_indent = later_indent = indent
-            is_item = marker is not None
-        if text:
-            paragraph.append(text)
-    if paragraph:
-        yield " ".join(paragraph)
-
-
 def _split_sentences(paragraph: str) -> Iterator[str]:
     start = 0
     for end in _SENTENCE_END.finditer(paragraph):
@@ -247,7 +194,3 @@ def _split_sentences(paragraph: str) -> Iterator[str]:
             yield paragraph[start : end.end()].rstrip()
             start = end.end()
     yield paragraph[start:]
-
-
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip())
