@@ -29,29 +29,17 @@ from bert_tf.training.checkpoint import named_variables
 TOLERANCE = 1e-4
 
 
-@dataclasses.dataclass(frozen=True)
-class Check:
-    """Holds the result of a comparison."""
-
-    difference: float  # The largest absolute difference.
-    programs: tuple[str, str]  # What ran the model before and after the conversion.
-    outputs: tuple[str, ...]  # The names of the compared outputs.
-
-    def __str__(self) -> str:
-        before, after = self.programs
-        return (
-            f"largest difference {self.difference:.1e} in {', '.join(self.outputs)}; before: "
-            f"{before}; after: {after}"
-        )
-
-
-def check_conversion(model: PretrainedModel, folder: str, to: str, is_whole: bool = True) -> Check:
+def check_conversion(model: PretrainedModel, folder: str, to: str, is_whole: bool = True) -> str:
     """Compares a model's outputs with the converted one's in `folder`; vocabularies may be padded.
 
+    Returns the largest difference, the compared outputs' names, and what ran the models, in words.
     `is_whole`: the model's own files have all weights, so their library can run them. Raises a
     ValueError if outputs differ by more than TOLERANCE, or the files cannot be loaded.
     """
-    inputs = _with_rank(random_inputs(model.config), find_kind(model.head.kind).ids_rank)
+    # Ids [B, L] become [B, 1, L] for models with several rows per example.
+    middle = [1] * (find_kind(model.head.kind).ids_rank - 2)
+    ids = random_inputs(model.config).items()
+    inputs = {name: value.reshape(len(value), *middle, -1) for name, value in ids}
     is_installed = huggingface_outputs.is_installed()
     if model.format == "huggingface" and to != "huggingface" and is_whole and is_installed:
         before = "transformers"
@@ -66,9 +54,14 @@ def check_conversion(model: PretrainedModel, folder: str, to: str, is_whole: boo
             after += " (transformers is not installed)"
         written = dataclasses.replace(read_pretrained(folder, to), head=model.head)
         actual = _run(keras_model(written), inputs)
-    compared = tuple(n for n in _comparable(model) if n in expected and n in actual)
-    difference = max(_difference(expected[name], actual[name]) for name in compared)
-    check = Check(difference, (before, after), compared)
+    compared = [name for name in _comparable(model) if name in expected and name in actual]
+    # The vocabulary may be padded. Unlike `max`, NumPy's returns NaN if any difference is NaN.
+    differences = [expected[n] - actual[n][..., : expected[n].shape[-1]] for n in compared]
+    difference = np.max([np.abs(difference).max() for difference in differences])
+    check = (
+        f"largest difference {difference:.1e} in {', '.join(compared)}; before: {before}; "
+        f"after: {after}"
+    )
     if not difference <= TOLERANCE:  # Refuses NaN, too.
         raise ValueError(
             f"{model.path}: the converted model computes something else: {check}. Allowed: "
@@ -93,11 +86,6 @@ def random_inputs(config: BertConfig) -> dict[str, np.ndarray]:
         "segment_ids": segment_ids * input_mask,
         "masked_lm_positions": np.tile(np.arange(length, dtype=np.int32), (2, 1)),
     }
-
-
-def _with_rank(inputs: Mapping[str, np.ndarray], rank: int) -> dict[str, np.ndarray]:
-    """Returns ids [B, L] as [B, 1, L] for models with several rows per example."""
-    return {name: ids.reshape(len(ids), *[1] * (rank - 2), -1) for name, ids in inputs.items()}
 
 
 def keras_model(model: PretrainedModel) -> keras.Model:
@@ -134,8 +122,3 @@ def _comparable(model: PretrainedModel) -> list[str]:
     }
     always = ["all_layers", "logits", "start_logits", "end_logits"]
     return always + [name for name, is_possible in possible.items() if is_possible]
-
-
-def _difference(expected: np.ndarray, actual: np.ndarray) -> float:
-    actual = actual[..., : expected.shape[-1]]  # The vocabulary may be padded.
-    return float(np.abs(expected - actual).max())
