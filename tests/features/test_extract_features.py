@@ -99,7 +99,8 @@ def test_one_hot_embeddings_make_no_difference(run):
 
 @pytest.mark.parametrize("layers", ["-4", "3", "a", "", "0,-13", "1;2", "-1,"])
 def test_layers_that_the_model_has_not_are_refused_with_those_it_has(run, tmp_path, layers):
-    with pytest.raises(ValueError, match=r"--layers .* from -3 to 2: .*Received: '" + layers):
+    expected = r"--layers .* from -3 \(the first layer\) to 2 \(the last\)\. Received: '"
+    with pytest.raises(ValueError, match=expected + layers):
         run(layers=layers)
     assert sorted(os.listdir(tmp_path)) == ["input.txt"]
 
