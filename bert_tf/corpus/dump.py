@@ -11,6 +11,7 @@ A dump is decompressed once, as a stream, and cut at the ends of pages. A multis
 import bz2
 import gzip
 import html
+import io
 import itertools
 import re
 import zlib
@@ -24,7 +25,6 @@ _BLOCK_BYTES = 1 << 20
 _PAGE_START, _PAGE_END, _DUMP_END = b"<page>", b"</page>", b"</mediawiki>"
 _STREAM_START = re.compile(rb"BZh[1-9]1AY&SY")
 _STREAM_START_BYTES = 10
-_XML_BYTES = 1 << 14  # Fed to the XML parser at a time.
 _MAX_HEADER_BYTES = 1 << 22
 _COMPRESSION = 4  # bz2 compresses a dump to a fifth or a quarter of its size.
 _LANGUAGE = re.compile(rb'<mediawiki\b[^>]*\bxml:lang="([^"]*)"')
@@ -168,9 +168,10 @@ def read_pages(piece: Piece, allow_truncated: bool) -> Iterator[Page]:
         raise _truncated(piece.path, f"the last of its pages is followed by {rest[:40]!r}")
     if start < 0 or end < start:
         return
+    pages = memoryview(data)[start : end + len(_PAGE_END)]
     last_title = ""
     try:
-        for page in _parse(data[start : end + len(_PAGE_END)]):
+        for page in _parse(b"".join([b"<pages>", pages, b"</pages>"])):
             last_title = page.title
             yield page
     except ElementTree.ParseError as error:
@@ -204,26 +205,19 @@ def _decompress_streams(piece: Piece, allow_truncated: bool) -> bytes:
     return b"".join(text)
 
 
-def _parse(data: bytes) -> Iterator[Page]:
-    parser = ElementTree.XMLPullParser(("start", "end"))
-    blocks = (data[start : start + _XML_BYTES] for start in range(0, len(data), _XML_BYTES))
-    root = None
-    for block in itertools.chain([b"<pages>"], blocks, [b"</pages>"]):
-        parser.feed(block)
-        for event, element in parser.read_events():
-            root = element if root is None else root
-            if event == "end" and element.tag == "page":
-                revisions = element.findall("revision")
-                revision = revisions[-1] if revisions else element
-                yield Page(
-                    title=element.findtext("title") or "",
-                    namespace=int(element.findtext("ns") or 0),
-                    is_redirect=element.find("redirect") is not None,
-                    model=revision.findtext("model") or "wikitext",
-                    text=revision.findtext("text") or "",
-                )
-                root.clear()
-    parser.close()
+def _parse(pages: bytes) -> Iterator[Page]:
+    for _, element in ElementTree.iterparse(io.BytesIO(pages)):
+        if element.tag == "page":
+            revisions = element.findall("revision")
+            revision = revisions[-1] if revisions else element
+            yield Page(
+                title=element.findtext("title") or "",
+                namespace=int(element.findtext("ns") or 0),
+                is_redirect=element.find("redirect") is not None,
+                model=revision.findtext("model") or "wikitext",
+                text=revision.findtext("text") or "",
+            )
+            element.clear()
 
 
 def _damaged(path: str, place: int, kind: str, error: Exception | str) -> ValueError:
