@@ -111,15 +111,11 @@ class QuestionAnswerer(TextModel):
         windows = pack_windows(question_ids, ids, cls, sep, longest, options.doc_stride)
         return find_answers(
             options,
+            windows,
             **self._logits(windows.features),
-            owner=windows.owner,
-            window_start=windows.window_start,
-            window_length=windows.window_length,
-            passage_start=windows.passage_start,
             contexts=context,
             starts=starts,
             ends=ends,
-            empty="",
         )
 
     def _logits(self, batch: Batch) -> Batch:

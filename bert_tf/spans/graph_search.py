@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from bert_tf.spans.answers import EMPTY, NO_OTHER_ANSWER
+from bert_tf.spans.answers import NO_OTHER_ANSWER
 from bert_tf.spans.options import SpanOptions
 from bert_tf.text.graph_packing import PackedWindows
 
@@ -38,32 +38,27 @@ class _Spans(NamedTuple):
 
 def find_answers(
     options: SpanOptions,
+    windows: PackedWindows,
     *,
     start_logits: tf.Tensor,
     end_logits: tf.Tensor,
-    owner: tf.Tensor,
-    window_start: tf.Tensor,
-    window_length: tf.Tensor,
-    passage_start: tf.Tensor,
     contexts: tf.Tensor,
     starts: tf.RaggedTensor,
     ends: tf.RaggedTensor,
-    empty: str = EMPTY,
 ) -> dict[str, tf.Tensor]:
     """Returns the answers to N questions with S windows in all; N or S may be 0.
 
+    The answer is "" if there is no candidate.
+
     Args:
         start_logits, end_logits: float [S, L].
-        owner, window_start, window_length, passage_start: see `PackedWindows`.
         contexts: string [N], the passages, in UTF-8.
         starts, ends: int [N, (T)], the character offsets of each token, see `OffsetPassage`.
-        empty: the answer in version 1.1 if there is no candidate.
 
     Returns: `answer`, `start`, `end`, `probability`, `score` [N]; `nbest_answers`, `nbest_starts`,
         `nbest_ends`, `nbest_probabilities` [N, n], the best answer first; and in version 2.0
         `null_odds` [N]. They are described in `bert_tf.kinds.span`.
     """
-    windows = PackedWindows({}, owner, window_start, window_length, passage_start)
     num_questions = tf.shape(contexts)[0]
     with tf.device("CPU"):  # For the strings, and so that ties are always broken the same way.
         spans = _candidates(options, windows, start_logits, end_logits, starts.row_lengths())
@@ -73,7 +68,7 @@ def find_answers(
         spans = _gather(spans, _ranking(spans))
         texts = _cut_out(spans, contexts, starts, ends)
         kept = _first_of_each_text(options.n_best_size, spans, texts[0])
-        return _outputs(options, *_gather((spans, texts), kept), num_questions, empty)
+        return _outputs(options, *_gather((spans, texts), kept), num_questions)
 
 
 def _gather(columns, indices: tf.Tensor):
@@ -214,7 +209,6 @@ def _outputs(
     spans: _Spans,
     texts: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
     num_questions: tf.Tensor,
-    empty: str,
 ) -> dict[str, tf.Tensor]:
     has_null = options.version_2_with_negative
     width = options.n_best_size + int(has_null)
@@ -237,7 +231,6 @@ def _outputs(
     else:
         best = tf.zeros([num_questions], tf.int32)
         is_empty = (counts[:, tf.newaxis] == 0) & (tf.range(width) == 0)
-        answers = tf.where(is_empty, empty, answers)
         probabilities = tf.where(is_empty, 1.0, probabilities)
     chosen = {
         "answer": answers,

@@ -10,10 +10,11 @@ import pytest
 import tensorflow as tf
 from span_questions import VOCAB, random_text
 
-from bert_tf.spans.answers import EMPTY, QuestionScores, find_answer
+from bert_tf.spans.answers import QuestionScores, find_answer
 from bert_tf.spans.graph_search import find_answers
 from bert_tf.spans.offsets import OffsetPassage
 from bert_tf.spans.options import SpanOptions
+from bert_tf.text.graph_packing import PackedWindows
 from bert_tf.text.packing import divide
 from bert_tf.text.tokenization import FullTokenizer
 
@@ -36,11 +37,14 @@ def tokenizer():
     return FullTokenizer(str(VOCAB))
 
 
-def in_graph(options, empty=EMPTY):
+def in_graph(options):
     """The search as a graph for batches of any size."""
 
     def call(inputs):
-        return find_answers(options, **inputs, empty=empty)
+        names = ("owner", "window_start", "window_length", "passage_start")
+        windows = PackedWindows({}, *(inputs[name] for name in names))
+        others = {name: x for name, x in inputs.items() if name not in names}
+        return find_answers(options, windows, **others)
 
     return tf.function(call, input_signature=[SIGNATURE])
 
@@ -82,14 +86,14 @@ def inputs_of(passages, scores):
     }
 
 
-def check(options, graph, passages, scores, empty=EMPTY):
+def check(options, graph, passages, scores):
     """Holds each answer of the graph to that of `find_answer`."""
     outputs = {name: x.numpy() for name, x in graph(inputs_of(passages, scores)).items()}
     has_null = options.version_2_with_negative
     width = options.n_best_size + has_null
     assert ("null_odds" in outputs) == has_null
     for row, (passage, question) in enumerate(zip(passages, scores, strict=True)):
-        expected = find_answer(options, question, passage.text, empty)
+        expected = find_answer(options, question, passage.text, empty="")
         size = len(expected.nbest)
         spans = [passage.span(*span) for span in expected.spans]
         texts = [entry.text for entry in expected.nbest]
@@ -196,11 +200,10 @@ def test_what_nothing_can_be_chosen_from_is_what_it_is_in_python(tokenizer):
     passages = [OffsetPassage(context, tokenizer) for context in ("", "a", " \n", "b")]
     draw = np.random.default_rng(0)
     scores = [random_scores(random.Random(i), passage, draw) for i, passage in enumerate(passages)]
-    for empty in (EMPTY, ""):
-        graph = in_graph(OPTIONS, empty)
-        assert graph(inputs_of(passages, scores))["answer"].numpy()[0].decode() == empty
-        check(OPTIONS, graph, passages, scores, empty)
-        check(OPTIONS, graph, passages[:1], scores[:1], empty)  # No window at all.
+    graph = in_graph(OPTIONS)
+    assert graph(inputs_of(passages, scores))["answer"].numpy()[0] == b""
+    check(OPTIONS, graph, passages, scores)
+    check(OPTIONS, graph, passages[:1], scores[:1])  # No window at all.
 
 
 ASK_SAVED = """
