@@ -34,7 +34,7 @@ def scripts_dir() -> Path:
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """Real data sets, which are not part of the repository: the test is skipped without them."""
-    folder = Path(os.environ.get("BERT_TF_DATA", REPOSITORY.parent / "shared" / "data"))
+    folder = Path(os.environ.get("BERT_TF_DATA") or REPOSITORY.parent / "shared" / "data")
     if not folder.is_dir():
         pytest.skip(f"no real data sets at {folder}; set BERT_TF_DATA to where they are")
     return folder
