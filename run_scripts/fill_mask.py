@@ -21,7 +21,6 @@ import command_line
 from absl import flags
 
 from bert_tf.files.paths import exists, join_path
-from bert_tf.released.find_model import ModelFiles
 
 FLAGS = flags.FLAGS
 
@@ -53,6 +52,7 @@ def main(arguments: list[str]) -> None:
     command_line.load_tensorflow()
     from bert_tf.inference.load_model import load_model
     from bert_tf.kinds.masked_lm import MaskFiller
+    from bert_tf.released.find_model import ModelFiles
 
     loaded = load_model(ModelFiles(**model_files()), "masked_lm", inputs=("text",))
     filler = MaskFiller(loaded, top_k=FLAGS.top_k)

@@ -173,6 +173,7 @@ class FullTokenizer:
         self.inv_vocab = {index: token for token, index in self.vocab.items()}
         self.basic_tokenizer = BasicTokenizer(do_lower_case, strip_accents)
         self.wordpiece_tokenizer = WordpieceTokenizer(self.vocab)
+        self._pieces = _Cache(self._pieces_of)
         self._ids = _Cache(self._ids_of)
         self._aligned_pieces = _Cache(self._aligned_pieces_of)
 
@@ -198,7 +199,8 @@ class FullTokenizer:
 
     def tokenize(self, text: str | bytes) -> list[str]:
         """Returns the word pieces of `text`."""
-        return self.convert_ids_to_tokens(self.encode(text))
+        chunks = self.basic_tokenizer.clean(text).split()
+        return list(chain.from_iterable(map(self._pieces.__getitem__, chunks)))
 
     def encode(self, text: str | bytes) -> list[int]:
         """Returns the ids of the word pieces of `text`."""
@@ -253,10 +255,13 @@ class FullTokenizer:
         """Returns the text of word pieces, with the pieces of a word joined."""
         return " ".join(tokens).replace(" ##", "").replace("##", "")
 
-    def _ids_of(self, chunk: str) -> tuple[int, ...]:
+    def _pieces_of(self, chunk: str) -> tuple[str, ...]:
         split_word = self.wordpiece_tokenizer.split_word
         words = self.basic_tokenizer.normalize(chunk).split()
-        return tuple(self.vocab[piece] for word in words for piece in split_word(word))
+        return tuple(piece for word in words for piece in split_word(word))
+
+    def _ids_of(self, chunk: str) -> tuple[int, ...]:
+        return tuple(map(self.vocab.__getitem__, self._pieces_of(chunk)))
 
     def _aligned_pieces_of(self, chunk: str) -> tuple[tuple[str, int, int], ...]:
         basic = self.basic_tokenizer
