@@ -73,12 +73,17 @@ class Trainer:
     def __post_init__(self) -> None:
         # XLA cannot all-reduce: with several replicas, it compiles only what lies in between.
         is_alone = self.strategy.num_replicas_in_sync == 1
+        # No Python statement of a step depends on a tensor: without autograph, tracing is faster.
         self._step = tf.function(
-            self._replica_step, jit_compile=(self.jit_compile and is_alone) or None
+            self._replica_step,
+            jit_compile=(self.jit_compile and is_alone) or None,
+            autograph=False,
         )
         self._compute = self._losses_and_gradients
         if self.jit_compile and not is_alone:
-            self._compute = tf.function(self._losses_and_gradients, jit_compile=True)
+            self._compute = tf.function(
+                self._losses_and_gradients, jit_compile=True, autograph=False
+            )
         self._run = tf.function(self._run_steps)
 
     def state(self) -> dict[str, tf.Variable]:
