@@ -76,7 +76,10 @@ class MaskFiller(TextModel):
         return PretrainingModel(encoder)
 
     def is_answerable(self, example):
-        return MASK in example[0]
+        try:
+            return bool(self.rows([example]))
+        except ValueError:
+            return False
 
     def rows(self, examples):
         """Returns `[CLS] text [SEP]`. The tokenizer would split [MASK], so it is added here."""

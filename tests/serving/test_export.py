@@ -1,5 +1,6 @@
 """The export: checked in a fresh process, whole or not there, and what goes with it."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -10,7 +11,7 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
-from served_models import make_model, small_config, write_model
+from served_models import VOCAB, make_model, small_config, write_model
 
 import bert_tf
 from bert_tf.inference.versions import find_saved_model, version_folder
@@ -52,6 +53,22 @@ def test_the_script_validates_and_tells_what_it_made(exported):
     assert "ms for one short text" in run.stdout
     assert "probabilities" in run.stdout
     assert "Traceback" not in run.stderr
+
+
+def test_a_masked_lm_shorter_than_some_of_the_texts_is_exported(tmp_path):
+    config = dataclasses.replace(small_config(), max_position_embeddings=16)
+    folder = tmp_path / "short"
+    folder.mkdir()
+    (folder / "bert_config.json").write_text(config.to_json_string())
+    (folder / "vocab.txt").write_bytes(VOCAB.read_bytes())
+    bert_tf.save_checkpoint(make_model("masked_lm", config), str(folder / "bert_model.ckpt"))
+    settings = ExportSettings(
+        model=str(folder), export_dir=str(tmp_path / "served"), do_lower_case=True
+    )
+    export_saved_model(settings)
+    saved, text = bert_tf.Predictor(settings.export_dir), "The [MASK] was here."
+    python = bert_tf.Predictor(str(folder), do_lower_case=True)
+    assert saved.fill_mask(text).best == python.fill_mask(text).best
 
 
 def test_three_lines_lead_from_the_export_to_an_answer(exported, folders):
