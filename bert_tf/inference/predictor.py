@@ -1,11 +1,12 @@
 """Predictor: runs inference on text with a model or, with the same answers, a SavedModel of it."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from bert_tf.inference.examples import is_one_example, read_examples
 from bert_tf.inference.load_model import load_model
 from bert_tf.inference.saved_model import SavedModel
 from bert_tf.inference.versions import find_saved_model
@@ -13,10 +14,12 @@ from bert_tf.kinds.choice import ChoiceAnswer, Chooser
 from bert_tf.kinds.encoder import POOLS, Embedder
 from bert_tf.kinds.masked_lm import FilledSentence, MaskFiller, NextSentencePredictor
 from bert_tf.kinds.span import Answer, QuestionAnswerer
-from bert_tf.kinds.table import MASKED_LM, NEXT_SENTENCE, find_kind
+from bert_tf.kinds.table import MASKED_LM, NEXT_SENTENCE, PAIR, find_kind
 from bert_tf.kinds.text_model import LoadedModel, TextModel
 
-Example = str | tuple[str | Sequence[str], ...]
+Example = str | tuple[str | Sequence[str], ...] | Mapping[str, str | Sequence[str]]
+
+_TEXT = ("text",)
 
 
 class Predictor:
@@ -35,6 +38,8 @@ class Predictor:
         batch_size: texts per batch; texts of similar length are batched together.
         span_options: of models that answer questions, by name: `doc_stride`, `max_query_length`,
             `n_best_size`, `max_answer_length`, `null_score_diff_threshold`, ...
+        inputs: names of the texts of an example, such as ("text_a", "text_b") for a classifier of
+            pairs; by default from the model's files, else one text.
 
     Raises a ValueError if there is no such model, or its files do not fit each other.
 
@@ -53,16 +58,17 @@ class Predictor:
         do_lower_case: bool | None = None,
         batch_size: int = 32,
         span_options: Mapping[str, Any] | None = None,
+        inputs: Sequence[str] = (),
     ):
         self._path = model
         saved_model = find_saved_model(model)
         if saved_model is None:
             loaded = load_model(
-                model, kind or "", (), labels, max_seq_length or 0, do_lower_case, span_options
+                model, kind or "", inputs, labels, max_seq_length or 0, do_lower_case, span_options
             )
             self._model: LoadedModel | SavedModel = loaded
             self._made = functools.cache(lambda make, **more: make(loaded, batch_size, **more))
-        elif any((kind, labels, max_seq_length, do_lower_case is not None, span_options)):
+        elif any((kind, labels, max_seq_length, do_lower_case is not None, span_options, inputs)):
             raise ValueError(f"{model}: a SavedModel's settings are fixed when it is exported.")
         else:
             self._model = SavedModel(saved_model, batch_size)
@@ -80,14 +86,15 @@ class Predictor:
             f"max_seq_length={self.max_seq_length}, from {self._path}>"
         )
 
-    def predict(self, examples: Sequence[Example]) -> list[Any]:
+    def predict(self, examples: Example | Iterable[Example]) -> list[Any]:
         """Returns the answer to each example, in order.
 
         Args:
             examples: texts, or as the model was trained (text_a, text_b), (question, context) or
-                (context, [choice, ...]).
+                (context, [choice, ...]); or dicts by the names in `inputs`. A single text or dict
+                is a list of one; see `bert_tf.inference.examples`.
 
-        Returns: by kind of model,
+        Returns: a list; by kind of model,
             classification: `ClassAnswer`s (`label`, `probability`, `probabilities` by label).
             regression: floats.
             tagging: tuples of `TaggedWord`s (`word`, `label`, `probability`, `start`, `end`).
@@ -98,8 +105,7 @@ class Predictor:
 
         Raises a ValueError if an example does not have the texts that the model takes.
         """
-        checked = [self._checked(example, number) for number, example in enumerate(examples)]
-        return self._answers(self._default, checked)
+        return self._answers(self._default, self._read(examples))
 
     def fill_mask(
         self, text: str | Sequence[str], top_k: int = 5
@@ -109,9 +115,8 @@ class Predictor:
         Raises a ValueError if a text has no [MASK] or is too long, or the model no masked-LM head.
         """
         self._need_head(MASKED_LM, "masked-LM")
-        texts = [text] if isinstance(text, str) else text
-        filled = self._answers(MaskFiller, [(each,) for each in texts], top_k=top_k)
-        return filled[0] if isinstance(text, str) else filled
+        filled = self._answers(MaskFiller, read_examples(text, _TEXT), top_k=top_k)
+        return filled[0] if is_one_example(text, _TEXT) else filled
 
     def answer(self, question: str, context: str) -> Answer:
         """Returns the part of a context, of any length, that answers a question.
@@ -129,7 +134,7 @@ class Predictor:
         """
         if self._default is not Chooser:
             raise ValueError(f"A model for {self.kind} cannot choose.")
-        return self.predict([(context, list(choices))])[0]
+        return self.predict([(context, choices)])[0]
 
     def embed(
         self, texts: str | Sequence[str], pool: str = "mean"
@@ -145,9 +150,8 @@ class Predictor:
             raise ValueError(f"pool must be one of {', '.join(POOLS)}. Received: {pool!r}")
         if pool == "pooled" and not self._model.has_pooler:
             raise ValueError(f"The model, one for {self.kind}, lacks a pooler.")
-        given = [texts] if isinstance(texts, str) else texts
-        vectors = self._answers(Embedder, [(text,) for text in given], pooling=pool)
-        if isinstance(texts, str):
+        vectors = self._answers(Embedder, read_examples(texts, _TEXT), pooling=pool)
+        if is_one_example(texts, _TEXT):
             return vectors[0]
         return vectors if pool == "tokens" or not vectors else np.stack(vectors)
 
@@ -157,7 +161,15 @@ class Predictor:
         Raises a ValueError if the model has no next-sentence head.
         """
         self._need_head(NEXT_SENTENCE, "next-sentence")
-        return self._answers(NextSentencePredictor, [(text_a, text_b)])[0]
+        pair = read_examples([(text_a, text_b)], PAIR)
+        return self._answers(NextSentencePredictor, pair)[0]
+
+    def _read(self, examples) -> list[tuple]:
+        remedy = ""
+        if len(self._kind.inputs) > 1 and isinstance(self._model, LoadedModel):
+            choices = " or ".join(map(str, self._kind.inputs))
+            remedy = f" If it was trained on others, give Predictor inputs={choices}."
+        return read_examples(examples, self.inputs, self._kind.list_inputs, remedy)
 
     def _answers(
         self, text_model: type[TextModel], examples: list[tuple], **arguments
@@ -171,22 +183,3 @@ class Predictor:
     def _need_head(self, prefix: str, name: str) -> None:
         if prefix not in self._model.heads:
             raise ValueError(f"This model, one for {self.kind}, has no {name} head.")
-
-    def _checked(self, example: Example, number: int) -> tuple:
-        texts = (example,) if isinstance(example, str) else tuple(example)
-        allowed = {self.inputs}
-        if isinstance(self._model, LoadedModel) and self.inputs in self._kind.inputs:
-            allowed.update(self._kind.inputs)
-        lists = [name in self._kind.list_inputs for name in self.inputs]
-        if len(texts) not in map(len, allowed) or not all(map(_is_text, texts, lists)):
-            raise ValueError(
-                f"Example {number}: the model takes {', '.join(self.inputs)}. "
-                f"Received: {example!r:.200}"
-            )
-        return texts
-
-
-def _is_text(text: Any, is_list: bool) -> bool:
-    if not is_list:
-        return isinstance(text, str)
-    return not isinstance(text, str) and len(text) > 0 and all(isinstance(t, str) for t in text)

@@ -200,6 +200,110 @@ def test_no_examples_have_no_answers(predictors):
     assert predictors["masked_lm"].fill_mask([]) == []
 
 
+TWO = ["A naïve text.", "Another one"]
+
+
+class Table:
+    """As a data frame of pandas or polars: iterating it gives the names of its columns."""
+
+    columns = ("text",)
+    to_dict = None
+
+    def __iter__(self):
+        return iter(self.columns)
+
+    def __getitem__(self, name):
+        return np.array(TWO)
+
+
+MANY = {
+    "a generator": lambda: (text for text in TWO),
+    "an array": lambda: np.array(TWO),
+    "an array of objects": lambda: np.array(TWO, object),
+    "a tensor": lambda: tf.constant(TWO),
+    "a ragged tensor": lambda: tf.ragged.constant([TWO[:1], TWO[1:]]),
+    "tuples": lambda: [(text,) for text in TWO],
+    "dicts": lambda: [{"text": text} for text in TWO],
+    "columns": lambda: {"text": np.array(TWO)},
+    "a table": lambda: Table(),
+}
+
+
+@pytest.mark.parametrize("form", MANY)
+def test_texts_are_read_in_any_form_that_is_certain(predictors, form):
+    predictor = predictors["regression"]
+    assert predictor.predict(MANY[form]()) == predictor.predict(TWO)
+    np.testing.assert_array_equal(predictor.embed(MANY[form]()), predictor.embed(TWO))
+
+
+@pytest.mark.parametrize("one", [TWO[0], np.str_(TWO[0]), {"text": TWO[0]}, tf.constant(TWO[0])])
+def test_one_text_has_one_answer(predictors, one):
+    predictor = predictors["regression"]
+    assert predictor.predict(one) == predictor.predict(TWO[:1])
+    assert predictor.embed(one).shape == (16,)
+    assert len(predictors["tagging"].predict(one)) == 1
+
+
+def test_texts_of_several_inputs_are_read_by_their_names(predictors):
+    question = {"context": CONTEXT, "question": "Who was the leader?"}
+    expected = predictors["span"].predict([("Who was the leader?", CONTEXT)])
+    columns = {name: [text] for name, text in question.items()}
+    for form in (question, [question], columns, np.array([["Who was the leader?", CONTEXT]])):
+        assert predictors["span"].predict(form) == expected
+    masked = {"text": "The [MASK]."}
+    assert predictors["masked_lm"].fill_mask(masked).best.startswith("the ")
+    assert len(predictors["masked_lm"].fill_mask([masked, "[MASK]"])) == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "examples", "message"),
+    [
+        ("tagging", None, "list of examples.*NoneType"),
+        ("tagging", 5, "list of examples.*int 5"),
+        ("tagging", b"a text", "list of examples.*bytes"),
+        ("tagging", {"a", "b"}, "list of examples.*set"),
+        ("tagging", ["a", None], "Example 1.*takes text.*NoneType"),
+        ("tagging", ["a", float("nan")], "Example 1.*float nan"),
+        ("tagging", np.array([1, 2]), "Example 0.*int 1"),
+        ("tagging", [b"a"], "Example 0.*bytes"),
+        ("tagging", [("a", "b")], "Example 0"),
+        ("tagging", [["a"], [["a"]]], "Example 1"),
+        ("tagging", {"texts": "a"}, "Example 0.*texts"),
+        ("tagging", [{"text": "a"}, {"text": "a", "text_b": "b"}], "Example 1.*text_b"),
+        ("tagging", {"text": ["a"], "label": [1]}, r"columns text.*label \(1\)"),
+        ("regression", [("a", "b")], r"Example 0.*Predictor inputs=\('text',\) or \('text_a', "),
+        ("pair", ["a", "b"], "Example 0.*text_a, text_b.*str 'a'"),
+        ("pair", "a text", "Example 0"),
+        ("pair", {"text_a": ["a"], "text_b": ["b", "c"]}, "one length"),
+        ("span", [{"question": "Who?"}], "Example 0.*question, context"),
+        ("span", [("Who?", None)], "Example 0"),
+    ],
+)
+def test_what_is_no_example_is_refused_with_its_number(predictors, kind, examples, message):
+    with pytest.raises(ValueError, match=message):
+        predictors[kind].predict(examples)
+
+
+def test_every_question_to_a_model_is_judged_alike(predictors):
+    ask = predictors["masked_lm"].next_sentence_probability
+    for call in (
+        lambda: predictors["encoder"].embed(["a", None]),
+        lambda: predictors["pair"].embed([("a", "b")]),
+        lambda: predictors["masked_lm"].fill_mask(["[MASK]", 1]),
+        lambda: ask("a", None),
+        lambda: predictors["span"].answer("Who?", float("nan")),
+    ):
+        with pytest.raises(ValueError, match=r"Example \d: the model takes"):
+            call()
+
+
+def test_pairs_are_taken_by_a_model_whose_files_do_not_say_so_if_they_are_named(folders):
+    with pytest.raises(ValueError, match="are text or text_a,text_b"):
+        bert_tf.Predictor(folders["regression"], inputs=("text", "other"))
+    pairs = bert_tf.Predictor(folders["regression"], inputs=("text_a", "text_b"))
+    assert len(pairs.predict([("a", "b")])) == 1
+
+
 def test_what_a_model_cannot_be_asked_is_said(predictors):
     with pytest.raises(ValueError, match="cannot answer questions"):
         predictors["pair"].answer("Who?", "He.")

@@ -85,6 +85,9 @@ def test_a_choice_has_the_softmax_of_the_scores_of_its_own_choices(predictor):
         assert answer.index == int(np.argmax(answer.probabilities))
         alone = predictor.choose(context, choices)
         np.testing.assert_allclose(alone.probabilities, answer.probabilities, atol=1e-5)
+    context, choices = EXAMPLES[1]
+    by_name = {"choices": np.array(choices), "context": context}
+    assert predictor.predict(by_name) == predictor.predict([EXAMPLES[1]])
     assert repr(predictor).startswith("<Predictor: choice of (context, choices)")
 
 
@@ -92,6 +95,9 @@ def test_what_cannot_be_chosen_from_is_refused(predictor, tmp_path):
     for example in ["a", ("a", "b"), ("a", []), ("a", ["b", 1])]:
         with pytest.raises(ValueError, match="takes context, choices"):
             predictor.predict([example])
+    for choices in ("abc", {"a": 1, "b": 2}, None):
+        with pytest.raises(ValueError, match=r"takes context, choices \(a list\)"):
+            predictor.choose("a context", choices)
     with pytest.raises(ValueError, match="cannot choose"):
         bert_tf.Predictor(write_model(tmp_path / "m", "regression")).choose("a", ["b"])
 

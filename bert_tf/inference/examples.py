@@ -1,0 +1,105 @@
+"""Reads the examples that a model is asked about, in any form whose meaning is certain.
+
+"a text"                                    one example
+["a text", "another"], an array, a Series   several; also tuples, for models of several texts
+{"question": "Who?", "context": "He."}      one, by the names of the model's inputs
+[{"text": "a text"}, {"text": "another"}]   several
+{"text": ["a text", "another"]}, a table    several, by columns
+"""
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Any
+
+Names = Sequence[str]
+
+
+def read_examples(
+    given: Any, inputs: Names, list_inputs: Names = (), remedy: str = ""
+) -> list[tuple]:
+    """Returns the examples in order, each a tuple with a text for each input.
+
+    Args:
+        inputs: the names of the model's texts.
+        list_inputs: those of them that are lists of texts.
+        remedy: ends the message of an error.
+
+    Raises a ValueError that names the first example without the texts that the model takes.
+    """
+    given = _plain(given)
+    if is_one_example(given, inputs, list_inputs):
+        given = [given]
+    elif isinstance(given, Mapping):
+        given = _rows(given, inputs)
+    elif isinstance(given, (bytes, Set)) or not isinstance(given, Iterable):
+        raise ValueError(
+            f"The model takes a list of examples, each with {', '.join(inputs)}. "
+            f"Received: {type(given).__name__} {given!r:.200}"
+        )
+    examples = []
+    for number, example in enumerate(map(_plain, given)):
+        texts = _texts_of(example, inputs)
+        are_lists = [name in list_inputs for name in inputs]
+        if len(texts) != len(inputs) or not all(map(_is_text, texts, are_lists)):
+            names = [f"{name} (a list)" if name in list_inputs else name for name in inputs]
+            raise ValueError(
+                f"Example {number}: the model takes {', '.join(names)}, as text (str), or as a "
+                f"tuple or dict of texts.{remedy} "
+                f"Received: {type(example).__name__} {example!r:.200}"
+            )
+        examples.append(texts)
+    return examples
+
+
+def is_one_example(given: Any, inputs: Names, list_inputs: Names = ()) -> bool:
+    """Returns whether this is one example rather than several: a text, or a dict of texts."""
+    given = _plain(given)
+    if not isinstance(given, Mapping):
+        return isinstance(given, str)
+    texts = [given[name] for name in inputs if name in given and name not in list_inputs]
+    return not texts or not all(isinstance(_plain(text), (list, tuple)) for text in texts)
+
+
+def _texts_of(example: Any, inputs: Names) -> tuple:
+    """Returns the texts of an example, not yet checked; none for one of another form."""
+    if isinstance(example, str):
+        return (example,)
+    if isinstance(example, Mapping):
+        example = [example[name] for name in inputs] if set(example) == set(inputs) else []
+    return tuple(map(_plain, example)) if isinstance(example, (list, tuple)) else ()
+
+
+def _is_text(text: Any, is_list: bool) -> bool:
+    if not is_list:
+        return isinstance(text, str)
+    return isinstance(text, (list, tuple)) and bool(text) and all(isinstance(t, str) for t in text)
+
+
+def _rows(columns: Mapping, inputs: Names) -> list[dict]:
+    """Returns a row for each place in the columns of a table."""
+    plain = {name: _plain(column) for name, column in columns.items()}
+    lengths = {n: len(c) if isinstance(c, (list, tuple)) else 0 for n, c in plain.items()}
+    if set(plain) != set(inputs) or len(set(lengths.values())) > 1:
+        received = ", ".join(f"{name} ({length})" for name, length in lengths.items())
+        raise ValueError(
+            f"The model takes the columns {', '.join(inputs)}, all of one length. "
+            f"Received: {received}"
+        )
+    return [dict(zip(plain, row, strict=True)) for row in zip(*plain.values(), strict=True)]
+
+
+def _plain(value: Any) -> Any:
+    """Returns arrays, tensors and pandas' tables as lists, strings and dicts."""
+    if hasattr(value, "to_dict") and hasattr(value, "columns"):
+        return {name: list(value[name]) for name in value.columns}
+    is_tensor = hasattr(value, "numpy") and hasattr(value, "dtype")
+    if is_tensor:  # TensorFlow's strings are bytes.
+        value = value.to_list() if hasattr(value, "to_list") else value.numpy()
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    return _decoded(value) if is_tensor else value
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_decoded(part) for part in value]
+    return value.decode("utf-8", "ignore") if isinstance(value, bytes) else value
