@@ -8,6 +8,7 @@ import tensorflow_text  # noqa: F401  Its operations are in the graph.
 
 from bert_tf import files
 from bert_tf.config import read_json
+from bert_tf.inference.graph_safety import check_graph
 from bert_tf.inference.versions import DESCRIPTION
 from bert_tf.kinds.length_runner import in_batches
 from bert_tf.kinds.text_model import TextModel
@@ -16,7 +17,7 @@ from bert_tf.kinds.text_model import TextModel
 class SavedModel:
     """A SavedModel of `export_saved_model.py`, with the attributes of a `LoadedModel`.
 
-    Raises a ValueError if it was written by something else.
+    Raises a ValueError if it was written by something else, is damaged, or could touch files.
     """
 
     def __init__(self, folder: str, batch_size: int = 32):
@@ -26,18 +27,29 @@ class SavedModel:
                 f"{folder}: no {DESCRIPTION}, so the SavedModel was not written by "
                 "export_saved_model.py. Call its signatures yourself, with tf.saved_model.load."
             )
-        description = read_json(path)
+        check_graph(folder)
+        try:
+            self._describe(read_json(path))
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{path}: damaged, or of another program: {type(error).__name__} {error}"
+            ) from error
+        self._folder = folder
+        self._batch_size = batch_size
+        try:
+            self._loaded = tf.saved_model.load(folder)
+        except (OSError, tf.errors.OpError) as error:
+            raise ValueError(f"{folder}: the SavedModel cannot be loaded: {error}") from error
+
+    def _describe(self, description: dict[str, Any]) -> None:
         self.kind: str = description["kind"]
         self.inputs = tuple(description["inputs"])
         self.labels = tuple(description["labels"])
         self.max_seq_length: int = description["max_seq_length"]
         self.has_pooler = "bert/pooler" in description["heads"]
         self.heads = tuple(f"{head}/" for head in description["heads"])
-        self._folder = folder
         self._inputs_of = {n: list(s["inputs"]) for n, s in description["signatures"].items()}
         self._top_k: int = description["top_k"]
-        self._batch_size = batch_size
-        self._loaded = tf.saved_model.load(folder)
 
     def answers(
         self,
