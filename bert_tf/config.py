@@ -4,6 +4,7 @@ import dataclasses
 import json
 import re
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -194,7 +195,7 @@ def read_json(path: str) -> Any:
         FileNotFoundError: if there is none.
     """
     try:
-        return json.loads(_read_bytes(path).decode("utf-8"))
+        return json.loads(_read_bytes(path).decode("utf-8"), object_pairs_hook=unique_keys)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not UTF-8 at byte {error.start}.") from error
     except json.JSONDecodeError as error:
@@ -203,6 +204,8 @@ def read_json(path: str) -> Any:
         ) from error
     except RecursionError as error:
         raise ValueError(f"{path}: lists or objects are nested too deeply to be read.") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}.") from error
 
 
 def read_json_object(path: str) -> dict[str, Any]:
@@ -211,6 +214,22 @@ def read_json_object(path: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{path}: a JSON object is needed. Received: {content!r:.80}")
     return content
+
+
+def unique_keys(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Returns a dict of a JSON object's pairs, of which `json` would keep the last of equal keys.
+
+    Raises:
+        ValueError: if a key is there twice.
+    """
+    result: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in result:
+            raise ValueError(
+                f"an object has the key {key!r} twice: {result[key]!r:.40} and {value!r:.40}"
+            )
+        result[key] = value
+    return result
 
 
 def _read_bytes(path: str) -> bytes:

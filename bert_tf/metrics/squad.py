@@ -10,6 +10,9 @@ The two official scripts differ in some details; each is reproduced to the last 
     correct answers         all in the file           those with words; "" if there are none
     a repeated id           counts twice              counts once
 
+Between words there must be spaces. In scripts without, such as Chinese or Thai, F1 is little more
+than the exact match; `character_f1` then takes each character of these scripts as a word.
+
 Source: rajpurkar.github.io/SQuAD-explorer, evaluate-v1.1.py and evaluate-v2.0.py.
 """
 
@@ -17,13 +20,22 @@ import logging
 import re
 import string
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 logger = logging.getLogger(__name__)
 
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
+# Thai, Lao, Tibetan, Burmese, Khmer, Tai, Javanese; Kana and ideographs.
+_NO_SPACES = (
+    "\u0e00-\u109f\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf\ua980-\ua9df"
+    "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f"
+    "\U00020000-\U0003ffff"
+)
+_LETTER_WITHOUT_SPACES = re.compile(f"[{_NO_SPACES}]")
+_CHARACTERS = re.compile(f"[{_NO_SPACES}]|[^{_NO_SPACES}\\s]+")
+_MAX_WITHOUT_SPACES = 0.1  # The fraction of such questions above which F1 needs a warning.
 
 
 def evaluate(
@@ -45,7 +57,7 @@ def evaluate(
     Returns: `exact_match` and the equal `exact`, `f1`, and `total`, the number of questions. For
         2.0 also `HasAns_exact`, ... and `NoAns_exact`, ... of questions with and without an answer;
         with null odds, `best_exact` and `best_f1` at the best thresholds, `best_exact_thresh` and
-        `best_f1_thresh`.
+        `best_f1_thresh`. If answers are in a script without spaces, also `character_f1`.
 
     Raises:
         ValueError: for no questions, a question without id or answers, and missing null odds.
@@ -59,12 +71,13 @@ def evaluate(
             "%d of %d questions have no prediction and score 0, such as %s",
             *(len(missing), len(questions), missing[:3]),
         )
+    extra = _character_f1(questions, predictions)
     is_version_2 = any("is_impossible" in qa or not qa["answers"] for qa in questions)
     if is_version_2 or null_odds is not None:
-        return _evaluate_version_2(questions, predictions, null_odds, na_prob_thresh)
+        return _evaluate_version_2(questions, predictions, null_odds, na_prob_thresh) | extra
     answered = [question for question in questions if question["id"] in predictions]
     scores = [_scores(question, predictions[question["id"]]) for question in answered]
-    return _metrics(scores, len(questions))
+    return _metrics(scores, len(questions)) | extra
 
 
 def normalize_answer(text: str) -> str:
@@ -86,6 +99,30 @@ def _questions(articles: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, A
                         f"{' and no '.join(sorted(absent))}, which scoring needs."
                     )
                 yield question
+
+
+def _character_f1(
+    questions: Sequence[Mapping[str, Any]], predictions: Mapping[str, str]
+) -> dict[str, float]:
+    """Returns `character_f1` and warns of F1 if answers are in scripts without spaces."""
+    texts = ["".join(answer["text"] for answer in question["answers"]) for question in questions]
+    num_answered = sum(map(bool, texts))
+    num_odd = sum(map(bool, map(_LETTER_WITHOUT_SPACES.search, texts)))
+    if num_odd <= _MAX_WITHOUT_SPACES * num_answered:
+        return {}
+    logger.warning(
+        "%d of %d correct answers are in a script without spaces (Chinese, Japanese, Thai, ...). "
+        "f1 takes words between spaces, so it is little more than the exact match: use "
+        "character_f1, where each such character is a word.",
+        *(num_odd, num_answered),
+    )
+    by_id = {question["id"]: question for question in questions}
+    scores = [
+        _scores(question, predictions[name], True, _CHARACTERS.findall)
+        for name, question in by_id.items()
+        if name in predictions
+    ]
+    return {"character_f1": _metrics(scores, len(by_id))["f1"]}
 
 
 def _evaluate_version_2(
@@ -153,7 +190,10 @@ def _best_threshold(
 
 
 def _scores(
-    question: Mapping[str, Any], prediction: str, is_version_2: bool = False
+    question: Mapping[str, Any],
+    prediction: str,
+    is_version_2: bool = False,
+    split: Callable[[str], list[str]] = str.split,
 ) -> tuple[float, float]:
     """Returns the best exact match and F1 with any correct answer, from 0 to 1."""
     correct = [normalize_answer(answer["text"]) for answer in question["answers"]]
@@ -161,7 +201,7 @@ def _scores(
         correct = list(filter(None, correct)) or [""]
     predicted = normalize_answer(prediction)
     exact = max(float(answer == predicted) for answer in correct)
-    return exact, max(_f1(answer.split(), predicted.split(), is_version_2) for answer in correct)
+    return exact, max(_f1(split(answer), split(predicted), is_version_2) for answer in correct)
 
 
 def _f1(answer: list[str], predicted: list[str], is_version_2: bool) -> float:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bert_tf.text.characters import is_blank
 from bert_tf.text.packing import Window, divide
 from bert_tf.text.tokenizer import Tokenizer
 
@@ -153,16 +154,16 @@ def best_windows(windows: tuple[Window, ...]) -> np.ndarray:
 def answer_words(context: str, answer: str, answer_start: int) -> tuple[int, int] | None:
     """Returns the indices of an answer's first and last word, or None if they do not contain it.
 
-    Index -1 is the white space before the first word. `answer_start` is in characters; if negative,
-    it counts from the end of the passage, an accident of the original.
+    Index -1 is the white space before the first word. `answer_start` is in characters. A blank
+    answer is in no passage.
     """
     positions = answer_start, answer_start + len(answer) - 1
-    if not all(-len(context) <= position < len(context) for position in positions):
+    if is_blank(answer) or answer_start < 0 or positions[1] >= len(context):
         return None
     words, word_starts = _words_and_starts(context)
     if not words:
         return None
-    first, last = (bisect_right(word_starts, position % len(context)) - 1 for position in positions)
+    first, last = (bisect_right(word_starts, position) - 1 for position in positions)
     is_found = " ".join(answer.split()) in " ".join(words[first : last + 1])
     return (first, last) if is_found else None
 

@@ -10,21 +10,24 @@
 Source: google-research/bert, run_squad.py.
 """
 
+import collections
 import dataclasses
 import functools
 import json
 import logging
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bert_tf import files
+from bert_tf.config import unique_keys
 from bert_tf.metrics import squad as metrics
 from bert_tf.settings.setting import setting
 from bert_tf.spans.options import SpanOptions
 from bert_tf.spans.windows import answer_words
 from bert_tf.tasks.span import TRAIN, Answers, Examples, SpanExample, SpanExtraction
 from bert_tf.tasks.task import find_file, write_files
+from bert_tf.text.characters import is_blank
 
 logger = logging.getLogger(__name__)
 
@@ -62,8 +65,11 @@ class SquadFiles:
         """Returns `train` for training, else `eval`."""
         split = TRAIN if purpose == "train" else _EVAL
         path = self.sources(split)[0]
-        if purpose == "eval" and not _has_answers(path):
-            raise ValueError(f"{path}: no question has answers: it can be predicted, not scored.")
+        if purpose == "eval" and not _has_answers(path, self.options.version_2_with_negative):
+            raise ValueError(
+                f"{path}: no question has correct answers: it can be predicted (--do_predict), not "
+                f"scored (--do_eval)."
+            )
         return (split,)
 
     def sources(self, split: str) -> list[str]:
@@ -81,40 +87,47 @@ class SquadFiles:
     def read(self, split: str) -> list[SpanExample]:
         """Returns the questions in the file's order; for training, shuffled as in the original."""
         path = self.sources(split)[0]
-        if split != TRAIN:
-            return [_to_answer(*question) for question in _questions(path)]
-        examples = self.read_training_examples(path)
-        random.Random(_SHUFFLE_SEED).shuffle(examples)
+        if split == TRAIN:
+            examples = self.read_training_examples(path)
+            random.Random(_SHUFFLE_SEED).shuffle(examples)
+            return examples
+        questions = list(_questions(path))
+        if repeated := _repeated_ids(questions):
+            name, (first, second) = repeated[0]
+            raise ValueError(
+                f"{path}: {first} and {second} have the same id {name!r} ({len(repeated)} ids are "
+                f"repeated). Answers are written and scored by id: give each question its own."
+            )
+        version_2 = self.options.version_2_with_negative
+        examples = [_to_answer(*question, version_2) for question in questions]
+        _report(path, questions, list(map(_oddity, examples)))
         return examples
 
     def read_training_examples(self, path: str) -> list[SpanExample]:
-        """Returns the questions whose answers are in their passages, in the file's order."""
-        examples: list[SpanExample] = []
-        skipped: list[str] = []
-        for question in _questions(path):
-            example = _to_train_on(*question, self.options.version_2_with_negative)
-            if example.first_word is not None:
-                examples.append(example)
-                continue
-            skipped.append(example.id)
-            if self.options.verbose_logging:
+        """Returns the questions with an answer in their passage, or with none, in file order."""
+        version_2 = self.options.version_2_with_negative
+        questions = list(_questions(path))
+        for name, places in _repeated_ids(questions)[:1]:
+            logger.warning("%s: %s have the same id %r.", path, " and ".join(places), name)
+        examples = [_to_train_on(*question, version_2) for question in questions]
+        reasons = list(map(_unfit, examples))
+        _report(path, questions, reasons)
+        for example, reason in zip(examples, reasons, strict=True):
+            if self.options.verbose_logging and reason and example.answers:
                 logger.warning("%s: could not find %r", example.id, example.answers[0])
-        if skipped:
-            logger.warning(
-                "%s: %d of %d questions are skipped, as their answer is not in their passage, such "
-                "as %s",
-                *(path, len(skipped), len(skipped) + len(examples), skipped[:3]),
-            )
-        return examples
+        return [each for each, reason in zip(examples, reasons, strict=True) if not reason]
 
     def score(self, examples: Examples, answers: Answers) -> dict[str, float]:
         """Returns the official metrics in percent, see `bert_tf.metrics.squad.evaluate`.
 
-        There are none if any question's answers are unknown. In version 2.0 the null odds determine
-        the best threshold, but do not change the answers.
+        Questions whose answers are unknown do not count; there are no metrics if all are. In
+        version 2.0 the null odds determine the best threshold, but do not change the answers.
         """
-        if any(example.answers is None for example in examples):
+        pairs = zip(examples, answers, strict=True)
+        scored = [pair for pair in pairs if pair[0].answers is not None]
+        if not scored:
             return {}
+        examples, answers = zip(*scored, strict=True)
         null_odds, threshold = None, 1.0
         if self.options.version_2_with_negative:
             null_odds = {e.id: a.null_odds for e, a in zip(examples, answers, strict=True)}
@@ -164,12 +177,15 @@ class _Item(NamedTuple):
 
 def _questions(path: str) -> Iterator[tuple[_Item, str]]:
     """Yields the questions of a file, each with its passage."""
+    text = "\n".join(files.open_text_lines(path)).removeprefix("\ufeff")
     try:
-        content = json.loads("\n".join(files.open_text_lines(path)).removeprefix("\ufeff"))
+        content = json.loads(text, object_pairs_hook=unique_keys)
     except json.JSONDecodeError as error:
         raise ValueError(
             f"{path}:{error.lineno}: invalid JSON: {error.msg} at character {error.colno}."
         ) from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}.") from error
     for article in _Item(content, path).items("data"):
         for paragraph in article.items("paragraphs"):
             context = paragraph.field("context", str)
@@ -177,22 +193,77 @@ def _questions(path: str) -> Iterator[tuple[_Item, str]]:
                 yield question, context
 
 
-def _to_answer(question: _Item, context: str) -> SpanExample:
-    """Returns a question, with the correct answers if the file has them in the usual form."""
+def _repeated_ids(questions: Sequence[tuple[_Item, str]]) -> list[tuple[str, list[str]]]:
+    """Returns each id of several questions, and the first two places; JSON's 1 and "1" are one."""
+    places = collections.defaultdict(list)
+    for question, _ in questions:
+        places[str(question.field("id", str, int))].append(question.place)
+    return [(name, each[:2]) for name, each in places.items() if len(each) > 1]
+
+
+def _report(path: str, questions: Sequence[tuple[_Item, str]], remarks: Sequence[str]) -> None:
+    """Warns of questions, in a line with count and places for each remark that is not ""."""
+    for remark in sorted(filter(None, set(remarks))):
+        places = [
+            f"{question.place} ({question.content['id']})"
+            for (question, _), other in zip(questions, remarks, strict=True)
+            if other == remark
+        ]
+        logger.warning(
+            "%s: %d of %d questions %s, such as %s",
+            *(path, len(places), len(questions), remark, ", ".join(places[:3])),
+        )
+
+
+def _unfit(example: SpanExample) -> str:
+    """Returns why a question is not trained on; "" if it is."""
+    what = ""
+    if is_blank(example.question):
+        what = "their text is blank"
+    elif not example.is_impossible and is_blank(example.answers[0]):
+        what = "their answer is blank"
+    elif example.first_word is None:
+        what = "their answer is not in their passage, where answer_start says"
+    return f"are skipped, as {what}" if what else ""
+
+
+def _oddity(example: SpanExample) -> str:
+    """Returns what should be known of a question to answer; "" if nothing."""
+    if is_blank(example.context):
+        return "have a passage without text, and get no answer"
+    if is_blank(str(example.id)):
+        return "have a blank id, under which their answer is written"
+    if is_blank(example.question):
+        return "are blank, and are answered all the same"
+    if example.answers is None:
+        return "have no correct answers: they are predicted, but do not count in the metrics"
+    if example.answers and all(map(is_blank, example.answers)):
+        return "have only blank correct answers, which no answer equals"
+    return ""
+
+
+def _to_answer(question: _Item, context: str, version_2: bool) -> SpanExample:
+    """Returns a question, with the correct answers if the file has them in the usual form.
+
+    An empty list of answers is "no answer" in version 2.0; in 1.1 they are unknown.
+    """
     name, text = question.field("id", str, int), question.field("question", str)
     is_impossible, answers = map(question.content.get, ("is_impossible", "answers"))
     if not isinstance(is_impossible, bool):
         is_impossible = None
     is_usual = isinstance(answers, list) and all(isinstance(answer, dict) for answer in answers)
     texts = tuple(answer.get("text") for answer in answers) if is_usual else (None,)
-    if not all(isinstance(each, str) for each in texts):
+    if answers is None and is_impossible:
+        texts = ()
+    is_unknown = not (texts or version_2 or is_impossible is not None)
+    if is_unknown or not all(isinstance(each, str) for each in texts):
         texts = None
     return SpanExample(name, text, context, texts, is_impossible)
 
 
 def _to_train_on(question: _Item, context: str, version_2: bool) -> SpanExample:
     """Returns a question and its answer's words; `first_word` is None if they are not found."""
-    example = _to_answer(question, context)._replace(is_impossible=False)
+    example = _to_answer(question, context, version_2)._replace(is_impossible=False)
     if version_2 and question.field("is_impossible", bool, int):
         return example._replace(is_impossible=True, answers=())
     answers = list(question.items("answers"))
@@ -203,15 +274,15 @@ def _to_train_on(question: _Item, context: str, version_2: bool) -> SpanExample:
             f"one answer.{hint} Received: {len(answers)} answers"
         )
     (answer,) = answers
-    words = answer_words(context, answer.field("text", str), answer.field("answer_start", int))
+    text = answer.field("text", str)
+    words = answer_words(context, text, answer.field("answer_start", int))
     first, last = words or (None, None)
-    return example._replace(first_word=first, last_word=last)
+    return example._replace(answers=(text,), first_word=first, last_word=last)
 
 
 @functools.lru_cache(maxsize=8)
-def _has_answers(path: str) -> bool:
-    # Within a text, the quotes are escaped.
-    return any('"answers"' in line for line in files.open_text_lines(path))
+def _has_answers(path: str, version_2: bool) -> bool:
+    return any(_to_answer(*each, version_2).answers is not None for each in _questions(path))
 
 
 def _as_json(example: SpanExample) -> Mapping[str, Any]:

@@ -46,6 +46,11 @@ def is_accent(char: str) -> bool:
     return unicodedata.category(char) == "Mn"
 
 
+def is_blank(text: str) -> bool:
+    """Returns whether a text has only white space and characters that are dropped."""
+    return all(char.isspace() or is_whitespace(char) or is_dropped(char) for char in text)
+
+
 class _Table(dict):
     """Maps code points to replacements, None to drop them, for `str.translate`."""
 

@@ -217,3 +217,30 @@ def test_no_answer_at_all_scores_the_share_of_unanswerable_questions(data_dir):
     figures = evaluate(data, dict.fromkeys(ids, ""), dict.fromkeys(ids, 0.0))
     assert figures["exact"] == figures["f1"] == figures["best_f1"] == 100 * 5945 / 11873
     assert (figures["HasAns_total"], figures["NoAns_total"]) == (5928, 5945)
+
+
+@pytest.mark.parametrize(
+    ("gold", "predicted", "f1"),
+    [
+        ("中华人民共和国", "人民共和国", 2 * 5 / 12),
+        ("東京タワー", "東京", 2 * 2 / 7),
+        ("ประเทศไทย", "ไทย", 2 * 3 / 12),
+        ("人民 1949", "1949", 2 * 1 / 4),
+    ],
+)
+@pytest.mark.parametrize("version_2", [False, True])
+def test_words_of_scripts_without_spaces_are_counted_by_character_with_a_warning(
+    caplog, gold, predicted, f1, version_2
+):
+    questions = [("1", gold), ("2",)][: 1 + version_2]
+    metrics = evaluate([article(*questions)], {"1": predicted, "2": ""})
+    share = 1 + version_2
+    assert metrics["character_f1"] == pytest.approx(100 * (f1 + version_2) / share)
+    assert "1 of 1 correct answers are in a script without spaces" in caplog.text
+    assert "use character_f1" in caplog.text
+
+
+@pytest.mark.parametrize("gold", ["John Smith", "서울 특별시", "Москва", "القاهرة"])
+def test_words_between_spaces_need_no_warning(caplog, gold):
+    assert "character_f1" not in evaluate([article(("1", gold))], {"1": gold})
+    assert not caplog.text

@@ -62,6 +62,9 @@ def test_words_stand_between_the_originals_white_space_only():
         ("Smith", 0, None),
         ("1943", 40, None),  # Outside of the passage: an IndexError in the original.
         ("John", 400, None),
+        (".", -1, None),  # Counted from the end in the original.
+        ("", 15, None),  # All of the passage in the original, as the next one.
+        (" \u200b", 10, None),
     ],
 )
 def test_an_answer_is_found_again_in_its_words_or_left_out(answer, start, words):

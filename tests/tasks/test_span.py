@@ -45,7 +45,7 @@ def random_article(rng, version_2):
         for place in range(3):
             start = rng.randrange(len(context))
             text = context[start : start + rng.randrange(1, 20)]
-            if rng.random() < 0.2:
+            if rng.random() < 0.2 or not text.strip():  # Blank answers are left out.
                 text = "y" + text[1:]
             question = {"id": f"{number}.{place}", "question": random_text(rng, rng.randrange(9))}
             question["answers"] = [{"text": text, "answer_start": start}]

@@ -4,6 +4,7 @@ import gzip
 import json
 import logging
 import random
+import re
 import time
 
 import numpy as np
@@ -177,16 +178,68 @@ def test_answers_that_cannot_be_found_are_left_out_and_counted_in_one_line(
     with caplog.at_level(logging.INFO):
         assert [example.id for example in task.read("train")] == ["a"]
     messages = [record.getMessage() for record in caplog.records]
-    assert messages[-1].endswith(
-        "6 of 7 questions are skipped, as their answer is not in their passage, such as "
-        "['lost-0', 'lost-1', 'lost-2']"
+    assert messages[0].endswith(
+        "6 of 7 questions are skipped, as their answer is not in their passage, where answer_start "
+        "says, such as data[0].paragraphs[0].qas[1] (lost-0), data[0].paragraphs[0].qas[2] "
+        "(lost-1), data[0].paragraphs[0].qas[3] (lost-2)"
     )
-    assert messages[:-1] == (
+    assert messages[1:] == (
         [*(f"lost-{i}: could not find 'nowhere'" for i in range(5)), "b: could not find 'x'"]
         if verbose
         else []
     )
     assert len(task.read("eval")) == 7
+
+
+NOTHING = ("", " \n", "\u200b", "\ufeff\u00a0\u2028")
+
+
+@pytest.mark.parametrize("nothing", NOTHING)
+@pytest.mark.parametrize("version_2", [False, True])
+def test_a_question_of_nothing_and_an_answer_of_nothing_are_not_trained_on(
+    task_of, caplog, nothing, version_2
+):
+    questions = [qa("a", nothing, 0), qa("b", question=nothing), qa("c"), qa("d", "1895", -11)]
+    for question in questions:
+        question["is_impossible"] = False
+    context = f"{nothing}{CONTEXT}" if nothing.strip() else CONTEXT
+    task = task_of(squad(*questions, context=context), version_2_with_negative=version_2)
+    assert [example.id for example in task.read("train")] == ["c"]
+    place = r"such as data\[0\]\.paragraphs\[0\]\.qas"
+    assert re.search(rf"1 of 4 questions .* answer is blank, {place}\[0\] \(a\)", caplog.text)
+    assert re.search(rf"1 of 4 questions .* text is blank, {place}\[1\] \(b\)", caplog.text)
+    assert re.search(rf"1 of 4 questions .* not in their passage.*{place}\[3\]", caplog.text)
+
+
+@pytest.mark.parametrize("nothing", NOTHING)
+def test_what_is_to_be_answered_and_is_nothing_is_named_beforehand(task_of, caplog, nothing):
+    task = task_of(squad(qa("a", nothing), qa("b", question=nothing), qa("c")))
+    assert len(task.read("eval")) == 3
+    assert "1 of 3 questions have only blank correct answers" in caplog.text
+    assert "qas[1] (b)" in caplog.text
+    task_of(squad(qa(nothing)), "named.json").read("eval")
+    assert "1 of 1 questions have a blank id" in caplog.text
+    caplog.clear()
+    task_of(squad(qa("d"), context=nothing), "other.json").read("eval")
+    assert "1 of 1 questions have a passage without text" in caplog.text
+
+
+@pytest.mark.parametrize("names", [("1", "1"), ("1", 1), (1, 1), ("", "")])
+def test_two_questions_with_one_id_are_refused_where_answers_have_it(task_of, caplog, names):
+    article = squad(qa("0"), qa(names[0]))["data"] + squad(qa(names[1]))["data"]
+    task = task_of({"data": article})
+    message = r"data\[0\]\.paragraphs\[0\]\.qas\[1\] and data\[1\]\.paragraphs\[0\]\.qas\[0\] have"
+    for split in ("eval", "predict"):
+        with pytest.raises(ValueError, match=rf"{message} the same id '{names[0]}' \(1 ids are"):
+            task.read(split)
+    assert len(task.read("train")) == 3
+    assert re.search(message, caplog.text)
+
+
+def test_a_key_that_is_there_twice_is_refused(task_of):
+    content = json.dumps(squad(qa())).replace('"context"', '"context": "other", "context"')
+    with pytest.raises(ValueError, match=r"squad\.json: an object has the key 'context' twice"):
+        task_of(content.encode()).read("eval")
 
 
 def test_version_2_trains_on_questions_without_an_answer(task_of, tmp_path):
@@ -238,7 +291,10 @@ def test_whether_a_question_has_an_answer_may_be_said_with_numbers(task_of, trut
         ({"version": "1"}, "the file must be an object whose 'data' is a list. Received: nothing"),
         ({"data": [{}]}, r"data\[0\] must be an object whose 'paragraphs' is a list"),
         ({"data": [{"paragraphs": [{"qas": []}]}]}, r"data\[0\].paragraphs\[0\] .*'context' is a"),
-        (squad(qa(), qa(question=None)), r"qas\[1\] \(question q\) must be .*'question' is a text"),
+        (
+            squad(qa(), qa("r", question=None)),
+            r"qas\[1\] \(question r\) must be .*'question' is a text",
+        ),
         (squad(qa(id=None)), r"data\[0\].paragraphs\[0\].qas\[0\] must .*'id' is a text"),
         (squad(qa(question=7)), r"'question' is a text. Received: 7"),
         (squad("q"), r"qas\[0\] must be an object whose 'id' is a text. Received: 'q'"),
@@ -307,11 +363,11 @@ def test_languages_of_all_scripts_are_trained_on_and_answered(
 
 def test_files_have_their_usual_names_in_a_folder(tmp_path):
     for name in ("train-v1.1.json", "dev-v1.1.json.gz", "dev-v2.0.json"):
-        (tmp_path / name).write_text('{"answers"')
+        (tmp_path / name).write_text(json.dumps(squad(qa())))
     task = find_task("squad", {"data_dir": str(tmp_path)})
     assert task.sources("train") == [str(tmp_path / "train-v1.1.json")]
     with gzip.open(tmp_path / "dev-v1.1.json.gz", "wt") as file:
-        file.write('{"answers": 1}')
+        file.write(json.dumps(squad(qa())))
     assert task.splits("eval") == task.splits("predict") == ("eval",)
     assert task.sources("eval") == [str(tmp_path / "dev-v1.1.json.gz")]
     other = str(tmp_path / "dev-v2.0.json")
@@ -333,14 +389,27 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 def test_questions_without_answers_are_predicted_but_not_scored(task_of):
     task = task_of(squad(qa(answers=None, question='"answers"?')))
     assert task.splits("predict") == ("eval",)
-    with pytest.raises(ValueError, match="no question has answers"):
+    with pytest.raises(ValueError, match="no question has correct answers"):
         task.splits("eval")
     examples = task.read("eval")
     assert examples[0].answers is None
     assert task.score(examples, [SpanAnswer("a", (), None)]) == {}
-    # A figure over a part of the questions would be misread.
-    task = task_of(squad(qa("1"), qa("2", answers=None)), "other.json")
-    assert task.score(task.read("eval"), [SpanAnswer("1895", (), None)] * 2) == {}
+
+
+@pytest.mark.parametrize("unknown", [None, [], [{"text": None}], "1895"])
+def test_questions_whose_answers_are_unknown_do_not_count_and_are_counted(
+    task_of, caplog, tmp_path, unknown
+):
+    task = task_of(squad(qa("1"), qa("2", answers=unknown), qa("3", answers=unknown)))
+    assert task.splits("eval") == ("eval",)
+    examples = task.read("eval")
+    assert "2 of 3 questions have no correct answers" in caplog.text
+    assert "such as data[0].paragraphs[0].qas[1] (2)" in caplog.text
+    answers = [answer(text) for text in ("1895", "a", "b")]
+    figures = task.score(examples, answers)
+    assert (figures["exact"], figures["total"]) == (100, 1)
+    paths = task.write("eval", examples, answers, str(tmp_path))
+    assert json.loads(open_text(paths[0])) == {"1": "1895", "2": "a", "3": "b"}
 
 
 def test_every_option_has_a_help_text():
