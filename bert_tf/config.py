@@ -5,8 +5,9 @@ import json
 import re
 import warnings
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
+
+from bert_tf import files
 
 ACTIVATIONS = ("gelu", "gelu_erf", "relu", "tanh", "linear")
 MODEL_TYPES = ("bert",)
@@ -195,7 +196,11 @@ def read_json(path: str) -> Any:
         FileNotFoundError: if there is none.
     """
     try:
-        return json.loads(_read_bytes(path).decode("utf-8"), object_pairs_hook=unique_keys)
+        with files.open_file(path) as file:
+            head = file.read(files.HEAD_BYTES)
+            files.refuse_other_kinds(path, "JSON", head)
+            content = head + file.read()
+        return json.loads(content.decode("utf-8"), object_pairs_hook=unique_keys)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not UTF-8 at byte {error.start}.") from error
     except json.JSONDecodeError as error:
@@ -230,12 +235,3 @@ def unique_keys(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
             )
         result[key] = value
     return result
-
-
-def _read_bytes(path: str) -> bytes:
-    if "://" not in str(path):
-        return Path(path).read_bytes()
-    import tensorflow as tf  # Only for remote paths: this module imports in milliseconds.
-
-    with tf.io.gfile.GFile(path, "rb") as file:
-        return file.read()

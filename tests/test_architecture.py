@@ -21,7 +21,7 @@ PACKAGE = Path(bert_tf.__file__).parent
 # of the four modules at its top.
 MAY_IMPORT = {
     "version": set(),
-    "config": set(),
+    "config": {"files"},
     "progress": set(),
     "files": {"progress"},
     "metrics": set(),

@@ -135,6 +135,8 @@ def index_by_scan(path: str, run: dict[str, Any] | None, skips_corrupt: bool) ->
     """Finds the blocks of a file by scanning it; see `build_record_index`."""
     compression = compression_of(path)
     scan = scan_file(path, compression, RECORDS_PER_BLOCK)
+    if scan.fault and not scan.num_records:
+        files.refuse_other_kinds(path, "records")
     if scan.fault and not skips_corrupt:
         raise scan.fault.error(CORRUPT_ADVICE)
     num_records = 0 if scan.fault and compression else scan.num_records

@@ -1,5 +1,6 @@
-"""Handles local and remote files: paths, globs, text lines, atomic writes, folder locks."""
+"""Handles local and remote files: paths, kinds, text lines, atomic writes, folder locks."""
 
+from bert_tf.files.kinds import HEAD_BYTES, kind_of, refuse_other_kinds, remedy_for  # noqa: F401
 from bert_tf.files.paths import (  # noqa: F401
     atomic_write,
     atomic_writes,
@@ -14,9 +15,9 @@ from bert_tf.files.paths import (  # noqa: F401
     make_directories,
     new_folder,
     open_file,
-    open_text_lines,
     remove_file,
     resolve_path,
     split_path,
     temporary_path,
 )
+from bert_tf.files.text_lines import max_unpacked_bytes, open_text_lines  # noqa: F401

@@ -7,18 +7,15 @@ leading dots, and is slow to import.)
 import contextlib
 import errno
 import fnmatch
-import gzip
 import os
 import re
 import secrets
 import shutil
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
 _GLOB_CHARACTERS = re.compile(r"[*?\[\\]")
-_GZIP_MAGIC = b"\x1f\x8b"  # No UTF-8 text starts like this.
 
 
 def is_remote(path: str) -> bool:
@@ -30,7 +27,15 @@ def open_file(path: str, mode: str = "rb") -> IO:
     """Opens a local or remote file; text files are UTF-8."""
     if is_remote(path):
         return _gfile().GFile(str(path), mode)
-    return open(path, mode, encoding=None if "b" in mode else "utf-8")
+    try:
+        return open(path, mode, encoding=None if "b" in mode else "utf-8")
+    except IsADirectoryError as error:
+        if "r" not in mode:
+            raise
+        names = [name for name in sorted(os.listdir(path)) if not name.startswith(".")]
+        held = f"It holds {', '.join(names[:6])}" if names else "It is empty"
+        more = f" and {len(names) - 6} more" if len(names) > 6 else ""
+        raise ValueError(f"{path}: a folder, where a file is needed. {held}{more}.") from error
 
 
 def exists(path: str) -> bool:
@@ -137,44 +142,6 @@ def expand_input_files(patterns: str | Sequence[str]) -> list[str]:
                 )
         input_files.extend(found)
     return input_files
-
-
-def open_text_lines(path: str, on_read: Callable[[int], None] | None = None) -> Iterator[str]:
-    """Yields the lines of a UTF-8 text file, gzipped or not, without their line ends.
-
-    As in the original's `GFile.readline`, only `\\n` ends a line; carriage returns are dropped.
-    `on_read` is called at intervals with the number of bytes read since the last call.
-
-    Raises:
-        ValueError: if the file is not UTF-8, or its gzip data is damaged; names the line.
-    """
-    line_number = bytes_reported = 0
-    with open_file(path, "rb") as raw:
-        is_gzip = raw.read(2) == _GZIP_MAGIC
-        raw.seek(0)
-        try:
-            lines = gzip.GzipFile(fileobj=raw) if is_gzip else raw
-            for line_number, line in enumerate(lines, start=1):
-                if b"\r" in line:
-                    line = line.replace(b"\r", b"")
-                    if not line:  # A last line of carriage returns only does not count.
-                        continue
-                yield line.decode("utf-8").removesuffix("\n")
-                if on_read and line_number % 256 == 0:
-                    bytes_read = raw.tell()
-                    on_read(bytes_read - bytes_reported)
-                    bytes_reported = bytes_read
-        except UnicodeDecodeError as error:
-            raise ValueError(
-                f"{path}:{line_number}: not UTF-8: byte 0x{error.object[error.start]:02x} at byte "
-                f"{error.start} of the line. Convert the file first, for example with iconv."
-            ) from error
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise ValueError(
-                f"{path}:{line_number + 1}: damaged or truncated gzip data ({error})."
-            ) from error
-        if on_read:
-            on_read(raw.tell() - bytes_reported)
 
 
 @contextlib.contextmanager

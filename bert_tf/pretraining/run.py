@@ -56,6 +56,8 @@ def run_pretraining(
         config = dataclasses.replace(config, is_causal=True)
     max_length = config.max_position_embeddings
     for _, of_phase in settings.by_phase():
+        if of_phase.do_train:  # Another kind of file fits no length.
+            files.refuse_other_kinds(files.expand_input_files(of_phase.input_file)[0], "records")
         check_length(of_phase.max_seq_length, max_length, settings.bert_config_file)
     strategy = make_strategy(settings)
     with together(strategy, settings):

@@ -177,7 +177,8 @@ class _Item(NamedTuple):
 
 def _questions(path: str) -> Iterator[tuple[_Item, str]]:
     """Yields the questions of a file, each with its passage."""
-    text = "\n".join(files.open_text_lines(path)).removeprefix("\ufeff")
+    lines = files.open_text_lines(path, wanted="JSON", as_original=True)
+    text = "\n".join(lines).removeprefix("\ufeff")
     try:
         content = json.loads(text, object_pairs_hook=unique_keys)
     except json.JSONDecodeError as error:

@@ -141,7 +141,7 @@ def is_number(column: str) -> bool:
 
 def _read_lines(path: str) -> Iterator[str]:
     """Yields the lines of a file, without a byte order mark."""
-    for number, line in enumerate(files.open_text_lines(path)):
+    for number, line in enumerate(files.open_text_lines(path, wanted="table")):
         yield line if number else line.removeprefix("\ufeff")
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 
-from bert_tf.files.paths import open_text_lines
+from bert_tf.files import open_text_lines
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -26,7 +26,14 @@ def load_vocab(vocab_file: str) -> dict[str, int]:
             `SPECIAL_TOKENS` is missing, or the file is empty.
     """
     vocab: dict[str, int] = {}
-    for index, line in enumerate(open_text_lines(vocab_file)):
+    for index, line in enumerate(
+        open_text_lines(vocab_file, wanted="vocabulary", as_original=True)
+    ):
+        if "\r" in line:
+            raise ValueError(
+                f"{vocab_file}:{index + 1}: a carriage return within the line. If they end the "
+                "lines, convert the file first: tr '\\r' '\\n' < FILE > NEW_FILE"
+            )
         token = (line.removeprefix("\ufeff") if index == 0 else line).strip()
         if token in vocab:
             raise ValueError(

@@ -6,7 +6,7 @@ Chunks between spaces are counted first, which is fast, and each is split into w
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
-from bert_tf.files.paths import open_text_lines
+from bert_tf.files import open_text_lines
 from bert_tf.text.tokenization import BasicTokenizer
 
 # Bounds of the memory; a chunk or word takes about 150 bytes.

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bert_tf import files
+from bert_tf.files import text_lines
 
 
 @pytest.fixture
@@ -96,11 +97,16 @@ def lines_of_tensorflow(path):
             yield line.removesuffix("\n")
 
 
+def lines_as_original(path):
+    lines = files.open_text_lines(path, as_original=True)
+    return [line.replace("\r", "") for line in lines]
+
+
 @pytest.mark.parametrize("text", HARD_TEXTS)
 def test_lines_are_those_of_tensorflows_reader(tmp_path, text):
     path = tmp_path / "text"
     path.write_bytes(text)
-    assert list(files.open_text_lines(path)) == list(lines_of_tensorflow(path))
+    assert lines_as_original(path) == list(lines_of_tensorflow(path))
 
 
 def test_lines_of_random_texts_are_those_of_tensorflows_reader(tmp_path):
@@ -108,7 +114,45 @@ def test_lines_of_random_texts_are_those_of_tensorflows_reader(tmp_path):
     path = tmp_path / "text"
     for _ in range(200):
         path.write_bytes(b"".join(rng.choices([b"a", b"\r", b"\n", "é".encode()], k=12)))
-        assert list(files.open_text_lines(path)) == list(lines_of_tensorflow(path))
+        assert lines_as_original(path) == list(lines_of_tensorflow(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        (b"a\rb\r\nc\r\r\n\r\nd\r", ["a b", "c", "", "d"]),
+        (b"a\rb\r\rc", ["a", "b", "", "c"]),  # No other line ends, as of old Macs.
+        (b"a\rb\r", ["a", "b"]),
+        ("a\vb\fc\x85d\u2028\n".encode(), ["a b c d\u2028"]),
+    ],
+)
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_what_separates_words_or_lines_is_not_dropped(tmp_path, text, lines, pack):
+    (tmp_path / "text").write_bytes(pack(text))
+    assert list(files.open_text_lines(tmp_path / "text")) == lines
+
+
+def test_a_file_of_returns_is_read_in_blocks(tmp_path, monkeypatch):
+    monkeypatch.setattr(text_lines, "_BLOCK_BYTES", 3)
+    monkeypatch.setattr(text_lines, "HEAD_BYTES", 6)
+    (tmp_path / "text").write_bytes(b"ab\rcde\r\rf\r\ng")
+    assert list(files.open_text_lines(tmp_path / "text")) == ["ab", "cde", "", "f", "g"]
+
+
+@pytest.mark.parametrize("text", [b"a\n" + b"b" * 5000, b"\r" + b"b" * 5000])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_line_beyond_the_limit_is_refused_with_its_place(tmp_path, monkeypatch, text, pack):
+    monkeypatch.setattr(text_lines, "_MAX_LINE_BYTES", 4500)
+    (tmp_path / "text").write_bytes(pack(text))
+    with pytest.raises(ValueError, match="text:2: a line is too long"):
+        list(files.open_text_lines(tmp_path / "text"))
+
+
+def test_gzip_data_that_grows_beyond_measure_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(text_lines, "_ALWAYS_UNPACKED_BYTES", 1000)
+    (tmp_path / "text").write_bytes(gzip.compress(b"a\n" * 500_000))
+    with pytest.raises(ValueError, match=r"text:\d+: the unpacked file is too long"):
+        list(files.open_text_lines(tmp_path / "text"))
 
 
 def test_a_gzipped_file_gives_the_lines_of_the_plain_one_whatever_its_name(tmp_path):
@@ -139,7 +183,7 @@ def test_bytes_that_are_not_utf8_are_refused_with_their_line(tmp_path):
 def test_utf16_is_refused(tmp_path):
     path = tmp_path / "wide.txt"
     path.write_text("wide", encoding="utf-16")
-    with pytest.raises(ValueError, match=r"wide\.txt:1: not UTF-8"):
+    with pytest.raises(ValueError, match=r"wide\.txt: UTF-16 text.*iconv -f UTF-16"):
         list(files.open_text_lines(path))
 
 
@@ -203,6 +247,7 @@ def test_of_several_files_none_appears_before_all_are_whole(tmp_path, monkeypatc
 FILL_DISK = """
 import resource, sys
 from bert_tf import files
+from bert_tf.files import text_lines
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
     with files.atomic_write(sys.argv[1]) as file:

@@ -37,6 +37,11 @@ def test_only_a_line_feed_ends_a_line(load):
     assert list(vocab)[5:] == ["a\u2028b", "##\x0b\x0cc"]
 
 
+def test_a_file_whose_lines_end_with_carriage_returns_is_refused_with_that_reason(load):
+    with pytest.raises(ValueError, match=r":1: a carriage return within the line.*tr '"):
+        load((SPECIAL + b"cat\n").replace(b"\n", b"\r"))
+
+
 def test_white_space_round_a_token_is_no_part_of_it(load):
     assert list(load(SPECIAL + " cat\t\n##\u2028\n".encode()))[5:] == ["cat", "##"]
 
