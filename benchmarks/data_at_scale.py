@@ -34,7 +34,7 @@ from machine import processor
 
 from bert_tf.data.manifest import read_manifest
 from bert_tf.data.records import RecordWriter
-from bert_tf.files.paths import expand_input_files, open_text_lines
+from bert_tf.files import expand_input_files, open_text_lines
 from bert_tf.pretraining_data.documents import Documents, deal_documents, read_lines
 from bert_tf.pretraining_data.examples import InstanceMaker
 from bert_tf.pretraining_data.records import RecordEncoder

@@ -35,7 +35,7 @@ from bert_tf.corpus.sentences import split_sentences
 from bert_tf.corpus.sources import Input, Task
 from bert_tf.corpus.wikitext import DROPPED_PREFIXES, article_paragraphs
 from bert_tf.corpus.wikitext_blocks import remove_blocks
-from bert_tf.files.paths import glob_files, open_text_lines
+from bert_tf.files import glob_files, open_text_lines
 from bert_tf.settings import CorpusSettings
 
 FLAGS = flags.FLAGS

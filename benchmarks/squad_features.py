@@ -24,7 +24,7 @@ from pathlib import Path
 from absl import app, flags
 from machine import processor
 
-from bert_tf.files.paths import open_text_lines
+from bert_tf.files import open_text_lines
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("train_file", None, "SQuAD 1.1 to train on; may be gzipped.", required=True)

@@ -24,7 +24,7 @@ if hasattr(os, "sched_setaffinity"):  # Before anything starts a thread: one cor
 import straightforward_tokenizer
 from absl import app, flags
 
-from bert_tf.files.paths import expand_input_files, open_text_lines
+from bert_tf.files import expand_input_files, open_text_lines
 from bert_tf.text.tokenization import FullTokenizer, load_vocab
 
 FLAGS = flags.FLAGS

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from absl import app, flags
 
-from bert_tf.files.paths import open_text_lines
+from bert_tf.files import open_text_lines
 from bert_tf.text.tokenization import BasicTokenizer, WordpieceTokenizer, load_vocab
 
 FLAGS = flags.FLAGS
