@@ -136,7 +136,8 @@ def _reduced(
     dropped = {**model.dropped, **left}
     lost = {name: reason for name, reason in dropped.items() if not _OTHER_STATE.search(name)}
     if lost and not settings.allow_missing:
-        lines = "\n".join(_listed("would be lost", lost))
+        notes = [f"note: {note}" for note in model.notes]
+        lines = "\n".join([*_listed("would be lost", lost), *notes])
         raise ValueError(
             f"{model.path}: {settings.to}'s format has no place for some weights.\n{lines}\n"
             "To convert without them, give --allow_missing."
@@ -171,6 +172,7 @@ def _completed(
 
 
 def _notes(model: PretrainedModel, settings: ConversionSettings) -> Iterator[str]:
+    yield from model.notes
     if settings.average_last:
         yield f"the weights are the mean of the {settings.average_last} newest checkpoints."
     if settings.to == "google" and model.config.hidden_act == "gelu_erf":

@@ -12,15 +12,17 @@ import numpy as np
 import tensorflow as tf
 
 from bert_tf import files
-from bert_tf.config import BertConfig
-from bert_tf.formats import names
+from bert_tf.config import BertConfig, read_json_object
+from bert_tf.formats import huggingface_config, names
 from bert_tf.formats.source import (
     CHECKPOINT_NAME,
     CONFIG_NAME,
     Head,
     PretrainedModel,
+    find_beside,
     find_prefix,
     is_object_based,
+    removed_prefix,
 )
 from bert_tf.formats.staging import new_files
 from bert_tf.formats.tokenizer_files import (
@@ -46,20 +48,37 @@ def read(path: str) -> PretrainedModel:
     """Reads a checkpoint and the files beside it; `find_prefix` says what `path` may be."""
     prefix = find_prefix(str(path)) or find_checkpoint(str(path))
     folder = files.split_path(prefix)[0]
-    config_file = files.join_path(folder, CONFIG_NAME)
-    if not files.exists(config_file):
+    places = [folder]
+    if files.split_path(prefix)[1] == "variables":  # A TF-Hub module.
+        places += [files.split_path(folder)[0], files.join_path(folder, "../assets")]
+    found = [find_beside(place, CONFIG_NAME, "config.json") for place in places]
+    config_file = next(filter(None, found), None)
+    if config_file is None:
         raise ValueError(
-            f"{folder}: there is no {CONFIG_NAME} beside the checkpoint {prefix}. Put it there: "
-            "the weights do not show the number of attention heads."
+            f"{folder}: there is no {CONFIG_NAME} beside the checkpoint {prefix}. Put the model's "
+            "there: the weights do not show the number of attention heads."
         )
-    config = BertConfig.from_json_file(config_file)
-    weights = read_weights(prefix)
+    config = _read_config(config_file)
+    stored = read_weights(prefix)
+    renamed, removed = names.without_prefix(prefix, stored)
+    weights = {new: stored[old] for old, new in renamed.items()}
+    if names.WORD_EMBEDDINGS not in weights:
+        raise names.no_bert(prefix, stored)
     names.check_shapes(prefix, config, weights)
+    folder = next((p for p in places if find_beside(p, VOCAB_NAME)), folder)
     tokenizer, dropped = read_tokenizer(folder, config.vocab_size)
     if tokenizer.do_lower_case is None:
         tokenizer = dataclasses.replace(tokenizer, do_lower_case=case_of_folder(folder))
     head = Head(kind_of_weights(weights))
-    return PretrainedModel("google", prefix, config, weights, head, tokenizer, dropped)
+    notes = removed_prefix(removed)
+    return PretrainedModel("google", prefix, config, weights, head, tokenizer, dropped, notes=notes)
+
+
+def _read_config(path: str) -> BertConfig:
+    content = read_json_object(path)
+    if files.split_path(path)[1] != CONFIG_NAME and "model_type" in content:  # transformers' words.
+        return huggingface_config.read_config(path, content)
+    return BertConfig.from_json_file(path)
 
 
 def read_weights(prefix: str) -> dict[str, np.ndarray]:

@@ -6,7 +6,7 @@ model.safetensors               weights, named as in `names`; pytorch_model.bin 
 vocab.txt, tokenizer.json       `tokenizer_files`
 """
 
-import re
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -20,7 +20,8 @@ from bert_tf.formats.huggingface_tensors import (
     read_tensors,
     write_safetensors,
 )
-from bert_tf.formats.source import Head, PretrainedModel
+from bert_tf.formats.source import CONFIG_NAME as RELEASED_CONFIG_NAME
+from bert_tf.formats.source import Head, PretrainedModel, find_beside, removed_prefix
 from bert_tf.formats.staging import new_files
 from bert_tf.formats.tokenizer_files import (
     SPECIAL_TOKENS_MAP,
@@ -37,10 +38,10 @@ _BUFFERS = {
     "bert.embeddings.position_ids": "the numbers 0, 1, 2, ...",
     "bert.embeddings.token_type_ids": "zeros",
 }
-_BIAS, _COPY_OF_BIAS = "cls.predictions.bias", "cls.predictions.decoder.bias"
+_TABLE = "bert.embeddings.word_embeddings.weight"
 _TIED = {
-    "cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight",
-    _COPY_OF_BIAS: _BIAS,
+    "cls.predictions.decoder.weight": _TABLE,
+    "cls.predictions.decoder.bias": "cls.predictions.bias",
 }
 
 
@@ -55,14 +56,18 @@ def read(path: str) -> PretrainedModel:
     if weights_file is None:
         raise ValueError(f"{path}: there is neither {SAFETENSORS_NAME} nor pytorch_model.bin.")
     folder = files.split_path(weights_file)[0]
-    config_file = files.join_path(folder, CONFIG_NAME)
-    if not files.exists(config_file):
+    config_file = find_beside(folder, CONFIG_NAME, RELEASED_CONFIG_NAME)
+    if config_file is None:
         raise ValueError(f"{folder}: there is no {CONFIG_NAME} beside {weights_file}.")
     content = read_json_object(config_file)
     config = read_config(config_file, content)
     tokenizer, dropped = read_tokenizer(folder, config.vocab_size)
-    tensors = _under_modern_names(weights_file, read_tensors(weights_file))
+    found = read_tensors(weights_file)
+    modern, prefix = _modern_names(weights_file, found)
+    tensors = {new: found[own] for own, new in modern.items()}
     redundant = _take_redundant(weights_file, tensors)
+    if _TABLE not in tensors:
+        raise names.no_bert(weights_file, found)
     table = names.weight_table(config.num_hidden_layers).values()
     weights = {
         weight.google: _transposed(weight.google, tensors.pop(weight.huggingface))
@@ -82,8 +87,10 @@ def read(path: str) -> PretrainedModel:
         weights=weights,
         head=read_head(config_file, content, weights),
         tokenizer=tokenizer,
-        dropped=dropped | dict.fromkeys(tensors, "this BERT has no such weight"),
+        dropped=dropped
+        | {own: "this BERT has no such weight" for own, new in modern.items() if new in tensors},
         redundant=redundant,
+        notes=removed_prefix(prefix),
     )
 
 
@@ -137,16 +144,16 @@ def _transposed(name: str, value: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(value.T) if name.endswith("/kernel") else value
 
 
-def _under_modern_names(path: str, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    # Bare encoders lack `bert.`, DataParallel adds `module.`, 2018's converters kept `gamma`.
-    renamed = {}
-    for name, value in tensors.items():
-        name = re.sub(r"^(embeddings|encoder|pooler)\.", r"bert.\1.", name.removeprefix("module."))
-        name = re.sub(r"LayerNorm\.gamma$", "LayerNorm.weight", name)
-        renamed[re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", name)] = value
-    if len(renamed) != len(tensors):
-        raise ValueError(f"{path}: two of its tensors have names of the same weight.")
-    return renamed
+def _modern_names(path: str, tensors: Iterable[str]) -> tuple[dict[str, str], str]:
+    """Returns own names -> transformers' names of today, and the prefix that was removed."""
+    renamed, prefix = names.without_prefix(path, tensors)
+    for old, new in (("gamma", "weight"), ("beta", "bias")):  # 2018's converters kept them.
+        end = f"LayerNorm.{old}"
+        renamed = {
+            own: f"{name.removesuffix(old)}{new}" if name.endswith(end) else name
+            for own, name in renamed.items()
+        }
+    return renamed, prefix
 
 
 def _take_redundant(path: str, tensors: dict[str, np.ndarray]) -> dict[str, str]:
@@ -154,13 +161,14 @@ def _take_redundant(path: str, tensors: dict[str, np.ndarray]) -> dict[str, str]
     redundant = {
         name: reason for name, reason in _BUFFERS.items() if tensors.pop(name, None) is not None
     }
-    if _BIAS not in tensors and _COPY_OF_BIAS in tensors:  # Some files have only the copy.
-        tensors[_BIAS] = tensors.pop(_COPY_OF_BIAS)
     for copy, original in _TIED.items():
         value = tensors.pop(copy, None)
         if value is None:
             continue
-        if original not in tensors or not np.array_equal(value, tensors[original]):
+        if original not in tensors:  # Some files have only the copy.
+            tensors[original] = value
+            continue
+        if not np.array_equal(value, tensors[original]):
             raise ValueError(
                 f"{path}: {copy} is not {original}. The masked-LM decoder must be tied to it."
             )

@@ -2,32 +2,63 @@
 
 model.safetensors                    or shards listed in model.safetensors.index.json
 pytorch_model.bin                    or shards listed in pytorch_model.bin.index.json
+NAME.safetensors, .bin, .pt, .ckpt   if it is the only one
+modules.json                         names the subfolder with these files, in sentence-transformers
 """
 
 import importlib
+import os
 import pickle
+import re
+from typing import Any
 
 import ml_dtypes  # noqa: F401 - gives NumPy the type bfloat16
 import numpy as np
 
 from bert_tf import files
 from bert_tf.config import read_json
+from bert_tf.formats.source import find_beside, some
 
+# Where training programs keep the weights beside an optimizer's state, in order of preference.
+_STATE_DICTS = ("state_dict", "model_state_dict", "model", "module", "net", "network")
 SAFETENSORS_NAME = "model.safetensors"
 # In order of preference, as in transformers.
 _WEIGHTS_NAMES = (
     *(SAFETENSORS_NAME, "model.safetensors.index.json"),
     *("pytorch_model.bin", "pytorch_model.bin.index.json"),
 )
+# Of files with other names, which are read if there is one; and what else has such endings.
+_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
+_NO_WEIGHTS = re.compile("(training_args|optimizer|scheduler|scaler|rng_state|adapter_).*")
+# Lists the parts of a sentence-transformers model, the transformer first.
+MODULES_NAME = "modules.json"
 
 
 def find_weights(path: str) -> str | None:
     """Returns the weights file or shard index that `path` is or contains, or None."""
-    name = files.split_path(path)[1]
-    if name in _WEIGHTS_NAMES and files.exists(path) and not files.is_directory(path):
-        return path
-    candidates = [files.join_path(path, name) for name in _WEIGHTS_NAMES]
-    return next((file for file in candidates if files.exists(file)), None)
+    if not files.is_directory(path):
+        name = files.split_path(path)[1]
+        is_weights = name in _WEIGHTS_NAMES or name.endswith(_SUFFIXES)
+        return path if is_weights and files.exists(path) else None
+    folder = transformer_folder(path)
+    if (found := find_beside(folder, *_WEIGHTS_NAMES)) or files.is_remote(path):
+        return found
+    others = [
+        name
+        for name in sorted(os.listdir(folder))
+        if name.endswith(_SUFFIXES) and not _NO_WEIGHTS.match(name)
+    ]
+    return files.join_path(folder, others[0]) if len(others) == 1 else None
+
+
+def transformer_folder(folder: str) -> str:
+    """Returns where the transformer of a sentence-transformers folder lies; or the folder."""
+    path = files.join_path(folder, MODULES_NAME)
+    try:
+        first = read_json(path)[0]["path"] if files.exists(path) else ""
+    except (LookupError, TypeError) as error:
+        raise ValueError(f"{path}: the first module has no path ({error}).") from error
+    return files.join_path(folder, first) if first else folder
 
 
 def read_tensors(path: str) -> dict[str, np.ndarray]:
@@ -75,13 +106,41 @@ def _read_safetensors(path: str) -> dict[str, np.ndarray]:
 def _read_pytorch(path: str) -> dict[str, np.ndarray]:
     torch = _library("torch")
     try:
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
-        return {
-            name: (value.float() if value.is_floating_point() else value).numpy()
-            for name, value in tensors.items()
-        }
-    except (RuntimeError, EOFError, OSError, AttributeError, pickle.UnpicklingError) as error:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"{path}: no file of PyTorch tensors by name: it is damaged, another kind of file, or "
+            "holds Python objects, which could run code. If you trust it, load it with PyTorch and "
+            "save model.state_dict()."
+        ) from error
+    except Exception as error:  # Damage may raise any error in PyTorch's unpickler.
         raise ValueError(f"{path}: no file of PyTorch tensors by name: {error}") from error
+    tensors = _tensors_in(path, content, torch.Tensor)
+    return {
+        name: (value.float() if value.is_floating_point() else value).detach().numpy()
+        for name, value in tensors.items()
+    }
+
+
+def _tensors_in(path: str, content: Any, tensor: type) -> dict[str, Any]:
+    """Returns the tensors of a state dict, which training programs save inside other dicts."""
+    place = ""
+    while isinstance(content, dict):
+        tensors = {n: v for n, v in content.items() if isinstance(n, str) and isinstance(v, tensor)}
+        dicts = {n: v for n, v in content.items() if isinstance(v, dict) and v}
+        inner = [name for name in _STATE_DICTS if name in dicts]
+        if tensors and not inner:
+            return tensors
+        if len(dicts) == 1:
+            inner = list(dicts)
+        if not inner:
+            found = some(map(repr, content)) or "nothing"
+            raise ValueError(
+                f"{path}: no tensors by name were found{place}. Found: {found}. Save the model's "
+                "state_dict() alone."
+            )
+        content, place = dicts[inner[0]], f"{place or ' in'} {inner[0]!r}"
+    raise ValueError(f"{path}: no dict of PyTorch tensors by name, but {type(content).__name__}.")
 
 
 def _as_float32(path: str, name: str, value: np.ndarray) -> np.ndarray:

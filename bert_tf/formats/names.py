@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bert_tf.config import BertConfig
+from bert_tf.formats.source import some
 from bert_tf.kinds.table import CLASSIFIER, heads_in, num_scores_of
 
 WORD_EMBEDDINGS = "bert/embeddings/word_embeddings"
@@ -97,6 +98,11 @@ _ENDINGS = {
     "bias": (("output_bias", ".bias", "output_bias/bias"),),
 }
 _BLOCK = re.compile(r"bert/encoder/layer_(\d+)/")
+# Parts that torch.compile and FSDP put anywhere into a name.
+_WRAPPERS = re.compile(r"(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+# The group is what stands before an encoder's names.
+_EMBEDDINGS = re.compile(r"((?:.*[./])?)embeddings[./](?:word|position)_embeddings(?:\.weight)?")
+_OTHER_MODELS = re.compile(r"(^|[./])(\w*roberta|\w*electra|albert|distilbert|deberta|layoutlm)\W$")
 
 
 def weight_table(num_hidden_layers: int) -> dict[str, Names]:
@@ -120,6 +126,51 @@ def _weights(kind: str, google: str, models: str, *keras_hub: str) -> Iterator[N
     for number, (ending, theirs, of_models) in enumerate(_ENDINGS[kind]):
         places = [f"{layer}/vars/{number}" for layer in keras_hub]
         yield Names(kind, google + ending, huggingface + theirs, models + of_models, places)
+
+
+def without_prefix(path: str, names: Iterable[str]) -> tuple[dict[str, str], str]:
+    """Returns names -> the names that they have in a plain BERT, and the prefix that was removed.
+
+    `module.bert.encoder.x`, `model.bert_model.encoder.x` and `encoder.x` become `bert.encoder.x`;
+    google-research's names have slashes. `model.classifier.x` beside them becomes `classifier.x`.
+    Raises a ValueError if there are several encoders, or two names become one.
+    """
+    names = {name: _WRAPPERS.sub("", name) for name in names}
+    wrapper = next((m[0] for m in map(_WRAPPERS.search, names) if m), "")
+    found = {match[1] for match in map(_EMBEDDINGS.fullmatch, names.values()) if match}
+    plain = found & {"", "bert.", "bert/"}
+    if len(plain or found) != 1 or any(map(_OTHER_MODELS.search, found)):
+        if not found:
+            return names, wrapper
+        raise ValueError(
+            f"{path}: the weights of one BERT are needed. Found encoders with the names "
+            f"{', '.join(f'{prefix}embeddings...' for prefix in sorted(found))}. If one of them is "
+            "a BERT, save it alone."
+        )
+    (encoder,) = plain or found
+    separator = "/" if any("embeddings/" in name for name in names) else "."
+    outer = re.sub(r"(^|[./])bert[./]$", r"\1", encoder)
+    parts = re.findall(r"[^./]*[./]", outer)
+    starts = ["".join(parts[:count]) for count in range(len(parts), -1, -1)]
+    body = re.compile(rf"{re.escape(encoder)}((?:embeddings|encoder|pooler)[./].*)")
+
+    def rename(name: str) -> str:
+        if match := body.fullmatch(name):
+            return f"bert{separator}{match[1]}"
+        return name.removeprefix(next(start for start in starts if name.startswith(start)))
+
+    renamed = {name: rename(unwrapped) for name, unwrapped in names.items()}
+    if len(set(renamed.values())) != len(renamed):
+        raise ValueError(f"{path}: two of its tensors have names of the same weight.")
+    return renamed, outer or wrapper
+
+
+def no_bert(path: str, names: Iterable[str]) -> ValueError:
+    """Returns the error about a file without a BERT's embeddings, with the file's own names."""
+    return ValueError(
+        f"{path}: not a BERT: none of its names ends with embeddings, then word_embeddings. It "
+        f"has: {some(sorted(names)) or 'nothing'}"
+    )
 
 
 def from_keras(
@@ -189,9 +240,7 @@ def _built_shapes(config: BertConfig) -> Shapes:
 def check_shapes(path: str, config: BertConfig, weights: Mapping[str, np.ndarray]) -> None:
     """Raises a ValueError if weights do not have the config's shapes; they may be missing."""
     if WORD_EMBEDDINGS not in weights:
-        raise ValueError(
-            f"{path}: not a BERT: it has no {WORD_EMBEDDINGS}. It has: {some(sorted(weights))}"
-        )
+        raise no_bert(path, weights)
     heads = heads_in(weights)
     num_scores = num_scores_of(weights) if CLASSIFIER in heads else 2
     wrong = [
@@ -210,10 +259,3 @@ def check_shapes(path: str, config: BertConfig, weights: Mapping[str, np.ndarray
             f"{path}: {len(wrong)} weights do not fit the config: {some(wrong, '; ')}. Does the "
             "config belong to these weights?"
         )
-
-
-def some(names: Iterable[str], separator: str = ", ", listed: int = 10) -> str:
-    """Returns the first few of `names` and the number of others, for a message."""
-    names = list(names)
-    more = len(names) - listed
-    return separator.join(names[:listed]) + (f"{separator}and {more} more" if more > 0 else "")

@@ -10,9 +10,10 @@ cannot hold, with the reasons.
 """
 
 import dataclasses
+import fnmatch
 import importlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -26,6 +27,31 @@ OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _SUFFIX = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
 # Modules, in the order in which they are tried.
 FORMATS = ("google", "huggingface", "keras_hub", "tensorflow_models")
+
+_SAVE = (
+    "from_pretrained(FOLDER{}).save_pretrained(NEW_FOLDER) there writes files that are read here."
+)
+# Pattern of a file's name -> what it is, and the step to a format that is read.
+_ONE_STEP_AWAY = {
+    "tf_model*.h5": "weights of transformers 4 with TensorFlow. AutoModel."
+    + _SAVE.format(", from_tf=True"),
+    "flax_model*.msgpack": "weights of transformers 4 with Flax. AutoModel."
+    + _SAVE.format(", from_flax=True"),
+    "adapter_*": "a PEFT adapter without its base model. AutoPeftModel.from_pretrained(FOLDER)"
+    ".merge_and_unload().save_pretrained(NEW_FOLDER) writes both as one model.",
+    "*.onnx": "an ONNX graph, made for inference. Give the model from which it was exported.",
+    "*.gguf": "a GGUF file of llama.cpp, made for inference. Give the model it was made from.",
+    "*.tflite": "a TFLite file, made for inference. Give the model from which it was exported.",
+    "openvino_model.*": "a model of OpenVINO. Give the model from which it was exported.",
+    "rust_model.ot": "weights of rust-bert. Give the folder from which they were converted.",
+    "model.mar": "an archive of TorchServe. Unpack it (unzip) and give the folder.",
+    "saved_model.pb": "a SavedModel. Predictor runs those that were exported here; for training, "
+    "give the model from which it was exported.",
+    "*.tar*": "an archive. Unpack it (tar -xf) and give the folder.",
+    "*.tgz": "an archive. Unpack it (tar -xf) and give the folder.",
+    "*.zip": "an archive. Give its path, or unpack it.",
+    "pytorch_model.bin.*": "a part of a download. Put the parts together, or download it again.",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +85,7 @@ class PretrainedModel:
     # Names of unread weights -> reasons; `redundant` are copies and constants.
     dropped: Mapping[str, str] = dataclasses.field(default_factory=dict)
     redundant: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()  # What the reader found or assumed, in sentences.
 
 
 def detect_format(path: str) -> str:
@@ -66,8 +93,21 @@ def detect_format(path: str) -> str:
     for name in FORMATS:
         if _module(name).recognizes(path):
             return name
+    listed = _list_folder(path)
+    seen = [
+        f"{name}: {what}"
+        for name in listed or [files.split_path(path)[1]]
+        for pattern, what in _ONE_STEP_AWAY.items()
+        if fnmatch.fnmatch(name, pattern)
+    ]
+    if listed and not seen:
+        seen = [f"In the folder: {some(listed)}."]
+        inside = [files.join_path(path, name) for name in listed]
+        if models := [sub for sub in inside if any(_module(n).recognizes(sub) for n in FORMATS)]:
+            seen = [f"A model lies in {some(models, ' and in ')}: give that path."]
     raise ValueError(
-        f"{path}: no model of a known format. Supported: a google-research checkpoint "
+        f"{path}: no model of a known format. {' '.join([*seen, ''])}Supported: a google-research "
+        "checkpoint "
         "(bert_config.json and bert_model.ckpt.index, or a zip of these), a Hugging Face folder "
         "(config.json and model.safetensors or pytorch_model.bin), a keras-hub preset (config.json "
         "and *.weights.h5, or a .keras file), a tensorflow/models checkpoint (.index)."
@@ -83,18 +123,36 @@ def _module(name: str):
     return importlib.import_module(f"bert_tf.formats.{name}")
 
 
+def _list_folder(path: str) -> list[str]:
+    if not files.is_directory(path):
+        return []
+    import tensorflow as tf
+
+    return sorted(name.rstrip("/") for name in tf.io.gfile.listdir(path))
+
+
+def some(names: Iterable[str], separator: str = ", ", listed: int = 10) -> str:
+    """Returns the first few of `names` and the number of others, for a message."""
+    names = list(names)
+    more = len(names) - listed
+    return separator.join(names[:listed]) + (f"{separator}and {more} more" if more > 0 else "")
+
+
 def find_prefix(path: str) -> str | None:
     """Returns the prefix of the TensorFlow checkpoint at `path`; None if there is none.
 
     `path` is a prefix (`.../bert_model.ckpt`), one of its files, or a folder, where the order is:
-    the one named in the file `checkpoint`, `bert_model.ckpt`, the newest `model.ckpt-STEP`, the
-    only checkpoint. Several others raise a ValueError.
+    `variables/variables`, the one named in the file `checkpoint`, `bert_model.ckpt`, the newest
+    `model.ckpt-STEP`, the only checkpoint. Several others raise a ValueError.
     """
     prefix = _SUFFIX.sub("", path)
     if files.exists(f"{prefix}.index"):
         return prefix
     if not files.is_directory(path):
         return None
+    variables = files.join_path(path, "variables/variables")
+    if files.exists(f"{variables}.index"):  # A TF-Hub module or another SavedModel.
+        return variables
     has_newest = files.exists(files.join_path(path, "checkpoint"))
     released = files.join_path(path, CHECKPOINT_NAME)
     if files.exists(f"{released}.index") and not has_newest:
@@ -111,6 +169,17 @@ def find_prefix(path: str) -> str | None:
             f"{', '.join(sorted(name.removesuffix('.index') for name in indices))}"
         )
     return find_checkpoint(path) if indices else None
+
+
+def find_beside(folder: str, *names: str) -> str | None:
+    """Returns the path of the first of these files that a folder has, or None."""
+    paths = (files.join_path(folder, name) for name in names)
+    return next((path for path in paths if files.exists(path)), None)
+
+
+def removed_prefix(prefix: str) -> tuple[str, ...]:
+    """Returns the note about a prefix that a reader removed from all names, if any."""
+    return (f"{prefix!r} was removed from the names of its weights.",) if prefix else ()
 
 
 def is_object_based(prefix: str) -> bool:

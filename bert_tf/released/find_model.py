@@ -17,7 +17,13 @@ import re
 from pathlib import Path
 
 from bert_tf import files
-from bert_tf.formats.source import CONFIG_NAME, find_prefix, is_object_based, read_pretrained
+from bert_tf.formats.source import (
+    CONFIG_NAME,
+    find_beside,
+    find_prefix,
+    is_object_based,
+    read_pretrained,
+)
 from bert_tf.formats.tokenizer_files import VOCAB_NAME, case_of_folder, read_tokenizer_config
 from bert_tf.kinds.table import find_kind
 from bert_tf.released.cache import cache_folder, cached, plain_name
@@ -31,7 +37,9 @@ logger = logging.getLogger(__name__)
 # Training keeps its best weights here, and the other files one level above.
 _BEST = "best"
 # Matches the files of a model of any format.
-_MODEL_FILE = re.compile(r"\.(json|txt|safetensors|bin|h5|keras|index|data-\d{5}-of-\d{5})$")
+_MODEL_FILE = re.compile(
+    r"\.(json|txt|yaml|safetensors|bin|ckpt|pth?|h5|keras|index|data-\d{5}-of-\d{5})$"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,13 +103,24 @@ def _files_in(path: str) -> ModelFiles | None:
     if name == _BEST and not files.exists(config_file):
         folder, config_file = parent, files.join_path(parent, CONFIG_NAME)
     if not files.exists(config_file):
+        # Other layouts are converted.
+        if find_beside(folder, "config.json") or files.split_path(prefix)[1] == "variables":
+            return None
         raise ValueError(
             f"{folder}: there is no {CONFIG_NAME} beside the checkpoint {prefix}. Put it there, or "
             "give --bert_config_file, --vocab_file and --init_checkpoint instead of --model."
         )
+    if _has_prefix(prefix):
+        return None
     vocab_file = files.join_path(folder, VOCAB_NAME)
     vocab_file = vocab_file if files.exists(vocab_file) else None
     return ModelFiles(config_file, vocab_file, prefix, *_normalization(folder, vocab_file))
+
+
+def _has_prefix(prefix: str) -> bool:
+    """Returns whether something stands before `bert/` in a checkpoint's names, which are sorted."""
+    with files.open_file(f"{prefix}.index") as file:
+        return re.search(rb"[!-~]/bert/embeddings/", file.read()) is not None
 
 
 def _normalization(folder: str, vocab_file: str | None) -> tuple[bool | None, bool | None]:
@@ -136,6 +155,8 @@ def _convert(path: str, cache_dir: str | None) -> str:
         logger.info("Converting %s from %s to %s", path, model.format, final)
         for name, reason in model.dropped.items():
             logger.warning("%s: %s is left out: %s", path, name, reason)
+        for note in model.notes:
+            logger.info("%s: %s", path, note)
         google.write(model, str(folder))
         if find_kind(model.head.kind).is_finetuned:
             write_description(str(folder), description_of(model))
@@ -149,7 +170,8 @@ def _convert(path: str, cache_dir: str | None) -> str:
 def _key(source: Path) -> str:
     """Returns a hash of a model's path and of its files' names, sizes and modification times."""
     if source.is_dir():
-        folder, found = source, [*source.iterdir(), *source.glob("assets/**/*")]
+        folder = source
+        found = {*source.glob("*"), *source.glob("*/*"), *source.glob("assets/**/*")}
     else:
         folder = source.parent
         found = [

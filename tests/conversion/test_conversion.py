@@ -13,7 +13,7 @@ from bert_tf.conversion.check import check_conversion, keras_model, random_input
 from bert_tf.conversion.convert import convert
 from bert_tf.conversion.weights import fill
 from bert_tf.formats import google, huggingface, huggingface_outputs, names
-from bert_tf.formats.source import TokenizerFiles
+from bert_tf.formats.source import TokenizerFiles, read_pretrained
 from bert_tf.released.model_folder import ModelDescription, read_description, write_description
 from bert_tf.settings import ConversionSettings
 from bert_tf.training.checkpoint import NumberedCheckpoints, named_variables, write_tensors
@@ -90,6 +90,27 @@ def test_the_report_lists_what_became_of_everything(trained, tmp_path):
     assert lines[3] == "missing: nothing"
     assert lines[-1].startswith("verified: largest difference 0.0e+00 in all_layers")
     assert "transformers is not installed" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("tf_model.h5", r"from_tf=True\)\.save_pretrained"),
+        ("flax_model.msgpack", "from_flax=True"),
+        ("adapter_model.safetensors", "merge_and_unload"),
+        ("model.onnx", "the model from which it was exported"),
+        ("model.Q4_K_M.gguf", "llama.cpp"),
+        ("bert.tar.gz", "tar -xf"),
+        ("notes.txt", "In the folder: config.json, notes.txt"),
+        ("inner/bert_model.ckpt.index", r"A model lies in .*inner: give that path"),
+    ],
+)
+def test_a_layout_that_is_not_read_is_named_with_the_step_to_one_that_is(name, message, tmp_path):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"\0")
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ValueError, match=message):
+        read_pretrained(str(tmp_path))
 
 
 @needs_safetensors

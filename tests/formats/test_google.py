@@ -3,10 +3,12 @@
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from random_models import make_model
 
 import bert_tf
 from bert_tf.config import BertConfig
@@ -20,6 +22,7 @@ from bert_tf.formats.source import (
 from bert_tf.kinds.table import MASKED_LM, NEXT_SENTENCE
 from bert_tf.model.heads import PretrainingModel
 from bert_tf.model.task_heads import ClassificationModel, SpanModel
+from bert_tf.released.find_model import find_model
 from bert_tf.training.checkpoint import NumberedCheckpoints, named_variables, write_tensors
 
 CONFIG = BertConfig(
@@ -146,6 +149,48 @@ def test_which_of_several_checkpoints_is_meant_has_to_be_said(golden_dir, tmp_pa
         save(tmp_path, name=name)
     with pytest.raises(ValueError, match=r"2 checkpoints. Name one of them: a.ckpt, b.ckpt"):
         google.read(str(tmp_path))
+
+
+@pytest.mark.parametrize("prefix", ["module/", "scope/model/"])
+@pytest.mark.parametrize("layout", ["bert_model.ckpt", "variables/variables"])
+def test_prefixes_and_tf_hub_s_layout_are_understood(prefix, layout, tmp_path, monkeypatch):
+    monkeypatch.setenv("BERT_TF_CACHE", str(tmp_path / "cache"))
+    model = make_model("pretraining", CONFIG)
+    google.write(model, str(tmp_path / "plain"))
+    hub = tmp_path / "hub"
+    tensors = {prefix + name: tf.constant(value) for name, value in model.weights.items()}
+    write_tensors(str(hub / layout), tensors)
+    with pytest.raises(ValueError, match=r"no bert_config.json .*Put the model's there"):
+        google.read(str(hub))
+    (tmp_path / "plain" / "bert_config.json").rename(hub / "bert_config.json")
+    (hub / "assets").mkdir()
+    is_hub = "/" in layout
+    vocab = hub / "assets/vocab.txt" if is_hub else hub / "vocab.txt"
+    (tmp_path / "plain" / "vocab.txt").rename(vocab)
+    read = google.read(str(hub))
+    assert (set(read.weights), read.config) == (set(model.weights), model.config)
+    assert read.tokenizer.vocab == model.tokenizer.vocab
+    assert read.notes == (f"{prefix!r} was removed from the names of its weights.",)
+    found = find_model(str(hub))
+    assert Path(found.vocab_file).read_text() == vocab.read_text()
+    assert set(google.read_weights(found.init_checkpoint)) == set(model.weights)
+
+
+@pytest.mark.parametrize(
+    ("act", "more", "expected"),
+    [("gelu", {}, "gelu"), ("gelu", {"model_type": "bert"}, "gelu_erf")],
+)
+def test_a_checkpoint_may_have_the_other_library_s_name_of_the_config(
+    act, more, expected, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("BERT_TF_CACHE", str(tmp_path / "cache"))
+    google.write(make_model(), str(tmp_path))
+    config = tmp_path / "bert_config.json"
+    content = {**json.loads(config.read_text()), "hidden_act": act, **more}
+    config.unlink()
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    assert google.read(str(tmp_path)).config.hidden_act == expected
+    assert Path(find_model(str(tmp_path)).bert_config_file).name == "bert_config.json"
 
 
 def test_other_files_are_not_taken_for_a_checkpoint(tmp_path):

@@ -120,6 +120,81 @@ def test_old_names_and_missing_prefixes_are_understood(folder):
     assert_same_weights(huggingface.read(str(folder)).weights, make_model("pretraining").weights)
 
 
+@pytest.mark.parametrize(
+    ("rename", "removed"),
+    [
+        (lambda name: f"module.{name}", "module."),
+        (lambda name: f"_orig_mod.{name}", "_orig_mod."),
+        (lambda name: f"model._orig_mod.module.{name}", "model.module."),
+        (lambda name: name.replace("bert.", "model.bert_model."), "model.bert_model."),
+        (lambda name: f"student.{name.removeprefix('bert.')}", "student."),
+        (lambda name: f"encoder.{name.removeprefix('bert.')}", "encoder."),
+        (lambda name: name.replace("layer.1.", "layer.1._checkpoint_wrapped_module."), "_check"),
+        (lambda name: name.replace("cls.", "net.cls.").replace("bert.", "net.bert."), "net."),
+        (lambda name: name.replace("cls.", "a.cls.").replace("bert.", "a.b.bert."), "a.b."),
+    ],
+)
+def test_whatever_stands_before_all_names_is_removed_with_a_note(rename, removed, folder):
+    save(folder, {rename(name): value for name, value in load(folder).items()})
+    model = huggingface.read(str(folder))
+    assert_same_weights(model.weights, make_model("pretraining").weights)
+    assert not model.dropped
+    assert f"'{removed}" in model.notes[0]
+
+
+def test_two_encoders_and_other_models_are_refused_with_their_names(folder):
+    plain = load(folder)
+    both = {f"{who}.{name}": value for who in ("query", "doc") for name, value in plain.items()}
+    save(folder, both)
+    with pytest.raises(ValueError, match=r"names doc\.bert\.embeddings.*query\.bert\.embeddings"):
+        huggingface.read(str(folder))
+    save(folder, {name.replace("bert.", "roberta."): value for name, value in plain.items()})
+    with pytest.raises(ValueError, match=r"names roberta\.embeddings"):
+        huggingface.read(str(folder))
+    save(folder, {"decoder.w": np.ones(2, np.float32)})
+    with pytest.raises(ValueError, match=r"not a BERT: .* It has: decoder.w"):
+        huggingface.read(str(folder))
+
+
+@needs_torch
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: {"model": state, "optimizer": {"state": {}, "param_groups": []}, "epoch": 1},
+        lambda state: {"state_dict": {f"model.{k}": v for k, v in state.items()}, "step": 1},
+        lambda state: {"epoch": 3, "model_state_dict": state},
+        lambda state: {"iteration": 7, "module": {"module": state}},
+        lambda state: {"weights of epoch 3": {"model": state}},
+    ],
+)
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "ckpt_8601.pt"])
+def test_weights_inside_what_training_saved_are_found(wrap, name, folder):
+    import torch
+
+    tensors = {name: torch.from_numpy(value) for name, value in load(folder).items()}
+    (folder / "model.safetensors").unlink()
+    torch.save(wrap(tensors), folder / name)
+    torch.save({"state": {}}, folder / "optimizer.pt")
+    assert_same_weights(huggingface.read(str(folder)).weights, make_model("pretraining").weights)
+
+
+@needs_torch
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"epoch": 1, "hyper_parameters": {"lr": 0.1}}, "in 'hyper_parameters'. Found: 'lr'"),
+        ({"epoch": 1, "step": 2}, "Found: 'epoch', 'step'"),
+        ([1, 2], "but list"),
+    ],
+)
+def test_a_file_of_pytorch_without_tensors_says_what_it_holds(content, message, folder):
+    import torch
+
+    torch.save(content, folder / "pytorch_model.bin")
+    with pytest.raises(ValueError, match=message):
+        huggingface.read(str(folder / "pytorch_model.bin"))
+
+
 @needs_torch
 def test_files_of_pytorch_are_read(folder):
     import torch
@@ -211,12 +286,18 @@ def test_copies_and_buffers_are_named_and_lose_nothing(folder):
     assert not model.dropped
 
 
-def test_the_decoders_bias_alone_is_the_bias(folder):
+@pytest.mark.parametrize(
+    ("original", "copy"),
+    [
+        ("cls.predictions.bias", "cls.predictions.decoder.bias"),
+        ("bert.embeddings.word_embeddings.weight", "cls.predictions.decoder.weight"),
+    ],
+)
+def test_of_two_tied_tensors_either_is_enough(original, copy, folder):
     tensors = load(folder)
-    bias = tensors.pop("cls.predictions.bias")
-    save(folder, {**tensors, "cls.predictions.decoder.bias": bias})
-    weights = huggingface.read(str(folder)).weights
-    np.testing.assert_array_equal(weights[names.MASKED_LM_BIAS], bias)
+    tensors[copy] = tensors.pop(original)
+    save(folder, tensors)
+    assert_same_weights(huggingface.read(str(folder)).weights, make_model("pretraining").weights)
 
 
 def test_a_decoder_of_its_own_is_refused(folder):
@@ -313,6 +394,13 @@ def test_a_head_is_seen_from_the_weights_where_none_is_named(tmp_path):
 def test_labels_that_do_not_fit_are_refused(changes, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         huggingface.read(write_classifier(tmp_path, **changes))
+
+
+def test_a_config_of_2018_is_read_as_transformers_would(folder):
+    change_json(folder / "config.json", model_type=None, architectures=None)
+    (folder / "config.json").rename(folder / "bert_config.json")
+    model = huggingface.read(str(folder))
+    assert (model.config.hidden_act, model.head) == ("gelu_erf", Head("masked_lm"))
 
 
 def test_a_folder_without_a_config_is_refused(folder):
