@@ -39,16 +39,16 @@ def run_finetuning(
             run = run_sweep(settings, task, purposes, stream)
         else:
             run = FinetuningRun(settings, task, stream=stream)
+            run.data.prepare(purposes)
             if settings.do_train:
-                run.data.prepare(purposes)
                 run.train()
             else:
                 run.restore()
+        if settings.do_predict:
+            run.evaluator.predict_and_write()  # First, as it needs less: no labels.
         metrics = None
         if settings.do_eval or settings.is_sweep:
             metrics = run.evaluator.evaluate_and_write()
-        if settings.do_predict:
-            run.evaluator.predict_and_write()
         return metrics
 
 
@@ -76,9 +76,14 @@ def _find_purposes(settings: FinetuningSettings, task: Task) -> list[str]:
         "eval": settings.do_eval or settings.is_sweep or bool(settings.eval_steps),
         "predict": settings.do_predict,
     }
-    purposes = [purpose for purpose in PURPOSES if wanted[purpose]]
-    for purpose in purposes:
-        paths = [path for split in task.splits(purpose) for path in task.sources(split)]
+    sources = {
+        purpose: [path for split in task.splits(purpose) for path in task.sources(split)]
+        for purpose in PURPOSES
+        if wanted[purpose]
+    }
+    for purpose, paths in sources.items():
         names = ", ".join(map(os.path.basename, paths))
         logger.info("%s: %s from %s", task.name, purpose, names)
-    return purposes
+    for path in {*sources.get("train", ())} & {*sources.get("eval", ())}:
+        logger.warning("%s is trained on and evaluated: its metrics say little.", path)
+    return list(sources)

@@ -58,9 +58,14 @@ class TaskData:
         return self._examples[split]
 
     def prepare(self, purposes: Sequence[str]) -> None:
-        """Makes the features of all splits, so that invalid data are reported before training."""
+        """Makes the features of all splits, so that invalid data are reported before training.
+
+        The examples that evaluation and prediction need are read even if their features exist.
+        """
         for purpose in purposes:
             for split in self.task.splits(purpose):
+                if purpose != "train":
+                    self.examples(split)
                 self.records(split)
 
     def records(self, split: str) -> tuple[FeatureFile, FeatureRecords]:

@@ -128,7 +128,7 @@ def read_columns(
     if first is None:
         return
     pairs = list(zip(columns, layout.places, strict=False))
-    by_name = [_place_by_name(first.cells, *pair) for pair in pairs]
+    by_name = [_place_by_name(first, *pair) for pair in pairs]
     is_header = layout.has_header or None not in by_name
     if is_header and None in by_name:
         _check_places(first, pairs, by_name)
@@ -136,6 +136,8 @@ def read_columns(
     # A header with none of the names does not even show how many cells a row has.
     num_cells = None if is_header and set(by_name) == {None} else len(first.cells)
     needed = max(places) + 1
+    kind = "header" if is_header else "no header"
+    _logger.info("%s: %s, columns %s (from 0)", path, kind, ", ".join(map(str, places)))
     odd: list[Row] = []
     for row in rows if is_header else itertools.chain([first], rows):
         if short_rows is not None and len(row.cells) < (num_cells or needed):
@@ -157,9 +159,15 @@ def read_columns(
         )
 
 
-def _place_by_name(header: Sequence[str], names: Sequence[str], usual_place: int) -> int | None:
-    words = [cell.strip().lower() for cell in header]
-    place = next((words.index(name.lower()) for name in names if name.lower() in words), None)
+def _place_by_name(header: Row, names: Sequence[str], usual_place: int) -> int | None:
+    words = [cell.strip().lower() for cell in header.cells]
+    name = next((name.lower() for name in names if name.lower() in words), None)
+    if words.count(name) > 1:
+        raise ValueError(
+            f"{header.where}: several columns are named {name!r}. There are: "
+            f"{', '.join(header.cells)}"
+        )
+    place = None if name is None else words.index(name)
     # In a row with more cells than the header, the last column is still the last cell.
     return -1 if usual_place == -1 and place == len(words) - 1 else place
 

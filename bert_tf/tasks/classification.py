@@ -22,8 +22,9 @@ import numpy as np
 
 from bert_tf.data.schema import Feature
 from bert_tf.metrics import classification as metrics
+from bert_tf.tasks.example_report import report_examples
 from bert_tf.tasks.task import Batch, Reader, Row, Task, Windows, write_files
-from bert_tf.tasks.text_examples import TextAnswer, TextExample
+from bert_tf.tasks.text_examples import TextAnswer, TextExample, to_number
 from bert_tf.text.packing import pack_truncated
 from bert_tf.text.tokenizer import Tokenizer
 
@@ -36,6 +37,8 @@ _Answers = Sequence[TextAnswer]
 # Functions of `metrics.classification`, by name.
 _CLASS_METRICS = ("accuracy", "f1", "matthews")
 _NUMBER_METRICS = ("pearson", "spearman")
+
+_MAX_LISTED = 20  # Labels in an error.
 
 # With a lower correlation with the labels, a regression ignores its input.
 _COLLAPSED_CORRELATION = 0.1
@@ -92,27 +95,37 @@ class TextClassification(Task):
 
     def read(self, split: str) -> list[TextExample]:
         """Returns all examples of a split with checked labels, which are floats in a regression."""
-        examples = [self._checked(example, split) for example in self.reader.read(split)]
+        examples = self.reader.read(split)
         if not examples:
             raise ValueError(f"{', '.join(self.sources(split))}: no examples.")
+        needs_label = not split.startswith("predict")
+        found = ((each.where, self._problem(each, needs_label)) for each in examples)
+        if problems := [(where, problem) for where, problem in found if problem]:
+            where, problem = problems[0]
+            raise ValueError(
+                f"{where}: {problem}. Of {len(examples):,} examples for {split!r}, "
+                f"{len(problems):,} have no usable label: correct or remove them."
+            )
+        if not self.labels:
+            examples = [
+                each if each.label is None else dataclasses.replace(each, label=float(each.label))
+                for each in examples
+            ]
+        report_examples(self.name, split, examples, self.labels)
         return examples
 
-    def _checked(self, example: TextExample, split: str) -> TextExample:
-        if example.label is None:
-            if split.startswith("predict"):
-                return example
-            raise ValueError(f"{example.where}: no label, which {split!r} needs.")
-        if self.labels:
-            if example.label not in self.labels:
-                raise ValueError(
-                    f"{example.where}: label {example.label!r} is not one of "
-                    f"{', '.join(self.labels)}."
-                )
-            return example
-        number = to_number(example.label)
-        if not math.isfinite(number):
-            raise ValueError(f"{example.where}: label {example.label!r} is not a number.")
-        return dataclasses.replace(example, label=number)
+    def _problem(self, example: TextExample, needs_label: bool) -> str:
+        """Returns what is wrong with an example's label; "" if nothing."""
+        label = example.label
+        if label is None:
+            return "no label" if needs_label else ""
+        if self.labels and label not in self.labels:
+            listed = ", ".join(self.labels[:_MAX_LISTED])
+            more = f" and {len(self.labels) - _MAX_LISTED:,} more"
+            listed += more if len(self.labels) > _MAX_LISTED else ""
+            return f"label {label!r} is not one of {listed}"
+        is_number = self.labels or math.isfinite(to_number(label))
+        return "" if is_number else f"label {label!r} is not a number"
 
     def features(self, split: str, max_seq_length: int) -> dict[str, Feature]:
         """Returns the original's features. `label_ids` is 0 where the label is unknown."""
@@ -214,14 +227,6 @@ def check_labels(name: str, own: tuple[str, ...], trained: tuple[str, ...] | Non
             f"{name} has the labels {', '.join(own) or '(none: a number)'}, but the model was "
             f"trained for {', '.join(trained)}."
         )
-
-
-def to_number(text: str | float) -> float:
-    """Returns a label as a number; NaN if it is none."""
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -13,12 +13,16 @@ import csv
 import dataclasses
 import itertools
 import json
+import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from bert_tf import files
+from bert_tf.config import unique_keys
 from bert_tf.settings.setting import Settings, setting
+
+logger = logging.getLogger(__name__)
 
 # File name endings, without `.gz`.
 FORMAT_BY_ENDING = {
@@ -103,12 +107,16 @@ def read_rows(path: str, layout: TableLayout) -> Iterable[Row]:
 
 
 def read_records(
-    path: str, layout: TableLayout, columns: Sequence[str]
+    path: str,
+    layout: TableLayout,
+    columns: Sequence[str],
+    on_layout: Callable[[str], None] = lambda description: None,
 ) -> Iterator[tuple[str, list[str | None]]]:
     """Yields the `file:line` of each row and its values in the given columns.
 
     Args:
         columns: each by its header name, number from 0, or JSON key; "" has the value None.
+        on_layout: called with a description of the file as it is read: format, delimiter, header.
 
     Raises:
         ValueError: with file and line, for missing columns, rows with more or fewer columns than
@@ -116,16 +124,19 @@ def read_records(
     """
     rows = _without_empty_lines(read_rows(path, layout))
     if layout.format_of(path) == "jsonl":
-        for row in rows:
-            yield row.where, _json_values(row, columns)
+        on_layout(f"{path}: JSON lines, columns {', '.join(filter(None, columns))}")
+        yield from _json_records(rows, columns)
         return
     first = next(rows, None)
     if first is None:
         return
-    places = [_place(first, column, layout.has_header) for column in columns]
+    delimiter = layout.delimiter_of(path)
+    header = f"header {', '.join(map(repr, first.cells))}" if layout.has_header else "no header"
+    how = f"{layout.format_of(path)}, columns separated by {delimiter!r}, {header}"
+    on_layout(f"{path}: {how}; columns {', '.join(filter(None, columns))}")
+    places = [_place(first, column, layout.has_header, delimiter) for column in columns]
     for row in rows if layout.has_header else itertools.chain([first], rows):
         if len(row.cells) != len(first.cells):
-            delimiter = layout.delimiter_of(path)
             raise ValueError(
                 f"{row.where}: each row needs as many columns as the first one, "
                 f"{len(first.cells)}. Received: {len(row.cells)}. Columns are separated by "
@@ -181,7 +192,7 @@ def _without_empty_lines(rows: Iterable[Row]) -> Iterator[Row]:
             yield row
 
 
-def _place(first: Row, column: str, has_header: bool) -> int | None:
+def _place(first: Row, column: str, has_header: bool, delimiter: str) -> int | None:
     """Returns the index of a column; None for the column ""."""
     if not column:
         return None
@@ -192,20 +203,41 @@ def _place(first: Row, column: str, has_header: bool) -> int | None:
         found = [i for i, name in enumerate(names) if has_header and name == column]
     if len(found) == 1:
         return found[0]
+    hint = f" If {delimiter!r} is not what separates columns, give --delimiter."
+    hint = "" if len(names) > 1 else hint
     listed = f"The header is {', '.join(map(repr, names))}" if has_header else "There is no header"
     raise ValueError(
         f"{first.where}: {'several columns' if found else 'no column'} {column!r}. {listed}; "
-        f"columns can also be given by number, 0 to {len(names) - 1}."
+        f"columns can also be given by number, 0 to {len(names) - 1}.{hint}"
     )
 
 
-def _json_values(row: Row, keys: Sequence[str]) -> list[str | None]:
-    """Returns the values of the object in a JSON line, as text."""
+def _json_records(
+    rows: Iterable[Row], keys: Sequence[str]
+) -> Iterator[tuple[str, list[str | None]]]:
+    """Yields the rows' values as text, and warns of keys whose values are texts and numbers."""
+    first: dict[tuple[str, bool], str] = {}
+    for row in rows:
+        values = _json_values(row, keys)
+        for key, value in zip(keys, values, strict=True):
+            if value is not None:
+                first.setdefault((key, isinstance(value, str)), row.where)
+        yield row.where, [_json_text(*pair, row.where) for pair in zip(values, keys, strict=True)]
+    for key in keys:
+        if (key, True) in first and (key, False) in first:
+            places = f"{first[key, True]} and a number at {first[key, False]}"
+            logger.warning("%r is a text at %s: both are read as texts.", key, places)
+
+
+def _json_values(row: Row, keys: Sequence[str]) -> list[Any]:
+    """Returns the values of the object in a JSON line; None for "" and for NaN."""
     (line,) = row.cells
     try:
-        record = json.loads(line)
+        record = json.loads(line, object_pairs_hook=unique_keys, parse_constant=lambda _: None)
     except json.JSONDecodeError:
         record = None
+    except ValueError as error:
+        raise ValueError(f"{row.where}: {error}.") from error
     if not isinstance(record, dict):
         raise ValueError(
             f'{row.where}: each line must be a JSON object such as {{"text": "good", "label": '
@@ -215,7 +247,7 @@ def _json_values(row: Row, keys: Sequence[str]) -> list[str | None]:
         if key not in record:
             existing = ", ".join(map(repr, record))
             raise ValueError(f"{row.where}: no key {key!r}. There are: {existing}.")
-    return [_json_text(record.get(key), key, row.where) for key in keys]
+    return [record.get(key) if key else None for key in keys]
 
 
 def _json_text(value: Any, key: str, where: str) -> str | None:

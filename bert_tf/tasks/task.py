@@ -229,6 +229,8 @@ def split_options(text: str) -> dict[str, str]:
             raise ValueError(
                 f"Task options are comma-separated name=value pairs. Received: {text!r}"
             )
+        if name.strip() in values:
+            raise ValueError(f"The task option {name.strip()} is given twice. Received: {text!r}")
         values[name.strip()] = value
     return values
 

@@ -5,6 +5,7 @@ TextAnswer("1", (0.0218, 0.9782))
 """
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -12,6 +13,14 @@ import numpy as np
 def original_split(split: str) -> str:
     """Returns the original's name of a split: `dev_mismatched` for `eval_mismatched`."""
     return split.replace("eval", "dev").replace("predict", "test")
+
+
+def to_number(text: str | float) -> float:
+    """Returns a label as a number; NaN if it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -10,19 +10,24 @@ Tables are TSV, CSV or JSON lines, see `tables.py`; `docs/tasks.md` explains the
 
 import collections
 import dataclasses
+import logging
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bert_tf import files
 from bert_tf.settings.setting import Settings, setting
-from bert_tf.tasks.classification import TextClassification, to_number
+from bert_tf.tasks.classification import TextClassification
 from bert_tf.tasks.tables import FORMAT_BY_ENDING, TableLayout, is_number, read_records
-from bert_tf.tasks.text_examples import TextExample, original_split
+from bert_tf.tasks.text_examples import TextExample, original_split, to_number
+from bert_tf.text.characters import is_blank
+
+logger = logging.getLogger(__name__)
 
 VARIANTS = ()
 
 _MAX_LABELS = 1000  # More labels are probably numbers, texts or ids.
+_MAX_ROWS_OF_OWN_LABEL = 20  # In more rows than these, labels that never repeat are ids.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,21 +168,29 @@ class TsvReader:
 
     def read(self, split: str) -> list[TextExample]:
         """Returns all examples of a split. Labels in a file to predict are ignored."""
+        sources = self.sources(split)
+        for path in sorted({path for path in sources if sources.count(path) > 1}):
+            logger.warning("%s: given more than once for %r, and read as often.", path, split)
+        return self._read(split, logger.info)
+
+    def _read(self, split: str, on_layout: Callable[[str], None]) -> list[TextExample]:
         options, is_labelled = self.options, split != "predict"
         label_and_id = (options.label_column, "") if is_labelled else ("", options.id_column)
         columns = (options.text_a_column, options.text_b_column, *label_and_id)
         examples: list[TextExample] = []
         for path in self.sources(split):
-            for where, cells in read_records(path, options.layout, columns):
-                text_a, text_b, label, guid = cells
-                if not (text_a or "").strip():
+            for where, cells in read_records(path, options.layout, columns, on_layout):
+                text_a, text_b, label, guid = (cell or "" for cell in cells)
+                if is_blank(text_a):
                     raise ValueError(
                         f"{where}: no text in column {options.text_a_column!r}. Remove the row or "
                         f"fill it in."
                     )
-                guid = guid or f"{original_split(split)}-{len(examples)}"
-                label = (label or "").strip() or None
-                examples.append(TextExample(guid, text_a, text_b or None, label, where))
+                if is_blank(guid):
+                    guid = f"{original_split(split)}-{len(examples)}"
+                label = None if is_blank(label) else label.strip()
+                text_b = None if is_blank(text_b) else text_b
+                examples.append(TextExample(guid, text_a, text_b, label, where))
         if options.may_miss_header and is_labelled and self._starts_with_header(examples):
             raise ValueError(
                 f"{examples[0].where}: is this row a header? Its label is {examples[0].label!r}. "
@@ -204,12 +217,19 @@ class TsvReader:
             ValueError: if there are fewer than two or more than _MAX_LABELS.
         """
         self.splits("train")
-        labels = {example.label for example in self.read("train")} - {None}
+        examples = self._read("train", lambda _: None)
+        labels = {example.label for example in examples} - {None}
         where = f"{', '.join(self.sources('train'))}: column {self.options.label_column!r}"
         if len(labels) > _MAX_LABELS:
             raise ValueError(
                 f"{where} has {len(labels):,} different labels, more than {_MAX_LABELS:,}. For "
                 f"numbers give --regression; otherwise check --label_column."
+            )
+        if len(labels) == len(examples) > _MAX_ROWS_OF_OWN_LABEL:
+            raise ValueError(
+                f"{where} has another label in each of its {len(examples):,} rows, as ids and "
+                f"texts do: check --label_column. For numbers give --regression; if the labels are "
+                f"right, list them with --labels."
             )
         if len(labels) < 2:
             raise ValueError(

@@ -91,6 +91,26 @@ def test_it_trains_answers_and_scores(run, golden_dir, tmp_path):
     assert {"train.tf_record", "eval.tf_record"} <= {path.name for path in out.iterdir()}
 
 
+def test_questions_without_right_answers_are_counted_before_training_and_predicted(
+    run, golden_dir, tmp_path
+):
+    content = json.loads(gzip.decompress((golden_dir / "squad_v1" / "input.json.gz").read_bytes()))
+    paragraph = content["data"][0]["paragraphs"][0]
+    del paragraph["qas"][0]["answers"]
+    ids = [qa["id"] for qa in paragraph["qas"]]
+    content["data"] = [{"paragraphs": [paragraph]}]
+    (tmp_path / "dev.json").write_text(json.dumps(content))
+    flags = ("--do_train", "--do_predict", "--do_eval")
+    result = run(*flags, predict_file=tmp_path / "dev.json", num_train_epochs=0.4)
+    assert result.returncode == 0, result.stderr
+    before, _, _ = result.stderr.partition("1 steps of 32 examples")
+    assert f"1 of {len(ids)} questions have no correct answers" in before
+    assert f"such as data[0].paragraphs[0].qas[0] ({ids[0]})" in before
+    assert list(json.loads((tmp_path / "out" / "predictions.json").read_text())) == ids
+    results = (tmp_path / "out" / "eval_results.txt").read_text()
+    assert f"eval_total = {len(ids) - 1}.0\n" in results
+
+
 def test_the_pooler_of_which_no_answer_depends_is_not_trained(run, tmp_path):
     assert run("--do_train").returncode == 0
     reader = tf.train.load_checkpoint(str(tmp_path / "out"))

@@ -92,6 +92,12 @@ def test_a_header_with_some_of_the_names_must_have_them_in_their_places(tmp_path
         cells(path, A, B)
 
 
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    path = write(tmp_path / "x.tsv", "a\tb\tA\n0\t1\t2\n")
+    with pytest.raises(ValueError, match=r"x\.tsv:1: several columns are named 'a'.*a, b, A"):
+        cells(path, A, B)
+
+
 def test_a_file_without_a_header_may_yet_have_one_that_names_every_column(tmp_path):
     path = write(tmp_path / "x.tsv", "0\t1\t2\n")
     assert cells(path, A, B, has_header=False) == [["1", "2"]]

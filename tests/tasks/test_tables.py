@@ -214,3 +214,20 @@ def test_a_field_may_be_longer_than_the_csv_module_allows_and_its_limit_stays(wr
     path = write("a.csv", f'text,label\n"{text}",1\n')
     assert read(path, ["text", "label"]) == [(2, [text, "1"])]
     assert csv.field_size_limit() == limit < len(text)
+
+
+def test_a_number_and_a_text_under_one_key_are_both_texts_with_their_places(write, caplog):
+    path = write("a.jsonl", '{"label": 1}\n{"label": null}\n{"label": "1"}\n{"label": NaN}\n')
+    rows = list(read_records(path, TableLayout(), ["label"]))
+    assert [cells for _, cells in rows] == [["1"], [None], ["1"], [None]]
+    assert f"'label' is a text at {path}:3 and a number at {path}:1" in caplog.text
+
+
+def test_a_key_that_is_there_twice_is_refused_with_its_line(write):
+    path = write("a.jsonl", '{"text": "a"}\n{"text": "a", "text": "b"}\n')
+    assert refusal(path, ["text"]) == "a.jsonl:2: an object has the key 'text' twice: 'a' and 'b'."
+
+
+def test_the_separator_is_suspected_if_there_is_one_column(write):
+    path = write("a.csv", "text;label\ngood;1\n")
+    assert "If ',' is not what separates columns, give --delimiter" in refusal(path, ["text"])

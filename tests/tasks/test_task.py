@@ -132,7 +132,9 @@ def test_options_are_divided_at_commas_that_a_name_follows():
     }
     assert split_options("delimiter=,,header=true") == {"delimiter": ",", "header": "true"}
     assert split_options("path=gs://b/x=1,y z=2") == {"path": "gs://b/x=1,y z=2"}
-    assert split_options("a=1,a=2,b=") == {"a": "2", "b": ""}
+    assert split_options("a=1,b=") == {"a": "1", "b": ""}
+    with pytest.raises(ValueError, match="option a is given twice"):
+        split_options("a=1,b=,a=2")
     assert split_options("") == {}
 
 

@@ -24,7 +24,7 @@ def write(tmp_path):
 
     def write(name: str, *rows: str) -> str:
         lines = [row.replace("|", "\t") for row in rows]
-        (tmp_path / name).write_text("".join(f"{line}\n" for line in lines))
+        (tmp_path / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         return str(tmp_path / name)
 
     return write
@@ -98,7 +98,14 @@ def test_labels_that_contradict_the_saved_ones_are_refused(three, make):
 
 def test_a_label_that_training_did_not_have_is_refused_with_file_and_line(three, write, make):
     path = write("dev.tsv", "text|label", "g|9", "h|11")
-    assert refusal(make().read, "eval") == f"{path}:3: label '11' is not one of -1, 9, 10."
+    assert refusal(make().read, "eval") == (
+        f"{path}:3: label '11' is not one of -1, 9, 10. Of 2 examples for 'eval', 1 have no usable "
+        f"label: correct or remove them."
+    )
+    write("train.tsv", "text|label", *(f"a|{i}" for i in range(30)), "b|29")
+    write("dev.tsv", "text|label", "g|9", "h|31")
+    assert "is not one of 0, 1, 2, " in refusal(make().read, "eval")
+    assert "18, 19 and 10 more. Of 2" in refusal(make().read, "eval")
 
 
 def test_one_label_none_and_too_many_are_refused(write, make):
@@ -109,15 +116,59 @@ def test_one_label_none_and_too_many_are_refused(write, make):
     write("train.tsv", "text|label")
     assert "no row" in refusal(make)
     path = write("train.tsv", "text|label", "a|1", "b|0", "c|")
-    assert refusal(make().read, "train") == f"{path}:4: no label, which 'train' needs."
+    assert refusal(make().read, "train").startswith(f"{path}:4: no label. Of 3 examples for 'tr")
     write("train.tsv", "text|label", *(f"a|{i}" for i in range(1001)))
     message = refusal(make)
     assert message.startswith(f"{path}: column 'label' has 1,001 different labels")
     assert "--regression" in message
     assert refusal(make, labels="a") == refusal(make, labels="a,a").replace("a, a", "a")
     assert "none of them empty" in refusal(make, labels="a,,b")
-    write("train.tsv", "text|label", *(f"a|{i}" for i in range(1000)))
+    write("train.tsv", "text|label", *(f"a|{i}" for i in range(1000)), "a|7")
     assert len(make().labels) == 1000
+
+
+def test_a_column_that_never_repeats_is_explained(write, make):
+    write("train.tsv", "id|text|label", *(f"r{i}|a|{i % 2}" for i in range(300)))
+    message = refusal(make, label_column="id")
+    assert "column 'id' has another label in each of its 300 rows, as ids" in message
+    assert "check --label_column" in message
+    names = ",".join(f"r{i}" for i in range(300))
+    assert len(make(label_column="id", labels=names).read("train")) == 300
+
+
+def test_what_was_detected_is_said_once_with_the_labels_and_their_counts(write, make, caplog):
+    path = write("train.tsv", "text|label", "a|no", "b|yes", "c|no")
+    with caplog.at_level("INFO"):
+        make().read("train")
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "INFO"]
+    assert lines == [
+        rf"{path}: tsv, columns separated by '\t', header 'text', 'label'; columns text, label",
+        "tsv, train: 2 labels: 'no': 2, 'yes': 1",
+    ]
+
+
+def test_labels_and_texts_of_nothing_are_missing(write, make, caplog):
+    path = write("dev.tsv", "text|second|label", "a|b|1", "c|\u200b|0", "\ufeff\u00a0|d|1")
+    task = make(labels="0,1", text_b_column="second")
+    assert refusal(task.read, "eval").startswith(f"{path}:4: no text in column 'text'")
+    write("dev.tsv", "text|second|label", "a|b|1", "c|\u200b|0", "nan|d|1")
+    assert [example.text_b for example in task.read("eval")] == ["b", None, "d"]
+    assert f"2 of 3 examples have a text of nothing, such as {path}:3, {path}:4" in caplog.text
+    write("dev.tsv", "text|second|label", "a|b|\u200b", "a|b|1")
+    assert refusal(task.read, "eval").startswith(f"{path}:2: no label")
+
+
+def test_rows_to_predict_with_one_id_are_named_and_none_is_lost(write, make, caplog):
+    path = write("test.tsv", "key|text", "k|a", "\u200b|b", "k|c", "test-1|d")
+    task = make(labels="0,1", id_column="key")
+    assert [example.guid for example in task.read("predict")] == ["k", "test-1", "k", "test-1"]
+    assert f"2 examples have another's id, such as 'k' at {path}:2 and {path}:4" in caplog.text
+
+
+def test_a_file_given_twice_is_named(write, make, caplog):
+    path = write("train.tsv", "text|label", "a|1", "b|0")
+    assert len(make(train_file=f"{path},{path}").read("train")) == 4
+    assert f"{path}: given more than once for 'train'" in caplog.text
 
 
 def test_a_row_without_text_and_one_without_label_are_refused(write, make):
