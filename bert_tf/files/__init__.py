@@ -1,6 +1,13 @@
 """Handles local and remote files: paths, kinds, text lines, atomic writes, folder locks."""
 
-from bert_tf.files.kinds import HEAD_BYTES, kind_of, refuse_other_kinds, remedy_for  # noqa: F401
+from bert_tf.files.kinds import (  # noqa: F401
+    BINARY,
+    HEAD_BYTES,
+    SAFETENSORS,
+    kind_of,
+    refuse_other_kinds,
+    remedy_for,
+)
 from bert_tf.files.paths import (  # noqa: F401
     atomic_write,
     atomic_writes,

@@ -23,6 +23,9 @@ TEXT, JSON, HTML, XML = "plain text", "JSON", "an HTML page", "XML"
 WIKI_EXTRACTOR = "text of WikiExtractor (<doc ...>)"
 OTHER_TEXT, BINARY, EMPTY = "text that is not UTF-8", "a binary file", "an empty file"
 RECORDS, FOLDER = "TFRecords", "a folder"
+SAFETENSORS, HDF5 = "safetensors weights", "an HDF5 file, such as Keras weights"
+_PICKLE, _TORCH = "PyTorch weights or another Python pickle", "PyTorch weights (a zip archive)"
+_CHECKPOINT = "part of a TensorFlow checkpoint"
 _GZIP, _ZIP = "gzip data", "a zip archive"
 _GZIPPED = ", compressed by gzip"
 _ANY_TEXT = (TEXT, JSON, HTML, XML, WIKI_EXTRACTOR, OTHER_TEXT, EMPTY, _GZIP)
@@ -35,6 +38,7 @@ class _Kind(NamedTuple):
 
 
 _AS_TEXT = "Save its text as UTF-8 first."
+_MODEL_FOLDER = "Give the model's folder or weights, or download them again."
 _AS_TABLE = "Write it as CSV or JSON lines first, for example with pandas."
 # The first one that matches counts.
 _SIGNATURES = (
@@ -45,7 +49,7 @@ _SIGNATURES = (
     ),
     _Kind(_GZIP, rb"\x1f\x8b\x08", "Unpack it first: gunzip --keep {name}"),
     _Kind(RECORDS, rb".{4}\0{4}.{4}\n"),
-    _Kind("safetensors weights", rb".{4}\0{4}\s*\{"),
+    _Kind(SAFETENSORS, rb".{4}\0{4}\s*\{"),
     _Kind("bz2 data", rb"BZh[1-9](1AY&SY|\x17rE8P\x90)", "Unpack it first: bunzip2 --keep {name}"),
     _Kind("xz data", rb"\xfd7zXZ\0", "Unpack it first: unxz --keep {name}"),
     _Kind("Zstandard data", rb"\x28\xb5\x2f\xfd", "Unpack it first: unzstd {name}"),
@@ -57,8 +61,8 @@ _SIGNATURES = (
     _Kind("a PDF document", rb"%PDF-\d", _AS_TEXT),
     _Kind("an RTF document", rb"\{\\rtf\d", _AS_TEXT),
     _Kind("an old Office document", rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", _AS_TEXT),
-    _Kind("PyTorch weights or another Python pickle", rb"\x80[\x02-\x05][^\0]"),
-    _Kind("an HDF5 file, such as Keras weights", rb"\x89HDF\r\n\x1a\n"),
+    _Kind(_PICKLE, rb"\x80[\x02-\x05][^\0]"),
+    _Kind(HDF5, rb"\x89HDF\r\n\x1a\n"),
     _Kind("GGUF weights", rb"GGUF.\0\0\0"),
     _Kind("a NumPy array", rb"\x93NUMPY"),
     _Kind("a Parquet table", rb"PAR1", _AS_TABLE),
@@ -77,7 +81,7 @@ _SIGNATURES = (
     ),
 )
 _IN_ZIP = (
-    _Kind("PyTorch weights (a zip archive)", r"(.*/)?data\.pkl"),
+    _Kind(_TORCH, r"(.*/)?data\.pkl"),
     _Kind("a Word document", r"word/document\.xml", _AS_TEXT),
     _Kind("an Excel table", r"xl/workbook\.xml", "Save it as CSV in UTF-8 first."),
     _Kind("an OpenDocument or EPUB file", r"mimetype", _AS_TEXT),
@@ -85,7 +89,7 @@ _IN_ZIP = (
     _Kind("NumPy arrays (a zip archive)", r".*\.npy"),
 )
 _NAMED = (
-    _Kind("part of a TensorFlow checkpoint", r".*\.(index|meta|data-\d+-of-\d+)"),
+    _Kind(_CHECKPOINT, r".*\.(index|meta|data-\d+-of-\d+)"),
     _Kind("an ONNX model", r".*\.onnx"),
     _Kind("a TensorFlow graph", r".*\.pb"),
     _Kind("Flax weights", r".*\.msgpack"),
@@ -132,6 +136,15 @@ _WANTED = {
         (RECORDS, BINARY, EMPTY, _GZIP),
         "create_pretraining_data.py makes them from text.",
     ),
+    "tensors": _Wanted(
+        "weights are needed (safetensors or PyTorch)",
+        (SAFETENSORS, _TORCH, _PICKLE, "a tar archive", BINARY, "a damaged zip archive", FOLDER),
+        _MODEL_FOLDER,
+    ),
+    "HDF5": _Wanted("HDF5 weights are needed", (HDF5, BINARY), _MODEL_FOLDER),
+    "checkpoint": _Wanted(
+        "part of a TensorFlow checkpoint is needed", (_CHECKPOINT, BINARY, EMPTY), _MODEL_FOLDER
+    ),
 }
 
 
@@ -139,7 +152,8 @@ def refuse_other_kinds(path: str, wanted: str, head: bytes | None = None) -> Non
     """Raises a ValueError that says what a file is, if it is not what a reader wants.
 
     Args:
-        wanted: "text", "vocabulary", "table", "JSON" or "records".
+        wanted: "text", "vocabulary", "table", "JSON", "records", "tensors", "HDF5" or
+            "checkpoint".
         head: the file's first `HEAD_BYTES` bytes or more, if they have been read already.
     """
     what, accepted, advice = _WANTED[wanted]

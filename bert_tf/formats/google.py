@@ -32,7 +32,7 @@ from bert_tf.formats.tokenizer_files import (
     write_tokenizer,
 )
 from bert_tf.kinds.table import MASKED_LM, NEXT_SENTENCE, kind_of_weights
-from bert_tf.training.checkpoint import DamagedCheckpoint, find_checkpoint, write_tensors
+from bert_tf.training.checkpoint import damage_in, find_checkpoint, write_tensors
 
 # Raised by TensorFlow for damaged files.
 READ_ERRORS = (tf.errors.OpError, RuntimeError, ValueError, IndexError)
@@ -87,7 +87,7 @@ def read_weights(prefix: str) -> dict[str, np.ndarray]:
         reader = tf.train.load_checkpoint(prefix)
         weights = {n: reader.get_tensor(n) for n in sorted(reader.get_variable_to_shape_map())}
     except READ_ERRORS as error:
-        raise DamagedCheckpoint(f"{prefix}: the checkpoint cannot be read: {error}") from error
+        raise damage_in(prefix, error) from error
     return {name: _widened(np.asarray(value)) for name, value in weights.items()}
 
 

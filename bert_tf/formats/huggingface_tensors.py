@@ -16,7 +16,7 @@ import ml_dtypes  # noqa: F401 - gives NumPy the type bfloat16
 import numpy as np
 
 from bert_tf import files
-from bert_tf.config import read_json
+from bert_tf.config import read_json, read_json_object
 from bert_tf.formats.source import find_beside, some
 
 # Where training programs keep the weights beside an optimizer's state, in order of preference.
@@ -55,7 +55,7 @@ def transformer_folder(folder: str) -> str:
     """Returns where the transformer of a sentence-transformers folder lies; or the folder."""
     path = files.join_path(folder, MODULES_NAME)
     try:
-        first = read_json(path)[0]["path"] if files.exists(path) else ""
+        first = str(read_json(path)[0]["path"]) if files.exists(path) else ""
     except (LookupError, TypeError) as error:
         raise ValueError(f"{path}: the first module has no path ({error}).") from error
     return files.join_path(folder, first) if first else folder
@@ -64,9 +64,17 @@ def transformer_folder(folder: str) -> str:
 def read_tensors(path: str) -> dict[str, np.ndarray]:
     """Returns the tensors of a file or of an index's shards; floats become float32."""
     if not path.endswith(".index.json"):
-        read = _read_safetensors if path.endswith(".safetensors") else _read_pytorch
+        if not files.exists(path):
+            raise ValueError(f"{path}: cannot be read: there is no such file.")
+        files.refuse_other_kinds(path, "tensors")
+        is_safetensors = files.kind_of(path) == files.SAFETENSORS
+        if not is_safetensors and path.endswith(".safetensors"):  # Damaged.
+            is_safetensors = files.kind_of(path) == files.BINARY
+        read = _read_safetensors if is_safetensors else _read_pytorch
         return {name: _as_float32(path, name, value) for name, value in read(path).items()}
-    weight_map = read_json(path).get("weight_map", {})
+    weight_map = read_json_object(path).get("weight_map")
+    if not isinstance(weight_map, dict) or set(map(type, weight_map.values())) - {str}:
+        raise ValueError(f"{path}: it has no weight_map of tensors' names and files.")
     folder = files.split_path(path)[0]
     tensors: dict[str, np.ndarray] = {}
     for name in sorted(set(weight_map.values())):
@@ -109,9 +117,9 @@ def _read_pytorch(path: str) -> dict[str, np.ndarray]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
-            f"{path}: no file of PyTorch tensors by name: it is damaged, another kind of file, or "
-            "holds Python objects, which could run code. If you trust it, load it with PyTorch and "
-            "save model.state_dict()."
+            f"{path}: no file of PyTorch tensors by name: it is damaged, or holds Python objects, "
+            "which could run code. If you trust it, load it with PyTorch and save "
+            "model.state_dict()."
         ) from error
     except Exception as error:  # Damage may raise any error in PyTorch's unpickler.
         raise ValueError(f"{path}: no file of PyTorch tensors by name: {error}") from error

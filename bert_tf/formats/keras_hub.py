@@ -28,7 +28,7 @@ import numpy as np
 from bert_tf import files
 from bert_tf.config import BertConfig, read_json
 from bert_tf.formats import names
-from bert_tf.formats.source import Head, PretrainedModel, TokenizerFiles
+from bert_tf.formats.source import Head, PretrainedModel, TokenizerFiles, check_growth
 from bert_tf.kinds.table import CLASSIFIER, kind_of_weights
 
 _CONFIG_NAME = "config.json"
@@ -173,6 +173,7 @@ def _read_archive(path: str) -> _Files:
     try:
         with files.open_file(path) as file, zipfile.ZipFile(file) as archive:
             members = set(archive.namelist())
+            check_growth(path, archive)
             missing = {_CONFIG_NAME, _WEIGHTS_NAME} - members
             if missing:
                 raise ValueError(f"{path}: there is no {', '.join(sorted(missing))} in it.")
@@ -200,6 +201,7 @@ def _read_folder(path: str) -> _Files:
     backbone, task = _backbone_and_task(config, read_json(config))
     if task_file := _existing(folder, "task.json"):
         task = _backbone_and_task(task_file, read_json(task_file))[1]
+    files.refuse_other_kinds(weights, "HDF5")
     arrays = _read_arrays(weights, _local(weights))
     if task_weights := _existing(folder, _TASK_WEIGHTS_NAME):
         more = _read_arrays(task_weights, _local(task_weights))
@@ -235,23 +237,45 @@ def _local(path: str) -> str | io.BytesIO:
 
 
 def _read_arrays(path: str, file: str | io.BytesIO) -> dict[str, np.ndarray]:
-    """Returns the arrays of an HDF5 file by path, 16-bit ones unchanged."""
+    """Returns the arrays of an HDF5 file by path, 16-bit ones unchanged.
+
+    What the file takes from other files is refused: any file of the user could become weights.
+    """
     arrays: dict[str, np.ndarray] = {}
+    size = files.file_size(file) if isinstance(file, str) else file.getbuffer().nbytes
+    left = files.max_unpacked_bytes(size)
 
     def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
-        if isinstance(item, h5py.Dataset):
-            value = np.asarray(item)
-            is_bfloat16 = item.attrs.get("dtype") == "bfloat16"
-            # Keras 2.13 has another name for the layers.
-            name = name.replace("_layer_checkpoint_dependencies", "layers")
-            arrays[name] = value.view(ml_dtypes.bfloat16) if is_bfloat16 else value
+        nonlocal left
+        if isinstance(item, h5py.Group):
+            links = {f"{name}/{key}": item.get(key, getlink=True) for key in item}
+            _refuse(path, [n for n, link in links.items() if not isinstance(link, h5py.HardLink)])
+            return
+        _refuse(path, [name] if item.is_virtual or item.external else [])
+        left -= item.nbytes
+        if left < 0:
+            raise ValueError(f"{path}: {name} grows beyond measure when read: {item.shape}.")
+        value = np.asarray(item)
+        is_bfloat16 = item.attrs.get("dtype") == "bfloat16"
+        # Keras 2.13 has another name for the layers.
+        name = name.replace("_layer_checkpoint_dependencies", "layers")
+        arrays[name] = value.view(ml_dtypes.bfloat16) if is_bfloat16 else value
 
     try:
         with h5py.File(file, "r") as content:
+            add("", content)
             content.visititems(add)
-    except (OSError, RuntimeError, KeyError) as error:
+    except (OSError, RuntimeError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: its weights cannot be read: {error}") from error
     return arrays
+
+
+def _refuse(path: str, names_outside: list[str]) -> None:
+    if names_outside:
+        raise ValueError(
+            f"{path}: refused: {names_outside[0].lstrip('/')} is a link, or its data lies in other "
+            "files. All weights must be in this file."
+        )
 
 
 def _tokenizer(description: Any, vocab: tuple[str, ...] | None) -> TokenizerFiles:

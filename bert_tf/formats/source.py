@@ -13,6 +13,7 @@ import dataclasses
 import fnmatch
 import importlib
 import re
+import zipfile
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -169,6 +170,16 @@ def find_prefix(path: str) -> str | None:
             f"{', '.join(sorted(name.removesuffix('.index') for name in indices))}"
         )
     return find_checkpoint(path) if indices else None
+
+
+def check_growth(path: str, archive: zipfile.ZipFile) -> None:
+    """Raises a ValueError if a file in a zip was made to fill the memory or the disk."""
+    for member in archive.infolist():
+        if member.file_size > files.max_unpacked_bytes(member.compress_size):
+            raise ValueError(
+                f"{path}: refused: {member.filename!r} in the zip grows from "
+                f"{member.compress_size:,} to {member.file_size:,} bytes."
+            )
 
 
 def find_beside(folder: str, *names: str) -> str | None:

@@ -33,7 +33,7 @@ from bert_tf.formats.source import (
 from bert_tf.formats.tensorflow_models_config import PARAMS_NAME, read_config
 from bert_tf.formats.tokenizer_files import read_tokenizer
 from bert_tf.kinds.table import CLASSIFIER, MASKED_LM, NEXT_SENTENCE, SPAN, kind_of_weights
-from bert_tf.training.checkpoint import DamagedCheckpoint, find_checkpoint
+from bert_tf.training.checkpoint import DamagedCheckpoint, damage_in, find_checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ def _open(prefix: str) -> _Checkpoint:
         serialized = reader.get_tensor(OBJECT_GRAPH) if reader.has_tensor(OBJECT_GRAPH) else None
         shapes = reader.get_variable_to_shape_map()
     except READ_ERRORS as error:
-        raise DamagedCheckpoint(f"{prefix}: the checkpoint cannot be read: {error}") from error
+        raise damage_in(prefix, error) from error
     if serialized is None:
         raise ValueError(
             f"{prefix}: a name-based checkpoint like google-research's, not an object-based one."

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from bert_tf.formats.source import CONFIG_NAME
+from bert_tf.formats.source import CONFIG_NAME, check_growth
 
 _ENCRYPTED = 0x1
 # Raised by zipfile for damaged zips and unknown compression.
@@ -59,6 +59,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     """Opens a zip and checks all of its members."""
     try:
         with zipfile.ZipFile(path) as archive:
+            check_growth(str(path), archive)
             names = set()
             for member in archive.infolist():
                 _check_member(path, member)

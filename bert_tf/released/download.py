@@ -40,7 +40,7 @@ def download_model(name: str, options: DownloadOptions | None = None) -> str:
     def make(folder: Path) -> None:
         url = mirror_url(model, options.mirror)
         logger.info("Downloading %s to %s", url, final)
-        fetch_zip(url, part, options)
+        fetch_zip(url, part, options, model.max_zip_bytes)
         try:
             _extract(part, model, folder)
         except ValueError as error:

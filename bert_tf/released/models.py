@@ -64,6 +64,11 @@ class ReleasedModel:
         """The encoder's number of parameters; see `count_parameters`."""
         return count_parameters(self.config)
 
+    @property
+    def max_zip_bytes(self) -> int:
+        """More bytes than its zip can have: float32 weights with both heads, and other files."""
+        return 6 * self.num_parameters + (1 << 24)
+
 
 def count_parameters(config: BertConfig) -> int:
     """Returns an encoder's number of parameters, with its pooler and without heads."""

@@ -70,13 +70,14 @@ class _Version:
     md5: str | None
 
 
-def fetch_zip(url: str, part: Path, options: DownloadOptions) -> None:
+def fetch_zip(url: str, part: Path, options: DownloadOptions, max_bytes: int) -> None:
     """Downloads a zip into `part`, resuming from its bytes; checks the server's size and MD5 sum.
 
     Raises:
-        DownloadError: if the download fails. Received bytes are kept unless they are wrong.
+        DownloadError: if the download fails, or as soon as there are more than `max_bytes`.
+            Received bytes are kept unless they are wrong.
     """
-    transfer = _Transfer(url, part, options)
+    transfer = _Transfer(url, part, options, max_bytes)
     most, failures = 0, 0
     while True:
         try:
@@ -122,6 +123,7 @@ class _Transfer:
     url: str
     part: Path
     options: DownloadOptions
+    max_bytes: int
 
     def attempt(self) -> _Version:
         """Uses one connection; returns the file's version when the file is complete."""
@@ -184,6 +186,7 @@ class _Transfer:
             )
         version = _version_of(self.url, response)
         discard(self.part)
+        self._check_size(version.size or 0)
         with files.atomic_write(str(_state_path(self.part)), "w") as file:
             file.write(json.dumps(dataclasses.asdict(version), indent=2) + "\n")
         return version, start
@@ -195,11 +198,21 @@ class _Transfer:
         progress = stream and Progress(total, "MB", stream, name, _size(self.part) / 1e6)
         with progress or contextlib.nullcontext(), open(self.part, "ab") as file:
             while chunk and (version.size is None or file.tell() <= version.size):
+                self._check_size(file.tell() + len(chunk))
                 file.write(chunk)
                 file.flush()  # So that a killed process can be resumed from here.
                 if progress:
                     progress.update(len(chunk) / 1e6)
                 chunk = self._read(response, _CHUNK_BYTES)
+
+    def _check_size(self, num_bytes: int) -> None:
+        if num_bytes > self.max_bytes:
+            discard(self.part)
+            raise DownloadError(
+                f"{self.url}: the server sends more than the {self.max_bytes:,} bytes that this "
+                f"file can have, so it is another one. {self.part} was removed. Try a mirror "
+                "(BERT_TF_MIRROR)."
+            )
 
     def _read(self, response: http.client.HTTPResponse, size: int) -> bytes:
         try:

@@ -272,7 +272,19 @@ def _shapes(prefix: str) -> dict[str, list[int]]:
     try:
         return dict(_reader(prefix).get_variable_to_shape_map())
     except Exception as error:  # The reader raises IndexError as well as TensorFlow's errors.
-        raise DamagedCheckpoint(f"{prefix}: the checkpoint cannot be read: {error}") from error
+        raise damage_in(prefix, error) from error
+
+
+def damage_in(prefix: str, error: Exception) -> DamagedCheckpoint:
+    """Returns the error for a checkpoint that cannot be read; names files of another kind."""
+    folder, name = files.split_path(prefix)
+    try:
+        for other in _list_files(folder):
+            if re.match(rf"{re.escape(name)}\.(index|data-)", other):
+                files.refuse_other_kinds(files.join_path(folder, other), "checkpoint")
+    except ValueError as kind:
+        return DamagedCheckpoint(str(kind))
+    return DamagedCheckpoint(f"{prefix}: the checkpoint cannot be read: {error}")
 
 
 def _restore(prefix: str, variables: Mapping[str, tf.Variable]) -> None:

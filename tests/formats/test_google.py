@@ -285,6 +285,15 @@ def test_a_damaged_checkpoint_is_refused_by_name(suffix, damage, tmp_path):
         google.read(str(tmp_path))
 
 
+@pytest.mark.parametrize("suffix", ["index", "data-00000-of-00001"])
+def test_a_pointer_in_place_of_a_file_is_named_with_the_remedy(suffix, tmp_path):
+    google.write(make_model(), str(tmp_path))
+    path = tmp_path / f"bert_model.ckpt.{suffix}"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(ValueError, match=rf"{path.name}: a Git LFS pointer.*git lfs pull"):
+        google.read(str(tmp_path))
+
+
 def test_weights_of_16_bits_are_read_as_float32(tmp_path):
     save(tmp_path)
     weights = read_all(tmp_path / "bert_model.ckpt")

@@ -195,6 +195,22 @@ def test_a_file_of_pytorch_without_tensors_says_what_it_holds(content, message, 
         huggingface.read(str(folder / "pytorch_model.bin"))
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin", "weights.pt"])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+        (b"<!DOCTYPE html><title>Sign in</title>", "an HTML page"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(99), "an HDF5 file"),
+    ],
+)
+def test_weights_that_are_another_kind_of_file_are_named(name, content, message, folder):
+    (folder / "model.safetensors").unlink()
+    (folder / name).write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{name}: .*{message}"):
+        huggingface.read(str(folder))
+
+
 @needs_torch
 def test_files_of_pytorch_are_read(folder):
     import torch

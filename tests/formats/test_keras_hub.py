@@ -333,3 +333,37 @@ def test_missing_files_are_named(preset, tmp_path):
         keras_hub.read(str(tmp_path / "empty.keras"))
     with pytest.raises(ValueError, match=r"config\.json: there is no such file"):
         keras_hub.read(str(preset))
+
+
+@pytest.mark.parametrize("way", ["external", "virtual", "external link", "soft link", "huge"])
+def test_a_weight_that_lies_elsewhere_or_fills_the_memory_is_refused(preset, way, tmp_path):
+    (tmp_path / "secret").write_bytes(b"secret" * 1000)
+    with h5py.File(tmp_path / "other.h5", "w") as other:
+        other["w"] = np.zeros((2, 2))
+    name = "layers/position_embedding/vars/0"
+    with h5py.File(preset / "model.weights.h5", "r+") as file:
+        shape = file[name].shape
+        del file[name]
+        if way == "external":
+            file.create_dataset(name, shape, "<f2", external=[(tmp_path / "secret", 0, 6000)])
+        elif way == "virtual":
+            layout = h5py.VirtualLayout((2, 2), "f4")
+            layout[:] = h5py.VirtualSource(tmp_path / "other.h5", "w", (2, 2))
+            file.create_virtual_dataset(name, layout)
+        elif way == "huge":
+            file.create_dataset(name, (1 << 30, 64), "<f4", chunks=(1024, 64))
+        else:
+            link = h5py.SoftLink("/w") if way == "soft link" else h5py.ExternalLink("other.h5", "w")
+            file[name] = link
+    with pytest.raises(ValueError, match=r"weights\.h5: .*position_embedding/vars/0 (is a|grows)"):
+        keras_hub.read(str(preset))
+
+
+def test_an_archive_that_grows_when_read_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "bomb.keras", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", "{}")
+        with archive.open("model.weights.h5", "w", force_zip64=True) as member:
+            for _ in range(70):
+                member.write(bytes(1 << 24))
+    with pytest.raises(ValueError, match=r"bomb.keras: refused: 'model.weights.h5' .* grows from"):
+        keras_hub.read(str(tmp_path / "bomb.keras"))

@@ -110,3 +110,15 @@ def test_a_disk_without_room_is_named_before_anything_is_written(tmp_path, targe
     with pytest.raises(OSError, match="BERT_TF_CACHE"):
         extract_checkpoint(path, target)
     assert list(target.iterdir()) == []
+
+
+def test_a_file_that_grows_beyond_measure_is_refused(tmp_path, target):
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bert_config.json", "{}")
+        with archive.open("bert_model.ckpt.data-00000-of-00001", "w", force_zip64=True) as member:
+            for _ in range(70):
+                member.write(bytes(1 << 24))
+    with pytest.raises(ValueError, match=r"bomb.zip: refused: 'bert_model.* grows from"):
+        extract_checkpoint(path, target)
+    assert not list(target.iterdir())

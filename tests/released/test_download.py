@@ -149,7 +149,7 @@ def test_a_killed_run_leaves_no_final_name_and_the_next_one_goes_on(
         "import sys\n"
         "from pathlib import Path\n"
         "from bert_tf.released.transfer import DownloadOptions, fetch_zip\n"
-        "fetch_zip(sys.argv[1], Path(sys.argv[2]), DownloadOptions())\n"
+        "fetch_zip(sys.argv[1], Path(sys.argv[2]), DownloadOptions(), 1 << 30)\n"
     )
     part = tmp_path / "cache" / f"{FINAL}.zip.part"
     part.parent.mkdir(parents=True)
@@ -265,6 +265,18 @@ def test_the_md5_sum_that_the_server_gives_is_verified(serve, download, content,
     assert files_in(tmp_path / "other") == []
 
 
+@pytest.mark.parametrize("has_length", [False, True])
+def test_more_than_the_file_can_have_is_not_read(serve, download, tmp_path, has_length):
+    content = b"PK\x03\x04" + bytes(MODEL.max_zip_bytes + (1 << 20))
+    server = serve(Reply(content=content, has_length=has_length))
+    message = rf"/{MODEL.path}: the server sends more than the {MODEL.max_zip_bytes:,} bytes"
+    with pytest.raises(DownloadError, match=message) as error:
+        download(server)
+    assert str(tmp_path / "cache") in str(error.value)
+    assert len(server.requests) == 1
+    assert_nothing_is_left(tmp_path)
+
+
 def test_published_sums_of_the_files_are_verified(serve, download, tmp_path):
     model = dataclasses.replace(MODEL, sha256={"vocab.txt": "0" * 64})
     with pytest.raises(ValueError, match=r"is not bert_small_test.*vocab.txt: its SHA-256 is 0000"):
@@ -331,7 +343,7 @@ def damaged_index(folder):
         (without_heads, "variables are not in it: cls/predictions/"),
         (truncated_data, "bert_model.ckpt: the checkpoint cannot be read"),
         (without_data, "bert_model.ckpt: the checkpoint cannot be read"),
-        (damaged_index, "cannot be read"),
+        (damaged_index, "plain text, where part of a TensorFlow checkpoint is needed"),
     ],
 )
 def test_another_model_in_the_zip_is_refused(serve, download, tmp_path, make, message):
