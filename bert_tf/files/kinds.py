@@ -199,7 +199,7 @@ def _kind_of_bytes(head: bytes) -> str:
         text = codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
         return BINARY if b"\0" in head else OTHER_TEXT
-    if head.count(b"\0") > len(head) // 8:  # Readers drop a stray one.
+    if head.count(b"\0") > 8 + len(head) // 8:  # The tokenizer drops a few.
         return BINARY
     return _first_match(_TEXTS, [text.removeprefix("\ufeff").lstrip()]) or TEXT
 

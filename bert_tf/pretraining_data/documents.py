@@ -19,6 +19,7 @@ from typing import Any
 from bert_tf import files
 from bert_tf.pretraining_data.statistics import CorpusStatistics
 from bert_tf.progress import Progress
+from bert_tf.text.markup import find_markup
 
 # Written in bursts, because there may be more shards than files that a process may have open.
 _BUFFERED_CHARACTERS = 16 * 2**20
@@ -47,8 +48,11 @@ def read_lines(
     with start_progress(stage, sum(map(files.file_size, paths)) / 1e6, "MB") as progress:
         for path in paths:
             was_in_document, is_empty = is_in_document, True
-            for line in files.open_text_lines(path, lambda size: progress.update(size / 1e6)):
-                line = line.strip()
+            lines = files.open_text_lines(
+                path, lambda size: progress.update(size / 1e6), as_original=True
+            )
+            for line in lines:
+                line = _clean(line, path, counts)
                 counts.lines += 1
                 counts.characters += len(line)
                 if not line:
@@ -59,6 +63,18 @@ def read_lines(
                 is_in_document = bool(line)
                 yield line
             counts.empty_files += is_empty
+
+
+def _clean(line: str, path: str, counts: CorpusStatistics) -> str:
+    """Returns a line as the original sees it; counts carriage returns and markup."""
+    if "\r" in line:
+        counts.carriage_returns += line.count("\r")
+        line = line.replace("\r", "")
+    line = line.strip()
+    if markup := find_markup(line):
+        counts.markup_lines += 1
+        counts.markup_example = counts.markup_example or f"{markup} in {path}: {line!r:.80}"
+    return line
 
 
 def split_documents(lines: Iterable[str]) -> Iterator[Iterator[str]]:

@@ -99,6 +99,10 @@ def _read(
     counts.sentences = len(lengths)
     counts.tokens = len(documents.tokens)
     counts.unknown_tokens = documents.tokens.count(token_of[tokenizer.special_ids.unk])
+    if settings.do_whole_word_mask:
+        vocab, continues_word = tokenizer.vocab, tokenizer.continues_word
+        continuing = {token_of[index] for token, index in vocab.items() if continues_word(token)}
+        counts.continuing_tokens = sum(map(continuing.__contains__, documents.tokens))
     counts.long_sentences = int((lengths >= settings.max_seq_length - 3).sum())
     counts.single_document_shards = int(len(documents) == 1)
     return documents, counts

@@ -12,6 +12,9 @@ _TOKENS_OF_A_PARAGRAPH = 60
 _HIGH_LONG_SHARE = 0.2
 # Google's English vocabularies leave less than one token in a thousand of prose unknown.
 _HIGH_UNKNOWN_SHARE = 0.02
+_HIGH_MARKUP_SHARE = 0.01
+# Of the tokens of English prose, a tenth or more continue a word.
+_FEW_CONTINUING = 0.01
 # Of Google's cased English vocabulary 29 % of the tokens hold a capital, of the uncased none.
 _CASED_SHARE = 0.02
 _UNCASED_SHARE = 0.001
@@ -69,8 +72,9 @@ def find_problems(
 ) -> list[str]:
     """Returns warnings of problems that would harm training, each with a remedy."""
     return [
+        *_form_problems(statistics),
         *_text_problems(statistics, settings),
-        *_vocabulary_problems(statistics, settings.do_lower_case, vocab),
+        *_vocabulary_problems(statistics, settings, vocab),
     ]
 
 
@@ -119,9 +123,41 @@ def _text_problems(
         )
 
 
+def _form_problems(statistics: CorpusStatistics) -> Iterator[str]:
+    if statistics.carriage_returns:
+        yield (
+            f"{statistics.carriage_returns:,} carriage returns within lines are dropped, as in the "
+            f"original, which joins the words around them. If they end lines, convert the files "
+            f"first: tr '\\r' '\\n' < FILE > NEW_FILE"
+        )
+    num_lines = statistics.lines - statistics.blank_lines
+    if statistics.markup_lines > _HIGH_MARKUP_SHARE * num_lines:
+        yield (
+            f"{statistics.markup_lines:,} of {num_lines:,} lines hold tags, entities, wikitext, "
+            f"JSON or base64, such as {statistics.markup_example}. prepare_corpus.py makes text of "
+            f"HTML, WikiExtractor's files, Wikipedia dumps and JSON lines."
+        )
+
+
 def _vocabulary_problems(
-    statistics: CorpusStatistics, do_lower_case: bool, vocab: Mapping[str, int]
+    statistics: CorpusStatistics, settings: PretrainingDataSettings, vocab: Mapping[str, int]
 ) -> Iterator[str]:
+    do_lower_case = settings.do_lower_case
+    if settings.masking == "dynamic" and settings.dupe_factor > 1:
+        yield (
+            f"dupe_factor={settings.dupe_factor} repeats the text for other masks, which "
+            f"--masking=dynamic draws in every epoch anyway. Leave it out."
+        )
+    if (
+        settings.do_whole_word_mask
+        and statistics.continuing_tokens < _FEW_CONTINUING * statistics.tokens
+    ):
+        yield (
+            f"do_whole_word_mask is on, but only {statistics.continuing_tokens:,} of "
+            f"{statistics.tokens:,} tokens continue a word, so that it makes little or no "
+            f"difference: nearly every word is one token, as in Chinese, where each character is a "
+            f"word of its own. Leave it off, or use a vocabulary that splits words."
+        )
     unknown_share = _ratio(statistics.unknown_tokens, statistics.tokens)
     if unknown_share > _HIGH_UNKNOWN_SHARE:
         yield (

@@ -23,8 +23,13 @@ class CorpusStatistics:
     empty_files: int = 0  # Files without text.
     unclosed_files: int = 0  # Files whose last document continues in the next file with text.
     single_document_shards: int = 0
+    carriage_returns: int = 0  # Within lines; they are dropped, as in the original.
+    markup_lines: int = 0
+    markup_example: str = ""  # The first of them and its place.
+    continuing_tokens: int = 0  # Pieces after the first of a word; with whole-word masking only.
 
     def add(self, other: "CorpusStatistics") -> None:
         """Adds the counts of another shard."""
-        for name, count in vars(other).items():
-            setattr(self, name, getattr(self, name) + count)
+        for name, value in vars(other).items():
+            mine = getattr(self, name)
+            setattr(self, name, mine or value if isinstance(value, str) else mine + value)

@@ -54,6 +54,18 @@ def test_a_document_over_three_files_leaves_two_unclosed(tmp_path):
     assert counts.unclosed_files == 2
 
 
+def test_carriage_returns_within_lines_are_dropped_as_in_the_original_and_counted(tmp_path):
+    documents, counts = read(tmp_path, "a\rb\r\n\rc\r\n")
+    assert documents == [[[1, 2], [3]]]
+    assert counts.carriage_returns == 2
+
+
+def test_lines_of_markup_are_counted_and_the_first_is_shown(tmp_path):
+    _, counts = read(tmp_path, "It is.\n<p>It was.</p>\n\nQ&amp;A\n")
+    assert counts.markup_lines == 2
+    assert counts.markup_example == f"tags in {tmp_path / 'text0'}: '<p>It was.</p>'"
+
+
 def test_text_without_tokens_has_no_documents(tmp_path):
     assert read(tmp_path, "\n\n...\n")[0] == []
     assert read(tmp_path, "")[0] == []

@@ -59,6 +59,7 @@ def read_records(path, features, compression=""):
     return {name: tensor.numpy() for name, tensor in parse_examples(records, features).items()}
 
 
+SPECIAL = ("[UNK]", "[CLS]", "[SEP]", "[MASK]")
 CASES = {
     "defaults": {},
     "another seed": {"random_seed": 7, "dupe_factor": 3},
@@ -417,6 +418,16 @@ def test_everything_may_lie_on_another_file_system(tmp_path, toy_vocab, write_te
         with tf.io.gfile.GFile(f"{folder}/records/{name}", "rb") as file:
             assert file.read() == content
     assert len(read_manifest(f"{folder}/records")["runs"][0]["files"]) == 2
+
+
+@pytest.mark.parametrize(("text", "count"), [("ab ab .", 0), ("abcd ab .", 1)])
+def test_the_pieces_that_whole_word_masking_is_about_are_counted(tmp_path, text, count):
+    (tmp_path / "vocab").write_text("\n".join(["[PAD]", *SPECIAL, ".", "ab", "##cd"]))
+    (tmp_path / "text").write_text(f"{text}\n" * 2)
+    made = [str(tmp_path / name) for name in ("vocab", "text", "records")]
+    report = create(*made, do_whole_word_mask=True)
+    assert report.statistics.continuing_tokens == 2 * count
+    assert any("continue a word" in each for each in report.problems) == (count == 0)
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", " \n\t\n", "\u200b\n\x00\n"])

@@ -1,5 +1,6 @@
 """What is counted in a corpus, and what is warned of."""
 
+import dataclasses
 import re
 
 import pytest
@@ -43,9 +44,10 @@ def lines(statistics, **values):
 
 def test_the_counts_of_shards_add_up():
     total = CorpusStatistics()
-    total.add(GOOD)
-    total.add(GOOD)
-    assert vars(total) == {name: 2 * value for name, value in vars(GOOD).items()}
+    total.add(dataclasses.replace(GOOD, markup_example="the first"))
+    total.add(dataclasses.replace(GOOD, markup_example="another"))
+    doubled = {name: 2 * value for name, value in vars(GOOD).items()}
+    assert vars(total) == {**doubled, "markup_example": "the first"}
 
 
 def test_the_report_has_a_line_for_every_figure():
@@ -88,6 +90,8 @@ def test_a_good_corpus_has_no_problems():
         ({"unknown_tokens": 900}, r"2.2% of the tokens are \[UNK\]"),
         ({"unclosed_files": 3}, "do not end with a blank line.*: 3"),
         ({"empty_files": 1}, "hold no text: 1"),
+        ({"carriage_returns": 4}, "4 carriage returns within lines are dropped"),
+        ({"markup_lines": 21, "markup_example": "tags in a: '<p>'"}, "21 of 2,000.*tags in a: '<p"),
         ({"single_document_shards": 2}, "2 of 4 shards hold one document only"),
     ],
 )
@@ -95,6 +99,14 @@ def test_what_ruins_a_corpus_is_warned_of(changes, says):
     found = problems(changes, num_shards=4)
     assert len(found) == 1
     assert re.search(says, found[0])
+
+
+def test_options_that_make_no_difference_to_the_text_are_warned_of():
+    (found,) = problems({"continuing_tokens": 30}, do_whole_word_mask=True)
+    assert "only 30 of 40,000 tokens continue a word" in found
+    assert problems({"continuing_tokens": 900}, do_whole_word_mask=True) == []
+    assert "dupe_factor=5" in problems({}, masking="dynamic", dupe_factor=5)[0]
+    assert problems({}, masking="dynamic") == []
 
 
 def test_short_examples_are_filled_by_sentences_without_a_warning():

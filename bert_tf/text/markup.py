@@ -1,0 +1,22 @@
+"""Recognizes lines that are markup or data, not sentences."""
+
+import re
+
+_MARKUP = re.compile(
+    r"(?P<tags></?[A-Za-z][A-Za-z0-9]*(?:\s[^<>]*)?/?>|<!--|<!DOCTYPE)"
+    r"|(?P<entities>&(?:[A-Za-z]{2,8}|#\d{1,7}|#x[0-9A-Fa-f]{1,6});)"
+    r"|(?P<wikitext>\[\[|\{\{|\{\||'''|^==)"
+    r"|(?P<base64>;base64,)"
+)
+_JSON = re.compile(r'[{\[]\s*(?:["{\[]|$)|"[^"]{1,40}"\s*:|[}\]],?$')
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{57,}={0,2}$")
+
+
+def find_markup(line: str) -> str:
+    """Returns what a line without surrounding white space holds: "tags", "JSON", ..., or ""."""
+    if _JSON.match(line):
+        return "JSON"
+    if _BASE64.match(line):
+        return "base64"
+    match = _MARKUP.search(line)
+    return match.lastgroup if match else ""
