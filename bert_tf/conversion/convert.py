@@ -74,8 +74,14 @@ def convert(settings: ConversionSettings) -> ConversionReport:
 
     Raises:
         ValueError: if the model cannot be read, weights would be lost or are missing (unless
-            `allow_missing` is set), or the outputs differ. Nothing is written then.
+            `allow_missing` is set), the outputs differ, or another process writes to the folder.
+            Nothing is written then.
     """
+    with files.hold_folder(settings.output_dir):
+        return _convert(settings)
+
+
+def _convert(settings: ConversionSettings) -> ConversionReport:
     writer = _WRITERS[settings.to]
     check_free(settings.output_dir, [writer.CONFIG_NAME], settings.overwrite)
     model, description = _with_description(_read(settings))

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bert_tf.config import check_range
-from bert_tf.files.paths import atomic_writes, join_path, make_directories
+from bert_tf.files.paths import atomic_writes, hold_folder, join_path
 
 # The standard library, which includes the help topics.
 PYTHON = "python"
@@ -101,10 +101,9 @@ def write_corpus(
         The numbers of documents in both files.
     """
     check_range("held_out_share", held_out_share, 0, 1, includes_low=False, includes_high=False)
-    make_directories(output_dir)
     paths = [join_path(output_dir, name) for name in ("train.txt", "held_out.txt")]
     num_documents = [0, 0]
-    with atomic_writes(paths, "w") as files:
+    with hold_folder(output_dir), atomic_writes(paths, "w") as files:
         for index, document in enumerate(collect_documents(packages)):
             is_held_out = int((index + 1) * held_out_share) > int(index * held_out_share)
             num_documents[is_held_out] += 1

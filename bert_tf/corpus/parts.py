@@ -45,13 +45,10 @@ def parts_folder(output_dir: str) -> str:
 
 @contextlib.contextmanager
 def hold_parts(output_dir: str) -> Iterator[str]:
-    """Locks the folder of parts; raises a ValueError if another run holds the lock."""
+    """Locks the folder, or raises a ValueError if another run holds it; makes that of the parts."""
     folder = parts_folder(output_dir)
-    refusal = (
-        f"Another run is preparing a corpus in this folder: wait for it, or choose another "
-        f"folder. Received: --output_dir={output_dir!r}"
-    )
-    with files.hold_folder(folder, refusal):
+    with files.hold_folder(output_dir):
+        files.make_directories(folder)
         for half_written in Path(folder).glob(".*.tmp"):  # By a run that was killed, whose
             half_written.unlink(missing_ok=True)  # workers may still be removing them.
         try:

@@ -15,6 +15,7 @@ from bert_tf.files.paths import (  # noqa: F401
     expand_input_files,
     file_size,
     glob_files,
+    hold_file,
     hold_folder,
     is_directory,
     is_remote,

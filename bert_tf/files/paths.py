@@ -8,9 +8,11 @@ import contextlib
 import errno
 import fnmatch
 import os
+import platform
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
@@ -145,35 +147,76 @@ def expand_input_files(patterns: str | Sequence[str]) -> list[str]:
 
 
 @contextlib.contextmanager
-def hold_folder(folder: str, refusal: str) -> Iterator[None]:
-    """Makes a local folder and locks it against other processes of this machine.
+def hold_folder(folder: str) -> Iterator[None]:
+    """Makes a folder, and locks it against other processes of this machine until the block ends.
 
-    Only the holder uses the folder, and may remove it. If another process holds the lock, raises a
-    ValueError with the message `refusal`.
+    The lock, on the file `.lock` there, ends with its process. Remote folders have none. A folder
+    that was made here and is empty at the end is removed.
+
+    Raises:
+        ValueError: if another process holds the lock; names it.
     """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        make_directories(folder)
+    if is_remote(folder):
         yield
         return
-    while True:
+    is_new = not exists(folder)
+    with contextlib.suppress(OSError):  # As for `_open_locked`.
         make_directories(folder)
-        try:
-            descriptor = os.open(folder, os.O_RDONLY)
-        except FileNotFoundError:  # Another process has just removed it.
-            continue
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ValueError(refusal) from None
-            # It may have been removed after it was opened.
-            if os.path.isdir(folder) and os.path.samestat(os.fstat(descriptor), os.stat(folder)):
-                yield
-                return
-        finally:
-            os.close(descriptor)  # Releases the lock.
+    try:
+        with _lock(join_path(folder, ".lock"), folder):
+            yield
+    finally:
+        if is_new:
+            with contextlib.suppress(OSError):  # It is not empty.
+                os.rmdir(folder)
+
+
+def hold_file(path: str) -> contextlib.AbstractContextManager:
+    """Like `hold_folder`, for a file that is to be written."""
+    folder, name = split_path(resolve_path(path))
+    is_lockable = not is_remote(path) and not _is_device(path)
+    lock = join_path(folder, f".{name}.lock")
+    return _lock(lock, path) if is_lockable else contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _lock(lock: str, path: str) -> Iterator[None]:
+    file = _open_locked(lock, path)
+    try:
+        yield
+    finally:
+        if file is not None:
+            with contextlib.suppress(OSError):
+                os.remove(lock)
+            file.close()
+
+
+def _open_locked(lock: str, path: str) -> IO | None:
+    """Returns the locked file; None where nothing can be locked, which the program will report."""
+    try:
+        import fcntl
+
+        while True:
+            file = open(lock, "a+", encoding="utf-8", errors="replace")  # noqa: SIM115
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The last holder may have removed it after it was opened.
+            if exists(lock) and os.path.samestat(os.fstat(file.fileno()), os.stat(lock)):
+                break
+            file.close()
+        file.truncate(0)
+        since = time.strftime("%Y-%m-%d %H:%M:%S %Z")
+        file.write(f"process {os.getpid()} on {platform.node()}, since {since}")
+        file.flush()
+        return file
+    except BlockingIOError:
+        file.seek(0)
+        holder = file.read() or "another process"
+        file.close()
+        raise ValueError(
+            f"{path}: {holder}, is writing there. Wait for its end, or choose another place."
+        ) from None
+    except (ImportError, OSError):  # Windows; some network file systems.
+        return None
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ documents are dealt to shards, made by local processes or Apache Beam. Files are
 atomically, and complete shards are kept.
 """
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -58,8 +59,11 @@ def create_pretraining_data(
     described = _folders_to_describe(settings, paths)
     kept: dict[int, dict[str, Any]] = {}
     if settings.output_dir is None:
-        entries, statistics = make_records(settings, tokenizer, shards[0], start_progress)
-        _write_manifests(described, run, statistics, paths, entries)
+        with contextlib.ExitStack() as locks:
+            for path in paths:
+                locks.enter_context(files.hold_file(path))
+            entries, statistics = make_records(settings, tokenizer, shards[0], start_progress)
+            _write_manifests(described, run, statistics, paths, entries)
     else:
         with text_folder(settings.output_dir) as folder:
             kept = find_finished(dict(enumerate(shards)))

@@ -150,24 +150,21 @@ def remove_notes(paths: Iterable[str]) -> None:
 
 @contextlib.contextmanager
 def text_folder(output_dir: str) -> Iterator[str]:
-    """Makes a temporary folder for the text of shards and locks it against other runs.
+    """Locks `output_dir` against other runs, and makes a temporary folder for the text of shards.
 
     It is in `output_dir`, where there is room, unless that is remote. Text and partial shards of a
     killed run are removed first.
 
     Raises:
-        ValueError: if another run is making shards in `output_dir`.
+        ValueError: if another run is writing to `output_dir`.
     """
     if files.is_remote(output_dir):
         with tempfile.TemporaryDirectory() as folder:
             yield folder
         return
     folder = Path(output_dir, _TEXT_FOLDER)
-    refusal = (
-        f"Another run is making shards in this folder: wait for its end, or choose another folder. "
-        f"Received: output_dir={output_dir!r}"
-    )
-    with files.hold_folder(str(folder), refusal):
+    with files.hold_folder(output_dir):
+        files.make_directories(str(folder))
         partial = [p for p in Path(output_dir).glob(".*.tmp") if _PARTIAL_FILE.fullmatch(p.name)]
         for path in (*folder.iterdir(), *partial):
             path.unlink(missing_ok=True)  # Workers of a killed run may still be ending.

@@ -35,9 +35,14 @@ class Export:
 def export_saved_model(settings: ExportSettings) -> Export:
     """Writes `export_dir/version`, or nothing if there is an error.
 
-    Raises a ValueError if model and settings do not fit, the version exists already, or the
-    SavedModel's answers differ from the model's.
+    Raises a ValueError if model and settings do not fit, the version exists already, another
+    process writes there, or the SavedModel's answers differ from the model's.
     """
+    with files.hold_folder(settings.export_dir):
+        return _export(settings)
+
+
+def _export(settings: ExportSettings) -> Export:
     final = version_folder(settings.export_dir, settings.version)
     loaded = _load(settings)
     kind, report = find_kind(loaded.kind), None

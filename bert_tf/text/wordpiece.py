@@ -14,7 +14,13 @@ from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import TextIO
 
-from bert_tf.files.paths import atomic_write, expand_input_files, file_size, resolve_path
+from bert_tf.files.paths import (
+    atomic_write,
+    expand_input_files,
+    file_size,
+    hold_file,
+    resolve_path,
+)
 from bert_tf.progress import Progress
 from bert_tf.text.tokenization import WordpieceTokenizer
 from bert_tf.text.word_counts import count_words
@@ -69,7 +75,7 @@ def learn_vocab(
     paths = expand_input_files(input_file)
     if resolve_path(output_file) in map(resolve_path, paths):
         raise ValueError(f"{output_file}: an input file; the vocabulary needs a file of its own.")
-    with atomic_write(output_file) as file:
+    with hold_file(output_file), atomic_write(output_file) as file:
         with Progress(sum(map(file_size, paths)) / 1e6, "MB", stream, "reading") as progress:
             counts = count_words(paths, do_lower_case, lambda size: progress.update(size / 1e6))
         if not counts:

@@ -22,6 +22,8 @@ from typing import Any, NoReturn, TextIO
 import numpy as np
 import tensorflow as tf
 
+from bert_tf import files
+
 logger = logging.getLogger(__name__)
 
 LOST_WORKER_STATUS = 75  # EX_TEMPFAIL of sysexits.h: a failure that a restart may fix.
@@ -117,15 +119,19 @@ class Workers:
 def together(strategy: tf.distribute.Strategy, settings: Any) -> Iterator[None]:
     """Makes this process exit if another one of its run is lost; waits for the others at the end.
 
-    First checks that all have the same settings, a dataclass.
+    First checks that all have the same settings, a dataclass. The chief locks the output.
     """
     workers = Workers(strategy)
+    folder = getattr(settings, "output_dir", None)
+    lock = files.hold_folder(folder) if folder else files.hold_file(settings.output_file)
     if workers.count == 1:
-        yield
+        with lock:
+            yield
         return
     try:
         workers.check_same_settings(settings)
-        yield
+        with lock if workers.is_chief else contextlib.nullcontext():
+            yield
     except tf.errors.OpError as error:
         if _MISMATCH.search(error.message):
             raise

@@ -364,3 +364,48 @@ def test_a_folder_appears_only_when_it_is_whole(tmp_path):
     with contextlib.suppress(ZeroDivisionError), files.new_folder(tmp_path / "b"):
         raise ZeroDivisionError
     assert os.listdir(tmp_path) == ["a"]
+
+
+HOLDER = """
+import contextlib, sys, time
+from bert_tf import files
+with getattr(files, sys.argv[1])(sys.argv[2]):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize(("hold", "name"), [("hold_folder", "new/run"), ("hold_file", "a.txt")])
+def test_a_second_process_is_refused_until_the_first_one_ends_even_by_a_kill(tmp_path, hold, name):
+    path = str(tmp_path / name)
+    command = [sys.executable, "-c", HOLDER, hold, path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
+        try:
+            assert first.stdout.readline() == "held\n"
+            who = rf"{name}: process {first.pid} on \S+, since 20.*, is writing there\. Wait"
+            with pytest.raises(ValueError, match=who), getattr(files, hold)(path):
+                pass
+        finally:
+            first.kill()
+    left = sorted(tmp_path.rglob(".*.lock")) + sorted(tmp_path.rglob(".lock"))
+    assert left, "The killed process could not remove its file."
+    with getattr(files, hold)(path):
+        assert str(os.getpid()) in left[0].read_text()
+    assert not left[0].exists()
+
+
+def test_a_held_folder_is_removed_if_nothing_was_written_there_and_it_is_new(tmp_path):
+    with files.hold_folder(str(tmp_path / "new")):
+        assert os.listdir(tmp_path) == ["new"]
+    assert not os.listdir(tmp_path)
+    with files.hold_folder(str(tmp_path)):
+        pass
+    with files.hold_folder(str(tmp_path / "new")):
+        (tmp_path / "new" / "a").touch()
+    assert os.listdir(tmp_path / "new") == ["a"]
+
+
+@pytest.mark.parametrize("place", ["gs://bucket/run", "/proc/run"])
+def test_a_place_that_cannot_be_locked_is_left_to_the_program(place):
+    with files.hold_folder(place), files.hold_file(place):
+        pass
