@@ -8,8 +8,8 @@
 be given one by one, with --bert_config_file, --vocab_file and --init_checkpoint.
 
 `--list_tasks` prints all tasks and their options, which are set by
-`--task_options=name=value,name=value`. If the run is stopped or killed, the same command resumes it
-from the newest checkpoint.
+`--task_options=name=value,name=value`. `--task_module=my_task.py` adds a task of your own. If the
+run is stopped or killed, the same command resumes it from the newest checkpoint.
 
 To choose the best of several runs, give `--num_restarts=5`, `--learning_rates=5e-5,3e-5,2e-5` or
 `--train_batch_sizes=16,32`. Their scores are in runs.tsv, the best weights in best/.
@@ -23,21 +23,27 @@ import command_line
 from absl import flags
 
 from bert_tf.settings import FinetuningSettings
-from bert_tf.tasks.task import options_of, split_options, task_names
+from bert_tf.tasks.task import add_task_module, options_of, split_options, task_names
 
 flags.DEFINE_string("data_dir", None, "The folder of the task's files, for tasks that read one.")
 flags.DEFINE_bool("list_tasks", False, "Print all tasks and their options, and exit.")
+flags.DEFINE_string("task_module", None, "A Python file with a task of your own (docs/tasks.md).")
 command_line.define_model_flag()
 command_line.define_flags(FinetuningSettings)
 flags.adopt_module_key_flags(command_line)
 
 
 def main(_: list[str]) -> None:
+    if flags.FLAGS.task_module:
+        name = add_task_module(flags.FLAGS.task_module)
+        flags.FLAGS.task = flags.FLAGS.task or name
     if flags.FLAGS.list_tasks:
         list_tasks()
         return
     options = split_options(flags.FLAGS.task_options or "")
     if flags.FLAGS.data_dir:
+        if options.get("data_dir", flags.FLAGS.data_dir) != flags.FLAGS.data_dir:
+            raise ValueError("Give --data_dir or data_dir in --task_options, not both.")
         options["data_dir"] = flags.FLAGS.data_dir
     settings = command_line.settings_from_flags(
         FinetuningSettings,

@@ -26,7 +26,7 @@ import command_line
 from absl import flags
 
 from bert_tf.settings import FinetuningSettings
-from bert_tf.tasks.task import options_of
+from bert_tf.tasks.task import no_task, options_of, task_names
 
 # Tasks that classify sentences or pairs and are not part of GLUE.
 _OTHERS = ("xnli", "tsv")
@@ -47,8 +47,7 @@ flags.adopt_module_key_flags(command_line)
 
 
 def main(_: list[str]) -> None:
-    name = flags.FLAGS.task_name.lower()
-    task = name if name.startswith(_OTHERS) else f"glue:{name.removeprefix('glue:')}"
+    task = full_name(flags.FLAGS.task_name)
     refuse_options_of_others(task)
     settings = command_line.settings_from_flags(
         FinetuningSettings,
@@ -59,6 +58,15 @@ def main(_: list[str]) -> None:
     from bert_tf.finetuning.program import run_finetuning
 
     run_finetuning(settings, sys.stderr)
+
+
+def full_name(task_name: str) -> str:
+    """Returns the name of a task of this script; `glue:` may be left out."""
+    known = [name for name in task_names() if name.partition(":")[0] in ("glue", *_OTHERS)]
+    for name in (task_name.lower(), f"glue:{task_name.lower()}"):
+        if name in known:
+            return name
+    raise no_task(task_name, [name.removeprefix("glue:") for name in known])
 
 
 def refuse_options_of_others(task: str) -> None:

@@ -5,7 +5,7 @@
                         └--------> `predict` <------ outputs <-----┘
                                        └--> answers --> `score`, `write`
 
-A task is a module of this package with
+A task is a module of this package, or a Python file given to `add_task_module`, with
 
     Options     a frozen dataclass of its options, each field with a help text
     VARIANTS    the names after the colon (`glue:mnli`), or () if there is only one
@@ -16,10 +16,13 @@ encode examples start fast.
 """
 
 import dataclasses
+import difflib
 import importlib
 import itertools
+import os
 import pkgutil
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -38,6 +41,8 @@ PURPOSES = ("train", "eval", "predict")  # A task may have several splits for on
 # One window's features by name, as lists without padding; and the features of B windows.
 Row = Mapping[str, Sequence[int] | Sequence[float]]
 Batch = Mapping[str, "tf.Tensor"]
+
+_added: dict[str, ModuleType] = {}  # The tasks outside this package.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,7 +185,7 @@ def find_task(
     module = _task_module(name)
     variant = name.lower().partition(":")[2]
     if variant not in (module.VARIANTS or ("",)):
-        raise _no_task(name)
+        raise no_task(name)
     chosen = parse_options(module.Options, options or {})
     return module.make(variant or None, chosen, tuple(labels) if labels else None)
 
@@ -201,7 +206,7 @@ def options_of(name: str) -> tuple[dataclasses.Field, ...]:
 def _task_module(name: str) -> ModuleType:
     module = _task_modules().get(name.lower().partition(":")[0])
     if module is None:
-        raise _no_task(name)
+        raise no_task(name)
     return module
 
 
@@ -210,11 +215,43 @@ def _task_modules() -> dict[str, ModuleType]:
     package = importlib.import_module("bert_tf.tasks")
     names = [info.name for info in pkgutil.iter_modules(package.__path__)]
     modules = {name: importlib.import_module(f"bert_tf.tasks.{name}") for name in names}
-    return {name: module for name, module in modules.items() if hasattr(module, "make")}
+    return {name: module for name, module in modules.items() if hasattr(module, "make")} | _added
 
 
-def _no_task(name: str) -> ValueError:
-    return ValueError(f"There is no task {name!r}. There are: {', '.join(task_names())}.")
+def add_task_module(path: str) -> str:
+    """Adds a task outside this package, a Python file, and returns its name: the file's.
+
+    Its folder is appended to `sys.path`, so that worker processes can import it too.
+
+    Raises:
+        ValueError: if it is not a Python file with a task, or has the name of another module.
+    """
+    folder, file_name = os.path.split(os.path.abspath(path))
+    name, ending = os.path.splitext(file_name)
+    if ending != ".py" or not os.path.isfile(path):
+        raise ValueError(f"--task_module must be the path of a Python file. Received: {path!r}")
+    sys.path.append(folder)
+    module = importlib.import_module(name)
+    other = getattr(module, "__file__", None) or name
+    if not os.path.exists(other) or not os.path.samefile(path, other):
+        raise ValueError(f"{path}: rename this file, as there is a module of its name: {other}")
+    lacking = [part for part in ("Options", "VARIANTS", "make") if not hasattr(module, part)]
+    if lacking or name.lower() in _task_modules().keys() - _added.keys():
+        problem = f"lacks {', '.join(lacking)}" if lacking else "has the name of another task"
+        raise ValueError(f"{path} {problem}. See 'How to write a new task' in docs/tasks.md.")
+    _added[name.lower()] = module
+    return name.lower()
+
+
+def no_task(name: str, known: Sequence[str] = ()) -> ValueError:
+    """Returns the error for an unknown task; `known` are those that there are, by default all."""
+    known = known or task_names()
+    similar = difflib.get_close_matches(name.lower(), known, n=1)
+    return ValueError(
+        f"There is no task {name!r}.{''.join(f' Did you mean {each}?' for each in similar)} There "
+        f"are: {', '.join(known)}. Your own table, as TSV, CSV or JSON lines, is the task tsv. "
+        f"finetune.py runs all tasks, and with --task_module your own code."
+    )
 
 
 def split_options(text: str) -> dict[str, str]:

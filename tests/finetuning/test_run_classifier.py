@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from script_process import Script, assert_same_weights, wait_for_file
 
+from bert_tf.inference.predictor import Predictor
+
 # The 25 flags of the original.
 ORIGINAL_FLAGS = {
     *("data_dir", "bert_config_file", "task_name", "vocab_file", "output_dir", "init_checkpoint"),
@@ -96,7 +98,9 @@ def test_all_flags_of_the_original_are_there(script):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"task_name": "SST-3"}, "There is no task 'glue:sst-3'.*glue:cola"),
+        ({"task_name": "SST-3"}, "There is no task 'SST-3'. Did you mean sst-2\\?.* cola"),
+        ({"task_name": "csv"}, "no task 'csv'.*Your own table, as TSV, CSV or JSON lines, is the"),
+        ({"task_name": "squad"}, "no task 'squad'.*There are: cola, .* xnli"),
         ({"data_dir": "/nowhere"}, "/nowhere"),
         ({"regression": True}, "--regression is for tsv; glue:sst-2 has no such option"),
         ({"max_seq_length": 64}, "max_position_embeddings is 32"),
@@ -159,6 +163,28 @@ def test_finetune_is_the_general_form(script, scripts_dir, reviews):
     result = script.run("--task=glue:sst-2", options, "--do_eval")
     assert result.returncode == 0, result.stderr
     assert (script.folder / "out" / "eval_results.txt").read_text() == first
+
+
+def test_the_guide_s_own_task_is_trained_from_any_folder(script, scripts_dir, tmp_path):
+    guide = (scripts_dir.parent / "docs" / "tasks.md").read_text().partition("## How to write")[2]
+    (code,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    (tmp_path / "trec.py").write_text(code)
+    # So many that they are encoded by other processes, which must find the task too.
+    questions = ["HUM:ind Who is the cast ?\n", "DESC:def What is a plot ?\n"] * 1001
+    (tmp_path / "train_5500.label").write_text("".join(questions))
+    (tmp_path / "TREC_10.label").write_text("".join(questions[:6]))
+    script.program = str(scripts_dir / "finetune.py")
+    script.flags |= {"task_name": None, "data_dir": "."}
+    flags = {"num_train_epochs": 0.02, "num_workers": 2}
+    command = script.command("--task_module=trec.py", "--do_train", "--do_eval", **flags)
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "trec, train: 6 labels: 'ABBR': 0, 'DESC': 1,001" in result.stderr
+    assert "eval_accuracy" in (script.folder / "out" / "eval_results.txt").read_text()
+    # Whoever uses the model needs no such file.
+    (tmp_path / "trec.py").unlink()
+    (answer,) = Predictor(str(script.folder / "out")).predict(["Who is the cast ?"])
+    assert answer.label in ("HUM", "DESC")
 
 
 def test_finetune_lists_all_tasks_and_their_options(script, scripts_dir):

@@ -18,6 +18,7 @@ from bert_tf.model.encoder import BertEncoder
 from bert_tf.settings.setting import setting
 from bert_tf.tasks.task import (
     PURPOSES,
+    add_task_module,
     find_task,
     options_of,
     parse_options,
@@ -55,6 +56,12 @@ class Options:
     number: int = setting(1, "")
     share: float = setting(0.5, "")
     is_set: bool = setting(False, "")
+
+
+def example_of_the_guide() -> str:
+    guide = DOCS.read_text(encoding="utf-8").partition("## How to write a new task")[2]
+    (code,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    return code
 
 
 @pytest.fixture
@@ -171,11 +178,66 @@ def test_an_unknown_option_is_refused_with_those_that_there_are(echo):
 
 
 @pytest.fixture
-def trec(add_task, tmp_path):
+def add_module(tmp_path, monkeypatch):
+    """Writes a task outside the package and adds it, for one test."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr("bert_tf.tasks.task._added", {})
+    written = []
+
+    def add_module(name: str, code: str) -> str:
+        (tmp_path / "own").mkdir(exist_ok=True)
+        path = tmp_path / "own" / name
+        path.write_text(code)
+        written.append(path.stem)
+        importlib.invalidate_caches()
+        return add_task_module(str(path))
+
+    yield add_module
+    for name in set(written) - {"tokenize"}:
+        sys.modules.pop(name, None)
+
+
+def test_a_task_may_be_a_file_anywhere(add_module):
+    assert add_module("Own.py", ECHO.format(variants=("high",))) == "own"
+    assert "own:high" in task_names()
+    assert find_task("own:High", {"doc_stride": "3"}) == ("high", 3, "", None)
+    assert [field.name for field in options_of("own")] == ["doc_stride", "labels"]
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "message"),
+    [
+        ("own.txt", "", "must be the path of a Python file. Received: .*own.txt"),
+        ("own.py", "def make(): ...", r"own\.py lacks Options, VARIANTS\. See 'How to write a new"),
+        ("squad.py", ECHO.format(variants=()), r"squad\.py has the name of another task"),
+        ("tokenize.py", "", r"tokenize\.py: rename this file, .* its name: .*tokenize\.py"),
+        ("sys.py", "", r"sys\.py: rename this file, .* its name: sys"),
+    ],
+)
+def test_a_file_that_is_no_task_or_has_a_taken_name_is_refused(add_module, name, code, message):
+    modules = dict(sys.modules)
+    with pytest.raises(ValueError, match=message):
+        add_module(name, code)
+    sys.modules.update(modules)
+
+
+@pytest.mark.parametrize("name", ["csv", "json", "my_data"])
+def test_whoever_looks_for_a_table_is_shown_the_way(name):
+    with pytest.raises(
+        ValueError, match="Your own table, as TSV, CSV or JSON lines, is the task t"
+    ):
+        find_task(name)
+
+
+def test_a_similar_name_is_suggested():
+    with pytest.raises(ValueError, match=r"no task 'glue:mprc'\. Did you mean glue:mrpc\?"):
+        find_task("glue:mprc")
+
+
+@pytest.fixture
+def trec(add_module, tmp_path):
     """The task that docs/tasks.md shows how to write, with a few questions."""
-    guide = DOCS.read_text(encoding="utf-8").partition("## How to write a new task")[2]
-    (code,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
-    add_task("trec", code)
+    add_module("trec.py", example_of_the_guide())
     for name in ("train_5500.label", "TREC_10.label"):
         (tmp_path / name).write_text(
             "HUM:ind Who was the great cast ?\n"
