@@ -32,6 +32,8 @@ flags.adopt_module_key_flags(command_line)
 def main(_: list[str]) -> None:
     report = prepare_corpus(command_line.settings_from_flags(CorpusSettings), sys.stderr)
     print("\n".join(report.lines()))
+    for problem in report.problems():
+        print(f"WARNING: {problem}", file=sys.stderr)
 
 
 if __name__ == "__main__":

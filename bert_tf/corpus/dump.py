@@ -10,7 +10,6 @@ A dump is decompressed once, as a stream, and cut at the ends of pages. A multis
 
 import bz2
 import gzip
-import html
 import io
 import itertools
 import re
@@ -20,6 +19,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from bert_tf import files
+from bert_tf.text.markup import unescape
 
 _BLOCK_BYTES = 1 << 20
 _PAGE_START, _PAGE_END, _DUMP_END = b"<page>", b"</page>", b"</mediawiki>"
@@ -68,7 +68,7 @@ def read_header(path: str) -> tuple[str, frozenset[str]]:
             f"pages-articles.xml, plain or as .bz2 or .gz. It begins with {header[:40]!r}"
         )
     language = _LANGUAGE.search(header)
-    names = [html.unescape(name.decode("utf-8")) for name in _NAMESPACE.findall(header)]
+    names = [unescape(name.decode("utf-8")) for name in _NAMESPACE.findall(header)]
     words = frozenset(name.replace("_", " ").lower() for name in names if name)
     return language[1].decode("utf-8") if language else "", words
 

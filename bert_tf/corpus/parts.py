@@ -27,8 +27,10 @@ from bert_tf.corpus.dump import Piece
 from bert_tf.corpus.sentences import WITHOUT_SPACES, is_heading, split_sentences
 from bert_tf.corpus.sources import Task, read_documents
 from bert_tf.settings import CorpusSettings
+from bert_tf.text.markup import find_markup
 
 _COUNTS = ("size", "characters", "words", "sentences", "truncated")  # The size is in bytes.
+MARKUP = "sentences with markup"
 # A 128-bit hash in two halves, and counts.
 DOCUMENT = np.dtype([("high", "<u8"), ("low", "<u8"), *((name, "<u4") for name in _COUNTS)])
 # Settings that do not change a part's text. (A part records which input it was made from.)
@@ -113,15 +115,18 @@ def make_part(settings: CorpusSettings, folder: str, work: tuple[int, Task]) -> 
         work: the number of the part, and the piece of the input.
 
     Returns:
-        {"language": "en", "counts": {...}, "file_bytes": 16000000, "made_of": "9f3c..."}
+        {"language": "en", "counts": {...}, "markup_example": "", "file_bytes": 16000000,
+        "made_of": "9f3c..."}
     """
     number, task = work
     path, made_of = part_path(folder, number, "json"), _digest(task)
     if files.exists(path) and (described := read_json(path))["made_of"] == made_of:
         return described
+    counts, markup_example = _write_part(settings, folder, number, task)
     described = {
         "language": task.input.language,
-        "counts": _write_part(settings, folder, number, task),
+        "counts": counts,
+        "markup_example": markup_example,
         "file_bytes": task.file_bytes,
         "made_of": made_of,
     }
@@ -148,9 +153,12 @@ def _digest(task: Task) -> str:
     return digest.hexdigest()
 
 
-def _write_part(settings: CorpusSettings, folder: str, number: int, task: Task) -> dict[str, int]:
-    """Writes the text and the index of a part, and returns its counts."""
+def _write_part(
+    settings: CorpusSettings, folder: str, number: int, task: Task
+) -> tuple[dict[str, int], str]:
+    """Writes the text and the index of a part; returns its counts, and a sentence with markup."""
     counts: collections.Counter = collections.Counter()
+    marked_up: list[str] = []
     rows = []
     language = task.input.language
     paths = [part_path(folder, number, ending) for ending in ("txt", "index")]
@@ -165,9 +173,11 @@ def _write_part(settings: CorpusSettings, folder: str, number: int, task: Task) 
             ):
                 counts["dropped: too short"] += 1
             else:
+                marked_up += filter(find_markup, sentences)
                 rows.append(_write_document(sentences, language, settings, text_file))
         index_file.write(np.array(rows, DOCUMENT).tobytes())
-    return dict(sorted(counts.items()))
+    counts[MARKUP] = len(marked_up)
+    return dict(sorted(counts.items())), marked_up[0] if marked_up else ""
 
 
 def document_sentences(

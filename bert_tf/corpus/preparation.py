@@ -154,7 +154,7 @@ def _read_finished(settings: CorpusSettings, identity: dict[str, Any]) -> Corpus
         if not files.exists(file) or files.file_size(file) != entry["bytes"]:
             return None
     counts = (manifest[name] for name in ("languages", "shards", "held_out", "seconds"))
-    return CorpusReport(folder, *counts, was_there=True)
+    return CorpusReport(folder, *counts, True, manifest.get("markup_example", ""))
 
 
 def _make_corpus(
@@ -177,7 +177,9 @@ def _make_corpus(
             entries.append(entry)
             progress.update(1)
     held_out = entries.pop() if settings.held_out_share else None
-    return CorpusReport(settings.output_dir, languages, entries, held_out, time.monotonic() - start)
+    markup = next(filter(None, (part.get("markup_example") for part in described)), "")
+    seconds = time.monotonic() - start
+    return CorpusReport(settings.output_dir, languages, entries, held_out, seconds, False, markup)
 
 
 def _select(

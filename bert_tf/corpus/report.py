@@ -4,7 +4,10 @@ import dataclasses
 from typing import Any
 
 from bert_tf import files
+from bert_tf.corpus.parts import MARKUP
 from bert_tf.progress import format_seconds
+
+_HIGH_MARKUP_SHARE = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,10 +24,21 @@ class CorpusReport:
     held_out: dict[str, Any] | None  # The same for held_out.txt, if there is one.
     seconds: float  # Without earlier, interrupted runs.
     was_there: bool = False  # Whether an earlier run had made everything.
+    markup_example: str = ""  # A sentence that holds markup.
 
     def total(self, name: str) -> int:
         """Sums a count over all files except the held-out file."""
         return sum(shard[name] for shard in self.shards)
+
+    def problems(self) -> list[str]:
+        """Returns warnings of text that would harm training."""
+        found = sum(counts.get(MARKUP, 0) for counts in self.languages.values())
+        if found <= _HIGH_MARKUP_SHARE * self.total("sentences"):
+            return []
+        return [
+            f"{found:,} of {self.total('sentences'):,} sentences hold tags, entities, wikitext, "
+            f"JSON or base64, such as {self.markup_example[:70]!r}. Is --source right?"
+        ]
 
     def lines(self) -> list[str]:
         """Returns the lines of the printed report."""

@@ -3,12 +3,15 @@
 source          a document is                          a paragraph is
 wikipedia       an article                             as in MediaWiki
 books           a book, or a section of a long book    see `books`
+html            a page                                 an element such as <p>
+wikiextractor   an article, <doc> ... </doc>           a line
 jsonl, tfds     the text of a line or an example       a line of the text
 """
 
 import collections
 import dataclasses
 import itertools
+import logging
 import os
 from collections.abc import Iterator
 
@@ -16,14 +19,36 @@ from bert_tf import files
 from bert_tf.corpus.books import book_paragraphs
 from bert_tf.corpus.dump import Piece, read_header, read_pages, read_pieces
 from bert_tf.corpus.languages import LANGUAGES, check_language, is_same_language
-from bert_tf.corpus.texts import read_books, read_data_set, read_lines, read_version, text_of_line
+from bert_tf.corpus.texts import (
+    read_books,
+    read_data_set,
+    read_lines,
+    read_marked_up,
+    read_version,
+    text_of_line,
+)
+from bert_tf.corpus.web_pages import extracted_paragraphs, web_page_paragraphs
 from bert_tf.corpus.wikitext import DROPPED_PREFIXES, article_paragraphs, is_disambiguation
 from bert_tf.settings import CorpusSettings
+
+logger = logging.getLogger(__name__)
 
 _ENDINGS = {
     "wikipedia": (".xml", ".xml.bz2", ".xml.gz"),
     "jsonl": (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".ndjson", ".ndjson.gz"),
+    "html": (".html", ".htm", ".html.gz", ".htm.gz"),
     "books": (".txt", ".txt.gz"),
+}
+# What a file turns out to be that is given or named as a book, or not named at all.
+_SOURCE_OF_KIND = {
+    files.HTML: "html",
+    files.WIKI_EXTRACTOR: "wikiextractor",
+    files.JSON: "jsonl",
+    files.XML: "wikipedia",
+}
+_MARKED_UP = {
+    "html": ("</html", web_page_paragraphs),
+    "wikiextractor": ("</doc>", extracted_paragraphs),
 }
 # Settings for some sources only.
 _SOURCES_OF = {"text_field": ("jsonl", "tfds"), "split": ("tfds",), "tfds_data_dir": ("tfds",)}
@@ -79,13 +104,18 @@ def find_inputs(settings: CorpusSettings) -> list[Input]:
 
 def _describe(path: str, language: str, source: str) -> Input:
     if source == "auto":
-        found = [name for name, ends in _ENDINGS.items() if path.lower().endswith(ends)]
-        if not found:
+        named = (name for name, ends in _ENDINGS.items() if path.lower().endswith(ends))
+        source = next(named, "")
+    if source in ("", "books"):
+        kind = files.kind_of(path)
+        source, named = _SOURCE_OF_KIND.get(kind, source), source
+        if not source:
             raise ValueError(
-                f"{path}: the format cannot be told from the file's name. Give "
-                f"--source=wikipedia, books or jsonl."
+                f"{path}: the format cannot be told from the file's name; it is {kind}. "
+                f"{files.remedy_for(path, kind) or 'Give --source=wikipedia, books or jsonl.'}"
             )
-        source = found[0]
+        if source != named:
+            logger.info("%s: %s, read as --source=%s", path, kind, source)
     size = files.file_size(path)
     version = "" if files.is_remote(path) else str(os.stat(path).st_mtime_ns)
     if source != "wikipedia":
@@ -127,6 +157,8 @@ def _read_texts(inputs: list[Input], settings: CorpusSettings, piece_bytes: int)
             texts = read_data_set(each.path, settings)
         elif each.source == "jsonl":
             texts = read_lines(each.path, on_read)
+        elif each.source in _MARKED_UP:
+            texts = read_marked_up(each.path, on_read, _MARKED_UP[each.source][0])
         else:
             texts = read_books(each.path, on_read, piece_bytes)
         for place, text in texts:
@@ -153,6 +185,9 @@ def read_documents(
         counts["input_bytes"] += len(text.encode("utf-8", "surrogatepass"))
         if task.input.source == "books":
             yield book_paragraphs(text, task.input.language)
+            continue
+        if task.input.source in _MARKED_UP:
+            yield _MARKED_UP[task.input.source][1](text)
             continue
         if task.input.source == "jsonl":
             text = text_of_line(place, text, settings.text_field)

@@ -1,4 +1,4 @@
-"""Reads texts and their places, for error messages, from books, JSON lines and data sets.
+"""Reads texts and their places, for error messages, from books, web pages, JSON lines, data sets.
 
 books.txt       -> ("books.txt:1", "CHAPTER I\\n\\nIt was late. ..."), ...
 news.jsonl      -> ("news.jsonl:1", '{"text": "A cat.\\\\nIt sleeps."}'), ...
@@ -47,6 +47,21 @@ def read_books(
             if lines:
                 yield f"{path}:{first}", "\n".join(lines)
             lines, size, first = [], 0, 0
+
+
+def read_marked_up(
+    path: str, on_read: Callable[[int], None], end_tag: str
+) -> Iterator[tuple[str, str]]:
+    """Yields the documents of a file, each of which ends with the line that has `end_tag`."""
+    lines: list[str] = []
+    number = 0
+    for number, line in _numbered_lines(path, on_read):
+        lines.append(line)
+        if end_tag in line.lower():
+            yield f"{path}:{number + 1 - len(lines)}", "\n".join(lines)
+            lines = []
+    if any(map(str.strip, lines)):
+        yield f"{path}:{number + 1 - len(lines)}", "\n".join(lines)
 
 
 def text_of_line(place: str, line: str, field: str) -> str:

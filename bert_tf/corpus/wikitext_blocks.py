@@ -12,11 +12,11 @@ takes linear time.
 """
 
 import collections
-import html
 import re
 from collections.abc import Collection
 
 from bert_tf.corpus.wikitext_templates import template_text
+from bert_tf.text.markup import unescape
 
 # Tags that are removed with their content. Inline ones do not end a paragraph.
 _INLINE_TAGS = "ref|math|chem|ce|templatestyles|includeonly|indicator|section"
@@ -221,4 +221,4 @@ def _without_gone(text: str) -> str:
 
 def as_references(text: str) -> str:
     """Escapes exactly those characters that have a meaning in wikitext, as in `&#91;`."""
-    return _MARKUP_CHARACTER.sub(lambda match: f"&#{ord(match[0])};", html.unescape(text))
+    return _MARKUP_CHARACTER.sub(lambda match: f"&#{ord(match[0])};", unescape(text))

@@ -3,7 +3,11 @@
 from bert_tf.files.kinds import (  # noqa: F401
     BINARY,
     HEAD_BYTES,
+    HTML,
+    JSON,
     SAFETENSORS,
+    WIKI_EXTRACTOR,
+    XML,
     kind_of,
     refuse_other_kinds,
     remedy_for,

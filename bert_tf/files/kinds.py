@@ -97,7 +97,8 @@ _NAMED = (
 _TEXTS = (  # By how the text begins, after white space.
     _Kind(
         HTML,
-        r"(?i)<!doctype html|<html[\s>]",
+        r"(?i)(<\?xml[^<>]*>\s*)?(<!--.*?-->\s*)*"
+        r"<(!doctype html|(html|head|body|title|meta|div|p|h[1-6]|article|section|main)\b[^<>]*>)",
         "If this is the page of an error or a login, download the file itself again.",
     ),
     _Kind(XML, r"<(\?xml|mediawiki)\b"),

@@ -73,7 +73,7 @@ def _clean(line: str, path: str, counts: CorpusStatistics) -> str:
     line = line.strip()
     if markup := find_markup(line):
         counts.markup_lines += 1
-        counts.markup_example = counts.markup_example or f"{markup} in {path}: {line!r:.80}"
+        counts.markup_example = counts.markup_example or f"{markup} in {path}: {line[:70]!r}"
     return line
 
 

@@ -5,7 +5,7 @@ import re
 
 from bert_tf.settings.setting import Settings, setting
 
-SOURCES = ("wikipedia", "books", "tfds", "jsonl")
+SOURCES = ("wikipedia", "books", "tfds", "jsonl", "html", "wikiextractor")
 
 _LANGUAGE_PREFIX = re.compile(r"(?is)((?:simple|[a-z]{2,3})(?:-[a-z]+)*)=(.*)")
 
@@ -21,7 +21,11 @@ class CorpusSettings(Settings):
         needed=True,
     )
     output_dir: str = setting("", "Folder for corpus-00000-of-00010.txt and so on.", needed=True)
-    source: str = setting("auto", "Kind of input; auto: by file name.", choices=("auto", *SOURCES))
+    source: str = setting(
+        "auto",
+        "Kind of input; auto: by the file's name and first bytes.",
+        choices=("auto", *SOURCES),
+    )
     language: str = setting(
         "", "Wikipedia's code (en, de), for inputs without a prefix. Default: the dump's, else en."
     )

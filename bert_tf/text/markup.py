@@ -1,5 +1,6 @@
-"""Recognizes lines that are markup or data, not sentences."""
+"""Recognizes lines that are markup or data, not sentences; resolves character references."""
 
+import html
 import re
 
 _MARKUP = re.compile(
@@ -9,6 +10,7 @@ _MARKUP = re.compile(
     r"|(?P<base64>;base64,)"
 )
 _JSON = re.compile(r'[{\[]\s*(?:["{\[]|$)|"[^"]{1,40}"\s*:|[}\]],?$')
+_LONG_REFERENCE = re.compile(r"&#[xX]?[0-9A-Fa-f]{9,};?")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{57,}={0,2}$")
 
 
@@ -20,3 +22,8 @@ def find_markup(line: str) -> str:
         return "base64"
     match = _MARKUP.search(line)
     return match.lastgroup if match else ""
+
+
+def unescape(text: str) -> str:
+    """Replaces `&amp;`, `&#233;`, ... as `html.unescape` does, which fails on long numbers."""
+    return html.unescape(_LONG_REFERENCE.sub("\ufffd", text))

@@ -70,6 +70,67 @@ It grew quickly <b>indeed. "Did it?" he asked. <div>Yes!</div>
 """
 
 
+EXTRACTED = """<doc id="12" url="https://a.org?curid=12" title="A &quot;King&quot; > 1">
+King
+
+The king &amp; the queen left. They took <b>all</b>,<br>they say.
+They came back.
+</doc>
+<doc id="13" url="https://a.org?curid=13" title="Dog">
+Dog
+
+A dog barked. It was late.
+</doc>
+"""
+PAGE = """<!-- saved --><!DOCTYPE html>
+<HTML><head><title>No. Title.</title><script>if (a < b) { x(); }</script>
+<style>p > b {}</style></head>
+<body class="a > b"><h1>No. Heading.</h1><nav>Home. Away.</nav>
+<p>The king
+was <em>good</em>. He lived &#8211; here.<p>They <a href='x>y'>ran</a>.
+<ul><li>One is here. Two is there.</ul> 3 < 4 is true. It is.
+Old pages<br>break lines.<br/> <br>Then they end.</body></html>
+<html><body>Another page is here. It ends.
+"""
+EXTRACTED_TEXT = [
+    *("The king & the queen left.", "They took all, they say.", "They came back.", ""),
+    *("A dog barked.", "It was late.", "", ""),
+]
+PAGE_TEXT = [
+    *("The king was good.", "He lived – here.", "They ran.", "One is here.", "Two is there."),
+    *("3 < 4 is true.", "It is.", "Old pages break lines.", "Then they end.", ""),
+    *("Another page is here.", "It ends.", "", ""),
+]
+ROWS_TEXT = ["It was late.", "The cat slept.", "", ""]
+
+
+@pytest.mark.parametrize("name", ["wiki_00", "a.txt"])
+@pytest.mark.parametrize("source", ["auto", "books"])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (EXTRACTED, EXTRACTED_TEXT),
+        (PAGE, PAGE_TEXT),
+        ('{"text": "It was late. The cat slept."}\n', ROWS_TEXT),
+    ],
+)
+def test_markup_is_read_as_what_it_is(tmp_path, corpus_lines, name, source, text, expected):
+    (tmp_path / name).write_bytes(gzip.compress(text.encode()))
+    report = prepare(tmp_path / "out", str(tmp_path / name), source=source)
+    assert corpus_lines(tmp_path / "out") == expected
+    assert report.problems() == []
+
+
+def test_text_that_is_full_of_markup_is_warned_of_with_an_example(tmp_path):
+    rows = [{"text": "It was late.\nThe <b>cat</b> slept.\nSo did we."}] * 2
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    for _ in range(2):  # Again, from the manifest.
+        report = prepare(tmp_path / "out", str(tmp_path / "a.jsonl"), drop_duplicates=False)
+        (problem,) = report.problems()
+        assert "2 of 6 sentences hold tags" in problem
+        assert "'The <b>cat</b> slept.'" in problem
+
+
 @pytest.fixture
 def small_dump(tmp_path, make_page, make_dump):
     pages = [
