@@ -14,6 +14,7 @@ from bert_tf.finetuning.sweep import run_sweep
 from bert_tf.released.model_folder import read_description
 from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import PURPOSES, Task, find_task
+from bert_tf.training import run_directory
 from bert_tf.training.devices import make_strategy
 from bert_tf.training.workers import together
 
@@ -33,17 +34,19 @@ def run_finetuning(
         Interrupted: after SIGTERM or Ctrl-C, once everything is saved.
     """
     with together(make_strategy(settings), settings):
+        if settings.do_train:
+            run_directory.refuse_other_model(settings.output_dir)
         task = _make_task(settings)
         purposes = _find_purposes(settings, task)
         if settings.is_sweep:
             run = run_sweep(settings, task, purposes, stream)
         else:
             run = FinetuningRun(settings, task, stream=stream)
+            if not settings.do_train:
+                run.restore()
             run.data.prepare(purposes)
             if settings.do_train:
                 run.train()
-            else:
-                run.restore()
         if settings.do_predict:
             run.evaluator.predict_and_write()  # First, as it needs less: no labels.
         metrics = None

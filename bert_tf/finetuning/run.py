@@ -162,9 +162,7 @@ class FinetuningRun:
             check_model_folder(settings.output_dir, self.description, settings.vocab_file)
         step = self.best.restore()
         if step is None:
-            step = restore_weights(
-                self.model, settings.output_dir, settings.init_checkpoint, self.workers
-            )
+            step = restore_weights(self.model, settings, self.workers)
         self.evaluator.weights_changed(step)
 
     def write_model_folder(self, folder: str) -> None:
@@ -186,7 +184,7 @@ class FinetuningRun:
         drops = not settings.keep_optimizer and newest_has_optimizer(settings.output_dir)
         self.workers.wait()  # Until all have seen the folder as it was.
         if drops:
-            restore_weights(self.model, settings.output_dir, None, self.workers)
+            restore_weights(self.model, settings, self.workers)
             self.evaluator.weights_changed(done)
             self._drop_optimizer()
         return True

@@ -62,6 +62,8 @@ def run_pretraining(
     strategy = make_strategy(settings)
     with together(strategy, settings):
         output_dir = settings.output_dir
+        if settings.do_train:
+            run_directory.refuse_other_model(output_dir)
         run_directory.prepare_folder(output_dir)
         run_directory.check_model(output_dir, config.to_json_string())
         if settings.do_train:
@@ -91,7 +93,7 @@ def run_pretraining(
             )
             step = _train(run, phases, evaluator)
         else:
-            step = restore_weights(model, output_dir, settings.init_checkpoint, workers)
+            step = restore_weights(model, settings, workers)
         if not settings.do_eval:
             return None
         reached = next((phase for phase in phases if step <= phase.end), phases[-1])

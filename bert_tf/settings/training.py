@@ -38,6 +38,7 @@ class TrainingSettings(DeviceSettings):
     bias_correction: bool = setting(False, "Whether Adam corrects its moments' bias, as LAMB does.")
     recompute_activations: bool = setting(False, "Whether to recompute activations to save memory.")
     allow_changed_settings: bool = setting(False, "Whether a run may resume with other settings.")
+    untrained: bool = setting(False, "Whether to evaluate random weights if there are no others.")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -57,6 +58,6 @@ NOT_IN_FINGERPRINT = frozenset(
         *("bert_config_file", "output_dir", "do_train", "do_eval", "eval_batch_size"),
         *("save_checkpoints_steps", "iterations_per_loop", "eval_steps", "xla", "log_steps"),
         *("gradient_accumulation_steps", "keep_checkpoint_max", "allow_changed_settings"),
-        "recompute_activations",
+        *("recompute_activations", "untrained"),
     }
 )

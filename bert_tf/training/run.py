@@ -98,6 +98,11 @@ class TrainingRun:
         elif settings.init_checkpoint:
             model, path = self.model, settings.init_checkpoint
             logger.info("%s", load_checkpoint(model, path, allow_other_shape=model.may_lack))
+        else:
+            logger.warning(
+                "No --init_checkpoint: training starts from random weights, as pre-training from "
+                "scratch does. A model that is fine-tuned from them is poor."
+            )
         step = self.step
         if workers.count > 1:  # Each host may have another initial checkpoint.
             workers.check_same({"the newest checkpoint's step": step, "weights": self._digest()})
@@ -195,10 +200,12 @@ def describe_steps(num_steps: int, batch_size: int, num_examples: int) -> str:
     return f"{num_steps:,} steps of {batch_size} examples: {epochs:.2f} epochs of {num_examples:,}"
 
 
-def restore_weights(
-    model: keras.Model, folder: str, init_checkpoint: str | None, workers: Workers
-) -> int:
-    """Loads a run's newest checkpoint, or else the initial one. Returns the step, or else 0."""
+def restore_weights(model: keras.Model, settings: TrainingSettings, workers: Workers) -> int:
+    """Loads a run's newest checkpoint, or else the initial one. Returns the step, or else 0.
+
+    Raises a ValueError if weights are in neither, unless `settings.untrained`.
+    """
+    folder, init_checkpoint = settings.output_dir, settings.init_checkpoint
     step = tf.Variable(0, dtype=tf.int64, trainable=False)
     variables = {**named_variables(model), "global_step": step}
     restored = NumberedCheckpoints(folder, variables).restore()
@@ -206,15 +213,23 @@ def restore_weights(
     if restored:
         return int(step)
     if not init_checkpoint:
-        logger.warning("No checkpoint in %s: using initial weights.", folder)
+        _take_random(f"There is no checkpoint in {folder}, and no --init_checkpoint", settings)
         return 0
     report = load_checkpoint(model, init_checkpoint)
     logger.info("%s", report)
-    heads = [name for name in report.missing if not name.startswith(model.encoder.prefix)]
-    if heads:
-        message = "%s has no %s: these weights are random, and so are the model's answers."
-        logger.warning(message, init_checkpoint, ", ".join(heads))
+    if random := [name for name in report.missing if not model.is_unneeded(name)]:
+        _take_random(f"{init_checkpoint} has no {', '.join(random)}", settings)
     return 0
+
+
+def _take_random(problem: str, settings: TrainingSettings) -> None:
+    message = f"{problem}: these weights are random, and so are the model's answers."
+    if not settings.untrained:
+        raise ValueError(
+            f"{message} Train first (--do_train), or give a trained model's --init_checkpoint or "
+            "--output_dir. To see what random weights answer, give --untrained."
+        )
+    logger.warning("%s", message)
 
 
 def write_eval_results(path: str, results: Mapping[str, float]) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,6 +19,23 @@ CONFIG_NAME = "bert_config.json"
 METRICS_NAME = "metrics.jsonl"
 _SETTINGS_NAME = "run_settings.json"
 EVALUATION = "eval_"  # Prefix of an evaluation's metrics.
+# Weights that no run writes: of a released or a converted model.
+_OTHER_WEIGHTS = re.compile(
+    r"(?!model\.ckpt-\d+\.).*\.(index|bin|safetensors|h5|hdf5|keras|msgpack|pt|pth|onnx|pb)$"
+)
+
+
+def refuse_other_model(folder: str) -> None:
+    """Raises a ValueError if a folder has the weights of a model that no run trained there."""
+    if files.exists(files.join_path(folder, _SETTINGS_NAME)):
+        return
+    names = tf.io.gfile.listdir(folder) if tf.io.gfile.isdir(folder) else []
+    if weights := sorted(filter(_OTHER_WEIGHTS.match, names)):
+        raise ValueError(
+            f"--output_dir={folder} is the folder of a finished model ({', '.join(weights[:3])}), "
+            "whose files would be mixed with this run's. Give a new --output_dir; to train the "
+            "model further, name it as --init_checkpoint or --model."
+        )
 
 
 def prepare_folder(folder: str) -> None:

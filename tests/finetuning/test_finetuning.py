@@ -13,7 +13,7 @@ import tensorflow as tf
 from bert_tf.config import BertConfig
 from bert_tf.finetuning.evaluation import TaskEvaluator
 from bert_tf.finetuning.program import run_finetuning
-from bert_tf.model.encoder import BertEncoder
+from bert_tf.model.encoder import BertEncoder, make_encoder
 from bert_tf.released.model_folder import read_description
 from bert_tf.settings import FinetuningSettings
 from bert_tf.training.checkpoint import save_checkpoint
@@ -419,3 +419,38 @@ def test_a_row_of_the_evaluation_set_that_is_wrong_is_said_before_training(
 def test_settings_that_contradict_each_other_are_refused(settings, changes, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(settings, **changes)
+
+
+def test_answers_of_random_weights_are_refused_unless_asked_for(settings, small_model, caplog):
+    alone = dataclasses.replace(settings, do_train=False, do_predict=True)
+    with pytest.raises(ValueError, match="no --init_checkpoint: these weights are random"):
+        run_finetuning(alone)
+    assert not list(Path(settings.output_dir).glob("*"))
+    # A checkpoint without the head is no better.
+    encoder = make_encoder(BertConfig.from_json_file(small_model["bert_config_file"]))
+    encoder_file = str(Path(settings.output_dir).with_name("bert_model.ckpt"))
+    save_checkpoint(encoder, encoder_file)
+    headless = dataclasses.replace(alone, init_checkpoint=encoder_file)
+    with pytest.raises(ValueError, match="has no output_weights, output_bias: these weights are"):
+        run_finetuning(headless)
+    run_finetuning(dataclasses.replace(headless, untrained=True, do_eval=False))
+    assert "these weights are random, and so are the model's answers" in caplog.text
+    assert Path(settings.output_dir, "predictions.jsonl").exists()
+
+
+def test_training_from_random_weights_is_said(settings, caplog):
+    run_finetuning(dataclasses.replace(settings, num_train_epochs=0.1))
+    assert "No --init_checkpoint: training starts from random weights" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["bert_model.ckpt.index", "pytorch_model.bin", "a.safetensors"])
+def test_a_finished_model_s_folder_is_no_output_folder(settings, small_model, tmp_path, name):
+    folder = tmp_path / "released"
+    folder.mkdir()
+    for file in ("bert_config.json", name):
+        (folder / file).write_text("{}")
+    inside = dataclasses.replace(settings, output_dir=str(folder))
+    with pytest.raises(ValueError, match=rf"folder of a finished model \({name}\).*new --output"):
+        run_finetuning(inside)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(["bert_config.json", name])
+    assert (folder / "bert_config.json").read_text() == "{}"

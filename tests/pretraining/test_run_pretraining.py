@@ -181,6 +181,19 @@ def test_init_checkpoint_gives_the_weights_but_neither_step_nor_averages(whole_r
     assert np.abs(trained[name] - began[name]).max() > 0
 
 
+def test_random_weights_and_a_released_model_s_folder_are_refused(script):
+    alone = script.run("--do_eval", output="empty", init_checkpoint=None)
+    assert alone.returncode == 1
+    assert "these weights are random" in alone.stderr.splitlines()[-1]
+    released = script.folder / "released"
+    released.mkdir()
+    (released / "bert_model.ckpt.index").touch()
+    inside = script.run("--do_train", output="released")
+    assert inside.returncode == 1
+    assert "folder of a finished model (bert_model.ckpt.index)" in inside.stderr
+    assert [path.name for path in released.iterdir()] == ["bert_model.ckpt.index"]
+
+
 def test_eval_file_and_evaluation_during_training(script, golden_dir):
     held_out = golden_dir / "pretraining_data" / "default-1.tfrecord"
     result = script.run(
