@@ -84,7 +84,7 @@ class BertConfig:
         for name in _COUNTS:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a whole number above 0. Received: {value!r}")
+                raise ValueError(f"{name} must be a whole number above 0. Received: {value!r:.80}")
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
             if getattr(self, name) is not None:  # As in the original: no dropout.
                 check_range(name, getattr(self, name), 0.0, 1.0, includes_high=False)
@@ -188,37 +188,63 @@ def check_range(
         raise ValueError(f"{name} must be a number in {interval}. Received: {value!r}")
 
 
-def read_json(path: str) -> Any:
+def read_json(path: str, form: Any = object) -> Any:
     """Parses a JSON file from the local disk, or from any file system TensorFlow knows.
 
     Raises:
-        ValueError: if the file is not JSON in UTF-8, with the path and the place.
+        ValueError: if the file is not JSON in UTF-8 or has another form (see `check_form`), with
+            the path and the place.
         FileNotFoundError: if there is none.
     """
-    try:
-        with files.open_file(path) as file:
-            head = file.read(files.HEAD_BYTES)
-            files.refuse_other_kinds(path, "JSON", head)
-            content = head + file.read()
-        return json.loads(content.decode("utf-8"), object_pairs_hook=unique_keys)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 at byte {error.start}.") from error
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"{path}:{error.lineno}: not JSON: {error.msg} (column {error.colno})."
-        ) from error
-    except RecursionError as error:
-        raise ValueError(f"{path}: lists or objects are nested too deeply to be read.") from error
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}.") from error
+    with files.naming_damage(path), files.open_file(path) as file:
+        head = file.read(files.HEAD_BYTES)
+        files.refuse_other_kinds(path, "JSON", head)
+        content = parse_json(path, head + file.read())
+        check_form(path, content, form)
+        return content
+
+
+def parse_json(path: str, text: str | bytes) -> Any:
+    """Parses the text of a file as `read_json` does."""
+    with files.naming_damage(path):
+        try:
+            text = text.decode("utf-8") if isinstance(text, bytes) else text
+            return json.loads(text, object_pairs_hook=unique_keys)
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path}: not UTF-8 at byte {error.start}.") from error
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f"{path}:{error.lineno}: not JSON: {error.msg} (column {error.colno})."
+            ) from error
 
 
 def read_json_object(path: str) -> dict[str, Any]:
     """Parses a JSON file that holds an object; otherwise raises as `read_json` does."""
-    content = read_json(path)
-    if not isinstance(content, dict):
-        raise ValueError(f"{path}: a JSON object is needed. Received: {content!r:.80}")
-    return content
+    return read_json(path, dict)
+
+
+def check_form(path: str, value: Any, form: Any, place: str = "") -> None:
+    """Raises a ValueError, with the place, if a JSON value has another form.
+
+    A form is a type; a union such as `str | None`, for what may be missing; [the form of each
+    item]; {key: form of its value}; or {str: form of all values}.
+    """
+    kind = type(form) if isinstance(form, (list, dict)) else form
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
+        what = getattr(kind, "__name__", str(kind))
+        name = {"dict": "a JSON object", "list": "a list", "str": "a text", "int": "a whole number"}
+        raise ValueError(
+            f"{path}: {place or 'its content'} must be {name.get(what, what)}. "
+            f"Received: {value!r:.80}"
+        )
+    items: list[tuple[str, Any, Any]] = []
+    if isinstance(form, list):
+        items = [(f"{place}[{number}]", item, form[0]) for number, item in enumerate(value)]
+    elif isinstance(form, dict):
+        forms = dict.fromkeys(value, form[str]) if str in form else form
+        items = [(f"{place}.{key}".lstrip("."), value.get(key), forms[key]) for key in forms]
+    for inner, item, its_form in items:
+        check_form(path, item, its_form, inner)
 
 
 def unique_keys(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

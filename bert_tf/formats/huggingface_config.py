@@ -55,7 +55,7 @@ def read_config(path: str, content: Mapping[str, Any]) -> BertConfig:
     if content.get("pruned_heads"):
         raise ValueError(f"{path}: some attention heads are pruned (pruned_heads).")
     values = _THEIR_DEFAULTS | {name: content[name] for name in _FIELDS if name in content}
-    if values["hidden_act"] not in _ACTIVATIONS:
+    if not isinstance(values["hidden_act"], str) or values["hidden_act"] not in _ACTIVATIONS:
         raise ValueError(
             f"{path}: hidden_act must be one of {', '.join(_ACTIVATIONS)}. "
             f"Received: {values['hidden_act']!r}"

@@ -16,7 +16,7 @@ import ml_dtypes  # noqa: F401 - gives NumPy the type bfloat16
 import numpy as np
 
 from bert_tf import files
-from bert_tf.config import read_json, read_json_object
+from bert_tf.config import read_json
 from bert_tf.formats.source import find_beside, some
 
 # Where training programs keep the weights beside an optimizer's state, in order of preference.
@@ -54,11 +54,15 @@ def find_weights(path: str) -> str | None:
 def transformer_folder(folder: str) -> str:
     """Returns where the transformer of a sentence-transformers folder lies; or the folder."""
     path = files.join_path(folder, MODULES_NAME)
-    try:
-        first = str(read_json(path)[0]["path"]) if files.exists(path) else ""
-    except (LookupError, TypeError) as error:
-        raise ValueError(f"{path}: the first module has no path ({error}).") from error
-    return files.join_path(folder, first) if first else folder
+    modules = read_json(path, [{"path": str}]) if files.exists(path) else []
+    return _inside(path, folder, modules[0]["path"]) if modules else folder
+
+
+def _inside(path: str, folder: str, name: str) -> str:
+    """Returns the path of a file in `folder` that the file `path` names."""
+    if name.startswith("/") or ".." in name.split("/"):
+        raise ValueError(f"{path}: it names a file outside of its folder, {name!r:.80}.")
+    return files.join_path(folder, name) if name else folder
 
 
 def read_tensors(path: str) -> dict[str, np.ndarray]:
@@ -71,14 +75,15 @@ def read_tensors(path: str) -> dict[str, np.ndarray]:
         if not is_safetensors and path.endswith(".safetensors"):  # Damaged.
             is_safetensors = files.kind_of(path) == files.BINARY
         read = _read_safetensors if is_safetensors else _read_pytorch
-        return {name: _as_float32(path, name, value) for name, value in read(path).items()}
-    weight_map = read_json_object(path).get("weight_map")
-    if not isinstance(weight_map, dict) or set(map(type, weight_map.values())) - {str}:
-        raise ValueError(f"{path}: it has no weight_map of tensors' names and files.")
+        with files.naming_damage(path):
+            return {name: _as_float32(path, name, value) for name, value in read(path).items()}
+    weight_map = read_json(path, {"weight_map": {str: str}})["weight_map"]
     folder = files.split_path(path)[0]
     tensors: dict[str, np.ndarray] = {}
     for name in sorted(set(weight_map.values())):
-        tensors |= read_tensors(files.join_path(folder, name))
+        if not name.endswith(_SUFFIXES):
+            raise ValueError(f"{path}: it names {name!r:.80}, which is no weights file.")
+        tensors |= read_tensors(_inside(path, folder, name))
     missing = sorted(set(weight_map) - set(tensors))
     if missing or not tensors:
         raise ValueError(f"{path}: its files lack {', '.join(missing[:10]) or 'everything'}.")
@@ -107,7 +112,7 @@ def _read_safetensors(path: str) -> dict[str, np.ndarray]:
     try:
         with safetensors.safe_open(path, "np") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (safetensors.SafetensorError, FileNotFoundError, TypeError, AttributeError) as error:
+    except (safetensors.SafetensorError, FileNotFoundError) as error:
         raise ValueError(f"{path}: cannot be read: {error}") from error
 
 
@@ -124,6 +129,9 @@ def _read_pytorch(path: str) -> dict[str, np.ndarray]:
     except Exception as error:  # Damage may raise any error in PyTorch's unpickler.
         raise ValueError(f"{path}: no file of PyTorch tensors by name: {error}") from error
     tensors = _tensors_in(path, content, torch.Tensor)
+    unlike = [n for n, v in tensors.items() if v.layout != torch.strided or v.is_meta]
+    if unlike:
+        raise ValueError(f"{path}: {some(unlike)} are sparse or without values. Save dense ones.")
     return {
         name: (value.float() if value.is_floating_point() else value).detach().numpy()
         for name, value in tensors.items()

@@ -14,10 +14,8 @@ masked-LM head is dropped, as it has the exact gelu and a LayerNorm epsilon of 1
 
 import dataclasses
 import io
-import json
 import re
 import zipfile
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,7 +24,7 @@ import ml_dtypes
 import numpy as np
 
 from bert_tf import files
-from bert_tf.config import BertConfig, read_json
+from bert_tf.config import BertConfig, check_form, parse_json, read_json
 from bert_tf.formats import names
 from bert_tf.formats.source import Head, PretrainedModel, TokenizerFiles, check_growth
 from bert_tf.kinds.table import CLASSIFIER, kind_of_weights
@@ -37,9 +35,6 @@ _BACKBONE = "BertBackbone"
 _CLASSIFIERS = ("BertTextClassifier", "BertClassifier")  # The second is its older name.
 _TASKS = (*_CLASSIFIERS, "BertMaskedLM", "BertTextEmbedder")
 _VOCABULARIES = ("assets/tokenizer/vocabulary.txt", "assets/preprocessor/tokenizer/vocabulary.txt")
-_ARCHIVE_DAMAGE = (
-    *(zipfile.BadZipFile, zlib.error, EOFError, json.JSONDecodeError, UnicodeDecodeError),
-)
 # Paths of the backbone, a classifier's scores and the masked-LM head.
 _BACKBONE_PREFIXES = ("layers/bert_backbone/", "backbone/", "")
 _SCORES = ("layers/dense", "output_dense")
@@ -103,7 +98,10 @@ def read(path: str) -> PretrainedModel:
 
 def _read_weights(found: _Files, config: BertConfig) -> tuple[dict[str, np.ndarray], set[str]]:
     """Returns the weights of the encoder and a classifier, and their paths in the file."""
-    prefix = next(p for p in _BACKBONE_PREFIXES if any(n.startswith(p) for n in found.arrays))
+    starts = [p for p in _BACKBONE_PREFIXES if any(n.startswith(p) for n in found.arrays)]
+    if not starts:
+        raise ValueError(f"{found.path}: there are no weights in it.")
+    prefix = starts[0]
     block = re.compile(f"{prefix}({'|'.join(names.KERAS_HUB_BLOCKS)})(_\\d+)?/")
     num_layers = len({match[0] for match in map(block.match, found.arrays) if match})
     if num_layers > config.num_hidden_layers:
@@ -170,19 +168,20 @@ def _reason(found: _Files, variable: str) -> str:
 
 
 def _read_archive(path: str) -> _Files:
-    try:
-        with files.open_file(path) as file, zipfile.ZipFile(file) as archive:
-            members = set(archive.namelist())
-            check_growth(path, archive)
-            missing = {_CONFIG_NAME, _WEIGHTS_NAME} - members
-            if missing:
-                raise ValueError(f"{path}: there is no {', '.join(sorted(missing))} in it.")
-            description = json.loads(archive.read(_CONFIG_NAME))
-            arrays = _read_arrays(path, io.BytesIO(archive.read(_WEIGHTS_NAME)))
-            vocabulary = next((name for name in _VOCABULARIES if name in members), None)
-            vocab = vocabulary and _vocab(f"{path}: {vocabulary}", archive.read(vocabulary))
-    except _ARCHIVE_DAMAGE as error:
-        raise ValueError(f"{path}: the archive is damaged: {error}") from error
+    with (
+        files.naming_damage(path),
+        files.open_file(path) as file,
+        zipfile.ZipFile(file) as archive,
+    ):
+        members = set(archive.namelist())
+        check_growth(path, archive)
+        missing = {_CONFIG_NAME, _WEIGHTS_NAME} - members
+        if missing:
+            raise ValueError(f"{path}: there is no {', '.join(sorted(missing))} in it.")
+        description = parse_json(f"{path}: {_CONFIG_NAME}", archive.read(_CONFIG_NAME))
+        arrays = _read_arrays(path, io.BytesIO(archive.read(_WEIGHTS_NAME)))
+        vocabulary = next((name for name in _VOCABULARIES if name in members), None)
+        vocab = vocabulary and _vocab(f"{path}: {vocabulary}", archive.read(vocabulary))
     backbone, task = _backbone_and_task(path, description)
     preprocessor = (task.get("config", {}).get("preprocessor") or {}).get("config", {})
     tokenizer = _tokenizer(preprocessor.get("tokenizer"), vocab)
@@ -221,7 +220,8 @@ def _existing(folder: str, *names: str) -> str | None:
 def _backbone_and_task(path: str, description: Any) -> tuple[dict, dict]:
     """Splits a serialized Keras object into backbone and task ({} for a bare backbone)."""
     is_task = isinstance(description, dict) and description.get("class_name") in _TASKS
-    backbone = description.get("config", {}).get("backbone") if is_task else description
+    check_form(path, description, {"config": dict} if is_task else dict)
+    backbone = description["config"].get("backbone") if is_task else description
     name = backbone.get("class_name") if isinstance(backbone, dict) else None
     if name != _BACKBONE:
         raise ValueError(
@@ -261,12 +261,13 @@ def _read_arrays(path: str, file: str | io.BytesIO) -> dict[str, np.ndarray]:
         name = name.replace("_layer_checkpoint_dependencies", "layers")
         arrays[name] = value.view(ml_dtypes.bfloat16) if is_bfloat16 else value
 
-    try:
-        with h5py.File(file, "r") as content:
-            add("", content)
-            content.visititems(add)
-    except (OSError, RuntimeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: its weights cannot be read: {error}") from error
+    with files.naming_damage(path):
+        try:
+            with h5py.File(file, "r") as content:
+                add("", content)
+                content.visititems(add)
+        except OSError as error:  # HDF5 gives damage the numbers of the system's errors.
+            raise ValueError(f"{path}: its weights cannot be read: {error}") from error
     return arrays
 
 

@@ -117,7 +117,8 @@ def detect_format(path: str) -> str:
 
 def read_pretrained(path: str, format: str | None = None) -> PretrainedModel:
     """Reads a model of any known format; each format's module lists its files."""
-    return _module(format or detect_format(path)).read(path)
+    with files.naming_damage(path):
+        return _module(format or detect_format(path)).read(path)
 
 
 def _module(name: str):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bert_tf import files
-from bert_tf.config import read_json_object
+from bert_tf.config import check_form, read_json
 from bert_tf.formats.source import TokenizerFiles
 from bert_tf.text.vocabulary import SPECIAL_TOKENS, load_vocab
 
@@ -22,6 +22,12 @@ VOCAB_NAME = "vocab.txt"
 _TOKENIZER_NAME = "tokenizer.json"
 _CONFIG_NAME = "tokenizer_config.json"
 _ADDED_NAME = "added_tokens.json"
+# Of tokenizer.json, as far as it is read.
+_TOKENIZER_FORM = {
+    "model": dict | None,
+    "normalizer": dict | None,
+    "added_tokens": list | None,
+}
 
 # special_tokens_map.json, which transformers 4 reads.
 SPECIAL_TOKENS_MAP = {
@@ -41,7 +47,7 @@ def read_tokenizer(folder: str, vocab_size: int) -> tuple[TokenizerFiles, dict[s
         ValueError: if a file is damaged, ids have gaps, special tokens are missing, or there are
             more than `vocab_size` tokens.
     """
-    content = _read_object(folder, _TOKENIZER_NAME)
+    content = _read_object(folder, _TOKENIZER_NAME, _TOKENIZER_FORM)
     normalizer = content.get("normalizer") or {}
     known = read_tokenizer_config(folder)
     path, vocab = _read_vocab(folder, content)
@@ -101,9 +107,9 @@ def write_json(folder: str, name: str, content: Mapping[str, Any]) -> None:
         file.write(json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
-def _read_object(folder: str, name: str) -> dict[str, Any]:
+def _read_object(folder: str, name: str, form: Any = dict) -> dict[str, Any]:
     path = files.join_path(folder, name)
-    return read_json_object(path) if files.exists(path) else {}
+    return read_json(path, form) if files.exists(path) else {}
 
 
 def _unlike_bert(config: Mapping, content: Mapping, normalizer: Mapping) -> dict[str, str]:
@@ -111,7 +117,7 @@ def _unlike_bert(config: Mapping, content: Mapping, normalizer: Mapping) -> dict
     splitter = config.get("tokenizer_class") or _CLASSES[0]
     chinese = (config.get("tokenize_chinese_chars"), normalizer.get("handle_chinese_chars"))
     kind = normalizer.get("type", "BertNormalizer")
-    model = content.get("model", {}).get("type", "WordPiece")
+    model = (content.get("model") or {}).get("type", "WordPiece")
     settings = (
         (
             splitter in _CLASSES,
@@ -131,15 +137,16 @@ def _read_vocab(folder: str, content: Mapping) -> tuple[str, tuple[str, ...] | N
     `content` is tokenizer.json's, which is used if there is no vocab.txt.
     """
     path = files.join_path(folder, VOCAB_NAME)
-    added = _read_object(folder, _ADDED_NAME)
+    added = _read_object(folder, _ADDED_NAME, {str: int})
     if files.exists(path):
         ids = load_vocab(path)
     else:
         path = files.join_path(folder, _TOKENIZER_NAME)
-        vocab = content.get("model", {}).get("vocab")
+        vocab = (content.get("model") or {}).get("vocab")
         if not isinstance(vocab, dict):
             return path, None
-        added = {t["content"]: t["id"] for t in content.get("added_tokens", [])} | added
+        added = {t["content"]: t["id"] for t in content.get("added_tokens") or []} | added
+        check_form(path, vocab, {str: int}, "model.vocab")
         ids = dict(vocab)
     conflicts = [token for token, number in added.items() if ids.get(token, number) != number]
     ids |= added

@@ -13,6 +13,16 @@ from bert_tf.inference.versions import DESCRIPTION
 from bert_tf.kinds.length_runner import in_batches
 from bert_tf.kinds.text_model import TextModel
 
+_FORM = {
+    "kind": str,
+    "inputs": [str],
+    "labels": [str],
+    "max_seq_length": int,
+    "top_k": int,
+    "heads": [str],
+    "signatures": {str: {"inputs": dict}},
+}
+
 
 class SavedModel:
     """A SavedModel of `export_saved_model.py`, with the attributes of a `LoadedModel`.
@@ -28,18 +38,11 @@ class SavedModel:
                 "export_saved_model.py. Call its signatures yourself, with tf.saved_model.load."
             )
         check_graph(folder)
-        try:
-            self._describe(read_json(path))
-        except (AttributeError, KeyError, TypeError) as error:
-            raise ValueError(
-                f"{path}: damaged, or of another program: {type(error).__name__} {error}"
-            ) from error
+        self._describe(read_json(path, _FORM))
         self._folder = folder
         self._batch_size = batch_size
-        try:
+        with files.naming_damage(folder):
             self._loaded = tf.saved_model.load(folder)
-        except (OSError, tf.errors.OpError) as error:
-            raise ValueError(f"{folder}: the SavedModel cannot be loaded: {error}") from error
 
     def _describe(self, description: dict[str, Any]) -> None:
         self.kind: str = description["kind"]

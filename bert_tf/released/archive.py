@@ -10,15 +10,13 @@ import re
 import shutil
 import stat
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from bert_tf import files
 from bert_tf.formats.source import CONFIG_NAME, check_growth
 
 _ENCRYPTED = 0x1
-# Raised by zipfile for damaged zips and unknown compression.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
 
 
 def checkpoint_name(path: Path) -> str:
@@ -57,18 +55,15 @@ def extract_checkpoint(path: Path, folder: Path) -> None:
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     """Opens a zip and checks all of its members."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            check_growth(str(path), archive)
-            names = set()
-            for member in archive.infolist():
-                _check_member(path, member)
-                if member.filename in names:
-                    raise ValueError(f"{path}: {member.filename!r} is in the zip twice.")
-                names.add(member.filename)
-            yield archive
-    except _DAMAGE as error:
-        raise ValueError(f"{path}: the zip is damaged or incomplete: {error}") from error
+    with files.naming_damage(str(path)), zipfile.ZipFile(path) as archive:
+        check_growth(str(path), archive)
+        names = set()
+        for member in archive.infolist():
+            _check_member(path, member)
+            if member.filename in names:
+                raise ValueError(f"{path}: {member.filename!r} is in the zip twice.")
+            names.add(member.filename)
+        yield archive
 
 
 def _check_member(path: Path, member: zipfile.ZipInfo) -> None:

@@ -16,6 +16,16 @@ from bert_tf.tasks.task import Task, find_task
 logger = logging.getLogger(__name__)
 
 TASK_NAME = "task.json"
+_FORM = {
+    "task": str,
+    "kind": str | None,
+    "inputs": [str],
+    "labels": [str],
+    "options": dict,
+    "max_seq_length": int,
+    "do_lower_case": bool,
+    "strip_accents": bool | None,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,16 +101,15 @@ def read_description(folder: str) -> ModelDescription | None:
     path = files.join_path(folder, TASK_NAME)
     if not files.exists(path):
         return None
-    content = read_json(path)
-    try:
+    content = read_json(path, _FORM)
+    with files.naming_damage(path):
         if "kind" not in content:  # Written before version 0.2.
             task = find_task(content["task"], content["options"], content["labels"])
             content |= {"kind": task.kind, "inputs": task.inputs}
+        find_kind(content["kind"])
         for name in ("inputs", "labels"):
             content[name] = tuple(content[name])
         return ModelDescription(**content)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{path}: this does not describe a fine-tuned model: {error}") from error
 
 
 def check_model_folder(folder: str, description: ModelDescription, vocab_file: str) -> None:

@@ -1,0 +1,46 @@
+"""Turns what reading a damaged file raises into a ValueError that names the file."""
+
+import contextlib
+import lzma
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+
+# Readers and libraries raise these for content that they do not expect. Among RuntimeErrors are
+# RecursionError, NotImplementedError and what StopIteration becomes in a generator.
+_SIGNS = (
+    *(ArithmeticError, AttributeError, EOFError, LookupError, RuntimeError, StopIteration),
+    *(TypeError, lzma.LZMAError, struct.error, zipfile.BadZipFile, zlib.error),
+)
+
+
+@contextlib.contextmanager
+def naming_damage(path: str) -> Iterator[None]:
+    """Gives errors in the block, which reads `path`, the path and a class that programs show.
+
+    Errors about damaged content become a ValueError, those of TensorFlow too. ValueErrors that have
+    the path, and the operating system's errors, stay as they are.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        raise ValueError(f"{path}: too large for the memory. {error}") from error
+    except (ValueError, OSError, *_SIGNS) as error:
+        is_of_system = isinstance(error, OSError) and error.errno is not None
+        if is_of_system or (isinstance(error, ValueError) and str(path) in str(error)):
+            raise
+        raise ValueError(_message(path, error)) from error
+    except Exception as error:
+        if not type(error).__module__.startswith("tensorflow."):
+            raise
+        raise ValueError(_message(path, error)) from error
+
+
+def _message(path: str, error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return f"{path}: lists or objects are nested too deeply to be read."
+    if isinstance(error, ValueError):
+        return f"{path}: {error}"
+    name, reason = type(error).__name__, getattr(error, "message", error)
+    return f"{path}: it is damaged or incomplete, or of another form ({name}: {reason})."
