@@ -22,7 +22,7 @@ import numpy as np
 
 from bert_tf.data.schema import Feature
 from bert_tf.metrics import classification as metrics
-from bert_tf.tasks.example_report import report_examples
+from bert_tf.tasks.example_report import listed, report_examples
 from bert_tf.tasks.task import Batch, Reader, Row, Task, Windows, write_files
 from bert_tf.tasks.text_examples import TextAnswer, TextExample, to_number
 from bert_tf.text.packing import pack_truncated
@@ -37,8 +37,6 @@ _Answers = Sequence[TextAnswer]
 # Functions of `metrics.classification`, by name.
 _CLASS_METRICS = ("accuracy", "f1", "matthews")
 _NUMBER_METRICS = ("pearson", "spearman")
-
-_MAX_LISTED = 20  # Labels in an error.
 
 # With a lower correlation with the labels, a regression ignores its input.
 _COLLAPSED_CORRELATION = 0.1
@@ -120,10 +118,7 @@ class TextClassification(Task):
         if label is None:
             return "no label" if needs_label else ""
         if self.labels and label not in self.labels:
-            listed = ", ".join(self.labels[:_MAX_LISTED])
-            more = f" and {len(self.labels) - _MAX_LISTED:,} more"
-            listed += more if len(self.labels) > _MAX_LISTED else ""
-            return f"label {label!r} is not one of {listed}"
+            return f"label {label!r} is not one of {listed(self.labels)}"
         is_number = self.labels or math.isfinite(to_number(label))
         return "" if is_number else f"label {label!r} is not a number"
 

@@ -92,23 +92,22 @@ class SquadFiles:
             random.Random(_SHUFFLE_SEED).shuffle(examples)
             return examples
         questions = list(_questions(path))
-        if repeated := _repeated_ids(questions):
-            name, (first, second) = repeated[0]
+        if repeated := _repeated_id(questions):
             raise ValueError(
-                f"{path}: {first} and {second} have the same id {name!r} ({len(repeated)} ids are "
-                f"repeated). Answers are written and scored by id: give each question its own."
+                f"{path}: {repeated}. Answers are written and scored by id: give each question its "
+                f"own."
             )
         version_2 = self.options.version_2_with_negative
         examples = [_to_answer(*question, version_2) for question in questions]
-        _report(path, questions, list(map(_oddity, examples)))
+        _report(path, questions, [_oddity(example, version_2) for example in examples])
         return examples
 
     def read_training_examples(self, path: str) -> list[SpanExample]:
         """Returns the questions with an answer in their passage, or with none, in file order."""
         version_2 = self.options.version_2_with_negative
         questions = list(_questions(path))
-        for name, places in _repeated_ids(questions)[:1]:
-            logger.warning("%s: %s have the same id %r.", path, " and ".join(places), name)
+        if repeated := _repeated_id(questions):
+            logger.warning("%s: %s", path, repeated)
         examples = [_to_train_on(*question, version_2) for question in questions]
         reasons = list(map(_unfit, examples))
         _report(path, questions, reasons)
@@ -194,52 +193,52 @@ def _questions(path: str) -> Iterator[tuple[_Item, str]]:
                 yield question, context
 
 
-def _repeated_ids(questions: Sequence[tuple[_Item, str]]) -> list[tuple[str, list[str]]]:
-    """Returns each id of several questions, and the first two places; JSON's 1 and "1" are one."""
-    places = collections.defaultdict(list)
-    for question, _ in questions:
-        places[str(question.field("id", str, int))].append(question.place)
-    return [(name, each[:2]) for name, each in places.items() if len(each) > 1]
+def _repeated_id(questions: Sequence[tuple[_Item, str]]) -> str:
+    """Returns two places that have the same id, or ""; in JSON files 1 and "1" are the same."""
+    first: dict[str, _Item] = {}
+    items = [(str(item.field("id", str, int)), item) for item, _ in questions]
+    repeated = [(name, item) for name, item in items if first.setdefault(name, item) is not item]
+    if not repeated:
+        return ""
+    name, item = repeated[0]
+    places = f"{first[name].place} and {item.place}"
+    return f"{places} have the same id {name!r}, and {len(repeated)} questions another's"
 
 
 def _report(path: str, questions: Sequence[tuple[_Item, str]], remarks: Sequence[str]) -> None:
-    """Warns of questions, in a line with count and places for each remark that is not ""."""
-    for remark in sorted(filter(None, set(remarks))):
-        places = [
-            f"{question.place} ({question.content['id']})"
-            for (question, _), other in zip(questions, remarks, strict=True)
-            if other == remark
-        ]
-        logger.warning(
-            "%s: %d of %d questions %s, such as %s",
-            *(path, len(places), len(questions), remark, ", ".join(places[:3])),
-        )
+    """Warns of questions in one line, with count and places, for each remark that is not ""."""
+    places = collections.defaultdict(list)
+    for (item, _), remark in zip(questions, remarks, strict=True):
+        places[remark].append(f"{item.place} ({item.content['id']})")
+    for remark in sorted(places.keys() - {""}):
+        count, shown = len(places[remark]), ", ".join(places[remark][:3])
+        total = len(questions)
+        logger.warning("%s: %d of %d questions %s, such as %s", path, count, total, remark, shown)
 
 
 def _unfit(example: SpanExample) -> str:
     """Returns why a question is not trained on; "" if it is."""
-    what = ""
     if is_blank(example.question):
-        what = "their text is blank"
-    elif not example.is_impossible and is_blank(example.answers[0]):
-        what = "their answer is blank"
-    elif example.first_word is None:
-        what = "their answer is not in their passage, where answer_start says"
-    return f"are skipped, as {what}" if what else ""
+        return "are skipped, as they are blank"
+    if not example.is_impossible and is_blank(example.answers[0]):
+        return "are skipped, as their answer is blank"
+    if example.first_word is None:
+        return "are skipped, as their answer is not in their passage, where answer_start says"
+    return ""
 
 
-def _oddity(example: SpanExample) -> str:
+def _oddity(example: SpanExample, version_2: bool) -> str:
     """Returns what should be known of a question to answer; "" if nothing."""
     if is_blank(example.context):
         return "have a passage without text, and get no answer"
-    if is_blank(str(example.id)):
-        return "have a blank id, under which their answer is written"
-    if is_blank(example.question):
-        return "are blank, and are answered all the same"
+    if is_blank(example.question) or is_blank(str(example.id)):
+        return "have a blank text or id, and are answered all the same"
     if example.answers is None:
         return "have no correct answers: they are predicted, but do not count in the metrics"
     if example.answers and all(map(is_blank, example.answers)):
         return "have only blank correct answers, which no answer equals"
+    if example.is_impossible and not version_2:
+        return "have no answer, but get one: give version_2_with_negative"
     return ""
 
 

@@ -73,6 +73,7 @@ def questions(path: Path) -> list[str]:
 def test_it_trains_answers_and_scores(run, golden_dir, tmp_path):
     result = run("--do_train=True", "--do_predict=True", "--do_eval")
     assert result.returncode == 0, result.stderr
+    assert "input.json.gz is trained on and evaluated" in result.stderr
     out = tmp_path / "out"
     ids = questions(golden_dir / "squad_v1" / "input.json.gz")
     predictions = json.loads((out / "predictions.json").read_text())

@@ -207,7 +207,7 @@ def test_a_question_of_nothing_and_an_answer_of_nothing_are_not_trained_on(
     assert [example.id for example in task.read("train")] == ["c"]
     place = r"such as data\[0\]\.paragraphs\[0\]\.qas"
     assert re.search(rf"1 of 4 questions .* answer is blank, {place}\[0\] \(a\)", caplog.text)
-    assert re.search(rf"1 of 4 questions .* text is blank, {place}\[1\] \(b\)", caplog.text)
+    assert re.search(rf"1 of 4 questions .* they are blank, {place}\[1\] \(b\)", caplog.text)
     assert re.search(rf"1 of 4 questions .* not in their passage.*{place}\[3\]", caplog.text)
 
 
@@ -218,7 +218,7 @@ def test_what_is_to_be_answered_and_is_nothing_is_named_beforehand(task_of, capl
     assert "1 of 3 questions have only blank correct answers" in caplog.text
     assert "qas[1] (b)" in caplog.text
     task_of(squad(qa(nothing)), "named.json").read("eval")
-    assert "1 of 1 questions have a blank id" in caplog.text
+    assert "1 of 1 questions have a blank text or id" in caplog.text
     caplog.clear()
     task_of(squad(qa("d"), context=nothing), "other.json").read("eval")
     assert "1 of 1 questions have a passage without text" in caplog.text
@@ -230,7 +230,9 @@ def test_two_questions_with_one_id_are_refused_where_answers_have_it(task_of, ca
     task = task_of({"data": article})
     message = r"data\[0\]\.paragraphs\[0\]\.qas\[1\] and data\[1\]\.paragraphs\[0\]\.qas\[0\] have"
     for split in ("eval", "predict"):
-        with pytest.raises(ValueError, match=rf"{message} the same id '{names[0]}' \(1 ids are"):
+        with pytest.raises(
+            ValueError, match=rf"{message} the same id '{names[0]}', and 1 questions"
+        ):
             task.read(split)
     assert len(task.read("train")) == 3
     assert re.search(message, caplog.text)
@@ -384,6 +386,11 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         find_task("squad").splits("predict")
     with pytest.raises(ValueError, match=r"train_file='/nowhere\.json'"):
         find_task("squad", {"train_file": "/nowhere.json"}).splits("train")
+
+
+def test_unanswerable_questions_need_version_2(task_of, caplog):
+    task_of(squad(qa("1"), qa("2", answers=[], is_impossible=True))).read("eval")
+    assert "1 of 2 questions have no answer, but get one: give version_2_with_neg" in caplog.text
 
 
 def test_questions_without_answers_are_predicted_but_not_scored(task_of):
