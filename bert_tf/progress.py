@@ -1,6 +1,8 @@
 """Shows the progress of long work: a bar on a terminal, plain lines in a log file.
 
-steps   42 % [########............]  420/1,000 steps  13.2 steps/s  0:44 left  loss 6.12
+train   42 %  loss 6.12  420/1,000 steps  13.2 steps/s  0:44 left  [########............]
+
+What matters most is first: a narrow terminal shows a shorter bar or none, then fewer parts.
 """
 
 import collections
@@ -12,7 +14,7 @@ from typing import TextIO
 _REDRAW_SECONDS = 0.2  # on a terminal
 _LINE_SECONDS = 10.0  # elsewhere
 _SPEED_WINDOW_SECONDS = 30.0
-_BAR_WIDTH = 20
+_BAR_WIDTHS = (5, 20)  # The shortest and the longest.
 
 
 class Progress:
@@ -44,7 +46,6 @@ class Progress:
         self._start = (clock(), initial)
         self._samples = collections.deque([self._start])  # One each time it was shown.
         self._metrics: dict[str, float | int | str] = {}
-        self._width = 0
         self._closed = False
 
     def __enter__(self) -> "Progress":
@@ -54,7 +55,7 @@ class Progress:
         self.close()
 
     def update(self, n: float = 1, **metrics: float | int | str) -> None:
-        """Counts `n` more units as done; `metrics`, such as `loss=2.5`, are shown after them."""
+        """Counts `n` more units as done; `metrics`, such as `loss=2.5`, are shown before them."""
         self.done += n
         self._metrics.update(metrics)
         now = self._clock()
@@ -74,36 +75,58 @@ class Progress:
                 self._stream.write("\n")
                 self._stream.flush()
 
-    def _show(self, line: str) -> None:
+    def _show(self, parts: list[str]) -> None:
         if self._is_terminal:
-            line = line[: max(shutil.get_terminal_size().columns - 1, 20)]
-            self._stream.write("\r" + line.ljust(self._width))
-            self._width = len(line)
+            width = max(shutil.get_terminal_size().columns - 1, 20)
+            self._stream.write("\r" + self._fitted(parts, width).ljust(width))
         else:
-            self._stream.write(line + "\n")
+            self._stream.write(self._label + "  ".join(parts) + "\n")
         self._stream.flush()
 
-    def _line(self, since: tuple[float, float], now: float, is_last: bool = False) -> str:
+    def _fitted(self, parts: list[str], width: int) -> str:
+        """Returns as many of the first parts as fit, and a bar if there is room for it."""
+        line = self._label + parts[0]
+        for part in parts[1:]:
+            if len(line) + 2 + len(part) > width:
+                return line[:width]
+            line += f"  {part}"
+        shortest, longest = _BAR_WIDTHS
+        length = min(longest, width - len(line) - 4)
+        if self.total and length >= shortest:
+            line += f"  [{('#' * int(length * self._fraction())).ljust(length, '.')}]"
+        return line[:width]
+
+    def _fraction(self) -> float:
+        return min(max(self.done / self.total, 0.0), 1.0) + 1e-8
+
+    def _line(self, since: tuple[float, float], now: float, is_last: bool = False) -> list[str]:
         # Fractions may add up to a whole number, except for rounding errors.
         done = round(self.done) if abs(self.done - round(self.done)) < 1e-6 else self.done
-        count = format_number(done)
+        count = _format_count(done)
         if self.total is not None:
-            count += f"/{format_number(self.total)}"
-        if self.total:
-            fraction = min(max(self.done / self.total, 0.0), 1.0) + 1e-8
-            bar = "#" * int(_BAR_WIDTH * fraction)
-            bar = f"[{bar.ljust(_BAR_WIDTH, '.')}]  " if self._is_terminal else " "
-            count = f"{int(100 * fraction):3d} % {bar}{count}"
+            count += f"/{_format_count(self.total)}"
+        parts = [f"{int(100 * self._fraction()):3d} %"] if self.total else []
+        parts += [f"{name} {format_number(value)}" for name, value in self._metrics.items()]
+        parts.append(f"{count} {self.unit}")
         speed = (self.done - since[1]) / (now - since[0]) if now > since[0] else 0.0
-        parts = [f"{count} {self.unit}"]
         if speed > 0:
-            parts.append(f"{format_number(speed)} {self.unit}/s")
+            parts.append(_format_speed(speed, self.unit))
         if is_last:
             parts.append(f"{format_seconds(now - self._start[0])} in all")
         elif speed > 0 and self.total is not None:
             parts.append(f"{format_seconds(max(self.total - self.done, 0) / speed)} left")
-        parts += [f"{name} {format_number(value)}" for name, value in self._metrics.items()]
-        return self._label + "  ".join(parts)
+        return parts
+
+
+def _format_count(value: float) -> str:
+    return f"{value:,.1f}" if isinstance(value, float) and value % 1 else f"{value:,.0f}"
+
+
+def _format_speed(speed: float, unit: str) -> str:
+    """Formats units per second, minute or hour, so that the number is not below 1 if possible."""
+    period, seconds = ("s", 1) if speed >= 1 else ("min", 60) if 60 * speed >= 1 else ("h", 3600)
+    value = seconds * speed
+    return f"{value:{',.0f' if value >= 100 else '.3g'}} {unit}/{period}"
 
 
 def format_number(value: float | int | str) -> str:

@@ -44,14 +44,14 @@ def test_a_terminal_line_is_rewritten_at_most_five_times_a_second():
     written = run(Terminal(), [(0.05, 1, {})] * 100)
     assert 20 <= written.count("\r") <= 26
     assert written.count("\n") == 1
-    assert written.endswith("in all\n")
-    assert "[####################]  100/100 steps" in written
+    assert written.endswith("\n")
+    assert "100/100 steps  20 steps/s  0:05 in all  [####################]" in written
 
 
-def test_a_shorter_line_covers_a_longer_one_on_a_terminal():
+def test_a_line_covers_the_whole_one_before_it_on_a_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "70")
     written = run(Terminal(), [(1, 50, {"note": "x" * 20}), (1, 50, {"note": "y"})])
-    first, second = written.split("\r")[1:3]
-    assert len(second.rstrip("\n")) == len(first)
+    assert {len(line) for line in written.rstrip("\n").split("\r")[1:]} == {69}
 
 
 def test_a_terminal_line_is_never_wider_than_the_terminal(monkeypatch):
@@ -60,14 +60,44 @@ def test_a_terminal_line_is_never_wider_than_the_terminal(monkeypatch):
     assert max(len(line) for line in written.rstrip("\n").split("\r")) <= 49
 
 
-def test_metrics_are_shown_last_and_stay_until_they_change():
+@pytest.mark.parametrize(
+    ("columns", "line"),
+    [
+        (
+            90,
+            "train   50 %  loss 2.346  50/100 steps  1 steps/s  0:50 left  [##########..........]",
+        ),
+        (80, "train   50 %  loss 2.346  50/100 steps  1 steps/s  0:50 left  [#######........]"),
+        (64, "train   50 %  loss 2.346  50/100 steps  1 steps/s  0:50 left"),
+        (40, "train   50 %  loss 2.346  50/100 steps"),
+    ],
+)
+def test_a_narrow_terminal_shows_the_loss_and_less_of_the_rest(monkeypatch, columns, line):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    written = run(Terminal(), [(50, 50, {"loss": 2.34567})], label="train")
+    assert written.split("\r")[1].rstrip() == line
+
+
+@pytest.mark.parametrize(
+    ("updates", "shown"),
+    [
+        ([(10, 0.1225, {})], "  3 %  0.1/4 shards  44.1 shards/h  5:17 left"),
+        ([(10, 2, {})], " 50 %  2/4 shards  12 shards/min  0:10 left"),
+        ([(10, 0.5, {})], " 12 %  0.5/4 shards  3 shards/min  1:10 left"),
+    ],
+)
+def test_parts_of_slow_work_are_readable(updates, shown):
+    assert run(io.StringIO(), updates, total=4).splitlines()[0].replace("steps", "shards") == shown
+
+
+def test_metrics_are_shown_first_and_stay_until_they_change():
     written = run(io.StringIO(), [(10, 1, {"loss": 2.34567}), (10, 1, {})])
-    assert [line.split("  ")[-1] for line in written.splitlines()] == ["loss 2.346"] * 3
+    assert [line.strip().split("  ")[1] for line in written.splitlines()] == ["loss 2.346"] * 3
 
 
 def test_work_of_unknown_length_shows_no_percentage_and_no_time_left():
     written = run(io.StringIO(), [(10, 5, {})], total=None)
-    assert written.splitlines()[0] == "5 steps  0.5 steps/s"
+    assert written.splitlines()[0] == "5 steps  30 steps/min"
 
 
 def test_work_done_by_an_earlier_run_does_not_count_for_the_speed():

@@ -152,8 +152,7 @@ class TrainingRun:
             ):
                 self._watch.progressed()
                 if isinstance(event, loop.Steps):
-                    loss, rate = event.metrics["loss"], event.metrics["examples_per_second"]
-                    progress.update(event.count, loss=loss, **self.shown, examples_per_s=rate)
+                    progress.update(event.count, loss=event.metrics["loss"], **self.shown)
                 else:
                     yield event
                     self._watch.progressed()
