@@ -15,13 +15,14 @@ from bert_tf.conversion.weights import average, fill, needed_shapes, pad, withou
 from bert_tf.formats import google, huggingface, names
 from bert_tf.formats.source import Head, PretrainedModel, read_pretrained
 from bert_tf.formats.staging import check_free, new_files
-from bert_tf.kinds.table import MASKED_LM, NEXT_SENTENCE, SPAN, find_kind, heads_in
+from bert_tf.kinds.table import MASKED_LM, NEXT_SENTENCE, SPAN, heads_in
 from bert_tf.released.download import unpack_archive
 from bert_tf.released.find_model import find_model, is_zip
 from bert_tf.released.model_folder import (
     TASK_NAME,
     ModelDescription,
     description_of,
+    needs_description,
     read_description,
     write_description,
 )
@@ -91,7 +92,7 @@ def _convert(settings: ConversionSettings) -> ConversionReport:
     written = pad(model, settings.padded_vocab_size or model.config.vocab_size)
     with new_files(settings.output_dir, settings.overwrite) as folder:
         writer.write(written, folder)
-        if settings.to == "google" and find_kind(model.head.kind).is_finetuned:
+        if settings.to == "google" and needs_description(model):
             write_description(folder, description or description_of(model, settings.inputs))
         check = check_conversion(model, folder, settings.to, is_whole)
     return ConversionReport(settings, written, dropped, missing, check)
@@ -128,7 +129,9 @@ def _with_description(model: PretrainedModel) -> tuple[PretrainedModel, ModelDes
         strip_accents=description.strip_accents,
     )
     head = Head(description.kind, labels)
-    return dataclasses.replace(model, head=head, tokenizer=tokenizer), description
+    options = description.options if description.kind == "encoder" else {}
+    replaced = dataclasses.replace(model, head=head, tokenizer=tokenizer, options=options)
+    return replaced, description
 
 
 def _reduced(

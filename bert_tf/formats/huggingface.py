@@ -13,13 +13,20 @@ import numpy as np
 from bert_tf import files
 from bert_tf.config import read_json_object
 from bert_tf.formats import names
-from bert_tf.formats.huggingface_config import architecture_of, read_config, read_head, write_config
+from bert_tf.formats.huggingface_config import (
+    architecture_of,
+    read_config,
+    read_head,
+    unread_parts,
+    write_config,
+)
 from bert_tf.formats.huggingface_tensors import (
     SAFETENSORS_NAME,
     find_weights,
     read_tensors,
     write_safetensors,
 )
+from bert_tf.formats.sentence_transformers import with_modules
 from bert_tf.formats.source import CONFIG_NAME as RELEASED_CONFIG_NAME
 from bert_tf.formats.source import Head, PretrainedModel, find_beside, removed_prefix
 from bert_tf.formats.staging import new_files
@@ -52,6 +59,12 @@ def recognizes(path: str) -> bool:
 
 def read(path: str) -> PretrainedModel:
     """Reads a model from a folder with config.json and weights, or from its weights file."""
+    model = _read_transformer(path)
+    folder = str(path) if files.is_directory(path) else files.split_path(str(path))[0]
+    return with_modules(model, folder)
+
+
+def _read_transformer(path: str) -> PretrainedModel:
     weights_file = find_weights(str(path))
     if weights_file is None:
         raise ValueError(f"{path}: there is neither {SAFETENSORS_NAME} nor pytorch_model.bin.")
@@ -88,9 +101,18 @@ def read(path: str) -> PretrainedModel:
         head=read_head(config_file, content, weights),
         tokenizer=tokenizer,
         dropped=dropped
+        | unread_parts(content)
+        | _adapter(folder)
         | {own: "this BERT has no such weight" for own, new in modern.items() if new in tensors},
         redundant=redundant,
         notes=removed_prefix(prefix),
+    )
+
+
+def _adapter(folder: str) -> dict[str, str]:
+    has_one = files.exists(files.join_path(folder, "adapter_config.json"))
+    return (
+        {"adapter_config.json": "a PEFT adapter, which has to be merged before"} if has_one else {}
     )
 
 
@@ -102,6 +124,8 @@ def without_place(model: PretrainedModel) -> dict[str, str]:
     table = names.weight_table(model.config.num_hidden_layers)
     own_heads = set(find_kind(model.head.kind).heads)
     left = {}
+    if model.options:
+        left["how texts' vectors are made"] = "transformers has no modules.json"
     for name in model.weights:
         if name not in table:
             left[name] = "Hugging Face has no such weight"

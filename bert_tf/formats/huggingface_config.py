@@ -69,6 +69,21 @@ def read_config(path: str, content: Mapping[str, Any]) -> BertConfig:
         raise ValueError(f"{path}: {error}") from error
 
 
+def unread_parts(content: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the keys of a config.json that change what the model computes, with the reasons."""
+    activation = content.get("sentence_transformers") or {}
+    activation = activation.get("activation_fn") if isinstance(activation, dict) else None
+    unread = {
+        "auto_map": "its code is never run: the weights are read as a plain BERT's",
+        "quantization_config": "quantized models are not supported",
+        "adapters": "adapters are not supported",
+    }
+    dropped = {f"config.json: {name}": why for name, why in unread.items() if content.get(name)}
+    if activation and not str(activation).endswith("Identity"):
+        dropped[f"config.json: {activation}"] = "scores are given without this activation"
+    return dropped
+
+
 def read_head(path: str, content: Mapping[str, Any], weights: Mapping) -> Head:
     """Returns the head that a config.json names, or else the one found in the weights."""
     architecture = (content.get("architectures") or ["BertModel"])[0]
@@ -104,12 +119,19 @@ def _labels(path: str, by_id: Mapping[str, Any] | None, rows: int | None) -> tup
     if by_id is None:
         return tuple(f"LABEL_{i}" for i in range(rows or 0))
     ids = [str(i) for i in range(len(by_id))]
-    if set(by_id) != set(ids) or rows not in (None, len(ids)):
+    if not isinstance(by_id, dict) or set(by_id) != set(ids) or rows not in (None, len(ids)):
         raise ValueError(
             f"{path}: id2label must name the labels 0 to {(rows or len(ids)) - 1}, one for each "
             f"row of the classifier. Received: {some(sorted(by_id))}"
         )
-    return tuple(str(by_id[i]) for i in ids)
+    labels = tuple(str(by_id[i]) for i in ids)
+    for number, label in enumerate(labels):
+        if labels.index(label) != number:
+            raise ValueError(
+                f"{path}: id2label has the label {label!r} for {labels.index(label)} and for "
+                f"{number}. Rename one of them, also in label2id."
+            )
+    return labels
 
 
 def architecture_of(model: PretrainedModel) -> str:

@@ -55,10 +55,10 @@ def transformer_folder(folder: str) -> str:
     """Returns where the transformer of a sentence-transformers folder lies; or the folder."""
     path = files.join_path(folder, MODULES_NAME)
     modules = read_json(path, [{"path": str}]) if files.exists(path) else []
-    return _inside(path, folder, modules[0]["path"]) if modules else folder
+    return inside(path, folder, modules[0]["path"]) if modules else folder
 
 
-def _inside(path: str, folder: str, name: str) -> str:
+def inside(path: str, folder: str, name: str) -> str:
     """Returns the path of a file in `folder` that the file `path` names."""
     if name.startswith("/") or ".." in name.split("/"):
         raise ValueError(f"{path}: it names a file outside of its folder, {name!r:.80}.")
@@ -83,7 +83,7 @@ def read_tensors(path: str) -> dict[str, np.ndarray]:
     for name in sorted(set(weight_map.values())):
         if not name.endswith(_SUFFIXES):
             raise ValueError(f"{path}: it names {name!r:.80}, which is no weights file.")
-        tensors |= read_tensors(_inside(path, folder, name))
+        tensors |= read_tensors(inside(path, folder, name))
     missing = sorted(set(weight_map) - set(tensors))
     if missing or not tensors:
         raise ValueError(f"{path}: its files lack {', '.join(missing[:10]) or 'everything'}.")

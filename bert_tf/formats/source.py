@@ -15,6 +15,7 @@ import importlib
 import re
 import zipfile
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -86,6 +87,8 @@ class PretrainedModel:
     # Names of unread weights -> reasons; `redundant` are copies and constants.
     dropped: Mapping[str, str] = dataclasses.field(default_factory=dict)
     redundant: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # Of its kind, by name.
+    max_seq_length: int | None = None  # In tokens, if the files say.
     notes: tuple[str, ...] = ()  # What the reader found or assumed, in sentences.
 
 

@@ -9,13 +9,14 @@ tokenizer_config.json   Hugging Face: `do_lower_case`, `strip_accents` (null: as
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from bert_tf import files
 from bert_tf.config import check_form, read_json
 from bert_tf.formats.source import TokenizerFiles
+from bert_tf.text.tokenization import BasicTokenizer
 from bert_tf.text.vocabulary import SPECIAL_TOKENS, load_vocab
 
 VOCAB_NAME = "vocab.txt"
@@ -28,6 +29,9 @@ _TOKENIZER_FORM = {
     "normalizer": dict | None,
     "added_tokens": list | None,
 }
+_MAP_NAME = "special_tokens_map.json"
+
+_ADDED_FORM = [{"content": str, "id": int}]
 
 # special_tokens_map.json, which transformers 4 reads.
 SPECIAL_TOKENS_MAP = {
@@ -35,6 +39,30 @@ SPECIAL_TOKENS_MAP = {
 }
 # Hugging Face's classes that split text like BERT's tokenizer.
 _CLASSES = ("BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend")
+# File, place in it, BERT's values (null and nothing mean the same), BERT's way.
+_AS_IN_BERT = (
+    (_CONFIG_NAME, "tokenizer_class", _CLASSES, "punctuation splits text"),
+    (_CONFIG_NAME, "do_basic_tokenize", (True,), "punctuation splits text"),
+    (_CONFIG_NAME, "never_split", ([],), "punctuation splits text"),
+    (_CONFIG_NAME, "tokenize_chinese_chars", (True,), "each Chinese character is a word"),
+    (_CONFIG_NAME, "truncation_side", ("right",), "the end of a long text is cut off"),
+    (_CONFIG_NAME, "padding_side", ("right",), "padding follows the text"),
+    (_TOKENIZER_NAME, "normalizer.type", ("BertNormalizer",), "text is normalized"),
+    (_TOKENIZER_NAME, "normalizer.clean_text", (True,), "control characters are dropped"),
+    (
+        _TOKENIZER_NAME,
+        "normalizer.handle_chinese_chars",
+        (True,),
+        "each Chinese character is a word",
+    ),
+    (_TOKENIZER_NAME, "pre_tokenizer.type", ("BertPreTokenizer",), "punctuation splits text"),
+    (_TOKENIZER_NAME, "model.type", ("WordPiece",), "words are split by WordPiece"),
+    (_TOKENIZER_NAME, "model.continuing_subword_prefix", ("##",), "pieces within words have ##"),
+    (
+        *(_TOKENIZER_NAME, "post_processor.type", ("TemplateProcessing", "BertProcessing")),
+        "[CLS] and [SEP] surround a text",
+    ),
+)
 # Released folders whose names show the case.
 _UNCASED = re.compile(r"(wwm_)?uncased_L-.*|multilingual_L-.*|chinese_L-.*")
 _CASED = re.compile(r"(wwm_|multi_)?cased_L-.*")
@@ -48,9 +76,8 @@ def read_tokenizer(folder: str, vocab_size: int) -> tuple[TokenizerFiles, dict[s
             more than `vocab_size` tokens.
     """
     content = _read_object(folder, _TOKENIZER_NAME, _TOKENIZER_FORM)
-    normalizer = content.get("normalizer") or {}
     known = read_tokenizer_config(folder)
-    path, vocab = _read_vocab(folder, content)
+    path, vocab, added = _read_vocab(folder, content)
     if vocab is not None and len(vocab) > vocab_size:
         raise ValueError(
             f"{path}: the vocabulary has {len(vocab)} tokens, the model's word embeddings have "
@@ -58,10 +85,15 @@ def read_tokenizer(folder: str, vocab_size: int) -> tuple[TokenizerFiles, dict[s
         )
     tokenizer = TokenizerFiles(
         vocab,
-        known.get("do_lower_case", normalizer.get("lowercase")),
-        known.get("strip_accents", normalizer.get("strip_accents")),
+        known.get("do_lower_case", _at(content, "normalizer.lowercase")),
+        known.get("strip_accents", _at(content, "normalizer.strip_accents")),
     )
-    return tokenizer, _unlike_bert(_read_object(folder, _CONFIG_NAME), content, normalizer)
+    unlike = _unlike_bert(folder) | _split_tokens(added, tokenizer.do_lower_case)
+    in_json = _at(content, "model.vocab")
+    ids = {token: number for number, token in enumerate(vocab or ())}
+    if ids and isinstance(in_json, dict) and any(ids.get(t) != n for t, n in in_json.items()):
+        unlike[f"{_TOKENIZER_NAME}: model.vocab"] = f"it differs from {VOCAB_NAME}, which is read"
+    return tokenizer, unlike
 
 
 def read_tokenizer_config(folder: str) -> dict[str, bool]:
@@ -112,40 +144,59 @@ def _read_object(folder: str, name: str, form: Any = dict) -> dict[str, Any]:
     return read_json(path, form) if files.exists(path) else {}
 
 
-def _unlike_bert(config: Mapping, content: Mapping, normalizer: Mapping) -> dict[str, str]:
+def _at(content: Any, place: str) -> Any:
+    """Returns what a JSON object holds at a place such as `model.type`, or None."""
+    for key in place.split("."):
+        content = content.get(key) if isinstance(content, dict) else None
+    return content
+
+
+def _unlike_bert(folder: str) -> dict[str, str]:
     """Returns the settings unlike BERT's tokenizer, with the reasons."""
-    splitter = config.get("tokenizer_class") or _CLASSES[0]
-    chinese = (config.get("tokenize_chinese_chars"), normalizer.get("handle_chinese_chars"))
-    kind = normalizer.get("type", "BertNormalizer")
-    model = (content.get("model") or {}).get("type", "WordPiece")
-    settings = (
-        (
-            splitter in _CLASSES,
-            f"{_CONFIG_NAME}: tokenizer_class {splitter}",
-            "punctuation splits text",
-        ),
-        (False not in chinese, "tokenize_chinese_chars false", "each Chinese character is a word"),
-        (kind == "BertNormalizer", f"{_TOKENIZER_NAME}: normalizer {kind}", "text is normalized"),
-        (model == "WordPiece", f"{_TOKENIZER_NAME}: model {model}", "words are split by WordPiece"),
-    )
-    return {name: f"{reason} in BERT" for is_bert, name, reason in settings if not is_bert}
+    contents = {name: _read_object(folder, name) for name in (_CONFIG_NAME, _TOKENIZER_NAME)}
+    unlike = {}
+    for name, place, allowed, reason in _AS_IN_BERT:
+        value = _at(contents[name], place)
+        if value is not None and value not in allowed:
+            unlike[f"{name}: {place} {value}"] = f"{reason} in BERT"
+    for name in (_CONFIG_NAME, _MAP_NAME):
+        given = _read_object(folder, name)
+        for key, token in SPECIAL_TOKENS_MAP.items():
+            value = _at(given, f"{key}.content") or given.get(key) or token
+            if value != token:
+                unlike[f"{name}: {key} {value}"] = f"it is {token} in BERT"
+    return unlike
 
 
-def _read_vocab(folder: str, content: Mapping) -> tuple[str, tuple[str, ...] | None]:
-    """Returns the vocabulary's file and all tokens in the order of their ids.
+def _split_tokens(added: Iterable[str], do_lower_case: bool | None) -> dict[str, str]:
+    """Returns added tokens that a text cannot have here, as they are split before WordPiece."""
+    split = BasicTokenizer(do_lower_case is not False).tokenize
+    return {
+        f"added token {token}": "added tokens in a text are split like other words here"
+        for token in added
+        if token not in SPECIAL_TOKENS and split(token) != [token]
+    }
+
+
+def _read_vocab(
+    folder: str, content: Mapping[str, Any]
+) -> tuple[str, tuple[str, ...] | None, dict[str, int]]:
+    """Returns the vocabulary's file, all tokens in the order of their ids, and the added ones.
 
     `content` is tokenizer.json's, which is used if there is no vocab.txt.
     """
     path = files.join_path(folder, VOCAB_NAME)
     added = _read_object(folder, _ADDED_NAME, {str: int})
+    listed = content.get("added_tokens") or []
+    check_form(files.join_path(folder, _TOKENIZER_NAME), listed, _ADDED_FORM, "added_tokens")
+    added = {token["content"]: token["id"] for token in listed} | added
     if files.exists(path):
         ids = load_vocab(path)
     else:
         path = files.join_path(folder, _TOKENIZER_NAME)
-        vocab = (content.get("model") or {}).get("vocab")
+        vocab = _at(content, "model.vocab")
         if not isinstance(vocab, dict):
-            return path, None
-        added = {t["content"]: t["id"] for t in content.get("added_tokens") or []} | added
+            return path, None, added
         check_form(path, vocab, {str: int}, "model.vocab")
         ids = dict(vocab)
     conflicts = [token for token, number in added.items() if ids.get(token, number) != number]
@@ -160,4 +211,4 @@ def _read_vocab(folder: str, content: Mapping) -> tuple[str, tuple[str, ...] | N
     missing = [token for token in SPECIAL_TOKENS if token not in ids]
     if missing:
         raise ValueError(f"{path}: the vocabulary lacks {', '.join(missing)}.")
-    return path, tokens
+    return path, tokens, added

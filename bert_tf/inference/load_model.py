@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from bert_tf import files
 from bert_tf.config import BertConfig
+from bert_tf.kinds.pooling import POOLING_WEIGHTS
 from bert_tf.kinds.table import (
     CLASSIFIER,
     MASKED_LM,
@@ -91,6 +92,11 @@ def load_model(
         heads=heads,
         has_pooler=not any(name.startswith(encoder.pooler_prefix) for name in missing),
         options=_options(text_model.Options, trained.options, options or {}),
+        pooling_weights={
+            name: tf.train.load_variable(prefix, name)
+            for name in shapes
+            if name.startswith(POOLING_WEIGHTS)
+        },
     )
 
 

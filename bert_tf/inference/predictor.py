@@ -137,16 +137,19 @@ class Predictor:
         return self.predict([(context, choices)])[0]
 
     def embed(
-        self, texts: str | Sequence[str], pool: str = "mean"
+        self, texts: str | Sequence[str], pool: str | None = None
     ) -> np.ndarray | list[np.ndarray]:
         """Returns embeddings, float32 [H], or [N, H] for N texts.
 
         Args:
             pool: `mean`: the last layer's mean over all tokens, [CLS] and [SEP] included.
                 `pooled`: the pooler's output. `tokens`: one vector per token, [tokens, H], or a
-                list of these.
+                list of these. By default as the model was made: as a sentence-transformers model
+                says in its `modules.json`, for others `mean`.
         """
-        if pool not in POOLS:
+        if pool is None:  # Other kinds have no way of their own.
+            pool = "" if self.kind == "encoder" else "mean"
+        elif pool not in POOLS:
             raise ValueError(f"pool must be one of {', '.join(POOLS)}. Received: {pool!r}")
         if pool == "pooled" and not self._model.has_pooler:
             raise ValueError(f"The model, one for {self.kind}, lacks a pooler.")

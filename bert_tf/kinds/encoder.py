@@ -7,22 +7,25 @@ from typing import ClassVar
 import tensorflow as tf
 
 from bert_tf.kinds.length_runner import Batch
+from bert_tf.kinds.pooling import Pooling, pool
 from bert_tf.kinds.text_model import TextModel
 
 # The mean over all tokens, [CLS] and [SEP] included; the pooler's output; one vector per token.
+# "" is the model's own way: the mean, unless it is a sentence-transformers model.
 POOLS = ("mean", "pooled", "tokens")
 
 
 class Embedder(TextModel):
-    """Computes embeddings with the encoder of any kind of model; `pooling` is one of `POOLS`."""
+    """Computes embeddings with any kind of model's encoder; `pooling` is one of `POOLS`, or ""."""
 
     outputs: ClassVar = {
         "embedding": "float32 [N, H]: the text's vector, or [N, T, H]: its tokens'",
         "num_tokens": "int32 [N]: how many tokens the text has",
     }
     arguments = ("pooling",)
+    Options = Pooling
 
-    def __init__(self, loaded, batch_size=32, compute=None, pooling="mean"):
+    def __init__(self, loaded, batch_size=32, compute=None, pooling=""):
         super().__init__(dataclasses.replace(loaded, model=loaded.encoder), batch_size, compute)
         self.pooling = pooling
 
@@ -41,18 +44,18 @@ class Embedder(TextModel):
         tokens = tf.cast(outputs["sequence_output"], tf.float32)  # [B, L, H]
         if self.pooling == "tokens":
             return tokens
-        weights = tf.cast(input_mask, tf.float32)[:, :, tf.newaxis]
-        summed = tf.reduce_sum(tokens * weights, axis=1)
-        return summed / tf.maximum(tf.reduce_sum(weights, axis=1), 1.0)
+        has_own = not self.pooling and isinstance(self.loaded.options, Pooling)
+        own = self.loaded.options if has_own else Pooling()
+        return pool(own, self.loaded.pooling_weights, tokens, input_mask)
 
     def signatures(self, tokenizer):
         """Adds one signature for each of `POOLS`."""
         signatures = super().signatures(tokenizer)
         specs = signatures["serving_default"][1]
-        for pool in POOLS:
-            if pool != "pooled" or self.loaded.has_pooler:
-                embedder = Embedder(self.loaded, compute=self.compute, pooling=pool)
-                signatures[pool] = (functools.partial(embedder.of_texts, tokenizer), specs)
+        for name in POOLS:
+            if name != "pooled" or self.loaded.has_pooler:
+                embedder = Embedder(self.loaded, compute=self.compute, pooling=name)
+                signatures[name] = (functools.partial(embedder.of_texts, tokenizer), specs)
         return signatures
 
     def tflite_outputs(self, batch: Batch) -> Batch:

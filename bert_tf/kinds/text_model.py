@@ -46,6 +46,8 @@ class LoadedModel:
     heads: tuple[str, ...]  # Prefixes of the heads in the checkpoint.
     has_pooler: bool  # Whether the checkpoint has one.
     options: Any = None  # Of its `TextModel.Options`.
+    # Of layers after the encoder, by name; see `bert_tf.kinds.pooling`.
+    pooling_weights: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @property
     def encoder(self) -> TransformerEncoder:

@@ -25,10 +25,14 @@ from bert_tf.formats.source import (
     read_pretrained,
 )
 from bert_tf.formats.tokenizer_files import VOCAB_NAME, case_of_folder, read_tokenizer_config
-from bert_tf.kinds.table import find_kind
 from bert_tf.released.cache import cache_folder, cached, plain_name
 from bert_tf.released.download import KEY_DIGITS, DownloadOptions, download_model, unpack_archive
-from bert_tf.released.model_folder import description_of, read_description, write_description
+from bert_tf.released.model_folder import (
+    description_of,
+    needs_description,
+    read_description,
+    write_description,
+)
 from bert_tf.released.models import find_released_model
 from bert_tf.text.vocabulary import check_vocabulary, load_vocab
 
@@ -162,7 +166,7 @@ def _convert(path: str, cache_dir: str | None) -> str:
         for note in model.notes:
             logger.info("%s: %s", path, note)
         google.write(model, str(folder))
-        if find_kind(model.head.kind).is_finetuned:
+        if needs_description(model):
             write_description(str(folder), description_of(model))
 
     source = Path(path)

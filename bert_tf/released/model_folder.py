@@ -68,6 +68,11 @@ def write_model_folder(
             file.write(_content(vocab_file))
 
 
+def needs_description(model: PretrainedModel) -> bool:
+    """Returns whether a model is more than its encoder or pre-training heads."""
+    return find_kind(model.head.kind).is_finetuned or bool(model.options)
+
+
 def description_of(model: PretrainedModel, inputs: Sequence[str] = ()) -> ModelDescription:
     """Returns the description of another library's fine-tuned model, with defaults for gaps.
 
@@ -82,8 +87,8 @@ def description_of(model: PretrainedModel, inputs: Sequence[str] = ()) -> ModelD
         kind=kind.name,
         inputs=tuple(inputs) if tuple(inputs) in kind.inputs else kind.inputs[0],
         labels=labels,
-        options={},
-        max_seq_length=min(512, model.config.max_position_embeddings),
+        options=dict(model.options),
+        max_seq_length=min(model.max_seq_length or 512, model.config.max_position_embeddings),
         do_lower_case=True if do_lower_case is None else do_lower_case,
         strip_accents=model.tokenizer.strip_accents,
     )
@@ -109,6 +114,8 @@ def read_description(folder: str) -> ModelDescription | None:
         find_kind(content["kind"])
         for name in ("inputs", "labels"):
             content[name] = tuple(content[name])
+        if len(set(content["labels"])) != len(content["labels"]):
+            raise ValueError(f"{path}: a label is there twice: {', '.join(content['labels'])}")
         return ModelDescription(**content)
 
 

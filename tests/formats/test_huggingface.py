@@ -403,6 +403,7 @@ def test_a_head_is_seen_from_the_weights_where_none_is_named(tmp_path):
     [
         ({"id2label": {"0": "a", "2": "b", "3": "c"}}, "id2label must name the labels 0 to 2"),
         ({"id2label": {"0": "a", "1": "b"}}, "id2label must name the labels 0 to 2"),
+        ({"id2label": {"0": "a", "1": "b", "2": "a"}}, "config.json: .* 'a' for 0 and for 2"),
         ({"problem_type": "multi_label_classification"}, "only classifiers with one label"),
         ({"problem_type": "regression"}, "a regression with 3 outputs"),
     ],
@@ -434,8 +435,34 @@ def test_another_tokenizer_is_named_as_dropped(folder):
     dropped = huggingface.read(str(folder)).dropped
     assert set(dropped) == {
         "tokenizer_config.json: tokenizer_class BertJapaneseTokenizer",
-        "tokenize_chinese_chars false",
+        "tokenizer_config.json: tokenize_chinese_chars False",
     }
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "name"),
+    [
+        ("config.json", {"auto_map": {"AutoModel": "m.M"}}, "config.json: auto_map"),
+        ("config.json", {"quantization_config": {"bits": 8}}, "config.json: quantization_config"),
+        ("adapter_config.json", {"peft_type": "LORA"}, "adapter_config.json"),
+        ("added_tokens.json", {"<e1>": 30}, "added token <e1>"),
+        ("tokenizer_config.json", {"never_split": ["a-b"]}, "never_split ['a-b']"),
+        ("tokenizer_config.json", {"do_basic_tokenize": False}, "do_basic_tokenize False"),
+        ("special_tokens_map.json", {"sep_token": "</s>"}, "sep_token </s>"),
+        ("tokenizer_config.json", {"cls_token": {"content": "<s>"}}, "cls_token <s>"),
+        ("tokenizer.json", {"normalizer": {"type": "Sequence"}}, "normalizer.type Sequence"),
+        ("tokenizer.json", {"pre_tokenizer": {"type": "Whitespace"}}, "pre_tokenizer.type"),
+        ("tokenizer.json", {"model": {"type": "BPE"}}, "model.type BPE"),
+        ("tokenizer.json", {"model": {"vocab": {"[PAD]": 0, "w1": 2}}}, "model.vocab"),
+        ("tokenizer.json", {"post_processor": {"type": "RobertaProcessing"}}, "post_processor"),
+    ],
+)
+def test_other_files_that_change_what_is_computed_are_named(file, content, name, tmp_path):
+    config = dataclasses.replace(CONFIG, vocab_size=31)
+    huggingface.write(make_model(config=config), str(tmp_path))
+    before = json.loads((tmp_path / file).read_text()) if (tmp_path / file).exists() else {}
+    (tmp_path / file).write_text(json.dumps({**before, **content}))
+    assert any(name in dropped for dropped in huggingface.read(str(tmp_path)).dropped)
 
 
 def write_tokenizer_json(folder, vocab, added=(), **normalizer):

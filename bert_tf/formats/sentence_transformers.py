@@ -1,0 +1,134 @@
+"""Reads how a sentence-transformers model makes one vector of a text's token vectors.
+
+modules.json                the modules in order: Transformer, Pooling, Dense, Normalize
+1_Pooling/config.json       the ways of pooling
+2_Dense/config.json         the activation; the weights are in a file beside it
+config_sentence_transformers.json, sentence_bert_config.json
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bert_tf import files
+from bert_tf.config import read_json, read_json_object
+from bert_tf.formats.huggingface_tensors import (
+    MODULES_NAME,
+    find_weights,
+    inside,
+    read_tensors,
+    transformer_folder,
+)
+from bert_tf.formats.source import Head, PretrainedModel
+from bert_tf.kinds.pooling import ACTIVATIONS, DENSE, MODES, NORMALIZE, POOLING_WEIGHTS, Pooling
+
+_CONFIG_NAME, _PROMPTS_NAME = "config.json", "config_sentence_transformers.json"
+_SETTINGS_NAME = "sentence_bert_config.json"
+# Older pooling settings -> modes, in the order in which vectors are joined.
+_OLD_MODES = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+    "pooling_mode_lasttoken": "lasttoken",
+}
+
+
+def with_modules(model: PretrainedModel, folder: str) -> PretrainedModel:
+    """Returns a transformer with how `modules.json` in `folder`, if any, makes vectors with it.
+
+    What cannot be done is in `dropped`; then the vectors are plain means.
+    """
+    path = files.join_path(folder, MODULES_NAME)
+    if not files.exists(path):
+        return model
+    model = _with_settings(model, transformer_folder(folder))
+    dropped = dict(model.dropped)
+    prompt = _default_prompt(files.join_path(folder, _PROMPTS_NAME))
+    if prompt:
+        dropped[f"{_PROMPTS_NAME}: prompt {prompt!r}"] = "put it before each text yourself"
+    try:
+        pooling, weights = _read_modules(path, folder)
+    except NotImplementedError as error:
+        dropped[f"{MODULES_NAME}: {error}"] = "vectors are plain means of the token vectors instead"
+        return dataclasses.replace(model, dropped=dropped)
+    note = (
+        f"a text's vector: {' and '.join(pooling.modes)}{''.join(f', {s}' for s in pooling.steps)}"
+    )
+    return dataclasses.replace(
+        model,
+        weights={**model.weights, **weights},
+        head=Head(),
+        options=dataclasses.asdict(pooling),
+        dropped=dropped,
+        notes=(*model.notes, f"{note} (as {MODULES_NAME} says)."),
+    )
+
+
+def _with_settings(model: PretrainedModel, folder: str) -> PretrainedModel:
+    path = files.join_path(folder, _SETTINGS_NAME)
+    settings = read_json_object(path) if files.exists(path) else {}
+    tokenizer = model.tokenizer
+    if settings.get("do_lower_case") and tokenizer.do_lower_case is False:
+        tokenizer = dataclasses.replace(tokenizer, do_lower_case=True, strip_accents=False)
+    path = files.join_path(folder, "tokenizer_config.json")
+    of_tokenizer = read_json_object(path).get("model_max_length") if files.exists(path) else None
+    length = settings.get("max_seq_length") or of_tokenizer
+    return dataclasses.replace(model, tokenizer=tokenizer, max_seq_length=length)
+
+
+def _default_prompt(path: str) -> str:
+    settings = read_json_object(path) if files.exists(path) else {}
+    return (settings.get("prompts") or {}).get(settings.get("default_prompt_name"), "")
+
+
+def _read_modules(path: str, folder: str) -> tuple[Pooling, dict[str, np.ndarray]]:
+    modes: Sequence[str] = ("mean",)
+    steps: list[str] = []
+    weights: dict[str, np.ndarray] = {}
+    for module in read_json(path, [{"path": str, "type": str}])[1:]:
+        name = module["type"].rpartition(".")[2]
+        place = inside(path, folder, module["path"])
+        if name == "Pooling":
+            modes = _read_modes(read_json_object(files.join_path(place, _CONFIG_NAME)))
+        elif name == "Normalize":
+            steps.append(NORMALIZE)
+        elif name == "Dense":
+            number = sum(step.startswith(DENSE) for step in steps)
+            activation, layer = _read_dense(place)
+            steps.append(DENSE + activation)
+            weights |= {f"{POOLING_WEIGHTS}dense_{number}/{n}": v for n, v in layer.items()}
+        elif name != "Dropout":
+            raise NotImplementedError(f"module {name}")
+    return Pooling(tuple(modes), tuple(steps)), weights
+
+
+def _read_modes(settings: Mapping[str, Any]) -> Sequence[str]:
+    modes = settings.get("pooling_mode") or [m for k, m in _OLD_MODES.items() if settings.get(k)]
+    modes = [modes] if isinstance(modes, str) else list(modes) or ["mean"]
+    unknown = [*set(modes) - set(MODES)]
+    unknown += [
+        key for key in settings if key.startswith("pooling_mode_") and key not in _OLD_MODES
+    ]
+    if unknown:
+        raise NotImplementedError(f"pooling {', '.join(unknown)}")
+    return modes
+
+
+def _read_dense(folder: str) -> tuple[str, dict[str, np.ndarray]]:
+    settings = read_json_object(files.join_path(folder, _CONFIG_NAME))
+    activation = settings.get("activation_function", "Tanh").rpartition(".")[2]
+    if settings.get("use_residual") or activation not in ACTIVATIONS:
+        raise NotImplementedError(f"a dense layer with {activation} or a residual connection")
+    if settings.get("module_input_name", "sentence_embedding") != "sentence_embedding":
+        raise NotImplementedError("a dense layer on token vectors")
+    weights_file = find_weights(folder)
+    if weights_file is None:
+        raise ValueError(f"{folder}: there are no weights of the dense layer.")
+    tensors = read_tensors(weights_file)
+    kernel = np.ascontiguousarray(tensors["linear.weight"].T)
+    bias = tensors.get("linear.bias", np.zeros(kernel.shape[1], np.float32))
+    return activation, {"kernel": kernel, "bias": bias}
