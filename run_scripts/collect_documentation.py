@@ -26,6 +26,7 @@ flags.DEFINE_float(
     0.02,
     "The fraction of documents written to held_out.txt instead of train.txt.",
 )
+command_line.need_flags(["output_dir"])
 
 
 def main(_: list[str]) -> None:
@@ -35,5 +36,4 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    flags.mark_flag_as_required("output_dir")
     command_line.run(main)

@@ -1,5 +1,6 @@
 """Shared by all scripts: flags from settings classes, --model, logs, errors without tracebacks."""
 
+import contextlib
 import dataclasses
 import logging
 import os
@@ -15,6 +16,9 @@ Settings = TypeVar("Settings")
 
 # The flags that --model stands for.
 _MODEL_PARTS = ("bert_config_file", "vocab_file", "init_checkpoint", "do_lower_case")
+
+# The flags that have to be given, in the order of `need_flags`.
+_needed: list[str] = []
 
 # A shell adds this to the number of the signal that ended a program.
 _SIGNAL_STATUS = 128
@@ -66,15 +70,7 @@ def define_model_flag() -> None:
 
 def need_flags(names: Iterable[str]) -> None:
     """Makes flags required; flags for a model's files only if --model is not given."""
-    for name in names:
-        if name in _MODEL_PARTS and "model" in flags.FLAGS:
-            flags.register_multi_flags_validator(
-                ("model", name),
-                lambda values, name=name: bool(values["model"] or values[name]),
-                message=f"--{name} or --model is needed.",
-            )
-        else:
-            flags.mark_flag_as_required(name)
+    _needed.extend(names)
 
 
 def model_values() -> dict[str, str | bool]:
@@ -176,7 +172,47 @@ def run(main: Callable[[list[str]], None], takes_words: bool = False) -> None:
             because they are usually a misspelled flag.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    app.run(lambda arguments: _run(main, arguments, takes_words))
+    try:
+        app.run(lambda arguments: _run(main, arguments, takes_words), flags_parser=_parse)
+    finally:
+        _flush()
+
+
+def _flush() -> None:
+    """Writes what is left for standard output, which `| head` may have closed."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _parse(arguments: list[str]) -> list[str]:
+    """Parses the flags, or exits: after `--help`, or with what is wrong."""
+    own = arguments[1 : arguments.index("--") if "--" in arguments else None]
+    if {"--help", "-help", "-h", "--helpshort"} & {*own}:
+        import flag_help
+
+        with contextlib.suppress(BrokenPipeError):
+            print(flag_help.help_text(sys.modules["__main__"].__doc__, _needed), flush=True)
+        sys.exit(0)
+    try:
+        words = flags.FLAGS(arguments)
+    except flags.UnrecognizedFlagError as error:
+        import flag_help
+
+        sys.exit(f"Error: {flag_help.unknown_flag(error.flagname)}")
+    except flags.Error as error:
+        sys.exit(f"Error: {error}")
+    missing = [name for name in _needed if flags.FLAGS[name].value is None]
+    has_model = "model" in flags.FLAGS
+    if has_model and flags.FLAGS.model:
+        missing = [name for name in missing if name not in _MODEL_PARTS]
+    if missing:
+        of_model = has_model and not {*_MODEL_PARTS}.isdisjoint(missing)
+        instead = " (or --model for the model's files)" if of_model else ""
+        names = ", ".join(f"--{name}" for name in missing)
+        sys.exit(f"Error: {names} needed{instead}. --help describes the flags.")
+    return words
 
 
 def _run(main: Callable[[list[str]], None], arguments: list[str], takes_words: bool) -> None:
@@ -202,9 +238,13 @@ def _run(main: Callable[[list[str]], None], arguments: list[str], takes_words: b
         main(arguments)
     except KeyboardInterrupt:
         sys.exit(_SIGNAL_STATUS + signal.SIGINT)
+    except BrokenPipeError:  # The reader of standard output has read enough.
+        pass
     except (ValueError, OSError) as error:
+        import flag_help
+
         logging.getLogger().debug("", exc_info=True)
-        sys.exit(f"Error: {error}")
+        sys.exit(f"Error: {flag_help.with_flag(str(error))}")
     except Exception as error:
         sys.exit(_outcome(error))
 

@@ -24,7 +24,8 @@ from bert_tf.settings import ConversionSettings
 
 # `from` is a keyword of Python, so it cannot name a field.
 _SOURCE = next(f for f in dataclasses.fields(ConversionSettings) if f.name == "source")
-flags.DEFINE_string("from", None, _SOURCE.metadata["help"], required=True)
+flags.DEFINE_string("from", None, _SOURCE.metadata["help"])
+command_line.need_flags(["from"])
 command_line.define_flags(ConversionSettings, required=("to", "output_dir"), leave_out=("source",))
 flags.adopt_module_key_flags(command_line)
 

@@ -3,14 +3,18 @@
 docs/planning.md explains the formulas, and compares plans with published runs.
 """
 
+import contextlib
 import dataclasses
 import math
 
+from bert_tf import files
 from bert_tf.config import BertConfig
 from bert_tf.planning.costs import Products, count_pretraining_parameters, count_products
 from bert_tf.planning.hardware import HARDWARE, Hardware, Rate, find_hardware
 from bert_tf.planning.memory import Memory, MemoryModel
 from bert_tf.planning.records import Examples, estimate_examples
+from bert_tf.released.find_model import find_model
+from bert_tf.released.model_folder import CONFIG_NAME
 from bert_tf.released.models import find_released_model
 from bert_tf.settings import PlanningSettings
 from bert_tf.settings.phases import Phase, parse_phases
@@ -80,10 +84,7 @@ def make_plan(settings: PlanningSettings) -> Plan:
     Raises a ValueError for an unknown model or hardware, for impossible phases, lengths or batch
     sizes, or if not even one example fits into memory (the message names remedies).
     """
-    if settings.bert_config_file:
-        config = BertConfig.from_json_file(settings.bert_config_file)
-    else:
-        config = find_released_model(settings.model).config
+    config = _read_config(settings)
     hardware = find_hardware(settings.hardware, settings.peak_flops or None)
     rate = hardware.rate(settings.mixed_precision)
     if settings.efficiency:
@@ -96,6 +97,15 @@ def make_plan(settings: PlanningSettings) -> Plan:
     )
     phases = parse_phases(",".join(settings.phases))
     return dataclasses.replace(plan, phases=tuple(_plan_phase(plan, phase) for phase in phases))
+
+
+def _read_config(settings: PlanningSettings) -> BertConfig:
+    beside = files.join_path(settings.model, CONFIG_NAME)  # Enough for a plan, without weights.
+    path = settings.bert_config_file or (beside if files.exists(beside) else "")
+    if not path:
+        with contextlib.suppress(ValueError):
+            return find_released_model(settings.model).config
+    return BertConfig.from_json_file(path or find_model(settings.model).bert_config_file)
 
 
 def step_seconds(

@@ -7,7 +7,9 @@ import sys
 
 import pytest
 from published_runs import PUBLISHED_BATCHES, PUBLISHED_RUNS
+from random_models import CONFIG, make_model
 
+from bert_tf.formats import google
 from bert_tf.planning.costs import Products
 from bert_tf.planning.hardware import Hardware, Rate
 from bert_tf.planning.plan import ATTENTION_WEIGHT, OPTIMIZER_BYTES, make_plan, step_seconds
@@ -206,3 +208,14 @@ def test_planning_does_without_tensorflow():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
+
+
+def test_the_model_may_be_a_folder_or_a_checkpoint(tmp_path):
+    config = {"vocab_size": 1000, "hidden_size": 8, "num_attention_heads": 2}
+    (tmp_path / "bert_config.json").write_text(json.dumps(config))
+    assert make_plan(changed(model=str(tmp_path))).config.hidden_size == 8
+    google.write(make_model("pretraining"), str(tmp_path / "model"))
+    plan = make_plan(changed(model=f"{tmp_path}/model/bert_model.ckpt", phases=("seq10:10",)))
+    assert plan.config == CONFIG
+    with pytest.raises(ValueError, match=r"no file or folder .*no_such_model.* released model"):
+        make_plan(changed(model="no_such_model"))

@@ -1,0 +1,109 @@
+"""The scripts' command lines: help, suggestions for unknown flags, and errors that name a flag."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+SCRIPTS = (
+    *("collect_documentation", "convert_checkpoint", "create_pretraining_data", "finetune"),
+    *("download_checkpoint", "export_saved_model", "extract_features", "fill_mask"),
+    *("learn_vocab", "plan_pretraining", "prepare_corpus", "run_classifier"),
+    *("run_pretraining", "run_squad"),
+)
+
+
+@pytest.fixture
+def run(scripts_dir, tmp_path):
+    def run(script, *arguments):
+        command = [sys.executable, str(scripts_dir / f"{script}.py"), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+
+    return run
+
+
+def test_every_script_is_in_the_list(scripts_dir):
+    others = {"command_line", "flag_help"}
+    assert {*SCRIPTS} == {path.stem for path in scripts_dir.glob("*.py")} - others
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_lists_every_flag_once_in_groups_with_the_needed_ones_first(run, script):
+    result = run(script, "--help")
+    assert (result.returncode, result.stderr) == (0, "")
+    head, _, listed = result.stdout.partition("\nessentials:\n")
+    assert f"python run_scripts/{script}.py" in head
+    assert "%s" not in head
+    flags = re.findall(r"^  --(?:\[no\])?(\w+)", listed, re.MULTILINE)
+    assert len(flags) == len({*flags}) > 2
+    modules = re.split(r"\n(?=[\w/.]+:\n)", run(script, "--helpfull").stdout)
+    full = "\n".join(text for text in modules[1:] if not text.startswith("absl."))
+    assert {*flags} == {*re.findall(r"^  --(?:\[no\])?(\w+)", full, re.MULTILINE)}
+    needed = ["Needed." in text for text in re.split(r"\n  --", f"\n{listed}")[1:]]
+    assert needed == sorted(needed, reverse=True)
+    assert max(map(len, listed.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("script", "reads"), [("run_squad", 1), ("download_checkpoint", 0), ("prepare_corpus", 1)]
+)
+def test_a_reader_that_stops_early_is_no_error(scripts_dir, script, reads):
+    """As `| head -1`, and as a pipe that is closed already."""
+    command = [sys.executable, str(scripts_dir / f"{script}.py"), "--help"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, bufsize=1, **pipes) as process:
+        for _ in range(reads):
+            process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("script", "flag", "meant"),
+    [
+        ("run_classifier", "--lr=1", "--learning_rate"),
+        ("finetune", "--epochs=3", "--num_train_epochs"),
+        ("run_pretraining", "--epochs=3", "--num_train_steps"),
+        ("run_squad", "--per_device_train_batch_size=8", "--train_batch_size"),
+        ("extract_features", "--batch-size=8", "--batch_size"),
+        ("finetune", "--model_name_or_path=x", "--model"),
+        ("run_classifier", "--max_length=8", "--max_seq_length"),
+        ("create_pretraining_data", "--seed=8", "--random_seed"),
+        ("run_pretraining", "--max_steps=8", "--num_train_steps"),
+        ("run_pretraining", "--fp16", "--mixed_precision=float16"),
+        ("learn_vocab", "--vocabsize=8", "--vocab_size"),
+        ("run_squad", "--trian_file=a", "--train_file"),
+    ],
+)
+def test_a_flag_of_another_library_or_a_misspelled_one_gets_a_suggestion(run, script, flag, meant):
+    result = run(script, flag)
+    name = flag.partition("=")[0]
+    assert result.returncode == 1
+    assert re.fullmatch(
+        rf"Error: There is no flag {name}\. Did you mean {meant}\b.*\? --help lists them\.\n",
+        result.stderr,
+    )
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "message"),
+    [
+        ("run_squad", "", "--bert_config_file, --vocab_file, --output_dir needed .or --model"),
+        ("run_squad", "--model=bert_tiny", "--output_dir needed"),
+        ("run_squad", "--train_batch_size=x", "flag --train_batch_size=x: .*'x'"),
+        ("plan_pretraining", "--bert_config_file=no.json", "--bert_config_file: .*'no.json'"),
+        ("learn_vocab", "--input_file=no.txt --output_file=a", "--input_file: No file .*'no.txt'"),
+        (
+            "create_pretraining_data",
+            f"--input_file={__file__} --vocab_file=no/vocab.txt --output_file=a",
+            "--vocab_file: .*'no/vocab.txt'",
+        ),
+        ("collect_documentation", "--output_dir=/proc/no/a", "--output_dir: .*/proc/no"),
+    ],
+)
+def test_an_error_names_the_flag_in_one_line(run, script, arguments, message):
+    result = run(script, *arguments.split())
+    assert result.returncode == 1
+    assert re.fullmatch(rf"Error: {message}.*\n", result.stderr)
