@@ -56,6 +56,11 @@ class Page(NamedTuple):
 
 def read_header(path: str) -> tuple[str, frozenset[str]]:
     """Returns the wiki's language and its words for files and categories ({"datei", ...})."""
+    with files.naming_damage(path):
+        return _read_header(path)
+
+
+def _read_header(path: str) -> tuple[str, frozenset[str]]:
     header = b""
     for block, _ in _decompress(path, allow_truncated=True):
         header += block
@@ -171,9 +176,10 @@ def read_pages(piece: Piece, allow_truncated: bool) -> Iterator[Page]:
     pages = memoryview(data)[start : end + len(_PAGE_END)]
     last_title = ""
     try:
-        for page in _parse(b"".join([b"<pages>", pages, b"</pages>"])):
-            last_title = page.title
-            yield page
+        with files.naming_damage(piece.path):
+            for page in _parse(b"".join([b"<pages>", pages, b"</pages>"])):
+                last_title = page.title
+                yield page
     except ElementTree.ParseError as error:
         raise ValueError(
             f"{piece.path}: not well-formed XML, after the page {last_title!r}: {error} of the "

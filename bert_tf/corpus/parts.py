@@ -22,7 +22,7 @@ from typing import IO, Any
 import numpy as np
 
 from bert_tf import files
-from bert_tf.config import read_json
+from bert_tf.config import read_json, read_json_object
 from bert_tf.corpus.dump import Piece
 from bert_tf.corpus.sentences import WITHOUT_SPACES, is_heading, split_sentences
 from bert_tf.corpus.sources import Task, read_documents
@@ -33,6 +33,7 @@ _COUNTS = ("size", "characters", "words", "sentences", "truncated")  # The size 
 MARKUP = "sentences with markup"
 # A 128-bit hash in two halves, and counts.
 DOCUMENT = np.dtype([("high", "<u8"), ("low", "<u8"), *((name, "<u4") for name in _COUNTS)])
+_FORM = {"language": str, "counts": dict, "file_bytes": int | float, "made_of": str}
 # Settings that do not change a part's text. (A part records which input it was made from.)
 _NOT_OF_PARTS = (
     *("input_file", "source", "language", "split", "tfds_data_dir"),
@@ -72,12 +73,13 @@ def start_or_resume(folder: str, identity: dict[str, Any]) -> None:
     """
     path = files.join_path(folder, "run.json")
     if _has_parts(folder) and files.exists(path):
-        there = read_json(path)
-        differences = list_differences(there, identity, _NOT_OF_PARTS)
-        if not differences and there["libraries"] != identity["libraries"]:
-            differences = [f"with {there['libraries']}, now with {identity['libraries']}"]
-        if not differences and _names(there).isdisjoint(_names(identity)):
-            differences = [f"from other inputs, such as {there['inputs'][0]['path']}"]
+        there = read_json_object(path)
+        with files.naming_damage(path):
+            differences = list_differences(there, identity, _NOT_OF_PARTS)
+            if not differences and there["libraries"] != identity["libraries"]:
+                differences = [f"with {there['libraries']}, now with {identity['libraries']}"]
+            if not differences and _names(there).isdisjoint(_names(identity)):
+                differences = [f"from other inputs, such as {there['inputs'][0]['path']}"]
         if differences:
             raise ValueError(
                 f"{folder} holds parts of an unfinished corpus that was made differently: "
@@ -120,7 +122,7 @@ def make_part(settings: CorpusSettings, folder: str, work: tuple[int, Task]) -> 
     """
     number, task = work
     path, made_of = part_path(folder, number, "json"), _digest(task)
-    if files.exists(path) and (described := read_json(path))["made_of"] == made_of:
+    if files.exists(path) and (described := read_json(path, _FORM))["made_of"] == made_of:
         return described
     counts, markup_example = _write_part(settings, folder, number, task)
     described = {

@@ -22,7 +22,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from bert_tf import files
-from bert_tf.config import read_json
+from bert_tf.config import check_form, read_json
 from bert_tf.corpus import parts, shards
 from bert_tf.corpus.report import CorpusReport
 from bert_tf.corpus.selection import Selection, select_documents
@@ -33,6 +33,9 @@ from bert_tf.settings import CorpusSettings
 
 _MANIFEST = "corpus.json"
 _FORMAT = 3
+_ENTRY = {"name": str, "bytes": int, "sentences": int}
+_FORM = {"languages": {str: dict}, "shards": [_ENTRY], "seconds": int | float}
+_FORM_HELD_OUT = {**_FORM, "held_out": _ENTRY}
 # Settings that the text does not depend on.
 _FREE_SETTINGS = ("output_dir", "num_workers", "allow_truncated")
 
@@ -141,19 +144,21 @@ def _read_finished(settings: CorpusSettings, identity: dict[str, Any]) -> Corpus
     manifest = read_json(path)
     if not isinstance(manifest, dict) or "shards" not in manifest:
         raise ValueError(f"{path} is not the manifest of a corpus. Choose another --output_dir.")
-    differences = parts.list_differences(manifest, identity)
-    if not differences and manifest["inputs"] != identity["inputs"]:
-        differences = ["other input files, or the files have changed"]
+    with files.naming_damage(path):
+        differences = parts.list_differences(manifest, identity)
+        if not differences and manifest["inputs"] != identity["inputs"]:
+            differences = ["other input files, or the files have changed"]
     if differences:
         raise ValueError(
             f"{folder} holds a corpus that was made differently: {'; '.join(differences)}. Choose "
             f"another --output_dir, or remove the folder."
         )
-    for entry in [*manifest["shards"], *filter(None, [manifest["held_out"]])]:
+    check_form(path, manifest, _FORM if manifest.get("held_out") is None else _FORM_HELD_OUT)
+    for entry in [*manifest["shards"], *filter(None, [manifest.get("held_out")])]:
         file = files.join_path(folder, entry["name"])
         if not files.exists(file) or files.file_size(file) != entry["bytes"]:
             return None
-    counts = (manifest[name] for name in ("languages", "shards", "held_out", "seconds"))
+    counts = (manifest.get(name) for name in ("languages", "shards", "held_out", "seconds"))
     return CorpusReport(folder, *counts, True, manifest.get("markup_example", ""))
 
 

@@ -50,7 +50,7 @@ def make_shard(folder: str, shard: Shard) -> dict[str, Any]:
     entry_path, written_path = (files.join_path(folder, each) for each in (f"{name}.json", name))
     made_of = hashlib.blake2b(shard.index.tobytes(), digest_size=16).hexdigest()
     if files.exists(entry_path) and files.exists(shard.path):
-        entry = read_json(entry_path)
+        entry = read_json(entry_path, {"made_of": str, "bytes": int})
         if entry.pop("made_of") == made_of and files.file_size(shard.path) == entry["bytes"]:
             return entry
     with files.atomic_write(written_path) as file:

@@ -10,8 +10,14 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
+from bert_tf.config import check_form
 from bert_tf.data import counter_hash
 from bert_tf.data.record_index import RecordIndex
+
+_RUN_FORM = {
+    "settings": {"masked_lm_prob": float},
+    "masking": {"mask_id": int, "replacement_ranges": [[int]]},
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +41,7 @@ def masking_from_manifest(
     for file in index.files:
         masking = None
         if file.run is not None and file.run["settings"].get("masking", "static") == "dynamic":
+            check_form(f"{file.path}: its entry in the manifest", file.run, _RUN_FORM)
             masking = MaskingSettings(
                 mask_id=file.run["masking"]["mask_id"],
                 replacement_ranges=tuple(map(tuple, file.run["masking"]["replacement_ranges"])),

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bert_tf import files
-from bert_tf.config import read_json
+from bert_tf.config import check_form, read_json
 
 FILE_NAME = "manifest.json"
 FORMAT = 1
@@ -41,6 +41,7 @@ def read_manifest(folder: str) -> dict[str, Any] | None:
             f"{path}: this version of bert_tf reads manifests of format {FORMAT}. "
             f"Received: {manifest.get('format')!r}"
         )
+    check_form(path, manifest, {"runs": [{"files": [{"name": str}]}]})
     return manifest
 
 

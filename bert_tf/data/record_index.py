@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from bert_tf import files
-from bert_tf.config import read_json
-from bert_tf.data.manifest import RECORDS_PER_BLOCK, read_manifest
+from bert_tf.config import check_form, read_json
+from bert_tf.data.manifest import FILE_NAME, RECORDS_PER_BLOCK, read_manifest
 from bert_tf.data.records import Fault, compression_of, scan_file
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,8 @@ CORRUPT_ADVICE = (
 )
 
 _CACHE_FORMAT = 1
+_ENTRY_FORM = {"bytes": int, "examples": int, "block_offsets": list | None}
+_MAX_RECORDS_PER_BYTE = 65  # Of a gzip file: a byte becomes 1,032 at most, a record has 16 or more.
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -150,6 +152,8 @@ def _index_by_entry(
     """Makes an index of a file's entry in the manifest or cache; None if they do not match."""
     if entry is None or entry["bytes"] != files.file_size(path):
         return None
+    if not 0 <= entry["examples"] <= _MAX_RECORDS_PER_BYTE * entry["bytes"]:
+        return None
     if "state" in entry and entry["state"] != _state(path):
         return None
     compression, offsets = compression_of(path), entry["block_offsets"] or []
@@ -172,6 +176,7 @@ def _even_blocks(num_records: int, compression: str, offsets: Sequence[int]) -> 
 def _described_in(folder: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     """Returns the run and the entry of each file in a folder's manifest, by name."""
     manifest = read_manifest(folder) or {"runs": []}
+    check_form(files.join_path(folder, FILE_NAME), manifest, {"runs": [{"files": [_ENTRY_FORM]}]})
     return {file["name"]: (run, file) for run in manifest["runs"] for file in run["files"]}
 
 
@@ -180,8 +185,10 @@ def _read_cache(path: str | None) -> dict[str, dict[str, Any]]:
     if path is None or not files.exists(path):
         return {}
     content = read_json(path)
-    is_ours = isinstance(content, dict) and content.get("format") == _CACHE_FORMAT
-    return content["files"] if is_ours else {}
+    if not isinstance(content, dict) or content.get("format") != _CACHE_FORMAT:
+        return {}
+    check_form(path, content, {"files": {str: _ENTRY_FORM}})
+    return content["files"]
 
 
 def _state(path: str) -> list[int]:

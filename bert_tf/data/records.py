@@ -21,6 +21,7 @@ from bert_tf.data.manifest import RECORDS_PER_BLOCK
 
 _HEADER_BYTES, _FOOTER_BYTES = 12, 4
 _PIECE_BYTES = 8 << 20
+_MAX_RECORD_BYTES = 1 << 30
 _GZIP_START = b"\x1f\x8b\x08"
 _GZIP_ERRORS = (EOFError, gzip.BadGzipFile, zlib.error)
 _read_length = struct.Struct("<Q").unpack_from
@@ -73,6 +74,8 @@ def scan_file(path: str, compression: str, records_per_block: int) -> Scan:
                 num_records += len(starts)
                 end += used
                 piece = piece[used:]
+                if len(piece) > _MAX_RECORD_BYTES:
+                    reason = reason or "a record of this length cannot be read"
         if piece and not reason:
             reason = f"the file ends {len(piece):,} bytes into it: it is truncated"
     except _GZIP_ERRORS as error:
@@ -97,7 +100,9 @@ def first_records(path: str, count: int) -> list[bytes]:
     with contextlib.suppress(*_GZIP_ERRORS), files.open_file(path, "rb") as file:
         stream = gzip.GzipFile(fileobj=file) if compression else file
         while len(records) < count and _is_header(header := stream.read(_HEADER_BYTES)):
-            records.append(stream.read(_read_length(header)[0]))
+            if (size := _read_length(header)[0]) > _MAX_RECORD_BYTES:
+                break
+            records.append(stream.read(size))
             stream.read(_FOOTER_BYTES)
     return records
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 import tensorflow as tf
 
+from bert_tf.config import check_form
 from bert_tf.data.block_reader import READING_ERRORS, BlockTable, read_records
 from bert_tf.data.order import map_batches
 from bert_tf.data.record_index import CORRUPT_ADVICE, FileIndex, RecordIndex, index_by_scan
@@ -19,6 +20,12 @@ logger = logging.getLogger(__name__)
 
 CHECKED_EXAMPLES = 1_000_000  # Some 10 seconds on two cores.
 MAX_UNUSED_ROWS = 1024  # Word embeddings may be padded, so that their number divides well.
+
+# What records were made with, in their manifest.
+_RUN_FORM = {
+    "settings": {"max_seq_length": int, "max_predictions_per_seq": int},
+    "vocabulary": {"file": str, "size": int},
+}
 
 
 def check_vocabulary_size(
@@ -40,6 +47,7 @@ def check_manifests(
     for file in index.files:
         if file.run is None:
             continue
+        check_form(f"{file.path}: its entry in the manifest", file.run, _RUN_FORM)
         settings, vocabulary = file.run["settings"], file.run["vocabulary"]
         wanted = [("max_seq_length", "seq", max_seq_length)]
         if settings.get("masking", "static") == "static":

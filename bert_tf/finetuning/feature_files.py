@@ -114,7 +114,7 @@ def _find(path: str, made_from: Mapping[str, Any]) -> tuple[FeatureFile | None, 
             described = json.loads(file.read())
         records = described.pop("records")
         counts = tuple(map(int, described.pop("windows_per_example").split()))
-    except (ValueError, KeyError, TypeError, AttributeError):  # Not JSON, or not of this form.
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):  # Of another form.
         return None, " again, as it is unknown what the existing ones were made from"
     names = [*made_from, *(set(described) - set(made_from))]
     changed = [name for name in names if described.get(name) != made_from.get(name)]

@@ -185,7 +185,7 @@ def _train(
 
 
 def _read_result(path: str, fingerprint: dict[str, Any]) -> RunResult:
-    content = read_json(path)
+    content = read_json(path, {"settings": dict, "result": dict})
     changed = [
         f"{name}: {then!r} -> {fingerprint.get(name)!r}"
         for name, then in content["settings"].items()
@@ -196,7 +196,8 @@ def _read_result(path: str, fingerprint: dict[str, Any]) -> RunResult:
             f"{path}: the run was done with other settings (then -> now): {', '.join(changed)}. "
             "Give a new --output_dir, or the old settings."
         )
-    return RunResult(**content["result"])
+    with files.naming_damage(path):
+        return RunResult(**content["result"])
 
 
 def _check_kept_weights(best: BestCheckpoint, name: str) -> None:
@@ -204,7 +205,7 @@ def _check_kept_weights(best: BestCheckpoint, name: str) -> None:
     if not best.is_there():
         raise ValueError(f"{best.best_folder}: the weights of the best run, {name}, are gone.")
     path = files.join_path(best.best_folder, _RUN_NAME)
-    kept = read_json(path)["name"] if files.exists(path) else name
+    kept = read_json(path, {"name": str})["name"] if files.exists(path) else name
     if kept != name:
         raise ValueError(
             f"{best.best_folder} holds the weights of {kept}, which is not one of this sweep's "

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from bert_tf import files
-from bert_tf.config import BertConfig
+from bert_tf.config import BertConfig, check_form
 from bert_tf.formats.source import CONFIG_NAME
 
 PARAMS_NAME = "params.yaml"
+_FORM = {"task": {"model": {"encoder": {"type": str}}}}
 
 # Keys of BertConfig -> those of tensorflow/models' BertEncoderConfig.
 _SETTINGS = {
@@ -41,15 +42,16 @@ def read_config(folder: str) -> tuple[BertConfig, dict[str, str]] | None:
         return BertConfig.from_json_file(config_file), {}
     if not files.exists(path):
         return None
-    try:
-        model = _read_yaml(path)["task"]["model"]
-        kind = model["encoder"]["type"]
-        encoder = model["encoder"].get(kind)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path}: it does not describe an encoder: task -> model -> encoder -> type is missing "
-            f"({type(error).__name__}: {error})."
-        ) from error
+    with files.naming_damage(path):
+        return _read_params(path)
+
+
+def _read_params(path: str) -> tuple[BertConfig, dict[str, str]]:
+    content = _read_yaml(path)
+    check_form(f"{path}: it does not describe an encoder", content, _FORM)
+    model = content["task"]["model"]
+    kind = model["encoder"]["type"]
+    encoder = model["encoder"].get(kind)
     if kind not in _ENCODER_TYPES or not isinstance(encoder, dict):
         raise ValueError(
             f"{path}: the encoder's type must be {' or '.join(_ENCODER_TYPES)}, with its settings "

@@ -54,7 +54,8 @@ def load_model(
     prefix = find_checkpoint(found.init_checkpoint) if found.init_checkpoint else ""
     config = BertConfig.from_json_file(found.bert_config_file)
     tokenizer = _tokenizer(found, do_lower_case, config)
-    shapes = tf.train.load_checkpoint(prefix).get_variable_to_shape_map() if prefix else {}
+    with files.naming_damage(prefix):
+        shapes = tf.train.load_checkpoint(prefix).get_variable_to_shape_map() if prefix else {}
     trained = _description(prefix, kind)
     row = find_kind(kind or trained.kind or kind_of_weights(shapes))
     if config.is_causal and MASKED_LM in row.heads:

@@ -124,7 +124,7 @@ def find_finished(shards: Mapping[int, Shard]) -> dict[int, dict[str, Any]]:
                 entries.append(read_json(note_path(path)))
         for entry in entries:
             is_ours = isinstance(entry, dict) and entry.get("made_from") == shard.made_from
-            if is_ours and files.exists(path) and files.file_size(path) == entry["bytes"]:
+            if is_ours and files.exists(path) and files.file_size(path) == entry.get("bytes"):
                 finished[number] = entry
     return finished
 

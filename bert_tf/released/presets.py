@@ -173,7 +173,8 @@ def _plain_weights(model: FeatureModel) -> dict[str, np.ndarray]:
 
 
 def _num_labels_in(prefix: str) -> int:
-    shapes = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
+    with files.naming_damage(prefix):
+        shapes = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
     if CLASSIFIER not in heads_in(shapes):
         raise ValueError(f"{prefix}: the model has no classifier: give num_labels.")
     return num_scores_of(shapes)

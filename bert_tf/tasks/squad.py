@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bert_tf import files
-from bert_tf.config import unique_keys
+from bert_tf.config import parse_json
 from bert_tf.metrics import squad as metrics
 from bert_tf.settings.setting import setting
 from bert_tf.spans.options import SpanOptions
@@ -178,15 +178,7 @@ def _questions(path: str) -> Iterator[tuple[_Item, str]]:
     """Yields the questions of a file, each with its passage."""
     lines = files.open_text_lines(path, wanted="JSON", as_original=True)
     text = "\n".join(lines).removeprefix("\ufeff")
-    try:
-        content = json.loads(text, object_pairs_hook=unique_keys)
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"{path}:{error.lineno}: invalid JSON: {error.msg} at character {error.colno}."
-        ) from error
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}.") from error
-    for article in _Item(content, path).items("data"):
+    for article in _Item(parse_json(path, text), path).items("data"):
         for paragraph in article.items("paragraphs"):
             context = paragraph.field("context", str)
             for question in paragraph.items("qas"):

@@ -234,7 +234,7 @@ def _json_values(row: Row, keys: Sequence[str]) -> list[Any]:
     (line,) = row.cells
     try:
         record = json.loads(line, object_pairs_hook=unique_keys, parse_constant=lambda _: None)
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RecursionError):
         record = None
     except ValueError as error:
         raise ValueError(f"{row.where}: {error}.") from error

@@ -40,7 +40,7 @@ def find_cluster(settings: DeviceSettings) -> Cluster | None:
     text = os.environ.get("TF_CONFIG", "").strip()
     try:
         return _parse_tf_config(json.loads(text)) if text else None
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(
             f"TF_CONFIG cannot be used: {error}. It must name all processes and this one, as in "
             '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, '

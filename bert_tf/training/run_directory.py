@@ -200,7 +200,7 @@ def read_metrics(path: str) -> Iterator[dict[str, Any]]:
     for encoded in _read(path).splitlines():
         try:
             line = json.loads(encoded)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(line, dict) and isinstance(line.get("step"), int):
             yield line

@@ -287,8 +287,8 @@ def test_whether_a_question_has_an_answer_may_be_said_with_numbers(task_of, trut
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"{]", r"squad.json:1: invalid JSON: .* at character 2"),
-        (b'{"data":\n  x}', "squad.json:2: invalid JSON"),
+        (b"{]", r"squad.json:1: not JSON: .*column 2"),
+        (b'{"data":\n  x}', "squad.json:2: not JSON"),
         ([], "squad.json: the file must be an object whose 'data' is a list. Received: \\[\\]"),
         ({"version": "1"}, "the file must be an object whose 'data' is a list. Received: nothing"),
         ({"data": [{}]}, r"data\[0\] must be an object whose 'paragraphs' is a list"),
