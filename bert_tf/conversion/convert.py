@@ -13,7 +13,7 @@ from bert_tf import files
 from bert_tf.conversion.check import check_conversion
 from bert_tf.conversion.weights import average, fill, needed_shapes, pad, without
 from bert_tf.formats import google, huggingface, names
-from bert_tf.formats.source import Head, PretrainedModel, read_pretrained
+from bert_tf.formats.source import Head, PretrainedModel, folders_of, read_pretrained
 from bert_tf.formats.staging import check_free, new_files
 from bert_tf.kinds.table import MASKED_LM, NEXT_SENTENCE, SPAN, heads_in
 from bert_tf.released.download import unpack_archive
@@ -113,7 +113,8 @@ def _with_description(model: PretrainedModel) -> tuple[PretrainedModel, ModelDes
     """Returns the model with the kind, labels and case in any `task.json`, and the description."""
     if model.format != "google":  # Only this package writes the file.
         return model, None
-    description = read_description(files.split_path(model.path)[0])
+    found = map(read_description, folders_of(model.path))
+    description = next(filter(None, found), None)
     if description is None:
         return model, None
     labels = description.labels

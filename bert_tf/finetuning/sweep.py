@@ -25,9 +25,8 @@ from bert_tf.finetuning.fingerprint import settings_fingerprint
 from bert_tf.finetuning.run import FinetuningRun, num_train_steps
 from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import Task
-from bert_tf.training.best_checkpoint import FOLDER as BEST_FOLDER
 from bert_tf.training.best_checkpoint import BestCheckpoint
-from bert_tf.training.checkpoint import NumberedCheckpoints, remove_checkpoints
+from bert_tf.training.checkpoint import BEST_FOLDER, NumberedCheckpoints, remove_checkpoints
 from bert_tf.training.trainer import NonFiniteLoss
 
 logger = logging.getLogger(__name__)

@@ -15,12 +15,14 @@ from bert_tf import files
 from bert_tf.config import BertConfig, read_json_object
 from bert_tf.formats import huggingface_config, names
 from bert_tf.formats.source import (
+    BEST_FOLDER,
     CHECKPOINT_NAME,
     CONFIG_NAME,
     Head,
     PretrainedModel,
     find_beside,
     find_prefix,
+    folders_of,
     is_object_based,
     removed_prefix,
 )
@@ -48,9 +50,7 @@ def read(path: str) -> PretrainedModel:
     """Reads a checkpoint and the files beside it; `find_prefix` says what `path` may be."""
     prefix = find_prefix(str(path)) or find_checkpoint(str(path))
     folder = files.split_path(prefix)[0]
-    places = [folder]
-    if files.split_path(prefix)[1] == "variables":  # A TF-Hub module.
-        places += [files.split_path(folder)[0], files.join_path(folder, "../assets")]
+    places = folders_of(prefix)
     found = [find_beside(place, CONFIG_NAME, "config.json") for place in places]
     config_file = next(filter(None, found), None)
     if config_file is None:
@@ -65,12 +65,14 @@ def read(path: str) -> PretrainedModel:
     if names.WORD_EMBEDDINGS not in weights:
         raise names.no_bert(prefix, stored)
     names.check_shapes(prefix, config, weights)
-    folder = next((p for p in places if find_beside(p, VOCAB_NAME)), folder)
-    tokenizer, dropped = read_tokenizer(folder, config.vocab_size)
+    vocab_folder = next((p for p in places if find_beside(p, VOCAB_NAME)), folder)
+    tokenizer, dropped = read_tokenizer(vocab_folder, config.vocab_size)
     if tokenizer.do_lower_case is None:
-        tokenizer = dataclasses.replace(tokenizer, do_lower_case=case_of_folder(folder))
+        tokenizer = dataclasses.replace(tokenizer, do_lower_case=case_of_folder(vocab_folder))
     head = Head(kind_of_weights(weights))
     notes = removed_prefix(removed)
+    if files.split_path(folder)[1] == BEST_FOLDER:
+        notes += ("these are the best weights of the training, which are not always the newest.",)
     return PretrainedModel("google", prefix, config, weights, head, tokenizer, dropped, notes=notes)
 
 

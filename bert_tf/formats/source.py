@@ -24,6 +24,7 @@ from bert_tf.config import BertConfig
 
 # google-research's names.
 CONFIG_NAME, CHECKPOINT_NAME = "bert_config.json", "bert_model.ckpt"
+BEST_FOLDER = "best"  # As in training.checkpoint, which imports TensorFlow.
 # Object-based checkpoints (Keras, tensorflow/models) have it, name-based ones do not.
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _SUFFIX = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
@@ -147,14 +148,18 @@ def find_prefix(path: str) -> str | None:
     """Returns the prefix of the TensorFlow checkpoint at `path`; None if there is none.
 
     `path` is a prefix (`.../bert_model.ckpt`), one of its files, or a folder, where the order is:
-    `variables/variables`, the one named in the file `checkpoint`, `bert_model.ckpt`, the newest
-    `model.ckpt-STEP`, the only checkpoint. Several others raise a ValueError.
+    the one in `best/` (training keeps its best weights there), `variables/variables`, the one named
+    in the file `checkpoint`, `bert_model.ckpt`, the newest `model.ckpt-STEP`, the only checkpoint.
+    Several others raise a ValueError.
     """
     prefix = _SUFFIX.sub("", path)
     if files.exists(f"{prefix}.index"):
         return prefix
     if not files.is_directory(path):
         return None
+    best = files.join_path(path, BEST_FOLDER)
+    if files.exists(files.join_path(best, "checkpoint")):
+        return find_prefix(best)
     variables = files.join_path(path, "variables/variables")
     if files.exists(f"{variables}.index"):  # A TF-Hub module or another SavedModel.
         return variables
@@ -184,6 +189,15 @@ def check_growth(path: str, archive: zipfile.ZipFile) -> None:
                 f"{path}: refused: {member.filename!r} in the zip grows from "
                 f"{member.compress_size:,} to {member.file_size:,} bytes."
             )
+
+
+def folders_of(prefix: str) -> list[str]:
+    """Returns the folders in which the files of a checkpoint's model may be."""
+    folder, name = files.split_path(prefix)
+    parent, folder_name = files.split_path(folder)
+    if name == "variables":  # A TF-Hub module.
+        return [folder, parent, files.join_path(parent, "assets")]
+    return [folder, parent] if folder_name == BEST_FOLDER else [folder]
 
 
 def find_beside(folder: str, *names: str) -> str | None:

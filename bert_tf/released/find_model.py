@@ -18,9 +18,11 @@ from pathlib import Path
 
 from bert_tf import files
 from bert_tf.formats.source import (
+    BEST_FOLDER,
     CONFIG_NAME,
     find_beside,
     find_prefix,
+    folders_of,
     is_object_based,
     read_pretrained,
 )
@@ -38,8 +40,6 @@ from bert_tf.text.vocabulary import check_vocabulary, load_vocab
 
 logger = logging.getLogger(__name__)
 
-# Training keeps its best weights here, and the other files one level above.
-_BEST = "best"
 # Matches the files of a model of any format.
 _MODEL_FILE = re.compile(
     r"\.(json|txt|yaml|safetensors|bin|ckpt|pth?|h5|keras|index|data-\d{5}-of-\d{5})$"
@@ -99,20 +99,18 @@ def is_zip(path: str) -> bool:
 
 def _files_in(path: str) -> ModelFiles | None:
     """Returns the files of the name-based checkpoint at `path`, if any."""
-    best = files.join_path(path, _BEST)
-    if files.exists(files.join_path(best, "checkpoint")):
-        path = best
     prefix = find_prefix(path)
     if prefix is None or is_object_based(prefix):
         return None
     folder = files.split_path(prefix)[0]
+    if path != prefix and files.split_path(folder)[1] == BEST_FOLDER:
+        logger.info("%s: the best weights are used, %s", path, prefix)
+    folder = next((p for p in folders_of(prefix) if find_beside(p, CONFIG_NAME)), folder)
     config_file = files.join_path(folder, CONFIG_NAME)
-    parent, name = files.split_path(folder)
-    if name == _BEST and not files.exists(config_file):
-        folder, config_file = parent, files.join_path(parent, CONFIG_NAME)
+    if files.split_path(prefix)[1] == "variables":  # As other layouts, it is converted.
+        return None
     if not files.exists(config_file):
-        # Other layouts are converted.
-        if find_beside(folder, "config.json") or files.split_path(prefix)[1] == "variables":
+        if find_beside(folder, "config.json"):
             return None
         raise ValueError(
             f"{folder}: there is no {CONFIG_NAME} beside the checkpoint {prefix}. Put it there, or "

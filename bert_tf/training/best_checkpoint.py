@@ -7,12 +7,15 @@ import keras
 import tensorflow as tf
 
 from bert_tf import files
-from bert_tf.training.checkpoint import NumberedCheckpoints, named_variables, newest_step
+from bert_tf.training.checkpoint import (
+    BEST_FOLDER,
+    NumberedCheckpoints,
+    named_variables,
+    newest_step,
+)
 from bert_tf.training.run_directory import METRICS_NAME, read_metrics
 
 logger = logging.getLogger(__name__)
-
-FOLDER = "best"
 
 
 @dataclasses.dataclass
@@ -26,7 +29,7 @@ class BestCheckpoint:
     is_writer: bool = True
 
     def __post_init__(self) -> None:
-        self.best_folder = files.join_path(self.output_dir, FOLDER)
+        self.best_folder = files.join_path(self.output_dir, BEST_FOLDER)
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
         variables = {**named_variables(self.model), "global_step": self._step}
         self._checkpoints = NumberedCheckpoints(self.best_folder, variables, keep=1)

@@ -18,6 +18,7 @@ from bert_tf import files
 logger = logging.getLogger(__name__)
 
 STEP_NAME = "global_step"
+BEST_FOLDER = "best"  # In an output folder, for the weights with the best evaluation.
 # Names of variables that only training needs.
 OPTIMIZER_STATE = re.compile(r"(/adam_[mv]|^global_step|^loss_scale.*)$")
 # Names of temporary files, written here and by `files.atomic_write`.
@@ -154,10 +155,16 @@ def write_tensors(prefix: str, tensors: Mapping[str, tf.Variable | tf.Tensor]) -
 
 
 def find_checkpoint(path: str) -> str:
-    """Returns the prefix of a checkpoint, given its prefix, one of its files, or its folder."""
+    """Returns the prefix of a checkpoint, given its prefix, one of its files, or its folder.
+
+    In a folder the best weights, in `best/`, go before the newest.
+    """
     path = re.sub(r"\.(index|meta|data-\d{5}-of-\d{5})$", "", str(path))
     if tf.io.gfile.exists(path + ".index"):
         return path
+    best = os.path.join(path, BEST_FOLDER)
+    if files.exists(os.path.join(best, "checkpoint")):
+        path = best
     unnumbered = sorted(name for name in _list_files(path) if name.endswith(".index"))
     prefixes = [*newest_first(path), *(os.path.join(path, name[:-6]) for name in unnumbered)]
     if prefixes:

@@ -23,7 +23,12 @@ from bert_tf.kinds.table import MASKED_LM, NEXT_SENTENCE
 from bert_tf.model.heads import PretrainingModel
 from bert_tf.model.task_heads import ClassificationModel, SpanModel
 from bert_tf.released.find_model import find_model
-from bert_tf.training.checkpoint import NumberedCheckpoints, named_variables, write_tensors
+from bert_tf.training.checkpoint import (
+    NumberedCheckpoints,
+    find_checkpoint,
+    named_variables,
+    write_tensors,
+)
 
 CONFIG = BertConfig(
     vocab_size=30,
@@ -133,15 +138,20 @@ def test_a_model_is_named_by_folder_prefix_or_file(tmp_path):
         assert read_pretrained(str(path)).path == prefix
 
 
-def test_of_a_training_folder_the_newest_checkpoint_is_read_and_best_is_left_alone(tmp_path):
+def test_of_a_training_folder_the_best_weights_are_read_or_else_the_newest(tmp_path):
     model = save(tmp_path)
     for suffix in (".index", ".data-00000-of-00001"):
         (tmp_path / f"bert_model.ckpt{suffix}").unlink()
     saver = NumberedCheckpoints(str(tmp_path), named_variables(model))
     saver.save(9)
     saver.save(10)
-    save(tmp_path / "best", name="model.ckpt-11")
     assert google.read(str(tmp_path)).path.endswith("model.ckpt-10")
+    NumberedCheckpoints(str(tmp_path / "best"), named_variables(model)).save(9)
+    read = google.read(str(tmp_path))
+    assert read.path.endswith("best/model.ckpt-9")
+    assert "best weights" in read.notes[0]
+    assert find_model(str(tmp_path)).init_checkpoint == read.path == find_checkpoint(str(tmp_path))
+    assert not google.read(str(tmp_path / "model.ckpt-10")).notes
 
 
 def test_which_of_several_checkpoints_is_meant_has_to_be_said(golden_dir, tmp_path):
