@@ -60,13 +60,14 @@ class TaskData:
     def prepare(self, purposes: Sequence[str]) -> None:
         """Makes the features of all splits, so that invalid data are reported before training.
 
-        The examples that evaluation and prediction need are read even if their features exist.
+        What evaluation and prediction need is read first, and even if its features exist.
         """
-        for purpose in purposes:
-            for split in self.task.splits(purpose):
-                if purpose != "train":
-                    self.examples(split)
-                self.records(split)
+        splits = [split for purpose in purposes for split in self.task.splits(purpose)]
+        for split in splits:
+            if split != "train":
+                self.examples(split)
+        for split in splits:
+            self.records(split)
 
     def records(self, split: str) -> tuple[FeatureFile, FeatureRecords]:
         """Returns the features of a split, made at the first call."""

@@ -16,6 +16,7 @@ than the exact match; `character_f1` then takes each character of these scripts 
 Source: rajpurkar.github.io/SQuAD-explorer, evaluate-v1.1.py and evaluate-v2.0.py.
 """
 
+import functools
 import logging
 import re
 import string
@@ -101,21 +102,32 @@ def _questions(articles: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, A
                 yield question
 
 
-def _character_f1(
-    questions: Sequence[Mapping[str, Any]], predictions: Mapping[str, str]
-) -> dict[str, float]:
-    """Returns `character_f1` and warns of F1 if answers are in scripts without spaces."""
-    texts = ["".join(answer["text"] for answer in question["answers"]) for question in questions]
-    num_answered = sum(map(bool, texts))
-    num_odd = sum(map(bool, map(_LETTER_WITHOUT_SPACES.search, texts)))
-    if num_odd <= _MAX_WITHOUT_SPACES * num_answered:
-        return {}
+def lacks_spaces(answers: Iterable[str]) -> bool:
+    """Returns whether answers are in scripts without spaces, and warns of F1 once if they are."""
+    answers = list(filter(None, answers))
+    num_odd = sum(map(bool, map(_LETTER_WITHOUT_SPACES.search, answers)))
+    if num_odd <= _MAX_WITHOUT_SPACES * len(answers):
+        return False
+    _warn_of_f1(num_odd, len(answers))
+    return True
+
+
+@functools.lru_cache
+def _warn_of_f1(num_odd: int, num_answered: int) -> None:
     logger.warning(
         "%d of %d correct answers are in a script without spaces (Chinese, Japanese, Thai, ...). "
         "f1 takes words between spaces, so it is little more than the exact match: use "
         "character_f1, where each such character is a word.",
         *(num_odd, num_answered),
     )
+
+
+def _character_f1(
+    questions: Sequence[Mapping[str, Any]], predictions: Mapping[str, str]
+) -> dict[str, float]:
+    """Returns `character_f1` if answers are in scripts without spaces."""
+    if not lacks_spaces("".join(each["text"] for each in qa["answers"]) for qa in questions):
+        return {}
     by_id = {question["id"]: question for question in questions}
     scores = [
         _scores(question, predictions[name], True, _CHARACTERS.findall)

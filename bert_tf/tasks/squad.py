@@ -100,6 +100,7 @@ class SquadFiles:
         version_2 = self.options.version_2_with_negative
         examples = [_to_answer(*question, version_2) for question in questions]
         _report(path, questions, [_oddity(example, version_2) for example in examples])
+        metrics.lacks_spaces("".join(example.answers or ()) for example in examples)
         return examples
 
     def read_training_examples(self, path: str) -> list[SpanExample]:

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from bert_tf.metrics.squad import evaluate, normalize_answer
+from bert_tf.metrics.squad import _warn_of_f1, evaluate, normalize_answer
 
 
 def article(*questions, **keys):
@@ -232,12 +232,16 @@ def test_no_answer_at_all_scores_the_share_of_unanswerable_questions(data_dir):
 def test_words_of_scripts_without_spaces_are_counted_by_character_with_a_warning(
     caplog, gold, predicted, f1, version_2
 ):
+    _warn_of_f1.cache_clear()
     questions = [("1", gold), ("2",)][: 1 + version_2]
     metrics = evaluate([article(*questions)], {"1": predicted, "2": ""})
     share = 1 + version_2
     assert metrics["character_f1"] == pytest.approx(100 * (f1 + version_2) / share)
     assert "1 of 1 correct answers are in a script without spaces" in caplog.text
     assert "use character_f1" in caplog.text
+    caplog.clear()
+    evaluate([article(*questions)], {"1": predicted, "2": ""})
+    assert not caplog.text  # Once is enough.
 
 
 @pytest.mark.parametrize("gold", ["John Smith", "서울 특별시", "Москва", "القاهرة"])

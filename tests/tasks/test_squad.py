@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from task_rows import encode_all, predict_spans
 
+from bert_tf.metrics.squad import _warn_of_f1
 from bert_tf.spans.answers import NbestEntry
 from bert_tf.spans.windows import answer_words
 from bert_tf.tasks.span import SpanAnswer
@@ -386,6 +387,12 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         find_task("squad").splits("predict")
     with pytest.raises(ValueError, match=r"train_file='/nowhere\.json'"):
         find_task("squad", {"train_file": "/nowhere.json"}).splits("train")
+
+
+def test_a_metric_that_does_not_fit_the_script_is_named_before_training(task_of, caplog):
+    _warn_of_f1.cache_clear()
+    task_of(squad(qa("1", "首都", 3)), "zh.json").read("eval")
+    assert "1 of 1 correct answers are in a script without spaces" in caplog.text
 
 
 def test_unanswerable_questions_need_version_2(task_of, caplog):
