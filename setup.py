@@ -31,7 +31,10 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE"],
-    packages=find_packages(include=["bert_tf", "bert_tf.*"]),
+    # The scripts are a package of their own in a wheel, for the command `bert-tf`.
+    packages=[*find_packages(include=["bert_tf", "bert_tf.*"]), "bert_tf_scripts"],
+    package_dir={"bert_tf_scripts": "run_scripts"},
+    entry_points={"console_scripts": ["bert-tf = bert_tf_scripts.console:main"]},
     python_requires=">=3.10",
     install_requires=[
         "tensorflow>=2.18,<2.22",

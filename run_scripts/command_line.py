@@ -211,7 +211,8 @@ def _parse(arguments: list[str]) -> list[str]:
         of_model = has_model and not {*_MODEL_PARTS}.isdisjoint(missing)
         instead = " (or --model for the model's files)" if of_model else ""
         names = ", ".join(f"--{name}" for name in missing)
-        sys.exit(f"Error: {names} needed{instead}. --help describes the flags.")
+        are = "are" if len(missing) > 1 else "is"
+        sys.exit(f"Error: {names} {are} needed{instead}. --help describes the flags.")
     return words
 
 

@@ -1,13 +1,13 @@
 """Learns a WordPiece vocabulary from text.
 
-    python run_scripts/learn_vocab.py --input_file=text/*.txt.gz --output_file=vocab.txt \\
+    python run_scripts/learn_vocab.py --input_file='text/*.txt.gz' --output_file=vocab.txt \\
         --vocab_size=30522 --do_lower_case=True
 
 Writes exactly --vocab_size lines: [PAD], [UNK], [CLS], [SEP], [MASK] and the unused rows in the
 places where Google's vocabularies have them, then single characters, then longer pieces. The same
 text always gives the same file. 64 MB of English text take about 15 seconds.
 
-Needs the package tokenizers: pip install "bert-tf[vocab]".
+Needs `pip install tokenizers`.
 """
 
 import sys

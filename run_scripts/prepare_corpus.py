@@ -11,7 +11,7 @@
 Writes one sentence per line, with a blank line after each document, and prints a report. Also reads
 JSON lines (a.jsonl.gz) and data sets of tensorflow-datasets (--source=tfds
 --input_file=wikipedia/20230601.en). After an interruption the same command resumes the work. Needs
-pip install 'bert-tf[corpus]'. See docs/corpus.md.
+`pip install mwparserfromhell sentencex`. See docs/corpus.md.
 
 A core processes about 9 MB of a dump's XML per second. English Wikipedia (100 GB) takes a quarter
 of an hour on 16 cores from the multistream dump, and most of an hour from a single-stream dump.

@@ -1,7 +1,7 @@
 """Pre-trains BERT on records of create_pretraining_data.py, and evaluates it.
 
     python run_scripts/run_pretraining.py --do_train --do_eval \\
-        --input_file=/tmp/records/*.tfrecord --eval_file=/tmp/held_out/*.tfrecord \\
+        --input_file='/tmp/records/*.tfrecord' --eval_file='/tmp/held_out/*.tfrecord' \\
         --bert_config_file=bert_config.json --output_dir=/tmp/pretraining \\
         --num_train_steps=10000 --num_warmup_steps=1000 --learning_rate=1e-4
 

@@ -56,6 +56,12 @@ make_environment() {
   fi
 }
 
+free_space() { # free_space MB: warns if the disk of the environment has less
+  local free
+  free=$(($(df -Pk "$VENV" | awk 'NR == 2 { print $4 }') / 1024))
+  [[ $free -ge $1 ]] || echo "Only $free MB are free there. BERT_TF_VENV names another place." >&2
+}
+
 set_up_environment() {
   local extras=$1 stamp
   stamp=$VENV/installed-$extras
@@ -65,7 +71,11 @@ set_up_environment() {
     return
   fi
   [[ -x $PYTHON ]] || make_environment
-  echo "Installing this package and TensorFlow: 600 MB to download, a few minutes the first time."
-  "$PYTHON" -m pip install --quiet --editable ".[$extras]"
+  echo "Installing this package and TensorFlow in $VENV:"
+  echo "600 MB to download, 2.6 GB on the disk, a few minutes the first time."
+  free_space 2600
+  # Of what pip says, what takes long: each download with its size, and the last step.
+  "$PYTHON" -m pip install --progress-bar=off --editable ".[$extras]" |
+    awk '/^ *Downloading |^Installing collected/ { print "  " substr($0, match($0, /[A-Z]/), 76); fflush() }'
   cat setup.py <(pwd) >"$stamp"
 }

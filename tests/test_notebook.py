@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import importlib.util
 import json
 from pathlib import Path
 from unittest import mock
@@ -77,6 +78,40 @@ def test_what_the_notebook_imports_is_there(notebook):
     for node in imports:
         for alias in node.names:
             assert hasattr(importlib.import_module(node.module), alias.name)
+
+
+WHEEL = "bert_tf-0.1.0-py3-none-any.whl"
+
+
+@pytest.mark.parametrize(
+    ("install", "there", "installed"),
+    [
+        ("", WHEEL, f"/{WHEEL}[vocab,notebook]"),
+        ("", "bert_tf-main.zip", "/bert_tf-main.zip[vocab,notebook]"),
+        ("", "bert_tf-main/setup.py", "/bert_tf-main[vocab,notebook]"),
+        ("", "setup.py", "[vocab,notebook]"),
+        ("a.whl", WHEEL, "a.whl[vocab,notebook]"),
+        ("git+https://a/b", WHEEL, "bert-tf[vocab,notebook] @ git+https://a/b"),
+        ("", "other.txt", None),
+    ],
+)
+def test_the_first_cell_installs_what_lies_around_it_or_says_what_to_do(
+    notebook, tmp_path, monkeypatch, install, there, installed
+):
+    (cell,) = [cell for cell in notebook.cells if cell.id == "device"]
+    (tmp_path / there).parent.mkdir(exist_ok=True)
+    (tmp_path / there).touch()
+    (tmp_path / "notebook").mkdir()
+    monkeypatch.chdir(tmp_path / "notebook")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("subprocess.run", run := mock.Mock())
+    code = cell.source.partition("import keras")[0]
+    if installed is None:
+        with pytest.raises(FileNotFoundError, match=r"not on this machine\. Upload a wheel"):
+            exec(code, {"INSTALL": install})
+        return
+    exec(code, {"INSTALL": install})
+    assert run.call_args.args[0][-1].endswith(installed)
 
 
 @pytest.mark.parametrize(

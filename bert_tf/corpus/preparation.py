@@ -126,7 +126,7 @@ def _identity(settings: CorpusSettings, inputs: list[Input]) -> dict[str, Any]:
         versions = {name: importlib.metadata.version(name) for name in libraries}
     except importlib.metadata.PackageNotFoundError as error:
         raise ValueError(
-            f"{error.name} is needed, but not installed: pip install 'bert-tf[corpus]'"
+            f"{error.name} is needed, but not installed: pip install mwparserfromhell sentencex"
         ) from error
     identity = {"settings": values, "inputs": described, "libraries": versions}
     return json.loads(json.dumps({"format": _FORMAT, **identity}))

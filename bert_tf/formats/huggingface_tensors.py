@@ -103,7 +103,7 @@ def _library(name: str):
     except ImportError as error:
         raise ValueError(
             f"{name.partition('.')[0]} is needed for this format, and is not installed "
-            f"({error}): pip install 'bert-tf[huggingface]'"
+            f"({error}): pip install {name}"
         ) from error
 
 

@@ -86,7 +86,8 @@ def write_warmup_requests(folder: str, model_name: str, loaded: LoadedModel) -> 
     """
     if importlib.util.find_spec("tensorflow_serving") is None:
         logger.info(
-            'No warm-up requests: they need the extra "serving" (pip install "bert-tf[serving]").'
+            "No warm-up requests: they need pip install 'tensorflow-serving-api==%s.*'",
+            tf.__version__.rpartition(".")[0],
         )
         return 0
     from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2

@@ -185,7 +185,7 @@ def _trainer_library() -> ModuleType:
         import tokenizers
     except ModuleNotFoundError as error:
         raise ValueError(
-            'Learning a vocabulary needs the package tokenizers: pip install "bert-tf[vocab]"'
+            "Learning a vocabulary needs the package tokenizers: pip install tokenizers"
         ) from error
     return tokenizers
 

@@ -6,7 +6,7 @@
 #   OUTPUT        where all of it is written (pretrain_dryrun; made anew where it is not there)
 #   CORPUS        another text in place of that documentation
 #   DRYRUN_PART   which part of the recipe's steps is done (1000)
-#   PYTHON        the Python where bert-tf[corpus,vocab] is installed
+#   PYTHON        the Python with this package, tokenizers, mwparserfromhell and sentencex
 set -euo pipefail
 RECIPES=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 

@@ -20,7 +20,7 @@
 #   MASKING       static, as in the paper (10 passes over the text, on disk), or dynamic (a tenth of
 #                 the bytes)
 #   TRAIN_FLAGS   more flags for run_pretraining.py (--gradient_accumulation_steps=2)
-#   PYTHON        the Python where bert-tf[corpus,vocab] is installed
+#   PYTHON        the Python with this package, tokenizers, mwparserfromhell and sentencex
 #
 # Started again, it goes on: what is finished is not made twice, and training goes on from its
 # newest checkpoint. With DRYRUN=1 everything is a thousandth as long, on a small model and short

@@ -18,8 +18,8 @@ from bert_tf.corpus import parts, shards
 from bert_tf.corpus.preparation import prepare_corpus
 from bert_tf.settings import CorpusSettings
 
-pytest.importorskip("mwparserfromhell", reason="needs: pip install bert-tf[corpus]")
-pytest.importorskip("sentencex", reason="needs: pip install bert-tf[corpus]")
+pytest.importorskip("mwparserfromhell", reason="needs: pip install mwparserfromhell sentencex")
+pytest.importorskip("sentencex", reason="needs: pip install mwparserfromhell sentencex")
 
 
 def prepare(folder, input_file, **settings):
@@ -367,7 +367,7 @@ def test_a_library_that_is_missing_is_named_with_the_extra(
 
     (tmp_path / "dump.xml").write_text(make_dump(articles(20)), encoding="utf-8")
     monkeypatch.setattr(importlib.metadata, "version", missing)
-    with pytest.raises(ValueError, match=r"sentencex is needed, .*pip install 'bert-tf\[corpus\]'"):
+    with pytest.raises(ValueError, match=r"sentencex is needed, .*pip install mwparser"):
         prepare(tmp_path / "out", str(tmp_path / "dump.xml"))
 
 

@@ -9,7 +9,7 @@ from bert_tf.corpus import parts, preparation
 from bert_tf.corpus.preparation import prepare_corpus
 from bert_tf.settings import CorpusSettings
 
-pytest.importorskip("sentencex", reason="needs: pip install bert-tf[corpus]")
+pytest.importorskip("sentencex", reason="needs: pip install mwparserfromhell sentencex")
 
 
 def prepare(folder, *input_files, **settings):
@@ -111,7 +111,7 @@ def test_text_that_was_changed_to_as_many_bytes_is_read_again(tmp_path, unfinish
 def test_parts_of_a_dump_of_many_streams_are_of_the_file_as_it_was(
     tmp_path, made_parts, articles, make_multistream
 ):
-    pytest.importorskip("mwparserfromhell", reason="needs: pip install bert-tf[corpus]")
+    pytest.importorskip("mwparserfromhell", reason="needs: pip install mwparserfromhell sentencex")
     path = tmp_path / "a.xml.bz2"
     path.write_bytes(make_multistream(articles(40)))
     for changed, is_made_again in ((None, True), (None, False), (1, True)):

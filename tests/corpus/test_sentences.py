@@ -4,7 +4,7 @@ import pytest
 
 from bert_tf.corpus.sentences import is_heading, split_sentences
 
-pytest.importorskip("sentencex", reason="needs: pip install bert-tf[corpus]")
+pytest.importorskip("sentencex", reason="needs: pip install mwparserfromhell sentencex")
 
 
 @pytest.mark.parametrize(

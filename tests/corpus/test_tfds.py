@@ -10,7 +10,7 @@ from bert_tf.corpus import sources
 from bert_tf.corpus.preparation import prepare_corpus
 from bert_tf.settings import CorpusSettings
 
-pytest.importorskip("sentencex", reason="needs: pip install bert-tf[corpus]")
+pytest.importorskip("sentencex", reason="needs: pip install mwparserfromhell sentencex")
 tfds = pytest.importorskip("tensorflow_datasets", reason="needs: pip install tensorflow-datasets")
 
 

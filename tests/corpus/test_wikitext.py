@@ -10,7 +10,7 @@ from bert_tf.corpus import wikitext_blocks
 from bert_tf.corpus.wikitext import DROPPED_PREFIXES, article_paragraphs, is_disambiguation
 
 mwparserfromhell = pytest.importorskip(
-    "mwparserfromhell", reason="needs: pip install bert-tf[corpus]"
+    "mwparserfromhell", reason="needs: pip install mwparserfromhell sentencex"
 )
 
 PREFIXES = DROPPED_PREFIXES | {"datei", "kategorie"}

@@ -281,7 +281,7 @@ def test_flags_that_are_given_go_before_what_the_model_says(recorded, release, s
 def test_without_a_model_the_files_are_needed(recorded, script):
     answer = recorded(script)
     assert "REFUSED" in answer
-    assert re.search("_file (or --model )?is needed", answer)
+    assert re.search(r"_file(, --\w+)*( or --model)? (is|are) needed", answer)
 
 
 @pytest.mark.parametrize("script", ["run_pretraining", "extract_features", "fill_mask"])

@@ -1,8 +1,10 @@
 """The scripts' command lines: help, suggestions for unknown flags, and errors that name a flag."""
 
+import ast
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -24,7 +26,7 @@ def run(scripts_dir, tmp_path):
 
 
 def test_every_script_is_in_the_list(scripts_dir):
-    others = {"command_line", "flag_help"}
+    others = {"command_line", "console", "flag_help"}
     assert {*SCRIPTS} == {path.stem for path in scripts_dir.glob("*.py")} - others
 
 
@@ -90,8 +92,8 @@ def test_a_flag_of_another_library_or_a_misspelled_one_gets_a_suggestion(run, sc
 @pytest.mark.parametrize(
     ("script", "arguments", "message"),
     [
-        ("run_squad", "", "--bert_config_file, --vocab_file, --output_dir needed .or --model"),
-        ("run_squad", "--model=bert_tiny", "--output_dir needed"),
+        ("run_squad", "", "--bert_config_file, --vocab_file, --output_dir are needed .or --model"),
+        ("run_squad", "--model=bert_tiny", "--output_dir is needed"),
         ("run_squad", "--train_batch_size=x", "flag --train_batch_size=x: .*'x'"),
         ("plan_pretraining", "--bert_config_file=no.json", "--bert_config_file: .*'no.json'"),
         ("learn_vocab", "--input_file=no.txt --output_file=a", "--input_file: No file .*'no.txt'"),
@@ -107,3 +109,69 @@ def test_an_error_names_the_flag_in_one_line(run, script, arguments, message):
     result = run(script, *arguments.split())
     assert result.returncode == 1
     assert re.fullmatch(rf"Error: {message}.*\n", result.stderr)
+
+
+def test_the_command_is_equal_to_the_scripts(run, scripts_dir):
+    listed = run("console", "--help").stdout
+    assert len(re.findall("^  [a-z]", listed, re.MULTILINE)) == len(SCRIPTS)
+    for flags in (["--hardware=a100", "--num_chips=8"], ["--help"], ["--lr=1"], ["word"]):
+        command, script = run("console", "plan", *flags), run("plan_pretraining", *flags)
+        assert (command.returncode, command.stderr) == (script.returncode, script.stderr)
+        assert command.stdout == script.stdout
+    for name in SCRIPTS:
+        assert run("console", name.replace("_", "-"), "--help").stdout.startswith(
+            ast.get_docstring(ast.parse((scripts_dir / f"{name}.py").read_text()))[:60]
+        )
+    assert "no command 'fintune'. Did you mean finetune?" in run("console", "fintune").stderr
+
+
+def test_the_wheel_has_the_command_and_every_script(scripts_dir):
+    path = scripts_dir.parent / "setup.py"
+    if not path.exists():
+        pytest.skip("only a checkout has setup.py")
+    setup = path.read_text(encoding="utf-8")
+    assert '"bert-tf = bert_tf_scripts.console:main"' in setup
+    assert 'package_dir={"bert_tf_scripts": "run_scripts"}' in setup
+
+
+# What pip can install by the commands that are printed: this package from its folder, or a library.
+LIBRARIES = {
+    *("tensorflow", "tensorflow-tpu", "tensorflow-text", "tensorflow-datasets", "absl-py"),
+    *("importlib_resources", "tokenizers", "mwparserfromhell", "sentencex", "safetensors", "torch"),
+    *("transformers", "tensorflow-serving-api", "apache-beam", "pyyaml", "tensorboard", "numpy"),
+}
+
+
+def printed_commands(repository: Path) -> list[tuple[str, str]]:
+    """The lines of documents, scripts and messages: (file, line)."""
+    pages = [*repository.glob("*.md"), *repository.glob("docs/*.md"), *repository.glob("colab/*")]
+    pages = [page for page in pages if page.name != "CHANGELOG.md"]
+    pages += [*repository.glob("run_scripts/**/*.*"), *repository.glob("bert_tf/**/*.py")]
+    texts = {page: page.read_text(encoding="utf-8") for page in pages if page.suffix != ".pyc"}
+    return [(page.name, line) for page, text in texts.items() for line in text.splitlines()]
+
+
+def test_what_is_printed_to_install_can_be_installed(scripts_dir):
+    """The package itself is in no index: it is installed from its folder."""
+    words = [
+        (word, name)
+        for name, line in printed_commands(scripts_dir.parent)
+        for command in re.findall(r"pip install ([^`|#;:,]+)", line)
+        for word in re.findall(r"'[^']+'|\"[^\"]+\"|[^\s)]+", command)
+    ]
+    packages = [(word, name) for word, name in words if re.match(r"['\"]?[a-z]", word)]
+    unknown = [
+        (word, name)
+        for word, name in packages
+        if re.split(r"[=<>\[,.]", word.strip("'\"\\n"))[0] not in LIBRARIES
+    ]
+    assert (unknown, len(packages) > 8) == ([], True)
+    assert not [word for word, _ in words if re.search(r"^[^'\"].*[\[<>*]", word)], "zsh: quotes"
+
+
+def test_patterns_in_documented_commands_are_in_quotes(scripts_dir):
+    """zsh ends a command with a pattern that matches no file, as `--flag=text/*.txt` does."""
+    for name, line in printed_commands(scripts_dir.parent):
+        bare = re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`|#.*", " ", line)
+        if name.endswith((".md", ".py")):
+            assert not re.search(r"(^|\s)--\w+=[^\s{(\"']*[*?\[]", bare), (name, line)
