@@ -26,6 +26,8 @@ _PAGE_START, _PAGE_END, _DUMP_END = b"<page>", b"</page>", b"</mediawiki>"
 _STREAM_START = re.compile(rb"BZh[1-9]1AY&SY")
 _STREAM_START_BYTES = 10
 _MAX_HEADER_BYTES = 1 << 22
+# MediaWiki's longest pages have 2 MB; a bz2 stream of a dump holds a hundred pages.
+_MAX_PAGE_BYTES, _MAX_COMPRESSION = 1 << 27, 64
 _COMPRESSION = 4  # bz2 compresses a dump to a fifth or a quarter of its size.
 _LANGUAGE = re.compile(rb'<mediawiki\b[^>]*\bxml:lang="([^"]*)"')
 _NAMESPACE = re.compile(rb'<namespace key="(?:6|14)"[^>]*>([^<]*)</namespace>')
@@ -70,7 +72,8 @@ def _read_header(path: str) -> tuple[str, frozenset[str]]:
     if b"<mediawiki" not in header:
         raise ValueError(
             f"{path}: not a Wikipedia dump: it does not begin with <mediawiki>. Expected "
-            f"pages-articles.xml, plain or as .bz2 or .gz. It begins with {header[:40]!r}"
+            f"pages-articles.xml, plain or as .bz2 or .gz. It is {files.kind_of(path)}, and begins "
+            f"with {header[:40]!r}"
         )
     language = _LANGUAGE.search(header)
     names = [unescape(name.decode("utf-8")) for name in _NAMESPACE.findall(header)]
@@ -101,13 +104,17 @@ def is_multistream(path: str) -> bool:
 
 def _pieces_of_text(path: str, piece_bytes: int, allow_truncated: bool) -> Iterator[Piece]:
     data, start, told = bytearray(), 0, 0
+    least = searched = max(piece_bytes - len(_PAGE_END), 0)
     for block, place in _decompress(path, allow_truncated):
         data += block
-        while (end := data.find(_PAGE_END, max(piece_bytes - len(_PAGE_END), 0))) >= 0:
+        while (end := data.find(_PAGE_END, searched)) >= 0:
             end += len(_PAGE_END)
             yield Piece(path, start, start + end, bytes(data[:end]), False, place - told)
             del data[:end]
-            start, told = start + end, place
+            start, told, searched = start + end, place, least
+        searched = max(searched, len(data) - len(_PAGE_END))
+        if len(data) > piece_bytes + _MAX_PAGE_BYTES:
+            raise _too_long(path, f"from byte {start} of its text on, a page")
     yield Piece(path, start, start + len(data), bytes(data), True, files.file_size(path) - told)
 
 
@@ -192,14 +199,18 @@ def _decompress_streams(piece: Piece, allow_truncated: bool) -> bytes:
         file.seek(piece.start)
         compressed = file.read(piece.end - piece.start)
     text: list[bytes] = []
+    limit = _MAX_PAGE_BYTES + _MAX_COMPRESSION * len(compressed)
     starts = [match.start() for match in _STREAM_START.finditer(compressed)]
     for start, end in itertools.pairwise([*starts, len(compressed)]):
         place = piece.start + start
         decompressor = bz2.BZ2Decompressor()
         try:
-            text.append(decompressor.decompress(memoryview(compressed)[start:end]))
+            text.append(decompressor.decompress(memoryview(compressed)[start:end], limit + 1))
         except OSError as error:
             raise _damaged(piece.path, place, "bz2", error) from error
+        limit -= len(text[-1])
+        if limit < 0:
+            raise _too_long(piece.path, f"in the bz2 stream at byte {place}, the text")
         is_last = piece.is_last and end == len(compressed)
         left = decompressor.unused_data
         # The first bytes of another stream, where the file was truncated, or anything else.
@@ -230,6 +241,13 @@ def _damaged(path: str, place: int, kind: str, error: Exception | str) -> ValueE
     return ValueError(
         f"{path}: damaged {kind} data before or near byte {place} ({error}). Compare its checksum "
         f"with the published one, and download it again."
+    )
+
+
+def _too_long(path: str, what: str) -> ValueError:
+    return ValueError(
+        f"{path}: {what} is longer than any page of a wiki: it would take all memory. Is it a dump "
+        "of the current pages (pages-articles)?"
     )
 
 

@@ -5,6 +5,7 @@ import gzip
 
 import pytest
 
+from bert_tf.corpus import dump
 from bert_tf.corpus.dump import is_multistream, read_header, read_pages, read_pieces
 
 
@@ -71,8 +72,23 @@ def test_the_header_tells_the_language_and_the_words_for_files(tmp_path, make_du
 def test_what_is_no_dump_is_refused(tmp_path):
     path = tmp_path / "page.xml"
     path.write_text("<html>Not found</html>")
-    with pytest.raises(ValueError, match=r"page.xml: not a Wikipedia dump.*b'<html>Not found"):
+    with pytest.raises(
+        ValueError, match=r"page.xml: not a Wikipedia dump.*an HTML page.*b'<html>Not found"
+    ):
         read_header(str(path))
+
+
+@pytest.mark.parametrize("pack", [bytes, bz2.compress, gzip.compress, None])
+def test_a_page_that_grows_beyond_measure_is_refused(
+    tmp_path, make_dump, make_page, make_multistream, monkeypatch, pack
+):
+    monkeypatch.setattr(dump, "_MAX_PAGE_BYTES", 1_000_000)
+    path, bomb = tmp_path / "dump.xml", make_page("Bomb", " " * 3_000_000)
+    path.write_bytes(
+        pack(make_dump([bomb]).encode()) if pack else make_multistream([bomb, bomb, bomb])
+    )
+    with pytest.raises(ValueError, match=r"dump\.xml: .*longer than any page of a wiki"):
+        read(path)
 
 
 @pytest.mark.parametrize("name", ["a.xml", "b.xml.bz2", "c.xml.gz", "e.xml.bz2"])

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from bert_tf.data.record_index import BLOCK, FileIndex, RecordIndex, build_record_index
-from bert_tf.data.records import Fault, compression_of, scan_file
+from bert_tf.data.records import Fault, _header, compression_of, first_records, scan_file
 
 SIZE = 16 + 8  # A record of 8 bytes in the file.
 
@@ -98,6 +98,18 @@ def test_a_file_that_holds_no_records_at_all_is_refused(tmp_path):
     path.write_text("A text file where records are expected.\n" * 3)
     with pytest.raises(ValueError, match=r"a\.txt: plain text, where TFRecords are needed"):
         build_record_index([str(path)])
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_a_length_that_no_record_has_is_not_believed(eights, compress):
+    path = eights("a.tfrecord", 3)
+    data = Path(path).read_bytes() + _header(1 << 60) + bytes(100)
+    Path(path).write_bytes(gzip.compress(data) if compress else data)
+    with pytest.raises(
+        ValueError, match=r"a\.tfrecord: record 3, byte 72: a record of this length"
+    ):
+        build_record_index([path])
+    assert len(first_records(path, 9)) == 3
 
 
 def test_an_empty_file_is_allowed_beside_others_but_not_alone(eights):
