@@ -8,6 +8,7 @@ a code point first occurs, so importing costs nothing.
 Source: google-research/bert, tokenization.py, `BasicTokenizer` and the functions at its end.
 """
 
+import itertools
 import unicodedata
 from collections.abc import Callable
 
@@ -16,6 +17,7 @@ CJK_BLOCKS = (
     *((0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F)),
     *((0x2B740, 0x2B81F), (0x2B820, 0x2CEAF), (0xF900, 0xFAFF), (0x2F800, 0x2FA1F)),
 )
+_PIECE_LENGTH = 256
 _ASCII_PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 
 
@@ -49,6 +51,32 @@ def is_accent(char: str) -> bool:
 def is_blank(text: str) -> bool:
     """Returns whether a text has only white space and characters that are dropped."""
     return all(char.isspace() or is_whitespace(char) or is_dropped(char) for char in text)
+
+
+def decompose(text: str) -> str:
+    """Returns Unicode's NFD form of `text`, in time that grows with its length.
+
+    `unicodedata` puts marks in order by insertion, so a run of n marks may take n * n steps.
+    """
+    pieces = []
+    start = 0
+    while start < len(text):
+        end = start + _PIECE_LENGTH
+        while end < len(text) and _begins_with_mark(text[end]):
+            end += 1
+        piece = text[start:end]
+        if end - start > 2 * _PIECE_LENGTH:
+            parts = "".join(unicodedata.normalize("NFD", char) for char in piece)
+            runs = itertools.groupby(parts, lambda char: unicodedata.combining(char) > 0)
+            pieces += ["".join(sorted(run, key=unicodedata.combining)) for _, run in runs]
+        else:
+            pieces.append(unicodedata.normalize("NFD", piece))
+        start = end
+    return "".join(pieces)
+
+
+def _begins_with_mark(char: str) -> bool:
+    return unicodedata.combining(unicodedata.normalize("NFD", char)[0]) > 0
 
 
 class _Table(dict):

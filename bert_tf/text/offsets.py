@@ -89,5 +89,5 @@ def _in_canonical_order(run: list[AlignedCharacter]) -> list[AlignedCharacter]:
     starts = [char.start for char in kept]
     if starts == sorted(starts):
         return kept
-    end = max(char.end for char in kept)
-    return [char._replace(start=min(starts), end=end) for char in kept]
+    start, end = min(starts), max(char.end for char in kept)
+    return [char._replace(start=start, end=end) for char in kept]

@@ -10,11 +10,10 @@ Source: google-research/bert, tokenization.py.
 """
 
 import importlib
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 
-from bert_tf.text.characters import CLEAN, DROP_MARKS, SPLIT_PUNCTUATION
+from bert_tf.text.characters import CLEAN, DROP_MARKS, SPLIT_PUNCTUATION, decompose
 from bert_tf.text.offsets import CHUNK, align_words
 from bert_tf.text.tokenizer import SpecialIds
 from bert_tf.text.vocabulary import (
@@ -93,7 +92,7 @@ class BasicTokenizer:
             text = text.lower()
         if not self.strip_accents:
             return text.translate(SPLIT_PUNCTUATION)
-        return unicodedata.normalize("NFD", text).translate(DROP_MARKS)
+        return decompose(text).translate(DROP_MARKS)
 
 
 class WordpieceTokenizer:
