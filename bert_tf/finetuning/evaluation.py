@@ -1,6 +1,8 @@
 """Computes and writes a model's answers to a task's examples and their metrics."""
 
+import json
 import logging
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -9,10 +11,12 @@ import numpy as np
 import tensorflow as tf
 
 from bert_tf import files
+from bert_tf.config import read_json_object
 from bert_tf.finetuning.objective import window_losses
 from bert_tf.finetuning.task_data import TaskData
 from bert_tf.model.feature_model import named_outputs
 from bert_tf.progress import Progress
+from bert_tf.tasks.evaluation_report import write_report
 from bert_tf.tasks.task import Windows
 from bert_tf.text.tokenizer import Tokenizer
 from bert_tf.training import distribution
@@ -22,6 +26,8 @@ from bert_tf.training.run_directory import EVALUATION, MetricsLog
 from bert_tf.training.trainer import Batch
 
 logger = logging.getLogger(__name__)
+
+_DATA_NAME = "eval_data.json"  # Digests of the features that were evaluated first.
 
 
 class SplitAnswers(NamedTuple):
@@ -98,26 +104,60 @@ class TaskEvaluator:
         return metrics
 
     def evaluate_and_write(self) -> dict[str, float]:
-        """Writes and returns all metrics: `eval_results.txt`, and a file for each further split."""
-        folder, is_chief = self.settings.output_dir, self.data.workers.is_chief
-        with MetricsLog(folder, is_writer=is_chief) as log:
-            metrics = self.metrics()
-            logged = log.evaluation(self.step) or {}
-            if logged.get(f"eval_{self.task.metric}") != metrics[self.task.metric]:
-                log.write(self.step, metrics, EVALUATION)
+        """Writes and returns all metrics: `eval_results.txt`, and a file for each further split.
+
+        Other data than the output directory's first evaluation had get a folder in it.
+        """
+        is_chief, metrics = self.data.workers.is_chief, self.metrics()
+        folder = self._results_folder()
+        if folder == self.settings.output_dir:
+            self._log_metrics(metrics)
         everything = {}
         for split in self.task.splits("eval"):
             suffix = split.removeprefix("eval")
             logger.info("***** Eval results%s *****", suffix.replace("_", " "))
             results = {f"eval_{name}": value for name, value in self._metrics_of(split).items()}
             results["global_step"] = self.step
-            found = self.answers(split)
+            examples, found = self.data.examples(split), self.answers(split)
             if found.losses is not None:
                 results["loss"] = found.mean_of_batches(self.settings.eval_batch_size)
             if is_chief:
                 write_eval_results(files.join_path(folder, f"eval_results{suffix}.txt"), results)
+                self._explain_losses(results)
+                write_report(self.task, split, examples, found.answers, results, folder)
             everything.update({f"{name}{suffix}": value for name, value in results.items()})
         return everything
+
+    def _results_folder(self) -> str:
+        folder, splits = self.settings.output_dir, self.task.splits("eval")
+        data = {split: self.data.records(split)[0].sha256 for split in splits}
+        path = files.join_path(folder, _DATA_NAME)
+        first = read_json_object(path) if files.exists(path) else None
+        self.data.workers.wait()  # Until all have looked.
+        if first is None and self.data.workers.is_chief:
+            with files.atomic_write(path, "w") as file:
+                file.write(json.dumps(data) + "\n")
+        if first in (None, data):
+            return folder
+        source = self.task.sources(splits[0])[0]
+        name = os.path.basename(source).partition(".")[0]
+        folder = files.join_path(folder, f"eval_{name}-{data[splits[0]][:8]}")
+        logger.info("%s is not what was evaluated here first. Its results: %s", source, folder)
+        files.make_directories(folder)
+        return folder
+
+    def _log_metrics(self, metrics: dict[str, float]) -> None:
+        with MetricsLog(self.settings.output_dir, is_writer=self.data.workers.is_chief) as log:
+            logged = log.evaluation(self.step) or {}
+            if logged.get(f"eval_{self.task.metric}") != metrics[self.task.metric]:
+                log.write(self.step, metrics, EVALUATION)
+
+    def _explain_losses(self, results: Mapping[str, float]) -> None:
+        if abs(results.get("loss", 0.0) - results.get("eval_loss", 0.0)) > 1e-6:
+            logger.info(
+                "  (eval_loss is the mean over all examples. loss is the original's: the mean over "
+                "batches, where the examples of a smaller last batch count more.)"
+            )
 
     def is_collapsed(self) -> bool:
         """Returns whether all answers to the first evaluation split are the same."""

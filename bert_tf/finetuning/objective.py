@@ -18,16 +18,19 @@ class TaskObjective:
 
     def __init__(self, task: Task):
         self.epsilons: dict[str, float] = {}
+        self.measured = ("accuracy",) if task.measures_accuracy else ()
         self._task = task
 
     def weights(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Returns the sum of the weights."""
-        return {"loss": tf.reduce_sum(_weights(self._task, batch))}
+        """Returns the sum of the weights, the same for the accuracy."""
+        return dict.fromkeys(("loss", *self.measured), tf.reduce_sum(_weights(self._task, batch)))
 
     def sums(self, batch: Batch, outputs: Any) -> dict[str, tf.Tensor]:
-        """Returns the weighted sum of the losses."""
-        losses = self._task.loss(batch, outputs)
-        return {"loss": tf.reduce_sum(losses * _weights(self._task, batch))}
+        """Returns the weighted sums of the losses and of what is answered correctly."""
+        values = {"loss": self._task.loss(batch, outputs)}
+        values |= {name: self._task.hits(batch, outputs) for name in self.measured}
+        weights = _weights(self._task, batch)
+        return {name: tf.reduce_sum(each * weights) for name, each in values.items()}
 
     def counts(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Returns the number of tokens that are not padding."""

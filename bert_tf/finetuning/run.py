@@ -136,6 +136,7 @@ class FinetuningRun:
         batch_size, num_examples = settings.train_batch_size, feature_file.num_examples
         logger.info("%s", describe_steps(num_steps, batch_size, num_examples))
         with MetricsLog(settings.output_dir, step, self.workers.is_chief) as log:
+            log.hyperparameters(settings)
             for event in run.events(self._batches(records, step), log, evaluate_last=True):
                 match event:
                     case loop.Log(step, metrics):

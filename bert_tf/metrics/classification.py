@@ -5,6 +5,7 @@ All raise a ValueError unless there are as many predictions as labels, and at le
 Source: GLUE (Wang et al., 2018), section 3, and the references below.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,35 @@ def matthews(labels: ArrayLike, predictions: ArrayLike) -> float:
     if label_variance == 0 or found_variance == 0:
         return 0.0
     return float(covariance / np.sqrt(label_variance) / np.sqrt(found_variance))
+
+
+def confusion_matrix(
+    labels: ArrayLike, predictions: ArrayLike, classes: Sequence[Any]
+) -> np.ndarray:
+    """Returns int64 [C, C]: how often a label (row) was predicted as a class (column)."""
+    labels, predictions = _checked(labels, predictions)
+    index = {name: number for number, name in enumerate(classes)}
+    matrix = np.zeros((len(classes), len(classes)), np.int64)
+    for label, prediction in zip(labels.tolist(), predictions.tolist(), strict=True):
+        matrix[index[label], index[prediction]] += 1
+    return matrix
+
+
+def class_metrics(matrix: np.ndarray) -> list[dict[str, float]]:
+    """Returns each class's precision, recall, F1 and number of labels from a confusion matrix.
+
+    A ratio without cases is 0.
+    """
+    found, support, correct = matrix.sum(axis=0), matrix.sum(axis=1), np.diagonal(matrix)
+    return [
+        {
+            "precision": float(hits / max(predicted, 1)),
+            "recall": float(hits / max(actual, 1)),
+            "f1": float(2 * hits / max(predicted + actual, 1)),
+            "support": int(actual),
+        }
+        for hits, predicted, actual in zip(correct, found, support, strict=True)
+    ]
 
 
 def pearson(labels: ArrayLike, predictions: ArrayLike) -> float:

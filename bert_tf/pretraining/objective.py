@@ -60,6 +60,7 @@ class PretrainingObjective:
     masks_tokens: bool = True  # Whether tokens of records for dynamic masking are masked.
     is_causal: bool = False  # Whether a token sees only itself and the tokens before it.
     prepare: Callable[[Batch], Batch] | None = None  # Applied to each batch of records first.
+    measured: tuple[str, ...] = ()  # See `training.trainer.Objective`.
 
     @property
     def epsilons(self) -> dict[str, float]:

@@ -111,6 +111,7 @@ def _train(run: TrainingRun, phases: tuple[RunPhase, ...], evaluator: Pretrainin
     with MetricsLog(run.settings.output_dir, step, run.workers.is_chief) as log:
         for phase in phases:
             if run.step < phase.end:
+                log.hyperparameters(phase.settings)
                 _train_phase(run, phase, evaluator, log)
             if phase.name and run.step == phase.end:
                 _keep_phase(run, phase, evaluator, log)

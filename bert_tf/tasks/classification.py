@@ -6,7 +6,7 @@ A task is defined by a reader of its files, its labels and its official metrics.
 files are
 
     test_results.tsv         0.0218   0.9782                     the original release's file
-    predictions.jsonl        {"id": "test-1", "label": "1", "probabilities": {"0": 0.0218, ...}}
+    predictions.jsonl        {"id": "test-1", "text": "...", "label": "1", "probabilities": ...}
     submission/MRPC.tsv      0   1                               for a benchmark's server
 
 Source: google-research/bert, run_classifier.py.
@@ -80,6 +80,10 @@ class TextClassification(Task):
     @property
     def kind(self) -> str:
         return "classification" if self.labels else "regression"
+
+    @property
+    def measures_accuracy(self) -> bool:
+        return bool(self.labels)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -168,6 +172,12 @@ class TextClassification(Task):
             return tf.nn.sparse_softmax_cross_entropy_with_logits(batch["label_ids"], logits)
         return tf.math.squared_difference(logits[:, 0], tf.cast(batch["label_ids"], tf.float32))
 
+    def hits(self, batch: Batch, outputs: "tf.Tensor") -> "tf.Tensor":
+        import tensorflow as tf
+
+        found = tf.argmax(outputs, axis=-1, output_type=batch["label_ids"].dtype)
+        return tf.cast(found == batch["label_ids"], tf.float32)
+
     def predict(self, examples: _Examples, windows: Windows, tokenizer: Tokenizer) -> _Answers:
         logits = np.asarray(windows.outputs, np.float32)  # [N, C]
         if not self.labels:
@@ -184,6 +194,19 @@ class TextClassification(Task):
         pair = _label_arrays(examples, answers)
         extra = {"f1": (self.positive_label,)}
         return {name: getattr(metrics, name)(*pair, *extra.get(name, ())) for name in self.metrics}
+
+    def record(self, example: TextExample, answer: TextAnswer) -> dict[str, Any]:
+        is_pair = example.text_b is not None
+        texts = {"text_a": example.text_a, "text_b": example.text_b}
+        record = {"id": example.guid, **(texts if is_pair else {"text": example.text_a})}
+        gold = {} if example.label is None else {"gold": example.label}
+        if not self.labels:
+            error = {"error": abs(_short(answer.label - gold["gold"]))} if gold else {}
+            return {**record, **gold, "label": _short(answer.label), **error}
+        probabilities = dict(zip(self.labels, map(_short, answer.probabilities), strict=True))
+        record |= {**gold, "label": answer.label, "confidence": probabilities[answer.label]}
+        correct = {"correct": example.label == answer.label} if gold else {}
+        return {**record, "probabilities": probabilities, **correct}
 
     def is_collapsed(self, examples: _Examples, answers: _Answers) -> bool:
         """Returns whether all classes are the same, or the numbers do not correlate with labels."""
@@ -203,7 +226,7 @@ class TextClassification(Task):
         """
         suffix = split.removeprefix("predict").removeprefix("_")
         suffix = f"_{suffix}" if suffix else ""
-        records = [_as_json(*pair, self.labels) for pair in zip(examples, answers, strict=True)]
+        records = [self.record(*pair) for pair in zip(examples, answers, strict=True)]
         contents = {
             f"test_results{suffix}.tsv": map(_results_line, answers),
             f"predictions{suffix}.jsonl": (json.dumps(r, ensure_ascii=False) for r in records),
@@ -238,13 +261,6 @@ def _label_arrays(examples: _Examples, answers: _Answers) -> tuple[np.ndarray, n
 def _results_line(answer: TextAnswer) -> str:
     """Returns a line as the original writes it: with `str` of float32, at most nine digits."""
     return "\t".join(map(str, answer.probabilities or (np.float32(answer.label),)))
-
-
-def _as_json(example: TextExample, answer: TextAnswer, labels: Sequence[str]) -> dict[str, Any]:
-    if not labels:
-        return {"id": example.guid, "label": _short(answer.label)}
-    probabilities = dict(zip(labels, map(_short, answer.probabilities), strict=True))
-    return {"id": example.guid, "label": answer.label, "probabilities": probabilities}
 
 
 def _short(number: float) -> float:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bert_tf.data.schema import Feature
+from bert_tf.metrics.squad import normalize_answer
 from bert_tf.spans.answers import PassageText, QuestionScores, SpanAnswer, find_answer
 from bert_tf.spans.options import SpanOptions
 from bert_tf.spans.windows import (
@@ -170,6 +171,16 @@ class SpanExtraction(Task):
                 *(len(empty), empty[:3]),
             )
         return answers
+
+    def record(self, example: SpanExample, answer: SpanAnswer) -> dict[str, Any]:
+        record = {"id": example.id, "question": example.question, "context": example.context}
+        probabilities = (each.probability for each in answer.nbest if each.text == answer.text)
+        found = {"answer": answer.text, "confidence": float(next(probabilities, 0.0))}
+        if example.answers is None:
+            return {**record, **found}
+        right = set(map(normalize_answer, example.answers or ("",)))
+        correct = normalize_answer(answer.text) in right
+        return {**record, "gold": list(example.answers), **found, "correct": correct}
 
     def is_collapsed(self, examples: Examples, answers: Answers) -> bool:
         """Returns whether all answers are the same, such as "", though the correct ones differ."""

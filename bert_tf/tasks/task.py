@@ -109,6 +109,7 @@ class Task(Reader, Protocol):
     metric: str  # The metric of `score` that models are compared by; higher is better.
     # Whether the loss or the answers depend on padding. If so, every batch has the full length.
     padding_matters: bool = False
+    measures_accuracy: bool = False  # Whether `hits` is defined.
 
     def features(self, split: str, max_seq_length: int) -> dict[str, Feature]:
         """Returns the features of a window by name, as in a record and the model's input.
@@ -153,11 +154,25 @@ class Task(Reader, Protocol):
 
         return tf.ones_like(batch["is_real_example"], tf.float32)
 
+    def hits(self, batch: Batch, outputs: Any) -> "tf.Tensor":
+        """Returns 1 for what is answered correctly, else 0, float32 of the loss's shape.
+
+        Its weighted mean is the training accuracy in `metrics.jsonl`.
+        """
+
     def predict(self, examples: Sequence[Any], windows: Windows, tokenizer: Tokenizer) -> list[Any]:
         """Returns an answer for each example, from the outputs for its windows."""
 
     def score(self, examples: Sequence[Any], answers: Sequence[Any]) -> dict[str, float]:
         """Returns the official metrics by name, of one answer per example; none without labels."""
+
+    def record(self, example: Any, answer: Any) -> dict[str, Any]:
+        """Returns an example and its answer as a line of `eval_predictions.jsonl`; by default {}.
+
+        Where the right answer is known, it has `gold` and either `correct` and `confidence`, or
+        `error`, by which the errors are sorted.
+        """
+        return {}
 
     def is_collapsed(self, examples: Sequence[Any], answers: Sequence[Any]) -> bool:
         """Returns whether all answers are the same, as after a failed training."""

@@ -136,7 +136,7 @@ class TrainingRun:
             Interrupted: after SIGTERM or Ctrl-C, once everything is saved.
             NonFiniteLoss: naming the step.
         """
-        settings = settings or self.settings
+        settings = self._with_more_logs(settings or self.settings)
         self._last_step = last_step or self.num_steps
         parts = settings.gradient_accumulation_steps
         trainer = dataclasses.replace(self._trainer, accumulation_steps=parts)
@@ -160,6 +160,16 @@ class TrainingRun:
             signal_number = int(self.workers.exchange(self._stop.signal_number).max())
             if signal_number and self.step < self.num_steps and not self._is_over:
                 raise Interrupted(signal_number, self.step)
+
+    def _with_more_logs(self, settings: TrainingSettings) -> TrainingSettings:
+        """Returns settings with which a run shorter than ten default periods is logged ten times.
+
+        So that it has a curve.
+        """
+        if settings.log_steps != TrainingSettings.log_steps:
+            return settings
+        log_steps = min(settings.log_steps, max(self.num_steps // 10, 1))
+        return dataclasses.replace(settings, log_steps=log_steps)
 
     def _agree(self, num_steps: int) -> int:
         return self.workers.agree(bool(self._stop.signal_number) or self._is_over, num_steps)

@@ -148,10 +148,7 @@ class MetricsLog(contextlib.AbstractContextManager):
         self._lines = [line for line in read_metrics(self.path) if line["step"] <= last_step]
         if start_step is not None or not _read(self.path).endswith(b"\n"):
             self._rewrite()
-        self._writers = {
-            "": tf.summary.create_file_writer(folder),
-            EVALUATION: tf.summary.create_file_writer(files.join_path(folder, "eval")),
-        }
+        self._folder = folder
 
     def __exit__(self, *error) -> None:
         for writer in self._writers.values():
@@ -167,10 +164,32 @@ class MetricsLog(contextlib.AbstractContextManager):
             for name, value in metrics.items()
         }
         self._append({"step": step, **named})
-        with self._writers[prefix].as_default(step=step):
+        with self._writer(prefix).as_default(step=step):
             for name, value in metrics.items():
                 tf.summary.scalar(name, value)
-        self._writers[prefix].flush()
+        self._writer(prefix).flush()
+
+    def hyperparameters(self, settings: Any) -> None:
+        """Writes a settings dataclass to TensorBoard: its HPARAMS page, and TEXT."""
+        if not self.is_writer:
+            return
+        values = {name: str(value) for name, value in dataclasses.asdict(settings).items()}
+        rows = "".join(f"|{name}|{value}|\n" for name, value in sorted(values.items()))
+        with self._writer("").as_default(step=0):
+            tf.summary.text("settings", f"|setting|value|\n|---|---|\n{rows}")
+            with contextlib.suppress(ImportError):
+                from tensorboard.plugins.hparams import api
+
+                kept = (bool, int, float, str)
+                given = dataclasses.asdict(settings).items()
+                api.hparams({name: value for name, value in given if isinstance(value, kept)})
+
+    def _writer(self, prefix: str) -> tf.summary.SummaryWriter:
+        """Returns the writer of an event file, which is made when there is something to write."""
+        if prefix not in self._writers:
+            folder = files.join_path(self._folder, "eval") if prefix else self._folder
+            self._writers[prefix] = tf.summary.create_file_writer(folder)
+        return self._writers[prefix]
 
     def evaluation(self, step: int) -> dict[str, float] | None:
         """Returns the line of a step's latest evaluation, or None."""

@@ -27,6 +27,7 @@ class Objective(Protocol):
     """
 
     epsilons: dict[str, float]
+    measured: tuple[str, ...]  # Terms that are computed like losses, but not minimized.
 
     def weights(self, batch: Batch) -> dict[str, tf.Tensor]: ...
 
@@ -147,7 +148,7 @@ class Trainer:
             self.loss_scale.update(is_finite)
             counts["skipped_steps"] = 1.0 - tf.cast(is_finite, tf.float32)
             norm = tf.where(is_finite, norm, 0.0)
-        loss = tf.add_n(list(losses.values()))
+        loss = self._total(losses)
         return {"loss": loss, **losses, **counts, "learning_rate": rate, "gradient_norm": norm}
 
     def _losses_and_gradients(self, batch: Batch, divisors: dict, scale: tf.Tensor | None):
@@ -177,11 +178,14 @@ class Trainer:
                 outputs = self.model(self.model.select_features(batch), training=True)
             sums = self.objective.sums(batch, outputs)
             losses = {name: sums[name] / divisors[name] for name in sums}
-            target = tf.add_n(list(losses.values()))
+            target = self._total(losses)
             if scale is not None:
                 target *= scale
         gradients = tape.gradient(target, weights, unconnected_gradients="zero")
         return losses, [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+    def _total(self, losses: dict[str, tf.Tensor]) -> tf.Tensor:
+        return tf.add_n([losses[name] for name in losses if name not in self.objective.measured])
 
     def _seeds(self, part_number: tf.Tensor) -> Callable[[int], tf.Tensor]:
         # Named, because TensorFlow's own choice differs under XLA.

@@ -101,6 +101,7 @@ records = FeatureRecords(sys.argv[2], FEATURES, L)
 first = None
 
 class Objective:
+    measured = ()
     epsilons = {}
 
     def weights(self, batch):

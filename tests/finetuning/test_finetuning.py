@@ -454,3 +454,47 @@ def test_a_finished_model_s_folder_is_no_output_folder(settings, small_model, tm
         run_finetuning(inside)
     assert sorted(path.name for path in folder.iterdir()) == sorted(["bert_config.json", name])
     assert (folder / "bert_config.json").read_text() == "{}"
+
+
+def test_an_evaluation_leaves_what_one_looks_for_first(trained):
+    settings, figures = trained
+    folder = Path(settings.output_dir)
+    report = json.loads((folder / "eval_report.json").read_text())
+    matrix = np.array(report["confusion_matrix"])
+    assert matrix.sum() == 40
+    assert matrix.trace() / 40 == pytest.approx(figures["eval_accuracy"])
+    first = json.loads((folder / "predictions.jsonl").read_text().splitlines()[0])
+    assert {"text", "label", "probabilities"} <= set(first)
+    # Every event file has something in it, and training its accuracy and settings.
+    tags: dict[str, set] = {}
+    for path in folder.rglob("events.out.tfevents.*"):
+        values = [
+            v for e in tf.compat.v1.train.summary_iterator(str(path)) for v in e.summary.value
+        ]
+        assert values, path
+        tags.setdefault(path.parent.name, set()).update(value.tag for value in values)
+    assert {"loss", "accuracy", "settings", "_hparams_/session_start_info"} <= tags[folder.name]
+    assert {"loss", "accuracy"} <= tags["eval"]
+
+
+def test_another_file_s_evaluation_leaves_the_first_one_alone(settings, reviews, tmp_path):
+    quick = dataclasses.replace(settings, num_train_epochs=1.0)
+    run_finetuning(quick)
+    folder = Path(settings.output_dir)
+    assert sum("loss" in line for line in metrics(settings.output_dir)) == 16
+    names = ("metrics.jsonl", "eval_results.txt", "eval_report.json", "eval_predictions.jsonl")
+    before = {name: (folder / name).read_bytes() for name in names}
+    data = tmp_path / "other"
+    data.mkdir()
+    lines = Path(reviews, "dev.tsv").read_text().splitlines()
+    (data / "dev.tsv").write_text("\n".join(lines[:11]) + "\n")
+    options = (f"data_dir={data}",)
+    other = dataclasses.replace(quick, do_train=False, task_options=options)
+    run_finetuning(other)
+    assert {name: (folder / name).read_bytes() for name in names} == before
+    (found,) = folder.glob("eval_dev-*")
+    assert len((found / "eval_predictions.jsonl").read_text().splitlines()) == 10
+    assert read_results(found / "eval_results.txt")["global_step"] == 16
+    # The first file again is the first evaluation.
+    run_finetuning(dataclasses.replace(quick, do_train=False))
+    assert {name: (folder / name).read_bytes() for name in names} == before

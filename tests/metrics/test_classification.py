@@ -114,3 +114,11 @@ def test_spearman_with_ties_is_numpys_correlation_of_ranks_counted_one_by_one():
 def test_what_cannot_be_compared_is_refused(figure, labels, predictions):
     with pytest.raises(ValueError, match="as many predictions as labels"):
         figure(labels, predictions)
+
+
+def test_confusion_and_metrics_per_class_are_scikit_learn_s():
+    labels, found = [2, 0, 2, 2, 0, 1], [0, 0, 2, 2, 0, 2]
+    matrix = metrics.confusion_matrix(labels, found, [0, 1, 2])
+    assert matrix.tolist() == [[2, 0, 0], [0, 0, 1], [1, 0, 2]]  # Its documentation's example.
+    each = [list(row.values()) for row in metrics.class_metrics(matrix)]
+    np.testing.assert_allclose(each, [[2 / 3, 1, 0.8, 2], [0, 0, 0, 1], [2 / 3, 2 / 3, 2 / 3, 3]])
