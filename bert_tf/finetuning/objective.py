@@ -18,7 +18,7 @@ class TaskObjective:
 
     def __init__(self, task: Task):
         self.epsilons: dict[str, float] = {}
-        self.measured = ("accuracy",) if task.measures_accuracy else ()
+        self.measured = ("accuracy",) if getattr(task, "measures_accuracy", False) else ()
         self._task = task
 
     def weights(self, batch: Batch) -> dict[str, tf.Tensor]:
