@@ -1,5 +1,6 @@
-# Sourced by the pretrain_*.sh recipes, which set SIZE (base, large) and DEVICE_FLAGS, and say what
-# is to be expected. From a corpus to a checkpoint:
+# Sourced by the pretrain_*.sh recipes, which set SIZE (mini, medium, base, large) and
+# DEVICE_FLAGS, may change the paper's settings by a function own_settings, and say what is to be
+# expected. From a corpus to a checkpoint:
 #
 #   1 corpus      prepare_corpus.py: one sentence a line, and some documents held out
 #   2 vocabulary  learn_vocab.py, or that of $VOCAB_FILE
@@ -44,17 +45,21 @@ SHORT=128 SHORT_PREDICTIONS=20 SHORT_STEPS=900000
 LONG=512 LONG_PREDICTIONS=77 LONG_STEPS=100000
 BATCH=256 RATE=1e-4 WARMUP=10000 VOCAB_SIZE=30522 HELD_OUT=0.001 DUPE_FACTOR=10
 SAVE_STEPS=5000 EVAL_STEPS=50000 LOG_STEPS=100
+INIT=0.02 DROPOUT=0.1
 case $SIZE in
+  mini) WIDTH=256 LAYERS=4 HEADS=4 ;;
+  medium) WIDTH=512 LAYERS=8 HEADS=8 ;;
   base) WIDTH=768 LAYERS=12 HEADS=12 ;;
   large) WIDTH=1024 LAYERS=24 HEADS=16 ;;
 esac
+if declare -F own_settings >/dev/null; then own_settings; fi
 if [[ ${DRYRUN:-} ]]; then
-  SHORT=32 SHORT_PREDICTIONS=5 SHORT_STEPS=$((SHORT_STEPS / DRYRUN_PART))
-  LONG=64 LONG_PREDICTIONS=10 LONG_STEPS=$((LONG_STEPS / DRYRUN_PART))
-  BATCH=16 RATE=2e-3 WARMUP=$((WARMUP / DRYRUN_PART)) VOCAB_SIZE=2000 HELD_OUT=0.02 DUPE_FACTOR=1
+  SHORT=32 SHORT_PREDICTIONS=5 SHORT_STEPS=$((900000 / DRYRUN_PART))
+  LONG=64 LONG_PREDICTIONS=10 LONG_STEPS=$((100000 / DRYRUN_PART))
+  BATCH=16 RATE=2e-3 WARMUP=$((10000 / DRYRUN_PART)) VOCAB_SIZE=2000 HELD_OUT=0.02 DUPE_FACTOR=1
   SAVE_STEPS=$((400000 / DRYRUN_PART)) EVAL_STEPS=$((500000 / DRYRUN_PART)) LOG_STEPS=10
   NUM_SHARDS=2
-  WIDTH=32 LAYERS=$((LAYERS / 6)) HEADS=2
+  WIDTH=32 LAYERS=$(((LAYERS + 5) / 6)) HEADS=2
 fi
 
 step() {
@@ -115,9 +120,9 @@ make_data() {
   "num_attention_heads": $HEADS,
   "intermediate_size": $((4 * WIDTH)),
   "hidden_act": "gelu",
-  "hidden_dropout_prob": 0.1,
-  "attention_probs_dropout_prob": 0.1,
-  "initializer_range": 0.02,
+  "hidden_dropout_prob": $DROPOUT,
+  "attention_probs_dropout_prob": $DROPOUT,
+  "initializer_range": $INIT,
   "max_position_embeddings": $LONG,
   "type_vocab_size": 2
 }

@@ -16,6 +16,8 @@ RECIPES = [
     for size in ("base", "large")
     for devices in ("tpu", "mirrored", "multi_worker")
 ]
+RECIPES += ["pretrain_mini_laptop", "pretrain_base_one_gpu", "pretrain_medium_colab_tpu"]
+LAYERS = {"mini": 1, "medium": 2, "base": 2, "large": 4}  # In a dry run.
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +82,7 @@ def test_a_dry_run_goes_from_a_corpus_to_a_checkpoint_and_on_where_it_was(
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_dry_run_goes_from_a_corpus_to_a_checkpoint(recipes_dir, corpus, tmp_path, name):
     result = dry_run(recipes_dir, name, corpus, tmp_path / "out")
-    check_outcome(result, tmp_path / "out", num_layers=4 if "large" in name else 2)
+    check_outcome(result, tmp_path / "out", num_layers=LAYERS[name.split("_")[1]])
 
     again = dry_run(recipes_dir, name, corpus, tmp_path / "out")
     assert again.returncode == 0, again.stderr
