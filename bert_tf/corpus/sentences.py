@@ -9,6 +9,7 @@ in brackets, have their own rules here:
 """
 
 import re
+from collections.abc import Iterable, Iterator
 
 _CHINESE = ("zh", "yue", "wuu", "gan", "hak", "lzh", "cdo", "zh-yue", "zh-classical")
 WITHOUT_SPACES = frozenset((*_CHINESE, "ja"))
@@ -57,6 +58,7 @@ _FINAL_MARKS = (
 )
 _FINAL = re.compile(rf"[{re.escape(_FINAL_MARKS)}]['\"”’»›)\]」』）》】*]*\s*$")
 _LONGEST_HEADING = 80
+_LONGEST_PART = 20_000  # characters; real paragraphs are shorter
 
 
 def split_sentences(paragraph: str, language: str) -> list[str]:
@@ -64,10 +66,22 @@ def split_sentences(paragraph: str, language: str) -> list[str]:
     if language in WITHOUT_SPACES:
         sentences = _split_without_spaces(paragraph, language)
     else:
-        import sentencex
-
-        sentences = _mend(sentencex.segment(language, paragraph), language)
+        sentences = _mend(_segments(paragraph, language), language)
     return [sentence for sentence in map(str.strip, sentences) if sentence]
+
+
+def _segments(paragraph: str, language: str) -> Iterator[str]:
+    """Yields the library's sentences; its time grows with the square of what it is given."""
+    import sentencex
+
+    start = 0
+    while start < len(paragraph):
+        part = paragraph[start : start + _LONGEST_PART]
+        sentences = list(sentencex.segment(language, part))
+        if start + len(part) < len(paragraph):  # The last sentence may go on.
+            sentences = sentences[:-1] or [part]
+        yield from sentences
+        start += sum(map(len, sentences))
 
 
 def is_heading(paragraph: str) -> bool:
@@ -81,7 +95,7 @@ def is_small(character: str) -> bool:
     return character.islower() and character != character.title()
 
 
-def _mend(sentences: list[str], language: str) -> list[str]:
+def _mend(sentences: Iterable[str], language: str) -> list[str]:
     """Joins sentences that were split by mistake."""
     mended: list[list[str]] = []
     before = ""
