@@ -17,6 +17,7 @@ _COUNTS = (
     *("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"),
     *("intermediate_size", "max_position_embeddings", "type_vocab_size"),
 )
+_MAX_WEIGHTS, _MAX_LAYERS = 10**12, 10**4  # More are a mistake, and would take all memory.
 # Keys of configurations that BERT has no use for -> the architectures that have them.
 _OTHER_ARCHITECTURES = {
     "embedding_size": "ALBERT or ELECTRA",
@@ -85,6 +86,15 @@ class BertConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a whole number above 0. Received: {value!r:.80}")
+        weights = self.hidden_size * (
+            self.vocab_size
+            + self.max_position_embeddings
+            + self.type_vocab_size
+            + self.num_hidden_layers * (4 * self.hidden_size + 2 * self.intermediate_size)
+        )
+        if weights > _MAX_WEIGHTS or self.num_hidden_layers > _MAX_LAYERS:
+            sizes = ", ".join(f"{name}={getattr(self, name)}" for name in _COUNTS)
+            raise ValueError(f"no computer holds a model of these sizes: {sizes:.300}")
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
             if getattr(self, name) is not None:  # As in the original: no dropout.
                 check_range(name, getattr(self, name), 0.0, 1.0, includes_high=False)

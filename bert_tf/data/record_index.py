@@ -156,8 +156,10 @@ def _index_by_entry(
         return None
     if "state" in entry and entry["state"] != _state(path):
         return None
-    compression, offsets = compression_of(path), entry["block_offsets"] or []
+    compression, offsets = compression_of(path), entry.get("block_offsets") or []
     if not compression and len(offsets) != -(-entry["examples"] // RECORDS_PER_BLOCK):
+        return None
+    if not all(type(offset) is int and 0 <= offset < entry["bytes"] for offset in offsets):
         return None
     return FileIndex(path, compression, run, _even_blocks(entry["examples"], compression, offsets))
 

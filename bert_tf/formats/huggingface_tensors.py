@@ -10,6 +10,7 @@ import importlib
 import os
 import pickle
 import re
+import zipfile
 from typing import Any
 
 import ml_dtypes  # noqa: F401 - gives NumPy the type bfloat16
@@ -118,6 +119,10 @@ def _read_safetensors(path: str) -> dict[str, np.ndarray]:
 
 def _read_pytorch(path: str) -> dict[str, np.ndarray]:
     torch = _library("torch")
+    if zipfile.is_zipfile(path):  # PyTorch does not compare the checksums.
+        with zipfile.ZipFile(path) as archive:
+            if (altered := archive.testzip()) is not None:
+                raise ValueError(f"{path}: damaged: {altered} in it does not fit its checksum.")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

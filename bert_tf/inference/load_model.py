@@ -56,6 +56,7 @@ def load_model(
     tokenizer = _tokenizer(found, do_lower_case, config)
     with files.naming_damage(prefix):
         shapes = tf.train.load_checkpoint(prefix).get_variable_to_shape_map() if prefix else {}
+    _check_sizes(found.bert_config_file, config, shapes)
     trained = _description(prefix, kind)
     row = find_kind(kind or trained.kind or kind_of_weights(shapes))
     if config.is_causal and MASKED_LM in row.heads:
@@ -66,7 +67,8 @@ def load_model(
             )
         row = find_kind("encoder")
     labels = _checked_labels(row, tuple(labels or trained.labels), shapes, prefix)
-    longest = _checked_length(row, max_seq_length or trained.max_seq_length, config)
+    with files.naming_damage(prefix):
+        longest = _checked_length(row, max_seq_length or trained.max_seq_length, config)
     encoder = make_encoder(config)
     text_model = row.text_model_class()
     keras_model = text_model.make_model(encoder, len(labels))
@@ -99,6 +101,21 @@ def load_model(
             if name.startswith(POOLING_WEIGHTS)
         },
     )
+
+
+def _check_sizes(path: str, config: BertConfig, shapes: Mapping[str, Sequence[int]]) -> None:
+    """Refuses a config of other sizes than the weights before a model takes the memory."""
+    hidden = config.hidden_size
+    for name, size in (
+        ("bert/embeddings/word_embeddings", [config.vocab_size, hidden]),
+        ("bert/embeddings/position_embeddings", [config.max_position_embeddings, hidden]),
+        ("bert/encoder/layer_0/intermediate/dense/kernel", [hidden, config.intermediate_size]),
+    ):
+        if list(shapes.get(name, size)) != size:
+            raise ValueError(
+                f"{path}: {name} is {shapes[name]} in the weights, {size} by this config. Does the "
+                "config belong to them?"
+            )
 
 
 def _tokenizer(found: ModelFiles, do_lower_case: bool | None, config: BertConfig) -> BatchTokenizer:
