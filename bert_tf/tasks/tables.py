@@ -124,7 +124,7 @@ def read_records(
     """
     rows = _without_empty_lines(read_rows(path, layout))
     if layout.format_of(path) == "jsonl":
-        on_layout(f"{path}: JSON lines, columns {', '.join(filter(None, columns))}")
+        on_layout(f"{path}: JSON lines in UTF-8; columns {', '.join(filter(None, columns))}")
         yield from _json_records(rows, columns)
         return
     first = next(rows, None)
@@ -132,7 +132,7 @@ def read_records(
         return
     delimiter = layout.delimiter_of(path)
     header = f"header {', '.join(map(repr, first.cells))}" if layout.has_header else "no header"
-    how = f"{layout.format_of(path)}, columns separated by {delimiter!r}, {header}"
+    how = f"{layout.format_of(path)} in UTF-8, columns separated by {delimiter!r}, {header}"
     on_layout(f"{path}: {how}; columns {', '.join(filter(None, columns))}")
     places = [_place(first, column, layout.has_header, delimiter) for column in columns]
     for row in rows if layout.has_header else itertools.chain([first], rows):

@@ -142,7 +142,8 @@ def test_what_was_detected_is_said_once_with_the_labels_and_their_counts(write, 
         make().read("train")
     lines = [record.getMessage() for record in caplog.records if record.levelname == "INFO"]
     assert lines == [
-        rf"{path}: tsv, columns separated by '\t', header 'text', 'label'; columns text, label",
+        rf"{path}: tsv in UTF-8, columns separated by '\t', header 'text', 'label'; "
+        "columns text, label",
         "tsv, train: 2 labels: 'no': 2, 'yes': 1",
     ]
 
