@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import logging
 import os
+import re
 import signal
 import sys
 import typing
@@ -19,6 +20,12 @@ _MODEL_PARTS = ("bert_config_file", "vocab_file", "init_checkpoint", "do_lower_c
 
 # The flags that have to be given, in the order of `need_flags`.
 _needed: list[str] = []
+
+# TensorFlow has one error class for a full disk, full memory and other limits.
+_DISK_IS_FULL = re.compile(r"no space left|quota exceeded|file too large", re.IGNORECASE)
+_OUT_OF_MEMORY = re.compile(
+    r"\bOOM\b|out.of.memory|failed to allocate|cannot allocate", re.IGNORECASE
+)
 
 # A shell adds this to the number of the signal that ended a program.
 _SIGNAL_STATUS = 128
@@ -256,9 +263,14 @@ def _outcome(error: Exception) -> int | str:
     if signal_number is not None:  # Training was stopped, and has saved a checkpoint.
         logging.getLogger(__name__).warning("%s", error)
         return _SIGNAL_STATUS + signal_number
-    if type(error).__name__ == "ResourceExhaustedError":
+    text = str(error)
+    if _DISK_IS_FULL.search(text):
+        return f"Error: there is no space to write. Free some, or name another folder. ({text})"
+    if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(text):
         return (
             f"Error: out of memory. Use a smaller batch size or, in training, more "
-            f"--gradient_accumulation_steps, with the same result. ({error})"
+            f"--gradient_accumulation_steps, with the same result. ({text})"
         )
+    if type(error).__name__ == "ResourceExhaustedError":
+        return f"Error: the system has too little of something: {text}"
     raise error

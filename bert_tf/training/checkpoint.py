@@ -24,6 +24,12 @@ OPTIMIZER_STATE = re.compile(r"(/adam_[mv]|^global_step|^loss_scale.*)$")
 # Names of temporary files, written here and by `files.atomic_write`.
 _UNFINISHED = re.compile(r".*\.tmp-\d+|\..*\.[0-9a-f]{8}\.tmp$")
 _MAX_LISTED = 10  # Names in a message.
+# What the system says of an intact file. TensorFlow's error class also stands for a damaged one.
+_NOT_DAMAGE = re.compile(
+    r"permission.denied|too many open files|cannot allocate|\bOOM\b|unavailable|"
+    r"deadline.exceeded|unauthenticated|input/output error|stale file handle|timed out",
+    re.IGNORECASE,
+)
 
 
 class DamagedCheckpoint(ValueError):
@@ -253,8 +259,9 @@ def newest_step(folder: str) -> int | None:
     for prefix in newest_first(folder):
         try:
             return int(_reader(prefix).get_tensor(STEP_NAME))
-        except Exception:  # TensorFlow's reader raises IndexError as well as errors of its own.
-            continue
+        except Exception as error:  # TensorFlow's reader raises IndexError and errors of its own.
+            if isinstance(other := damage_in(prefix, error), OSError):
+                raise other from error
     return None
 
 
@@ -282,8 +289,13 @@ def _shapes(prefix: str) -> dict[str, list[int]]:
         raise damage_in(prefix, error) from error
 
 
-def damage_in(prefix: str, error: Exception) -> DamagedCheckpoint:
-    """Returns the error for a checkpoint that cannot be read; names files of another kind."""
+def damage_in(prefix: str, error: Exception) -> DamagedCheckpoint | OSError:
+    """Returns the error for a checkpoint that cannot be read; names files of another kind.
+
+    It is an OSError if the system refuses to read what may be intact.
+    """
+    if _NOT_DAMAGE.search(str(error)):
+        return OSError(f"{prefix}: the checkpoint cannot be read now: {error}")
     folder, name = files.split_path(prefix)
     try:
         for other in _list_files(folder):
@@ -308,7 +320,7 @@ def _restore(prefix: str, variables: Mapping[str, tf.Variable]) -> None:
     except tf.errors.InvalidArgumentError as error:
         raise ValueError(f"{prefix}: {error.message}") from error
     except tf.errors.OpError as error:
-        raise DamagedCheckpoint(f"{prefix}: the checkpoint is damaged: {error.message}") from error
+        raise damage_in(prefix, error) from error
     wrong = [
         f"{name} is {value.shape.as_list()}, the model's is {variable.shape.as_list()}"
         for (name, variable), value in zip(variables.items(), values, strict=True)

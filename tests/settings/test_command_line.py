@@ -175,3 +175,29 @@ def test_patterns_in_documented_commands_are_in_quotes(scripts_dir):
         bare = re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`|#.*", " ", line)
         if name.endswith((".md", ".py")):
             assert not re.search(r"(^|\s)--\w+=[^\s{(\"']*[*?\[]", bare), (name, line)
+
+
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [
+        ("file = tf.io.gfile.GFile('/dev/full', 'w'); file.write('x'); file.flush()", "no space"),
+        ("tf.zeros([2**44], tf.int8)", "out of memory. Use a smaller batch size"),
+        ("np.zeros(2**60, np.int8)", "out of memory. Use a smaller batch size"),
+        (
+            "raise tf.errors.ResourceExhaustedError(None, None, '429')",
+            "too little of something: 429",
+        ),
+    ],
+)
+def test_an_error_s_cause_is_not_guessed_from_its_class(scripts_dir, tmp_path, failure, message):
+    program = (
+        "import command_line, numpy as np, tensorflow as tf\n"
+        f"def main(_):\n    {failure}\n"
+        "command_line.run(main)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=scripts_dir
+    )
+    assert result.returncode == 1
+    assert message in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import resource
 
@@ -199,11 +200,35 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, damage, capl
     assert "model.ckpt-2" in caplog.text
 
 
+def test_a_checkpoint_that_cannot_be_opened_now_is_not_a_damaged_one(tmp_path):
+    checkpoints = NumberedCheckpoints(
+        str(tmp_path), {"global_step": tf.Variable(1, dtype=tf.int64)}
+    )
+    for step in (1, 2):
+        checkpoints.save(step)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    opened = []
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, limits[1]))
+        with contextlib.suppress(OSError):
+            while True:
+                opened.append(os.open(os.devnull, os.O_RDONLY))
+        os.close(opened.pop())  # For the file `checkpoint`, and a folder's list.
+        for read in (checkpoints.restore, lambda: newest_step(str(tmp_path))):
+            with pytest.raises(OSError, match=r"model.ckpt-2: the checkpoint cannot be read now"):
+                read()
+    finally:
+        for number in opened:
+            os.close(number)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert newest_step(str(tmp_path)) == 1
+
+
 def test_when_all_checkpoints_are_damaged_nothing_starts_anew_silently(tmp_path):
     checkpoints = NumberedCheckpoints(str(tmp_path), {"x": tf.Variable([1.0])})
     checkpoints.save(1)
     (tmp_path / "model.ckpt-1.data-00000-of-00001").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"model.ckpt-1: the checkpoint is damaged"):
+    with pytest.raises(ValueError, match=r"model.ckpt-1: the checkpoint cannot be read"):
         checkpoints.restore()
 
 
