@@ -90,7 +90,8 @@ def test_it_leaves_the_files_of_the_original(whole_run):
 def test_its_folder_has_the_vocabulary_and_case_of_the_records_and_a_readme(
     script, golden_dir, tmp_path
 ):
-    vocab = tmp_path / "v.txt"
+    vocab, long = tmp_path / "v.txt", tmp_path / "long.txt"
+    long.write_text("x\n" * 40_000)
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     vocab.write_text("\n".join([*special, *"abcdefghij", *(f"##{c}" for c in "abcdefghij")]) + "\n")
     (tmp_path / "text").write_text("ab cd.\nef gh\n\nij ab\ncd ef\n" * 9)
@@ -103,6 +104,8 @@ def test_its_folder_has_the_vocabulary_and_case_of_the_records_and_a_readme(
     (tmp_path / "r").mkdir()
     create_pretraining_data(made)
     records = tmp_path / "r" / "a.tfrecord"
+    refuse(script, "40,000 rows, but vocab_size", vocab_file=long)
+    (script.folder / "config.json").write_text(json.dumps({**CONFIG, "vocab_size": 25}))
     flags = {"num_train_steps": 2, "input_file": records, "num_warmup_steps": 1}
     result = script.run("--do_train", "--do_eval", **flags)
     assert result.returncode == 0, result.stderr
@@ -113,14 +116,6 @@ def test_its_folder_has_the_vocabulary_and_case_of_the_records_and_a_readme(
     text = (out / "README.md").read_text()
     assert "for 2 steps of 8 examples" in text
     assert "masked_lm_loss: " in text
-    vocab.write_text("x\n" * 40_000)
-    refuse(
-        script,
-        "rows, but vocab_size",
-        vocab_file=vocab,
-        output_dir=tmp_path / "new",
-        input_file=str(records),
-    )
 
 
 def test_metrics_have_a_line_each_log_steps_and_the_loss_falls(whole_run):
