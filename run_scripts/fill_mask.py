@@ -50,11 +50,13 @@ def main(arguments: list[str]) -> None:
         raise ValueError("Give sentences with [MASK], as arguments or on standard input.")
 
     command_line.load_tensorflow()
-    from bert_tf.inference.load_model import load_model
+    from bert_tf.inference.load_model import load_model, need_head
     from bert_tf.kinds.masked_lm import MaskFiller
+    from bert_tf.kinds.table import MASKED_LM
     from bert_tf.released.find_model import ModelFiles
 
-    loaded = load_model(ModelFiles(**model_files()), "masked_lm", inputs=("text",))
+    loaded = load_model(ModelFiles(**model_files()), "masked_lm" if FLAGS.untrained else "")
+    need_head(loaded, MASKED_LM, "masked-LM")
     filler = MaskFiller(loaded, top_k=FLAGS.top_k)
     for filled in filler.predict([(sentence,) for sentence in sentences]):
         print(f"\n{filled.text}")

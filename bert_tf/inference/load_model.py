@@ -118,6 +118,12 @@ def _check_sizes(path: str, config: BertConfig, shapes: Mapping[str, Sequence[in
             )
 
 
+def need_head(model: Any, prefix: str, name: str) -> None:
+    """Raises a ValueError if a model lacks the head whose weights begin with `prefix`."""
+    if prefix not in model.heads:
+        raise ValueError(f"This model, one for {model.kind}, has no {name} head.")
+
+
 def _tokenizer(found: ModelFiles, do_lower_case: bool | None, config: BertConfig) -> BatchTokenizer:
     if found.vocab_file is None:
         raise ValueError(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from bert_tf.inference.examples import is_one_example, read_examples
-from bert_tf.inference.load_model import load_model
+from bert_tf.inference.load_model import load_model, need_head
 from bert_tf.inference.saved_model import SavedModel
 from bert_tf.inference.versions import find_saved_model
 from bert_tf.kinds.choice import ChoiceAnswer, Chooser
@@ -114,7 +114,7 @@ class Predictor:
 
         Raises a ValueError if a text has no [MASK] or is too long, or the model no masked-LM head.
         """
-        self._need_head(MASKED_LM, "masked-LM")
+        need_head(self._model, MASKED_LM, "masked-LM")
         filled = self._answers(MaskFiller, read_examples(text, _TEXT), top_k=top_k)
         return filled[0] if is_one_example(text, _TEXT) else filled
 
@@ -148,8 +148,7 @@ class Predictor:
                 says in its `modules.json`, for others `mean`.
         """
         if pool is None:  # Other kinds have no way of their own.
-            has_own = getattr(self._model, "has_own_pooling", True)
-            pool = "" if self.kind == "encoder" and has_own else "mean"
+            pool = "" if self.kind == "encoder" else "mean"
         elif pool not in POOLS:
             raise ValueError(f"pool must be one of {', '.join(POOLS)}. Received: {pool!r}")
         if pool == "pooled" and not self._model.has_pooler:
@@ -164,7 +163,7 @@ class Predictor:
 
         Raises a ValueError if the model has no next-sentence head.
         """
-        self._need_head(NEXT_SENTENCE, "next-sentence")
+        need_head(self._model, NEXT_SENTENCE, "next-sentence")
         pair = read_examples([(text_a, text_b)], PAIR)
         return self._answers(NextSentencePredictor, pair)[0]
 
@@ -183,7 +182,3 @@ class Predictor:
         if isinstance(self._model, SavedModel):
             return self._model.answers(text_model, examples, **arguments)
         return self._made(text_model, **arguments).predict(examples)
-
-    def _need_head(self, prefix: str, name: str) -> None:
-        if prefix not in self._model.heads:
-            raise ValueError(f"This model, one for {self.kind}, has no {name} head.")
