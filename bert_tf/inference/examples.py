@@ -10,6 +10,8 @@
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
+from bert_tf.text.tokenizer import plain
+
 Names = Sequence[str]
 
 
@@ -76,30 +78,19 @@ def _is_text(text: Any, is_list: bool) -> bool:
 
 def _rows(columns: Mapping, inputs: Names) -> list[dict]:
     """Returns a row for each place in the columns of a table."""
-    plain = {name: _plain(column) for name, column in columns.items()}
-    lengths = {n: len(c) if isinstance(c, (list, tuple)) else 0 for n, c in plain.items()}
-    if set(plain) != set(inputs) or len(set(lengths.values())) > 1:
+    lists = {name: _plain(column) for name, column in columns.items()}
+    lengths = {n: len(c) if isinstance(c, (list, tuple)) else 0 for n, c in lists.items()}
+    if set(lists) != set(inputs) or len(set(lengths.values())) > 1:
         received = ", ".join(f"{name} ({length})" for name, length in lengths.items())
         raise ValueError(
             f"The model takes the columns {', '.join(inputs)}, all of one length. "
             f"Received: {received}"
         )
-    return [dict(zip(plain, row, strict=True)) for row in zip(*plain.values(), strict=True)]
+    return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
 
 
 def _plain(value: Any) -> Any:
-    """Returns arrays, tensors and pandas' tables as lists, strings and dicts."""
+    """Returns arrays and tensors as lists or strings, and the tables of pandas as dicts."""
     if hasattr(value, "to_dict") and hasattr(value, "columns"):
         return {name: list(value[name]) for name in value.columns}
-    is_tensor = hasattr(value, "numpy") and hasattr(value, "dtype")
-    if is_tensor:  # TensorFlow's strings are bytes.
-        value = value.to_list() if hasattr(value, "to_list") else value.numpy()
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    return _decoded(value) if is_tensor else value
-
-
-def _decoded(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_decoded(part) for part in value]
-    return value.decode("utf-8", "ignore") if isinstance(value, bytes) else value
+    return plain(value)

@@ -73,7 +73,7 @@ class TextPreprocessor(keras.layers.Layer):
     def __call__(self, inputs, training: bool | None = None):
         # Keras accepts tensors only, not strings.
         texts = [
-            text if isinstance(text, keras.KerasTensor) else tf.convert_to_tensor(text)
+            text if isinstance(text, keras.KerasTensor) else _strings(text)
             for text in _texts(inputs)
         ]
         return super().__call__(texts if len(texts) > 1 else texts[0])
@@ -108,9 +108,22 @@ class TextPreprocessor(keras.layers.Layer):
         return cls(**{name: value for name, value in config.items() if name != "trainable"})
 
 
+def _strings(texts) -> tf.Tensor:
+    try:
+        strings = tf.convert_to_tensor(texts, tf.string)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Texts must be strings. Received: {texts!r:.200}") from error
+    if strings.shape.rank not in (0, 1, None):
+        raise ValueError(f"Texts must be strings [B], or one. Received: {strings.shape}")
+    return strings
+
+
 def _texts(inputs) -> list:
     """Returns one or two batches of texts: a list of plain strings is one."""
     if isinstance(inputs, Mapping):
+        for names in (("text_a", "text_b"), ("question", "context")):
+            if set(inputs) == set(names):  # Whatever their order.
+                inputs = {name: inputs[name] for name in names}
         inputs = tuple(inputs.values())
     is_pair = isinstance(inputs, (list, tuple)) and not all(
         isinstance(text, (str, bytes)) for text in inputs

@@ -15,7 +15,7 @@ from itertools import chain
 
 from bert_tf.text.characters import CLEAN, DROP_MARKS, SPLIT_PUNCTUATION, decompose
 from bert_tf.text.offsets import CHUNK, align_words
-from bert_tf.text.tokenizer import SpecialIds
+from bert_tf.text.tokenizer import SpecialIds, Tokenizer
 from bert_tf.text.vocabulary import (
     SPECIAL_TOKENS,
     convert_by_vocab,
@@ -51,7 +51,10 @@ def convert_to_unicode(text: str | bytes) -> str:
         return text
     if isinstance(text, bytes):
         return text.decode("utf-8", "ignore")
-    raise ValueError(f"Text must be str or bytes. Received: {type(text).__name__}")
+    raise ValueError(
+        f"Text must be one str or bytes. Received: {type(text).__name__}. Call the tokenizer "
+        "itself with several texts; bert_tf.TextPreprocessor takes tensors."
+    )
 
 
 def whitespace_tokenize(text: str) -> list[str]:
@@ -149,8 +152,10 @@ class WordpieceTokenizer:
         return ""
 
 
-class FullTokenizer:
+class FullTokenizer(Tokenizer):
     """Converts text to the ids of its word pieces, and back.
+
+    Call it with texts to get a model's inputs, see `bert_tf.text.tokenizer.Tokenizer`.
 
     Args:
         vocab_file: path of a vocabulary, one token per line; an invalid one raises a ValueError.
@@ -161,6 +166,8 @@ class FullTokenizer:
         tokenizer = bert_tf.FullTokenizer("vocab.txt", do_lower_case=True)
         tokens = tokenizer.tokenize("Unaffable!")
         ids = tokenizer.convert_tokens_to_ids(["[CLS]", *tokens, "[SEP]"])
+        inputs = tokenizer(["A question?"], ["An answer."], max_length=128)  # int32 arrays [1, L]
+        texts = tokenizer.decode(inputs["input_ids"])  # ["[CLS] a question ? [SEP] an ..."]
     """
 
     def __init__(

@@ -1,11 +1,14 @@
 """Defines the `Tokenizer` protocol, which BERT's `FullTokenizer` (WordPiece) implements.
 
-Another tokenizer, such as SentencePiece, is a class with these members and a line in
-`load_tokenizer`.
+Another tokenizer, such as SentencePiece, is a subclass, which inherits `__call__` and `decode`, and
+a line in `load_tokenizer`.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple, Protocol, runtime_checkable
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from bert_tf.text.packing import pack_truncated
 
 
 class SpecialIds(NamedTuple):
@@ -48,6 +51,105 @@ class Tokenizer(Protocol):
 
     def join_tokens(self, tokens: Iterable[str]) -> str:
         """Returns the normalized text of tokens, with the tokens of a word joined again."""
+
+    def __call__(
+        self,
+        texts: str | Sequence[str],
+        pairs: str | Sequence[str] | None = None,
+        max_length: int | None = None,
+        padding: bool | str = True,
+    ) -> dict[str, Any]:
+        """Returns a model's inputs for texts or pairs of texts, as the original packs them.
+
+            encoder(tokenizer(["A text.", "Another one"], max_length=128))
+
+        Args:
+            texts, pairs: a text or several; `pairs` holds the second text of each.
+            max_length: in tokens; longer rows are truncated, of a pair the longer text first.
+            padding: True pads to the longest row, "max_length" to `max_length`, False not at all.
+
+        Returns: `input_ids`, `input_mask` and `segment_ids`, int32 arrays [N, L], or [L] for one
+        text that is not in a list; without padding, lists.
+
+        Raises a ValueError if an argument is none of these.
+        """
+        import numpy as np  # Slow, and not needed to tokenize.
+
+        texts = plain(texts)
+        firsts = _listed(texts)
+        seconds = [""] * len(firsts) if pairs is None else _listed(pairs)
+        if len(firsts) != len(seconds):
+            raise ValueError(f"Each text needs a pair. Received: {len(firsts)} and {len(seconds)}")
+        if max_length is not None and max_length < 3:
+            raise ValueError(f"max_length must be 3 or more. Received: {max_length}")
+        if padding not in (True, False, "max_length") or (
+            padding == "max_length" and not max_length
+        ):
+            raise ValueError(
+                f'padding must be True, False, or "max_length" with one. Received: {padding!r}'
+            )
+        special, limit = self.special_ids, max_length or sys.maxsize
+        rows = [
+            pack_truncated(self.encode(a), self.encode(b), special.cls, special.sep, limit)
+            for a, b in zip(firsts, seconds, strict=True)
+        ]
+        columns = {
+            "input_ids": [ids for ids, _ in rows],
+            "input_mask": [[1] * len(ids) for ids, _ in rows],
+            "segment_ids": [segments for _, segments in rows],
+        }
+        if padding:
+            longest = max((len(ids) for ids, _ in rows), default=0)
+            length = limit if padding == "max_length" else longest
+            for name, column in columns.items():
+                filled = special.pad if name == "input_ids" else 0
+                padded = [row + [filled] * (length - len(row)) for row in column]
+                columns[name] = np.array(padded, np.int32).reshape(len(rows), length)
+        if isinstance(texts, (str, bytes)):
+            return {name: column[0] for name, column in columns.items()}
+        return columns
+
+    def decode(self, ids: Iterable[int], skip_special_tokens: bool = False) -> Any:
+        """Returns the normalized text of token ids, or a list of texts for rows of ids.
+
+        Raises a ValueError for an id that the vocabulary does not have.
+        """
+        ids = list(plain(ids))
+        if ids and isinstance(ids[0], (list, tuple)):
+            return [self.decode(row, skip_special_tokens) for row in ids]
+        left_out = set(self.special_ids) - {self.special_ids.unk} if skip_special_tokens else ()
+        try:
+            return self.join_tokens(self.convert_ids_to_tokens(i for i in ids if i not in left_out))
+        except KeyError as error:
+            last = self.vocab_size - 1
+            raise ValueError(f"Token ids are from 0 to {last}. Received: {error}") from error
+
+
+def plain(value: Any) -> Any:
+    """Returns the (nested) lists or the value in an array or tensor, and strings for its bytes."""
+    is_tensor = hasattr(value, "numpy") and hasattr(value, "dtype")
+    if is_tensor and not hasattr(value, "to_list"):  # Ragged ones have it.
+        value = value.numpy()
+    for method in ("tolist", "to_list"):
+        value = getattr(value, method, lambda value=value: value)()
+    return _decoded(value) if is_tensor else value
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_decoded(part) for part in value]
+    return value.decode("utf-8", "ignore") if isinstance(value, bytes) else value
+
+
+def _listed(texts: Any) -> list[str | bytes]:
+    texts = plain(texts)
+    texts = [texts] if isinstance(texts, (str, bytes)) else texts
+    if not isinstance(texts, (list, tuple)):
+        raise ValueError(f"A text or a list of texts is needed. Received: {type(texts).__name__}")
+    for number, text in enumerate(texts):
+        if not isinstance(text, (str, bytes)):
+            raise ValueError(f"Text {number} must be str or bytes. Received: {text!r:.200}")
+    return list(texts)
 
 
 def load_tokenizer(

@@ -1,9 +1,9 @@
 """Tokenizers other than `FullTokenizer` that follow the `Tokenizer` protocol."""
 
-from bert_tf.text.tokenizer import SpecialIds
+from bert_tf.text.tokenizer import SpecialIds, Tokenizer
 
 
-class ToyTokenizer:
+class ToyTokenizer(Tokenizer):
     """Divides words into pieces of two characters; like byte-level BPE, it marks where words begin.
 
     tokenize("to them")    # ["Ġto", "Ġth", "em"]

@@ -82,3 +82,21 @@ def test_it_is_part_of_a_saved_functional_model(preprocessor, tmp_path):
 def test_three_texts_are_refused(preprocessor):
     with pytest.raises(ValueError, match="one or two texts"):
         preprocessor((TEXTS, TEXTS, TEXTS))
+
+
+@pytest.mark.parametrize("wrong", [None, [None], ["a", None], 5, [5], float("nan"), [["a"], [5]]])
+def test_what_is_no_text_is_refused(preprocessor, wrong):
+    with pytest.raises(ValueError, match=r"Texts must be strings. Received: .*(None|5|nan)"):
+        preprocessor(wrong)
+
+
+def test_texts_of_other_shapes_are_refused_and_none_have_no_rows(preprocessor):
+    with pytest.raises(ValueError, match=r"Texts must be strings \[B\], or one"):
+        preprocessor(np.array([["a", "b"]]))
+    assert preprocessor(np.array([], str))["input_ids"].shape == (0, 10)
+
+
+def test_a_pair_s_texts_are_taken_by_name(preprocessor):
+    expected = preprocessor((TEXTS, OTHERS))
+    actual = preprocessor({"text_b": OTHERS, "text_a": TEXTS})
+    np.testing.assert_array_equal(actual["input_ids"], expected["input_ids"])
