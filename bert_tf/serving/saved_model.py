@@ -19,6 +19,23 @@ from bert_tf.version import __version__
 logger = logging.getLogger(__name__)
 
 _WARMUP_REQUESTS = "assets.extra/tf_serving_warmup_requests"
+_README = """# A BERT model for {kind}, as a SavedModel
+
+Written by bert-tf {version} with TensorFlow {tensorflow}. It takes raw text ({inputs}). To call it
+from this folder, TensorFlow and TensorFlow Text of the same version are enough:
+
+```python
+import tensorflow as tf
+import tensorflow_text  # The tokenizer's operations; without it, loading fails.
+
+call = tf.saved_model.load(".").signatures["serving_default"]
+outputs = call({arguments})
+```
+
+{outputs}
+
+`assets.extra/serving.json` describes all signatures. TensorFlow Serving needs no further files.
+"""
 _TEXT = "The leader of the expedition was John Smith (1895-1943), who had been to sea before. "
 
 
@@ -31,6 +48,7 @@ def write_saved_model(folder: str, loaded: LoadedModel, graph: ServedGraph) -> d
     files.make_directories(extra)
     contents = {
         files.join_path(folder, DESCRIPTION): json.dumps(description, indent=2, ensure_ascii=False),
+        files.join_path(folder, "README.md"): _readme(description).rstrip(),
         files.join_path(extra, "vocab.txt"): "\n".join(loaded.tokenizer.exact.vocab),
         files.join_path(extra, "bert_config.json"): loaded.config.to_json_string().rstrip(),
     }
@@ -65,6 +83,22 @@ def _description(
             "keras": keras.__version__,
         },
     }
+
+
+def _readme(description: dict[str, Any]) -> str:
+    lists = find_kind(description["kind"]).list_inputs
+    arguments = (
+        f"{name}=tf.constant({[['A', 'B']] if name in lists else ['A text.']})"
+        for name in description["inputs"]
+    )
+    return _README.format(
+        kind=description["kind"],
+        version=__version__,
+        tensorflow=tf.__version__,
+        inputs=", ".join(description["inputs"]),
+        arguments=", ".join(arguments),
+        outputs="\n".join(f"- `{n}`: {text}" for n, text in description["outputs"].items()),
+    )
 
 
 def _signature(call: tf.types.experimental.ConcreteFunction) -> dict[str, dict[str, str]]:

@@ -3,10 +3,12 @@
 import dataclasses
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -91,6 +93,19 @@ def test_the_tflite_model_gives_the_model_s_probabilities(exported, folders):
     np.testing.assert_allclose(actual["probabilities"], tf.nn.softmax(logits), atol=1e-4)
     operations = {d["op_name"] for d in interpreter._get_ops_details()}
     assert not any(name.startswith("Flex") for name in operations)
+
+
+def test_its_readme_says_how_to_call_it_in_python(exported):
+    folder = exported[0] / "1"
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    code = f"import sys; sys.modules['bert_tf'] = None\n{lines}print(outputs['label'].shape)"
+    for program, status in ((code, 0), (code.replace("import tensorflow_text", ""), 1)):
+        run = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True)
+        assert run.returncode == status, run.stderr
+    assert "`probabilities`: float32 [N, C]" in text
+    documented = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
+    assert "".join(lines.splitlines(keepends=True)[:3]) in documented
 
 
 def test_warm_up_requests_are_answered_by_the_model(exported):
