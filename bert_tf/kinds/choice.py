@@ -37,6 +37,7 @@ class ChoiceModel(ClassificationModel):
     """
 
     kind = "choice"
+    ids_rank = 3
 
     def __init__(self, encoder, dtype=None, name: str = "choice_model"):
         super().__init__(encoder, 1, dtype, name)
@@ -45,7 +46,7 @@ class ChoiceModel(ClassificationModel):
         features = self.named_features(inputs)
         shape = ops.shape(features["input_ids"])  # [B, C, L]
         rows = {name: ops.reshape(ids, (-1, shape[2])) for name, ids in features.items()}
-        return ops.reshape(super().call(rows, training=training), (-1, shape[1]))
+        return ops.reshape(super().call(rows, training=training), shape[:2])
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -89,6 +90,8 @@ class Chooser(TextModel):
     def of_texts(self, tokenizer, *texts):
         context, choices = texts
         shape = tf.shape(choices)  # [N, C]
+        has_choices = (shape[1] > 0) | (shape[0] == 0)
+        tf.debugging.Assert(has_choices, ["choices must hold at least one text. Received:", shape])
         repeated = tf.repeat(context, shape[1]), tf.reshape(choices, [-1])
         rows = self.packed(*map(tokenizer.tokenize, repeated))
         # -1 would be ambiguous for N = 0.
@@ -97,7 +100,9 @@ class Chooser(TextModel):
 
     def of_ids(self, batch):
         probabilities = self.probabilities(batch)
-        index = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
+        # An empty batch may have no choices.
+        padded = tf.pad(probabilities, [[0, 0], [0, 1]], constant_values=-1.0)
+        index = tf.argmax(padded, axis=-1, output_type=tf.int32)
         return {"index": index, "probabilities": probabilities}
 
     @staticmethod

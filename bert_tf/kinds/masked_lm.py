@@ -143,7 +143,8 @@ class MaskFiller(TextModel):
     def signatures(self, tokenizer):
         signatures = super().signatures(tokenizer)
         if NEXT_SENTENCE in self.loaded.heads and self.loaded.has_pooler:
-            pairs = NextSentencePredictor(self.loaded, compute=self.compute)
+            loaded = dataclasses.replace(self.loaded, inputs=PAIR)
+            pairs = NextSentencePredictor(loaded, compute=self.compute)
             signatures["next_sentence"] = pairs.signatures(tokenizer)["next_sentence"]
         return signatures
 

@@ -108,7 +108,8 @@ class QuestionAnswerer(TextModel):
         question_ids = tokenizer.tokenize(question)[:, : options.max_query_length]
         ids, starts, ends = tokenizer.tokenize_with_offsets(context)
         cls, sep = self.special.cls, self.special.sep
-        windows = pack_windows(question_ids, ids, cls, sep, longest, options.doc_stride)
+        with tf.control_dependencies([self.as_many(question_ids, ids)]):
+            windows = pack_windows(question_ids, ids, cls, sep, longest, options.doc_stride)
         return find_answers(
             options,
             windows,

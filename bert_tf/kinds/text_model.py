@@ -122,7 +122,15 @@ class TextModel(abc.ABC):
     def packed(self, ids_a: tf.RaggedTensor, ids_b: tf.RaggedTensor | None = None) -> Batch:
         """Does in a graph what `rows` does; token ids are [N, (T)]."""
         longest = self.loaded.max_seq_length
-        return pack_texts(ids_a, ids_b, self.special.cls, self.special.sep, longest)
+        with tf.control_dependencies([self.as_many(ids_a, ids_a if ids_b is None else ids_b)]):
+            rows = pack_texts(ids_a, ids_b, self.special.cls, self.special.sep, longest)
+        return _with_a_column(rows)
+
+    def as_many(self, *ids: tf.RaggedTensor) -> tf.Operation:
+        """Returns an operation that fails unless there are as many texts for each input."""
+        counts = [rows.nrows() for rows in ids]
+        message = f"{' and '.join(self.loaded.inputs)} must be as many. Received:"
+        return tf.debugging.Assert(counts[0] == counts[1], [message, *counts])
 
     def of_text_examples(self, tokenizer: "GraphTokenizer", examples: tf.Tensor) -> Batch:
         """Returns the outputs for serialized tf.Examples of strings."""
@@ -147,10 +155,10 @@ class TextModel(abc.ABC):
         signatures: dict[str, Signature] = {
             "serving_default": (functools.partial(self.of_texts, tokenizer), texts),
             "text_examples": (functools.partial(self.of_text_examples, tokenizer), examples),
-            "ids": (lambda *rows: self.of_ids(dict(zip(IDS, rows, strict=True))), ids),
+            "ids": (lambda *rows: self._of_checked(dict(zip(IDS, rows, strict=True))), ids),
         }
         if kind.ids_rank == 2:
-            signatures["examples"] = (lambda rows: self.of_ids(_parsed_ids(rows)), examples)
+            signatures["examples"] = (lambda rows: self._of_checked(_parsed_ids(rows)), examples)
         if self.api:
             name, outputs = self.api
 
@@ -165,19 +173,52 @@ class TextModel(abc.ABC):
         """Returns the softmax of the logits, float32 [..., C]."""
         return tf.nn.softmax(tf.cast(self.compute(batch)["logits"], tf.float32))
 
+    def _of_checked(self, batch: Batch) -> Batch:
+        """Returns the outputs for rows of ids from outside; those that no model has are refused."""
+        encoder, ids = self.loaded.encoder, batch["input_ids"]
+        longest, shape = encoder.config.max_position_embeddings, tf.shape(ids)
+        fits = (shape[-1] > 0) & (shape[-1] <= longest) | (shape[0] == 0)
+        checks = [tf.debugging.Assert(fits, [f"input_ids must have 1 to {longest} columns", shape])]
+        for name, limit in encoder.feature_limits.items():
+            value, message = batch[name], f"{name} must be from 0 to {limit - 1}. Received:"
+            same = tf.reduce_all(tf.shape(value) == shape)
+            checks += [
+                tf.debugging.Assert(same, [f"{name} must have the shape of input_ids", shape]),
+                tf.debugging.Assert(
+                    tf.reduce_all((value >= 0) & (value < limit)),
+                    [message, tf.reduce_min(value), tf.reduce_max(value)],
+                ),
+            ]
+        with tf.control_dependencies(checks):
+            return self.of_ids(_with_a_column(batch))
+
     def _run_model(self, batch: Batch) -> Batch:
         model = self.loaded.model
         return named_outputs(model(model.select_features(batch), training=False))
 
 
+def _with_a_column(batch: Batch) -> Batch:
+    """Gives a column to an empty batch that has none, as models read the first."""
+    ids = batch["input_ids"]
+    is_needed = tf.cast(tf.shape(ids)[-1] == 0, tf.int32)
+    padding = [*[(0, 0)] * (ids.shape.rank - 1), (0, is_needed)]
+    return {name: tf.pad(value, padding) for name, value in batch.items()}
+
+
 def _parsed_ids(examples: tf.Tensor) -> Batch:
     """Parses ids in tf.Examples, where `input_mask` and `segment_ids` are optional."""
     parsed = tf.io.parse_example(examples, {name: tf.io.RaggedFeature(tf.int64) for name in IDS})
-    ids, masks, segments = (tf.cast(parsed[name], tf.int32) for name in IDS)
+    # Clipped, as casting an id that is too large would give another one.
+    clipped = (tf.minimum(tf.maximum(parsed[name], -1), tf.int32.max) for name in IDS)
+    ids, masks, segments = (tf.cast(rows, tf.int32) for rows in clipped)
     input_ids = ids.to_tensor()
     length = tf.shape(input_ids)[1]
     shape = tf.stack([-1, length])
     all_tokens = tf.sequence_mask(ids.row_lengths(), length, tf.int32)
+    for name, rows in (("input_mask", masks), ("segment_ids", segments)):
+        fits = (rows.row_lengths() == 0) | (rows.row_lengths() == ids.row_lengths())
+        message = f"{name} must be as long as input_ids, or be left out"
+        tf.debugging.Assert(tf.reduce_all(fits), [message, rows.row_lengths()])
     has_mask = masks.row_lengths() > 0
     mask = tf.where(has_mask[:, tf.newaxis], masks.to_tensor(shape=shape), all_tokens)
     rows = input_ids, mask, segments.to_tensor(shape=shape)

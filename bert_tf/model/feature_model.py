@@ -8,17 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from bert_tf.model.features import check_features, named_features
 from bert_tf.model.part import constructor_values, deserialized
-
-# Other libraries' names of the same inputs.
-_OTHER_NAMES = {
-    "attention_mask": "input_mask",
-    "padding_mask": "input_mask",
-    "input_word_ids": "input_ids",
-    "token_ids": "input_ids",
-    "token_type_ids": "segment_ids",
-    "input_type_ids": "segment_ids",
-}
 
 
 class FeatureModel(keras.Model):
@@ -29,6 +20,7 @@ class FeatureModel(keras.Model):
     """
 
     feature_names: tuple[str, ...] = ("input_ids", "input_mask", "segment_ids")
+    ids_rank = 2  # Axes of `input_ids`.
     kind: str = "encoder"  # What the model is for, one of `bert_tf.kinds.table.KINDS`.
     preset = None  # The files that `from_preset` loaded it from.
 
@@ -94,29 +86,31 @@ class FeatureModel(keras.Model):
         """Returns the model's inputs from a batch that also holds labels and the like."""
         return {name: batch[name] for name in self.feature_names if name in batch}
 
+    @property
+    def feature_limits(self) -> dict[str, int]:
+        """The number of values, from 0, that each of the encoder's inputs may have."""
+        config = self.config
+        sizes = (config.vocab_size, 2, config.type_vocab_size)
+        return dict(zip(FeatureModel.feature_names, sizes, strict=True))
+
+    def __call__(self, inputs=None, *, training: bool | None = None, **named):
+        """Runs the model on inputs in one structure, or by name: `model(input_ids=ids)`.
+
+        Raises a ValueError for inputs that no model has, as far as they are known by now.
+        """
+        if named and not isinstance(inputs, Mapping):
+            inputs = {} if inputs is None else {self.feature_names[0]: inputs}
+        features = self.named_features({**inputs, **named} if named else inputs)
+        longest = self.config.max_position_embeddings
+        check_features(features, self.feature_limits, self.ids_rank, longest)
+        return super().__call__(features, **({} if training is None else {"training": training}))
+
     def named_features(self, inputs) -> dict[str, Any]:
         """Returns inputs by name; a list has the order of `feature_names`, a tensor is the first.
 
-        Raises a ValueError for an unknown name, or if the first is missing.
+        Raises a ValueError for an unknown name, or if a necessary one is missing.
         """
-        known = ", ".join(self.feature_names)
-        if isinstance(inputs, (list, tuple)):
-            if len(inputs) > len(self.feature_names):
-                raise ValueError(f"{self.name} takes {known}. Received: {len(inputs)} inputs")
-            inputs = dict(zip(self.feature_names, inputs, strict=False))
-        elif not isinstance(inputs, Mapping):
-            inputs = {self.feature_names[0]: inputs}
-        unknown = [name for name in inputs if name not in self.feature_names]
-        if unknown:
-            hints = [f"{n} is {_OTHER_NAMES[n]} here" for n in unknown if n in _OTHER_NAMES]
-            raise ValueError(
-                f"{self.name} takes the inputs {known}. Received: {', '.join(map(str, inputs))}"
-                + (f" ({'; '.join(hints)})" if hints else "")
-            )
-        if self.feature_names[0] not in inputs:
-            received = ", ".join(inputs) or "no inputs"
-            raise ValueError(f"{self.name} needs {self.feature_names[0]}. Received: {received}")
-        return dict(inputs)
+        return named_features(inputs, self.feature_names, self.name)
 
     def is_unneeded(self, name: str) -> bool:
         """Returns whether no output depends on this weight, so that it is not trained."""

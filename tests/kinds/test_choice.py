@@ -111,6 +111,12 @@ def test_a_saved_model_chooses_as_python_does(folder, predictor, tmp_path):
     for actual, expected in zip(saved.predict(EXAMPLES), predictor.predict(EXAMPLES), strict=True):
         assert (actual.choice, actual.index) == (expected.choice, expected.index)
         np.testing.assert_allclose(actual.probabilities, expected.probabilities, atol=1e-5)
+    call = tf.saved_model.load(export.folder).signatures["serving_default"]
+    for number in (0, 2):
+        outputs = call(context=tf.constant([], tf.string), choices=tf.zeros([0, number], tf.string))
+        assert outputs["probabilities"].shape == (0, number)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="choices must hold at least one"):
+        call(context=tf.constant(["a"]), choices=tf.zeros([1, 0], tf.string))
 
 
 def test_it_is_converted_from_hugging_face_and_back(golden_dir, tmp_path):

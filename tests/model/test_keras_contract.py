@@ -213,13 +213,70 @@ def test_inputs_may_be_given_by_place():
     assert_same_outputs(model(features["input_ids"]), model({"input_ids": features["input_ids"]}))
 
 
-def test_an_unknown_input_is_refused_with_the_names_that_are_known():
-    model = model_cases()["ClassificationModel"].make(None)
-    ids = keras_cases.IDS
-    with pytest.raises(ValueError, match="attention_mask is input_mask here"):
-        model({"input_ids": ids, "attention_mask": ids})
-    with pytest.raises(ValueError, match="needs input_ids"):
-        model({"input_mask": ids})
+def test_hugging_face_s_names_are_accepted_in_calls_graphs_and_fit():
+    case = model_cases()["ClassificationModel"]
+    model, features = compiled(case), keras_cases.FEATURES
+    expected = model(features)
+    theirs = ("input_ids", "attention_mask", "token_type_ids")
+    aliases = dict(zip(theirs, features.values(), strict=True))
+    assert_same_outputs(model(aliases), expected)
+    assert_same_outputs(model(**aliases), expected)
+    assert_same_outputs(model(features["input_ids"], **dict(list(aliases.items())[1:])), expected)
+    np.testing.assert_allclose(model.predict(aliases, verbose=0), expected, atol=1e-6)
+    inputs = {name: keras.Input((None,), dtype="int32", name=name) for name in theirs}
+    assert_same_outputs(keras.Model(inputs, model(inputs))(aliases), expected)
+    model.fit(tf.data.Dataset.from_tensors((aliases, case.labels)), shuffle=False, verbose=0)
+
+
+IDS = np.ones((2, 4), "int32")
+NEXT = np.zeros((2, 1), "int32")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"input_ids": IDS, "input_masks": IDS}, "input_ids, input_mask, seg.*: .*input_masks"),
+        ({"input_ids": IDS, "input_mask": IDS, "attention_mask": IDS}, "once each"),
+        ({"input_mask": IDS}, "needs input_ids. Received: input_mask"),
+        (None, "needs input_ids. Received: nothing"),
+        ({"input_ids": IDS}, "needs masked_lm_positions"),
+        ("a text", r"input_ids must hold integers \[B, L\]"),
+        ([1, 2, 3], r"input_ids must hold integers \[B, L\].*\(3,\)"),
+        ({"input_ids": tf.ragged.constant([[1], [2, 3]])}, "Received: RaggedTensor"),
+        ({"input_ids": IDS[:, :0]}, "input_ids must hold"),
+        ({"input_ids": IDS, "attention_mask": IDS[:, :3]}, "input_mask must hold.*of input_ids"),
+        ({"input_ids": IDS, "input_mask": IDS[:1]}, r"input_mask must hold.*\(1, 4\)"),
+        ({"input_ids": IDS, "masked_lm_positions": NEXT[0]}, r"positions must hold .*\[B, M\]"),
+        ({"input_ids": IDS, "masked_lm_positions": NEXT + 4}, "positions must be .*0 to 3"),
+        ({"input_ids": -IDS}, "input_ids must be integers from 0 to .* -1 to -1"),
+        ({"input_ids": IDS * 2**20}, "input_ids must be integers from 0 to"),
+        ({"input_ids": IDS.astype("int64") * 2**32}, "input_ids must be integers from 0 to"),
+        ({"input_ids": IDS + 0.5}, "input_ids must be integers"),
+        ({"input_ids": np.full((1, 2), np.nan)}, "input_ids must be integers"),
+        ({"input_ids": np.array([["a"]])}, "input_ids must be integers.*U1"),
+        ({"input_ids": IDS, "token_type_ids": 2 * IDS}, "segment_ids must be integers from 0 to 1"),
+        ({"input_ids": IDS, "input_mask": -IDS}, "input_mask must be integers from 0 to 1"),
+    ],
+)
+def test_inputs_that_no_model_has_are_refused_by_name(inputs, message):
+    encoder = bert_tf.BertEncoder(keras_cases.CONFIG)
+    model = bert_tf.PretrainingModel(encoder) if "positions" in message else encoder
+    with pytest.raises(ValueError, match=message):
+        model(inputs)
+
+
+def test_inputs_of_a_graph_are_judged_by_their_shapes():
+    encoder = bert_tf.BertEncoder(keras_cases.CONFIG)
+    with pytest.raises(ValueError, match=r"input_ids must hold integers \[B, L\]"):
+        encoder(keras.Input((), dtype="int32"))
+    with pytest.raises(ValueError, match=r"input_ids must hold integers \[B, C, L\]"):
+        bert_tf.ChoiceModel(encoder)(keras.Input((4,), dtype="int32"))
+
+
+def test_an_empty_batch_has_an_empty_answer():
+    encoder = bert_tf.BertEncoder(keras_cases.CONFIG)
+    assert bert_tf.ClassificationModel(encoder, 3)(IDS[:0]).shape == (0, 3)
+    assert bert_tf.ChoiceModel(encoder)(np.zeros((0, 2, 4), "int32")).shape == (0, 2)
 
 
 def test_a_head_wants_an_encoder():

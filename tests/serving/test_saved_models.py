@@ -148,6 +148,65 @@ def test_bytes_that_are_not_utf8_are_left_out(signatures, predictors):
         )
 
 
+ONES = tf.ones([2, 8], tf.int32)
+
+
+@pytest.mark.parametrize("kind", ["classification", "span", "masked_lm"])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"input_ids": -ONES}, r"input_ids must be from 0 to 1999. Received:\] \[-1\]"),
+        ({"input_ids": ONES * 2000}, r"input_ids must be from 0 to 1999. Received:.*2000"),
+        ({"segment_ids": ONES * 2}, "segment_ids must be from 0 to 1"),
+        ({"input_mask": ONES * 2}, "input_mask must be from 0 to 1"),
+        ({"input_mask": ONES[:, :4]}, "input_mask must have the shape of input_ids"),
+        ({"segment_ids": ONES[:1]}, "segment_ids must have the shape of input_ids"),
+        (dict.fromkeys(("input_ids", "input_mask", "segment_ids"), ONES[:, :0]), "1 to 64 columns"),
+        ({"input_ids": tf.ones([2, 65], tf.int32)}, "input_ids must have 1 to 64 columns"),
+    ],
+)
+def test_ids_that_no_model_has_are_refused_by_name(signatures, kind, changes, message):
+    rows = {"input_ids": ONES, "input_mask": ONES, "segment_ids": 0 * ONES}
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        signatures[kind]["ids"](**rows | changes)
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        ({"input_ids": [2, 2**32 + 5, 3]}, "input_ids must be from 0"),
+        ({"input_ids": [2, 5, 3], "input_mask": [1, 1]}, "input_mask must be as long as input_ids"),
+        ({"input_ids": [2], "segment_ids": [0, 0]}, "segment_ids must be as long as input_ids"),
+        ({"input_mask": []}, "input_ids must have 1 to 64 columns"),
+    ],
+)
+def test_records_that_no_model_has_are_refused_by_name(signatures, features, message):
+    record = tf.train.Example()
+    for name, ids in features.items():
+        record.features.feature[name].int64_list.value.extend(ids)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        signatures["regression"]["examples"](examples=tf.constant([record.SerializeToString()]))
+
+
+def test_an_empty_batch_has_an_empty_answer(signatures):
+    for kind, by_name in signatures.items():
+        for name, call in by_name.items():
+            specs = call.structured_input_signature[1]
+            inputs = {n: tf.zeros([0] * spec.shape.rank, spec.dtype) for n, spec in specs.items()}
+            assert {len(output) for output in call(**inputs).values()} == {0}, (kind, name)
+
+
+def test_inputs_of_different_numbers_of_texts_are_refused(signatures):
+    one, two = tf.constant(["a"]), tf.constant(["a", "b"])
+    for kind, name, inputs in (
+        ("classification", "serving_default", {"text_a": one, "text_b": two}),
+        ("span", "serving_default", {"question": two, "context": one}),
+        ("masked_lm", "next_sentence", {"text_a": two, "text_b": one}),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=f"{' and '.join(inputs)} must be"):
+            signatures[kind][name](**inputs)
+
+
 def test_a_saved_model_is_described(exports, signatures):
     for kind, folder in exports.items():
         text = (folder / "1" / "assets.extra" / "serving.json").read_text(encoding="utf-8")
