@@ -1,6 +1,7 @@
 """The scripts' command lines: help, suggestions for unknown flags, and errors that name a flag."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -201,3 +202,37 @@ def test_an_error_s_cause_is_not_guessed_from_its_class(scripts_dir, tmp_path, f
     assert result.returncode == 1
     assert message in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.stderr
+
+
+def test_documented_commands_have_no_comments_behind_them(scripts_dir):
+    """An interactive zsh would pass their words to the program."""
+    root = scripts_dir.parent
+    for page in [root / "README.md", *root.glob("vocab/*.md"), *root.glob("docs/*.md")]:
+        for block in re.findall(r"```bash\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+            assert not re.search(r"^\S.*\s#\s", block, re.MULTILINE), (page.name, block)
+
+
+PIP = """#!/bin/bash
+echo "Collecting x"
+echo "  Downloading tensorflow.whl (600 MB)"
+exit $STATUS
+"""
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_the_install_step_says_what_it_does_and_ends_as_pip_does(scripts_dir, tmp_path, status):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").write_text(PIP)
+    (tmp_path / "bin" / "python").chmod(0o755)
+    code = f"set -euo pipefail; source {scripts_dir}/setup_environment.sh; set_up_environment vocab"
+    result = subprocess.run(
+        ["bash", "-c", code],
+        env={**os.environ, "BERT_TF_VENV": str(tmp_path), "STATUS": str(status)},
+        capture_output=True,
+        text=True,
+        cwd=scripts_dir.parent,
+    )
+    assert result.returncode == status
+    assert "2.6 GB on the disk" in result.stdout
+    assert "  Downloading tensorflow.whl (600 MB)\n" in result.stdout
+    assert (tmp_path / "installed-vocab").exists() == (status == 0)
