@@ -90,7 +90,7 @@ def _draw(report: Mapping[str, Any], path: str) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
-        logger.info("No picture of the confusion matrix: pip install matplotlib draws it.")
+        logger.info("No picture of the confusion matrix: it needs `pip install matplotlib`.")
         return
     labels, matrix = report["labels"], np.array(report["confusion_matrix"])
     size = min(3 + 0.5 * len(labels), 30)
