@@ -163,7 +163,7 @@ def test_all_flags_of_the_original_are_there(run):
         ([], {}, "Nothing to do"),
         (["--do_train"], {"train_file": None}, "--do_train needs --train_file"),
         (["--do_predict"], {"predict_file": None}, "--do_predict needs --predict_file"),
-        (["--do_predict"], {"max_seq_length": 67}, "max_query_length"),
+        (["--do_predict", "--untrained"], {"max_seq_length": 67}, "max_query_length"),
         (["--do_predict"], {"max_seq_length": 1024}, "max_position_embeddings is 512"),
         (["--do_train"], {"train_file": "/nowhere.json"}, "/nowhere.json"),
     ],
