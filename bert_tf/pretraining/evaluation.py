@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import logging
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
@@ -17,6 +18,11 @@ from bert_tf.training.run import write_eval_results
 from bert_tf.training.run_directory import EVALUATION, MetricsLog
 from bert_tf.training.trainer import Batch
 from bert_tf.training.workers import Workers
+
+logger = logging.getLogger(__name__)
+
+# Ends the name of the accuracy of a model that always predicts the more frequent of two labels.
+_BASELINE = "_majority_accuracy"
 
 
 @dataclasses.dataclass
@@ -46,11 +52,15 @@ class PretrainingEvaluator:
     def write(self, phase: RunPhase, step: int, log: MetricsLog, folder: str) -> dict[str, float]:
         """Writes the metrics to the log and, as the original does, to `eval_results.txt`."""
         metrics = self.metrics(phase, step)
+        baselines = {name: value for name, value in metrics.items() if name.endswith(_BASELINE)}
         results = {"global_step": step, **metrics}
+        results = {name: value for name, value in results.items() if name not in baselines}
         if log.is_writer:
             if log.evaluation(step) is None:
                 log.write(step, metrics, prefix=EVALUATION)
             write_eval_results(files.join_path(folder, "eval_results.txt"), results)
+            for name, value in baselines.items():
+                logger.info("  (Always the more frequent label: %s = %.4f)", name, value)
         return results
 
     def _evaluate(self, phase: RunPhase, between_batches: Callable[[], None]) -> dict[str, float]:
@@ -77,7 +87,11 @@ class PretrainingEvaluator:
             between_batches()
 
         with progress, records.named_corruption():
-            return self.means(batches, done)
+            metrics = self.means(batches, done)
+        for name in [name for name in metrics if name.endswith("_positives")]:
+            share = metrics.pop(name)
+            metrics[name.replace("_positives", _BASELINE)] = max(share, 1 - share)
+        return metrics
 
     def means(
         self, batches: Iterator, on_progress: Callable[[int], None] = lambda count: None

@@ -25,6 +25,7 @@ class Prediction:
     labels: Callable[[Batch], tf.Tensor]  # -> int [...]
     weights: Callable[[Batch], tf.Tensor]  # -> float32 [...], 0 for labels that do not count.
     epsilon: float = 0.0  # Added to the sum of the weights before the loss is divided by it.
+    is_binary: bool = False  # Whether labels are 0 and 1; then NAME_positives is their mean.
 
     @property
     def loss_name(self) -> str:
@@ -48,6 +49,10 @@ class Prediction:
         best = tf.argmax(self.logits(outputs), -1, tf.int32)
         is_correct = tf.cast(best == tf.cast(self.labels(batch), tf.int32), tf.float32)
         return tf.reduce_sum(is_correct * self.weights(batch))
+
+    def num_positive(self, batch: Batch) -> tf.Tensor:
+        """Returns the weighted number of labels that are 1, a float32 scalar."""
+        return tf.reduce_sum(tf.cast(self.labels(batch), tf.float32) * self.weights(batch))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,9 +91,10 @@ class PretrainingObjective:
         mean of their losses, as in the original. The other weights are numbers of labels.
         """
         correct = {p.loss_name: p.num_correct(batch, outputs) for p in self.predictions}
+        positives = {p.name: p.num_positive(batch) for p in self.predictions if p.is_binary}
         num_examples = tf.reduce_sum(example_weights(batch))
-        sums, weights, correct, num_examples = all_reduce(
-            (self.sums(batch, outputs), self.weights(batch), correct, num_examples)
+        sums, weights, correct, positives, num_examples = all_reduce(
+            (self.sums(batch, outputs), self.weights(batch), correct, positives, num_examples)
         )
         loss = sum(sums[n] / (weights[n] + epsilon) for n, epsilon in self.epsilons.items())
         metrics = {"loss": (loss * num_examples, num_examples)}
@@ -96,6 +102,8 @@ class PretrainingObjective:
             name = prediction.loss_name
             metrics[f"{prediction.name}_accuracy"] = (correct[name], weights[name])
             metrics[name] = (sums[name], weights[name])
+            if prediction.is_binary:
+                metrics[f"{prediction.name}_positives"] = positives[prediction.name], weights[name]
         return metrics
 
 

@@ -193,7 +193,11 @@ def test_losses_and_accuracies_agree_with_numpy(name):
         assert metrics[key] == pytest.approx(loss, rel=1e-5)
         assert metrics[f"{part}_accuracy"] == pytest.approx(accuracy)
     assert metrics["loss"] == pytest.approx(sum(loss for loss, _ in expected.values()), rel=1e-5)
-    assert set(metrics) == {"loss", *(f"{p}_{m}" for p in expected for m in ("loss", "accuracy"))}
+    names = {"loss", *(f"{p}_{m}" for p in expected for m in ("loss", "accuracy"))}
+    positives = {f"{p.name}_positives" for p in objective.predictions if p.is_binary}
+    assert set(metrics) == names | positives
+    for share in positives:
+        assert metrics[share] == pytest.approx(np.mean(batch["next_sentence_labels"]))
 
 
 def test_a_later_token_changes_no_earlier_position():

@@ -181,6 +181,14 @@ def test_init_checkpoint_gives_the_weights_but_neither_step_nor_averages(whole_r
     assert np.abs(trained[name] - began[name]).max() > 0
 
 
+def test_next_sentence_accuracy_is_shown_beside_the_majority_s(whole_run):
+    script, result = whole_run
+    (shown,) = re.findall(r"next_sentence_majority_accuracy = (0\.\d+)", result.stderr)
+    (line,) = [line for line in script.metrics() if "eval_loss" in line]
+    assert 0.5 <= float(shown) < 1.0
+    assert line["eval_next_sentence_majority_accuracy"] == pytest.approx(float(shown), abs=1e-4)
+
+
 def test_random_weights_and_a_released_model_s_folder_are_refused(script):
     alone = script.run("--do_eval", output="empty", init_checkpoint=None)
     assert alone.returncode == 1

@@ -14,6 +14,7 @@ NEXT_SENTENCE = Prediction(
     name="next_sentence",
     labels=lambda batch: tf.reshape(batch["next_sentence_labels"], [-1]),
     weights=example_weights,
+    is_binary=True,
 )
 
 OBJECTIVE = PretrainingObjective(
