@@ -188,6 +188,89 @@ def test_damaged_manifests_and_caches_of_records(tmp_path):
     )
 
 
+RUN = {"format": 3, "settings": {"a": 1}, "libraries": {"b": "1"}}
+RUN["inputs"] = [{"path": "p", "language": "en", "source": "text"}]
+
+
+def test_damaged_notes_of_runs(tmp_path):
+    from bert_tf.corpus.parts import start_or_resume
+    from bert_tf.settings import TrainingSettings
+    from bert_tf.training.run_directory import MetricsLog, check_settings
+
+    (tmp_path / "model.ckpt-1.index").write_bytes(b"x")
+    (tmp_path / "part-000000.json").write_bytes(b"{}")
+    settings = TrainingSettings(bert_config_file="c", output_dir=str(tmp_path))
+    check(
+        tmp_path / "run_settings.json",
+        variants_of({"seed": 1, "phases": [{"num_steps": 2}]}),
+        lambda path: check_settings(settings, {"seed": 1, "phases": [{"num_steps": 2}]}),
+    )
+    check(
+        tmp_path / "run.json",
+        variants_of(RUN),
+        lambda path: start_or_resume(str(tmp_path), RUN),
+    )
+
+    def log(path):
+        with MetricsLog(str(tmp_path), 5) as metrics:
+            metrics.evaluation(3)
+
+    check(tmp_path / "metrics.jsonl", variants_of({"step": 3, "eval_loss": 1.5}), log)
+
+
+def test_a_damaged_result_of_a_sweep(tmp_path):
+    from bert_tf.finetuning import sweep
+
+    result = {
+        "name": "r",
+        "learning_rate": 1e-5,
+        "batch_size": 8,
+        "seed": 1,
+        "value": 0.5,
+        "is_collapsed": False,
+        "is_diverged": False,
+        "step": 3,
+        "figures": {"a": 1.0},
+    }
+
+    def read(path):
+        found = sweep._read_result(path, {"a": 1})
+        assert sweep._best_of([found, found]) is found
+        assert f"{found.value:.4f} {sweep._summary([found])}"
+
+    check(tmp_path / "result.json", variants_of({"result": result, "settings": {"a": 1}}), read)
+
+
+def test_a_damaged_state_of_a_download_is_not_resumed(tmp_path):
+    from bert_tf.released import transfer
+
+    (tmp_path / "part").write_bytes(b"abc")
+    state = {"url": "u", "size": 10, "validator": "v", "md5": None}
+
+    def read(path):
+        version = transfer._read_state(tmp_path / "part", "u")
+        assert version is None or (version.size > -5 and version.validator + "")
+
+    check(tmp_path / "part.json", variants_of(state), read)
+
+
+def test_damaged_addresses_of_processes(monkeypatch):
+    from bert_tf.settings.devices import DeviceSettings
+    from bert_tf.training.cluster import find_cluster
+
+    task = {"type": "worker", "index": 0}
+    content = {"cluster": {"chief": ["a:1"], "worker": ["b:1"]}, "task": task}
+    errors = []
+    for _, text in damaged_json(content):
+        monkeypatch.setenv("TF_CONFIG", text.decode()[:100_000])
+        try:
+            find_cluster(DeviceSettings())
+        except ValueError as error:
+            errors.append(str(error))
+    assert errors
+    assert all(error.startswith("TF_CONFIG cannot be used") for error in errors)
+
+
 @pytest.fixture(scope="module")
 def models(tmp_path_factory, golden_dir):
     """A folder with a model in each format."""

@@ -52,6 +52,17 @@ class RunResult:
     figures: dict[str, float] = dataclasses.field(default_factory=dict)  # All metrics.
 
 
+_RESULT_FORM = {
+    "name": str,
+    "learning_rate": int | float,
+    "batch_size": int,
+    "seed": int,
+    "value": int | float,
+    "is_collapsed": bool,
+    "is_diverged": bool,
+}
+
+
 def run_sweep(
     settings: FinetuningSettings, task: Task, purposes: Sequence[str], stream: TextIO | None
 ) -> FinetuningRun:
@@ -184,7 +195,7 @@ def _train(
 
 
 def _read_result(path: str, fingerprint: dict[str, Any]) -> RunResult:
-    content = read_json(path, {"settings": dict, "result": dict})
+    content = read_json(path, {"settings": dict, "result": _RESULT_FORM})
     changed = [
         f"{name}: {then!r} -> {fingerprint.get(name)!r}"
         for name, then in content["settings"].items()

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TextIO
 
 from bert_tf import files
+from bert_tf.config import read_json
 from bert_tf.progress import Progress
 from bert_tf.version import __version__
 
@@ -244,6 +245,9 @@ def _version_of(url: str, response: http.client.HTTPResponse) -> _Version:
     )
 
 
+_STATE_FORM = {"url": str, "size": int, "validator": str, "md5": str | None}
+
+
 def _state_path(part: Path) -> Path:
     return part.with_name(f"{part.name}.json")
 
@@ -251,7 +255,7 @@ def _state_path(part: Path) -> Path:
 def _read_state(part: Path, url: str) -> _Version | None:
     """Returns the version of the received bytes; None if they cannot be resumed."""
     try:
-        version = _Version(**json.loads(_state_path(part).read_text(encoding="utf-8")))
+        version = _Version(**read_json(str(_state_path(part)), _STATE_FORM))
     except (OSError, ValueError, TypeError):
         return None
     can_resume = _size(part) and version.url == url and version.validator and version.size
