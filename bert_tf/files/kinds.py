@@ -90,6 +90,7 @@ _IN_ZIP = (
 )
 _NAMED = (
     _Kind(_CHECKPOINT, r".*\.(index|meta|data-\d+-of-\d+)"),
+    _Kind("a SentencePiece model", r".*\.(model|spm)"),
     _Kind("an ONNX model", r".*\.onnx"),
     _Kind("a TensorFlow graph", r".*\.pb"),
     _Kind("Flax weights", r".*\.msgpack"),

@@ -25,6 +25,11 @@ def max_unpacked_bytes(packed_bytes: int) -> int:
     return max(_ALWAYS_UNPACKED_BYTES, _MAX_UNPACKED * packed_bytes)
 
 
+def separate_words(text: str) -> str:
+    """Replaces carriage returns, form feeds, ... by spaces: the tokenizer would join the words."""
+    return _SEPARATORS.sub(" ", text)
+
+
 def open_text_lines(
     path: str,
     on_read: Callable[[int], None] | None = None,
@@ -65,7 +70,7 @@ def open_text_lines(
                     if not line and not has_end:  # Only carriage returns at the file's end.
                         continue
                 text = line.decode("utf-8").removesuffix("\n")
-                yield text if as_original else _SEPARATORS.sub(" ", text)
+                yield text if as_original else separate_words(text)
                 if on_read and line_number % 256 == 0:
                     bytes_read = raw.tell()
                     on_read(bytes_read - bytes_reported)

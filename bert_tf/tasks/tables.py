@@ -252,7 +252,7 @@ def _json_values(row: Row, keys: Sequence[str]) -> list[Any]:
 
 def _json_text(value: Any, key: str, where: str) -> str | None:
     if value is None or isinstance(value, str):
-        return value
+        return value and files.separate_words(value)
     if isinstance(value, (bool, int, float)):
         return json.dumps(value)
     raise ValueError(f"{where}: {key!r} must be a string or a number. Received: {value!r:.50}")

@@ -9,6 +9,7 @@ _MARKUP = re.compile(
     r"|(?P<wikitext>\[\[|\{\{|\{\||'''|^==)"
     r"|(?P<base64>;base64,)"
 )
+_SIGNS = ("<", "&", "[[", "{{", "{|", "'''", "==", ";base64,")
 _JSON = re.compile(r'[{\[]\s*(?:["{\[]|$)|"[^"]{1,40}"\s*:|[}\]],?$')
 _LONG_REFERENCE = re.compile(r"&#[xX]?[0-9A-Fa-f]{9,};?")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{57,}={0,2}$")
@@ -16,10 +17,12 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]{57,}={0,2}$")
 
 def find_markup(line: str) -> str:
     """Returns what a line without surrounding white space holds: "tags", "JSON", ..., or ""."""
-    if _JSON.match(line):
+    if line[:1] in '{["}]' and _JSON.match(line):
         return "JSON"
-    if _BASE64.match(line):
+    if " " not in line[:57] and _BASE64.match(line):
         return "base64"
+    if not any(map(line.__contains__, _SIGNS)):  # Nearly all lines; the search is slow.
+        return ""
     match = _MARKUP.search(line)
     return match.lastgroup if match else ""
 

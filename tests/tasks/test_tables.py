@@ -88,6 +88,22 @@ def test_json_lines_are_read_by_key_and_numbers_become_their_text(write):
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.tsv", "text\tn\na good\rfilm\fof\x85it\t1\n"),
+        ("a.csv", 'text,n\n"a good\rfilm\vof\x0bit",1\r\n'),
+        ("a.jsonl", '{"text": "a good\\rfilm\\u000bof\\u0085it", "n": 1}\n'),
+        ("b.tsv", "text\tn\ra good film of it\t1\r"),
+        ("b.csv", "text,n\ra good film of it,1"),
+        ("b.jsonl", '{"text": "a good film of it", "n": 1}\r'),
+    ],
+)
+def test_what_separates_words_or_rows_is_not_dropped(write, name, content):
+    (row,) = read(write(name, content), ["text", "n"])
+    assert row[1] == ["a good film of it", "1"]
+
+
 @pytest.mark.parametrize("ending", [".tsv", ".csv", ".jsonl", ".ndjson", ".json"])
 def test_a_gzipped_file_is_read_as_what_it_holds(write, ending):
     contents = {".tsv": "text\tn\na b\t1\n", ".csv": 'text,n\n"a b",1\n'}
