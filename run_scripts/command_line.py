@@ -20,6 +20,8 @@ _MODEL_PARTS = ("bert_config_file", "vocab_file", "init_checkpoint", "do_lower_c
 
 # The flags that have to be given, in the order of `need_flags`.
 _needed: list[str] = []
+# Parts of a model that the script can do without.
+_optional: list[str] = []
 
 # TensorFlow has one error class for a full disk, full memory and other limits.
 _DISK_IS_FULL = re.compile(r"no space left|quota exceeded|file too large", re.IGNORECASE)
@@ -35,6 +37,7 @@ def define_flags(
     fields: type | Iterable[dataclasses.Field],
     required: tuple[str, ...] = (),
     leave_out: tuple[str, ...] = (),
+    optional: tuple[str, ...] = (),
 ) -> None:
     """Defines a flag for every field of a settings class, with the field's default and help.
 
@@ -46,6 +49,7 @@ def define_flags(
         required: names of required flags. If the script has defined --model before, flags that
             name a model's files are required only without --model.
         leave_out: names of fields that get no flag.
+        optional: names of files that the model of --model may lack.
     """
     for field in dataclasses.fields(fields) if isinstance(fields, type) else fields:
         default, help_text = field.default, field.metadata["help"]
@@ -62,6 +66,7 @@ def define_flags(
             text = ",".join(default) if isinstance(default, tuple) else default
             flags.DEFINE_string(field.name, text or None, help_text)
     need_flags(required)
+    _optional.extend(optional)
 
 
 def define_model_flag() -> None:
@@ -97,7 +102,7 @@ def model_values() -> dict[str, str | bool]:
         for name in _MODEL_PARTS:
             if name in flags.FLAGS and not flags.FLAGS[name].present:
                 values[name] = getattr(found, name)
-        if "vocab_file" in values and values["vocab_file"] is None:
+        if values.get("vocab_file", "") is None and "vocab_file" not in _optional:
             raise ValueError(f"--model={model} has no vocab.txt: give --vocab_file as well.")
         _check_accents(model, found.strip_accents, values.get("do_lower_case"))
     if "init_checkpoint" in flags.FLAGS and flags.FLAGS["init_checkpoint"].value:

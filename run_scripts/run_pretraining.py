@@ -36,7 +36,9 @@ from bert_tf.settings import PretrainingSettings
 from bert_tf.settings.phases import check_sum_of_steps, parse_phases
 
 command_line.define_model_flag()
-command_line.define_flags(PretrainingSettings, required=("bert_config_file", "output_dir"))
+command_line.define_flags(
+    PretrainingSettings, required=("bert_config_file", "output_dir"), optional=("vocab_file",)
+)
 flags.adopt_module_key_flags(command_line)
 
 

@@ -28,6 +28,7 @@ from bert_tf.released.model_folder import (
 )
 from bert_tf.settings import ConversionSettings
 from bert_tf.training.checkpoint import OPTIMIZER_STATE
+from bert_tf.training.model_card import write_model_card
 
 _WRITERS = {"google": google, "huggingface": huggingface}
 # Prefix of a weight's name -> its group in the report.
@@ -94,8 +95,25 @@ def _convert(settings: ConversionSettings) -> ConversionReport:
         writer.write(written, folder)
         if settings.to == "google" and needs_description(model):
             write_description(folder, description or description_of(model, settings.inputs))
+        _write_card(folder, written, settings)
         check = check_conversion(model, folder, settings.to, is_whole)
     return ConversionReport(settings, written, dropped, missing, check)
+
+
+def _write_card(folder: str, model: PretrainedModel, settings: ConversionSettings) -> None:
+    """Writes README.md, unless there is one, with the metrics of the model before conversion."""
+    if files.exists(files.join_path(settings.output_dir, "README.md")):
+        return
+    made = [f"Converted from {settings.source} ({model.format}) by convert_checkpoint.py."]
+    write_model_card(
+        folder,
+        model.config,
+        [*made, *(f"Note: {note}" for note in model.notes)],
+        model.tokenizer.do_lower_case,
+        *(model.head.kind, model.head.labels),
+        results_folder=folders_of(model.path)[-1],
+        name=settings.output_dir,
+    )
 
 
 def _read(settings: ConversionSettings) -> PretrainedModel:

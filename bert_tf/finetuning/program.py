@@ -52,6 +52,8 @@ def run_finetuning(
         metrics = None
         if settings.do_eval or settings.is_sweep:
             metrics = run.evaluator.evaluate_and_write()
+        if settings.do_train and run.workers.is_chief:
+            run.write_card(settings.output_dir)
         return metrics
 
 

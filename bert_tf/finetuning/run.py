@@ -40,6 +40,7 @@ from bert_tf.training.checkpoint import (
 )
 from bert_tf.training.devices import make_strategy
 from bert_tf.training.interruption import EvaluationLeft
+from bert_tf.training.model_card import describe_run, write_model_card
 from bert_tf.training.run import (
     TrainingRun,
     check_batch_size,
@@ -169,6 +170,14 @@ class FinetuningRun:
     def write_model_folder(self, folder: str) -> None:
         """Writes the files that the model needs beside its weights."""
         write_model_folder(folder, self.description, self.config, self.settings.vocab_file)
+
+    def write_card(self, folder: str) -> None:
+        """Writes README.md, with the metrics of the evaluation."""
+        num_examples, described = self.data.records("train")[0].num_examples, self.description
+        made = describe_run(self.settings, num_examples, self.evaluator.step)
+        made = [f"Fine-tuned for the task {self.task.name}.", *made]
+        about = (described.do_lower_case, described.kind, described.labels)
+        write_model_card(folder, self.config, made, *about)
 
     def _is_trained(self, name: str) -> bool:
         return not (self.model.is_unneeded(name) or name.startswith(self._frozen))

@@ -148,7 +148,8 @@ class Predictor:
                 says in its `modules.json`, for others `mean`.
         """
         if pool is None:  # Other kinds have no way of their own.
-            pool = "" if self.kind == "encoder" else "mean"
+            has_own = getattr(self._model, "has_own_pooling", True)
+            pool = "" if self.kind == "encoder" and has_own else "mean"
         elif pool not in POOLS:
             raise ValueError(f"pool must be one of {', '.join(POOLS)}. Received: {pool!r}")
         if pool == "pooled" and not self._model.has_pooler:

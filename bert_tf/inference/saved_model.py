@@ -53,6 +53,7 @@ class SavedModel:
         self.heads = tuple(f"{head}/" for head in description["heads"])
         self._inputs_of = {n: list(s["inputs"]) for n, s in description["signatures"].items()}
         self._top_k: int = description["top_k"]
+        self.has_own_pooling = description.get("pooling") == ""
 
     def answers(
         self,

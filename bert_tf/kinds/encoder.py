@@ -27,7 +27,8 @@ class Embedder(TextModel):
 
     def __init__(self, loaded, batch_size=32, compute=None, pooling=""):
         super().__init__(dataclasses.replace(loaded, model=loaded.encoder), batch_size, compute)
-        self.pooling = pooling
+        self.own = loaded.options if isinstance(loaded.options, Pooling) else Pooling()
+        self.pooling = pooling or ("mean" if self.own == Pooling() else "")
 
     @staticmethod
     def make_model(encoder, num_labels):
@@ -44,9 +45,8 @@ class Embedder(TextModel):
         tokens = tf.cast(outputs["sequence_output"], tf.float32)  # [B, L, H]
         if self.pooling == "tokens":
             return tokens
-        has_own = not self.pooling and isinstance(self.loaded.options, Pooling)
-        own = self.loaded.options if has_own else Pooling()
-        return pool(own, self.loaded.pooling_weights, tokens, input_mask)
+        pooling = Pooling() if self.pooling else self.own
+        return pool(pooling, self.loaded.pooling_weights, tokens, input_mask)
 
     def signatures(self, tokenizer):
         """Adds one signature for each of `POOLS`."""

@@ -25,7 +25,9 @@ from bert_tf.settings.phases import parse_phases
 logger = logging.getLogger(__name__)
 
 # Settings that may change on resume. The fingerprint has the phases instead of the text --phases.
-_NOT_IN_FINGERPRINT = NOT_IN_FINGERPRINT | {"input_file", "eval_file", "max_eval_steps", "phases"}
+_NOT_IN_FINGERPRINT = NOT_IN_FINGERPRINT | {
+    *("input_file", "eval_file", "max_eval_steps", "phases", "vocab_file"),
+}
 # Settings of each phase.
 _OF_PHASE = (
     *("max_seq_length", "max_predictions_per_seq", "train_batch_size", "learning_rate"),

@@ -15,6 +15,11 @@ from bert_tf.config import BertConfig
 from bert_tf.model.dropout import dropout_seeds
 from bert_tf.model.encoder import make_encoder
 from bert_tf.pretraining.evaluation import PretrainingEvaluator
+from bert_tf.pretraining.model_folder import (
+    check_vocabulary,
+    write_card,
+    write_tokenizer_files,
+)
 from bert_tf.pretraining.objectives import find_objective
 from bert_tf.pretraining.phases import RunPhase, describe_records, fingerprint, open_phases
 from bert_tf.settings import PretrainingSettings
@@ -64,6 +69,7 @@ def run_pretraining(
         output_dir = settings.output_dir
         if settings.do_train:
             run_directory.refuse_other_model(output_dir)
+        check_vocabulary(settings, config)
         run_directory.prepare_folder(output_dir)
         run_directory.check_model(output_dir, config.to_json_string())
         if settings.do_train:
@@ -91,14 +97,19 @@ def run_pretraining(
                 is_trained=lambda name: not model.is_unneeded(name),
                 stream=stream,
             )
+            if workers.is_chief:
+                write_tokenizer_files(settings)
             step = _train(run, phases, evaluator)
         else:
             step = restore_weights(model, settings, workers)
-        if not settings.do_eval:
-            return None
-        reached = next((phase for phase in phases if step <= phase.end), phases[-1])
-        with MetricsLog(output_dir, is_writer=workers.is_chief) as log:
-            return evaluator.write(reached, step, log, output_dir)
+        results = None
+        if settings.do_eval:
+            reached = next((phase for phase in phases if step <= phase.end), phases[-1])
+            with MetricsLog(output_dir, is_writer=workers.is_chief) as log:
+                results = evaluator.write(reached, step, log, output_dir)
+        if settings.do_train and workers.is_chief:
+            write_card(settings, config, phases[-1].records.num_examples, step)
+        return results
 
 
 def _train(run: TrainingRun, phases: tuple[RunPhase, ...], evaluator: PretrainingEvaluator) -> int:

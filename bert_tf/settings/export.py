@@ -27,9 +27,10 @@ class ExportSettings(Settings):
     labels: tuple[str, ...] = setting((), "Labels of the outputs, if not in its files.")
     max_seq_length: int = setting(0, "Tokens of a sequence at most; 0: as in training.", at_least=0)
     pooling: str = setting(
-        "mean",
-        "An encoder's default vectors: of all tokens, their mean, or for a classifier.",
-        choices=("mean", "pooled", "tokens"),
+        "",
+        "An encoder's default vectors: the mean over tokens, the pooler's output, or one per "
+        "token. Default: as the model was made, which is the mean unless modules.json says more.",
+        choices=("", "mean", "pooled", "tokens"),
     )
     top_k: int = setting(5, "Word pieces that a masked LM returns for each [MASK].", at_least=1)
     doc_stride: int | None = setting(None, "Tokens between two windows of a context.")

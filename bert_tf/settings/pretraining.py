@@ -37,6 +37,11 @@ class PretrainingSettings(TrainingSettings):
         "TFRecord files to evaluate on; default: the training files, as in the original. With "
         "--phases: seq128:FILES,seq512:FILES.",
     )
+    vocab_file: str = setting(
+        "",
+        "The vocabulary of the records, which is copied to --output_dir; default: the one that the "
+        "manifest.json beside the records names.",
+    )
     objective: str = setting(
         "masked_lm+next_sentence",
         "masked_lm: without next sentence prediction. left_to_right: to predict each next token; "

@@ -14,7 +14,8 @@ from bert_tf import Predictor
 from bert_tf.conversion.convert import convert
 from bert_tf.formats import huggingface
 from bert_tf.kinds.pooling import MODES
-from bert_tf.settings import ConversionSettings
+from bert_tf.serving.export import export_saved_model
+from bert_tf.settings import ConversionSettings, ExportSettings
 
 safetensors = pytest.importorskip("safetensors.numpy", reason="safetensors is not installed")
 TEXTS = ["w1 w2 w3", "W4", "w5 w6 w7 w8 w9 w10 w11 w12 w13 w14", "w2 w2"]
@@ -87,8 +88,10 @@ def test_every_step_is_done_in_order_and_after_conversion_and_export_too(tmp_pat
         ConversionSettings(source=str(folder), to="google", output_dir=str(tmp_path / "g"))
     )
     assert "a text's vector: cls and mean, dense Tanh, normalize" in "\n".join(report.lines())
-    again = Predictor(str(tmp_path / "g")).embed(TEXTS)
-    np.testing.assert_allclose(again, expected, rtol=2e-5, atol=1e-6)
+    settings = ExportSettings(model=str(tmp_path / "g"), export_dir=str(tmp_path / "exported"))
+    export_saved_model(settings)
+    for again in map(Predictor, (str(tmp_path / "g"), str(tmp_path / "exported"))):
+        np.testing.assert_allclose(again.embed(TEXTS), expected, rtol=2e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,9 @@ import tensorflow as tf
 from script_process import Script, assert_same_weights, wait_for_file
 
 from bert_tf.pretraining.run import run_pretraining
-from bert_tf.settings import PretrainingSettings
+from bert_tf.pretraining_data.program import create_pretraining_data
+from bert_tf.released.find_model import find_model
+from bert_tf.settings import PretrainingDataSettings, PretrainingSettings
 
 CONFIG = {
     "vocab_size": 30522,
@@ -83,6 +85,37 @@ def test_it_leaves_the_files_of_the_original(whole_run):
     assert lines[0] == "global_step = 30"
     assert "30/30 steps" in result.stderr
     assert "No --eval_file" in result.stderr
+
+
+def test_its_folder_has_the_vocabulary_and_case_of_the_records_and_a_readme(
+    script, golden_dir, tmp_path
+):
+    vocab, long = tmp_path / "v.txt", tmp_path / "long.txt"
+    long.write_text("x\n" * 40_000)
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    vocab.write_text("\n".join([*special, *"abcdefghij", *(f"##{c}" for c in "abcdefghij")]) + "\n")
+    (tmp_path / "text").write_text("ab cd.\nef gh\n\nij ab\ncd ef\n" * 9)
+    made = PretrainingDataSettings(
+        input_file=str(tmp_path / "text"),
+        vocab_file=str(vocab),
+        output_file=str(tmp_path / "r" / "a.tfrecord"),
+        do_lower_case=False,
+    )
+    (tmp_path / "r").mkdir()
+    create_pretraining_data(made)
+    records = tmp_path / "r" / "a.tfrecord"
+    refuse(script, "40,000 rows, but vocab_size", vocab_file=long)
+    (script.folder / "config.json").write_text(json.dumps({**CONFIG, "vocab_size": 25}))
+    flags = {"num_train_steps": 2, "input_file": records, "num_warmup_steps": 1}
+    result = script.run("--do_train", "--do_eval", **flags)
+    assert result.returncode == 0, result.stderr
+    out = script.folder / "out"
+    assert (out / "vocab.txt").read_bytes() == vocab.read_bytes()
+    found = find_model(str(out))
+    assert (found.vocab_file, found.do_lower_case) == (str(out / "vocab.txt"), False)
+    text = (out / "README.md").read_text()
+    assert "for 2 steps of 8 examples" in text
+    assert "masked_lm_loss: " in text
 
 
 def test_metrics_have_a_line_each_log_steps_and_the_loss_falls(whole_run):

@@ -1,0 +1,84 @@
+"""Writes what a pre-trained model needs beside its weights: vocabulary, case of the text, README.
+
+The vocabulary is --vocab_file, or the one that the manifest of the records names.
+"""
+
+import hashlib
+import json
+import logging
+from typing import Any
+
+from bert_tf import files
+from bert_tf.config import BertConfig
+from bert_tf.data.manifest import find_run, read_manifest
+from bert_tf.settings import PretrainingSettings
+from bert_tf.training.model_card import describe_run, write_model_card
+
+logger = logging.getLogger(__name__)
+
+_VOCAB_NAME, _TOKENIZER_NAME = "vocab.txt", "tokenizer_config.json"
+
+
+def check_vocabulary(settings: PretrainingSettings, config: BertConfig) -> None:
+    """Raises a ValueError if --vocab_file has more rows than the model's word embeddings."""
+    if not settings.vocab_file:
+        return
+    num_rows = _read(settings.vocab_file).count(b"\n")
+    if num_rows > config.vocab_size:
+        raise ValueError(
+            f"--vocab_file={settings.vocab_file} has {num_rows:,} rows, but vocab_size in "
+            f"{settings.bert_config_file} is {config.vocab_size:,}."
+        )
+
+
+def write_tokenizer_files(settings: PretrainingSettings) -> None:
+    """Writes vocab.txt and tokenizer_config.json, as far as they are known."""
+    run = _manifest_of(settings)
+    vocab_file = settings.vocab_file or _vocabulary_of(run)
+    do_lower_case = run.get("settings", {}).get("do_lower_case")
+    copy = files.join_path(settings.output_dir, _VOCAB_NAME)
+    if vocab_file and files.resolve_path(vocab_file) != files.resolve_path(copy):
+        with files.atomic_write(copy) as file:
+            file.write(_read(vocab_file))
+    elif not files.exists(copy):
+        logger.warning(
+            "%s gets no vocab.txt, which the model needs for text: nothing tells which vocabulary "
+            "the records were made with. Give it as --vocab_file.",
+            settings.output_dir,
+        )
+    if isinstance(do_lower_case, bool):
+        path = files.join_path(settings.output_dir, _TOKENIZER_NAME)
+        content = {"do_lower_case": do_lower_case, "tokenizer_class": "BertTokenizer"}
+        with files.atomic_write(path, "w") as file:
+            file.write(json.dumps(content, indent=2, sort_keys=True) + "\n")
+
+
+def write_card(
+    settings: PretrainingSettings, config: BertConfig, num_examples: int, step: int
+) -> None:
+    """Writes the model's README.md, with the metrics of its evaluation."""
+    made = [f"Objective: {settings.objective}.", *describe_run(settings, num_examples, step)]
+    do_lower_case = _manifest_of(settings).get("settings", {}).get("do_lower_case")
+    write_model_card(settings.output_dir, config, made, do_lower_case)
+
+
+def _manifest_of(settings: PretrainingSettings) -> dict[str, Any]:
+    """Returns the entry of the first training file in the manifest beside it, or {}."""
+    (_, first), *_ = settings.by_phase()
+    folder, name = files.split_path(files.expand_input_files(first.input_file)[0])
+    manifest = read_manifest(folder)
+    return (manifest and find_run(manifest, name)) or {}
+
+
+def _vocabulary_of(run: dict[str, Any]) -> str | None:
+    """Returns the vocabulary's file if it is still there and the same."""
+    path = run.get("settings", {}).get("vocab_file")
+    if not path or not files.exists(path) or files.is_directory(path):
+        return None
+    is_same = hashlib.sha256(_read(path)).hexdigest() == run.get("vocabulary", {}).get("sha256")
+    return path if is_same else None
+
+
+def _read(path: str) -> bytes:
+    with files.open_file(path) as file:
+        return file.read()

@@ -1,0 +1,108 @@
+"""Writes README.md beside a model's weights: what it is, how it was made, metrics, use."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bert_tf import files
+from bert_tf.config import BertConfig
+
+_NAME, _RESULTS_NAME = "README.md", "eval_results.txt"
+# A README without it was written by a person, and stays as it is.
+_MARK = (
+    "<!-- Written by bert_tf, and again after training: remove this line to keep your changes. -->"
+)
+_FILES = {
+    "bert_config.json": "the shape of the model",
+    "config.json": "the shape of the model, for transformers",
+    "vocab.txt": "the word pieces, in the order of their ids",
+    "tokenizer_config.json": "how text is split into words",
+    "task.json": "the task, its labels, and the case of the text",
+    "checkpoint": "the name of the newest checkpoint",
+    "metrics.jsonl": "the metrics during training",
+}
+
+
+def write_model_card(
+    folder: str,
+    config: BertConfig,
+    made: Sequence[str],
+    do_lower_case: bool | None = None,
+    kind: str = "masked_lm",
+    labels: Sequence[str] = (),
+    results_folder: str | None = None,
+    name: str | None = None,
+) -> None:
+    """Writes README.md, unless a person wrote the one that is there.
+
+    Args:
+        made: how the model was made, in sentences.
+        kind: one of `bert_tf.kinds.table.KINDS`.
+        results_folder: where `eval_results.txt` may be, by default `folder`.
+        name: the folder's final path, by default `folder`.
+    """
+    path = files.join_path(folder, _NAME)
+    if files.exists(path) and _MARK not in _text(path):
+        return
+    case = {True: ", lower-cased text", False: ", cased text", None: ""}[do_lower_case]
+    results = _results(results_folder or folder)
+    there = [
+        f"- `{n}`: {what}" for n, what in _FILES.items() if files.exists(files.join_path(folder, n))
+    ]
+    sections = {
+        f"BERT: {kind.replace('_', ' ')}": [
+            f"{config.num_hidden_layers} layers, width {config.hidden_size}, "
+            f"{config.num_attention_heads} heads, {config.vocab_size:,} word pieces, up to "
+            f"{config.max_position_embeddings} tokens{case}.",
+            *([f"Labels: {', '.join(labels)}."] if labels else []),
+        ],
+        "How it was made": list(made),
+        "Metrics": [f"- {name}: {value}" for name, value in results.items()]
+        or ["None were computed on held-out data."],
+        "Use": ["```python", *_use(name or folder, kind), "```"],
+        "Files": [*there, "- the weights, under the names of google-research/bert or transformers"],
+    }
+    blocks = [
+        f"{'#' * min(number, 2)} {title}\n\n" + "\n".join(lines)
+        for number, (title, lines) in enumerate(sections.items(), start=1)
+    ]
+    with files.atomic_write(path, "w") as file:
+        file.write(_MARK + "\n\n" + "\n\n".join(blocks) + "\n")
+
+
+def describe_run(settings: Any, num_examples: int, num_steps: int) -> list[str]:
+    """Returns how a run made its model, in sentences."""
+    start = (
+        f"from {settings.init_checkpoint}" if settings.init_checkpoint else "from random weights"
+    )
+    return [
+        f"Trained {start} for {num_steps:,} steps of {settings.train_batch_size} examples, with a "
+        f"learning rate of {settings.learning_rate:g}, on {num_examples:,} examples. All settings "
+        "are in `run_settings.json`."
+    ]
+
+
+def _use(folder: str, kind: str) -> list[str]:
+    call = {
+        "masked_lm": 'fill_mask("The capital of France is [MASK].")',
+        "encoder": 'embed(["A text.", "Another one."])',
+        "span": 'answer("Who wrote it?", "It was written by Ada.")',
+        "choice": 'choose("A context.", ["a choice", "another one"])',
+    }.get(kind, 'predict(["A text."])')
+    return [
+        "import bert_tf",
+        "",
+        f"predictor = bert_tf.Predictor({json.dumps(folder)})",
+        f"predictor.{call}",
+    ]
+
+
+def _results(folder: str) -> Mapping[str, str]:
+    path = files.join_path(folder, _RESULTS_NAME)
+    lines = _text(path).splitlines() if files.exists(path) else []
+    return dict(line.split(" = ", 1) for line in lines if " = " in line)
+
+
+def _text(path: str) -> str:
+    with files.open_file(path) as file:
+        return file.read().decode("utf-8", "replace")

@@ -1,0 +1,49 @@
+"""README.md beside a model: it says what the model is, how it was made, its metrics and its use."""
+
+import re
+
+import pytest
+from random_models import CONFIG, VOCAB, make_model
+
+from bert_tf import Predictor
+from bert_tf.conversion.convert import convert
+from bert_tf.formats import google, huggingface_outputs
+from bert_tf.settings import ConversionSettings
+from bert_tf.training.model_card import write_model_card
+
+
+def test_a_person_s_readme_stays_and_our_own_is_renewed(tmp_path):
+    path = tmp_path / "README.md"
+    write_model_card(str(tmp_path), CONFIG, ["First."], do_lower_case=False)
+    (tmp_path / "eval_results.txt").write_text("global_step = 7\nloss = 1.5\n")
+    write_model_card(str(tmp_path), CONFIG, ["Second."], kind="tagging", labels=("O", "B-PER"))
+    text = path.read_text()
+    for part in ("# BERT: tagging", "2 layers", "Labels: O, B-PER", "Second.", "- loss: 1.5"):
+        assert part in text
+    assert "First." not in text
+    path.write_text("mine")
+    write_model_card(str(tmp_path), CONFIG, ["Third."])
+    assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize("to", ["google", "huggingface"])
+def test_a_converted_folder_has_all_that_a_model_needs_and_its_readme_s_code_runs(
+    to, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(huggingface_outputs, "is_installed", lambda: False)
+    monkeypatch.setenv("BERT_TF_CACHE", str(tmp_path / "cache"))
+    vocab = (*VOCAB[:-1], "the")
+    model = make_model("classification")
+    google.write(model, str(tmp_path / "before"))
+    (tmp_path / "before" / "vocab.txt").write_text("\n".join(vocab) + "\n")
+    (tmp_path / "before" / "eval_results.txt").write_text("eval_accuracy = 0.75\n")
+    out = tmp_path / "out"
+    convert(ConversionSettings(source=str(tmp_path / "before"), to=to, output_dir=str(out)))
+    assert {"vocab.txt", "tokenizer_config.json", "README.md"} <= {p.name for p in out.iterdir()}
+    text = (out / "README.md").read_text()
+    assert "eval_accuracy: 0.75" in text
+    assert "cased text" in text
+    code = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
+    values = {}
+    exec(code, values)
+    assert isinstance(values["predictor"], Predictor)
