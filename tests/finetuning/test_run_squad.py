@@ -76,6 +76,13 @@ def test_it_trains_answers_and_scores(run, golden_dir, tmp_path):
     assert "input.json.gz is trained on and evaluated" in result.stderr
     out = tmp_path / "out"
     ids = questions(golden_dir / "squad_v1" / "input.json.gz")
+    lines = map(json.loads, (out / "eval_predictions.jsonl").read_text().splitlines())
+    correct = {line["id"]: line["correct"] for line in lines if line["question"] and line["gold"]}
+    assert list(correct) == ids
+    errors = map(json.loads, (out / "eval_errors.jsonl").read_text().splitlines())
+    assert [line["id"] for line in errors if line["correct"]] == []
+    score = json.loads((out / "eval_report.json").read_text())["metrics"]["eval_exact_match"]
+    assert sum(correct.values()) / len(ids) == pytest.approx(score / 100)
     predictions = json.loads((out / "predictions.json").read_text())
     assert list(predictions) == ids
     best = json.loads((out / "nbest_predictions.json").read_text())
