@@ -55,6 +55,8 @@ def test_the_original_s_command_line_trains_evaluates_and_predicts(script):
         text,
     )
     lines = (script.folder / "out" / "test_results.tsv").read_text().splitlines()
+    readme = (script.folder / "out" / "README.md").read_text()
+    assert re.search(r"Fine-tuned for the task .*\n.*for 80 steps(.|\n)*eval_accuracy: ", readme)
     assert len(lines) == 11
     for line in lines:
         assert sum(map(float, line.split("\t"))) == pytest.approx(1.0, abs=1e-5)
