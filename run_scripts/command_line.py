@@ -29,6 +29,8 @@ _OUT_OF_MEMORY = re.compile(
     r"\bOOM\b|out.of.memory|failed to allocate|cannot allocate", re.IGNORECASE
 )
 
+_NOISY = ("tensorflow", "absl", "h5py")  # Loggers of which only errors are shown.
+
 # A shell adds this to the number of the signal that ended a program.
 _SIGNAL_STATUS = 128
 
@@ -236,8 +238,10 @@ def _run(main: Callable[[list[str]], None], arguments: list[str], takes_words: b
         stream=sys.stderr,
         force=True,
     )
-    for name in ("tensorflow", "absl", "h5py"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    # Not by the loggers' levels, which Keras sets again.
+    logging.getLogger().handlers[0].addFilter(
+        lambda record: record.levelno >= logging.ERROR or record.name not in _NOISY
+    )
     # Exit by an exception, so that half-written files are removed and training saves its state.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(_SIGNAL_STATUS + number))
     # `--do_train True` leaves a redundant word.

@@ -244,3 +244,18 @@ def test_the_install_step_says_what_it_does_and_ends_as_pip_does(scripts_dir, tm
     assert "2.6 GB on the disk" in result.stdout
     assert "  Downloading tensorflow.whl (600 MB)\n" in result.stdout
     assert (tmp_path / "installed-vocab").exists() == (status == 0)
+
+
+def test_the_log_is_free_of_what_libraries_say_of_their_own(scripts_dir):
+    program = (
+        "import logging, absl.logging, command_line\n"
+        "def main(_):\n"
+        "    absl.logging.set_verbosity('info')  # As Keras does when it exports.\n"
+        "    absl.logging.info('noise'); logging.getLogger('tensorflow').warning('noise')\n"
+        "    absl.logging.error('bad'); logging.getLogger('bert_tf').info('ours')\n"
+        "command_line.run(main)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=scripts_dir
+    )
+    assert [line.split()[-1] for line in result.stderr.splitlines()] == ["bad", "ours"]
