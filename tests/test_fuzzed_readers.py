@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from damaged_copies import damaged, damaged_json
 
 from bert_tf.config import BertConfig
 from bert_tf.corpus.dump import read_header, read_pages, read_pieces
@@ -21,7 +22,6 @@ from bert_tf.settings.phases import parse_phases
 from bert_tf.tasks.squad import Options, SquadFiles
 from bert_tf.tasks.tables import TableLayout, read_records
 from bert_tf.text.vocabulary import load_vocab
-from tests.support.damage import damaged, damaged_json
 
 # More places find more, in more time.
 PLACES = int(os.environ.get("BERT_TF_FUZZ_PLACES", "6"))
@@ -275,12 +275,12 @@ def test_damaged_addresses_of_processes(monkeypatch):
 def models(tmp_path_factory, golden_dir):
     """A folder with a model in each format."""
     import torch
+    from random_models import make_model
+    from small_release import write_zip
 
     from bert_tf.formats import google, huggingface
     from bert_tf.formats.huggingface_tensors import read_tensors
     from bert_tf.released.model_folder import description_of, write_description
-    from tests.support.random_models import make_model
-    from tests.support.small_release import write_zip
 
     folder, model = tmp_path_factory.mktemp("models"), make_model("classification")
     for name, module in (("google", google), ("huggingface", huggingface)):
