@@ -90,3 +90,20 @@ def test_other_lines_are_text(text):
 def test_a_short_line_with_the_final_mark_of_its_script_is_text(mark):
     assert not is_heading(f"ab cd{mark}")
     assert not is_heading(f"ab cd{mark}»")
+
+
+def test_the_library_gets_a_long_paragraph_in_parts_that_begin_with_a_sentence(monkeypatch):
+    import sentencex
+
+    segment, lengths = sentencex.segment, []
+
+    def count(language, text):
+        lengths.append(len(text))
+        return segment(language, text)
+
+    monkeypatch.setattr(sentencex, "segment", count)
+    sentences = [f"This is sentence number {n} of the paragraph." for n in range(2000)]
+    assert split_sentences(" ".join(sentences), "en") == sentences
+    assert max(lengths) <= 20_000
+    assert sum(lengths) < 1.1 * sum(map(len, sentences)) + 2000
+    assert split_sentences("“" * 50_000, "en")[0] == "“" * 20_000  # Its time is quadratic.
