@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from served_models import write_model
 
 import bert_tf
 from bert_tf.config import BertConfig
@@ -218,3 +219,13 @@ def test_the_script_names_what_is_missing(scripts_dir, model_dir):
     run = run_script(scripts_dir, f"--model_dir={model_dir}", "[MASK]")
     assert run.returncode != 0
     assert "--vocab_file is needed" in run.stderr
+
+
+def test_the_script_says_of_a_fine_tuned_model_what_predictor_says(scripts_dir, tmp_path):
+    folder = write_model(tmp_path / "tuned", "classification")
+    with pytest.raises(ValueError, match="no masked-LM head") as refused:
+        bert_tf.Predictor(folder).fill_mask("The [MASK].")
+    run = run_script(scripts_dir, f"--model={folder}", "The [MASK].")
+    assert run.returncode == 1
+    assert str(refused.value) in run.stderr
+    assert "Traceback" not in run.stderr
