@@ -36,6 +36,8 @@ _OLD_MODES = {
     "pooling_mode_lasttoken": "lasttoken",
 }
 
+_SETTINGS_FORM = {"max_seq_length": int | None, "do_lower_case": bool | None}
+
 
 def with_modules(model: PretrainedModel, folder: str) -> PretrainedModel:
     """Returns a transformer with how `modules.json` in `folder`, if any, makes vectors with it.
@@ -70,7 +72,7 @@ def with_modules(model: PretrainedModel, folder: str) -> PretrainedModel:
 
 def _with_settings(model: PretrainedModel, folder: str) -> PretrainedModel:
     path = files.join_path(folder, _SETTINGS_NAME)
-    settings = read_json_object(path) if files.exists(path) else {}
+    settings = read_json(path, _SETTINGS_FORM) if files.exists(path) else {}
     tokenizer = model.tokenizer
     if settings.get("do_lower_case") and tokenizer.do_lower_case is False:
         tokenizer = dataclasses.replace(tokenizer, do_lower_case=True, strip_accents=False)

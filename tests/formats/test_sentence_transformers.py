@@ -13,6 +13,7 @@ from random_models import CONFIG, make_model
 from bert_tf import Predictor
 from bert_tf.conversion.convert import convert
 from bert_tf.formats import huggingface
+from bert_tf.formats.source import read_pretrained
 from bert_tf.kinds.pooling import MODES
 from bert_tf.serving.export import export_saved_model
 from bert_tf.settings import ConversionSettings, ExportSettings
@@ -156,3 +157,10 @@ def test_vectors_are_those_of_the_library_itself(tmp_path):
     out = str(tmp_path / "vectors.npy")
     subprocess.run([sys.executable, "-c", code, str(folder), out, *TEXTS], check=True)
     np.testing.assert_allclose(Predictor(str(folder)).embed(TEXTS), np.load(out), atol=2e-6)
+
+
+def test_settings_of_another_form_are_refused_with_their_file(tmp_path):
+    folder = write_model(tmp_path / "st", POOLING)
+    write_json(folder / "sentence_bert_config.json", {"max_seq_length": "x"})
+    with pytest.raises(ValueError, match=r"sentence_bert_config\.json: max_seq_length must be"):
+        read_pretrained(str(folder))
