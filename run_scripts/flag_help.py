@@ -155,8 +155,10 @@ def with_flag(message: str) -> str:
     paths = [(path, name) for name, v in given if isinstance(v, str) for path in v.split(",")]
     # The file itself is more likely than a folder above it.
     for path, name in sorted(paths, key=lambda pair: len(pair[0]), reverse=True):
-        places = [re.escape(place) for place in (path, os.path.dirname(path)) if place not in "/."]
-        found = places and re.search(rf"(?<![\w./-])({'|'.join(places)})(?![\w.-])", message)
+        # The path, or one below it; or its folder, as a checkpoint's path is a prefix.
+        ends = {path: r"(?![\w-]|\.\w)", os.path.dirname(path): r"(?![\w/-]|\.\w)"}
+        places = [re.escape(place) + end for place, end in ends.items() if place not in "/."]
+        found = places and re.search(rf"(?<![\w./-])({'|'.join(places)})", message)
         if found and f"--{name}" not in message:
             return f"--{name}: {message}"
     return message

@@ -195,7 +195,8 @@ def _repeated_id(questions: Sequence[tuple[_Item, str]]) -> str:
         return ""
     name, item = repeated[0]
     places = f"{first[name].place} and {item.place}"
-    return f"{places} have the same id {name!r}, and {len(repeated)} questions another's"
+    more = f" ({len(repeated)} such pairs in all)" if len(repeated) > 1 else ""
+    return f"{places} have the same id {name!r}{more}"
 
 
 def _report(path: str, questions: Sequence[tuple[_Item, str]], remarks: Sequence[str]) -> None:

@@ -231,9 +231,7 @@ def test_two_questions_with_one_id_are_refused_where_answers_have_it(task_of, ca
     task = task_of({"data": article})
     message = r"data\[0\]\.paragraphs\[0\]\.qas\[1\] and data\[1\]\.paragraphs\[0\]\.qas\[0\] have"
     for split in ("eval", "predict"):
-        with pytest.raises(
-            ValueError, match=rf"{message} the same id '{names[0]}', and 1 questions"
-        ):
+        with pytest.raises(ValueError, match=rf"{message} the same id '{names[0]}'\."):
             task.read(split)
     assert len(task.read("train")) == 3
     assert re.search(message, caplog.text)
