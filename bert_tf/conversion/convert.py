@@ -7,7 +7,7 @@ read ── average ── strip ── fill ── pad ──> write ── tas
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bert_tf import files
 from bert_tf.conversion.check import check_conversion
@@ -15,7 +15,7 @@ from bert_tf.conversion.weights import average, fill, needed_shapes, pad, withou
 from bert_tf.formats import google, huggingface, names
 from bert_tf.formats.source import Head, PretrainedModel, folders_of, read_pretrained
 from bert_tf.formats.staging import check_free, new_files
-from bert_tf.kinds.table import MASKED_LM, NEXT_SENTENCE, SPAN, heads_in
+from bert_tf.kinds.table import MASKED_LM, NEXT_SENTENCE, SPAN, find_kind, heads_in
 from bert_tf.released.download import unpack_archive
 from bert_tf.released.find_model import find_model, is_zip
 from bert_tf.released.model_folder import (
@@ -93,14 +93,20 @@ def _convert(settings: ConversionSettings) -> ConversionReport:
     written = pad(model, settings.padded_vocab_size or model.config.vocab_size)
     with new_files(settings.output_dir, settings.overwrite) as folder:
         writer.write(written, folder)
+        inputs: tuple[str, ...] = ()
         if settings.to == "google" and needs_description(model):
-            write_description(folder, description or description_of(model, settings.inputs))
-        _write_card(folder, written, settings)
+            description = description or description_of(model, settings.inputs)
+            write_description(folder, description)
+            inputs = description.inputs
+        # Other formats do not store the names of a classifier's texts.
+        _write_card(folder, written, settings, inputs or find_kind(model.head.kind).inputs[0])
         check = check_conversion(model, folder, settings.to, is_whole)
     return ConversionReport(settings, written, dropped, missing, check)
 
 
-def _write_card(folder: str, model: PretrainedModel, settings: ConversionSettings) -> None:
+def _write_card(
+    folder: str, model: PretrainedModel, settings: ConversionSettings, inputs: Sequence[str]
+) -> None:
     """Writes README.md, unless there is one, with the metrics of the model before conversion."""
     if files.exists(files.join_path(settings.output_dir, "README.md")):
         return
@@ -110,7 +116,7 @@ def _write_card(folder: str, model: PretrainedModel, settings: ConversionSetting
         model.config,
         [*made, *(f"Note: {note}" for note in model.notes)],
         model.tokenizer.do_lower_case,
-        *(model.head.kind, model.head.labels),
+        *(model.head.kind, model.head.labels, inputs),
         results_folder=folders_of(model.path)[-1],
         name=settings.output_dir,
     )

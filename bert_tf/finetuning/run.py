@@ -176,7 +176,7 @@ class FinetuningRun:
         num_examples, described = self.data.records("train")[0].num_examples, self.description
         made = describe_run(self.settings, num_examples, self.evaluator.step)
         made = [f"Fine-tuned for the task {self.task.name}.", *made]
-        about = (described.do_lower_case, described.kind, described.labels)
+        about = (described.do_lower_case, described.kind, described.labels, described.inputs)
         write_model_card(folder, self.config, made, *about)
 
     def _is_trained(self, name: str) -> bool:

@@ -21,6 +21,13 @@ _FILES = {
     "checkpoint": "the name of the newest checkpoint",
     "metrics.jsonl": "the metrics during training",
 }
+# Texts for the code that uses the model, by the names of its inputs.
+_EXAMPLES = {
+    "text": "The capital of France is [MASK].",
+    "question": "Who wrote it?",
+    "context": "It was written by Ada.",
+    "choices": ["Ada is an author.", "It is raining."],
+}
 
 
 def write_model_card(
@@ -30,6 +37,7 @@ def write_model_card(
     do_lower_case: bool | None = None,
     kind: str = "masked_lm",
     labels: Sequence[str] = (),
+    inputs: Sequence[str] = ("text",),
     results_folder: str | None = None,
     name: str | None = None,
 ) -> None:
@@ -38,6 +46,7 @@ def write_model_card(
     Args:
         made: how the model was made, in sentences.
         kind: one of `bert_tf.kinds.table.KINDS`.
+        inputs: the names of the texts that it takes.
         results_folder: where `eval_results.txt` may be, by default `folder`.
         name: the folder's final path, by default `folder`.
     """
@@ -59,7 +68,7 @@ def write_model_card(
         "How it was made": list(made),
         "Metrics": [f"- {name}: {value}" for name, value in results.items()]
         or ["None were computed on held-out data."],
-        "Use": ["```python", *_use(name or folder, kind), "```"],
+        "Use": ["```python", *_use(name or folder, inputs), "```"],
         "Files": [*there, "- the weights, under the names of google-research/bert or transformers"],
     }
     blocks = [
@@ -82,18 +91,13 @@ def describe_run(settings: Any, num_examples: int, num_steps: int) -> list[str]:
     ]
 
 
-def _use(folder: str, kind: str) -> list[str]:
-    call = {
-        "masked_lm": 'fill_mask("The capital of France is [MASK].")',
-        "encoder": 'embed(["A text.", "Another one."])',
-        "span": 'answer("Who wrote it?", "It was written by Ada.")',
-        "choice": 'choose("A context.", ["a choice", "another one"])',
-    }.get(kind, 'predict(["A text."])')
+def _use(folder: str, inputs: Sequence[str]) -> list[str]:
+    example = json.dumps({name: _EXAMPLES.get(name, "Another text.") for name in inputs})
     return [
         "import bert_tf",
         "",
         f"predictor = bert_tf.Predictor({json.dumps(folder)})",
-        f"predictor.{call}",
+        f"predictor.predict({example})",
     ]
 
 

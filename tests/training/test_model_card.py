@@ -8,6 +8,11 @@ from random_models import CONFIG, VOCAB, make_model
 from bert_tf import Predictor
 from bert_tf.conversion.convert import convert
 from bert_tf.formats import google, huggingface_outputs
+from bert_tf.released.model_folder import (
+    description_of,
+    needs_description,
+    write_description,
+)
 from bert_tf.settings import ConversionSettings
 from bert_tf.training.model_card import write_model_card
 
@@ -27,14 +32,18 @@ def test_a_person_s_readme_stays_and_our_own_is_renewed(tmp_path):
 
 
 @pytest.mark.parametrize("to", ["google", "huggingface"])
+@pytest.mark.parametrize("head", ["classification", "tagging", "span", "masked LM", ""])
 def test_a_converted_folder_has_all_that_a_model_needs_and_its_readme_s_code_runs(
-    to, tmp_path, monkeypatch
+    head, to, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(huggingface_outputs, "is_installed", lambda: False)
     monkeypatch.setenv("BERT_TF_CACHE", str(tmp_path / "cache"))
     vocab = (*VOCAB[:-1], "the")
-    model = make_model("classification")
+    model = make_model(head)
     google.write(model, str(tmp_path / "before"))
+    if needs_description(model):
+        description = description_of(model, inputs=("text_a", "text_b"))
+        write_description(str(tmp_path / "before"), description)
     (tmp_path / "before" / "vocab.txt").write_text("\n".join(vocab) + "\n")
     (tmp_path / "before" / "eval_results.txt").write_text("eval_accuracy = 0.75\n")
     out = tmp_path / "out"
