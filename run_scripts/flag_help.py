@@ -89,6 +89,8 @@ _OTHERS = {
     r"evaluate|validate|do_valid": "do_eval",
 }
 
+# Names of flags whose values are paths.
+_OF_PATHS = r"\w*(file|dir|checkpoint|model|module)|from|phases"
 # Words of errors about files that are not there.
 _LACKS = (
     r"(?i)\bno (such|.*(file|folder|checkpoint|model))|needs|not found|exist|missing|a directory"
@@ -121,7 +123,7 @@ def help_text(about: str, needed: Collection[str]) -> str:
 
 
 def _described(name: str, flag: flags.Flag, is_needed: bool, width: int) -> list[str]:
-    text = flag.help + (" Needed." if is_needed else "")
+    text = flag.help + (f" Needed{_unless_model(name)}." if is_needed else "")
     if flag.boolean:
         head = f"--[no]{name}" if flag.default else f"--{name}"
         text += " Default: yes." if flag.default else ""
@@ -132,6 +134,11 @@ def _described(name: str, flag: flags.Flag, is_needed: bool, width: int) -> list
     if len(head) > 26:
         return [f"  {head}", *(" " * 30 + line for line in lines)]
     return [f"  {head:<28}{lines[0]}", *(" " * 30 + line for line in lines[1:])]
+
+
+def _unless_model(name: str) -> str:
+    is_part = "model" in flags.FLAGS and name in ("bert_config_file", "vocab_file")
+    return ", or --model" if is_part else ""
 
 
 def unknown_flag(name: str) -> str:
@@ -149,16 +156,27 @@ def unknown_flag(name: str) -> str:
 
 def with_flag(message: str) -> str:
     """Returns the message of an error, after the flag that named the file it lacks."""
-    if not re.search(_LACKS, message):
+    if message.startswith("--") or not re.search(_LACKS, message):
         return message
-    given = [(name, flag.value) for name, flag in own_flags().items() if flag.present]
+    given = [
+        (name, flag.value)
+        for name, flag in own_flags().items()
+        if flag.present and _is(_OF_PATHS, name)
+    ]
     paths = [(path, name) for name, v in given if isinstance(v, str) for path in v.split(",")]
     # The file itself is more likely than a folder above it.
     for path, name in sorted(paths, key=lambda pair: len(pair[0]), reverse=True):
         # The path, or one below it; or its folder, as a checkpoint's path is a prefix.
         ends = {path: r"(?![\w-]|\.\w)", os.path.dirname(path): r"(?![\w/-]|\.\w)"}
-        places = [re.escape(place) + end for place, end in ends.items() if place not in "/."]
-        found = places and re.search(rf"(?<![\w./-])({'|'.join(places)})", message)
+        places = [
+            # A mere word may be one of the message's own.
+            (r"(?<![\w./-])" if re.search("[./]", place) else r"(^|['\"=]|\b(at|in|from) )")
+            + re.escape(place)
+            + end
+            for place, end in ends.items()
+            if place not in "/."
+        ]
+        found = places and re.search("|".join(places), message)
         if found and f"--{name}" not in message:
             return f"--{name}: {message}"
     return message

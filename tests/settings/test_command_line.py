@@ -43,7 +43,7 @@ def test_help_lists_every_flag_once_in_groups_with_the_needed_ones_first(run, sc
     modules = re.split(r"\n(?=[\w/.]+:\n)", run(script, "--helpfull").stdout)
     full = "\n".join(text for text in modules[1:] if not text.startswith("absl."))
     assert {*flags} == {*re.findall(r"^  --(?:\[no\])?(\w+)", full, re.MULTILINE)}
-    needed = ["Needed." in text for text in re.split(r"\n  --", f"\n{listed}")[1:]]
+    needed = [re.search(r"Needed(,\s+or\s+--model)?\.", text) is not None for text in re.split(r"\n  --", f"\n{listed}")[1:]]
     assert needed == sorted(needed, reverse=True)
     assert max(map(len, listed.splitlines())) <= 80
 
@@ -104,6 +104,14 @@ def test_a_flag_of_another_library_or_a_misspelled_one_gets_a_suggestion(run, sc
             "--vocab_file: .*'no/vocab.txt'",
         ),
         ("collect_documentation", "--output_dir=/proc/no/a", "--output_dir: .*/proc/no"),
+        # Not another flag, whose value is a word of the message.
+        ("learn_vocab", "--input_file=no.txt --output_file=directory", "--input_file: No file "),
+        (
+            "run_classifier",
+            "--task_name=MRPC --data_dir=glue/MRPC --dev_file=a --vocab_file=a "
+            "--bert_config_file=a --output_dir=a",
+            "--dev_file is for tsv",
+        ),
     ],
 )
 def test_an_error_names_the_flag_in_one_line(run, script, arguments, message):
