@@ -96,6 +96,9 @@ def run_sweep(
     logger.info("Best: %s with %s %.4f at step %d", best.name, task.metric, best.value, best.step)
     if best.is_diverged:
         raise ValueError("Every run diverged: its loss became NaN or infinite. Use lower rates.")
+    # As the README will say.
+    its = {"learning_rate": best.learning_rate, "train_batch_size": best.batch_size}
+    whole.settings = dataclasses.replace(whole.settings, **its, seed=best.seed)
     whole.restore()
     _check_kept_weights(whole.best, best.name)
     return whole

@@ -20,6 +20,8 @@ _FILES = {
     "task.json": "the task, its labels, and the case of the text",
     "checkpoint": "the name of the newest checkpoint",
     "metrics.jsonl": "the metrics during training",
+    "run_settings.json": "all settings of the training",
+    "runs.tsv": "the runs of which this is the best, with their settings",
 }
 # Texts for the code that uses the model, by the names of its inputs.
 _EXAMPLES = {
@@ -86,8 +88,7 @@ def describe_run(settings: Any, num_examples: int, num_steps: int) -> list[str]:
     )
     return [
         f"Trained {start} for {num_steps:,} steps of {settings.train_batch_size} examples, with a "
-        f"learning rate of {settings.learning_rate:g}, on {num_examples:,} examples. All settings "
-        "are in `run_settings.json`."
+        f"learning rate of {settings.learning_rate:g}, on {num_examples:,} examples."
     ]
 
 
