@@ -234,7 +234,8 @@ def test_restarts_and_a_grid_keep_the_best_and_tell_of_all(settings, tmp_path, c
     assert len((folder / "runs.tsv").read_text().splitlines()) == 5
     readme = (folder / "README.md").read_text()
     assert f"with a learning rate of {best['learning_rate']:g}, on" in readme
-    assert "`runs.tsv`" in readme and "run_settings.json" not in readme
+    assert "`runs.tsv`" in readme
+    assert "run_settings.json" not in readme
     # Restarts differ, as their seeds do.
     losses = [run["figures"]["eval_loss"] for run in content["runs"]]
     assert len(set(losses)) == 4

@@ -43,7 +43,10 @@ def test_help_lists_every_flag_once_in_groups_with_the_needed_ones_first(run, sc
     modules = re.split(r"\n(?=[\w/.]+:\n)", run(script, "--helpfull").stdout)
     full = "\n".join(text for text in modules[1:] if not text.startswith("absl."))
     assert {*flags} == {*re.findall(r"^  --(?:\[no\])?(\w+)", full, re.MULTILINE)}
-    needed = [re.search(r"Needed(,\s+or\s+--model)?\.", text) is not None for text in re.split(r"\n  --", f"\n{listed}")[1:]]
+    needed = [
+        re.search(r"Needed(,\s+or\s+--model)?\.", text) is not None
+        for text in re.split(r"\n  --", f"\n{listed}")[1:]
+    ]
     assert needed == sorted(needed, reverse=True)
     assert max(map(len, listed.splitlines())) <= 80
 
