@@ -239,14 +239,18 @@ def add_task_module(path: str) -> str:
     Its folder is appended to `sys.path`, so that worker processes can import it too.
 
     Raises:
-        ValueError: if it is not a Python file with a task, or has the name of another module.
+        ValueError: if it is not a Python file with a task, or has the name of another module, or
+            raises an error.
     """
     folder, file_name = os.path.split(os.path.abspath(path))
     name, ending = os.path.splitext(file_name)
     if ending != ".py" or not os.path.isfile(path):
         raise ValueError(f"--task_module must be the path of a Python file. Received: {path!r}")
     sys.path.append(folder)
-    module = importlib.import_module(name)
+    try:
+        module = importlib.import_module(name)
+    except Exception as error:
+        raise ValueError(f"{path}: {type(error).__name__}: {error}") from error
     other = getattr(module, "__file__", None) or name
     if not os.path.exists(other) or not os.path.samefile(path, other):
         raise ValueError(f"{path}: rename this file, as there is a module of its name: {other}")

@@ -211,6 +211,8 @@ def test_a_task_may_be_a_file_anywhere(add_module):
         ("own.py", "def make(): ...", r"own\.py lacks Options, VARIANTS\. See 'How to write a new"),
         ("squad.py", ECHO.format(variants=()), r"squad\.py has the name of another task"),
         ("tokenize.py", "", r"tokenize\.py: rename this file, .* its name: .*tokenize\.py"),
+        ("broken.py", "x = (", r"broken\.py: SyntaxError: .*line 1"),
+        ("broken.py", "import no_such", r"broken\.py: ModuleNotFoundError: .*no_such"),
         ("sys.py", "", r"sys\.py: rename this file, .* its name: sys"),
     ],
 )
