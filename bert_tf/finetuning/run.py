@@ -33,6 +33,7 @@ from bert_tf.training import distribution, loop, run_directory
 from bert_tf.training.best_checkpoint import BestCheckpoint
 from bert_tf.training.checkpoint import (
     NumberedCheckpoints,
+    find_checkpoint,
     named_variables,
     newest_has_optimizer,
     newest_step,
@@ -89,6 +90,8 @@ class FinetuningRun:
         output_dir = settings.output_dir
         run_directory.prepare_folder(output_dir)
         run_directory.check_model(output_dir, self.config.to_json_string())
+        if settings.do_train and settings.init_checkpoint and newest_step(output_dir) is None:
+            find_checkpoint(settings.init_checkpoint)  # Before features are made.
         feature_dir = feature_dir or output_dir
         self.data = TaskData(settings, task, max_seq_length, feature_dir, self.strategy, stream)
         self.workers = self.data.workers

@@ -425,6 +425,13 @@ def test_settings_that_contradict_each_other_are_refused(settings, changes, mess
         dataclasses.replace(settings, **changes)
 
 
+def test_a_checkpoint_that_is_not_there_is_said_before_features_are_made(settings, tmp_path):
+    lost = dataclasses.replace(settings, init_checkpoint=str(tmp_path / "no" / "bert_model.ckpt"))
+    with pytest.raises(ValueError, match="No checkpoint at"):
+        run_finetuning(lost)
+    assert not Path(settings.output_dir).exists()
+
+
 def test_answers_of_random_weights_are_refused_unless_asked_for(settings, small_model, caplog):
     alone = dataclasses.replace(settings, do_train=False, do_predict=True)
     with pytest.raises(ValueError, match="no --init_checkpoint: these weights are random"):
