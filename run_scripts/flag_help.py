@@ -45,7 +45,7 @@ _GROUPS = {
 _OTHERS = {
     r"lr|rate|base_lr|initial_lr|peak_lr": "learning_rate",
     r"(num_|n_|max_|train_)?epochs?|num_training_epochs": "num_train_epochs num_train_steps",
-    r"(num_|n_|max_|train_)*(steps|iters|iterations)": "num_train_steps num_train_epochs",
+    r"(num_|n_|max_|train_)*(steps|iters|iterations)": "num_train_steps num_train_epochs phases",
     r"(train_?)?(batch_?size|bs|batch)|per_(device|gpu)_(train_)?batch_size"
     r"|(global|mini)_batch_size": "train_batch_size batch_size",
     r"(per_(device|gpu)_)?(eval|dev|valid|test)(uation|ation)?_(batch_size|bs)": "eval_batch_size",

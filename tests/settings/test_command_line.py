@@ -78,6 +78,7 @@ def test_a_reader_that_stops_early_is_no_error(scripts_dir, script, reads):
         ("run_classifier", "--max_length=8", "--max_seq_length"),
         ("create_pretraining_data", "--seed=8", "--random_seed"),
         ("run_pretraining", "--max_steps=8", "--num_train_steps"),
+        ("plan_pretraining", "--num_train_steps=8", "--phases"),
         ("run_pretraining", "--fp16", "--mixed_precision=float16"),
         ("learn_vocab", "--vocabsize=8", "--vocab_size"),
         ("run_squad", "--trian_file=a", "--train_file"),
