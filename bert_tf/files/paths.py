@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+_ESCAPE = "backslashreplace"  # Of what UTF-8 cannot encode, such as "\ud800" from a JSON file.
 _GLOB_CHARACTERS = re.compile(r"[*?\[\\]")
 
 
@@ -26,11 +27,13 @@ def is_remote(path: str) -> bool:
 
 
 def open_file(path: str, mode: str = "rb") -> IO:
-    """Opens a local or remote file; text files are UTF-8."""
+    """Opens a local or remote file; text files are UTF-8. Halves of characters are escaped."""
     if is_remote(path):
         return _gfile().GFile(str(path), mode)
     try:
-        return open(path, mode, encoding=None if "b" in mode else "utf-8")
+        if "b" in mode:
+            return open(path, mode)
+        return open(path, mode, encoding="utf-8", errors=None if "r" in mode else _ESCAPE)
     except IsADirectoryError as error:
         if "r" not in mode:
             raise

@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import json
 import os
 import random
 import re
@@ -409,3 +410,10 @@ def test_a_held_folder_is_removed_if_nothing_was_written_there_and_it_is_new(tmp
 def test_a_place_that_cannot_be_locked_is_left_to_the_program(place):
     with files.hold_folder(place), files.hold_file(place):
         pass
+
+
+def test_half_of_a_character_from_json_is_written_as_its_escape(tmp_path):
+    text = json.dumps({"text": "a\ud800b", "é": 1}, ensure_ascii=False)
+    with files.atomic_write(tmp_path / "text", "w") as file:
+        file.write(text)
+    assert (tmp_path / "text").read_text("utf-8") == '{"text": "a\\ud800b", "é": 1}'
