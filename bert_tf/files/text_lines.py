@@ -17,7 +17,7 @@ _MAX_LINE_BYTES = 1 << 28
 _ALWAYS_UNPACKED_BYTES, _MAX_UNPACKED = 1 << 30, 200
 _BLOCK_BYTES = 1 << 20
 # They separate words or lines, but the original's reader or tokenizer drops them.
-_SEPARATORS = re.compile("[\r\v\f\x85]")
+_SEPARATORS = re.compile("[\r\v\f\x1c-\x1f\x85]")
 
 
 def max_unpacked_bytes(packed_bytes: int) -> int:
@@ -38,8 +38,9 @@ def open_text_lines(
 ) -> Iterator[str]:
     """Yields the lines of a UTF-8 text file, gzipped or not, without their line ends.
 
-    Lines end with `\\n` or `\\r\\n`, or with `\\r` in a file that has no other line ends. Within a
-    line, `\\r`, form feeds and other separators that the tokenizer drops become spaces.
+    Lines end with `\\n` or `\\r\\n`, or with `\\r` in a file that has no other line ends, but for a
+    last one. Within a line, `\\r`, form feeds and other separators that the tokenizer drops become
+    spaces.
 
     Args:
         on_read: is called at intervals with the number of bytes read since the last call.
@@ -90,14 +91,23 @@ def open_text_lines(
 
 def _lines(stream: IO[bytes], as_original: bool) -> Iterator[bytes]:
     """Yields lines, those that end with `\n` with it; no line is much longer than the limit."""
-    head = stream.read(HEAD_BYTES)
-    stream.seek(0)
-    if b"\r" in head and b"\n" not in head and not as_original:
+    if not as_original and _has_returns_only(stream):
         yield from _lines_that_end_with_returns(stream)
     elif isinstance(stream, io.BufferedIOBase):
         yield from iter(functools.partial(stream.readline, _MAX_LINE_BYTES), b"")
     else:  # TensorFlow's files know no limit.
         yield from stream
+
+
+def _has_returns_only(stream: IO[bytes]) -> bool:
+    """Returns whether `\r` ends the lines: no `\n` does (in the first 256 MB), or only a last."""
+    num_returns, end, rest = 0, b"", b""
+    while not end and stream.tell() < _MAX_LINE_BYTES and (block := stream.read(HEAD_BYTES)):
+        line, end, rest = block.partition(b"\n")
+        num_returns += line.count(b"\r")
+    has_end_only = not rest and not (end and stream.read(1))
+    stream.seek(0)
+    return has_end_only and num_returns > bool(end)  # The one of `\r\n`, or within a line.
 
 
 def _lines_that_end_with_returns(stream: IO[bytes]) -> Iterator[bytes]:

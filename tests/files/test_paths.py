@@ -124,7 +124,11 @@ def test_lines_of_random_texts_are_those_of_tensorflows_reader(tmp_path):
         (b"a\rb\r\nc\r\r\n\r\nd\r", ["a b", "c", "", "d"]),
         (b"a\rb\r\rc", ["a", "b", "", "c"]),  # No other line ends, as of old Macs.
         (b"a\rb\r", ["a", "b"]),
-        ("a\vb\fc\x85d\u2028\n".encode(), ["a b c d\u2028"]),
+        (b"a\rb\rc\n", ["a", "b", "c"]),  # With a last line end of an editor's.
+        (b"a\rb\n", ["a b"]),
+        (b"a\r" + b"b" * 5000 + b"\nc", ["a " + "b" * 5000, "c"]),
+        (b"a" * 5000 + b"\rb", ["a" * 5000, "b"]),
+        ("a\vb\fc\x85d\u2028\x1c\x1fe\n".encode(), ["a b c d\u2028  e"]),
     ],
 )
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
@@ -136,7 +140,7 @@ def test_what_separates_words_or_lines_is_not_dropped(tmp_path, text, lines, pac
 def test_a_file_of_returns_is_read_in_blocks(tmp_path, monkeypatch):
     monkeypatch.setattr(text_lines, "_BLOCK_BYTES", 3)
     monkeypatch.setattr(text_lines, "HEAD_BYTES", 6)
-    (tmp_path / "text").write_bytes(b"ab\rcde\r\rf\r\ng")
+    (tmp_path / "text").write_bytes(b"ab\rcde\r\rf\rg\r\n")
     assert list(files.open_text_lines(tmp_path / "text")) == ["ab", "cde", "", "f", "g"]
 
 
