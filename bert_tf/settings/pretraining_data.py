@@ -54,11 +54,9 @@ class PretrainingDataSettings(Settings):
     )
 
     def __post_init__(self) -> None:
-        for name in ("input_file", "output_file"):
-            value = getattr(self, name)
-            parts = value.split(",") if isinstance(value, str) else value
-            object.__setattr__(self, name, tuple(map(str, parts)))
         super().__post_init__()
+        for name in ("input_file", "output_file"):
+            object.__setattr__(self, name, tuple(map(str, getattr(self, name))))
         if self.dupe_factor is None:
             object.__setattr__(self, "dupe_factor", DUPE_FACTORS[self.masking])
         if not any(self.input_file) or not self.vocab_file:

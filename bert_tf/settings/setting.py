@@ -4,6 +4,7 @@ The scripts make flags of the fields; `Settings` checks the values when an objec
 """
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,11 +33,17 @@ def setting(
 
 
 class Settings:
-    """Checks the fields of its subclasses, frozen dataclasses of `setting` fields."""
+    """Checks the fields of its subclasses, frozen dataclasses of `setting` fields.
+
+    A string for a field with several values is split at its commas, as a flag is.
+    """
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
+            if field.default == () and isinstance(value, (str, os.PathLike)):
+                value = tuple(str(value).split(",")) if str(value) else ()
+                object.__setattr__(self, field.name, value)
             if field.metadata and (value is not None or field.metadata["needed"]):
                 _check(f"--{field.name}", value, field)
 

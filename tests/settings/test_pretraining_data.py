@@ -2,10 +2,11 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
-from bert_tf.settings import PretrainingDataSettings
+from bert_tf.settings import CorpusSettings, PretrainingDataSettings
 
 
 def make(**values):
@@ -30,6 +31,8 @@ def test_texts_are_taken_apart_at_commas_and_lists_are_taken_as_they_are():
     settings = make(input_file="a*.txt,b.txt", output_file=["c", "d,e"])
     assert settings.input_file == ("a*.txt", "b.txt")
     assert settings.output_file == ("c", "d,e")
+    settings = CorpusSettings(input_file=Path("a.txt"), output_dir="d")
+    assert settings.inputs_by_language() == [("", "a.txt")]
 
 
 def test_settings_are_the_same_after_json():
