@@ -24,6 +24,7 @@ OPTIMIZER_STATE = re.compile(r"(/adam_[mv]|^global_step|^loss_scale.*)$")
 # Names of temporary files, written here and by `files.atomic_write`.
 _UNFINISHED = re.compile(r".*\.tmp-\d+|\..*\.[0-9a-f]{8}\.tmp$")
 _MAX_LISTED = 10  # Names in a message.
+_NOISE = re.compile(r"\{\{function_node \S+\}\} | \[Op:\w+\]")  # TensorFlow's, about itself.
 # What the system says of an intact file. TensorFlow's error class also stands for a damaged one.
 _NOT_DAMAGE = re.compile(
     r"permission.denied|too many open files|cannot allocate|\bOOM\b|unavailable|"
@@ -175,8 +176,14 @@ def find_checkpoint(path: str) -> str:
     prefixes = [*newest_first(path), *(os.path.join(path, name[:-6]) for name in unnumbered)]
     if prefixes:
         return prefixes[0]
+    there = ""
+    if files.exists(path):
+        there = (
+            f", which is {files.kind_of(path)}. Give a model of another format as --model, or "
+            f"convert it with convert_checkpoint.py --to=google"
+        )
     raise ValueError(
-        f"No checkpoint at {path}. Give the common part of its files' names: for "
+        f"No checkpoint at {path}{there}. Give the common part of its files' names: for "
         f"bert_model.ckpt.index, {os.path.join(os.path.dirname(path) or '.', 'bert_model.ckpt')}."
     )
 
@@ -303,7 +310,8 @@ def damage_in(prefix: str, error: Exception) -> DamagedCheckpoint | OSError:
                 files.refuse_other_kinds(files.join_path(folder, other), "checkpoint")
     except ValueError as kind:
         return DamagedCheckpoint(str(kind))
-    return DamagedCheckpoint(f"{prefix}: the checkpoint cannot be read: {error}")
+    reason = _NOISE.sub("", str(error))
+    return DamagedCheckpoint(f"{prefix}: the checkpoint cannot be read: {reason}")
 
 
 def _restore(prefix: str, variables: Mapping[str, tf.Variable]) -> None:
