@@ -228,6 +228,12 @@ def parse_json(path: str, text: str | bytes) -> Any:
             ) from error
 
 
+def hint_of_array(line: str) -> str:
+    """Returns what to do with a JSON array where JSON lines are needed; "" if it is none."""
+    hint = " Write the objects of an array on a line each: jq -c '.[]' OLD > NEW."
+    return hint if line.lstrip().startswith("[") else ""
+
+
 def read_json_object(path: str) -> dict[str, Any]:
     """Parses a JSON file that holds an object; otherwise raises as `read_json` does."""
     return read_json(path, dict)

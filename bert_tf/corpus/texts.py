@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 
 from bert_tf import files
+from bert_tf.config import hint_of_array
 from bert_tf.corpus.books import lines_of_books
 from bert_tf.files.tfds import find_builder
 from bert_tf.settings import CorpusSettings
@@ -74,13 +75,13 @@ def text_of_line(place: str, line: str, field: str) -> str:
     except (ValueError, RecursionError) as error:
         raise ValueError(
             f"{place}: not JSON: {getattr(error, 'msg', error)}. Each line must be a complete "
-            f'object, such as {{"text": "..."}}. Received: {received}'
+            f'object, such as {{"text": "..."}}.{hint_of_array(line)} Received: {received}'
         ) from error
     text = row.get(field) if isinstance(row, dict) else None
     if not isinstance(text, str):
         raise ValueError(
             f"{place}: no text in the field {field!r} of an object. Remove the line, or name the "
-            f"field that has the text with --text_field. Received: {received}"
+            f"field that has the text with --text_field.{hint_of_array(line)} Received: {received}"
         )
     try:
         text.encode("utf-8")

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from bert_tf import files
-from bert_tf.config import unique_keys
+from bert_tf.config import hint_of_array, unique_keys
 from bert_tf.settings.setting import Settings, setting
 
 logger = logging.getLogger(__name__)
@@ -241,7 +241,7 @@ def _json_values(row: Row, keys: Sequence[str]) -> list[Any]:
     if not isinstance(record, dict):
         raise ValueError(
             f'{row.where}: each line must be a JSON object such as {{"text": "good", "label": '
-            f'"1"}}. Received: {line!r:.50}'
+            f'"1"}}.{hint_of_array(line)} Received: {line!r:.50}'
         )
     for key in filter(None, keys):
         if key not in record:

@@ -441,7 +441,7 @@ def test_a_mark_at_the_start_of_a_file_that_says_it_is_utf_8_is_no_text(tmp_path
         ('{"text": 5}', r"a.jsonl:2: no text in the field 'text'.*Received: .*5"),
         ('{"text": null}', r"a.jsonl:2: no text in the field 'text'.*Received: .*null"),
         ('{"text": [' + "1, " * 99 + "1]}", r"no text .*Received: .*\[1, 1, .*, 1?\.\.\.$"),
-        ("[1]", r"a.jsonl:2: no text in the field 'text' of an object.*Received: \[1\]"),
+        ("[1]", r"a.jsonl:2: no text in the field 'text' of an object.*jq -c.*Received: \[1\]"),
         (r'{"text": "Ok. \ud83d"}', r"a.jsonl:2: character 4 of .*, \\ud83d, .*half.*encode"),
         ('{"text": ' + "1" * 5000 + "}", r"a.jsonl:2: not JSON: .*digits"),
         ("[" * 100_000, r"a.jsonl:2: not JSON: .*recursion"),

@@ -206,7 +206,7 @@ def test_what_is_not_csv_is_refused_where_the_row_begins(write):
     ("line", "words"),
     [
         ('{"text": "a"', "must be a JSON object"),
-        ('[{"text": "a"}]', "must be a JSON object"),
+        ('[{"text": "a"}]', "jq -c '.[]'"),
         ('"a"', "must be a JSON object"),
         ('{"text": ["a", "b"]}', "'text' must be a string or a number"),
     ],
