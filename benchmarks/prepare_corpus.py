@@ -175,7 +175,7 @@ def print_stages(path: str) -> None:
     )
     took["other markup"] = both - took["take out templates, tables, references"]
     took["sentences"], documents = seconds_of(
-        lambda: [document_sentences(article, "en", counts) for article in articles]
+        lambda: [document_sentences(article, "en", counts, []) for article in articles]
     )
     with tempfile.TemporaryDirectory() as folder:
         settings = CorpusSettings((path,), folder)

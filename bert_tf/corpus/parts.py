@@ -30,7 +30,7 @@ from bert_tf.settings import CorpusSettings
 from bert_tf.text.markup import find_markup
 
 _COUNTS = ("size", "characters", "words", "sentences", "truncated")  # The size is in bytes.
-MARKUP = "sentences with markup"
+MARKUP = "sentences or headings with markup"
 # A 128-bit hash in two halves, and counts.
 DOCUMENT = np.dtype([("high", "<u8"), ("low", "<u8"), *((name, "<u4") for name in _COUNTS)])
 _FORM = {"language": str, "counts": dict, "file_bytes": int | float, "made_of": str}
@@ -158,7 +158,7 @@ def _digest(task: Task) -> str:
 def _write_part(
     settings: CorpusSettings, folder: str, number: int, task: Task
 ) -> tuple[dict[str, int], str]:
-    """Writes the text and the index of a part; returns its counts, and a sentence with markup."""
+    """Writes the text and the index of a part; returns its counts, and a line with markup."""
     counts: collections.Counter = collections.Counter()
     marked_up: list[str] = []
     rows = []
@@ -166,7 +166,7 @@ def _write_part(
     paths = [part_path(folder, number, ending) for ending in ("txt", "index")]
     with files.atomic_writes(paths) as (text_file, index_file):
         for paragraphs in read_documents(task, settings, counts):
-            sentences = document_sentences(paragraphs, language, counts)
+            sentences = document_sentences(paragraphs, language, counts, marked_up)
             num_characters = sum(map(len, sentences))
             if not sentences:
                 counts["dropped: without text"] += 1
@@ -183,14 +183,18 @@ def _write_part(
 
 
 def document_sentences(
-    paragraphs: Iterable[str], language: str, counts: collections.Counter
+    paragraphs: Iterable[str], language: str, counts: collections.Counter, marked_up: list[str]
 ) -> list[str]:
-    """Returns the sentences of a document; drops and counts paragraphs that look like headings."""
+    """Returns the sentences of a document; drops and counts paragraphs that look like headings.
+
+    Dropped paragraphs with markup, which hides the ends of sentences, are added to `marked_up`.
+    """
     sentences = []
     for paragraph in paragraphs:
         paragraph = " ".join(paragraph.split())
         if paragraph and is_heading(paragraph):
             counts["headings left out"] += 1
+            marked_up += filter(find_markup, [paragraph])
         elif paragraph:
             sentences += split_sentences(paragraph, language)
     return sentences

@@ -24,7 +24,7 @@ class CorpusReport:
     held_out: dict[str, Any] | None  # The same for held_out.txt, if there is one.
     seconds: float  # Without earlier, interrupted runs.
     was_there: bool = False  # Whether an earlier run had made everything.
-    markup_example: str = ""  # A sentence that holds markup.
+    markup_example: str = ""  # A sentence or heading that holds markup.
 
     def total(self, name: str) -> int:
         """Sums a count over all files except the held-out file."""
@@ -32,12 +32,16 @@ class CorpusReport:
 
     def problems(self) -> list[str]:
         """Returns warnings of text that would harm training."""
-        found = sum(counts.get(MARKUP, 0) for counts in self.languages.values())
-        if found <= _HIGH_MARKUP_SHARE * self.total("sentences"):
+        found, headings = (
+            sum(counts.get(name, 0) for counts in self.languages.values())
+            for name in (MARKUP, "headings left out")
+        )
+        total = self.total("sentences") + headings
+        if found <= _HIGH_MARKUP_SHARE * total:
             return []
         return [
-            f"{found:,} of {self.total('sentences'):,} sentences hold tags, entities, wikitext, "
-            f"JSON or base64, such as {self.markup_example[:70]!r}. Is --source right?"
+            f"{found:,} of {total:,} sentences and headings hold tags, entities, wikitext, JSON or "
+            f"base64, such as {self.markup_example[:70]!r}. Is --source right?"
         ]
 
     def lines(self) -> list[str]:

@@ -127,8 +127,16 @@ def test_text_that_is_full_of_markup_is_warned_of_with_an_example(tmp_path):
     for _ in range(2):  # Again, from the manifest.
         report = prepare(tmp_path / "out", str(tmp_path / "a.jsonl"), drop_duplicates=False)
         (problem,) = report.problems()
-        assert "2 of 6 sentences hold tags" in problem
+        assert "2 of 6 sentences and headings hold tags" in problem
         assert "'The <b>cat</b> slept.'" in problem
+
+
+def test_markup_that_makes_paragraphs_look_like_headings_is_warned_of(tmp_path):
+    text = "It was late. So it was.\n<p>The cat slept.</p>\n<p>The dog did not.</p>\n"
+    (tmp_path / "a.txt").write_text(text)
+    (problem,) = prepare(tmp_path / "out", str(tmp_path / "a.txt")).problems()
+    assert "2 of 4 sentences and headings hold tags" in problem
+    assert "'<p>The cat slept.</p>'" in problem
 
 
 @pytest.fixture
