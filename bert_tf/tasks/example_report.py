@@ -21,6 +21,7 @@ _MISSING = {
     *("-", "--", "?", "."),
 }
 _MAX_LISTED = 20
+_LONGEST_NORMALIZED = 200  # The time of Unicode's normal forms grows with the square of the length.
 
 
 def report_examples(
@@ -90,7 +91,9 @@ def _clean(text: str) -> str:
 
 
 def _plain(label: str) -> str:
-    return _clean(unicodedata.normalize("NFKC", label).casefold())
+    if len(label) < _LONGEST_NORMALIZED:
+        label = unicodedata.normalize("NFKC", label)
+    return _clean(label.casefold())
 
 
 def _repeated_ids(examples: Iterable[TextExample]) -> list[str]:

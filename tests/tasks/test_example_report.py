@@ -1,5 +1,6 @@
 """What is said of the labels of a split before anything is trained."""
 
+import time
 from collections import Counter
 
 import pytest
@@ -36,6 +37,13 @@ def test_labels_that_are_probably_not_meant_are_named(group, remark):
 
 def test_labels_that_are_meant_are_not():
     assert not odd_labels(Counter({"0": 9, "1": 3, "10": 4, "contradiction": 2, "北京": 5}))
+
+
+def test_the_time_of_a_label_grows_with_its_length():
+    """Unicode puts these marks in order by insertion, which would take half a minute."""
+    start = time.process_time()
+    odd_labels(Counter({"a": 2, "\u0301\u0316" * 50_000: 2}))
+    assert time.process_time() - start < 3
 
 
 def test_rare_and_absent_labels_and_as_many_labels_as_examples_are_named():
