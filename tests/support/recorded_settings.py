@@ -35,7 +35,7 @@ def main(script: Path, arguments: list[str]) -> None:
     replace("bert_tf.pretraining.run", run_pretraining=record)
     replace("bert_tf.features.extraction", extract_features=record)
     replace("bert_tf.pretraining_data.program", create_pretraining_data=record)
-    replace("bert_tf.inference.load_model", load_model=record)
+    replace("bert_tf.inference.load_model", load_model=record, need_head=lambda *_: None)
     replace("bert_tf.kinds.masked_lm", MaskFiller=fill_nothing)
     sys.path.insert(0, str(script.parent))
     import command_line
