@@ -26,7 +26,7 @@ RECORDS, FOLDER = "TFRecords", "a folder"
 SAFETENSORS, HDF5 = "safetensors weights", "an HDF5 file, such as Keras weights"
 _PICKLE, _TORCH = "PyTorch weights or another Python pickle", "PyTorch weights (a zip archive)"
 _CHECKPOINT = "part of a TensorFlow checkpoint"
-_GZIP, _ZIP = "gzip data", "a zip archive"
+_GZIP, _ZIP, _DAMAGED_ZIP = "gzip data", "a zip archive", "a damaged zip archive"
 _GZIPPED = ", compressed by gzip"
 _ANY_TEXT = (TEXT, JSON, HTML, XML, WIKI_EXTRACTOR, OTHER_TEXT, EMPTY, _GZIP)
 
@@ -47,13 +47,17 @@ _SIGNATURES = (
         rb"version https://git-lfs",
         "Fetch the file with git lfs pull, or download it.",
     ),
-    _Kind(_GZIP, rb"\x1f\x8b\x08", "Unpack it first: gunzip --keep {name}"),
+    _Kind(_GZIP, rb"\x1f\x8b\x08", "Unpack it first: gunzip < {name} > NEW_FILE"),
     _Kind(RECORDS, rb".{4}\0{4}.{4}\n"),
     _Kind(SAFETENSORS, rb".{4}\0{4}\s*\{"),
-    _Kind("bz2 data", rb"BZh[1-9](1AY&SY|\x17rE8P\x90)", "Unpack it first: bunzip2 --keep {name}"),
-    _Kind("xz data", rb"\xfd7zXZ\0", "Unpack it first: unxz --keep {name}"),
-    _Kind("Zstandard data", rb"\x28\xb5\x2f\xfd", "Unpack it first: unzstd {name}"),
-    _Kind("LZ4 data", rb"\x04\x22\x4d\x18", "Unpack it first: unlz4 {name}"),
+    _Kind(
+        "bz2 data",
+        rb"BZh[1-9](1AY&SY|\x17rE8P\x90)",
+        "Unpack it first: bunzip2 < {name} > NEW_FILE",
+    ),
+    _Kind("xz data", rb"\xfd7zXZ\0", "Unpack it first: unxz < {name} > NEW_FILE"),
+    _Kind("Zstandard data", rb"\x28\xb5\x2f\xfd", "Unpack it first: unzstd < {name} > NEW_FILE"),
+    _Kind("LZ4 data", rb"\x04\x22\x4d\x18", "Unpack it first: unlz4 < {name} > NEW_FILE"),
     _Kind("a 7z archive", rb"7z\xbc\xaf\x27\x1c", "Unpack it first: 7z x {name}"),
     _Kind("a RAR archive", rb"Rar!\x1a\x07", "Unpack it first: unrar x {name}"),
     _Kind("a tar archive", rb".{257}ustar", "Unpack it first: tar -xf {name}"),
@@ -106,6 +110,7 @@ _TEXTS = (  # By how the text begins, after white space.
     _Kind(WIKI_EXTRACTOR, r"<doc\s[^>]*>"),
     _Kind(JSON, r'\{\s*["}]|\[\s*[{"]'),
 )
+_ZIPS = (_ZIP, _DAMAGED_ZIP, *(kind.name for kind in _IN_ZIP))
 _REMEDIES = {kind.name: kind.remedy for kind in (*_SIGNATURES, *_IN_ZIP, *_TEXTS)}
 
 
@@ -140,9 +145,10 @@ _WANTED = {
     ),
     "tensors": _Wanted(
         "weights are needed (safetensors or PyTorch)",
-        (SAFETENSORS, _TORCH, _PICKLE, "a tar archive", BINARY, "a damaged zip archive", FOLDER),
+        (SAFETENSORS, _TORCH, _PICKLE, "a tar archive", BINARY, _DAMAGED_ZIP, FOLDER),
         _MODEL_FOLDER,
     ),
+    "zip": _Wanted("a zip archive is needed", (*_ZIPS, BINARY, EMPTY), _MODEL_FOLDER),
     "HDF5": _Wanted("HDF5 weights are needed", (HDF5, BINARY), _MODEL_FOLDER),
     "checkpoint": _Wanted(
         "part of a TensorFlow checkpoint is needed", (_CHECKPOINT, BINARY, EMPTY), _MODEL_FOLDER
@@ -189,6 +195,8 @@ def kind_of(path: str, head: bytes | None = None) -> str:
 def remedy_for(path: str, kind: str) -> str:
     """Returns what to do with a file of a kind that is not read, or "" if that depends."""
     name = shlex.quote(paths.split_path(path)[1])
+    if kind.endswith(_GZIPPED) and "tar" not in kind:
+        kind = _GZIP
     return _REMEDIES.get(kind.removesuffix(_GZIPPED), "").format(name=name)
 
 
@@ -211,7 +219,7 @@ def _kind_of_zip(path: str) -> str:
         with paths.open_file(path) as file, zipfile.ZipFile(file) as archive:
             return _first_match(_IN_ZIP, archive.namelist()) or _ZIP
     except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError):
-        return "a damaged zip archive"
+        return _DAMAGED_ZIP
 
 
 def _first_match(kinds: Iterable[_Kind], texts: Sequence[bytes] | Sequence[str]) -> str:

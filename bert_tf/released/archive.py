@@ -55,6 +55,7 @@ def extract_checkpoint(path: Path, folder: Path) -> None:
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     """Opens a zip and checks all of its members."""
+    files.refuse_other_kinds(str(path), "zip")
     with files.naming_damage(str(path)), zipfile.ZipFile(path) as archive:
         check_growth(str(path), archive)
         names = set()

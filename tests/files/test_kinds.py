@@ -84,6 +84,7 @@ KINDS = {
     "a 7z archive": lambda: b"7z\xbc\xaf\x27\x1c\x00\x04",
     "a tar archive": tarred,
     "a tar archive, compressed by gzip": lambda: gzip.compress(tarred()),
+    "a NumPy array, compressed by gzip": lambda: gzip.compress(array()),
     "a zip archive": lambda: zipped("a.txt"),
     "PyTorch weights (a zip archive)": lambda: zipped("model/data.pkl", "model/data/0"),
     "a Word document": lambda: zipped("[Content_Types].xml", "word/document.xml"),
@@ -105,7 +106,8 @@ KINDS = {
 }
 TEXTS = ("plain text", "JSON", "an HTML page", "XML", "text of")
 REMEDIES = {
-    "bz2 data": "Unpack it first: bunzip2 --keep 'my file'",
+    "bz2 data": "Unpack it first: bunzip2 < 'my file' > NEW_FILE",
+    "a NumPy array, compressed by gzip": "Unpack it first: gunzip < 'my file' > NEW_FILE",
     "a tar archive, compressed by gzip": "Unpack it first: tar -xf 'my file'",
     "a Git LFS pointer": "git lfs pull",
     "UTF-16 text": "iconv -f UTF-16 -t UTF-8 'my file'",
