@@ -71,8 +71,9 @@ def read_config(path: str, content: Mapping[str, Any]) -> BertConfig:
 
 def unread_parts(content: Mapping[str, Any]) -> dict[str, str]:
     """Returns the keys of a config.json that change what the model computes, with the reasons."""
-    activation = content.get("sentence_transformers") or {}
-    activation = activation.get("activation_fn") if isinstance(activation, dict) else None
+    settings = content.get("sentence_transformers")
+    activation = settings.get("activation_fn") if isinstance(settings, dict) else None
+    activation = activation or content.get("sbert_ce_default_activation_function")
     unread = {
         "auto_map": "its code is never run: the weights are read as a plain BERT's",
         "quantization_config": "quantized models are not supported",
@@ -88,13 +89,14 @@ def read_head(path: str, content: Mapping[str, Any], weights: Mapping) -> Head:
     """Returns the head that a config.json names, or else the one found in the weights."""
     architecture = (content.get("architectures") or ["BertModel"])[0]
     kinds = [kind for kind in KINDS.values() if architecture in kind.architectures]
-    if not kinds:
+    # What a classifier is for, and whether a language model is a decoder, only the name tells.
+    if not kinds and (CLASSIFIER in heads_in(weights) or "LMHead" in architecture):
         known = dict.fromkeys(name for kind in KINDS.values() for name in kind.architectures)
         raise ValueError(
             f"{path}: architectures must be one of {', '.join(known)}. "
             f"Received: {content['architectures']}"
         )
-    if not kinds[0].heads:
+    if not kinds or not kinds[0].heads:
         found = find_kind(kind_of_weights(weights))
         kinds = [kind for kind in KINDS.values() if kind.architectures == found.architectures]
     if CLASSIFIER not in kinds[0].heads:

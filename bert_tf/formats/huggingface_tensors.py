@@ -124,7 +124,8 @@ def _read_pytorch(path: str) -> dict[str, np.ndarray]:
             if (altered := archive.testzip()) is not None:
                 raise ValueError(f"{path}: damaged: {altered} in it does not fit its checksum.")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with files.open_file(path) as file:  # By the path, PyTorch reads some as safetensors.
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"{path}: no file of PyTorch tensors by name: it is damaged, or holds Python objects, "
@@ -132,7 +133,9 @@ def _read_pytorch(path: str) -> dict[str, np.ndarray]:
             "model.state_dict()."
         ) from error
     except Exception as error:  # Damage may raise any error in PyTorch's unpickler.
-        raise ValueError(f"{path}: no file of PyTorch tensors by name: {error}") from error
+        raise ValueError(
+            f"{path}: no file of PyTorch tensors by name, or it is damaged: {error}"
+        ) from error
     tensors = _tensors_in(path, content, torch.Tensor)
     unlike = [n for n, v in tensors.items() if v.layout != torch.strided or v.is_meta]
     if unlike:
@@ -149,12 +152,12 @@ def _tensors_in(path: str, content: Any, tensor: type) -> dict[str, Any]:
     while isinstance(content, dict):
         tensors = {n: v for n, v in content.items() if isinstance(n, str) and isinstance(v, tensor)}
         dicts = {n: v for n, v in content.items() if isinstance(v, dict) and v}
-        inner = [name for name in _STATE_DICTS if name in dicts]
-        if tensors and not inner:
+        named = [name for name in _STATE_DICTS if name in dicts]
+        if tensors and not named:
             return tensors
-        if len(dicts) == 1:
-            inner = list(dicts)
-        if not inner:
+        encoders = [name for name in dicts if _holds_embeddings(dicts[name])]
+        inner = [name for name in named if name in encoders] or encoders or named or list(dicts)
+        if not inner or (len(inner) > 1 and inner[0] not in named):
             found = some(map(repr, content)) or "nothing"
             raise ValueError(
                 f"{path}: no tensors by name were found{place}. Found: {found}. Save the model's "
@@ -162,6 +165,15 @@ def _tensors_in(path: str, content: Any, tensor: type) -> dict[str, Any]:
             )
         content, place = dicts[inner[0]], f"{place or ' in'} {inner[0]!r}"
     raise ValueError(f"{path}: no dict of PyTorch tensors by name, but {type(content).__name__}.")
+
+
+def _holds_embeddings(content: Any) -> bool:
+    """Returns whether a dict, or one in it, has the name of an encoder's embeddings."""
+    return isinstance(content, dict) and any(
+        str(name).endswith(("word_embeddings.weight", "position_embeddings.weight"))
+        or _holds_embeddings(value)
+        for name, value in content.items()
+    )
 
 
 def _as_float32(path: str, name: str, value: np.ndarray) -> np.ndarray:

@@ -165,6 +165,8 @@ def test_two_encoders_and_other_models_are_refused_with_their_names(folder):
         lambda state: {"epoch": 3, "model_state_dict": state},
         lambda state: {"iteration": 7, "module": {"module": state}},
         lambda state: {"weights of epoch 3": {"model": state}},
+        lambda state: {"best": state, "optimizer": {"state": {}}, "args": {"lr": 1}},
+        lambda state: {"model": {"layers": 2}, "teacher": {"weights": state}},
     ],
 )
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "ckpt_8601.pt"])
@@ -185,6 +187,10 @@ def test_weights_inside_what_training_saved_are_found(wrap, name, folder):
         ({"epoch": 1, "hyper_parameters": {"lr": 0.1}}, "in 'hyper_parameters'. Found: 'lr'"),
         ({"epoch": 1, "step": 2}, "Found: 'epoch', 'step'"),
         ([1, 2], "but list"),
+        (
+            {who: {"word_embeddings.weight": 1} for who in ("teacher", "student")},
+            "Found: 'teacher'",
+        ),
     ],
 )
 def test_a_file_of_pytorch_without_tensors_says_what_it_holds(content, message, folder):
@@ -221,6 +227,26 @@ def test_files_of_pytorch_are_read(folder):
     assert detect_format(str(folder)) == "huggingface"
     read = huggingface.read(str(folder / "pytorch_model.bin"))
     assert_same_weights(read.weights, make_model("pretraining").weights)
+
+
+@needs_torch
+def test_a_file_of_pytorch_is_read_whatever_its_name_says(folder):
+    import torch
+
+    tensors = {name: torch.from_numpy(value) for name, value in load(folder).items()}
+    torch.save(tensors, folder / "model.safetensors")
+    assert_same_weights(huggingface.read(str(folder)).weights, make_model("pretraining").weights)
+
+
+def test_an_unknown_class_is_read_by_its_weights_unless_they_are_a_classifier_s(folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"architectures": ["BertForMine"]}))
+    assert huggingface.read(str(folder)).head.kind == "masked_lm"
+    hidden = np.zeros((2, config["hidden_size"]), np.float32)
+    scores = {"classifier.weight": hidden, "classifier.bias": hidden[:, 0]}
+    save(folder, load(folder) | scores)
+    with pytest.raises(ValueError, match=r"architectures must be one of .*BertForMine"):
+        huggingface.read(str(folder))
 
 
 @needs_torch
