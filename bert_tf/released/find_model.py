@@ -116,17 +116,21 @@ def _files_in(path: str) -> ModelFiles | None:
             f"{folder}: there is no {CONFIG_NAME} beside the checkpoint {prefix}. Put it there, or "
             "give --bert_config_file, --vocab_file and --init_checkpoint instead of --model."
         )
-    if _has_prefix(prefix):
+    if not _has_plain_names(prefix):
         return None
     vocab_file = files.join_path(folder, VOCAB_NAME)
     vocab_file = vocab_file if files.exists(vocab_file) else None
     return ModelFiles(config_file, vocab_file, prefix, *_normalization(folder, vocab_file))
 
 
-def _has_prefix(prefix: str) -> bool:
-    """Returns whether something stands before `bert/` in a checkpoint's names, which are sorted."""
+def _has_plain_names(prefix: str) -> bool:
+    """Returns whether a checkpoint's first embeddings, whose name its index has whole, are BERT's.
+
+    If something else stands before `embeddings/`, reading the checkpoint as another format tells.
+    """
     with files.open_file(f"{prefix}.index") as file:
-        return re.search(rb"[!-~]/bert/embeddings/", file.read()) is not None
+        first = re.search(rb"([\w./-]*)embeddings/", file.read())
+    return first is None or first[1] == b"bert/"
 
 
 def _normalization(folder: str, vocab_file: str | None) -> tuple[bool | None, bool | None]:

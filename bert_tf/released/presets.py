@@ -6,7 +6,6 @@ import logging
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 
 from bert_tf import files
 from bert_tf.config import BertConfig
@@ -19,7 +18,7 @@ from bert_tf.released.find_model import ModelFiles, find_model
 from bert_tf.released.model_folder import ModelDescription, read_description, write_description
 from bert_tf.released.models import RELEASED_MODELS, ReleasedModel
 from bert_tf.text.tokenization import FullTokenizer
-from bert_tf.training.checkpoint import load_checkpoint, named_variables
+from bert_tf.training.checkpoint import load_checkpoint, named_variables, read_shapes
 
 logger = logging.getLogger(__name__)
 
@@ -173,8 +172,7 @@ def _plain_weights(model: FeatureModel) -> dict[str, np.ndarray]:
 
 
 def _num_labels_in(prefix: str) -> int:
-    with files.naming_damage(prefix):
-        shapes = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
+    shapes = read_shapes(prefix)
     if CLASSIFIER not in heads_in(shapes):
         raise ValueError(f"{prefix}: the model has no classifier: give num_labels.")
     return num_scores_of(shapes)

@@ -95,7 +95,7 @@ def load_checkpoint(
     if optimizer is not None:
         variables.update(optimizer.named_variables())
     prefix = find_checkpoint(path)
-    shapes = _shapes(prefix)
+    shapes = read_shapes(prefix)
     if allow_other_shape is not None:
         for name in filter(allow_other_shape, variables):
             if shapes.get(name, variables[name].shape) != variables[name].shape:
@@ -217,7 +217,7 @@ class NumberedCheckpoints:
         damage = None
         for prefix in newest_first(self.folder):
             try:
-                saved = _shapes(prefix)
+                saved = read_shapes(prefix)
                 missing = [name for name in self.variables if name not in saved]
                 if missing:
                     raise ValueError(
@@ -275,7 +275,7 @@ def newest_step(folder: str) -> int | None:
 def newest_has_optimizer(folder: str) -> bool:
     """Returns whether the newest checkpoint of a folder holds an optimizer's state."""
     prefix = next(newest_first(folder), None)
-    return prefix is not None and any(name.endswith("/adam_m") for name in _shapes(prefix))
+    return prefix is not None and any(name.endswith("/adam_m") for name in read_shapes(prefix))
 
 
 def _saved_steps(folder: str) -> list[int]:
@@ -289,7 +289,8 @@ def _reader(prefix: str):
     return tf.compat.v1.train.NewCheckpointReader(prefix)
 
 
-def _shapes(prefix: str) -> dict[str, list[int]]:
+def read_shapes(prefix: str) -> dict[str, list[int]]:
+    """Returns the shapes of a checkpoint's variables by name."""
     try:
         return dict(_reader(prefix).get_variable_to_shape_map())
     except Exception as error:  # The reader raises IndexError as well as TensorFlow's errors.

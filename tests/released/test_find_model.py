@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from bert_tf.formats import huggingface
 from bert_tf.formats.source import read_pretrained
 from bert_tf.released.download import DownloadOptions
 from bert_tf.released.find_model import ModelFiles, find_init_checkpoint, find_model
+from bert_tf.training.checkpoint import write_tensors
 
 RECORDED_SETTINGS = Path(__file__).parents[1] / "support" / "recorded_settings.py"
 
@@ -190,6 +192,16 @@ def test_a_model_of_another_format_is_translated_into_the_cache(other_format, re
         np.testing.assert_array_equal(
             translated.get_tensor(variable), expected.get_tensor(variable)
         )
+
+
+@pytest.mark.parametrize("scope", ["", "transformer/", "module/bert/"])
+def test_weights_under_any_scope_are_found(release, tmp_path, scope):
+    weights = read_pretrained(str(release)).weights
+    renamed = {re.sub("^bert/", scope, name): tf.constant(v) for name, v in weights.items()}
+    folder = shutil.copytree(release, tmp_path / "renamed")
+    write_tensors(str(folder / "bert_model.ckpt"), renamed)
+    found = tf.train.load_checkpoint(find_model(str(folder)).init_checkpoint)
+    assert set(weights) == set(found.get_variable_to_shape_map())
 
 
 def test_a_model_is_translated_once_until_its_files_change(other_format, monkeypatch):
