@@ -26,7 +26,7 @@ from bert_tf.model.encoder import make_encoder
 from bert_tf.released.find_model import ModelFiles, find_model
 from bert_tf.released.model_folder import VOCAB_NAME, ModelDescription, read_description
 from bert_tf.text.batch_tokenization import BatchTokenizer
-from bert_tf.training.checkpoint import find_checkpoint, load_checkpoint
+from bert_tf.training.checkpoint import find_checkpoint, load_checkpoint, read_shapes
 
 _SHORTEST = 3  # [CLS], a token and [SEP].
 
@@ -54,8 +54,7 @@ def load_model(
     prefix = find_checkpoint(found.init_checkpoint) if found.init_checkpoint else ""
     config = BertConfig.from_json_file(found.bert_config_file)
     tokenizer = _tokenizer(found, do_lower_case, config)
-    with files.naming_damage(prefix):
-        shapes = tf.train.load_checkpoint(prefix).get_variable_to_shape_map() if prefix else {}
+    shapes = read_shapes(prefix) if prefix else {}
     _check_sizes(found.bert_config_file, config, shapes)
     trained = _description(prefix, kind)
     row = find_kind(kind or trained.kind or kind_of_weights(shapes))
@@ -208,7 +207,12 @@ def _checked_length(kind: Kind, max_seq_length: int, config: BertConfig) -> int:
 
 
 def _options(options: type | None, trained: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
+    names = {field.name for field in dataclasses.fields(options)} if options else set()
+    if unknown := set(given) - names:
+        raise ValueError(
+            f"This kind of model has no option {', '.join(sorted(unknown))}. It has: "
+            f"{', '.join(sorted(names)) or 'none'}"
+        )
     if options is None:
         return None
-    names = {field.name for field in dataclasses.fields(options)}
     return options(**{name: value for name, value in trained.items() if name in names} | {**given})

@@ -1,7 +1,9 @@
 """Predictor: runs inference on text with a model or, with the same answers, a SavedModel of it."""
 
 import functools
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -51,7 +53,7 @@ class Predictor:
 
     def __init__(
         self,
-        model: str,
+        model: str | os.PathLike,
         kind: str | None = None,
         labels: Sequence[str] = (),
         max_seq_length: int | None = None,
@@ -60,7 +62,8 @@ class Predictor:
         span_options: Mapping[str, Any] | None = None,
         inputs: Sequence[str] = (),
     ):
-        self._path = model
+        self._path = model = os.fspath(model)
+        _check_arguments(labels, do_lower_case, batch_size, inputs)
         saved_model = find_saved_model(model)
         if saved_model is None:
             loaded = load_model(
@@ -183,3 +186,21 @@ class Predictor:
         if isinstance(self._model, SavedModel):
             return self._model.answers(text_model, examples, **arguments)
         return self._made(text_model, **arguments).predict(examples)
+
+
+def _check_arguments(
+    labels: Sequence[str], do_lower_case: bool | None, batch_size: int, inputs: Sequence[str]
+) -> None:
+    for name, value, needed, fits in (
+        ("labels", labels, "a list of names", not isinstance(labels, str)),
+        ("inputs", inputs, "a list of names", not isinstance(inputs, str)),
+        ("do_lower_case", do_lower_case, "True or False", do_lower_case in (None, True, False)),
+        (
+            "batch_size",
+            batch_size,
+            "1 or more",
+            isinstance(batch_size, Integral) and batch_size > 0,
+        ),
+    ):
+        if not fits:
+            raise ValueError(f"{name} must be {needed}. Received: {value!r}")

@@ -1,6 +1,7 @@
 """A model asked in words: every kind, many texts at once, from several threads, and bad input."""
 
 import concurrent.futures
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -302,6 +303,22 @@ def test_pairs_are_taken_by_a_model_whose_files_do_not_say_so_if_they_are_named(
         bert_tf.Predictor(folders["regression"], inputs=("text", "other"))
     pairs = bert_tf.Predictor(folders["regression"], inputs=("text_a", "text_b"))
     assert len(pairs.predict([("a", "b")])) == 1
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        {"labels": "no"},
+        {"inputs": "text"},
+        {"do_lower_case": "false"},
+        {"batch_size": 0},
+        {"span_options": {"doc_strid": 3}},
+    ],
+)
+def test_an_argument_of_another_form_is_refused_by_its_name(folders, argument):
+    names = "|".join([*argument, "doc_strid"])
+    with pytest.raises(ValueError, match=f"({names}).* (Received|It has)"):
+        bert_tf.Predictor(Path(folders["regression"]), **argument)
 
 
 def test_what_a_model_cannot_be_asked_is_said(predictors):
