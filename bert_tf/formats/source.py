@@ -98,18 +98,23 @@ def detect_format(path: str) -> str:
     for name in FORMATS:
         if _module(name).recognizes(path):
             return name
-    listed = _list_folder(path)
+    is_folder, listed = files.is_directory(path), _list_folder(path)
+    inside = [files.join_path(path, name) for name in listed]
+    below = [f"{name}/{sub}" for name in listed for sub in _list_folder(f"{path}/{name}")]
     seen = [
         f"{name}: {what}"
-        for name in listed or [files.split_path(path)[1]]
+        for name in ([*listed, *below] if is_folder else [files.split_path(path)[1]])
         for pattern, what in _ONE_STEP_AWAY.items()
-        if fnmatch.fnmatch(name, pattern)
+        if fnmatch.fnmatch(files.split_path(name)[1], pattern)
     ]
-    if listed and not seen:
-        seen = [f"In the folder: {some(listed)}."]
-        inside = [files.join_path(path, name) for name in listed]
-        if models := [sub for sub in inside if any(_module(n).recognizes(sub) for n in FORMATS)]:
-            seen = [f"A model lies in {some(models, ' and in ')}: give that path."]
+    if models := [sub for sub in inside if any(_module(n).recognizes(sub) for n in FORMATS)]:
+        seen = [f"A model lies in {some(models, ' and in ')}: give that path."]
+    elif not seen and is_folder:
+        seen = [f"In the folder: {some(listed) or 'nothing'}."]
+    elif not seen and files.exists(path):
+        kind = files.kind_of(path)
+        remedy = files.remedy_for(path, kind)
+        seen = [f"It is {kind}{f' ({remedy})' if remedy else ''}."]
     raise ValueError(
         f"{path}: no model of a known format. {' '.join([*seen, ''])}Supported: a google-research "
         "checkpoint "
