@@ -114,7 +114,10 @@ class Tokenizer(Protocol):
 
         Raises a ValueError for an id that the vocabulary does not have.
         """
-        ids = list(plain(ids))
+        ids = plain(ids)
+        if not isinstance(ids, Iterable):
+            raise ValueError(f"A list of token ids is needed. Received: {ids!r}")
+        ids = list(ids)
         if ids and isinstance(ids[0], (list, tuple)):
             return [self.decode(row, skip_special_tokens) for row in ids]
         left_out = set(self.special_ids) - {self.special_ids.unk} if skip_special_tokens else ()
