@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from bert_tf.model.features import check_features, named_features
@@ -100,10 +101,22 @@ class FeatureModel(keras.Model):
         """
         if named and not isinstance(inputs, Mapping):
             inputs = {} if inputs is None else {self.feature_names[0]: inputs}
-        features = self.named_features({**inputs, **named} if named else inputs)
+        features = self._checked_features({**inputs, **named} if named else inputs)
+        return super().__call__(features, **({} if training is None else {"training": training}))
+
+    def predict(self, x, *args, **kwargs):
+        """Runs as in Keras, after the same check as a call if `x` holds arrays."""
+        if isinstance(x, Mapping) or hasattr(x, "shape"):
+            x = self._checked_features(x)
+            if x["input_ids"].shape[0] == 0:  # Keras fails without a batch.
+                return keras.tree.map_structure(np.asarray, self(x))
+        return super().predict(x, *args, **kwargs)
+
+    def _checked_features(self, inputs) -> dict[str, Any]:
+        features = self.named_features(inputs)
         longest = self.config.max_position_embeddings
         check_features(features, self.feature_limits, self.ids_rank, longest)
-        return super().__call__(features, **({} if training is None else {"training": training}))
+        return features
 
     def named_features(self, inputs) -> dict[str, Any]:
         """Returns inputs by name; a list has the order of `feature_names`, a tensor is the first.

@@ -263,6 +263,9 @@ def test_inputs_that_no_model_has_are_refused_by_name(inputs, message):
     model = bert_tf.PretrainingModel(encoder) if "positions" in message else encoder
     with pytest.raises(ValueError, match=message):
         model(inputs)
+    if isinstance(inputs, dict):
+        with pytest.raises(ValueError, match=message):
+            model.predict(inputs)
 
 
 def test_inputs_of_a_graph_are_judged_by_their_shapes():
@@ -277,6 +280,7 @@ def test_an_empty_batch_has_an_empty_answer():
     encoder = bert_tf.BertEncoder(keras_cases.CONFIG)
     assert bert_tf.ClassificationModel(encoder, 3)(IDS[:0]).shape == (0, 3)
     assert bert_tf.ChoiceModel(encoder)(np.zeros((0, 2, 4), "int32")).shape == (0, 2)
+    assert encoder.predict({"input_ids": IDS[:0]})["sequence_output"].shape[:2] == (0, 4)
 
 
 def test_a_head_wants_an_encoder():
