@@ -98,20 +98,17 @@ def detect_format(path: str) -> str:
     for name in FORMATS:
         if _module(name).recognizes(path):
             return name
-    is_folder, listed = files.is_directory(path), _list_folder(path)
+    listed = _list_folder(path)
     inside = [files.join_path(path, name) for name in listed]
-    below = [f"{name}/{sub}" for name in listed for sub in _list_folder(f"{path}/{name}")]
-    seen = [
-        f"{name}: {what}"
-        for name in ([*listed, *below] if is_folder else [files.split_path(path)[1]])
-        for pattern, what in _ONE_STEP_AWAY.items()
-        if fnmatch.fnmatch(files.split_path(name)[1], pattern)
-    ]
-    if models := [sub for sub in inside if any(_module(n).recognizes(sub) for n in FORMATS)]:
+    seen = _steps(listed or [files.split_path(path)[1]])
+    if seen:
+        pass
+    elif models := [sub for sub in inside if any(_module(n).recognizes(sub) for n in FORMATS)]:
         seen = [f"A model lies in {some(models, ' and in ')}: give that path."]
-    elif not seen and is_folder:
-        seen = [f"In the folder: {some(listed) or 'nothing'}."]
-    elif not seen and files.exists(path):
+    elif files.is_directory(path):
+        below = [f"{name}/{sub}" for name in listed for sub in _list_folder(f"{path}/{name}")]
+        seen = _steps(below) or [f"In the folder: {some(listed) or 'nothing'}."]
+    elif files.exists(path):
         kind = files.kind_of(path)
         remedy = files.remedy_for(path, kind)
         seen = [f"It is {kind}{f' ({remedy})' if remedy else ''}."]
@@ -122,6 +119,16 @@ def detect_format(path: str) -> str:
         "(config.json and model.safetensors or pytorch_model.bin), a keras-hub preset (config.json "
         "and *.weights.h5, or a .keras file), a tensorflow/models checkpoint (.index)."
     )
+
+
+def _steps(names: Iterable[str]) -> list[str]:
+    """Returns, of files in layouts one step from one that is read, what they are and the step."""
+    return [
+        f"{name}: {what}"
+        for name in names
+        for pattern, what in _ONE_STEP_AWAY.items()
+        if fnmatch.fnmatch(files.split_path(name)[1], pattern)
+    ]
 
 
 def read_pretrained(path: str, format: str | None = None) -> PretrainedModel:

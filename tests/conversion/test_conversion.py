@@ -99,6 +99,7 @@ def test_the_report_lists_what_became_of_everything(trained, tmp_path):
         ("flax_model.msgpack", "from_flax=True"),
         ("adapter_model.safetensors", "merge_and_unload"),
         ("model.onnx", "the model from which it was exported"),
+        ("onnx/model.onnx", "onnx/model.onnx: .*the model from which it was exported"),
         ("model.Q4_K_M.gguf", "llama.cpp"),
         ("bert.tar.gz", "tar -xf"),
         ("notes.txt", "In the folder: config.json, notes.txt"),
@@ -111,6 +112,19 @@ def test_a_layout_that_is_not_read_is_named_with_the_step_to_one_that_is(name, m
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ValueError, match=message):
         read_pretrained(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"7z\xbc\xaf\x27\x1c", r"7z archive \(Unpack it first: 7z x"),
+        (b"hello", "It is plain text."),
+    ],
+)
+def test_a_file_that_is_no_model_is_named_by_its_kind(content, message, tmp_path):
+    (tmp_path / "model").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_pretrained(str(tmp_path / "model"))
 
 
 @needs_safetensors

@@ -82,6 +82,8 @@ def test_ids_are_decoded_to_text(toy, write_vocab):
     for wrong in (99, -1):
         with pytest.raises(ValueError, match=f"from 0 to 10. Received: {wrong}"):
             full.decode([5, wrong])
+    with pytest.raises(ValueError, match="list of token ids is needed"):
+        full.decode(5)
 
 
 @pytest.mark.parametrize(
