@@ -182,7 +182,7 @@ def add_module(tmp_path, monkeypatch):
     """Writes a task outside the package and adds it, for one test."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr("bert_tf.tasks.task._added", {})
-    written = []
+    written, before = [], set(sys.modules)
 
     def add_module(name: str, code: str) -> str:
         (tmp_path / "own").mkdir(exist_ok=True)
@@ -193,7 +193,7 @@ def add_module(tmp_path, monkeypatch):
         return add_task_module(str(path))
 
     yield add_module
-    for name in set(written) - {"tokenize"}:
+    for name in set(written) - before:
         sys.modules.pop(name, None)
 
 
@@ -217,10 +217,8 @@ def test_a_task_may_be_a_file_anywhere(add_module):
     ],
 )
 def test_a_file_that_is_no_task_or_has_a_taken_name_is_refused(add_module, name, code, message):
-    modules = dict(sys.modules)
     with pytest.raises(ValueError, match=message):
         add_module(name, code)
-    sys.modules.update(modules)
 
 
 @pytest.mark.parametrize("name", ["csv", "json", "my_data"])
