@@ -122,8 +122,7 @@ def together(strategy: tf.distribute.Strategy, settings: Any) -> Iterator[None]:
     First checks that all have the same settings, a dataclass. The chief locks the output.
     """
     workers = Workers(strategy)
-    folder = getattr(settings, "output_dir", None)
-    lock = files.hold_folder(folder) if folder else files.hold_file(settings.output_file)
+    lock = _output_lock(settings)
     if workers.count == 1:
         with lock:
             yield
@@ -143,6 +142,13 @@ def together(strategy: tf.distribute.Strategy, settings: Any) -> Iterator[None]:
     # Everything is written: another process may be gone already.
     with contextlib.suppress(tf.errors.OpError):
         workers.wait()
+
+
+def _output_lock(settings: Any) -> contextlib.AbstractContextManager:
+    folder, file = (getattr(settings, name, None) for name in ("output_dir", "output_file"))
+    if folder:
+        return files.hold_folder(folder)
+    return files.hold_file(file) if file else contextlib.nullcontext()
 
 
 def _exit_for_loss(reason: str, workers: Workers) -> NoReturn:
