@@ -146,7 +146,7 @@ def _with_description(model: PretrainedModel) -> tuple[PretrainedModel, ModelDes
     if labels and len(labels) != rows:
         raise ValueError(
             f"{model.path}: its classifier has {rows} rows, but {TASK_NAME} beside it names "
-            f"{len(labels)} labels: {names.some(labels)}"
+            f"{len(labels)} labels: {files.some(labels)}"
         )
     tokenizer = dataclasses.replace(
         model.tokenizer,
@@ -188,7 +188,7 @@ def _completed(
     if lacking and not settings.allow_missing:
         raise ValueError(
             f"{model.path}: {len(lacking)} weights that its head {model.head.kind!r} needs are "
-            f"missing: {names.some(lacking)}. To initialize them, give --allow_missing."
+            f"missing: {files.some(lacking)}. To initialize them, give --allow_missing."
         )
     missing = dict.fromkeys(lacking, "gets its initial value")
     pooler = [n for n in names.POOLER if n not in needed and n not in model.weights]
@@ -235,6 +235,6 @@ def _listed(title: str, reasons: Mapping[str, str]) -> list[str]:
     for name, reason in reasons.items():
         by_reason.setdefault(reason, []).append(name)
     return [
-        f"{title}: {len(listed)} ({reason}): {names.some(sorted(listed), listed=4)}"
+        f"{title}: {len(listed)} ({reason}): {files.some(sorted(listed), listed=4)}"
         for reason, listed in by_reason.items()
     ]

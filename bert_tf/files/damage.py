@@ -1,11 +1,11 @@
-"""Turns what reading a damaged file raises into a ValueError that names the file."""
+"""Words errors: what reading a damaged file raises names the file; long lists are cut."""
 
 import contextlib
 import lzma
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 # Readers and libraries raise these for content that they do not expect. Among RuntimeErrors are
 # RecursionError, NotImplementedError and what StopIteration becomes in a generator.
@@ -35,6 +35,13 @@ def naming_damage(path: str) -> Iterator[None]:
         if not type(error).__module__.startswith("tensorflow."):
             raise
         raise ValueError(_message(path, error)) from error
+
+
+def some(names: Iterable[str], separator: str = ", ", listed: int = 10) -> str:
+    """Returns the first few of `names` and the number of others, for a message."""
+    names = list(names)
+    more = len(names) - listed
+    return separator.join(names[:listed]) + (f"{separator}and {more:,} more" if more > 0 else "")
 
 
 def _message(path: str, error: Exception) -> str:

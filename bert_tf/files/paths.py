@@ -17,6 +17,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
+from bert_tf.files.damage import some
+
 _ESCAPE = "backslashreplace"  # Of what UTF-8 cannot encode, such as "\ud800" from a JSON file.
 _GLOB_CHARACTERS = re.compile(r"[*?\[\\]")
 
@@ -38,9 +40,8 @@ def open_file(path: str, mode: str = "rb") -> IO:
         if "r" not in mode:
             raise
         names = [name for name in sorted(os.listdir(path)) if not name.startswith(".")]
-        held = f"It holds {', '.join(names[:6])}" if names else "It is empty"
-        more = f" and {len(names) - 6} more" if len(names) > 6 else ""
-        raise ValueError(f"{path}: a folder, where a file is needed. {held}{more}.") from error
+        held = f"It holds {some(names)}" if names else "It is empty"
+        raise ValueError(f"{path}: a folder, where a file is needed. {held}.") from error
 
 
 def exists(path: str) -> bool:

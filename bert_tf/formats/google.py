@@ -131,7 +131,7 @@ def check_folder(folder: str, released: BertConfig | None = None) -> None:
     if missing:
         raise ValueError(
             f"{prefix}: {len(missing)} of the model's variables are not in it: "
-            f"{names.some(missing)}. It has: {names.some(weights)}"
+            f"{files.some(missing)}. It has: {files.some(weights)}"
         )
     names.check_shapes(prefix, config, weights)
 

@@ -90,7 +90,7 @@ def _read_transformer(path: str) -> PretrainedModel:
     integers = [name for name, value in weights.items() if value.dtype != np.float32]
     if integers:
         raise ValueError(
-            f"{weights_file}: {names.some(integers)} hold integers. Are they quantized?"
+            f"{weights_file}: {files.some(integers)} hold integers. Are they quantized?"
         )
     names.check_shapes(weights_file, config, weights)
     return PretrainedModel(
@@ -141,7 +141,7 @@ def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
     if left:
         raise ValueError(
             f"{model.path}: {len(left)} weights have no place in a Hugging Face model: "
-            f"{names.some(left)}. Remove them first."
+            f"{files.some(left)}. Remove them first."
         )
     config = write_config(model)
     with new_files(folder, overwrite) as temporary:

@@ -9,8 +9,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from bert_tf import files
 from bert_tf.config import BertConfig, check_architecture
-from bert_tf.formats.names import some
 from bert_tf.formats.source import Head, PretrainedModel
 from bert_tf.kinds.table import CLASSIFIER, KINDS, find_kind, heads_in, kind_of_weights
 
@@ -124,7 +124,7 @@ def _labels(path: str, by_id: Mapping[str, Any] | None, rows: int | None) -> tup
     if not isinstance(by_id, dict) or set(by_id) != set(ids) or rows not in (None, len(ids)):
         raise ValueError(
             f"{path}: id2label must name the labels 0 to {(rows or len(ids)) - 1}, one for each "
-            f"row of the classifier. Received: {some(sorted(by_id))}"
+            f"row of the classifier. Received: {files.some(sorted(by_id))}"
         )
     labels = tuple(str(by_id[i]) for i in ids)
     for number, label in enumerate(labels):

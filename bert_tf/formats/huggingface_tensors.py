@@ -18,7 +18,7 @@ import numpy as np
 
 from bert_tf import files
 from bert_tf.config import read_json
-from bert_tf.formats.source import find_beside, some
+from bert_tf.formats.source import find_beside
 
 # Where training programs keep the weights beside an optimizer's state, in order of preference.
 _STATE_DICTS = ("state_dict", "model_state_dict", "model", "module", "net", "network")
@@ -139,7 +139,9 @@ def _read_pytorch(path: str) -> dict[str, np.ndarray]:
     tensors = _tensors_in(path, content, torch.Tensor)
     unlike = [n for n, v in tensors.items() if v.layout != torch.strided or v.is_meta]
     if unlike:
-        raise ValueError(f"{path}: {some(unlike)} are sparse or without values. Save dense ones.")
+        raise ValueError(
+            f"{path}: {files.some(unlike)} are sparse or without values. Save dense ones."
+        )
     return {
         name: (value.float() if value.is_floating_point() else value).detach().numpy()
         for name, value in tensors.items()
@@ -158,7 +160,7 @@ def _tensors_in(path: str, content: Any, tensor: type) -> dict[str, Any]:
         encoders = [name for name in dicts if _holds_embeddings(dicts[name])]
         inner = [name for name in named if name in encoders] or encoders or named or list(dicts)
         if not inner or (len(inner) > 1 and inner[0] not in named):
-            found = some(map(repr, content)) or "nothing"
+            found = files.some(map(repr, content)) or "nothing"
             raise ValueError(
                 f"{path}: no tensors by name were found{place}. Found: {found}. Save the model's "
                 "state_dict() alone."

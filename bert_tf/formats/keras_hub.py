@@ -122,7 +122,7 @@ def _read_weights(found: _Files, config: BertConfig) -> tuple[dict[str, np.ndarr
         if variable is None:
             raise ValueError(
                 f"{found.path}: the weight {places[0]} is missing. Found: "
-                f"{names.some(sorted(found.arrays))}"
+                f"{files.some(sorted(found.arrays))}"
             )
         weights[name] = names.from_keras(
             f"{found.path}: {variable}",

@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bert_tf import files
 from bert_tf.config import BertConfig
-from bert_tf.formats.source import some
 from bert_tf.kinds.table import CLASSIFIER, heads_in, num_scores_of
 
 WORD_EMBEDDINGS = "bert/embeddings/word_embeddings"
@@ -169,7 +169,7 @@ def no_bert(path: str, names: Iterable[str]) -> ValueError:
     """Returns the error about a file without a BERT's embeddings, with the file's own names."""
     return ValueError(
         f"{path}: not a BERT: none of its names ends with embeddings, then word_embeddings. It "
-        f"has: {some(sorted(names)) or 'nothing'}"
+        f"has: {files.some(sorted(names)) or 'nothing'}"
     )
 
 
@@ -256,6 +256,6 @@ def check_shapes(path: str, config: BertConfig, weights: Mapping[str, np.ndarray
     ]
     if wrong:
         raise ValueError(
-            f"{path}: {len(wrong)} weights do not fit the config: {some(wrong, '; ')}. Does the "
-            "config belong to these weights?"
+            f"{path}: {len(wrong)} weights do not fit the config: {files.some(wrong, '; ')}. Does "
+            "the config belong to these weights?"
         )

@@ -104,10 +104,10 @@ def detect_format(path: str) -> str:
     if seen:
         pass
     elif models := [sub for sub in inside if any(_module(n).recognizes(sub) for n in FORMATS)]:
-        seen = [f"A model lies in {some(models, ' and in ')}: give that path."]
+        seen = [f"A model lies in {files.some(models, ' and in ')}: give that path."]
     elif files.is_directory(path):
         below = [f"{name}/{sub}" for name in listed for sub in _list_folder(f"{path}/{name}")]
-        seen = _steps(below) or [f"In the folder: {some(listed) or 'nothing'}."]
+        seen = _steps(below) or [f"In the folder: {files.some(listed) or 'nothing'}."]
     elif files.exists(path):
         kind = files.kind_of(path)
         remedy = files.remedy_for(path, kind)
@@ -147,13 +147,6 @@ def _list_folder(path: str) -> list[str]:
     import tensorflow as tf
 
     return sorted(name.rstrip("/") for name in tf.io.gfile.listdir(path))
-
-
-def some(names: Iterable[str], separator: str = ", ", listed: int = 10) -> str:
-    """Returns the first few of `names` and the number of others, for a message."""
-    names = list(names)
-    more = len(names) - listed
-    return separator.join(names[:listed]) + (f"{separator}and {more} more" if more > 0 else "")
 
 
 def find_prefix(path: str) -> str | None:

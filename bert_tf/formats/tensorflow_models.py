@@ -70,7 +70,7 @@ class _Checkpoint:
         if end not in self.keys:
             raise ValueError(
                 f"{self.prefix}: no BERT of tensorflow/models, or an incomplete one: no variable's "
-                f"full name ends in {end}. Found: {names.some(sorted(self.keys)) or 'none'}"
+                f"full name ends in {end}. Found: {files.some(sorted(self.keys)) or 'none'}"
             )
         return self.shapes[end]
 

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bert_tf import files
 from bert_tf.data.schema import Feature
 from bert_tf.metrics import classification as metrics
-from bert_tf.tasks.example_report import listed, report_examples
+from bert_tf.tasks.example_report import report_examples
 from bert_tf.tasks.task import Batch, Reader, Row, Task, Windows, write_files
 from bert_tf.tasks.text_examples import TextAnswer, TextExample, to_number
 from bert_tf.text.packing import pack_truncated
@@ -122,7 +123,7 @@ class TextClassification(Task):
         if label is None:
             return "no label" if needs_label else ""
         if self.labels and label not in self.labels:
-            return f"label {label!r} is not one of {listed(self.labels)}"
+            return f"label {label!r} is not one of {files.some(self.labels, listed=20)}"
         is_number = self.labels or math.isfinite(to_number(label))
         return "" if is_number else f"label {label!r} is not a number"
 

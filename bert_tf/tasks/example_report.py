@@ -10,6 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
+from bert_tf import files
 from bert_tf.tasks.text_examples import TextExample, to_number
 from bert_tf.text.characters import is_blank, is_dropped
 
@@ -20,7 +21,6 @@ _MISSING = {
     *("nan", "null", "none", "na", "n/a", "<na>", "#n/a", "nil", "undefined"),
     *("-", "--", "?", "."),
 }
-_MAX_LISTED = 20
 _LONGEST_NORMALIZED = 200  # The time of Unicode's normal forms grows with the square of the length.
 
 
@@ -39,8 +39,9 @@ def report_examples(
     if labels and values:
         counts = Counter(dict.fromkeys(labels, 0))
         counts.update(values)
-        shown = listed(f"{label!r}: {count:,}" for label, count in counts.most_common())
-        logger.info("%s, %s: %d labels: %s", task, split, len(labels), shown)
+        shown = (f"{label!r}: {count:,}" for label, count in counts.most_common())
+        text = files.some(shown, listed=20)
+        logger.info("%s, %s: %d labels: %s", task, split, len(labels), text)
         remarks += odd_labels(counts) if split == "train" else []
     elif values:
         extent = min(values), max(values), sum(values) / len(values)
@@ -60,7 +61,7 @@ def odd_labels(counts: Mapping[str, int]) -> list[str]:
         "with a single example": (x for x in counts if counts[x] == 1),
         "without an example": (x for x in counts if not counts[x]),
     }
-    shown = {kind: listed(map(repr, labels)) for kind, labels in kinds.items()}
+    shown = {kind: files.some(map(repr, labels), listed=20) for kind, labels in kinds.items()}
     remarks = [f"labels {kind}: {labels}" for kind, labels in shown.items() if labels]
     num_examples = sum(counts.values())
     if 2 < len(counts) > num_examples / 2:
@@ -69,13 +70,6 @@ def odd_labels(counts: Mapping[str, int]) -> list[str]:
             f"labels? Numbers to predict are a regression"
         )
     return remarks
-
-
-def listed(items: Iterable[str]) -> str:
-    """Joins texts, of many only the first."""
-    items = list(items)
-    more = f" and {len(items) - _MAX_LISTED:,} more" if len(items) > _MAX_LISTED else ""
-    return ", ".join(items[:_MAX_LISTED]) + more
 
 
 def _alike(labels: Iterable[str], key: Callable[[str], Hashable]) -> list[str]:

@@ -9,7 +9,7 @@ import dataclasses
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 
 import tensorflow as tf
 
@@ -23,7 +23,6 @@ BEST_FOLDER = "best"  # In an output folder, for the weights with the best evalu
 OPTIMIZER_STATE = re.compile(r"(/adam_[mv]|^global_step|^loss_scale.*)$")
 # Names of temporary files, written here and by `files.atomic_write`.
 _UNFINISHED = re.compile(r".*\.tmp-\d+|\..*\.[0-9a-f]{8}\.tmp$")
-_MAX_LISTED = 10  # Names in a message.
 _NOISE = re.compile(r"\{\{function_node \S+\}\} | \[Op:\w+\]")  # TensorFlow's, about itself.
 # What the system says of an intact file. TensorFlow's error class also stands for a damaged one.
 _NOT_DAMAGE = re.compile(
@@ -50,7 +49,7 @@ class LoadReport:
         parts = [f"{self.path}: {len(self.loaded)} variables loaded"]
         for title in ("missing", "unused"):
             if names := getattr(self, title):
-                parts.append(f"{len(names)} {title} ({_list_some(names)})")
+                parts.append(f"{len(names)} {title} ({files.some(names)})")
         return ", ".join(parts)
 
 
@@ -108,7 +107,7 @@ def load_checkpoint(
     if needed:
         raise ValueError(
             f"{prefix}: {len(needed)} of the model's {len(variables)} variables are not in the "
-            f"checkpoint: {_list_some(needed)}. It has: {_list_some(sorted(shapes))}."
+            f"checkpoint: {files.some(needed)}. It has: {files.some(sorted(shapes))}."
         )
     loaded = {name: variable for name, variable in variables.items() if name in shapes}
     _restore(prefix, loaded)
@@ -221,7 +220,7 @@ class NumberedCheckpoints:
                 missing = [name for name in self.variables if name not in saved]
                 if missing:
                     raise ValueError(
-                        f"{prefix}: the checkpoint lacks {_list_some(missing)}. To start from its "
+                        f"{prefix}: the checkpoint lacks {files.some(missing)}. To start from its "
                         "weights, give it as --init_checkpoint with another --output_dir."
                     )
                 _restore(prefix, self.variables)
@@ -338,7 +337,7 @@ def _restore(prefix: str, variables: Mapping[str, tf.Variable]) -> None:
     if wrong:
         raise ValueError(
             f"{prefix}: {len(wrong)} variables have other shapes than the model: "
-            f"{_list_some(wrong, '; ')}. Does the config belong to this checkpoint?"
+            f"{files.some(wrong, '; ')}. Does the config belong to this checkpoint?"
         )
     for variable, value in zip(variables.values(), values, strict=True):
         variable.assign(value)
@@ -362,9 +361,3 @@ def _remove_files(folder: str, pattern: str | re.Pattern) -> None:
     for name in _list_files(folder):
         if re.match(pattern, name):
             tf.io.gfile.remove(os.path.join(folder, name))
-
-
-def _list_some(names: Sequence[str], separator: str = ", ") -> str:
-    rest = len(names) - _MAX_LISTED
-    more = f"{separator}and {rest} more" if rest > 0 else ""
-    return separator.join(names[:_MAX_LISTED]) + more

@@ -52,7 +52,7 @@ def test_rare_and_absent_labels_and_as_many_labels_as_examples_are_named():
         "labels without an example: 'c'",
     ]
     (rare, many) = odd_labels(Counter(map(str, range(30))))
-    assert rare.endswith("'18', '19' and 10 more")
+    assert rare.endswith("'18', '19', and 10 more")
     assert many.startswith("30 labels for 30 examples: is this the column of the labels?")
 
 

@@ -105,7 +105,7 @@ def test_a_label_that_training_did_not_have_is_refused_with_file_and_line(three,
     write("train.tsv", "text|label", *(f"a|{i}" for i in range(30)), "b|29")
     write("dev.tsv", "text|label", "g|9", "h|31")
     assert "is not one of 0, 1, 2, " in refusal(make().read, "eval")
-    assert "18, 19 and 10 more. Of 2" in refusal(make().read, "eval")
+    assert "18, 19, and 10 more. Of 2" in refusal(make().read, "eval")
 
 
 def test_one_label_none_and_too_many_are_refused(write, make):
