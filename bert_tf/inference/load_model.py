@@ -66,8 +66,7 @@ def load_model(
             )
         row = find_kind("encoder")
     labels = _checked_labels(row, tuple(labels or trained.labels), shapes, prefix)
-    with files.naming_damage(prefix):
-        longest = _checked_length(row, max_seq_length or trained.max_seq_length, config)
+    longest = _checked_length(row, max_seq_length or trained.max_seq_length, config, prefix)
     encoder = make_encoder(config)
     text_model = row.text_model_class()
     keras_model = text_model.make_model(encoder, len(labels))
@@ -194,14 +193,14 @@ def _checked_inputs(
     return inputs or allowed[0]
 
 
-def _checked_length(kind: Kind, max_seq_length: int, config: BertConfig) -> int:
+def _checked_length(kind: Kind, max_seq_length: int, config: BertConfig, prefix: str) -> int:
     longest = config.max_position_embeddings
     if not max_seq_length:
         return min(longest, kind.max_seq_length or longest)
-    if not _SHORTEST <= max_seq_length <= longest:
+    if max_seq_length not in range(_SHORTEST, longest + 1):
         raise ValueError(
-            f"max_seq_length must be from {_SHORTEST} to {longest} (max_position_embeddings). "
-            f"Received: {max_seq_length}"
+            f"{prefix}: max_seq_length must be from {_SHORTEST} to {longest} "
+            f"(max_position_embeddings). Received: {max_seq_length!r}"
         )
     return max_seq_length
 
