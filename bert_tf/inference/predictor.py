@@ -191,16 +191,10 @@ class Predictor:
 def _check_arguments(
     labels: Sequence[str], do_lower_case: bool | None, batch_size: int, inputs: Sequence[str]
 ) -> None:
-    for name, value, needed, fits in (
-        ("labels", labels, "a list of names", not isinstance(labels, str)),
-        ("inputs", inputs, "a list of names", not isinstance(inputs, str)),
-        ("do_lower_case", do_lower_case, "True or False", do_lower_case in (None, True, False)),
-        (
-            "batch_size",
-            batch_size,
-            "1 or more",
-            isinstance(batch_size, Integral) and batch_size > 0,
-        ),
-    ):
-        if not fits:
-            raise ValueError(f"{name} must be {needed}. Received: {value!r}")
+    for name, names in (("labels", labels), ("inputs", inputs)):
+        if isinstance(names, str):
+            raise ValueError(f"{name} must be a list of names. Received: {names!r}")
+    if do_lower_case not in (None, True, False):
+        raise ValueError(f"do_lower_case must be True or False. Received: {do_lower_case!r}")
+    if not isinstance(batch_size, Integral) or batch_size < 1:
+        raise ValueError(f"batch_size must be 1 or more. Received: {batch_size!r}")
