@@ -35,8 +35,11 @@ _OLD_MODES = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
-
 _SETTINGS_FORM = {"max_seq_length": int | None, "do_lower_case": bool | None}
+
+
+class _UnknownPart(Exception):
+    """Says which part of the modules cannot be done here; `with_modules` lists it as dropped."""
 
 
 def with_modules(model: PretrainedModel, folder: str) -> PretrainedModel:
@@ -49,24 +52,21 @@ def with_modules(model: PretrainedModel, folder: str) -> PretrainedModel:
         return model
     model = _with_settings(model, transformer_folder(folder))
     dropped = dict(model.dropped)
-    prompt = _default_prompt(files.join_path(folder, _PROMPTS_NAME))
-    if prompt:
+    if prompt := _default_prompt(files.join_path(folder, _PROMPTS_NAME)):
         dropped[f"{_PROMPTS_NAME}: prompt {prompt!r}"] = "put it before each text yourself"
     try:
         pooling, weights = _read_modules(path, folder)
-    except NotImplementedError as error:
+    except _UnknownPart as error:
         dropped[f"{MODULES_NAME}: {error}"] = "vectors are plain means of the token vectors instead"
         return dataclasses.replace(model, dropped=dropped)
-    note = (
-        f"a text's vector: {' and '.join(pooling.modes)}{''.join(f', {s}' for s in pooling.steps)}"
-    )
+    way = ", ".join([" and ".join(pooling.modes), *pooling.steps])
     return dataclasses.replace(
         model,
         weights={**model.weights, **weights},
         head=Head(),
         options=dataclasses.asdict(pooling),
         dropped=dropped,
-        notes=(*model.notes, f"{note} (as {MODULES_NAME} says)."),
+        notes=(*model.notes, f"a text's vector: {way} (as {MODULES_NAME} says)."),
     )
 
 
@@ -104,7 +104,7 @@ def _read_modules(path: str, folder: str) -> tuple[Pooling, dict[str, np.ndarray
             steps.append(DENSE + activation)
             weights |= {f"{POOLING_WEIGHTS}dense_{number}/{n}": v for n, v in layer.items()}
         elif name != "Dropout":
-            raise NotImplementedError(f"module {name}")
+            raise _UnknownPart(f"module {name}")
     return Pooling(tuple(modes), tuple(steps)), weights
 
 
@@ -116,7 +116,7 @@ def _read_modes(settings: Mapping[str, Any]) -> Sequence[str]:
         key for key in settings if key.startswith("pooling_mode_") and key not in _OLD_MODES
     ]
     if unknown:
-        raise NotImplementedError(f"pooling {', '.join(unknown)}")
+        raise _UnknownPart(f"pooling {', '.join(unknown)}")
     return modes
 
 
@@ -124,9 +124,9 @@ def _read_dense(folder: str) -> tuple[str, dict[str, np.ndarray]]:
     settings = read_json_object(files.join_path(folder, _CONFIG_NAME))
     activation = settings.get("activation_function", "Tanh").rpartition(".")[2]
     if settings.get("use_residual") or activation not in ACTIVATIONS:
-        raise NotImplementedError(f"a dense layer with {activation} or a residual connection")
+        raise _UnknownPart(f"a dense layer with {activation} or a residual connection")
     if settings.get("module_input_name", "sentence_embedding") != "sentence_embedding":
-        raise NotImplementedError("a dense layer on token vectors")
+        raise _UnknownPart("a dense layer on token vectors")
     weights_file = find_weights(folder)
     if weights_file is None:
         raise ValueError(f"{folder}: there are no weights of the dense layer.")
