@@ -17,7 +17,7 @@ _ESSENTIALS = (
     *("output_dir", "output_file", "export_dir", "do_train", "do_eval", "do_predict"),
     *("max_seq_length", "train_batch_size", "learning_rate", "num_train_steps"),
     *("num_train_epochs", "vocab_size", "layers", "hardware", "num_chips"),
-    *("list", "list_tasks", "list_hardware"),
+    *("suite", "peers", "cases", "list", "list_tasks", "list_hardware"),
 )
 # The other groups: title -> names, as a regular expression. The first that matches counts.
 _GROUPS = {
@@ -28,7 +28,7 @@ _GROUPS = {
     r"|held_out_share|allow_truncated|truncate_probability|drop_duplicates|sampling_exponent",
     "model": r"bert_config_file|vocab_file|init_checkpoint|do_lower_case|objective|kind|inputs"
     r"|untrained|use_one_hot_embeddings|freeze",
-    "training": r"seed|num_warmup_steps|warmup_proportion|learning_rate\w+|train_batch_sizes"
+    "training": r"seed|num_warmup_steps|warmup_proportion|learning_rate\w+|train_batch_sizes|rounds"
     r"|optimizer|bias_correction|num_restarts|phase_schedule",
     "evaluation and checkpoints": r"(eval|predict)_batch_size|\w*eval_steps|early_\w+"
     r"|log_steps|save_checkpoints_steps|keep_checkpoint_max|keep_optimizer|iterations_per_loop"

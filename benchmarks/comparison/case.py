@@ -1,0 +1,40 @@
+"""Defines Case: one piece of work that several packages do, and what is measured of it."""
+
+import dataclasses
+from typing import Any
+
+OURS = "bert_tf"
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One piece of work. `runners/WORK_PACKAGE.py` does it, in a process of its own.
+
+    A contestant is a package, or `package:variant` where a package can do the work in several
+    ways; its runner gets the variant as a setting.
+    """
+
+    name: str  # Unique in its suite, such as "base-8x128-float32".
+    title: str  # For readers, such as "BERT-Base, 8 x 128 tokens, float32".
+    work: str  # The first part of the runners' names, such as "train".
+    contestants: tuple[str, ...]  # Ours first.
+    measures: tuple[str, ...]  # Names of figures in the table; the first is the one of the ratio.
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)  # What runners are told.
+    preparations: tuple[str, ...] = ()  # Runners ("WORK_PACKAGE") to run before, not measured.
+    cores: int = 0  # How many cores the runners may use; 0: all.
+    growth: tuple[str, float] | None = None  # An axis and the place on it, of a point in a plot.
+
+
+def package_of(contestant: str) -> str:
+    """Returns `package` of `package:variant`."""
+    return contestant.partition(":")[0]
+
+
+def variant_of(contestant: str) -> str:
+    """Returns `variant` of `package:variant`; empty without one."""
+    return contestant.partition(":")[2]
+
+
+def is_rate(measure: str) -> bool:
+    """Returns whether more is better; less is better of all other figures."""
+    return measure.endswith(("_per_second", "_share", "_score", "gflops"))
