@@ -20,6 +20,7 @@ from bert_tf.tasks.evaluation_report import write_report
 from bert_tf.tasks.task import Windows
 from bert_tf.text.tokenizer import Tokenizer
 from bert_tf.training import distribution
+from bert_tf.training.model_card import update_metrics
 from bert_tf.training.prediction import OutputCollector
 from bert_tf.training.run import write_eval_results
 from bert_tf.training.run_directory import EVALUATION, MetricsLog
@@ -126,6 +127,8 @@ class TaskEvaluator:
                 self._explain_losses(results)
                 write_report(self.task, split, examples, found.answers, results, folder)
             everything.update({f"{name}{suffix}": value for name, value in results.items()})
+        if is_chief:
+            update_metrics(folder)
         return everything
 
     def _results_folder(self) -> str:

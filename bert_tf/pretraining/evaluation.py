@@ -14,6 +14,7 @@ from bert_tf.pretraining.objective import PretrainingObjective, Totals
 from bert_tf.pretraining.phases import RunPhase
 from bert_tf.progress import Progress
 from bert_tf.training import distribution
+from bert_tf.training.model_card import update_metrics
 from bert_tf.training.run import write_eval_results
 from bert_tf.training.run_directory import EVALUATION, MetricsLog
 from bert_tf.training.trainer import Batch
@@ -59,6 +60,7 @@ class PretrainingEvaluator:
             if log.evaluation(step) is None:
                 log.write(step, metrics, prefix=EVALUATION)
             write_eval_results(files.join_path(folder, "eval_results.txt"), results)
+            update_metrics(folder)
             for name, value in baselines.items():
                 logger.info("  (Always the more frequent label: %s = %.4f)", name, value)
         return results

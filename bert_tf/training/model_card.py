@@ -1,7 +1,8 @@
 """Writes README.md beside a model's weights: what it is, how it was made, metrics, use."""
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from bert_tf import files
@@ -25,11 +26,13 @@ _FILES = {
 }
 # Texts for the code that uses the model, by the names of its inputs.
 _EXAMPLES = {
-    "text": "The capital of France is [MASK].",
+    "text": "The film is a delight.",
     "question": "Who wrote it?",
     "context": "It was written by Ada.",
     "choices": ["Ada is an author.", "It is raining."],
 }
+_MASKED_TEXT = "The capital of France is [MASK]."
+_METRICS = re.compile(r"(?<=## Metrics\n\n).*?(?=\n\n## )", re.DOTALL)
 
 
 def write_model_card(
@@ -56,7 +59,6 @@ def write_model_card(
     if files.exists(path) and _MARK not in _text(path):
         return
     case = {True: ", lower-cased text", False: ", cased text", None: ""}[do_lower_case]
-    results = _results(results_folder or folder)
     there = [
         f"- `{n}`: {what}" for n, what in _FILES.items() if files.exists(files.join_path(folder, n))
     ]
@@ -68,9 +70,8 @@ def write_model_card(
             *([f"Labels: {', '.join(labels)}."] if labels else []),
         ],
         "How it was made": list(made),
-        "Metrics": [f"- {name}: {value}" for name, value in results.items()]
-        or ["None were computed on held-out data."],
-        "Use": ["```python", *_use(name or folder, inputs), "```"],
+        "Metrics": [_metrics(results_folder or folder)],
+        "Use": ["```python", *_use(name or folder, kind, inputs), "```"],
         "Files": [*there, "- the weights, under the names of google-research/bert or transformers"],
     }
     blocks = [
@@ -79,6 +80,15 @@ def write_model_card(
     ]
     with files.atomic_write(path, "w") as file:
         file.write(_MARK + "\n\n" + "\n\n".join(blocks) + "\n")
+
+
+def update_metrics(folder: str) -> None:
+    """Gives a README.md that `write_model_card` wrote the metrics of a later evaluation."""
+    path = files.join_path(folder, _NAME)
+    text = _text(path)
+    if _MARK in text:
+        with files.atomic_write(path, "w") as file:
+            file.write(_METRICS.sub(lambda _: _metrics(folder), text, count=1))
 
 
 def describe_run(settings: Any, num_examples: int, num_steps: int) -> list[str]:
@@ -92,8 +102,9 @@ def describe_run(settings: Any, num_examples: int, num_steps: int) -> list[str]:
     ]
 
 
-def _use(folder: str, inputs: Sequence[str]) -> list[str]:
-    example = json.dumps({name: _EXAMPLES.get(name, "Another text.") for name in inputs})
+def _use(folder: str, kind: str, inputs: Sequence[str]) -> list[str]:
+    examples = _EXAMPLES | ({"text": _MASKED_TEXT} if kind == "masked_lm" else {})
+    example = json.dumps({name: examples.get(name, "Another text.") for name in inputs})
     return [
         "import bert_tf",
         "",
@@ -102,12 +113,16 @@ def _use(folder: str, inputs: Sequence[str]) -> list[str]:
     ]
 
 
-def _results(folder: str) -> Mapping[str, str]:
-    path = files.join_path(folder, _RESULTS_NAME)
-    lines = _text(path).splitlines() if files.exists(path) else []
-    return dict(line.split(" = ", 1) for line in lines if " = " in line)
+def _metrics(folder: str) -> str:
+    """Returns the metrics in `eval_results.txt`, a line each."""
+    lines = _text(files.join_path(folder, _RESULTS_NAME)).splitlines()
+    pairs = [line.split(" = ", 1) for line in lines if " = " in line]
+    listed = "\n".join(f"- {name}: {value}" for name, value in pairs)
+    return listed or "None were computed on held-out data."
 
 
 def _text(path: str) -> str:
+    if not files.exists(path):
+        return ""
     with files.open_file(path) as file:
         return file.read().decode("utf-8", "replace")

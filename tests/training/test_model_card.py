@@ -14,7 +14,7 @@ from bert_tf.released.model_folder import (
     write_description,
 )
 from bert_tf.settings import ConversionSettings
-from bert_tf.training.model_card import write_model_card
+from bert_tf.training.model_card import update_metrics, write_model_card
 
 
 def test_a_person_s_readme_stays_and_our_own_is_renewed(tmp_path):
@@ -26,9 +26,29 @@ def test_a_person_s_readme_stays_and_our_own_is_renewed(tmp_path):
     for part in ("# BERT: tagging", "2 layers", "Labels: O, B-PER", "Second.", "- loss: 1.5"):
         assert part in text
     assert "First." not in text
+    assert "[MASK]" not in text  # A tagging model fills no masks.
     path.write_text("mine")
     write_model_card(str(tmp_path), CONFIG, ["Third."])
     assert path.read_text() == "mine"
+
+
+def test_a_later_evaluation_s_metrics_come_into_our_own_readme_only(tmp_path):
+    path, results = tmp_path / "README.md", tmp_path / "eval_results.txt"
+    update_metrics(str(tmp_path))
+    assert not path.exists()
+    write_model_card(str(tmp_path), CONFIG, ["First."])
+    before = path.read_text()
+    assert "[MASK]" in before
+    results.write_text("eval_accuracy = 0.75\nglobal_step = 7\n")
+    update_metrics(str(tmp_path))
+    none = "None were computed on held-out data."
+    assert path.read_text() == before.replace(none, "- eval_accuracy: 0.75\n- global_step: 7")
+    results.write_text(r"eval_accuracy = \1" + "\n")
+    update_metrics(str(tmp_path))
+    assert path.read_text() == before.replace(none, r"- eval_accuracy: \1")
+    path.write_text("mine\n\n## Metrics\n\nAll good.\n\n## Use")
+    update_metrics(str(tmp_path))
+    assert "All good." in path.read_text()
 
 
 @pytest.mark.parametrize("to", ["google", "huggingface"])
