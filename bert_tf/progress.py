@@ -2,7 +2,8 @@
 
 train   42 %  loss 6.12  420/1,000 steps  13.2 steps/s  0:44 left  [########............]
 
-What matters most is first: a narrow terminal shows a shorter bar or none, then fewer parts.
+What matters most is first: a narrow terminal shows a shorter bar or none, then no speed, then only
+the first parts.
 """
 
 import collections
@@ -84,12 +85,13 @@ class Progress:
         self._stream.flush()
 
     def _fitted(self, parts: list[str], width: int) -> str:
-        """Returns as many of the first parts as fit, and a bar if there is room for it."""
-        line = self._label + parts[0]
-        for part in parts[1:]:
-            if len(line) + 2 + len(part) > width:
-                return line[:width]
-            line += f"  {part}"
+        """Returns the parts that fit, without the speed if not all do, and a bar if it fits too."""
+        kept = list(parts)
+        while len(line := self._label + "  ".join(kept)) > width and len(kept) > 1:
+            is_speed_there = self.total and kept == parts and len(parts) > 3
+            kept.pop(-2 if is_speed_there else -1)
+        if kept != parts:
+            return line[:width]
         shortest, longest = _BAR_WIDTHS
         length = min(longest, width - len(line) - 4)
         if self.total and length >= shortest:

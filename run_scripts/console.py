@@ -9,6 +9,7 @@ import ast
 import difflib
 import os
 import runpy
+import shutil
 import sys
 import textwrap
 from pathlib import Path
@@ -50,11 +51,14 @@ def main() -> None:
 
 
 def _print_help() -> None:
+    width = min(100, shutil.get_terminal_size((80, 24)).columns)
     lines = ["bert-tf COMMAND --flag=value ...; bert-tf COMMAND --help describes the flags.", ""]
     for word, name in _SCRIPTS.items():
         source = Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
         about = (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
-        lines.append(f"  {word:<22} {textwrap.shorten(about, 56, placeholder=' ...')}")
+        text = f"  {word:<22} {about}"
+        indent = " " * 25
+        lines += textwrap.wrap(text, width, subsequent_indent=indent, break_on_hyphens=False)
     try:
         print("\n".join(lines), flush=True)
     except BrokenPipeError:  # bert-tf --help | head

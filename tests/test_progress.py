@@ -78,6 +78,14 @@ def test_a_narrow_terminal_shows_the_loss_and_less_of_the_rest(monkeypatch, colu
     assert written.split("\r")[1].rstrip() == line
 
 
+def test_the_time_left_is_more_important_than_the_speed(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    figures = {"loss": 0.4321, "eval_accuracy": 0.8333}
+    written = run(Terminal(), [(50, 420, figures)], total=1000, label="train")
+    line = "train   42 %  loss 0.4321  eval_accuracy 0.8333  420/1,000 steps  1:09 left"
+    assert written.split("\r")[1].rstrip() == line
+
+
 @pytest.mark.parametrize(
     ("updates", "shown"),
     [

@@ -96,6 +96,11 @@ def make_plan(settings: PlanningSettings) -> Plan:
         parameters=count_pretraining_parameters(config),
     )
     phases = parse_phases(",".join(settings.phases))
+    if settings.phases == PlanningSettings.phases:  # A smaller model has fewer positions.
+        longest = config.max_position_embeddings
+        lengths = [min(phase.max_seq_length, longest) for phase in phases]
+        pairs = zip(phases, lengths, strict=True)
+        phases = [dataclasses.replace(phase, max_seq_length=length) for phase, length in pairs]
     return dataclasses.replace(plan, phases=tuple(_plan_phase(plan, phase) for phase in phases))
 
 

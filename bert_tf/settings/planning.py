@@ -15,7 +15,9 @@ class PlanningSettings(Settings):
     )
     bert_config_file: str | None = setting(None, "JSON file with the shape, in place of --model.")
     phases: tuple[str, ...] = setting(
-        ("seq128:900000", "seq512:100000"), "As for run_pretraining.py.", needed=True
+        ("seq128:900000", "seq512:100000"),
+        "As for run_pretraining.py. The default's lengths are at most the model's positions.",
+        needed=True,
     )
     train_batch_size: int = setting(256, "Examples in a step, over all devices.", at_least=1)
     hardware: str = setting("tpu_v2", "The hardware; see --list_hardware.")

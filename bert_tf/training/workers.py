@@ -30,7 +30,7 @@ LOST_WORKER_STATUS = 75  # EX_TEMPFAIL of sysexits.h: a failure that a restart m
 # A graph call lasts a second or a step. If none ends for this many timeouts, a worker hangs though
 # its process answers, such as on a file system that does not respond.
 _STALL_TIMEOUTS = 10
-# Errors of collectives when another process is gone ...
+# Errors of collectives when another process is gone, and of remote files that cannot be used ...
 _LOSSES = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -132,13 +132,16 @@ def together(strategy: tf.distribute.Strategy, settings: Any) -> Iterator[None]:
         with lock if workers.is_chief else contextlib.nullcontext():
             yield
     except tf.errors.OpError as error:
-        if _MISMATCH.search(error.message):
-            raise
-        if not isinstance(error, _LOSSES) and "ollective" not in error.message:
+        is_of_collective = "ollective" in error.message
+        is_loss = is_of_collective or isinstance(error, _LOSSES)
+        if not is_loss or _MISMATCH.search(error.message):
             raise
         lines = [line.strip() for line in error.message.splitlines() if line.strip()]
         reasons = [line for line in lines if "Collective ops is aborted by" in line]
-        _exit_for_loss((reasons or lines or [type(error).__name__])[0], workers)
+        reason = (reasons or lines or [type(error).__name__])[0]
+        if not is_of_collective:
+            reason += " (if no other one is gone, a file or service that it names has failed)"
+        _exit_for_loss(reason, workers)
     # Everything is written: another process may be gone already.
     with contextlib.suppress(tf.errors.OpError):
         workers.wait()

@@ -214,6 +214,11 @@ def test_the_model_may_be_a_folder_or_a_checkpoint(tmp_path):
     config = {"vocab_size": 1000, "hidden_size": 8, "num_attention_heads": 2}
     (tmp_path / "bert_config.json").write_text(json.dumps(config))
     assert make_plan(changed(model=str(tmp_path))).config.hidden_size == 8
+    (tmp_path / "bert_config.json").write_text(
+        json.dumps({**config, "max_position_embeddings": 256})
+    )
+    lengths = [phase.max_seq_length for phase in make_plan(changed(model=str(tmp_path))).phases]
+    assert lengths == [128, 256]  # Of the paper's phases, as no others are given.
     google.write(make_model("pretraining"), str(tmp_path / "model"))
     plan = make_plan(changed(model=f"{tmp_path}/model/bert_model.ckpt", phases=("seq10:10",)))
     assert plan.config == CONFIG

