@@ -5,11 +5,13 @@ from typing import Any
 
 import tensorflow as tf
 
+from bert_tf.config import BertConfig
 from bert_tf.data.schema import parse_examples
 from bert_tf.finetuning.feature_encoding import FeatureSerializer
 from bert_tf.model.feature_model import FeatureModel
+from bert_tf.released.find_model import find_model
 from bert_tf.released.presets import load_tokenizer_preset
-from bert_tf.tasks.task import PURPOSES, find_task
+from bert_tf.tasks.task import PURPOSES, Task, find_task
 from bert_tf.text.tokenizer import Tokenizer
 
 # Other common names of splits.
@@ -39,7 +41,8 @@ def load_dataset(
         split: `train`, `eval` or `predict` (also `validation`, `dev`, `test`), or one of the task's
             own, such as `eval_mismatched`.
         preset: the model whose tokenizer is used, see `bert_tf.BertEncoder.from_preset`.
-        sequence_length: L, tokens of a sequence; by default the task's.
+        sequence_length: L, tokens of a sequence; by default the task's, or as many as the preset's
+            model takes.
         options: the task's options, such as {"data_dir": "glue/MRPC"}.
         tokenizer: instead of a preset.
         shuffle: whether to shuffle in each epoch; by default for `train` only.
@@ -72,7 +75,7 @@ def load_dataset(
     chosen = find_task(task, {name: str(value) for name, value in (options or {}).items()})
     purpose = _PURPOSES.get(split, split)
     split = chosen.splits(purpose)[0] if purpose in PURPOSES else split
-    length = sequence_length or chosen.default_seq_length
+    length = sequence_length or _default_length(chosen, preset)
     features = chosen.features(split, length)
     serializer = FeatureSerializer(features)
     records = [
@@ -91,3 +94,10 @@ def load_dataset(
     if shuffle if shuffle is not None else split == "train":
         dataset = dataset.shuffle(len(records), seed=seed)
     return dataset.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+
+
+def _default_length(task: Task, preset: str | None) -> int:
+    if preset is None:
+        return task.default_seq_length
+    config = BertConfig.from_json_file(find_model(preset).bert_config_file)
+    return min(task.default_seq_length, config.max_position_embeddings)

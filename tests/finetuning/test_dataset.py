@@ -72,6 +72,13 @@ def test_shuffled_epochs_differ_and_hold_the_same_examples(preset, reviews):
     assert sorted(map(tuple, first)) == sorted(map(tuple, second))
 
 
+def test_sequences_are_by_default_no_longer_than_the_model_s_positions(preset, reviews):
+    dataset = bert_tf.load_dataset("glue:sst-2", "eval", preset, options={"data_dir": reviews})
+    encoder = bert_tf.BertEncoder.from_preset(preset)
+    inputs, _ = next(iter(dataset))
+    assert inputs["input_ids"].shape[1] == min(128, encoder.config.max_position_embeddings)
+
+
 def test_what_is_wrong_is_named(preset, reviews):
     with pytest.raises(ValueError, match="either a preset or a tokenizer"):
         bert_tf.load_dataset("glue:sst-2")
