@@ -28,6 +28,7 @@ from bert_tf.files.paths import (  # noqa: F401
     make_directories,
     new_folder,
     open_file,
+    read_bytes,
     remove_file,
     resolve_path,
     split_path,

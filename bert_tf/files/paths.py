@@ -44,6 +44,12 @@ def open_file(path: str, mode: str = "rb") -> IO:
         raise ValueError(f"{path}: a folder, where a file is needed. {held}.") from error
 
 
+def read_bytes(path: str) -> bytes:
+    """Returns the content of a file."""
+    with open_file(path) as file:
+        return file.read()
+
+
 def exists(path: str) -> bool:
     """Returns whether `path` is a file or a folder."""
     return _gfile().exists(str(path)) if is_remote(path) else Path(path).exists()

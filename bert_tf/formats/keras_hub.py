@@ -206,7 +206,7 @@ def _read_folder(path: str) -> _Files:
         more = _read_arrays(task_weights, _local(task_weights))
         arrays |= {f"{_TASK_WEIGHTS_NAME}/{variable}": value for variable, value in more.items()}
     vocabulary = _existing(folder, *_VOCABULARIES)
-    vocab = vocabulary and _vocab(vocabulary, _read_bytes(vocabulary))
+    vocab = vocabulary and _vocab(vocabulary, files.read_bytes(vocabulary))
     tokenizer = _existing(folder, "tokenizer.json")
     description = read_json(tokenizer) if tokenizer else None
     return _Files(weights, backbone, task, arrays, _tokenizer(description, vocab))
@@ -233,7 +233,7 @@ def _backbone_and_task(path: str, description: Any) -> tuple[dict, dict]:
 
 def _local(path: str) -> str | io.BytesIO:
     """Returns a local path or a remote file's content, for h5py."""
-    return io.BytesIO(_read_bytes(path)) if files.is_remote(path) else path
+    return io.BytesIO(files.read_bytes(path)) if files.is_remote(path) else path
 
 
 def _read_arrays(path: str, file: str | io.BytesIO) -> dict[str, np.ndarray]:
@@ -297,8 +297,3 @@ def _vocab(where: str, content: bytes) -> tuple[str, ...]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{where}: not UTF-8 at byte {error.start}.") from error
     return tuple(line.rstrip() for line in lines)
-
-
-def _read_bytes(path: str) -> bytes:
-    with files.open_file(path) as file:
-        return file.read()

@@ -23,7 +23,7 @@ def check_vocabulary(settings: PretrainingSettings, config: BertConfig) -> None:
     """Raises a ValueError if --vocab_file has more rows than the model's word embeddings."""
     if not settings.vocab_file:
         return
-    num_rows = _read(settings.vocab_file).count(b"\n")
+    num_rows = files.read_bytes(settings.vocab_file).count(b"\n")
     if num_rows > config.vocab_size:
         raise ValueError(
             f"--vocab_file={settings.vocab_file} has {num_rows:,} rows, but vocab_size in "
@@ -39,7 +39,7 @@ def write_tokenizer_files(settings: PretrainingSettings) -> None:
     copy = files.join_path(settings.output_dir, _VOCAB_NAME)
     if vocab_file and files.resolve_path(vocab_file) != files.resolve_path(copy):
         with files.atomic_write(copy) as file:
-            file.write(_read(vocab_file))
+            file.write(files.read_bytes(vocab_file))
     elif not files.exists(copy):
         logger.warning(
             "%s gets no vocab.txt, which the model needs for text: nothing tells which vocabulary "
@@ -75,10 +75,5 @@ def _vocabulary_of(run: dict[str, Any]) -> str | None:
     path = run.get("settings", {}).get("vocab_file")
     if not path or not files.exists(path) or files.is_directory(path):
         return None
-    is_same = hashlib.sha256(_read(path)).hexdigest() == run.get("vocabulary", {}).get("sha256")
-    return path if is_same else None
-
-
-def _read(path: str) -> bytes:
-    with files.open_file(path) as file:
-        return file.read()
+    digest = hashlib.sha256(files.read_bytes(path)).hexdigest()
+    return path if digest == run.get("vocabulary", {}).get("sha256") else None

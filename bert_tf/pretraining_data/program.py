@@ -95,8 +95,7 @@ def create_pretraining_data(
 
 def _describe_run(settings: PretrainingDataSettings, tokenizer: Tokenizer) -> dict[str, Any]:
     """Returns the run's manifest entry, without files and statistics."""
-    with files.open_file(settings.vocab_file) as file:
-        digest = hashlib.sha256(file.read()).hexdigest()
+    digest = hashlib.sha256(files.read_bytes(settings.vocab_file)).hexdigest()
     replacements = masking.replacement_ids(tokenizer.vocab, settings.mend_quirks)
     return {
         "settings": dataclasses.asdict(settings),

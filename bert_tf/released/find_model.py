@@ -128,8 +128,7 @@ def _has_plain_names(prefix: str) -> bool:
 
     If something else stands before `embeddings/`, reading the checkpoint as another format tells.
     """
-    with files.open_file(f"{prefix}.index") as file:
-        first = re.search(rb"([\w./-]*)embeddings/", file.read())
+    first = re.search(rb"([\w./-]*)embeddings/", files.read_bytes(f"{prefix}.index"))
     return first is None or first[1] == b"bert/"
 
 

@@ -65,7 +65,7 @@ def write_model_folder(
     copy = files.join_path(folder, VOCAB_NAME)
     if files.resolve_path(copy) != files.resolve_path(vocab_file):
         with files.atomic_write(copy) as file:
-            file.write(_content(vocab_file))
+            file.write(files.read_bytes(vocab_file))
 
 
 def needs_description(model: PretrainedModel) -> bool:
@@ -137,7 +137,7 @@ def check_model_folder(folder: str, description: ModelDescription, vocab_file: s
             f"Received: {description.do_lower_case}"
         )
     copy = files.join_path(folder, VOCAB_NAME)
-    if files.exists(copy) and _content(copy) != _content(vocab_file):
+    if files.exists(copy) and files.read_bytes(copy) != files.read_bytes(vocab_file):
         raise ValueError(
             f"{folder}: its model was trained with the vocabulary {copy}. {vocab_file} differs."
         )
@@ -146,8 +146,3 @@ def check_model_folder(folder: str, description: ModelDescription, vocab_file: s
             "%s: its model was trained with sequences of %d tokens; these have %d.",
             *(folder, trained.max_seq_length, description.max_seq_length),
         )
-
-
-def _content(path: str) -> bytes:
-    with files.open_file(path) as file:
-        return file.read()

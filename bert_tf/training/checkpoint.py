@@ -242,8 +242,7 @@ def newest_first(folder: str) -> Iterator[str]:
     named = None
     state = os.path.join(folder, "checkpoint")
     if files.exists(state):
-        with files.open_file(state, "rb") as file:
-            text = file.read().decode(errors="replace")  # A damaged file names nothing.
+        text = files.read_bytes(state).decode(errors="replace")  # A damaged file names nothing.
         match = re.search(r'^model_checkpoint_path: "(.*)"', text, re.MULTILINE)
         named = match and os.path.join(folder, os.path.basename(match[1]))
     if named and tf.io.gfile.exists(named + ".index"):

@@ -122,7 +122,4 @@ def _metrics(folder: str) -> str:
 
 
 def _text(path: str) -> str:
-    if not files.exists(path):
-        return ""
-    with files.open_file(path) as file:
-        return file.read().decode("utf-8", "replace")
+    return files.read_bytes(path).decode("utf-8", "replace") if files.exists(path) else ""

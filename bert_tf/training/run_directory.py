@@ -226,7 +226,4 @@ def read_metrics(path: str) -> Iterator[dict[str, Any]]:
 
 
 def _read(path: str) -> bytes:
-    if not files.exists(path):
-        return b""
-    with files.open_file(path, "rb") as file:
-        return file.read()
+    return files.read_bytes(path) if files.exists(path) else b""
