@@ -1,4 +1,4 @@
-"""The configuration of a model, and reading JSON. No TensorFlow."""
+"""The configuration of a model, and reading and writing JSON. No TensorFlow."""
 
 import dataclasses
 import json
@@ -212,6 +212,13 @@ def read_json(path: str, form: Any = object) -> Any:
         content = parse_json(path, head + file.read())
         check_form(path, content, form)
         return content
+
+
+def write_json(path: str, content: Any, indent: int | None = 2, sort_keys: bool = False) -> None:
+    """Writes a JSON file, complete or not at all."""
+    text = json.dumps(content, indent=indent, sort_keys=sort_keys, ensure_ascii=False)
+    with files.atomic_write(path, "w") as file:
+        file.write(text + "\n")
 
 
 def parse_json(path: str, text: str | bytes) -> Any:

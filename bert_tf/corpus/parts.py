@@ -22,7 +22,7 @@ from typing import IO, Any
 import numpy as np
 
 from bert_tf import files
-from bert_tf.config import read_json, read_json_object
+from bert_tf.config import read_json, read_json_object, write_json
 from bert_tf.corpus.dump import Piece
 from bert_tf.corpus.sentences import WITHOUT_SPACES, is_heading, split_sentences
 from bert_tf.corpus.sources import Task, read_documents
@@ -86,8 +86,7 @@ def start_or_resume(folder: str, identity: dict[str, Any]) -> None:
                 f"{'; '.join(differences)}. Finish that one, choose another --output_dir, or, to "
                 f"start over, remove {folder}."
             )
-    with files.atomic_write(path, "w") as file:
-        file.write(json.dumps(identity, indent=1, ensure_ascii=False) + "\n")
+    write_json(path, identity, indent=1)
 
 
 def _names(identity: dict[str, Any]) -> set[tuple[str, ...]]:
@@ -132,8 +131,7 @@ def make_part(settings: CorpusSettings, folder: str, work: tuple[int, Task]) -> 
         "file_bytes": task.file_bytes,
         "made_of": made_of,
     }
-    with files.atomic_write(path, "w") as file:
-        file.write(json.dumps(described, ensure_ascii=False) + "\n")
+    write_json(path, described, indent=None)
     return described
 
 

@@ -22,7 +22,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from bert_tf import files
-from bert_tf.config import check_form, read_json
+from bert_tf.config import check_form, read_json, write_json
 from bert_tf.corpus import parts, shards
 from bert_tf.corpus.report import CorpusReport
 from bert_tf.corpus.selection import Selection, select_documents
@@ -70,8 +70,7 @@ def prepare_corpus(settings: CorpusSettings, stream: TextIO | None = None) -> Co
             described = {**identity, **dataclasses.asdict(report)}
             del described["output_dir"], described["was_there"]
             path = files.join_path(parts_folder, _MANIFEST)
-            with files.atomic_write(path, "w") as file:
-                file.write(json.dumps(described, indent=1, ensure_ascii=False) + "\n")
+            write_json(path, described, indent=1)
             os.replace(path, files.join_path(folder, _MANIFEST))
         shutil.rmtree(parts_folder)
     return report

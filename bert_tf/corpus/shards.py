@@ -7,14 +7,13 @@ import dataclasses
 import gzip
 import hashlib
 import itertools
-import json
 import os
 from typing import IO, Any
 
 import numpy as np
 
 from bert_tf import files
-from bert_tf.config import read_json
+from bert_tf.config import read_json, write_json
 from bert_tf.corpus.parts import part_path
 
 _COUNTS = ("sentences", "words", "characters", "truncated")
@@ -71,8 +70,7 @@ def make_shard(folder: str, shard: Shard) -> dict[str, Any]:
         **{count: int(shard.index[count].sum(dtype=np.int64)) for count in _COUNTS},
     }
     os.replace(written_path, shard.path)
-    with files.atomic_write(entry_path, "w") as file:
-        file.write(json.dumps({**entry, "made_of": made_of}) + "\n")
+    write_json(entry_path, {**entry, "made_of": made_of}, indent=None)
     return entry
 
 

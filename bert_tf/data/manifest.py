@@ -13,14 +13,13 @@ excludes padding.
 
 import collections
 import contextlib
-import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from bert_tf import files
-from bert_tf.config import check_form, read_json
+from bert_tf.config import check_form, read_json, write_json
 
 FILE_NAME = "manifest.json"
 FORMAT = 1
@@ -108,8 +107,7 @@ def _runs_without(manifest: dict[str, Any], names: set[str]) -> list[dict[str, A
 
 
 def _write(folder: str, manifest: dict[str, Any]) -> None:
-    with files.atomic_write(_path(folder), "w") as file:
-        file.write(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+    write_json(_path(folder), manifest, indent=1)
 
 
 @contextlib.contextmanager

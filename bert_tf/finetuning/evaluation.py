@@ -1,6 +1,5 @@
 """Computes and writes a model's answers to a task's examples and their metrics."""
 
-import json
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -11,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from bert_tf import files
-from bert_tf.config import read_json_object
+from bert_tf.config import read_json_object, write_json
 from bert_tf.finetuning.objective import window_losses
 from bert_tf.finetuning.task_data import TaskData
 from bert_tf.model.feature_model import named_outputs
@@ -138,8 +137,7 @@ class TaskEvaluator:
         first = read_json_object(path) if files.exists(path) else None
         self.data.workers.wait()  # Until all have looked.
         if first is None and self.data.workers.is_chief:
-            with files.atomic_write(path, "w") as file:
-                file.write(json.dumps(data) + "\n")
+            write_json(path, data, indent=None)
         if first in (None, data):
             return folder
         source = self.task.sources(splits[0])[0]

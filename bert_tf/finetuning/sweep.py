@@ -20,7 +20,7 @@ from typing import Any, TextIO
 import keras
 
 from bert_tf import files
-from bert_tf.config import read_json
+from bert_tf.config import read_json, write_json
 from bert_tf.finetuning.fingerprint import settings_fingerprint
 from bert_tf.finetuning.run import FinetuningRun, num_train_steps
 from bert_tf.settings import FinetuningSettings
@@ -150,7 +150,7 @@ def _find_result(
         logger.info("Run %s", name)
         result = _train(run_settings, name, whole, before)
         if workers.is_chief:
-            _write_json(path, {"result": dataclasses.asdict(result), "settings": fingerprint})
+            write_json(path, {"result": dataclasses.asdict(result), "settings": fingerprint})
         keras.backend.clear_session()
         gc.collect()
     if workers.is_chief:
@@ -193,7 +193,7 @@ def _train(
         run.write_model_folder(output_dir)
         best = BestCheckpoint(output_dir, run.model, f"{metric} of all runs")
         best.note(result.step, result.value)
-        _write_json(files.join_path(best.best_folder, _RUN_NAME), {"name": name})
+        write_json(files.join_path(best.best_folder, _RUN_NAME), {"name": name})
     return result
 
 
@@ -264,14 +264,9 @@ def _write_table(folder: str, metric: str, results: Sequence[RunResult]) -> None
         "summary": _summary(results),
         "runs": [dataclasses.asdict(result) for result in results],
     }
-    _write_json(files.join_path(folder, "runs.json"), content)
+    write_json(files.join_path(folder, "runs.json"), content)
     columns = ("name", "learning_rate", "batch_size", "seed", "step", "value", "is_collapsed")
     with files.atomic_write(files.join_path(folder, "runs.tsv"), "w") as file:
         file.write("\t".join((*columns[:-2], metric, "collapsed")) + "\n")
         for result in results:
             file.write("\t".join(str(getattr(result, column)) for column in columns) + "\n")
-
-
-def _write_json(path: str, content: Mapping[str, Any]) -> None:
-    with files.atomic_write(path, "w") as file:
-        file.write(json.dumps(content, indent=2) + "\n")

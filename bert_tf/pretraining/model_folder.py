@@ -4,12 +4,11 @@ The vocabulary is --vocab_file, or the one that the manifest of the records name
 """
 
 import hashlib
-import json
 import logging
 from typing import Any
 
 from bert_tf import files
-from bert_tf.config import BertConfig
+from bert_tf.config import BertConfig, write_json
 from bert_tf.data.manifest import find_run, read_manifest
 from bert_tf.settings import PretrainingSettings
 from bert_tf.training.model_card import describe_run, write_model_card
@@ -49,8 +48,7 @@ def write_tokenizer_files(settings: PretrainingSettings) -> None:
     if isinstance(do_lower_case, bool):
         path = files.join_path(settings.output_dir, _TOKENIZER_NAME)
         content = {"do_lower_case": do_lower_case, "tokenizer_class": "BertTokenizer"}
-        with files.atomic_write(path, "w") as file:
-            file.write(json.dumps(content, indent=2, sort_keys=True) + "\n")
+        write_json(path, content, sort_keys=True)
 
 
 def write_card(

@@ -1,13 +1,12 @@
 """Reads and writes `task.json`, which describes a fine-tuned model, and the files beside it."""
 
 import dataclasses
-import json
 import logging
 from collections.abc import Sequence
 from typing import Any
 
 from bert_tf import files
-from bert_tf.config import BertConfig, read_json
+from bert_tf.config import BertConfig, read_json, write_json
 from bert_tf.formats.source import CONFIG_NAME, PretrainedModel
 from bert_tf.formats.tokenizer_files import VOCAB_NAME
 from bert_tf.kinds.table import find_kind
@@ -96,9 +95,7 @@ def description_of(model: PretrainedModel, inputs: Sequence[str] = ()) -> ModelD
 
 def write_description(folder: str, description: ModelDescription) -> None:
     """Writes `task.json`."""
-    content = json.dumps(dataclasses.asdict(description), indent=2, ensure_ascii=False)
-    with files.atomic_write(files.join_path(folder, TASK_NAME), "w") as file:
-        file.write(content + "\n")
+    write_json(files.join_path(folder, TASK_NAME), dataclasses.asdict(description))
 
 
 def read_description(folder: str) -> ModelDescription | None:

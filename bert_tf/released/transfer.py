@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import hashlib
 import http.client
-import json
 import logging
 import re
 import ssl
@@ -21,8 +20,7 @@ import urllib.request
 from pathlib import Path
 from typing import TextIO
 
-from bert_tf import files
-from bert_tf.config import read_json
+from bert_tf.config import read_json, write_json
 from bert_tf.progress import Progress
 from bert_tf.version import __version__
 
@@ -188,8 +186,7 @@ class _Transfer:
         version = _version_of(self.url, response)
         discard(self.part)
         self._check_size(version.size or 0)
-        with files.atomic_write(str(_state_path(self.part)), "w") as file:
-            file.write(json.dumps(dataclasses.asdict(version), indent=2) + "\n")
+        write_json(str(_state_path(self.part)), dataclasses.asdict(version))
         return version, start
 
     def _receive(self, response: http.client.HTTPResponse, version: _Version, chunk: bytes) -> None:

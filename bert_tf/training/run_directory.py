@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from bert_tf import files
-from bert_tf.config import read_json_object
+from bert_tf.config import read_json_object, write_json
 from bert_tf.settings import TrainingSettings
 from bert_tf.training.checkpoint import newest_first
 
@@ -93,8 +93,7 @@ def write_run(folder: str, config_json: str, fingerprint: Mapping[str, Any]) -> 
     """Writes the model's configuration and the run's fingerprint."""
     with files.atomic_write(files.join_path(folder, CONFIG_NAME), "w") as file:
         file.write(config_json)
-    with files.atomic_write(files.join_path(folder, _SETTINGS_NAME), "w") as file:
-        file.write(json.dumps(fingerprint, indent=2, sort_keys=True) + "\n")
+    write_json(files.join_path(folder, _SETTINGS_NAME), fingerprint, sort_keys=True)
 
 
 def _changes(path: str, given: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
