@@ -1,0 +1,67 @@
+"""What runners of fine-tuning share: where the examples are, speed, and one scorer for all."""
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+sys.path.append(str(Path(__file__).parents[3]))  # Last, so that a peer's own packages come first.
+from bert_tf.metrics import classification
+
+GROUP = 20  # Steps that are timed together.
+
+
+def model_folder(settings: SimpleNamespace) -> Path:
+    """Returns the folder of the pre-trained model, in Hugging Face's format."""
+    return Path(settings.work_dir) / settings.model
+
+
+def examples_folder(settings: SimpleNamespace) -> Path:
+    """Returns the folder with train.jsonl and dev.jsonl."""
+    sizes = f"{settings.max_train_examples}-{settings.max_dev_examples}"
+    return Path(settings.work_dir) / f"{settings.task}-{sizes}"
+
+
+def output_folder(settings: SimpleNamespace, package: str) -> Path:
+    """Returns a folder for what is trained."""
+    return Path(settings.work_dir) / "trained" / f"{settings.task}-{package}-{settings.round}"
+
+
+def seed(settings: SimpleNamespace) -> int:
+    """Returns the seed of a round."""
+    return 1001 + settings.round
+
+
+def read_lines(path: Path) -> list[dict]:
+    """Returns the objects of a file of JSON lines."""
+    with open(path, encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def speed(seconds: list[float], batch_size: int) -> dict[str, float | list[float]]:
+    """Returns the examples per second of the first 20 steps and of the others.
+
+    Args:
+        seconds: of each group of 20 steps, in order.
+    """
+    rates = [GROUP * batch_size / each for each in seconds]
+    figures = {"rates_of_20_steps": rates}
+    if rates:
+        figures["first_examples_per_second"] = rates[0]
+    if later := seconds[1:]:
+        figures["examples_per_second"] = GROUP * batch_size * len(later) / sum(later)
+    return figures
+
+
+def scores(names: list[str], gold: list, predicted: list) -> dict[str, float]:
+    """Returns metrics in percent, as `accuracy_score` and so on."""
+    if "f1" in names or "matthews" in names or "accuracy" in names:
+        gold, predicted = list(map(str, gold)), list(map(str, predicted))
+    found = {
+        "accuracy": classification.accuracy,
+        "f1": lambda *values: classification.f1(*values, positive="1"),
+        "matthews": classification.matthews,
+        "pearson": classification.pearson,
+        "spearman": classification.spearman,
+    }
+    return {f"{name}_score": 100 * found[name](gold, predicted) for name in names}
