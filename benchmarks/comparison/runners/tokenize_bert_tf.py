@@ -1,0 +1,46 @@
+"""Tokenizes by this package: in Python, in a process per core or in one, or by `batches`."""
+
+from collections.abc import Callable
+
+import numpy as np
+from plain_text import VOCAB
+from reporting import num_threads, read_settings, report_versions
+from tokenizing import Rows, measure, one_by_one
+
+from bert_tf.files.workers import run_in_order
+from bert_tf.text.tokenization import FullTokenizer
+
+SETTINGS = read_settings()
+
+
+class EncodeToArrays:
+    """Encodes lines to arrays, which are small to send from a process to another."""
+
+    def __init__(self):
+        self.tokenizer = FullTokenizer(VOCAB)
+
+    def __call__(self, lines: list[str]) -> tuple[np.ndarray, np.ndarray]:
+        rows = [self.tokenizer.encode(line) for line in lines]
+        return np.array([x for row in rows for x in row], np.int32), np.array([*map(len, rows)])
+
+
+def encode_in_processes(batches: list[list[str]]) -> list[Rows]:
+    """Encodes batches in a process per core."""
+    results = run_in_order(EncodeToArrays(), batches, num_threads())
+    return [np.split(ids, np.cumsum(sizes)[:-1]) for ids, sizes in results]
+
+
+def make() -> Callable[[list[list[str]]], list[Rows]]:
+    if SETTINGS.variant == "batches":
+        from bert_tf.text.batch_tokenization import BatchTokenizer
+
+        report_versions("tensorflow", "tensorflow-text")
+        return one_by_one(BatchTokenizer(VOCAB).encode_batch)
+    if num_threads() > 1 and SETTINGS.variant != "one_process":
+        return encode_in_processes
+    encode = FullTokenizer(VOCAB).encode
+    return one_by_one(lambda lines: [encode(line) for line in lines])
+
+
+if __name__ == "__main__":
+    measure(SETTINGS, make())
