@@ -13,19 +13,32 @@ several, an accent, marks that Unicode reorders.
 """
 
 import functools
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
-# It leaves the process one core; TensorFlow is to start after that.
-from tokenization import FLAGS, batches, describe_machine, read_lines  # isort: skip
-import tensorflow as tf
-from absl import app
+if hasattr(os, "sched_setaffinity"):  # Before anything starts a thread: one core for all of them.
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
+import tensorflow as tf
+from absl import app, flags
+from machine import processor
+
+from bert_tf.files import expand_input_files, open_text_lines
 from bert_tf.text.batch_tokenization import BatchTokenizer
 from bert_tf.text.graph_tokenization import GraphTokenizer
 from bert_tf.text.tokenization import FullTokenizer
 
+FLAGS = flags.FLAGS
+flags.DEFINE_string("input_file", None, "Text to encode (patterns, .gz).", required=True)
+flags.DEFINE_string("vocab_file", None, "The vocabulary.", required=True)
+flags.DEFINE_bool("do_lower_case", True, "Whether the vocabulary is an uncased one.")
+flags.DEFINE_float("megabytes", 8.0, "How much of the text to encode, in 1e6 bytes.")
+flags.DEFINE_integer("rounds", 3, "How often; the best round counts.")
+
+BATCH = 1024
 RARE = "ΟΔΟΣ 한국어 cafe\u0301 a\U0001d16d\U0001d165"
 CALLS_OF_ONE = 300
 Rows = list[list]
@@ -109,6 +122,23 @@ WAYS = {
 }
 
 
+def read_lines() -> list[str]:
+    """The first `--megabytes` of the text, as lines."""
+    lines, left = [], FLAGS.megabytes * 1e6
+    for path in expand_input_files(FLAGS.input_file):
+        for line in open_text_lines(path):
+            lines.append(line)
+            left -= len(line.encode()) + 1
+            if left <= 0:
+                return lines
+    return lines
+
+
+def batches(lines: list[str]) -> Iterator[list[str]]:
+    for first in range(0, len(lines), BATCH):
+        yield lines[first : first + BATCH]
+
+
 def measure(make: Callable[[], Way], lines: list[str]) -> tuple[float, Rows]:
     """Processor seconds of the best round, and what became of each line."""
     best, rows = float("inf"), []
@@ -137,7 +167,9 @@ def microseconds_of_one(way: Way, lines: list[str]) -> float:
 def main(_) -> None:
     lines = [line for line in read_lines() if line.strip()]
     megabytes = sum(len(line.encode()) + 1 for line in lines) / 1e6
-    print(f"{megabytes:.1f} MB, {len(lines)} lines of {FLAGS.input_file}; {describe_machine()}")
+    versions = (f"{name} {version(name)}" for name in ("tensorflow", "tensorflow-text"))
+    setting = f"one core of {processor()}, {', '.join(versions)}"
+    print(f"{megabytes:.1f} MB, {len(lines)} lines of {FLAGS.input_file}; {setting}")
     print(f"{'':34} {'MB/s':>7} {'us for one line':>16}  lines as in 1")
     reference: dict[bool, Rows] = {}
     for name, make in WAYS.items():

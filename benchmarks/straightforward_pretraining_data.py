@@ -1,8 +1,8 @@
 """BERT's pre-training records made the obvious way: lists of strings, one step after the other.
 
 It shares no code with bert_tf, keeps everything in memory, draws its random numbers through the
-standard library, and serializes through protobuf, as the original release does. It is as slow as
-that: the measure of speed in `benchmarks/pretraining_data.py`, and of rightness in the tests.
+standard library, and serializes through protobuf, as the original release does: the measure of
+rightness in the tests.
 """
 
 import random
