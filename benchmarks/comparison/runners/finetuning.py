@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 sys.path.append(str(Path(__file__).parents[3]))  # Last, so that a peer's own packages come first.
-from bert_tf.metrics import classification
+from bert_tf.metrics import classification, squad
 
 GROUP = 20  # Steps that are timed together.
 
@@ -65,3 +65,20 @@ def scores(names: list[str], gold: list, predicted: list) -> dict[str, float]:
         "spearman": classification.spearman,
     }
     return {f"{name}_score": 100 * found[name](gold, predicted) for name in names}
+
+
+def read_questions(path: Path) -> list[dict]:
+    """Returns the questions of a SQuAD file, each with its `context`."""
+    articles = json.loads(path.read_text(encoding="utf-8"))["data"]
+    return [
+        {**question, "context": paragraph["context"]}
+        for article in articles
+        for paragraph in article["paragraphs"]
+        for question in paragraph["qas"]
+    ]
+
+
+def squad_scores(path: Path, answers: dict[str, str]) -> dict[str, float]:
+    """Returns SQuAD's official metrics of the answers to a file's questions."""
+    found = squad.evaluate(json.loads(path.read_text(encoding="utf-8"))["data"], answers)
+    return {"f1_score": found["f1"], "exact_score": found["exact_match"]}

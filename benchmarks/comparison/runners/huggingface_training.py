@@ -26,10 +26,13 @@ class Clock(TrainerCallback):
             self.start = now
 
 
-def make_trainer(settings, model, tokenizer, features, collate) -> tuple[Trainer, Clock]:
-    """Returns a Trainer of `features`, and the clock that times it."""
+def make_trainer(settings, model, tokenizer, features, collate, num_examples=0):
+    """Returns a Trainer of `features`, and the clock that times it.
+
+    `num_examples`, if they are not as many as the features, say how many steps an epoch has.
+    """
     torch.set_num_threads(num_threads())
-    num_steps = int(len(features) / settings.batch_size * settings.epochs)
+    num_steps = int((num_examples or len(features)) / settings.batch_size * settings.epochs)
     by_length = settings.variant == "by_length"
     arguments = TrainingArguments(
         output_dir=str(finetuning.output_folder(settings, "huggingface")),

@@ -18,7 +18,7 @@ def make():
         return lambda lines: [row.ids for row in encode(lines, add_special_tokens=False)]
     from transformers import BertTokenizerFast
 
-    tokenizer = BertTokenizerFast.from_pretrained(os.path.dirname(VOCAB), vocab=VOCAB)
+    tokenizer = BertTokenizerFast(vocab=VOCAB)
     nothing_else = {"return_attention_mask": False, "return_token_type_ids": False}
     return lambda lines: tokenizer(lines, add_special_tokens=False, **nothing_else)["input_ids"]
 

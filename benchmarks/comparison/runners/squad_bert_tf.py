@@ -1,0 +1,26 @@
+"""Fine-tunes on SQuAD 1.1 by run_scripts/finetune.py, and scores the answers."""
+
+import json
+
+import bert_tf_training
+import finetuning
+from reporting import read_settings, report
+
+SETTINGS = read_settings()
+
+
+def main() -> None:
+    examples = finetuning.examples_folder(SETTINGS)
+    options = {
+        "train_file": examples / "train.json",
+        "predict_file": examples / "dev.json",
+        "mask_padding": True,
+    }
+    with bert_tf_training.trained(SETTINGS, "squad", options) as output:
+        if SETTINGS.metrics:
+            answers = json.loads((output / "predictions.json").read_text(encoding="utf-8"))
+            report(**finetuning.squad_scores(examples / "dev.json", answers))
+
+
+if __name__ == "__main__":
+    main()
