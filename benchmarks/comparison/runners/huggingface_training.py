@@ -5,7 +5,7 @@ import time
 import finetuning
 import torch
 from reporting import num_threads
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 MANY_STEPS = 1e6  # After so many steps Adam's bias correction is none.
 
@@ -60,6 +60,7 @@ def make_trainer(settings, model, tokenizer, features, collate, num_examples=0):
         optimizers=(optimizer, schedule),
         callbacks=[clock],
     )
+    trainer.remove_callback(PrinterCallback)  # Figures are to be alone on the standard output.
     return trainer, clock
 
 
