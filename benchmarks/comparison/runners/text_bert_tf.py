@@ -11,6 +11,7 @@ from bert_tf.files import expand_input_files, open_text_lines
 from bert_tf.text.tokenization import FullTokenizer
 
 SETTINGS = read_settings()
+SENTENCES_OF_DOCUMENT = 100
 
 
 def main() -> None:
@@ -31,8 +32,12 @@ def main() -> None:
 
 
 def novels() -> Iterator[str]:
+    """Yields the sentences of novels, cut into documents as long as articles."""
     for path in expand_input_files(f"{SETTINGS.data_dir}/text/novels_?.txt.gz"):
-        yield from open_text_lines(path)
+        for number, line in enumerate(open_text_lines(path), 1):
+            yield line
+            if number % SENTENCES_OF_DOCUMENT == 0:
+                yield ""
 
 
 def made_up() -> Iterator[str]:
@@ -40,7 +45,7 @@ def made_up() -> Iterator[str]:
     rng = random.Random(1)
     words = [word for word in Path(VOCAB).read_text(encoding="utf-8").split() if word.isalpha()]
     while True:
-        for _ in range(rng.randint(20, 200)):
+        for _ in range(SENTENCES_OF_DOCUMENT):
             places = (int(len(words) ** rng.random()) for _ in range(rng.randint(3, 30)))
             yield " ".join(words[place] for place in places).capitalize() + "."
         yield ""
