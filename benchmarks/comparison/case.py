@@ -5,6 +5,12 @@ from typing import Any
 
 OURS = "bert_tf"
 
+# How fast matrix products alone are -> the runner that measures it, and in whose environment.
+CEILINGS = {
+    "ceiling:tensorflow": ("ceiling_tensorflow", OURS),
+    "ceiling:torch": ("ceiling_torch", "huggingface"),
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Case:
@@ -22,11 +28,14 @@ class Case:
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)  # What runners are told.
     preparations: tuple[str, ...] = ()  # Runners ("WORK_PACKAGE") to run before, not measured.
     cores: int = 0  # How many cores the runners may use; 0: all.
-    growth: tuple[str, float] | None = None  # An axis and the place on it, of a point in a plot.
+    growth: tuple[tuple[str, float], ...] = ()  # Axes and places on them: points in plots.
+    ceilings: bool = False  # Whether to measure matrix products alone, in the same rounds.
 
 
 def package_of(contestant: str) -> str:
-    """Returns `package` of `package:variant`."""
+    """Returns the package in whose environment a contestant runs."""
+    if contestant in CEILINGS:
+        return CEILINGS[contestant][1]
     return contestant.partition(":")[0]
 
 

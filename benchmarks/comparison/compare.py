@@ -3,12 +3,11 @@
 import fnmatch
 import functools
 import importlib
-import statistics
 from collections.abc import Iterator
 from typing import Any
 
 from comparison import results, run
-from comparison.case import OURS, Case, is_rate, package_of
+from comparison.case import CEILINGS, OURS, Case, is_rate, package_of
 from comparison.environments import python_of
 from comparison.settings import ComparisonSettings
 
@@ -55,15 +54,15 @@ def _compare_case(suite: str, case: Case, settings: ComparisonSettings) -> Itera
     is_done = functools.partial(kept.has, case.name)
     for name, figures in run.run_rounds(case, names, rounds, settings, is_done):
         kept.add(case.name, name, figures)
-        shown = ", ".join(_shown(measure, figures) for measure in case.measures)
+        measures = [name for name in case.measures if name in figures] or list(figures)
+        shown = ", ".join(_shown(measure, figures[measure]) for measure in measures)
         yield f"  round {figures['round'] + 1}, {name}: {shown}"
     runs = kept.cases[case.name]["runs"]
-    for name in names[1:]:
+    for name in [name for name in names[1:] if name not in CEILINGS]:
         yield f"  {_comparison(case.measures[0], name, runs)}"
 
 
-def _shown(measure: str, figures: dict[str, Any]) -> str:
-    value = figures.get(measure)
+def _shown(measure: str, value: Any) -> str:
     return f"{measure} {value:.4g}" if isinstance(value, (int, float)) else f"{measure} {value}"
 
 
@@ -73,7 +72,7 @@ def _comparison(measure: str, name: str, runs: dict[str, list[dict]]) -> str:
     if found is None:
         return f"{name}: nothing to compare"
     better = "more is better" if is_rate(measure) else "less is better"
-    ours = statistics.median(results.values(runs[OURS], measure))
+    ours = results.median(runs[OURS], measure)
     return (
         f"{measure}: {OURS} {ours:.4g}, {found.of_medians:.2f} times {name}'s "
         f"({found.lowest:.2f}-{found.highest:.2f}; {better})"

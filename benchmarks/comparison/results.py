@@ -53,10 +53,15 @@ def _rounded(value: Any) -> Any:
     return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
-def values(runs: list[dict[str, Any]], measure: str) -> list[float]:
-    """Returns a figure of all runs that have it, in the order of the rounds."""
-    ordered = sorted(runs, key=lambda run: run["round"])
-    return [run[measure] for run in ordered if run.get(measure) is not None]
+def by_round(runs: list[dict[str, Any]], measure: str) -> dict[int, float]:
+    """Returns a figure of all runs that have it, by their rounds."""
+    return {run["round"]: run[measure] for run in runs if run.get(measure) is not None}
+
+
+def median(runs: list[dict[str, Any]], measure: str) -> float | None:
+    """Returns a figure's median; None if no run has it."""
+    found = by_round(runs, measure).values()
+    return statistics.median(found) if found else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,9 +75,10 @@ class Ratio:
 
 def ratio(runs: list[dict], others: list[dict], measure: str) -> Ratio | None:
     """Returns the ratio of `runs` to `others`; None if one of them lacks the figure."""
-    mine, theirs = values(runs, measure), values(others, measure)
-    if not mine or not theirs or not all(theirs):
+    mine, theirs = by_round(runs, measure), by_round(others, measure)
+    shared = sorted(mine.keys() & theirs.keys())
+    if not shared or not all(theirs.values()):
         return None
-    rounds = [a / b for a, b in zip(mine, theirs, strict=False)]
-    medians = statistics.median(mine) / statistics.median(theirs)
+    rounds = [mine[number] / theirs[number] for number in shared]
+    medians = statistics.median(mine.values()) / statistics.median(theirs.values())
     return Ratio(medians, min(*rounds, medians), max(*rounds, medians))

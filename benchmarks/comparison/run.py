@@ -11,7 +11,7 @@ from typing import Any
 
 import machine
 
-from comparison.case import OURS, Case, package_of, variant_of
+from comparison.case import CEILINGS, OURS, Case, package_of, variant_of
 from comparison.environments import python_of
 from comparison.settings import ComparisonSettings
 
@@ -21,8 +21,16 @@ _SHOWN_LINES = 30  # Of what a failed runner wrote.
 
 
 def contestants(case: Case, peers: tuple[str, ...]) -> list[str]:
-    """Returns ours and those of the chosen peers that can do the work."""
-    return [name for name in case.contestants if package_of(name) in (OURS, *peers)]
+    """Returns ours and those of the chosen peers that can do the work, then the ceilings."""
+    names = (*case.contestants, *(CEILINGS if case.ceilings else ()))
+    return [name for name in names if package_of(name) in (OURS, *peers)]
+
+
+def runner_of(case: Case, contestant: str) -> str:
+    """Returns the name of the program that does a contestant's work."""
+    if contestant in CEILINGS:
+        return CEILINGS[contestant][0]
+    return f"{case.work}_{package_of(contestant)}"
 
 
 def prepare(case: Case, chosen: list[str], settings: ComparisonSettings) -> None:
@@ -47,8 +55,7 @@ def run_rounds(
             if is_done(name, number):
                 continue
             told = {**_told(case, settings, number), "variant": variant_of(name)}
-            package = package_of(name)
-            figures = run_program(f"{case.work}_{package}", package, told, settings, cores)
+            figures = run_program(runner_of(case, name), package_of(name), told, settings, cores)
             yield name, {"round": number, **figures}
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 
 import numpy as np
+from ceiling_shapes import step_flops
 from reporting import report
 
 
@@ -40,6 +41,7 @@ def time_steps(step: Callable[[], float], settings: SimpleNamespace) -> None:
     report(
         step_seconds=median,
         examples_per_second=settings.batch_size / median,
+        gflops=step_flops(settings) / median / 1e9,
         warmup_seconds=first,
         first_loss=losses[0],
         last_loss=losses[-1],

@@ -4,10 +4,13 @@ from comparison.case import Case
 from comparison.settings import ComparisonSettings
 
 CONTESTANTS = ("bert_tf", "bert_tf:xla", "original", "keras_hub", "huggingface")
-MEASURES = ("step_seconds", "examples_per_second", "peak_mb", "first_loss")
+MEASURES = ("step_seconds", "examples_per_second", "gflops", "peak_mb", "first_loss")
+
+# Sizes that are changed, one at a time -> their values, besides those of the small model.
+GROWTH = {"batch_size": (8, 64), "length": (32, 256), "num_hidden_layers": (2, 8), "cores": (1,)}
 
 TINY = {
-    "vocab_size": 1000,
+    "vocab_size": 2000,
     "num_hidden_layers": 2,
     "hidden_size": 64,
     "num_attention_heads": 2,
@@ -35,22 +38,62 @@ SMALL = {
 def cases(settings: ComparisonSettings) -> list[Case]:
     """Returns the cases of the suite."""
     if settings.quick:
-        return [_case("tiny", "BERT of 2 x 64, 4 x 32 tokens", TINY, steps=2)]
+        return [_case("tiny", "2 layers of width 64, 4 x 32 tokens", TINY, 2), _same_loss()]
+    in_bfloat16 = tuple(name for name in CONTESTANTS if name != "original")
+    base, small = "BERT-Base, 8 x 128 tokens", "4 layers of width 256"
     return [
-        _case("base-float32", "BERT-Base, 8 x 128 tokens, float32", BASE, steps=3),
+        _same_loss(),
+        _case("base-float32", f"{base}, float32", BASE, 2, ceilings=True),
         _case(
             "base-bfloat16",
-            "BERT-Base, 8 x 128 tokens, bfloat16",
+            f"{base}, bfloat16",
             {**BASE, "precision": "bfloat16"},
-            steps=4,
-            contestants=tuple(name for name in CONTESTANTS if name != "original"),
+            4,
+            contestants=in_bfloat16,
+            ceilings=True,
         ),
-        _case("4x256", "4 layers of width 256, 32 x 128 tokens, float32", SMALL, steps=8),
+        _case(
+            "4x256",
+            f"{small}, 32 x 128 tokens, float32",
+            SMALL,
+            5,
+            ceilings=True,
+            growth=tuple((axis, SMALL.get(axis, 2)) for axis in GROWTH),
+        ),
+        *(_growth(axis, at) for axis, places in GROWTH.items() for at in places),
     ]
 
 
-def _case(
-    name: str, title: str, sizes: dict, steps: int, contestants: tuple[str, ...] = CONTESTANTS
-) -> Case:
-    told = {"precision": "", "dropout": 0.1, "weights": "", "warmup_steps": 2, "steps": steps}
-    return Case(name, title, "train", contestants, MEASURES, {**told, **sizes})
+def _growth(axis: str, at: int) -> Case:
+    """A point in the plot against an axis: the small model, with one size changed."""
+    sizes = SMALL if axis == "cores" else {**SMALL, axis: at}
+    cores = at if axis == "cores" else 0
+    return _case(
+        f"4x256-{axis}-{at}",
+        f"4 layers of width 256, 32 x 128 tokens, but {axis} {at}",
+        sizes,
+        3,
+        contestants=tuple(name for name in CONTESTANTS if name != "bert_tf:xla"),
+        growth=((axis, at),),
+        cores=cores,
+    )
+
+
+def _same_loss() -> Case:
+    """The loss of the first batch without dropout, from the same weights."""
+    told = {"dropout": 0.0, "weights": "tiny-pretraining", "head": "pretraining"}
+    return _case(
+        "same-loss",
+        "The same weights, no dropout: the same loss",
+        {**TINY, **told},
+        1,
+        contestants=("bert_tf", "original", "huggingface"),  # keras-hub has no next-sentence loss.
+        measures=("first_loss",),
+        preparations=("model_bert_tf",),
+    )
+
+
+def _case(name: str, title: str, sizes: dict, steps: int, **more) -> Case:
+    told = {"precision": "", "dropout": 0.1, "weights": "", "warmup_steps": 1, "steps": steps}
+    described = {"contestants": CONTESTANTS, "measures": MEASURES, **more}
+    return Case(name, title, "train", settings={**told, **sizes}, **described)
