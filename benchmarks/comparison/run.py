@@ -37,8 +37,9 @@ def prepare(case: Case, chosen: list[str], settings: ComparisonSettings) -> None
     """Makes what runners need, such as a model. It is kept for later runs."""
     packages = {OURS, *map(package_of, chosen)}
     for runner in case.preparations:
-        package = next(name for name in packages if runner.endswith(f"_{name}"))
-        run_program(runner, package, _told(case, settings, round_number=0), settings, ())
+        package = next((name for name in packages if runner.endswith(f"_{name}")), None)
+        if package:
+            run_program(runner, package, _told(case, settings, round_number=0), settings, ())
 
 
 def run_rounds(
@@ -67,6 +68,7 @@ def run_program(
     Raises a ValueError with the end of its messages, if it fails.
     """
     python = python_of(package, settings.environments_dir)
+    told = {**told, "started": time.time()}
     command = [python, str(_RUNNERS / f"{runner}.py"), json.dumps(told)]
     start = time.perf_counter()
     with tempfile.TemporaryFile("w+") as messages:

@@ -3,7 +3,7 @@
 from comparison.case import Case
 from comparison.settings import ComparisonSettings
 
-CONTESTANTS = ("bert_tf", "bert_tf:xla", "original", "keras_hub", "huggingface")
+CONTESTANTS = ("bert_tf", "keras_hub", "original", "huggingface", "bert_tf:xla")
 MEASURES = ("step_seconds", "examples_per_second", "gflops", "peak_mb", "first_loss")
 
 # Sizes that are changed, one at a time -> their values, besides those of the small model.
