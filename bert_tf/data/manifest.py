@@ -13,7 +13,6 @@ excludes padding.
 
 import collections
 import contextlib
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -113,18 +112,8 @@ def _write(folder: str, manifest: dict[str, Any]) -> None:
 @contextlib.contextmanager
 def _locked(folder: str) -> Iterator[None]:
     """Locks a local folder's manifest against other processes on this machine."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        fcntl = None
-    if fcntl is None or files.is_remote(folder):
+    with files.hold_file(_path(folder), waits=True) as is_locked:
+        if is_locked:  # So these are left from killed processes.
+            for path in Path(folder).glob(f".{FILE_NAME}.*.tmp"):
+                path.unlink(missing_ok=True)
         yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        for path in Path(folder).glob(f".{FILE_NAME}.*.tmp"):  # Left by a process that was killed.
-            path.unlink(missing_ok=True)
-        yield
-    finally:
-        os.close(descriptor)

@@ -7,6 +7,7 @@ leading dots, and is slow to import.)
 import contextlib
 import errno
 import fnmatch
+import logging
 import os
 import platform
 import re
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import IO
 
 from bert_tf.files.damage import some
+
+logger = logging.getLogger(__name__)
 
 _ESCAPE = "backslashreplace"  # Of what UTF-8 cannot encode, such as "\ud800" from a JSON file.
 _GLOB_CHARACTERS = re.compile(r"[*?\[\\]")
@@ -181,19 +184,22 @@ def hold_folder(folder: str) -> Iterator[None]:
                 os.rmdir(folder)
 
 
-def hold_file(path: str) -> contextlib.AbstractContextManager:
-    """Like `hold_folder`, for a file that is to be written."""
+def hold_file(path: str, waits: bool = False) -> contextlib.AbstractContextManager[bool | None]:
+    """Like `hold_folder`, for a file or folder that is to be written; yields whether it is locked.
+
+    If it `waits`, it waits for the other process instead of raising.
+    """
     folder, name = split_path(resolve_path(path))
     is_lockable = not is_remote(path) and not _is_device(path)
     lock = join_path(folder, f".{name}.lock")
-    return _lock(lock, path) if is_lockable else contextlib.nullcontext()
+    return _lock(lock, path, waits) if is_lockable else contextlib.nullcontext()
 
 
 @contextlib.contextmanager
-def _lock(lock: str, path: str) -> Iterator[None]:
-    file = _open_locked(lock, path)
+def _lock(lock: str, path: str, waits: bool = False) -> Iterator[bool]:
+    file = _open_locked(lock, path, waits)
     try:
-        yield
+        yield file is not None
     finally:
         if file is not None:
             with contextlib.suppress(OSError):
@@ -201,14 +207,18 @@ def _lock(lock: str, path: str) -> Iterator[None]:
             file.close()
 
 
-def _open_locked(lock: str, path: str) -> IO | None:
+def _open_locked(lock: str, path: str, waits: bool) -> IO | None:
     """Returns the locked file; None where nothing can be locked, which the program will report."""
     try:
         import fcntl
 
         while True:
             file = open(lock, "a+", encoding="utf-8", errors="replace")  # noqa: SIM115
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                _report_holder(file, path, waits)
+                fcntl.flock(file, fcntl.LOCK_EX)
             # The last holder may have removed it after it was opened.
             if exists(lock) and os.path.samestat(os.fstat(file.fileno()), os.stat(lock)):
                 break
@@ -218,15 +228,20 @@ def _open_locked(lock: str, path: str) -> IO | None:
         file.write(f"process {os.getpid()} on {platform.node()}, since {since}")
         file.flush()
         return file
-    except BlockingIOError:
-        file.seek(0)
-        holder = file.read() or "another process"
-        file.close()
-        raise ValueError(
-            f"{path}: {holder}, is writing there. Wait for its end, or choose another place."
-        ) from None
     except (ImportError, OSError):  # Windows; some network file systems.
         return None
+
+
+def _report_holder(file: IO, path: str, waits: bool) -> None:
+    file.seek(0)
+    holder = file.read() or "another process"
+    if waits:
+        logger.info("%s: waiting for %s, which is writing there.", path, holder)
+        return
+    file.close()
+    raise ValueError(
+        f"{path}: {holder}, is writing there. Wait for its end, or choose another place."
+    )
 
 
 @contextlib.contextmanager
@@ -300,7 +315,9 @@ def temporary_path(path: str) -> str:
 
 
 def _is_device(path: str) -> bool:
-    return not is_remote(path) and Path(path).exists() and not Path(path).is_file()
+    if is_remote(path) or not exists(path):
+        return False
+    return not (Path(path).is_file() or Path(path).is_dir())
 
 
 def _gfile():

@@ -9,25 +9,15 @@ A folder is renamed to its final name when complete. Its `files.json` lists the 
 damaged folder is noticed without reading it, and made again.
 """
 
-import contextlib
 import glob
 import json
-import logging
 import os
 import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
 from bert_tf import files
-
-try:
-    import fcntl
-except ImportError:  # Windows: two processes that need one model may both download it.
-    fcntl = None
-
-logger = logging.getLogger(__name__)
 
 CACHE_VARIABLE = "BERT_TF_CACHE"
 _INVENTORY_NAME = "files.json"
@@ -53,15 +43,12 @@ def cached(final: Path, source: str, make: Callable[[Path], None]) -> str:
     if _is_whole(final):
         return str(final)
     final.parent.mkdir(parents=True, exist_ok=True)
-    lock = final.with_name(f".{final.name}.lock")
-    file = _open_locked(lock)
-    try:
+    with files.hold_file(str(final), waits=True) as is_locked:
         if not _is_whole(final):
+            if is_locked:  # So these are left from killed processes.
+                for abandoned in final.parent.glob(f".{glob.escape(final.name)}.*.tmp"):
+                    shutil.rmtree(abandoned, ignore_errors=True)
             _make(final, source, make)
-    finally:
-        with contextlib.suppress(OSError):
-            lock.unlink()
-        file.close()
     return str(final)
 
 
@@ -74,9 +61,6 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _make(final: Path, source: str, make: Callable[[Path], None]) -> None:
-    if fcntl is not None:  # We hold the lock, so these are left from killed processes.
-        for abandoned in final.parent.glob(f".{glob.escape(final.name)}.*.tmp"):
-            shutil.rmtree(abandoned, ignore_errors=True)
     with files.new_folder(str(final)) as temporary:
         folder = Path(temporary)
         make(folder)
@@ -84,23 +68,3 @@ def _make(final: Path, source: str, make: Callable[[Path], None]) -> None:
         inventory = json.dumps({"source": source, "files": sizes}, indent=2) + "\n"
         (folder / _INVENTORY_NAME).write_text(inventory, encoding="utf-8")
         shutil.rmtree(final, ignore_errors=True)  # It is damaged.
-
-
-def _open_locked(path: Path) -> IO:
-    while True:
-        file = open(path, "a")  # noqa: SIM115 (the caller closes it)
-        if fcntl is None:
-            return file
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            logger.info("%s: waiting for another process that is making this model.", path.parent)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError:  # Some network file systems have no locks.
-            return file
-        try:
-            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                return file
-        except FileNotFoundError:
-            pass  # The last owner has removed it.
-        file.close()
