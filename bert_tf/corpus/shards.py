@@ -58,14 +58,10 @@ def make_shard(folder: str, shard: Shard) -> dict[str, Any]:
                 _copy_documents(folder, shard, compressed)
         else:
             _copy_documents(folder, shard, file)
-    digest = hashlib.sha256()
-    with files.open_file(written_path) as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
     entry = {
         "name": name,
         "bytes": files.file_size(written_path),
-        "sha256": digest.hexdigest(),
+        "sha256": files.file_digest(written_path),
         "documents": len(shard.index),
         **{count: int(shard.index[count].sum(dtype=np.int64)) for count in _COUNTS},
     }

@@ -64,7 +64,7 @@ def write_manifest(folder: str, run: dict[str, Any]) -> None:
         check_manifest_can_be_written(folder)
         manifest = read_manifest(folder) or {"format": FORMAT, "runs": []}
         kept = _runs_without(manifest, {file["name"] for file in run["files"]})
-        _write(folder, {**manifest, "runs": [*kept, run]})
+        write_json(_path(folder), {**manifest, "runs": [*kept, run]}, indent=1)
 
 
 def forget_files(paths: Sequence[str]) -> None:
@@ -83,7 +83,7 @@ def forget_files(paths: Sequence[str]) -> None:
             manifest = read_manifest(folder) or {"runs": []}
             runs = _runs_without(manifest, replaced)
             if runs != manifest["runs"]:
-                _write(folder, {**manifest, "runs": runs})
+                write_json(_path(folder), {**manifest, "runs": runs}, indent=1)
 
 
 def find_run(manifest: dict[str, Any], file_name: str) -> dict[str, Any] | None:
@@ -103,10 +103,6 @@ def _runs_without(manifest: dict[str, Any], names: set[str]) -> list[dict[str, A
         for run in manifest["runs"]
     ]
     return [run for run in runs if run["files"]]
-
-
-def _write(folder: str, manifest: dict[str, Any]) -> None:
-    write_json(_path(folder), manifest, indent=1)
 
 
 @contextlib.contextmanager

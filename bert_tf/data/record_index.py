@@ -10,7 +10,6 @@ hour on a bucket, so its result is cached in a file.
 
 import dataclasses
 import functools
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from bert_tf import files
-from bert_tf.config import check_form, read_json
+from bert_tf.config import check_form, read_json, write_json
 from bert_tf.data.manifest import FILE_NAME, RECORDS_PER_BLOCK, read_manifest
 from bert_tf.data.records import Fault, compression_of, scan_file
 
@@ -123,8 +122,7 @@ def build_record_index(
                 }
         indices.append(index)
     if news and cache_file is not None:
-        with files.atomic_write(cache_file, "w") as file:
-            json.dump({"format": _CACHE_FORMAT, "files": cache | news}, file)
+        write_json(cache_file, {"format": _CACHE_FORMAT, "files": cache | news}, indent=None)
     index = RecordIndex(tuple(indices))
     for fault in index.faults:
         logger.warning("Left out: %s", fault)

@@ -18,6 +18,7 @@ from bert_tf.files.paths import (  # noqa: F401
     atomic_writes,
     exists,
     expand_input_files,
+    file_digest,
     file_size,
     glob_files,
     hold_file,

@@ -7,6 +7,7 @@ leading dots, and is slow to import.)
 import contextlib
 import errno
 import fnmatch
+import hashlib
 import logging
 import os
 import platform
@@ -23,6 +24,7 @@ from bert_tf.files.damage import some
 logger = logging.getLogger(__name__)
 
 _ESCAPE = "backslashreplace"  # Of what UTF-8 cannot encode, such as "\ud800" from a JSON file.
+_BLOCK_BYTES = 1 << 20
 _GLOB_CHARACTERS = re.compile(r"[*?\[\\]")
 
 
@@ -47,12 +49,6 @@ def open_file(path: str, mode: str = "rb") -> IO:
         raise ValueError(f"{path}: a folder, where a file is needed. {held}.") from error
 
 
-def read_bytes(path: str) -> bytes:
-    """Returns the content of a file."""
-    with open_file(path) as file:
-        return file.read()
-
-
 def exists(path: str) -> bool:
     """Returns whether `path` is a file or a folder."""
     return _gfile().exists(str(path)) if is_remote(path) else Path(path).exists()
@@ -66,6 +62,21 @@ def is_directory(path: str) -> bool:
 def file_size(path: str) -> int:
     """Returns the size of a file in bytes."""
     return _gfile().stat(str(path)).length if is_remote(path) else Path(path).stat().st_size
+
+
+def read_bytes(path: str) -> bytes:
+    """Returns the content of a file."""
+    with open_file(path) as file:
+        return file.read()
+
+
+def file_digest(path: str, algorithm: str = "sha256") -> str:
+    """Returns the hash of a file as hexadecimal digits; `algorithm` is one of hashlib's."""
+    total = hashlib.new(algorithm, usedforsecurity=False)
+    with open_file(path) as file:
+        while block := file.read(_BLOCK_BYTES):
+            total.update(block)
+    return total.hexdigest()
 
 
 def make_directories(path: str) -> None:

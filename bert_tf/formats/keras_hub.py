@@ -26,7 +26,13 @@ import numpy as np
 from bert_tf import files
 from bert_tf.config import BertConfig, check_form, parse_json, read_json
 from bert_tf.formats import names
-from bert_tf.formats.source import Head, PretrainedModel, TokenizerFiles, check_growth
+from bert_tf.formats.source import (
+    Head,
+    PretrainedModel,
+    TokenizerFiles,
+    check_growth,
+    find_beside,
+)
 from bert_tf.kinds.table import CLASSIFIER, kind_of_weights
 
 _CONFIG_NAME = "config.json"
@@ -198,23 +204,18 @@ def _read_folder(path: str) -> _Files:
         if not files.exists(needed):
             raise ValueError(f"{needed}: there is no such file, which a keras-hub preset has.")
     backbone, task = _backbone_and_task(config, read_json(config))
-    if task_file := _existing(folder, "task.json"):
+    if task_file := find_beside(folder, "task.json"):
         task = _backbone_and_task(task_file, read_json(task_file))[1]
     files.refuse_other_kinds(weights, "HDF5")
     arrays = _read_arrays(weights, _local(weights))
-    if task_weights := _existing(folder, _TASK_WEIGHTS_NAME):
+    if task_weights := find_beside(folder, _TASK_WEIGHTS_NAME):
         more = _read_arrays(task_weights, _local(task_weights))
         arrays |= {f"{_TASK_WEIGHTS_NAME}/{variable}": value for variable, value in more.items()}
-    vocabulary = _existing(folder, *_VOCABULARIES)
+    vocabulary = find_beside(folder, *_VOCABULARIES)
     vocab = vocabulary and _vocab(vocabulary, files.read_bytes(vocabulary))
-    tokenizer = _existing(folder, "tokenizer.json")
+    tokenizer = find_beside(folder, "tokenizer.json")
     description = read_json(tokenizer) if tokenizer else None
     return _Files(weights, backbone, task, arrays, _tokenizer(description, vocab))
-
-
-def _existing(folder: str, *names: str) -> str | None:
-    paths = (files.join_path(folder, name) for name in names)
-    return next((path for path in paths if files.exists(path)), None)
 
 
 def _backbone_and_task(path: str, description: Any) -> tuple[dict, dict]:

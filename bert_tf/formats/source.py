@@ -218,5 +218,4 @@ def removed_prefix(prefix: str) -> tuple[str, ...]:
 
 def is_object_based(prefix: str) -> bool:
     """Returns whether a checkpoint is object-based, not name-based."""
-    with files.open_file(f"{prefix}.index") as file:
-        return OBJECT_GRAPH.encode() in file.read()
+    return OBJECT_GRAPH.encode() in files.read_bytes(f"{prefix}.index")

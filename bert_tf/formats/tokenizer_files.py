@@ -8,7 +8,6 @@ tokenizer_config.json   Hugging Face: `do_lower_case`, `strip_accents` (null: as
 """
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from bert_tf import files
 from bert_tf.config import check_form, read_json
 from bert_tf.formats.source import TokenizerFiles
 from bert_tf.text.tokenization import BasicTokenizer
-from bert_tf.text.vocabulary import SPECIAL_TOKENS, load_vocab
+from bert_tf.text.vocabulary import SPECIAL_TOKENS, case_of_release, load_vocab
 
 VOCAB_NAME = "vocab.txt"
 _TOKENIZER_NAME = "tokenizer.json"
@@ -63,9 +62,6 @@ _AS_IN_BERT = (
         "[CLS] and [SEP] surround a text",
     ),
 )
-# Released folders whose names show the case.
-_UNCASED = re.compile(r"(wwm_)?uncased_L-.*|multilingual_L-.*|chinese_L-.*")
-_CASED = re.compile(r"(wwm_|multi_)?cased_L-.*")
 
 
 def read_tokenizer(folder: str, vocab_size: int) -> tuple[TokenizerFiles, dict[str, str]]:
@@ -110,8 +106,7 @@ def read_tokenizer_config(folder: str) -> dict[str, bool]:
 def case_of_folder(folder: str) -> bool | None:
     """Returns whether a released model lower-cases text, by its folder's name; or None."""
     resolved = folder.rstrip("/") if files.is_remote(folder) else str(Path(folder).resolve())
-    name = resolved.rpartition("/")[2]
-    return True if _UNCASED.fullmatch(name) else False if _CASED.fullmatch(name) else None
+    return case_of_release(resolved.rpartition("/")[2])
 
 
 def write_tokenizer(folder: str, tokenizer: TokenizerFiles, max_length: int) -> None:

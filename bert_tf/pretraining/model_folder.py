@@ -3,7 +3,6 @@
 The vocabulary is --vocab_file, or the one that the manifest of the records names.
 """
 
-import hashlib
 import logging
 from typing import Any
 
@@ -73,5 +72,5 @@ def _vocabulary_of(run: dict[str, Any]) -> str | None:
     path = run.get("settings", {}).get("vocab_file")
     if not path or not files.exists(path) or files.is_directory(path):
         return None
-    digest = hashlib.sha256(files.read_bytes(path)).hexdigest()
-    return path if digest == run.get("vocabulary", {}).get("sha256") else None
+    is_same = files.file_digest(path) == run.get("vocabulary", {}).get("sha256")
+    return path if is_same else None

@@ -15,7 +15,6 @@ import itertools
 import logging
 import os
 import re
-import secrets
 import shutil
 import tempfile
 import threading
@@ -282,8 +281,7 @@ def _publish_shard(local: str, path: str) -> None:
     if FileSystems.exists(path):  # The new note must not describe an old shard.
         FileSystems.delete([path])
     for source, target in ((note_path(local), note_path(path)), (local, path)):
-        folder, name = files.split_path(target)
-        partial = files.join_path(folder, f".{name}.{secrets.token_hex(4)}.tmp")
+        partial = files.temporary_path(target)
         try:
             with open(source, "rb") as file, FileSystems.create(partial, **_AS_IT_IS) as copy:
                 shutil.copyfileobj(file, copy)

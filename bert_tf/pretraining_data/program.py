@@ -8,7 +8,6 @@ atomically, and complete shards are kept.
 import contextlib
 import dataclasses
 import functools
-import hashlib
 import itertools
 import logging
 import time
@@ -95,14 +94,13 @@ def create_pretraining_data(
 
 def _describe_run(settings: PretrainingDataSettings, tokenizer: Tokenizer) -> dict[str, Any]:
     """Returns the run's manifest entry, without files and statistics."""
-    digest = hashlib.sha256(files.read_bytes(settings.vocab_file)).hexdigest()
     replacements = masking.replacement_ids(tokenizer.vocab, settings.mend_quirks)
     return {
         "settings": dataclasses.asdict(settings),
         "vocabulary": {
             "file": files.split_path(settings.vocab_file)[1],
             "size": tokenizer.vocab_size,
-            "sha256": digest,
+            "sha256": files.file_digest(settings.vocab_file),
         },
         "masking": {
             "mask_id": tokenizer.special_ids.mask,

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bert_tf import files
-from bert_tf.config import read_json
+from bert_tf.config import read_json, write_json
 from bert_tf.data.manifest import find_run, read_manifest
 from bert_tf.pretraining_data.statistics import CorpusStatistics
 from bert_tf.settings import PretrainingDataSettings
@@ -138,8 +138,7 @@ def note_path(path: str) -> str:
 def write_note(path: str, entry: Mapping[str, Any]) -> None:
     """Writes the note of a shard before the shard itself, and removes an older shard."""
     files.remove_file(path)  # The note would seem to describe it.
-    with files.atomic_write(note_path(path), "w") as file:
-        file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+    write_json(note_path(path), entry, indent=None)
 
 
 def remove_notes(paths: Iterable[str]) -> None:

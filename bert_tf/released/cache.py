@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bert_tf import files
+from bert_tf.config import write_json
 
 CACHE_VARIABLE = "BERT_TF_CACHE"
 _INVENTORY_NAME = "files.json"
@@ -65,6 +66,6 @@ def _make(final: Path, source: str, make: Callable[[Path], None]) -> None:
         folder = Path(temporary)
         make(folder)
         sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
-        inventory = json.dumps({"source": source, "files": sizes}, indent=2) + "\n"
-        (folder / _INVENTORY_NAME).write_text(inventory, encoding="utf-8")
+        inventory = {"source": source, "files": sizes}
+        write_json(str(folder / _INVENTORY_NAME), inventory)
         shutil.rmtree(final, ignore_errors=True)  # It is damaged.

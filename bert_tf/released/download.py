@@ -12,10 +12,11 @@ import functools
 import logging
 from pathlib import Path
 
+from bert_tf import files
 from bert_tf.released.archive import checkpoint_name, extract_checkpoint
 from bert_tf.released.cache import cache_folder, cached, plain_name
 from bert_tf.released.models import ReleasedModel, find_released_model, mirror_url
-from bert_tf.released.transfer import DownloadOptions, digest, discard, fetch_zip
+from bert_tf.released.transfer import DownloadOptions, discard, fetch_zip
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ def download_model(name: str, options: DownloadOptions | None = None) -> str:
 def unpack_archive(zip_path: str, cache_dir: str | None = None) -> str:
     """Returns the cache folder with a zip's checkpoint, after extracting it once by its content."""
     path = Path(zip_path)
-    key = digest(path, "sha256")[:KEY_DIGITS]
+    key = files.file_digest(zip_path)[:KEY_DIGITS]
     final = cache_folder(cache_dir) / "archives" / key / plain_name(checkpoint_name(path))
     return cached(final, str(path), functools.partial(_extract, path, None))
 
@@ -67,7 +68,7 @@ def _extract(path: Path, model: ReleasedModel | None, folder: Path) -> None:
     try:
         for name, expected in (model.sha256 if model else {}).items():
             file = folder / name
-            found = digest(file, "sha256") if file.exists() else "no such file"
+            found = files.file_digest(str(file)) if file.exists() else "no such file"
             if found != expected:
                 raise ValueError(f"{name}: its SHA-256 is {expected}. Received: {found}")
         check_folder(str(folder), model and model.config)

@@ -9,7 +9,6 @@ Written by hand because pooch and `keras.utils.get_file` cannot resume.
 import base64
 import contextlib
 import dataclasses
-import hashlib
 import http.client
 import logging
 import re
@@ -20,6 +19,7 @@ import urllib.request
 from pathlib import Path
 from typing import TextIO
 
+from bert_tf import files
 from bert_tf.config import read_json, write_json
 from bert_tf.progress import Progress
 from bert_tf.version import __version__
@@ -94,7 +94,7 @@ def fetch_zip(url: str, part: Path, options: DownloadOptions, max_bytes: int) ->
             pause = min(options.pause_seconds * 2 ** max(failures - 1, 0), _LONGEST_PAUSE_SECONDS)
             logger.warning("%s: %s. Trying again in %g s.", url, error, pause)
             time.sleep(pause)
-    if version.md5 is not None and digest(part, "md5") != version.md5:
+    if version.md5 is not None and files.file_digest(str(part), "md5") != version.md5:
         discard(part)
         raise DownloadError(
             f"{url}: the downloaded bytes do not match the server's MD5 sum and were removed. Run "
@@ -106,15 +106,6 @@ def discard(part: Path) -> None:
     """Removes a partial download and its record."""
     part.unlink(missing_ok=True)
     _state_path(part).unlink(missing_ok=True)
-
-
-def digest(path: Path, algorithm: str) -> str:
-    """Returns the hash of a file as hexadecimal digits; `algorithm` is one of hashlib's."""
-    total = hashlib.new(algorithm, usedforsecurity=False)
-    with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            total.update(chunk)
-    return total.hexdigest()
 
 
 @dataclasses.dataclass(frozen=True)

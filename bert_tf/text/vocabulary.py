@@ -9,7 +9,7 @@ SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 _CHECKPOINT_FOLDER = re.compile(r"^.*?([A-Za-z0-9_-]+)/bert_model.ckpt")
 _UNCASED_RELEASES = re.compile(r"(wwm_)?uncased_L-.*|multilingual_L-.*|chinese_L-.*")
-_CASED_RELEASES = re.compile(r"(wwm_)?cased_L-.*|multi_cased_L-.*")
+_CASED_RELEASES = re.compile(r"(wwm_|multi_)?cased_L-.*")
 
 # Smaller vocabularies do not show whether they are cased.
 _MIN_WORDS_TO_TELL_CASE = 1000
@@ -69,6 +69,13 @@ def convert_by_vocab(vocab: Mapping, items: Iterable) -> list:
 convert_tokens_to_ids = convert_ids_to_tokens = convert_by_vocab
 
 
+def case_of_release(name: str) -> bool | None:
+    """Returns whether a released model lower-cases text, by its folder's name; None for others."""
+    if _UNCASED_RELEASES.fullmatch(name):
+        return True
+    return False if _CASED_RELEASES.fullmatch(name) else None
+
+
 def validate_case_matches_checkpoint(do_lower_case: bool, init_checkpoint: str | None) -> None:
     """Raises a ValueError for lower-casing that does not fit one of Google's released models.
 
@@ -77,10 +84,8 @@ def validate_case_matches_checkpoint(do_lower_case: bool, init_checkpoint: str |
     Source: google-research/bert, tokenization.py, the same function; later models were added.
     """
     match = _CHECKPOINT_FOLDER.match(init_checkpoint or "")
-    if match is None:
-        return
-    name = match[1]
-    if (_CASED_RELEASES if do_lower_case else _UNCASED_RELEASES).fullmatch(name):
+    name = match[1] if match else ""
+    if case_of_release(name) is (not do_lower_case):
         raise ValueError(
             f"--do_lower_case={do_lower_case} with --init_checkpoint={init_checkpoint}: {name} is "
             f"a{' cased' if do_lower_case else 'n uncased'} model. Pass "
