@@ -76,10 +76,7 @@ class BertConfig:
     unknown_keys: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        if self.model_type not in MODEL_TYPES:
-            raise ValueError(
-                f"model_type must be one of {', '.join(MODEL_TYPES)}. Received: {self.model_type!r}"
-            )
+        check_architecture({"model_type": self.model_type})
         if not isinstance(self.is_causal, bool):
             raise ValueError(f"is_causal must be true or false. Received: {self.is_causal!r}")
         for name in _COUNTS:
@@ -135,7 +132,7 @@ class BertConfig:
     @classmethod
     def from_json_file(cls, json_file: str) -> "BertConfig":
         """Reads a `bert_config.json`; `json_file` may be any path that TensorFlow can open."""
-        json_object = read_json_object(json_file)
+        json_object = read_json(json_file, dict)
         try:
             return cls.from_dict(json_object)
         except ValueError as error:
@@ -239,11 +236,6 @@ def hint_of_array(line: str) -> str:
     """Returns what to do with a JSON array where JSON lines are needed; "" if it is none."""
     hint = " Write the objects of an array on a line each: jq -c '.[]' OLD > NEW."
     return hint if line.lstrip().startswith("[") else ""
-
-
-def read_json_object(path: str) -> dict[str, Any]:
-    """Parses a JSON file that holds an object; otherwise raises as `read_json` does."""
-    return read_json(path, dict)
 
 
 def check_form(path: str, value: Any, form: Any, place: str = "") -> None:

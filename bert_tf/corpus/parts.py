@@ -22,7 +22,7 @@ from typing import IO, Any
 import numpy as np
 
 from bert_tf import files
-from bert_tf.config import read_json, read_json_object, write_json
+from bert_tf.config import read_json, write_json
 from bert_tf.corpus.dump import Piece
 from bert_tf.corpus.sentences import WITHOUT_SPACES, is_heading, split_sentences
 from bert_tf.corpus.sources import Task, read_documents
@@ -73,7 +73,7 @@ def start_or_resume(folder: str, identity: dict[str, Any]) -> None:
     """
     path = files.join_path(folder, "run.json")
     if _has_parts(folder) and files.exists(path):
-        there = read_json_object(path)
+        there = read_json(path, dict)
         with files.naming_damage(path):
             differences = list_differences(there, identity, _NOT_OF_PARTS)
             if not differences and there["libraries"] != identity["libraries"]:

@@ -19,9 +19,7 @@ _LONGEST_SHOWN = 100  # characters of a line in an error
 
 
 def _numbered_lines(path: str, on_read: Callable[[int], None]) -> Iterator[tuple[int, str]]:
-    """Yields numbered lines, without a byte order mark."""
-    for number, line in enumerate(files.open_text_lines(path, on_read), start=1):
-        yield number, line.removeprefix("\ufeff") if number == 1 else line
+    return enumerate(files.open_text_lines(path, on_read), start=1)
 
 
 def read_lines(path: str, on_read: Callable[[int], None]) -> Iterator[tuple[str, str]]:

@@ -39,14 +39,14 @@ def open_text_lines(
     """Yields the lines of a UTF-8 text file, gzipped or not, without their line ends.
 
     Lines end with `\\n` or `\\r\\n`, or with `\\r` in a file that has no other line ends, but for a
-    last one. Within a line, `\\r`, form feeds and other separators that the tokenizer drops become
-    spaces.
+    last one. A byte order mark is left out. Within a line, `\\r`, form feeds and other separators
+    that the tokenizer drops become spaces.
 
     Args:
         on_read: is called at intervals with the number of bytes read since the last call.
         wanted: what the file must hold, see `refuse_other_kinds`.
-        as_original: whether only `\\n` ends a line and nothing becomes a space. Carriage returns
-            within lines are kept; the original's `GFile.readline` drops them.
+        as_original: whether only `\\n` ends a line and all characters stay. (The original's
+            `GFile.readline` drops carriage returns.)
 
     Raises:
         ValueError: if the file is of another kind or not UTF-8, a line is longer than 256 MB, or
@@ -71,7 +71,9 @@ def open_text_lines(
                     if not line and not has_end:  # Only carriage returns at the file's end.
                         continue
                 text = line.decode("utf-8").removesuffix("\n")
-                yield text if as_original else separate_words(text)
+                if not as_original:
+                    text = separate_words(text if line_number > 1 else text.removeprefix("\ufeff"))
+                yield text
                 if on_read and line_number % 256 == 0:
                     bytes_read = raw.tell()
                     on_read(bytes_read - bytes_reported)

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from bert_tf import files
-from bert_tf.config import read_json_object, write_json
+from bert_tf.config import read_json, write_json
 from bert_tf.finetuning.objective import window_losses
 from bert_tf.finetuning.task_data import TaskData
 from bert_tf.model.feature_model import named_outputs
@@ -134,7 +134,7 @@ class TaskEvaluator:
         folder, splits = self.settings.output_dir, self.task.splits("eval")
         data = {split: self.data.records(split)[0].sha256 for split in splits}
         path = files.join_path(folder, _DATA_NAME)
-        first = read_json_object(path) if files.exists(path) else None
+        first = read_json(path, dict) if files.exists(path) else None
         self.data.workers.wait()  # Until all have looked.
         if first is None and self.data.workers.is_chief:
             write_json(path, data, indent=None)

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from bert_tf import files
-from bert_tf.config import BertConfig, read_json_object
+from bert_tf.config import BertConfig, read_json
 from bert_tf.formats import huggingface_config, names
 from bert_tf.formats.source import (
     BEST_FOLDER,
@@ -77,7 +77,7 @@ def read(path: str) -> PretrainedModel:
 
 
 def _read_config(path: str) -> BertConfig:
-    content = read_json_object(path)
+    content = read_json(path, dict)
     if files.split_path(path)[1] != CONFIG_NAME and "model_type" in content:  # transformers' words.
         return huggingface_config.read_config(path, content)
     return BertConfig.from_json_file(path)

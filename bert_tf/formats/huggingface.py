@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from bert_tf import files
-from bert_tf.config import read_json_object
+from bert_tf.config import read_json
 from bert_tf.formats import names
 from bert_tf.formats.huggingface_config import (
     architecture_of,
@@ -72,7 +72,7 @@ def _read_transformer(path: str) -> PretrainedModel:
     config_file = find_beside(folder, CONFIG_NAME, RELEASED_CONFIG_NAME)
     if config_file is None:
         raise ValueError(f"{folder}: there is no {CONFIG_NAME} beside {weights_file}.")
-    content = read_json_object(config_file)
+    content = read_json(config_file, dict)
     config = read_config(config_file, content)
     tokenizer, dropped = read_tokenizer(folder, config.vocab_size)
     found = read_tensors(weights_file)

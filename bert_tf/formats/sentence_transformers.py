@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bert_tf import files
-from bert_tf.config import read_json, read_json_object
+from bert_tf.config import read_json
 from bert_tf.formats.huggingface_tensors import (
     MODULES_NAME,
     find_weights,
@@ -77,13 +77,13 @@ def _with_settings(model: PretrainedModel, folder: str) -> PretrainedModel:
     if settings.get("do_lower_case") and tokenizer.do_lower_case is False:
         tokenizer = dataclasses.replace(tokenizer, do_lower_case=True, strip_accents=False)
     path = files.join_path(folder, "tokenizer_config.json")
-    of_tokenizer = read_json_object(path).get("model_max_length") if files.exists(path) else None
+    of_tokenizer = read_json(path, dict).get("model_max_length") if files.exists(path) else None
     length = settings.get("max_seq_length") or of_tokenizer
     return dataclasses.replace(model, tokenizer=tokenizer, max_seq_length=length)
 
 
 def _default_prompt(path: str) -> str:
-    settings = read_json_object(path) if files.exists(path) else {}
+    settings = read_json(path, dict) if files.exists(path) else {}
     return (settings.get("prompts") or {}).get(settings.get("default_prompt_name"), "")
 
 
@@ -95,7 +95,7 @@ def _read_modules(path: str, folder: str) -> tuple[Pooling, dict[str, np.ndarray
         name = module["type"].rpartition(".")[2]
         place = inside(path, folder, module["path"])
         if name == "Pooling":
-            modes = _read_modes(read_json_object(files.join_path(place, _CONFIG_NAME)))
+            modes = _read_modes(read_json(files.join_path(place, _CONFIG_NAME), dict))
         elif name == "Normalize":
             steps.append(NORMALIZE)
         elif name == "Dense":
@@ -121,7 +121,7 @@ def _read_modes(settings: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _read_dense(folder: str) -> tuple[str, dict[str, np.ndarray]]:
-    settings = read_json_object(files.join_path(folder, _CONFIG_NAME))
+    settings = read_json(files.join_path(folder, _CONFIG_NAME), dict)
     activation = settings.get("activation_function", "Tanh").rpartition(".")[2]
     if settings.get("use_residual") or activation not in ACTIVATIONS:
         raise _UnknownPart(f"a dense layer with {activation} or a residual connection")

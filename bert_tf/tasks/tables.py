@@ -102,7 +102,7 @@ def read_rows(path: str, layout: TableLayout) -> Iterable[Row]:
     is_json = table_format == "jsonl"
     return (
         Row(number, f"{path}:{number + 1}", [line.strip()] if is_json else line.split(delimiter))
-        for number, line in enumerate(_read_lines(path))
+        for number, line in enumerate(files.open_text_lines(path, wanted="table"))
     )
 
 
@@ -150,15 +150,9 @@ def is_number(column: str) -> bool:
     return column.isascii() and column.isdigit()
 
 
-def _read_lines(path: str) -> Iterator[str]:
-    """Yields the lines of a file, without a byte order mark."""
-    for number, line in enumerate(files.open_text_lines(path, wanted="table")):
-        yield line if number else line.removeprefix("\ufeff")
-
-
 def _csv_rows(path: str, delimiter: str) -> list[Row]:
     """Reads a CSV file. A row of several lines has the number of the first one."""
-    lines = (f"{line}\n" for line in _read_lines(path))
+    lines = (f"{line}\n" for line in files.open_text_lines(path, wanted="table"))
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     rows: list[Row] = []
     line_number = 1

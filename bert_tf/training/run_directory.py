@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from bert_tf import files
-from bert_tf.config import read_json_object, write_json
+from bert_tf.config import read_json, write_json
 from bert_tf.settings import TrainingSettings
 from bert_tf.training.checkpoint import newest_first
 
@@ -102,7 +102,7 @@ def _changes(path: str, given: Mapping[str, Any], defaults: Mapping[str, Any]) -
         return ""
     defaults = {key: value for key, value in defaults.items() if key in given}
     defaults, given = json.loads(json.dumps([defaults, given]))  # As if read from a file.
-    changes = _compare("", {**defaults, **read_json_object(path)}, given)
+    changes = _compare("", {**defaults, **read_json(path, dict)}, given)
     return "".join(f"  {name}: {then} -> {now}\n" for name, then, now in changes)
 
 
