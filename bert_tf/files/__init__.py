@@ -26,6 +26,7 @@ from bert_tf.files.paths import (  # noqa: F401
     is_directory,
     is_remote,
     join_path,
+    list_folder,
     make_directories,
     new_folder,
     open_file,

@@ -44,7 +44,7 @@ def open_file(path: str, mode: str = "rb") -> IO:
     except IsADirectoryError as error:
         if "r" not in mode:
             raise
-        names = [name for name in sorted(os.listdir(path)) if not name.startswith(".")]
+        names = [name for name in list_folder(path) if not name.startswith(".")]
         held = f"It holds {some(names)}" if names else "It is empty"
         raise ValueError(f"{path}: a folder, where a file is needed. {held}.") from error
 
@@ -62,6 +62,14 @@ def is_directory(path: str) -> bool:
 def file_size(path: str) -> int:
     """Returns the size of a file in bytes."""
     return _gfile().stat(str(path)).length if is_remote(path) else Path(path).stat().st_size
+
+
+def list_folder(path: str) -> list[str]:
+    """Returns the names in a folder, sorted; [] if there is no such folder."""
+    if not is_directory(path):
+        return []
+    names = _gfile().listdir(str(path)) if is_remote(path) else os.listdir(path)
+    return sorted(name.rstrip("/") for name in names)
 
 
 def read_bytes(path: str) -> bytes:

@@ -40,7 +40,7 @@ _FIXED = {
     "is_decoder": (False, "a left-to-right model is pooled differently here"),
     "add_cross_attention": (False, "decoders are not supported"),
 }
-_FIELDS = {field.name for field in dataclasses.fields(BertConfig)} - {
+SHARED_FIELDS = {field.name for field in dataclasses.fields(BertConfig)} - {
     *("model_type", "is_causal", "unknown_keys")
 }
 
@@ -54,7 +54,7 @@ def read_config(path: str, content: Mapping[str, Any]) -> BertConfig:
             )
     if content.get("pruned_heads"):
         raise ValueError(f"{path}: some attention heads are pruned (pruned_heads).")
-    values = _THEIR_DEFAULTS | {name: content[name] for name in _FIELDS if name in content}
+    values = _THEIR_DEFAULTS | {name: content[name] for name in SHARED_FIELDS if name in content}
     if not isinstance(values["hidden_act"], str) or values["hidden_act"] not in _ACTIVATIONS:
         raise ValueError(
             f"{path}: hidden_act must be one of {', '.join(_ACTIVATIONS)}. "
@@ -151,7 +151,7 @@ def write_config(model: PretrainedModel) -> dict[str, Any]:
     act = str(config.hidden_act or "linear").lower()
     content = {
         **{key: config.unknown_keys[key] for key in _RELEASED_KEYS if key in config.unknown_keys},
-        **{name: getattr(config, name) for name in _FIELDS},
+        **{name: getattr(config, name) for name in SHARED_FIELDS},
         "hidden_act": next(theirs for theirs, ours in _ACTIVATIONS.items() if ours == act),
         "hidden_dropout_prob": config.hidden_dropout_prob or 0.0,
         "attention_probs_dropout_prob": config.attention_probs_dropout_prob or 0.0,

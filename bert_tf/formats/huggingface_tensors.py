@@ -7,7 +7,6 @@ modules.json                         names the subfolder with these files, in se
 """
 
 import importlib
-import os
 import pickle
 import re
 import zipfile
@@ -42,13 +41,10 @@ def find_weights(path: str) -> str | None:
         is_weights = name in _WEIGHTS_NAMES or name.endswith(_SUFFIXES)
         return path if is_weights and files.exists(path) else None
     folder = transformer_folder(path)
-    if (found := find_beside(folder, *_WEIGHTS_NAMES)) or files.is_remote(path):
+    if found := find_beside(folder, *_WEIGHTS_NAMES):
         return found
-    others = [
-        name
-        for name in sorted(os.listdir(folder))
-        if name.endswith(_SUFFIXES) and not _NO_WEIGHTS.match(name)
-    ]
+    named = [name for name in files.list_folder(folder) if name.endswith(_SUFFIXES)]
+    others = [name for name in named if not _NO_WEIGHTS.match(name)]
     return files.join_path(folder, others[0]) if len(others) == 1 else None
 
 

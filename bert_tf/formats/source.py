@@ -98,7 +98,7 @@ def detect_format(path: str) -> str:
     for name in FORMATS:
         if _module(name).recognizes(path):
             return name
-    listed = _list_folder(path)
+    listed = files.list_folder(path)
     inside = [files.join_path(path, name) for name in listed]
     seen = _steps(listed or [files.split_path(path)[1]])
     if seen:
@@ -106,7 +106,7 @@ def detect_format(path: str) -> str:
     elif models := [sub for sub in inside if any(_module(n).recognizes(sub) for n in FORMATS)]:
         seen = [f"A model lies in {files.some(models, ' and in ')}: give that path."]
     elif files.is_directory(path):
-        below = [f"{name}/{sub}" for name in listed for sub in _list_folder(f"{path}/{name}")]
+        below = [f"{name}/{sub}" for name in listed for sub in files.list_folder(f"{path}/{name}")]
         seen = _steps(below) or [f"In the folder: {files.some(listed) or 'nothing'}."]
     elif files.exists(path):
         kind = files.kind_of(path)
@@ -141,14 +141,6 @@ def _module(name: str):
     return importlib.import_module(f"bert_tf.formats.{name}")
 
 
-def _list_folder(path: str) -> list[str]:
-    if not files.is_directory(path):
-        return []
-    import tensorflow as tf
-
-    return sorted(name.rstrip("/") for name in tf.io.gfile.listdir(path))
-
-
 def find_prefix(path: str) -> str | None:
     """Returns the prefix of the TensorFlow checkpoint at `path`; None if there is none.
 
@@ -172,18 +164,18 @@ def find_prefix(path: str) -> str | None:
     released = files.join_path(path, CHECKPOINT_NAME)
     if files.exists(f"{released}.index") and not has_newest:
         return released
-    import tensorflow as tf  # Not needed to find a released model.
-
-    from bert_tf.training.checkpoint import find_checkpoint
-
-    indices = [name for name in tf.io.gfile.listdir(path) if name.endswith(".index")]
+    indices = [name for name in files.list_folder(path) if name.endswith(".index")]
     numbered = any(re.match(r"model\.ckpt-\d+\.", name) for name in indices)
     if len(indices) > 1 and not has_newest and not numbered:
         raise ValueError(
             f"{path}: there are {len(indices)} checkpoints. Name one of them: "
-            f"{', '.join(sorted(name.removesuffix('.index') for name in indices))}"
+            f"{', '.join(name.removesuffix('.index') for name in indices)}"
         )
-    return find_checkpoint(path) if indices else None
+    if not indices:
+        return None
+    from bert_tf.training.checkpoint import find_checkpoint  # Imports TensorFlow.
+
+    return find_checkpoint(path)
 
 
 def check_growth(path: str, archive: zipfile.ZipFile) -> None:

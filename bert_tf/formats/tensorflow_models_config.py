@@ -10,24 +10,18 @@ from typing import Any
 
 from bert_tf import files
 from bert_tf.config import BertConfig, check_form
+from bert_tf.formats.huggingface_config import SHARED_FIELDS
 from bert_tf.formats.source import CONFIG_NAME
 
 PARAMS_NAME = "params.yaml"
 _FORM = {"task": {"model": {"encoder": {"type": str}}}}
 
 # Keys of BertConfig -> those of tensorflow/models' BertEncoderConfig.
-_SETTINGS = {
-    "vocab_size": "vocab_size",
-    "hidden_size": "hidden_size",
+_SETTINGS = {name: name for name in SHARED_FIELDS} | {
     "num_hidden_layers": "num_layers",
-    "num_attention_heads": "num_attention_heads",
-    "intermediate_size": "intermediate_size",
     "hidden_act": "hidden_activation",
     "hidden_dropout_prob": "dropout_rate",
     "attention_probs_dropout_prob": "attention_dropout_rate",
-    "max_position_embeddings": "max_position_embeddings",
-    "type_vocab_size": "type_vocab_size",
-    "initializer_range": "initializer_range",
 }
 _ENCODER_TYPES = ("bert", "bert_v2")
 

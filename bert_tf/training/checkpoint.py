@@ -171,7 +171,7 @@ def find_checkpoint(path: str) -> str:
     best = os.path.join(path, BEST_FOLDER)
     if files.exists(os.path.join(best, "checkpoint")):
         path = best
-    unnumbered = sorted(name for name in _list_files(path) if name.endswith(".index"))
+    unnumbered = [name for name in files.list_folder(path) if name.endswith(".index")]
     prefixes = [*newest_first(path), *(os.path.join(path, name[:-6]) for name in unnumbered)]
     if prefixes:
         return prefixes[0]
@@ -277,7 +277,8 @@ def newest_has_optimizer(folder: str) -> bool:
 
 
 def _saved_steps(folder: str) -> list[int]:
-    matches = (re.fullmatch(r"model\.ckpt-(\d+)\.index", name) for name in _list_files(folder))
+    names = files.list_folder(folder)
+    matches = (re.fullmatch(r"model\.ckpt-(\d+)\.index", name) for name in names)
     return [int(match[1]) for match in matches if match]
 
 
@@ -304,7 +305,7 @@ def damage_in(prefix: str, error: Exception) -> DamagedCheckpoint | OSError:
         return OSError(f"{prefix}: the checkpoint cannot be read now: {error}")
     folder, name = files.split_path(prefix)
     try:
-        for other in _list_files(folder):
+        for other in files.list_folder(folder):
             if re.match(rf"{re.escape(name)}\.(index|data-)", other):
                 files.refuse_other_kinds(files.join_path(folder, other), "checkpoint")
     except ValueError as kind:
@@ -350,13 +351,8 @@ def _errors_as_os_errors(path: str) -> Iterator[None]:
         raise OSError(f"{path}: the checkpoint cannot be written: {error.message}") from error
 
 
-def _list_files(folder: str) -> list[str]:
-    # Not a glob, as a folder's name may contain special characters.
-    return tf.io.gfile.listdir(folder) if tf.io.gfile.isdir(folder) else []
-
-
 def _remove_files(folder: str, pattern: str | re.Pattern) -> None:
     """Removes the files of a folder whose names begin with a match of `pattern`."""
-    for name in _list_files(folder):
+    for name in files.list_folder(folder):
         if re.match(pattern, name):
             tf.io.gfile.remove(os.path.join(folder, name))

@@ -29,8 +29,7 @@ def refuse_other_model(folder: str) -> None:
     """Raises a ValueError if a folder has the weights of a model that no run trained there."""
     if files.exists(files.join_path(folder, _SETTINGS_NAME)):
         return
-    names = tf.io.gfile.listdir(folder) if tf.io.gfile.isdir(folder) else []
-    if weights := sorted(filter(_OTHER_WEIGHTS.match, names)):
+    if weights := [*filter(_OTHER_WEIGHTS.match, files.list_folder(folder))]:
         raise ValueError(
             f"--output_dir={folder} is the folder of a finished model ({', '.join(weights[:3])}), "
             "whose files would be mixed with this run's. Give a new --output_dir; to train the "
