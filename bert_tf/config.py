@@ -45,8 +45,7 @@ class BertConfig:
     Keys and defaults are the original release's, `type_vocab_size=16` included: released files
     name their own (2), and files written by others may rely on the default.
 
-    Raises:
-        ValueError: for a value that no model can have.
+    Raises a ValueError for a value that no model can have.
 
     Example:
 
@@ -110,10 +109,8 @@ class BertConfig:
     def from_dict(cls, json_object: dict[str, Any]) -> "BertConfig":
         """Builds a config from the keys of a released `bert_config.json`.
 
-        Keys that are not known are kept in `unknown_keys`, with a warning.
-
-        Raises:
-            ValueError: for the keys of another architecture, and for values that no model can have.
+        Keys that are not known are kept in `unknown_keys`, with a warning. Raises a ValueError for
+        the keys of another architecture, and for values that no model can have.
         """
         known = {field.name for field in dataclasses.fields(cls)} - {"unknown_keys"}
         check_architecture(json_object)
@@ -152,11 +149,7 @@ class BertConfig:
 
 
 def check_architecture(json_object: dict[str, Any]) -> None:
-    """Refuses the configuration of an architecture that BertConfig does not describe.
-
-    Raises:
-        ValueError: with the keys that belong to another architecture.
-    """
+    """Raises a ValueError for a configuration of another architecture, with the keys that tell."""
     model_type = json_object.get("model_type", "bert")
     if model_type not in MODEL_TYPES:
         raise ValueError(
@@ -198,10 +191,8 @@ def check_range(
 def read_json(path: str, form: Any = object) -> Any:
     """Parses a JSON file from the local disk, or from any file system TensorFlow knows.
 
-    Raises:
-        ValueError: if the file is not JSON in UTF-8 or has another form (see `check_form`), with
-            the path and the place.
-        FileNotFoundError: if there is none.
+    Raises a ValueError with the path and the place if it is not JSON in UTF-8, or has another form
+    (see `check_form`).
     """
     with files.naming_damage(path), files.open_file(path) as file:
         head = file.read(files.HEAD_BYTES)
@@ -263,11 +254,7 @@ def check_form(path: str, value: Any, form: Any, place: str = "") -> None:
 
 
 def unique_keys(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Returns a dict of a JSON object's pairs, of which `json` would keep the last of equal keys.
-
-    Raises:
-        ValueError: if a key is there twice.
-    """
+    """Returns a dict of a JSON object's pairs, or raises a ValueError if a key is there twice."""
     result: dict[str, Any] = {}
     for key, value in pairs:
         if key in result:

@@ -74,10 +74,9 @@ class ConversionReport:
 def convert(settings: ConversionSettings) -> ConversionReport:
     """Converts a model and compares the outputs of both.
 
-    Raises:
-        ValueError: if the model cannot be read, weights would be lost or are missing (unless
-            `allow_missing` is set), the outputs differ, or another process writes to the folder.
-            Nothing is written then.
+    Raises a ValueError, and writes nothing, if the model cannot be read, weights would be lost or
+    are missing (unless `allow_missing` is set), the outputs differ, or another process writes to
+    the folder.
     """
     with files.hold_folder(settings.output_dir):
         return _convert(settings)

@@ -69,13 +69,8 @@ _logger = logging.getLogger(__name__)
 def collect_documents(packages: Sequence[str] = DEFAULT_PACKAGES) -> Iterator[list[str]]:
     """Yields the documents of installed packages as lists of sentences, in a fixed order.
 
-    Repeated sentences are dropped, so that held-out text does not repeat training text.
-
-    Args:
-        packages: names of top-level packages, or `python` for Python itself.
-
-    Raises:
-        ValueError: if a package is not installed.
+    Repeated sentences are dropped, so that held-out text does not repeat training text. `packages`
+    are names of top-level ones, or `python` for Python itself; raises a ValueError for others.
     """
     seen: set[str] = set()
     for folder in [_package_folder(package) for package in packages]:
@@ -93,12 +88,8 @@ def write_corpus(
 ) -> tuple[int, int]:
     """Writes `train.txt` and `held_out.txt`: a sentence per line, a blank line after documents.
 
-    Args:
-        packages: see `collect_documents`.
-        held_out_share: the fraction of documents, evenly spread, that goes to `held_out.txt`.
-
-    Returns:
-        The numbers of documents in both files.
+    `held_out_share` is the fraction of documents, evenly spread, that goes to `held_out.txt`.
+    Returns the numbers of documents in both files.
     """
     check_range("held_out_share", held_out_share, 0, 1, includes_low=False, includes_high=False)
     paths = [join_path(output_dir, name) for name in ("train.txt", "held_out.txt")]

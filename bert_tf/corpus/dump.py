@@ -58,27 +58,23 @@ class Page(NamedTuple):
 
 def read_header(path: str) -> tuple[str, frozenset[str]]:
     """Returns the wiki's language and its words for files and categories ({"datei", ...})."""
-    with files.naming_damage(path):
-        return _read_header(path)
-
-
-def _read_header(path: str) -> tuple[str, frozenset[str]]:
     header = b""
-    for block, _ in _decompress(path, allow_truncated=True):
-        header += block
-        if _PAGE_START in header or _DUMP_END in header or len(header) > _MAX_HEADER_BYTES:
-            break
-    header = header.partition(_PAGE_START)[0]
-    if b"<mediawiki" not in header:
-        raise ValueError(
-            f"{path}: not a Wikipedia dump: it does not begin with <mediawiki>. Expected "
-            f"pages-articles.xml, plain or as .bz2 or .gz. It is {files.kind_of(path)}, and begins "
-            f"with {header[:40]!r}"
-        )
-    language = _LANGUAGE.search(header)
-    names = [unescape(name.decode("utf-8")) for name in _NAMESPACE.findall(header)]
-    words = frozenset(name.replace("_", " ").lower() for name in names if name)
-    return language[1].decode("utf-8") if language else "", words
+    with files.naming_damage(path):
+        for block, _ in _decompress(path, allow_truncated=True):
+            header += block
+            if _PAGE_START in header or _DUMP_END in header or len(header) > _MAX_HEADER_BYTES:
+                break
+        header = header.partition(_PAGE_START)[0]
+        if b"<mediawiki" not in header:
+            raise ValueError(
+                f"{path}: not a Wikipedia dump: it does not begin with <mediawiki>. Expected "
+                "pages-articles.xml, plain or as .bz2 or .gz. It is "
+                f"{files.kind_of(path)}, and begins with {header[:40]!r}"
+            )
+        language = _LANGUAGE.search(header)
+        names = [unescape(name.decode("utf-8")) for name in _NAMESPACE.findall(header)]
+        words = frozenset(name.replace("_", " ").lower() for name in names if name)
+        return language[1].decode("utf-8") if language else "", words
 
 
 def read_pieces(path: str, piece_bytes: int, allow_truncated: bool) -> Iterator[Piece]:
@@ -166,11 +162,7 @@ def _stream_offsets(path: str) -> Iterator[int]:
 
 
 def read_pages(piece: Piece, allow_truncated: bool) -> Iterator[Page]:
-    """Yields the pages of a piece.
-
-    Raises:
-        ValueError: with the position, if the piece is damaged, not XML, or truncated.
-    """
+    """Yields a piece's pages; if it is damaged or truncated, raises a ValueError with the place."""
     data = piece.data
     if data is None:
         data = _decompress_streams(piece, allow_truncated)

@@ -54,10 +54,9 @@ def is_same_language(given: str, dump_language: str) -> bool:
 
 
 def check_language(language: str, where: str) -> str:
-    """Returns the Wikipedia's code for a language; `where` names the flag or file in errors.
+    """Returns the code of a language's Wikipedia, or raises a ValueError if there is none.
 
-    Raises:
-        ValueError: if there is no Wikipedia in this language.
+    `where` names the flag or file in the message.
     """
     code = wikipedia_code(language)
     if code not in LANGUAGES:

@@ -66,11 +66,7 @@ def _has_parts(folder: str) -> bool:
 
 
 def start_or_resume(folder: str, identity: dict[str, Any]) -> None:
-    """Checks that this run can use the parts in the folder, if any.
-
-    Raises:
-        ValueError: if parts were made with other settings or libraries, or from other inputs only.
-    """
+    """Raises a ValueError if parts in the folder were made in another way, or from other inputs."""
     path = files.join_path(folder, "run.json")
     if _has_parts(folder) and files.exists(path):
         there = read_json(path, dict)
@@ -110,14 +106,10 @@ def part_path(folder: str, number: int, ending: str) -> str:
 
 
 def make_part(settings: CorpusSettings, folder: str, work: tuple[int, Task]) -> dict[str, Any]:
-    """Makes a part, unless it is there, and returns its description.
+    """Makes a part of (its number, the piece of the input), unless it is there, and describes it.
 
-    Args:
-        work: the number of the part, and the piece of the input.
-
-    Returns:
-        {"language": "en", "counts": {...}, "markup_example": "", "file_bytes": 16000000,
-        "made_of": "9f3c..."}
+    {"language": "en", "counts": {...}, "markup_example": "", "file_bytes": 16000000,
+     "made_of": "9f3c..."}
     """
     number, task = work
     path, made_of = part_path(folder, number, "json"), _digest(task)

@@ -43,8 +43,7 @@ _FREE_SETTINGS = ("output_dir", "num_workers", "allow_truncated")
 def prepare_corpus(settings: CorpusSettings, stream: TextIO | None = None) -> CorpusReport:
     """Makes text files of one sentence per line, with a blank line after each document.
 
-    Args:
-        stream: shows progress; None shows none.
+    `stream` shows progress.
 
     Raises:
         ValueError: if an input is damaged or of another format, no document is left, or the output

@@ -59,9 +59,7 @@ def read_records(
 ) -> tf.Tensor:
     """Returns consecutive records of a file, <string>[size]; see `record_index.BLOCK`.
 
-    Raises:
-        tf.errors.DataLossError: if a record is corrupt.
-        tf.errors.InvalidArgumentError: if the file has fewer records.
+    Raises a tf.errors.DataLossError for a corrupt record, InvalidArgumentError for a missing one.
     """
     # Version 2 of the op can start at a byte; no Python class of TensorFlow offers that.
     variant = tf.raw_ops.TFRecordDatasetV2(

@@ -55,10 +55,8 @@ def check_manifest_can_be_written(folder: str) -> None:
 def write_manifest(folder: str, run: dict[str, Any]) -> None:
     """Adds a run to the manifest of `folder`, and removes older entries of its files.
 
-    In a local folder, several processes may do so at the same time.
-
-    Raises:
-        ValueError: as in `check_manifest_can_be_written`.
+    In a local folder, several processes may do so at the same time. Raises a ValueError as
+    `check_manifest_can_be_written` does.
     """
     with _locked(folder):
         check_manifest_can_be_written(folder)

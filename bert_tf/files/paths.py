@@ -183,10 +183,8 @@ def hold_folder(folder: str) -> Iterator[None]:
     """Makes a folder, and locks it against other processes of this machine until the block ends.
 
     The lock, on the file `.lock` there, ends with its process. Remote folders have none. A folder
-    that was made here and is empty at the end is removed.
-
-    Raises:
-        ValueError: if another process holds the lock; names it.
+    that was made here and is empty at the end is removed. Raises a ValueError that names the other
+    process if one holds the lock.
     """
     if is_remote(folder):
         yield

@@ -67,9 +67,8 @@ _AS_IN_BERT = (
 def read_tokenizer(folder: str, vocab_size: int) -> tuple[TokenizerFiles, dict[str, str]]:
     """Returns a folder's tokenizer, and its settings unlike BERT's with the reasons.
 
-    Raises:
-        ValueError: if a file is damaged, ids have gaps, special tokens are missing, or there are
-            more than `vocab_size` tokens.
+    Raises a ValueError if a file is damaged, ids have gaps, special tokens are missing, or there
+    are more than `vocab_size` tokens.
     """
     content = _read_object(folder, _TOKENIZER_NAME, _TOKENIZER_FORM)
     known = read_tokenizer_config(folder)

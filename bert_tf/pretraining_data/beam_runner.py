@@ -138,8 +138,7 @@ def run_pipeline(
 ) -> None:
     """Makes shards with Beam's PipelineOptions; all paths must be valid for its workers.
 
-    Raises:
-        ValueError, OSError: if a worker raised one.
+    A worker's ValueError or OSError is raised again.
     """
     import apache_beam as beam
 

@@ -39,11 +39,7 @@ def read_lines(
     stage: str = "",
     start_progress: StartProgress = without_display,
 ) -> Iterator[str]:
-    """Yields the stripped lines of text files, as if they were one file, and updates `counts`.
-
-    Raises:
-        ValueError: if a file is damaged or not UTF-8, with its line.
-    """
+    """Yields the stripped lines of text files, as if they were one file, and updates `counts`."""
     is_in_document = False
     with start_progress(stage, sum(map(files.file_size, paths)) / 1e6, "MB") as progress:
         for path in paths:
@@ -110,8 +106,7 @@ class Documents:
 def deal_documents(lines: Iterable[str], num_shards: int, paths: Mapping[int, str]) -> None:
     """Appends document n to the text file of shard n modulo `num_shards`, if it is in `paths`.
 
-    Raises:
-        ValueError: if there are fewer documents than shards.
+    Raises a ValueError if there are fewer documents than shards.
     """
     buffers: dict[int, list[str]] = {shard: [] for shard in paths}
     num_documents = num_buffered = 0

@@ -39,9 +39,7 @@ def create_pretraining_data(
     With `output_file`, and no setting that the original lacks, the records are the original's, byte
     for byte. With `output_dir` every shard is made as if it were a corpus of its own.
 
-    Args:
-        stream: shows progress; None shows none.
-        beam_flags: makes the shards on Apache Beam with these flags.
+    `stream` shows progress; `beam_flags` makes the shards on Apache Beam with these flags.
 
     Raises:
         ValueError: if the vocabulary or the text is unusable.

@@ -136,11 +136,8 @@ def make_shards(
     """Makes shards in `num_workers` processes, and returns their manifest entries.
 
     The text is read once and split into a file per shard in `text_dir`; otherwise a thousand shards
-    of a large corpus would take days.
-
-    Raises:
-        ValueError, OSError: see `make_records`. Complete shards remain.
-        ChildProcessError: if a worker was killed.
+    of a large corpus would take days. Raises as `make_records` does, or a ChildProcessError if a
+    worker was killed; complete shards remain.
     """
     counts = CorpusStatistics()
     texts = {number: str(Path(text_dir, f"shard-{number:05d}.txt")) for number in shards}

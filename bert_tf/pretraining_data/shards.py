@@ -152,10 +152,7 @@ def text_folder(output_dir: str) -> Iterator[str]:
     """Locks `output_dir` against other runs, and makes a temporary folder for the text of shards.
 
     It is in `output_dir`, where there is room, unless that is remote. Text and partial shards of a
-    killed run are removed first.
-
-    Raises:
-        ValueError: if another run is writing to `output_dir`.
+    killed run are removed first. Raises a ValueError if another run is writing there.
     """
     if files.is_remote(output_dir):
         with tempfile.TemporaryDirectory() as folder:

@@ -28,9 +28,8 @@ def checkpoint_name(path: Path) -> str:
 def extract_checkpoint(path: Path, folder: Path) -> None:
     """Extracts `bert_config.json` and the files beside it into `folder`.
 
-    Raises:
-        ValueError: if the zip is damaged or unsafe, or does not have exactly one checkpoint.
-        OSError: if the disk is too full.
+    Raises a ValueError if the zip is damaged or unsafe, or does not have exactly one checkpoint; an
+    OSError if the disk is too full.
     """
     with _opened(path) as archive:
         root = _checkpoint_folder(path, archive)

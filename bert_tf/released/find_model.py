@@ -69,22 +69,19 @@ def find_model(model: str, options: DownloadOptions | None = None) -> ModelFiles
         ValueError: if there is no such model, or it is damaged.
         OSError: if it cannot be downloaded or read, or the cache cannot be written.
     """
+    options = options or DownloadOptions()
     with files.naming_damage(model):
-        return _find_model(model, options or DownloadOptions())
-
-
-def _find_model(model: str, options: DownloadOptions) -> ModelFiles:
-    if is_zip(model):
-        return _files_in(unpack_archive(model, options.cache_dir))
-    if files.exists(model) or files.exists(f"{model}.index"):
-        return _files_in(model) or _files_in(_convert(model, options.cache_dir))
-    try:
-        find_released_model(model)
-    except ValueError as error:
-        raise ValueError(
-            f"There is no file or folder {model!r} (working directory: {Path.cwd()}). {error}"
-        ) from None
-    return _files_in(download_model(model, options))
+        if is_zip(model):
+            return _files_in(unpack_archive(model, options.cache_dir))
+        if files.exists(model) or files.exists(f"{model}.index"):
+            return _files_in(model) or _files_in(_convert(model, options.cache_dir))
+        try:
+            find_released_model(model)
+        except ValueError as error:
+            raise ValueError(
+                f"There is no file or folder {model!r} (working directory: {Path.cwd()}). {error}"
+            ) from None
+        return _files_in(download_model(model, options))
 
 
 def find_init_checkpoint(path: str) -> str:

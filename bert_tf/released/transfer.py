@@ -72,9 +72,8 @@ class _Version:
 def fetch_zip(url: str, part: Path, options: DownloadOptions, max_bytes: int) -> None:
     """Downloads a zip into `part`, resuming from its bytes; checks the server's size and MD5 sum.
 
-    Raises:
-        DownloadError: if the download fails, or as soon as there are more than `max_bytes`.
-            Received bytes are kept unless they are wrong.
+    Raises a DownloadError if that fails, or as soon as there are more than `max_bytes`. Received
+    bytes are kept unless they are wrong.
     """
     transfer = _Transfer(url, part, options, max_bytes)
     most, failures = 0, 0

@@ -55,11 +55,7 @@ class TextPreprocessor(keras.layers.Layer):
 
     @classmethod
     def from_preset(cls, preset: str, sequence_length: int = 128) -> "TextPreprocessor":
-        """Returns the preprocessor of a model, see `bert_tf.BertEncoder.from_preset`.
-
-        Raises:
-            ValueError: if there is no such preset, or it has no vocabulary.
-        """
+        """Returns the preprocessor of a model, see `FullTokenizer.from_preset`."""
         # Looked up when called: finding models comes after tokenizing.
         presets = importlib.import_module("bert_tf.released.presets")
         tokenizer = presets.load_tokenizer_preset(preset)

@@ -187,8 +187,7 @@ class FullTokenizer(Tokenizer):
     def from_preset(cls, preset: str) -> "FullTokenizer":
         """Returns the tokenizer of a model, see `bert_tf.BertEncoder.from_preset`.
 
-        Raises:
-            ValueError: if there is no such preset, or it has no vocabulary.
+        Raises a ValueError if there is no such preset, or it has no vocabulary.
         """
         # Looked up when called: finding models comes after tokenizing, and imports TensorFlow.
         presets = importlib.import_module("bert_tf.released.presets")

@@ -19,11 +19,9 @@ _SHARE_OF_A_CASED_VOCABULARY = 0.05
 def load_vocab(vocab_file: str) -> dict[str, int]:
     """Reads a UTF-8 vocabulary as {token: id}, in the order of the ids.
 
-    White space around tokens, as in the original, and a byte order mark are ignored.
-
-    Raises:
-        ValueError: with file and line, if a line is not UTF-8, a token occurs twice, one of
-            `SPECIAL_TOKENS` is missing, or the file is empty.
+    White space around tokens, as in the original, and a byte order mark are ignored. Raises a
+    ValueError with file and line if a line is not UTF-8, a token occurs twice, one of
+    `SPECIAL_TOKENS` is missing, or the file is empty.
     """
     vocab: dict[str, int] = {}
     for index, line in enumerate(
@@ -58,11 +56,7 @@ def is_continuation(token: str) -> bool:
 
 
 def convert_by_vocab(vocab: Mapping, items: Iterable) -> list:
-    """Looks up every item: tokens to ids, or ids to tokens with the inverse vocabulary.
-
-    Raises:
-        KeyError: for the first item that is not in `vocab`.
-    """
+    """Looks up every token's id, or every id's token; raises a KeyError for an unknown one."""
     return [vocab[item] for item in items]
 
 

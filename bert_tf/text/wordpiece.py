@@ -57,9 +57,8 @@ def learn_vocab(
             vocabularies if `vocab_size` is 20,000 or more, else 0.
         stream: shows progress.
 
-    Raises:
-        ValueError: if no file matches, a file is the output or is not UTF-8, or the text has too
-            few different words, or too many different characters, for a vocabulary of this size.
+    Raises a ValueError if no file matches, a file is the output or is not UTF-8, or the text has
+    too few different words, or too many different characters, for a vocabulary of this size.
     """
     stream = stream or io.StringIO()
     if num_unused is None:
@@ -107,10 +106,7 @@ def learn_pieces(
 ) -> list[str]:
     """Returns the pieces of a vocabulary: single characters, then others as they were learned.
 
-    There may be fewer than `num_pieces`.
-
-    Raises:
-        ValueError: if the single characters alone exceed `num_pieces`.
+    There may be fewer than `num_pieces`; more single characters raise a ValueError.
     """
     characters = _choose_characters(word_counts, num_pieces)
     known = set(characters)
