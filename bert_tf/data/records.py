@@ -74,7 +74,7 @@ def scan_file(path: str, compression: str, records_per_block: int) -> Scan:
                 num_records += len(starts)
                 end += used
                 piece = piece[used:]
-                if _declared_bytes(piece) > _MAX_RECORD_BYTES:
+                if len(piece) >= _HEADER_BYTES and _read_length(piece)[0] > _MAX_RECORD_BYTES:
                     reason = reason or "a record of this length cannot be read"
         if piece and not reason:
             reason = f"the file ends {len(piece):,} bytes into it: it is truncated"
@@ -190,10 +190,6 @@ def _checksum(data: bytes) -> bytes:
 def _header(size: int) -> bytes:
     length = struct.pack("<Q", size)
     return length + _checksum(length)
-
-
-def _declared_bytes(piece: bytes) -> int:
-    return _read_length(piece)[0] if len(piece) >= _HEADER_BYTES else 0
 
 
 def _is_header(data: bytes) -> bool:

@@ -157,12 +157,9 @@ _WANTED = {
 
 
 def refuse_other_kinds(path: str, wanted: str, head: bytes | None = None) -> None:
-    """Raises a ValueError that says what a file is, if it is not what a reader wants.
+    """Raises a ValueError that says what a file is, if a reader wants another kind (of `_WANTED`).
 
-    Args:
-        wanted: "text", "vocabulary", "table", "JSON", "records", "tensors", "HDF5" or
-            "checkpoint".
-        head: the file's first `HEAD_BYTES` bytes or more, if they have been read already.
+    `head`: the file's first `HEAD_BYTES` bytes or more, if they have been read already.
     """
     what, accepted, advice = _WANTED[wanted]
     kind = kind_of(path, head)

@@ -62,8 +62,6 @@ def read(path: str) -> PretrainedModel:
     stored = read_weights(prefix)
     renamed, removed = names.without_prefix(prefix, stored)
     weights = {new: stored[old] for old, new in renamed.items()}
-    if names.WORD_EMBEDDINGS not in weights:
-        raise names.no_bert(prefix, stored)
     names.check_shapes(prefix, config, weights)
     vocab_folder = next((p for p in places if find_beside(p, VOCAB_NAME)), folder)
     tokenizer, dropped = read_tokenizer(vocab_folder, config.vocab_size)

@@ -68,10 +68,9 @@ def read_tensors(path: str) -> dict[str, np.ndarray]:
         if not files.exists(path):
             raise ValueError(f"{path}: cannot be read: there is no such file.")
         files.refuse_other_kinds(path, "tensors")
-        is_safetensors = files.kind_of(path) == files.SAFETENSORS
-        if not is_safetensors and path.endswith(".safetensors"):  # Damaged.
-            is_safetensors = files.kind_of(path) == files.BINARY
-        read = _read_safetensors if is_safetensors else _read_pytorch
+        kind = files.kind_of(path)
+        is_damaged = kind == files.BINARY and path.endswith(".safetensors")
+        read = _read_safetensors if kind == files.SAFETENSORS or is_damaged else _read_pytorch
         with files.naming_damage(path):
             return {name: _as_float32(path, name, value) for name, value in read(path).items()}
     weight_map = read_json(path, {"weight_map": {str: str}})["weight_map"]
@@ -83,7 +82,7 @@ def read_tensors(path: str) -> dict[str, np.ndarray]:
         tensors |= read_tensors(inside(path, folder, name))
     missing = sorted(set(weight_map) - set(tensors))
     if missing or not tensors:
-        raise ValueError(f"{path}: its files lack {', '.join(missing[:10]) or 'everything'}.")
+        raise ValueError(f"{path}: its files lack {files.some(missing) or 'everything'}.")
     return tensors
 
 

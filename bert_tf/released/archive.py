@@ -93,6 +93,6 @@ def _checkpoint_folder(path: Path, archive: zipfile.ZipFile) -> PurePosixPath:
     if not folders:
         raise ValueError(
             f"{path}: not a google-research checkpoint: there is no {CONFIG_NAME} in the zip. "
-            f"There: {', '.join(map(str, names[:10])) or 'nothing'}"
+            f"There: {files.some(map(str, names)) or 'nothing'}"
         )
     return folders[0]

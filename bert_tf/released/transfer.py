@@ -7,9 +7,9 @@ Written by hand because pooch and `keras.utils.get_file` cannot resume.
 """
 
 import base64
-import contextlib
 import dataclasses
 import http.client
+import io
 import logging
 import re
 import ssl
@@ -183,14 +183,13 @@ class _Transfer:
         """Appends `chunk` and the rest of the response to `part`."""
         total = None if version.size is None else version.size / 1e6
         name, stream = self.part.name.lstrip("."), self.options.stream
-        progress = stream and Progress(total, "MB", stream, name, _size(self.part) / 1e6)
-        with progress or contextlib.nullcontext(), open(self.part, "ab") as file:
+        progress = Progress(total, "MB", stream or io.StringIO(), name, _size(self.part) / 1e6)
+        with progress, open(self.part, "ab") as file:
             while chunk and (version.size is None or file.tell() <= version.size):
                 self._check_size(file.tell() + len(chunk))
                 file.write(chunk)
                 file.flush()  # So that a killed process can be resumed from here.
-                if progress:
-                    progress.update(len(chunk) / 1e6)
+                progress.update(len(chunk) / 1e6)
                 chunk = self._read(response, _CHUNK_BYTES)
 
     def _check_size(self, num_bytes: int) -> None:

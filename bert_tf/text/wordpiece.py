@@ -14,13 +14,7 @@ from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import TextIO
 
-from bert_tf.files.paths import (
-    atomic_write,
-    expand_input_files,
-    file_size,
-    hold_file,
-    resolve_path,
-)
+from bert_tf import files
 from bert_tf.progress import Progress
 from bert_tf.text.tokenization import WordpieceTokenizer
 from bert_tf.text.word_counts import count_words
@@ -71,11 +65,11 @@ def learn_vocab(
             f"Received: vocab_size={vocab_size}, num_unused={num_unused}"
         )
     _trainer_library()  # Fails early if it is missing.
-    paths = expand_input_files(input_file)
-    if resolve_path(output_file) in map(resolve_path, paths):
+    paths = files.expand_input_files(input_file)
+    if files.resolve_path(output_file) in map(files.resolve_path, paths):
         raise ValueError(f"{output_file}: an input file; the vocabulary needs a file of its own.")
-    with hold_file(output_file), atomic_write(output_file) as file:
-        with Progress(sum(map(file_size, paths)) / 1e6, "MB", stream, "reading") as progress:
+    with files.hold_file(output_file), files.atomic_write(output_file) as file:
+        with Progress(sum(map(files.file_size, paths)) / 1e6, "MB", stream, "reading") as progress:
             counts = count_words(paths, do_lower_case, lambda size: progress.update(size / 1e6))
         if not counts:
             raise ValueError(f"There are no words in {', '.join(paths)}.")
