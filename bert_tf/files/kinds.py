@@ -37,6 +37,8 @@ class _Kind(NamedTuple):
     remedy: str = ""  # {name} is the file's name, as in a command.
 
 
+_UNPACK = "Unpack it first: "
+_CONVERT = "Convert it first: iconv -f {} -t UTF-8 {{name}} > NEW_FILE"
 _AS_TEXT = "Save its text as UTF-8 first."
 _MODEL_FOLDER = "Give the model's folder or weights, or download them again."
 _AS_TABLE = "Write it as CSV or JSON lines first, for example with pandas."
@@ -47,21 +49,17 @@ _SIGNATURES = (
         rb"version https://git-lfs",
         "Fetch the file with git lfs pull, or download it.",
     ),
-    _Kind(_GZIP, rb"\x1f\x8b\x08", "Unpack it first: gunzip < {name} > NEW_FILE"),
+    _Kind(_GZIP, rb"\x1f\x8b\x08", _UNPACK + "gunzip < {name} > NEW_FILE"),
     _Kind(RECORDS, rb".{4}\0{4}.{4}\n"),
     _Kind(SAFETENSORS, rb".{4}\0{4}\s*\{"),
-    _Kind(
-        "bz2 data",
-        rb"BZh[1-9](1AY&SY|\x17rE8P\x90)",
-        "Unpack it first: bunzip2 < {name} > NEW_FILE",
-    ),
-    _Kind("xz data", rb"\xfd7zXZ\0", "Unpack it first: unxz < {name} > NEW_FILE"),
-    _Kind("Zstandard data", rb"\x28\xb5\x2f\xfd", "Unpack it first: unzstd < {name} > NEW_FILE"),
-    _Kind("LZ4 data", rb"\x04\x22\x4d\x18", "Unpack it first: unlz4 < {name} > NEW_FILE"),
-    _Kind("a 7z archive", rb"7z\xbc\xaf\x27\x1c", "Unpack it first: 7z x {name}"),
-    _Kind("a RAR archive", rb"Rar!\x1a\x07", "Unpack it first: unrar x {name}"),
-    _Kind("a tar archive", rb".{257}ustar", "Unpack it first: tar -xf {name}"),
-    _Kind(_ZIP, rb"PK(\x03\x04|\x05\x06)", "Unpack it first: unzip {name}"),
+    _Kind("bz2 data", rb"BZh[1-9](1AY&SY|\x17rE8P\x90)", _UNPACK + "bunzip2 < {name} > NEW_FILE"),
+    _Kind("xz data", rb"\xfd7zXZ\0", _UNPACK + "unxz < {name} > NEW_FILE"),
+    _Kind("Zstandard data", rb"\x28\xb5\x2f\xfd", _UNPACK + "unzstd < {name} > NEW_FILE"),
+    _Kind("LZ4 data", rb"\x04\x22\x4d\x18", _UNPACK + "unlz4 < {name} > NEW_FILE"),
+    _Kind("a 7z archive", rb"7z\xbc\xaf\x27\x1c", _UNPACK + "7z x {name}"),
+    _Kind("a RAR archive", rb"Rar!\x1a\x07", _UNPACK + "unrar x {name}"),
+    _Kind("a tar archive", rb".{257}ustar", _UNPACK + "tar -xf {name}"),
+    _Kind(_ZIP, rb"PK(\x03\x04|\x05\x06)", _UNPACK + "unzip {name}"),
     _Kind("a PDF document", rb"%PDF-\d", _AS_TEXT),
     _Kind("an RTF document", rb"\{\\rtf\d", _AS_TEXT),
     _Kind("an old Office document", rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", _AS_TEXT),
@@ -73,15 +71,9 @@ _SIGNATURES = (
     _Kind("an Arrow table", rb"ARROW1\0|\xff{4}.{4}\x10\0\0\0", _AS_TABLE),
     _Kind("an SQLite database", rb"SQLite format 3\0", _AS_TABLE),
     _Kind("an image", rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a"),
+    _Kind("UTF-32 text", rb"\xff\xfe\0\0|\0\0\xfe\xff", _CONVERT.format("UTF-32")),
     _Kind(
-        "UTF-32 text",
-        rb"\xff\xfe\0\0|\0\0\xfe\xff",
-        "Convert it first: iconv -f UTF-32 -t UTF-8 {name} > NEW_FILE",
-    ),
-    _Kind(
-        "UTF-16 text",
-        rb"\xff\xfe|\xfe\xff|([^\0]\0){8}|(\0[^\0]){8}",
-        "Convert it first: iconv -f UTF-16 -t UTF-8 {name} > NEW_FILE",
+        "UTF-16 text", rb"\xff\xfe|\xfe\xff|([^\0]\0){8}|(\0[^\0]){8}", _CONVERT.format("UTF-16")
     ),
 )
 _IN_ZIP = (
@@ -114,44 +106,37 @@ _ZIPS = (_ZIP, _DAMAGED_ZIP, *(kind.name for kind in _IN_ZIP))
 _REMEDIES = {kind.name: kind.remedy for kind in (*_SIGNATURES, *_IN_ZIP, *_TEXTS)}
 
 
-class _Wanted(NamedTuple):
-    what: str
-    accepted: Sequence[str]
-    advice: str  # For kinds without a remedy of their own.
-
-
+# What readers need: in words, the kinds that they accept, advice on kinds without a remedy.
 _WANTED = {
-    "text": _Wanted(
-        "text is needed (UTF-8, plain or gzipped)", _ANY_TEXT, "Give a file with the text."
-    ),
-    "vocabulary": _Wanted(
+    "text": ("text is needed (UTF-8, plain or gzipped)", _ANY_TEXT, "Give a file with the text."),
+    "vocabulary": (
         "a vocabulary is needed (UTF-8 text, one token on each line)",
         (TEXT, OTHER_TEXT, EMPTY, _GZIP),
         "Give the model's vocab.txt, which usually lies beside it; for the models of other "
         "libraries, convert_checkpoint.py --to=google writes it.",
     ),
-    "table": _Wanted(
+    "table": (
         "a table is needed (TSV, CSV or JSON lines in UTF-8, plain or gzipped)",
         (TEXT, JSON, OTHER_TEXT, EMPTY, _GZIP),
         _AS_TABLE,
     ),
-    "JSON": _Wanted(
-        "JSON is needed", (JSON, TEXT, OTHER_TEXT, EMPTY, _GZIP), "Give the JSON file."
-    ),
-    "records": _Wanted(
+    "JSON": ("JSON is needed", (JSON, TEXT, OTHER_TEXT, EMPTY, _GZIP), "Give the JSON file."),
+    "records": (
         "TFRecords are needed",
         (RECORDS, BINARY, EMPTY, _GZIP),
         "create_pretraining_data.py makes them from text.",
     ),
-    "tensors": _Wanted(
+    "tensors": (
         "weights are needed (safetensors or PyTorch)",
         (SAFETENSORS, _TORCH, _PICKLE, "a tar archive", BINARY, _DAMAGED_ZIP, FOLDER),
         _MODEL_FOLDER,
     ),
-    "zip": _Wanted("a zip archive is needed", (*_ZIPS, BINARY, EMPTY), _MODEL_FOLDER),
-    "HDF5": _Wanted("HDF5 weights are needed", (HDF5, BINARY), _MODEL_FOLDER),
-    "checkpoint": _Wanted(
-        "part of a TensorFlow checkpoint is needed", (_CHECKPOINT, BINARY, EMPTY), _MODEL_FOLDER
+    "zip": ("a zip archive is needed", (*_ZIPS, BINARY, EMPTY), _MODEL_FOLDER),
+    "HDF5": ("HDF5 weights are needed", (HDF5, BINARY), _MODEL_FOLDER),
+    "checkpoint": (
+        "part of a TensorFlow checkpoint is needed",
+        (_CHECKPOINT, BINARY, EMPTY),
+        _MODEL_FOLDER,
     ),
 }
 

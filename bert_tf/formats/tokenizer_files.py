@@ -22,14 +22,9 @@ VOCAB_NAME = "vocab.txt"
 _TOKENIZER_NAME = "tokenizer.json"
 _CONFIG_NAME = "tokenizer_config.json"
 _ADDED_NAME = "added_tokens.json"
-# Of tokenizer.json, as far as it is read.
-_TOKENIZER_FORM = {
-    "model": dict | None,
-    "normalizer": dict | None,
-    "added_tokens": list | None,
-}
 _MAP_NAME = "special_tokens_map.json"
-
+# Of tokenizer.json, as far as it is read.
+_TOKENIZER_FORM = {"model": dict | None, "normalizer": dict | None, "added_tokens": list | None}
 _ADDED_FORM = [{"content": str, "id": int}]
 
 # special_tokens_map.json, which transformers 4 reads.
@@ -38,23 +33,19 @@ SPECIAL_TOKENS_MAP = {
 }
 # Hugging Face's classes that split text like BERT's tokenizer.
 _CLASSES = ("BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend")
+_SPLIT, _CHINESE = "punctuation splits text", "each Chinese character is a word"
 # File, place in it, BERT's values (null and nothing mean the same), BERT's way.
 _AS_IN_BERT = (
-    (_CONFIG_NAME, "tokenizer_class", _CLASSES, "punctuation splits text"),
-    (_CONFIG_NAME, "do_basic_tokenize", (True,), "punctuation splits text"),
-    (_CONFIG_NAME, "never_split", ([],), "punctuation splits text"),
-    (_CONFIG_NAME, "tokenize_chinese_chars", (True,), "each Chinese character is a word"),
+    (_CONFIG_NAME, "tokenizer_class", _CLASSES, _SPLIT),
+    (_CONFIG_NAME, "do_basic_tokenize", (True,), _SPLIT),
+    (_CONFIG_NAME, "never_split", ([],), _SPLIT),
+    (_CONFIG_NAME, "tokenize_chinese_chars", (True,), _CHINESE),
     (_CONFIG_NAME, "truncation_side", ("right",), "the end of a long text is cut off"),
     (_CONFIG_NAME, "padding_side", ("right",), "padding follows the text"),
     (_TOKENIZER_NAME, "normalizer.type", ("BertNormalizer",), "text is normalized"),
     (_TOKENIZER_NAME, "normalizer.clean_text", (True,), "control characters are dropped"),
-    (
-        _TOKENIZER_NAME,
-        "normalizer.handle_chinese_chars",
-        (True,),
-        "each Chinese character is a word",
-    ),
-    (_TOKENIZER_NAME, "pre_tokenizer.type", ("BertPreTokenizer",), "punctuation splits text"),
+    (_TOKENIZER_NAME, "normalizer.handle_chinese_chars", (True,), _CHINESE),
+    (_TOKENIZER_NAME, "pre_tokenizer.type", ("BertPreTokenizer",), _SPLIT),
     (_TOKENIZER_NAME, "model.type", ("WordPiece",), "words are split by WordPiece"),
     (_TOKENIZER_NAME, "model.continuing_subword_prefix", ("##",), "pieces within words have ##"),
     (

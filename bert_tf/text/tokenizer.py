@@ -155,10 +155,8 @@ def _listed(texts: Any) -> list[str | bytes]:
     return list(texts)
 
 
-def load_tokenizer(
-    vocab_file: str, do_lower_case: bool = True, strip_accents: bool | None = None
-) -> Tokenizer:
+def load_tokenizer(vocab_file: str, do_lower_case: bool = True) -> Tokenizer:
     """Returns the tokenizer of a vocabulary file; see `FullTokenizer` for arguments and errors."""
     from bert_tf.text.tokenization import FullTokenizer
 
-    return FullTokenizer(vocab_file, do_lower_case, strip_accents)
+    return FullTokenizer(vocab_file, do_lower_case)
