@@ -36,7 +36,7 @@ from bert_tf.released.model_folder import (
     write_description,
 )
 from bert_tf.released.models import find_released_model
-from bert_tf.text.vocabulary import check_vocabulary, load_vocab
+from bert_tf.text.vocabulary import case_of_vocabulary, load_vocab
 
 logger = logging.getLogger(__name__)
 
@@ -138,18 +138,8 @@ def _normalization(folder: str, vocab_file: str | None) -> tuple[bool | None, bo
         return known["do_lower_case"], known.get("strip_accents")
     do_lower_case = case_of_folder(folder)
     if do_lower_case is None and vocab_file:
-        do_lower_case = _case_of_vocabulary(vocab_file)
+        do_lower_case = case_of_vocabulary(load_vocab(vocab_file))
     return do_lower_case, None
-
-
-def _case_of_vocabulary(vocab_file: str) -> bool | None:
-    vocab = load_vocab(vocab_file)
-    for do_lower_case in (True, False):
-        try:
-            check_vocabulary(vocab, vocab_file, do_lower_case)
-        except ValueError:
-            return not do_lower_case
-    return None
 
 
 def _convert(path: str, cache_dir: str | None) -> str:

@@ -87,22 +87,25 @@ def validate_case_matches_checkpoint(do_lower_case: bool, init_checkpoint: str |
         )
 
 
-def check_vocabulary(vocab: Mapping[str, int], vocab_file: str, do_lower_case: bool) -> None:
-    """Raises a ValueError for lower-casing that the vocabulary's own entries contradict.
+def case_of_vocabulary(vocab: Iterable[str]) -> bool | None:
+    """Returns whether a vocabulary is of lower-cased text; None if its words do not tell.
 
-    Vocabularies with fewer than 1,000 words in ASCII always pass.
+    They do if there are 1,000 or more in ASCII, of which none or more than 5 % have capitals.
     """
     words = [token for token in vocab if token[:1].isascii() and token[:1].isalpha()]
+    num_cased = sum(word != word.lower() for word in words)
     if len(words) < _MIN_WORDS_TO_TELL_CASE:
-        return
-    share = sum(word != word.lower() for word in words) / len(words)
-    if do_lower_case and share > _SHARE_OF_A_CASED_VOCABULARY:
+        return None
+    if num_cased > _SHARE_OF_A_CASED_VOCABULARY * len(words):
+        return False
+    return None if num_cased else True
+
+
+def check_vocabulary(vocab: Iterable[str], vocab_file: str, do_lower_case: bool) -> None:
+    """Raises a ValueError for lower-casing that the vocabulary's own words contradict."""
+    if case_of_vocabulary(vocab) is (not do_lower_case):
+        found, kind = ("many", "a cased") if do_lower_case else ("none", "an uncased")
         raise ValueError(
-            f"{vocab_file}: {share:.0%} of its words have capital letters: the vocabulary of a "
-            "cased model. Pass --do_lower_case=False."
-        )
-    if not do_lower_case and share == 0:
-        raise ValueError(
-            f"{vocab_file}: none of its {len(words)} words has a capital letter: the vocabulary of "
-            "an uncased model. Pass --do_lower_case=True."
+            f"{vocab_file}: {found} of its words have capital letters: the vocabulary of {kind} "
+            f"model. Pass --do_lower_case={not do_lower_case}."
         )
