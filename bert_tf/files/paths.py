@@ -258,7 +258,7 @@ def _report_holder(file: IO, path: str, waits: bool) -> None:
     file.close()
     raise ValueError(
         f"{path}: {holder}, is writing there. Wait for its end, or choose another place."
-    )
+    ) from None
 
 
 @contextlib.contextmanager
