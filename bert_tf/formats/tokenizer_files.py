@@ -61,7 +61,9 @@ def read_tokenizer(folder: str, vocab_size: int) -> tuple[TokenizerFiles, dict[s
     Raises a ValueError if a file is damaged, ids have gaps, special tokens are missing, or there
     are more than `vocab_size` tokens.
     """
+    contents = {name: _read_object(folder, name) for name in (_CONFIG_NAME, _MAP_NAME)}
     content = _read_object(folder, _TOKENIZER_NAME, _TOKENIZER_FORM)
+    contents[_TOKENIZER_NAME] = content
     known = read_tokenizer_config(folder)
     path, vocab, added = _read_vocab(folder, content)
     if vocab is not None and len(vocab) > vocab_size:
@@ -74,7 +76,7 @@ def read_tokenizer(folder: str, vocab_size: int) -> tuple[TokenizerFiles, dict[s
         known.get("do_lower_case", _at(content, "normalizer.lowercase")),
         known.get("strip_accents", _at(content, "normalizer.strip_accents")),
     )
-    unlike = _unlike_bert(folder) | _split_tokens(added, tokenizer.do_lower_case)
+    unlike = _unlike_bert(contents) | _split_tokens(added, tokenizer.do_lower_case)
     in_json = _at(content, "model.vocab")
     ids = {token: number for number, token in enumerate(vocab or ())}
     if ids and isinstance(in_json, dict) and any(ids.get(t) != n for t, n in in_json.items()):
@@ -136,18 +138,16 @@ def _at(content: Any, place: str) -> Any:
     return content
 
 
-def _unlike_bert(folder: str) -> dict[str, str]:
-    """Returns the settings unlike BERT's tokenizer, with the reasons."""
-    contents = {name: _read_object(folder, name) for name in (_CONFIG_NAME, _TOKENIZER_NAME)}
+def _unlike_bert(contents: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the settings in files, by name, that are unlike BERT's tokenizer, and the reasons."""
     unlike = {}
     for name, place, allowed, reason in _AS_IN_BERT:
         value = _at(contents[name], place)
         if value is not None and value not in allowed:
             unlike[f"{name}: {place} {value}"] = f"{reason} in BERT"
     for name in (_CONFIG_NAME, _MAP_NAME):
-        given = _read_object(folder, name)
         for key, token in SPECIAL_TOKENS_MAP.items():
-            value = _at(given, f"{key}.content") or given.get(key) or token
+            value = _at(contents[name], f"{key}.content") or contents[name].get(key) or token
             if value != token:
                 unlike[f"{name}: {key} {value}"] = f"it is {token} in BERT"
     return unlike
