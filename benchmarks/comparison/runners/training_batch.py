@@ -30,7 +30,9 @@ def make_batch(settings: SimpleNamespace) -> dict[str, np.ndarray]:
 def time_steps(step: Callable[[], float], settings: SimpleNamespace) -> None:
     """Runs warm-up steps and timed ones; reports their median, and the first step's loss."""
     start = time.perf_counter()
-    losses = [float(step()) for _ in range(settings.warmup_steps)]
+    losses = [float(step())]
+    report(start_to_first_step_seconds=time.time() - settings.started)
+    losses += [float(step()) for _ in range(settings.warmup_steps - 1)]
     first = time.perf_counter() - start
     seconds = []
     for _ in range(settings.steps):

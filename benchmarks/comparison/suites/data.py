@@ -27,7 +27,7 @@ def _one_core(megabytes: float) -> Case:
         {"megabytes": megabytes, "dupe_factor": 5, "num_shards": 0},
         ("text_bert_tf",),
         cores=1,
-        growth=("MB of text", megabytes),
+        growth=(("MB of text", megabytes),),
     )
 
 

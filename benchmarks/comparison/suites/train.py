@@ -38,13 +38,13 @@ SMALL = {
 def cases(settings: ComparisonSettings) -> list[Case]:
     """Returns the cases of the suite."""
     if settings.quick:
-        return [_case("tiny", "2 layers of width 64, 4 x 32 tokens", TINY, 2), _same_loss()]
+        return [training_case("tiny", "2 layers of width 64, 4 x 32 tokens", TINY, 2), _same_loss()]
     in_bfloat16 = tuple(name for name in CONTESTANTS if name != "original")
     base, small = "BERT-Base, 8 x 128 tokens", "4 layers of width 256"
     return [
         _same_loss(),
-        _case("base-float32", f"{base}, float32", BASE, 2, ceilings=True),
-        _case(
+        training_case("base-float32", f"{base}, float32", BASE, 2, ceilings=True),
+        training_case(
             "base-bfloat16",
             f"{base}, bfloat16",
             {**BASE, "precision": "bfloat16"},
@@ -52,7 +52,7 @@ def cases(settings: ComparisonSettings) -> list[Case]:
             contestants=in_bfloat16,
             ceilings=True,
         ),
-        _case(
+        training_case(
             "4x256",
             f"{small}, 32 x 128 tokens, float32",
             SMALL,
@@ -68,13 +68,14 @@ def _growth(axis: str, at: int) -> Case:
     """A point in the plot against an axis: the small model, with one size changed."""
     sizes = SMALL if axis == "cores" else {**SMALL, axis: at}
     cores = at if axis == "cores" else 0
-    return _case(
+    return training_case(
         f"4x256-{axis}-{at}",
         f"4 layers of width 256, 32 x 128 tokens, but {axis} {at}",
         sizes,
         3,
         contestants=tuple(name for name in CONTESTANTS if name != "bert_tf:xla"),
         growth=((axis, at),),
+        table=False,
         cores=cores,
     )
 
@@ -82,7 +83,7 @@ def _growth(axis: str, at: int) -> Case:
 def _same_loss() -> Case:
     """The loss of the first batch without dropout, from the same weights."""
     told = {"dropout": 0.0, "weights": "tiny-pretraining", "head": "pretraining"}
-    return _case(
+    return training_case(
         "same-loss",
         "The same weights, no dropout: the same loss",
         {**TINY, **told},
@@ -93,7 +94,8 @@ def _same_loss() -> Case:
     )
 
 
-def _case(name: str, title: str, sizes: dict, steps: int, **more) -> Case:
+def training_case(name: str, title: str, sizes: dict, steps: int, **more) -> Case:
+    """Returns the case of `steps` timed steps of a model."""
     told = {"precision": "", "dropout": 0.1, "weights": "", "warmup_steps": 1, "steps": steps}
     described = {"contestants": CONTESTANTS, "measures": MEASURES, **more}
     return Case(name, title, "train", settings={**told, **sizes}, **described)
