@@ -18,11 +18,8 @@ the machine does. "memory" is what the case took beyond TensorFlow itself, at it
 The files lie in the page cache. Takes about three minutes.
 """
 
-import importlib.metadata
 import json
 import os
-import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -35,6 +32,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
+from machine import peak_megabytes, summary
 
 from bert_tf.data import manifest, schema
 from bert_tf.data.dynamic_masking import masking_from_manifest
@@ -247,21 +245,6 @@ def run_case(name: str) -> None:
     print(json.dumps({**figures, "memory_mb": peak_megabytes() - before}))
 
 
-def peak_megabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-
-
-def describe_machine() -> str:
-    processor = platform.processor() or platform.machine()
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            processor = line.partition(":")[2].strip()
-            break
-    cores = len(os.sched_getaffinity(0))
-    version = importlib.metadata.version("tensorflow")
-    return f"{cores} cores of {processor}, Python {platform.python_version()}, TensorFlow {version}"
-
-
 def main(_) -> None:
     if FLAGS.case:
         run_case(FLAGS.case)
@@ -269,7 +252,7 @@ def main(_) -> None:
     with tempfile.TemporaryDirectory(dir=FLAGS.folder) as folder:
         make_records(Path(folder))
         size = sum(path.stat().st_size for path in (Path(folder) / "static").iterdir()) / 1e6
-        print(f"{FLAGS.examples} records, {size:.0f} MB; {describe_machine()}")
+        print(f"{FLAGS.examples} records, {size:.0f} MB; {summary('tensorflow')}")
         print(
             f"{'':38} {'examples/s':>10} {'per core s':>10} {'MB/s':>6} {'first batch s':>13} "
             f"{'memory MB':>9}"

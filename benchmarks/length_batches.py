@@ -13,9 +13,7 @@ together, which suffer less from what else the machine does. Takes about three m
 """
 
 import datetime
-import importlib.metadata
 import os
-import platform
 import statistics
 import tempfile
 import time
@@ -27,6 +25,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
+from machine import summary
 
 import bert_tf
 from bert_tf.data.feature_records import FeatureRecords
@@ -144,18 +143,11 @@ def mean_length(records: FeatureRecords) -> float:
 
 
 def describe_machine() -> str:
-    processor = platform.processor() or platform.machine()
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            processor = line.partition(":")[2].strip()
-            break
     gpus = [
         tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
         for gpu in tf.config.list_physical_devices("GPU")
     ]
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("tensorflow", "keras")]
-    where = ", ".join(gpus) or f"{len(os.sched_getaffinity(0))} cores of {processor}"
-    return f"{where}, Python {platform.python_version()}, {', '.join(versions)}"
+    return ", ".join([*gpus, summary("tensorflow", "keras")])
 
 
 def main(_) -> None:

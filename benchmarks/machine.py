@@ -1,6 +1,7 @@
 """What the figures of a benchmark were measured on."""
 
 import datetime
+import importlib.metadata
 import os
 import platform
 import resource
@@ -24,10 +25,18 @@ def cores() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
-def peak_megabytes(usage: resource.struct_rusage) -> float:
-    """The most memory that a process held, from its resource usage."""
+def peak_megabytes(usage: resource.struct_rusage | None = None) -> float:
+    """The most memory that a process held, from its resource usage; by default this process's."""
+    usage = usage or resource.getrusage(resource.RUSAGE_SELF)
     unit = 1 if sys.platform == "darwin" else 1024
     return usage.ru_maxrss * unit / 1e6
+
+
+def summary(*packages: str) -> str:
+    """Returns the machine and the versions of Python and some packages, in one line."""
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in packages]
+    python = f"Python {platform.python_version()}"
+    return ", ".join([f"{len(cores())} cores of {processor()}", python, *versions])
 
 
 def description() -> dict[str, str | int | float]:

@@ -20,7 +20,6 @@ time to fetch 128 blocks of a megabyte. Takes three minutes.
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -32,7 +31,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
-from machine import processor
+from machine import peak_megabytes, summary
 
 from bert_tf.data import manifest, schema
 from bert_tf.data.order import plan_epoch
@@ -145,10 +144,6 @@ def run_case(folder: Path) -> None:
     print(json.dumps({**figures, "memory_mb": peak_megabytes() - before}))
 
 
-def peak_megabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-
-
 def in_a_process(case: str, folder: Path, step: int = 0) -> dict[str, float]:
     command = [sys.executable, __file__, f"--case={case}", f"--folder={folder}", f"--step={step}"]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
@@ -159,7 +154,7 @@ def main(_) -> None:
     if FLAGS.case:
         run_case(Path(FLAGS.folder))
         return
-    print(f"{len(os.sched_getaffinity(0))} cores of {processor()}, TensorFlow {tf.__version__}\n")
+    print(f"{summary('tensorflow')}\n")
     print("| examples | step | checked and opened, s | then the first batch, s | memory, MB |")
     print("|---|---|---|---|---|")
     with tempfile.TemporaryDirectory(dir=FLAGS.folder) as parent:

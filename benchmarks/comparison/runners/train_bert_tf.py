@@ -28,6 +28,7 @@ config = bert_tf.BertConfig(
 )
 with precision(settings.precision):
     model = bert_tf.PretrainingModel(bert_tf.BertEncoder(config))
+model.encoder.recompute_activations = settings.variant == "recompute"
 if settings.weights:
     load_checkpoint(model, f"{settings.work_dir}/{settings.weights}/google/bert_model.ckpt")
 optimizer = AdamWeightDecay(named_variables(model), WarmupAndDecay(1e-4, 1000, 10))

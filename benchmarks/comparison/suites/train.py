@@ -61,6 +61,13 @@ def cases(settings: ComparisonSettings) -> list[Case]:
             ceilings=True,
             growth=tuple((axis, SMALL.get(axis, 2)) for axis in GROWTH),
         ),
+        training_case(
+            "base-4x512",
+            "BERT-Base, 4 x 512 tokens, float32, activations kept and recomputed",
+            {**BASE, "batch_size": 4, "length": 512},
+            1,
+            contestants=("bert_tf", "bert_tf:recompute"),
+        ),
         *(_growth(axis, at) for axis, places in GROWTH.items() for at in places),
     ]
 
