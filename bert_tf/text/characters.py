@@ -58,6 +58,8 @@ def decompose(text: str) -> str:
 
     `unicodedata` puts marks in order by insertion, so a run of n marks may take n * n steps.
     """
+    if text.isascii():
+        return text
     pieces = []
     start = 0
     while start < len(text):

@@ -10,7 +10,7 @@ Source: google-research/bert, tokenization.py.
 """
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 
 from bert_tf.text.characters import CLEAN, DROP_MARKS, SPLIT_PUNCTUATION, decompose
@@ -84,7 +84,9 @@ class BasicTokenizer:
 
     def clean(self, text: str | bytes) -> str:
         """Drops control characters, turns white space into spaces, separates ideographs."""
-        return convert_to_unicode(text).translate(CLEAN)
+        text = convert_to_unicode(text)
+        is_clean = text.isascii() and text.isprintable()  # Most lines are.
+        return text if is_clean else text.translate(CLEAN)
 
     def normalize(self, text: str) -> str:
         """Lower-cases clean text, strips its accents, and puts spaces around punctuation.
@@ -179,6 +181,7 @@ class FullTokenizer(Tokenizer):
         self.inv_vocab = {index: token for token, index in self.vocab.items()}
         self.basic_tokenizer = BasicTokenizer(do_lower_case, strip_accents)
         self.wordpiece_tokenizer = WordpieceTokenizer(self.vocab)
+        self._words = _Cache(self.wordpiece_tokenizer.split_word)  # Of "word," and "Word" alike.
         self._pieces = _Cache(self._pieces_of)
         self._ids = _Cache(self._ids_of)
         self._aligned_pieces = _Cache(self._aligned_pieces_of)
@@ -261,9 +264,8 @@ class FullTokenizer(Tokenizer):
         return " ".join(tokens).replace(" ##", "").replace("##", "")
 
     def _pieces_of(self, chunk: str) -> tuple[str, ...]:
-        split_word = self.wordpiece_tokenizer.split_word
         words = self.basic_tokenizer.normalize(chunk).split()
-        return tuple(piece for word in words for piece in split_word(word))
+        return tuple(chain.from_iterable(map(self._words.__getitem__, words)))
 
     def _ids_of(self, chunk: str) -> tuple[int, ...]:
         return tuple(map(self.vocab.__getitem__, self._pieces_of(chunk)))
@@ -283,13 +285,13 @@ class FullTokenizer(Tokenizer):
 
 
 class _Cache(dict):
-    """Caches the results of `compute` for chunks of text."""
+    """Caches the results of `compute` for chunks of text or words."""
 
-    def __init__(self, compute: Callable[[str], tuple]):
+    def __init__(self, compute: Callable[[str], Sequence]):
         super().__init__()
         self._compute = compute
 
-    def __missing__(self, chunk: str) -> tuple:
+    def __missing__(self, chunk: str) -> Sequence:
         value = self._compute(chunk)
         if len(chunk) <= _MAX_CACHED_CHARACTERS:
             if len(self) >= _MAX_CACHED_CHUNKS:
