@@ -1,6 +1,7 @@
 """Tokenizes by this package: in Python, in a process per core or in one, or by `batches`."""
 
 from collections.abc import Callable
+from itertools import chain
 
 import numpy as np
 from plain_text import VOCAB
@@ -21,13 +22,18 @@ class EncodeToArrays:
 
     def __call__(self, lines: list[str]) -> tuple[np.ndarray, np.ndarray]:
         rows = [self.tokenizer.encode(line) for line in lines]
-        return np.array([x for row in rows for x in row], np.int32), np.array([*map(len, rows)])
+        return np.fromiter(chain.from_iterable(rows), np.int32), np.array([*map(len, rows)])
 
 
 def encode_in_processes(batches: list[list[str]]) -> list[Rows]:
     """Encodes batches in a process per core."""
     results = run_in_order(EncodeToArrays(), batches, num_threads())
-    return [np.split(ids, np.cumsum(sizes)[:-1]) for ids, sizes in results]
+    return [split_later(*result) for result in results]
+
+
+def split_later(ids: np.ndarray, sizes: np.ndarray) -> Rows:
+    """Yields the ids of each line."""
+    yield from np.split(ids, np.cumsum(sizes)[:-1])
 
 
 def make() -> Callable[[list[list[str]]], list[Rows]]:
