@@ -91,8 +91,9 @@ def run_program(
             end = "".join(messages.readlines()[-_SHOWN_LINES:])
             raise ValueError(f"{runner} failed with status {process.returncode}:\n{end}")
     seconds = time.perf_counter() - start
+    used = {"processor_seconds": usage.ru_utime + usage.ru_stime}
     peak = machine.peak_megabytes(usage)
-    return {"process_seconds": seconds, "peak_mb": peak, **figures}
+    return {"process_seconds": seconds, **used, "peak_mb": peak, **figures}
 
 
 def _told(case: Case, settings: ComparisonSettings, round_number: int) -> dict[str, Any]:
