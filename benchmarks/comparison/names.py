@@ -9,12 +9,15 @@ _NAMES = {
     "huggingface": "Hugging Face",
     "onnxruntime": "ONNX Runtime",
 }
+_CEILINGS = {"ceiling:tensorflow": "TensorFlow", "ceiling:torch": "PyTorch"}
 _UNITS = {"_per_second": "/s", "_seconds": ", s", "_ms": ", ms", "_mb": ", MB", "_score": ""}
 _MEASURES = {"gflops": "GFLOP/s", "peak_mb": "peak memory, MB", "process_seconds": "process, s"}
 
 
 def name_of(contestant: str) -> str:
     """Returns a contestant's name: `huggingface:by_length` is "Hugging Face, by length"."""
+    if contestant in _CEILINGS:
+        return _CEILINGS[contestant]
     variant = variant_of(contestant).replace("_", " ")
     name = _NAMES[package_of(contestant)]
     return f"{name}, {variant}" if variant else name

@@ -18,6 +18,8 @@ def draw_growth(suite: str, cases: list[dict], folder: Path) -> Iterator[tuple[s
     axes = dict.fromkeys(axis for case in cases for axis, _ in case["growth"])
     for axis in axes:
         points = {at: case for case in cases for name, at in case["growth"] if name == axis}
+        if len(points) < 2:
+            continue
         path = folder / f"{suite}_{axis.replace(' ', '_')}.svg"
         _draw(axis.replace("_", " "), points, path)
         yield f"Speed and memory against {axis.replace('_', ' ')}", path

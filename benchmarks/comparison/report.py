@@ -4,13 +4,15 @@ What lies between `<!-- SUITE -->` and `<!-- end of SUITE -->` is replaced.
 """
 
 import json
+import statistics
+import textwrap
 from pathlib import Path
 from typing import Any
 
 from comparison import plots
-from comparison.case import CEILINGS, OURS, variant_of
+from comparison.case import CEILINGS, OURS, is_rate
 from comparison.names import label_of, name_of, number_of
-from comparison.results import median, ratio
+from comparison.results import by_round, median, ratio
 
 _PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
 
@@ -41,11 +43,11 @@ def _with_section(page: str, suite: str, cases: list[dict]) -> str:
 def _lines(suite: str, cases: list[dict]) -> list[str]:
     lines = []
     for case in cases:
-        if case["table"]:
+        if case.get("table", True):
             lines += ["", f"**{case['title']}**", "", *_table(case)]
     for title, path in plots.draw_growth(suite, cases, _PAGE.parent / "images"):
         lines += ["", f"![{title}]({path.relative_to(_PAGE.parent)})"]
-    return [*lines, "", *_origin(cases)]
+    return [*lines, *_origin(cases)]
 
 
 def _table(case: dict) -> list[str]:
@@ -61,24 +63,38 @@ def _table(case: dict) -> list[str]:
         best = max(ceilings.values())
         shares = [_percent(median(runs[name], "gflops"), best) for name in names]
         lines.append(f"| share of the ceiling | {' | '.join(shares)} |")
-        told = ", ".join(f"{name} {number_of(value)}" for name, value in ceilings.items())
-        lines += ["", f"Matrix products alone: {told} GFLOP/s; the larger is the ceiling."]
+        told = ", ".join(f"{number_of(value)} by {name}" for name, value in ceilings.items())
+        lines += ["", f"GFLOP/s of matrix products alone: {told}; the larger is the ceiling."]
     return lines
 
 
 def _cell(measure: str, name: str, runs: dict[str, list[dict]]) -> str:
-    """A figure's median, and in parentheses how many times another's it is ours."""
+    """A figure of all rounds. With it, of time, memory and speed, the ratio of ours to it."""
     texts = {str(run[measure])[:8] for run in runs[name] if isinstance(run.get(measure), str)}
     if texts:
         return ", ".join(sorted(texts))
     value = median(runs[name], measure)
     if value is None:
         return ""
-    compared = name != OURS and ratio(runs.get(OURS, []), runs[name], measure)
+    if measure.endswith("_score"):
+        return mean_and_deviation(runs[name], measure)
+    compared = is_cost(measure) and name != OURS and ratio(runs.get(OURS, []), runs[name], measure)
     if not compared:
         return number_of(value)
     spread = f", {compared.lowest:.2f}-{compared.highest:.2f}" if len(runs[name]) > 1 else ""
     return f"{number_of(value)} ({compared.of_medians:.2f}{spread})"
+
+
+def mean_and_deviation(runs: list[dict], measure: str) -> str:
+    """Returns a score's mean and standard deviation over the rounds."""
+    scores = list(by_round(runs, measure).values())
+    deviation = f" ± {statistics.stdev(scores):.1f}" if len(scores) > 1 else ""
+    return f"{statistics.fmean(scores):.1f}{deviation}"
+
+
+def is_cost(measure: str) -> bool:
+    """Returns whether a figure is one of time, memory or speed."""
+    return is_rate(measure) or measure.endswith(("seconds", "_ms", "_mb"))
 
 
 def _percent(value: float | None, whole: float) -> str:
@@ -89,7 +105,7 @@ def _ceilings(case: dict) -> dict[str, float]:
     """GFLOP/s of matrix products alone, by library, in the precision of the case."""
     measure = f"{case['settings'].get('precision') or 'float32'}_gflops"
     found = {name: median(case["runs"].get(name, []), measure) for name in CEILINGS}
-    return {variant_of(name): value for name, value in found.items() if value is not None}
+    return {name_of(name): value for name, value in found.items() if value is not None}
 
 
 def _origin(cases: list[dict]) -> list[str]:
@@ -100,7 +116,8 @@ def _origin(cases: list[dict]) -> list[str]:
         f"{m['memory_gb']} GB, {m['system']}, commit {m['commit']}."
         for m in machines.values()
     ]
-    return [*dict.fromkeys(lines), f"Versions: {_versions(cases)}."]
+    told = [*dict.fromkeys(lines), f"Versions: {_versions(cases)}."]
+    return ["", textwrap.fill(" ".join(told), 100)] if cases else []
 
 
 def _versions(cases: list[dict[str, Any]]) -> str:
