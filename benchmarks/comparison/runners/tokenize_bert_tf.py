@@ -1,4 +1,8 @@
-"""Tokenizes by this package: in Python, in a process per core or in one, or by `batches`."""
+"""Tokenizes by this package: in Python, in a process per core or in one, or by a variant.
+
+`batches` gives lines to tensorflow-text where that agrees; `graph` is what tf.data pipelines and
+served models use, and its ids stay tensors.
+"""
 
 from collections.abc import Callable
 from itertools import chain
@@ -36,12 +40,36 @@ def split_later(ids: np.ndarray, sizes: np.ndarray) -> Rows:
     yield from np.split(ids, np.cumsum(sizes)[:-1])
 
 
+def encode_in_graph() -> Callable[[list[list[str]]], list[Rows]]:
+    """Returns a function that encodes batches in a tf.data pipeline, with a call per core."""
+    import tensorflow as tf
+
+    from bert_tf.text.graph_tokenization import GraphTokenizer
+
+    tokenizer, texts = GraphTokenizer(VOCAB), tf.TensorSpec([None], tf.string)
+
+    def encode(batches: list[list[str]]) -> list[Rows]:
+        dataset = tf.data.Dataset.from_generator(lambda: batches, output_signature=texts)
+        encoded = list(dataset.map(tokenizer.tokenize, num_parallel_calls=num_threads()))
+        return [to_list_later(rows) for rows in encoded]
+
+    return encode
+
+
+def to_list_later(rows) -> Rows:
+    """Yields the ids of each line of a ragged tensor."""
+    yield from rows.to_list()
+
+
 def make() -> Callable[[list[list[str]]], list[Rows]]:
     if SETTINGS.variant == "batches":
         from bert_tf.text.batch_tokenization import BatchTokenizer
 
         report_versions("tensorflow", "tensorflow-text")
         return one_by_one(BatchTokenizer(VOCAB).encode_batch)
+    if SETTINGS.variant == "graph":
+        report_versions("tensorflow", "tensorflow-text")
+        return encode_in_graph()
     if num_threads() > 1 and SETTINGS.variant != "one_process":
         return encode_in_processes
     encode = FullTokenizer(VOCAB).encode

@@ -1,7 +1,8 @@
 """Tokenizing lines of text, on one core and on two; how many lines get other ids than they should.
 
 `bert_tf` is the exact tokenizer in Python, in a process per core; `batches` is the one for many
-lines at once. Hugging Face's `tokenizers` is its library without transformers.
+lines at once, `graph` the one in tf.data pipelines. Hugging Face's `tokenizers` is its library
+without transformers.
 """
 
 from comparison.case import Case
@@ -13,8 +14,8 @@ PEERS = ("huggingface", "huggingface:tokenizers")
 
 def cases(settings: ComparisonSettings) -> list[Case]:
     """Returns the cases of the suite."""
-    one_core = ("bert_tf", "bert_tf:batches", *PEERS, "original")
-    two_cores = ("bert_tf", "bert_tf:one_process", *PEERS)
+    one_core = ("bert_tf", "bert_tf:batches", "bert_tf:graph", *PEERS, "original")
+    two_cores = ("bert_tf", "bert_tf:one_process", "bert_tf:graph", *PEERS)
     if settings.quick:
         return [_case("one-core", one_core, 0.05, 1)]
     return [_case("one-core", one_core, 8.0, 1), _case("two-cores", two_cores, 30.0, 2)]
