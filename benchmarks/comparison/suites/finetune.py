@@ -10,7 +10,7 @@ def cases(settings: ComparisonSettings) -> list[Case]:
     """Returns the cases of the suite."""
     if settings.quick:
         return [_case("made_up", "tiny", 40)]
-    return [_case("SST-2" if settings.data_dir else "made_up", "minilm_l6", 120)]
+    return [_case("SST-2" if settings.data_dir else "made_up", "minilm_l6", 60)]
 
 
 def _case(task: str, model: str, num_steps: int) -> Case:
