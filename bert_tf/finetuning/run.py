@@ -13,7 +13,6 @@ from bert_tf.config import BertConfig
 from bert_tf.data.feature_records import FeatureRecords
 from bert_tf.data.validation import check_vocabulary_size
 from bert_tf.finetuning.evaluation import TaskEvaluator
-from bert_tf.finetuning.fingerprint import run_fingerprint
 from bert_tf.finetuning.objective import TaskObjective
 from bert_tf.finetuning.task_data import TaskData
 from bert_tf.model.dropout import dropout_seeds
@@ -118,7 +117,7 @@ class FinetuningRun:
             self.task.splits("eval")  # Missing evaluation files are reported now.
         feature_file, records = self.data.records("train")
         num_steps = num_train_steps(settings, feature_file.num_examples)
-        fingerprint = run_fingerprint(self.data)
+        fingerprint = self.data.fingerprint()
         if self._is_complete(fingerprint, num_steps):
             self.restore()
             return

@@ -21,7 +21,6 @@ import keras
 
 from bert_tf import files
 from bert_tf.config import read_json, write_json
-from bert_tf.finetuning.fingerprint import settings_fingerprint
 from bert_tf.finetuning.run import FinetuningRun, num_train_steps
 from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import Task
@@ -137,7 +136,7 @@ def _find_result(
     name = files.split_path(folder)[1]
     path = files.join_path(folder, _RESULT_NAME)
     fingerprint = {
-        **settings_fingerprint(run_settings),
+        **run_settings.fingerprint(),
         "early_stopping_patience": run_settings.early_stopping_patience,
         "records": records,
     }

@@ -1,5 +1,7 @@
 """Reads the examples and makes the features of a task's splits, once each."""
 
+import dataclasses
+import os
 from collections.abc import Sequence
 from typing import Any, TextIO
 
@@ -77,6 +79,23 @@ class TaskData:
             records = FeatureRecords(file.path, self.features(split), length, windows)
             self._records[split] = file, records
         return self._records[split]
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Returns everything that trained weights depend on, as JSON values."""
+        feature_file, _ = self.records("train")
+        options = dataclasses.asdict(self.task.options)
+        return {
+            **self.settings.fingerprint(),
+            "max_seq_length": self.max_seq_length,
+            "length_buckets": self.is_bucketed,
+            # Files may be moved, and the file to predict does not affect the weights.
+            "task_options": {n: v for n, v in options.items() if not n.endswith(("_file", "_dir"))},
+            "data": {
+                "files": [os.path.basename(path) for path in self.task.sources("train")],
+                "num_examples": feature_file.num_examples,
+            },
+            "records": feature_file.sha256,
+        }
 
     def _feature_file(self, split: str) -> FeatureFile:
         vocab_file, do_lower_case = self.settings.vocab_file, self.settings.do_lower_case

@@ -19,15 +19,11 @@ from bert_tf import files
 from bert_tf.config import BertConfig
 from bert_tf.data.record_set import RecordSet, find_max_predictions, open_record_set
 from bert_tf.pretraining.objective import PretrainingObjective
-from bert_tf.settings import NOT_IN_FINGERPRINT, PretrainingSettings
+from bert_tf.settings import PretrainingSettings
 from bert_tf.settings.phases import parse_phases
 
 logger = logging.getLogger(__name__)
 
-# Settings that may change on resume. The fingerprint has the phases instead of the text --phases.
-_NOT_IN_FINGERPRINT = NOT_IN_FINGERPRINT | {
-    *("input_file", "eval_file", "max_eval_steps", "phases", "vocab_file"),
-}
 # Settings of each phase.
 _OF_PHASE = (
     *("max_seq_length", "max_predictions_per_seq", "train_batch_size", "learning_rate"),
@@ -70,8 +66,7 @@ def open_phases(
 
 def fingerprint(settings: PretrainingSettings, phases: tuple[RunPhase, ...]) -> dict[str, Any]:
     """Returns everything that the trained weights depend on, as JSON values."""
-    values = dataclasses.asdict(settings)
-    known = {name: value for name, value in values.items() if name not in _NOT_IN_FINGERPRINT}
+    known = settings.fingerprint()
     if not settings.phases:
         return {**known, "records": describe_records(phases[0].records)}
     of_run = {name: value for name, value in known.items() if name not in _OF_PHASE}

@@ -12,11 +12,10 @@ from bert_tf.settings.finetuning import FinetuningSettings
 from bert_tf.settings.planning import PlanningSettings
 from bert_tf.settings.pretraining import PretrainingSettings
 from bert_tf.settings.pretraining_data import DUPE_FACTORS, PretrainingDataSettings
-from bert_tf.settings.training import NOT_IN_FINGERPRINT, TrainingSettings
+from bert_tf.settings.training import TrainingSettings
 
 __all__ = [
     "DUPE_FACTORS",
-    "NOT_IN_FINGERPRINT",
     "ConversionSettings",
     "CorpusSettings",
     "ExportSettings",

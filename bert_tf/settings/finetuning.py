@@ -14,6 +14,11 @@ class FinetuningSettings(TrainingSettings):
     Source: google-research/bert, run_classifier.py and run_squad.py.
     """
 
+    MAY_CHANGE = TrainingSettings.MAY_CHANGE - {"eval_steps"} | {
+        *("vocab_file", "do_predict", "predict_batch_size", "keep_optimizer", "num_workers"),
+        *("num_restarts", "learning_rates", "train_batch_sizes", "early_stopping_patience"),
+    }
+
     task: str = setting("", "The task, such as glue:mnli or squad.", needed=True)
     task_options: tuple[str, ...] = setting((), "As in doc_stride=64,n_best_size=5.")
     vocab_file: str = setting("", "The vocabulary of the pre-trained model.", needed=True)

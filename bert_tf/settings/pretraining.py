@@ -25,6 +25,11 @@ class PretrainingSettings(TrainingSettings):
     Source: google-research/bert, run_pretraining.py.
     """
 
+    # The fingerprint of a run has the phases instead of the text --phases.
+    MAY_CHANGE = TrainingSettings.MAY_CHANGE | {
+        *("input_file", "eval_file", "max_eval_steps", "phases", "vocab_file"),
+    }
+
     input_file: tuple[str, ...] = setting((), "TFRecord files to train on, separated by commas.")
     max_seq_length: int = setting(128, "Tokens in an example of the records.", at_least=1)
     max_predictions_per_seq: int = setting(20, "Masked tokens in an example.", at_least=1)

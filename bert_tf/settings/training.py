@@ -1,6 +1,7 @@
 """Defines TrainingSettings, which pre-training and fine-tuning share."""
 
 import dataclasses
+from typing import Any
 
 from bert_tf.settings.devices import DeviceSettings
 from bert_tf.settings.setting import MIXED_PRECISIONS, setting
@@ -9,6 +10,17 @@ from bert_tf.settings.setting import MIXED_PRECISIONS, setting
 @dataclasses.dataclass(frozen=True)
 class TrainingSettings(DeviceSettings):
     """Holds the settings that pre-training and fine-tuning share; each adds its own."""
+
+    # Settings that do not affect the trained weights, so they may change on resume.
+    MAY_CHANGE = frozenset(
+        {
+            *(field.name for field in dataclasses.fields(DeviceSettings)),
+            *("bert_config_file", "output_dir", "do_train", "do_eval", "eval_batch_size"),
+            *("save_checkpoints_steps", "iterations_per_loop", "eval_steps", "xla", "log_steps"),
+            *("gradient_accumulation_steps", "keep_checkpoint_max", "allow_changed_settings"),
+            *("recompute_activations", "untrained"),
+        }
+    )
 
     bert_config_file: str = setting("", "JSON file with the shape of the model.", needed=True)
     output_dir: str = setting("", "Folder of checkpoints and logs, to resume in.", needed=True)
@@ -50,14 +62,7 @@ class TrainingSettings(DeviceSettings):
                 f"Received: {self.train_batch_size} and {self.gradient_accumulation_steps}"
             )
 
-
-# Settings that do not affect the trained weights, so they may change on resume.
-NOT_IN_FINGERPRINT = frozenset(
-    {
-        *(field.name for field in dataclasses.fields(DeviceSettings)),
-        *("bert_config_file", "output_dir", "do_train", "do_eval", "eval_batch_size"),
-        *("save_checkpoints_steps", "iterations_per_loop", "eval_steps", "xla", "log_steps"),
-        *("gradient_accumulation_steps", "keep_checkpoint_max", "allow_changed_settings"),
-        *("recompute_activations", "untrained"),
-    }
-)
+    def fingerprint(self) -> dict[str, Any]:
+        """Returns the settings that the trained weights depend on, which must not change."""
+        values = dataclasses.asdict(self)
+        return {name: each for name, each in values.items() if name not in self.MAY_CHANGE}
