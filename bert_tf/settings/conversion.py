@@ -12,14 +12,10 @@ class ConversionSettings(Settings):
     source: str = setting("", "A folder, a checkpoint, or a released model's zip or name.")
     to: str = setting("", "The format.", needed=True, choices=("google", "huggingface"))
     output_dir: str = setting("", "Where the files are written.", needed=True)
-    allow_missing: bool = setting(
-        False, "Whether weights may be dropped, and missing ones initialized. Each is named."
-    )
+    allow_missing: bool = setting(False, "Whether weights may be dropped or made; each is named.")
     keep_optimizer: bool = setting(True, "Whether to keep the optimizer state, if the format can.")
     average_last: int = setting(0, "Newest checkpoints to average; 0: only the last.", at_least=0)
-    padded_vocab_size: int = setting(
-        0, "Rows to which the word embeddings are padded with zeros; 0: no padding.", at_least=0
-    )
+    padded_vocab_size: int = setting(0, "Rows to pad the word embeddings to; 0: none.", at_least=0)
     inputs: tuple[str, ...] = setting(
         (), "A classifier's texts, if it was made elsewhere: text (the default) or text_a,text_b."
     )

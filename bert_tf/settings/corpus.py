@@ -52,9 +52,7 @@ class CorpusSettings(Settings):
         "power, by repeating or dropping documents. 1 changes nothing.",
         interval="[0, 1]",
     )
-    held_out_share: float = setting(
-        0.0, "Fraction of documents written to held_out.txt.", interval="[0, 1)"
-    )
+    held_out_share: float = setting(0.0, "Documents' share in held_out.txt.", interval="[0, 1)")
     random_seed: int = setting(12345, "Seed for --truncate_probability.")
     allow_truncated: bool = setting(False, "Whether to accept a truncated dump.")
     part_megabytes: float = setting(16.0, "Input that a worker reads at once.", interval="(0, inf)")

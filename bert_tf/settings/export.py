@@ -48,9 +48,7 @@ class ExportSettings(Settings):
         True, "Whether to compare the answers with Python's before the export gets its name."
     )
     tflite_file: str = setting("", "Where to write a TFLite model of ids, too; empty: nowhere.")
-    tflite_seq_length: int = setting(
-        0, "Tokens of the TFLite model; 0: --max_seq_length.", at_least=0
-    )
+    tflite_seq_length: int = setting(0, "The TFLite model's tokens; 0: max_seq_length.", at_least=0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,11 +61,6 @@ class ExportSettings(Settings):
     @property
     def span_options(self) -> dict[str, int | float]:
         """The options of a span model that were given."""
-        values = {
-            "doc_stride": self.doc_stride,
-            "max_query_length": self.max_query_length,
-            "n_best_size": self.n_best_size,
-            "max_answer_length": self.max_answer_length,
-            "null_score_diff_threshold": self.null_score_diff_threshold,
-        }
+        names = ("doc_stride", "max_query_length", "n_best_size", "max_answer_length")
+        values = {n: getattr(self, n) for n in (*names, "null_score_diff_threshold")}
         return {name: value for name, value in values.items() if value is not None}

@@ -39,9 +39,7 @@ class FinetuningSettings(TrainingSettings):
         (), "Parts that are not trained: embeddings, pooler, encoder, layers:0-5, layers:3."
     )
     keep_optimizer: bool = setting(True, "Whether to keep the optimizer state, needed to resume.")
-    length_buckets: bool = setting(
-        True, "Whether to batch examples of similar length; the results are the same."
-    )
+    length_buckets: bool = setting(True, "Whether to batch by length; the results are the same.")
     num_workers: int = setting(0, "Processes that make features; 0: one per core.", at_least=0)
 
     def __post_init__(self) -> None:

@@ -10,9 +10,7 @@ from bert_tf.settings.setting import MIXED_PRECISIONS, Settings, setting
 class PlanningSettings(Settings):
     """Describes a pre-training run to plan. The defaults are the paper's run of BERT-Base."""
 
-    model: str = setting(
-        "bert_base_uncased", "The model with the shape: a released name or a path."
-    )
+    model: str = setting("bert_base_uncased", "A model of the shape: a released name or a path.")
     bert_config_file: str | None = setting(None, "JSON file with the shape, in place of --model.")
     phases: tuple[str, ...] = setting(
         ("seq128:900000", "seq512:100000"),

@@ -36,9 +36,7 @@ class TrainingSettings(DeviceSettings):
     eval_steps: int = setting(0, "Steps between two evaluations in training; 0: none.", at_least=0)
     seed: int = setting(12345, "Seed of initial weights, order of examples and dropout.")
     gradient_accumulation_steps: int = setting(1, "Parts of a batch, to save memory.", at_least=1)
-    mixed_precision: str = setting(
-        "", "float16 is for older GPUs. Default: float32.", choices=MIXED_PRECISIONS
-    )
+    mixed_precision: str = setting("", "float16: for older GPUs.", choices=MIXED_PRECISIONS)
     xla: bool = setting(False, "Whether to compile the training step with XLA.")
     log_steps: int = setting(100, "Steps between two lines of metrics.jsonl.", at_least=1)
     keep_checkpoint_max: int = setting(5, "How many checkpoints are kept; 0: all.", at_least=0)

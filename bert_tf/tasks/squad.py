@@ -40,9 +40,7 @@ _SHUFFLE_SEED = 12345
 @dataclasses.dataclass(frozen=True)
 class Options(SpanOptions):
     train_file: str = setting("", "SQuAD JSON to train on, such as train-v1.1.json, or gzipped.")
-    predict_file: str = setting(
-        "", "SQuAD JSON to evaluate or predict, such as dev-v1.1.json, or gzipped."
-    )
+    predict_file: str = setting("", "SQuAD JSON to evaluate or predict, such as dev-v1.1.json.gz.")
     data_dir: str = setting(
         "",
         "Folder with train-v1.1.json and dev-v1.1.json (-v2.0 with version_2_with_negative), for "

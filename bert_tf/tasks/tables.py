@@ -40,9 +40,7 @@ _MAX_FIELD_LENGTH = 2**31 - 1  # Instead of the csv module's default, 131,072 ch
 class TableLayout(Settings):
     """How a table is written."""
 
-    format: str = setting(
-        "auto", "auto: by the file's name.", choices=("auto", "tsv", "csv", "jsonl")
-    )
+    format: str = setting("auto", "auto: by the name.", choices=("auto", "tsv", "csv", "jsonl"))
     # One character, or `tab`, `comma`, `semicolon`, `space`; `auto` for the format's own.
     delimiter: str = "auto"
     has_header: bool = True  # Whether the first row names the columns. Ignored for JSON lines.

@@ -37,9 +37,7 @@ class Options(Settings):
     data_dir: str = setting(
         "", "Folder with train, dev and test, each as .tsv, .csv or .jsonl, optionally gzipped."
     )
-    train_file: str = setting(
-        "", "Training examples, if not in data_dir: comma-separated files or glob patterns."
-    )
+    train_file: str = setting("", "Training files or patterns, with commas, if not in data_dir.")
     dev_file: str = setting("", "The same for the evaluation examples.")
     test_file: str = setting("", "The same for the examples to predict.")
     text_a_column: str = setting(
@@ -47,18 +45,14 @@ class Options(Settings):
     )
     text_b_column: str = setting("", "Column of the second text, for pairs.")
     label_column: str = setting("", "Column of the label; not needed for prediction.")
-    id_column: str = setting(
-        "", "Column of the ids in the predictions file; default: test-0, test-1, ..."
-    )
+    id_column: str = setting("", "Column of the ids in predictions; default: test-0, test-1, ...")
     labels: str = setting(
         "auto",
         "Comma-separated labels in the order of the model's outputs; auto: the sorted labels of "
         "the training examples.",
     )
     regression: bool = setting(False, "Whether the label is a number to predict.")
-    format: str = setting(
-        "auto", "tsv (no quoting), csv (with quoting), jsonl, or auto: by the file's name."
-    )
+    format: str = setting("auto", "tsv (no quotes), csv (quotes), jsonl; auto: by the file's name.")
     delimiter: str = setting(
         "auto",
         "Column delimiter: one character, or tab, comma, semicolon, space; auto: a tab in tsv, a "

@@ -37,9 +37,7 @@ _SPELLINGS = {"contradictory": "contradiction", **{label: label for label in _LA
 class Options(Settings):
     """The options of XNLI."""
 
-    data_dir: str = setting(
-        "", "Folder with xnli.dev.tsv and multinli/, or of tensorflow-datasets."
-    )
+    data_dir: str = setting("", "Folder with xnli.dev.tsv and multinli/, or tensorflow-datasets'.")
     data_source: str = setting(
         "files",
         "files: XNLI's own files. tfds: tensorflow-datasets, without training examples.",
