@@ -1,4 +1,4 @@
-"""Fine-tuning 6 layers of width 384 on SST-2: the first 20 steps, the later ones, and memory."""
+"""Fine-tuning 6 layers of width 384 on SST-2: the first 20 steps, the last 50, and memory."""
 
 from comparison.case import Case
 from comparison.settings import ComparisonSettings
@@ -10,7 +10,7 @@ def cases(settings: ComparisonSettings) -> list[Case]:
     """Returns the cases of the suite."""
     if settings.quick:
         return [_case("made_up", "tiny", 40)]
-    return [_case("SST-2" if settings.data_dir else "made_up", "minilm_l6", 60)]
+    return [_case("SST-2" if settings.data_dir else "made_up", "minilm_l6", 100)]
 
 
 def _case(task: str, model: str, num_steps: int) -> Case:
