@@ -14,7 +14,7 @@ def cases(settings: ComparisonSettings) -> list[Case]:
     """Returns the cases of the suite."""
     if settings.quick:
         return [_one_core(0.05)]
-    return [*map(_one_core, SIZES), _two_workers(60.0)]
+    return [*map(_one_core, SIZES), _two_workers(40.0)]
 
 
 def _one_core(megabytes: float) -> Case:
