@@ -1,7 +1,5 @@
 """Fine-tunes on SQuAD 1.1 by run_scripts/finetune.py, and scores the answers."""
 
-import json
-
 import bert_tf_training
 import finetuning
 from reporting import read_settings, report
@@ -18,7 +16,8 @@ def main() -> None:
     }
     with bert_tf_training.trained(SETTINGS, "squad", options) as output:
         if SETTINGS.metrics:
-            answers = json.loads((output / "predictions.json").read_text(encoding="utf-8"))
+            lines = finetuning.read_lines(output / "eval_predictions.jsonl")
+            answers = {line["id"]: line["answer"] for line in lines}
             report(**finetuning.squad_scores(examples / "dev.json", answers))
 
 
