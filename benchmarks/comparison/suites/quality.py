@@ -8,20 +8,26 @@ from comparison.case import Case
 from comparison.settings import ComparisonSettings
 
 CONTESTANTS = ("bert_tf", "huggingface:by_length")
-# One epoch of all training examples, evaluated on all of dev, unless noted.
+# As in docs/tasks.md: three epochs of all training examples, and all of dev, unless noted.
 TASKS = {
-    "STS-B": {"metrics": ("pearson", "spearman")},
+    "SST-2": {  # 4,000 of the 67,349 training sentences: two minutes a run on two cores.
+        "metrics": ("accuracy",),
+        "max_train_examples": 4000,
+        "learning_rate": 1e-4,
+        "epochs": 1.0,
+    },
     "MRPC": {"metrics": ("f1", "accuracy")},
-    "SST-2": {"metrics": ("accuracy",), "max_train_examples": 4000},  # Of 67,349.
-    # After one epoch these predict the same class for all.
-    "CoLA": {"metrics": ("matthews", "accuracy"), "epochs": 3.0},
-    "RTE": {"metrics": ("accuracy",), "epochs": 3.0},
-    "SQuAD": {  # A fifth of the training questions.
+    "RTE": {"metrics": ("accuracy",)},
+    "CoLA": {"metrics": ("matthews", "accuracy")},
+    "STS-B": {"metrics": ("pearson", "spearman")},
+    "SQuAD": {  # A fifth of an epoch.
         "metrics": ("f1", "exact"),
         "max_train_examples": 15632,
         "max_dev_examples": 2000,
         "max_seq_length": 384,
         "batch_size": 16,
+        "learning_rate": 1e-4,
+        "epochs": 1.0,
     },
 }
 DEFAULTS = {
@@ -30,16 +36,16 @@ DEFAULTS = {
     "max_dev_examples": 0,
     "max_seq_length": 128,
     "batch_size": 32,
-    "learning_rate": 1e-4,
-    "epochs": 1.0,
+    "learning_rate": 5e-5,
+    "epochs": 3.0,
 }
 
 
 def cases(settings: ComparisonSettings) -> list[Case]:
     """Returns the cases of the suite."""
     if settings.quick:
-        tiny = {"model": "tiny", "metrics": ("accuracy",), "max_train_examples": 1280}
-        return [_case("made_up", tiny)]
+        sizes = {"model": "tiny", "max_train_examples": 1280, "epochs": 1.0}
+        return [_case("made_up", {"metrics": ("accuracy",), **sizes})]
     return [_case(task, told) for task, told in TASKS.items()]
 
 
