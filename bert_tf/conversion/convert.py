@@ -14,7 +14,6 @@ from bert_tf.conversion.check import check_conversion
 from bert_tf.conversion.weights import average, fill, needed_shapes, pad, without
 from bert_tf.formats import google, huggingface, names
 from bert_tf.formats.source import Head, PretrainedModel, folders_of, read_pretrained
-from bert_tf.formats.staging import check_free, new_files
 from bert_tf.kinds.table import MASKED_LM, NEXT_SENTENCE, SPAN, find_kind, heads_in
 from bert_tf.released.download import unpack_archive
 from bert_tf.released.find_model import find_model, is_zip
@@ -84,13 +83,13 @@ def convert(settings: ConversionSettings) -> ConversionReport:
 
 def _convert(settings: ConversionSettings) -> ConversionReport:
     writer = _WRITERS[settings.to]
-    check_free(settings.output_dir, [writer.CONFIG_NAME], settings.overwrite)
+    files.check_free(settings.output_dir, [writer.CONFIG_NAME], settings.overwrite)
     model, description = _with_description(_read(settings))
     model, dropped = _reduced(model, settings)
     is_whole = set(needed_shapes(model)) <= set(model.weights)
     model, missing = _completed(model, settings)
     written = pad(model, settings.padded_vocab_size or model.config.vocab_size)
-    with new_files(settings.output_dir, settings.overwrite) as folder:
+    with files.new_files(settings.output_dir, settings.overwrite) as folder:
         writer.write(written, folder)
         inputs: tuple[str, ...] = ()
         if settings.to == "google" and needs_description(model):

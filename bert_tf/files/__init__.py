@@ -16,6 +16,7 @@ from bert_tf.files.kinds import (  # noqa: F401
 from bert_tf.files.paths import (  # noqa: F401
     atomic_write,
     atomic_writes,
+    check_free,
     exists,
     expand_input_files,
     file_digest,
@@ -28,6 +29,7 @@ from bert_tf.files.paths import (  # noqa: F401
     join_path,
     list_folder,
     make_directories,
+    new_files,
     new_folder,
     open_file,
     read_bytes,

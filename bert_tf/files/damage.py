@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 # Readers and libraries raise these for content that they do not expect. Among RuntimeErrors are
 # RecursionError, NotImplementedError and what StopIteration becomes in a generator.
 _SIGNS = (
-    *(ArithmeticError, AttributeError, EOFError, LookupError, RuntimeError, StopIteration),
-    *(TypeError, lzma.LZMAError, struct.error, zipfile.BadZipFile, zlib.error),
+    *(ArithmeticError, AttributeError, EOFError, LookupError, OSError, RuntimeError),
+    *(StopIteration, TypeError, ValueError),
+    *(lzma.LZMAError, struct.error, zipfile.BadZipFile, zlib.error),
 )
 
 
@@ -26,13 +27,11 @@ def naming_damage(path: str) -> Iterator[None]:
         yield
     except MemoryError as error:
         raise ValueError(f"{path}: too large for the memory. {error}") from error
-    except (ValueError, OSError, *_SIGNS) as error:
-        is_of_system = isinstance(error, OSError) and error.errno is not None
-        if is_of_system or (isinstance(error, ValueError) and str(path) in str(error)):
-            raise
-        raise ValueError(_message(path, error)) from error
     except Exception as error:
-        if not type(error).__module__.startswith("tensorflow."):
+        is_of_system = isinstance(error, OSError) and error.errno is not None
+        is_named = isinstance(error, ValueError) and str(path) in str(error)
+        is_of_tensorflow = type(error).__module__.startswith("tensorflow.")
+        if is_of_system or is_named or not (is_of_tensorflow or isinstance(error, _SIGNS)):
             raise
         raise ValueError(_message(path, error)) from error
 

@@ -15,7 +15,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -288,10 +288,8 @@ def atomic_writes(paths: Sequence[str], mode: str = "wb") -> Iterator[list[IO]]:
                     os.fsync(file.fileno())
             file.close()
         for place, target in zip(places, targets, strict=True):
-            if is_remote(target):
-                _gfile().rename(place, target, overwrite=True)
-            elif place != target:
-                os.replace(place, target)
+            if place != target:
+                _move(place, target)
     except BaseException as error:
         for file in opened:
             with contextlib.suppress(OSError):  # The buffered rest may not fit on the disk.
@@ -313,22 +311,59 @@ def new_folder(path: str) -> Iterator[str]:
     make_directories(temporary)
     try:
         yield temporary
-        if is_remote(path):
-            _gfile().rename(temporary, path)
-        else:
-            os.replace(temporary, path)
+        _move(temporary, path)
     except BaseException:
-        if is_remote(path):
-            _gfile().rmtree(temporary)
-        else:
-            shutil.rmtree(temporary, ignore_errors=True)
+        _remove_folder(temporary)
         raise
+
+
+@contextlib.contextmanager
+def new_files(folder: str, overwrite: bool = False) -> Iterator[str]:
+    """Yields a temporary folder; moves its files to `folder`, or removes them after an error."""
+    was_there = is_directory(folder)
+    temporary = join_path(folder, f".{secrets.token_hex(4)}.tmp")
+    make_directories(temporary)
+    try:
+        yield temporary
+        names = list_folder(temporary)
+        check_free(folder, names, overwrite)
+        # An index moves last, after the files that it lists.
+        for name in sorted(names, key=lambda name: ".index" in name):
+            _move(join_path(temporary, name), join_path(folder, name))
+        _remove_folder(temporary)
+    except BaseException:
+        _remove_folder(temporary if was_there else folder)
+        raise
+
+
+def check_free(folder: str, names: Iterable[str], overwrite: bool) -> None:
+    """Raises a ValueError if one of `names` exists in `folder`, unless `overwrite` is set."""
+    there = [name for name in names if exists(join_path(folder, name))]
+    if there and not overwrite:
+        raise ValueError(
+            f"{folder}: {', '.join(there)} would be overwritten. Choose another folder, or give "
+            "--overwrite."
+        )
 
 
 def temporary_path(path: str) -> str:
     """Returns a new name beside `path`: a/b -> a/.b.9f2c01aa.tmp"""
     folder, name = split_path(path)
     return join_path(folder, f".{name}.{secrets.token_hex(4)}.tmp")
+
+
+def _move(source: str, target: str) -> None:
+    if is_remote(target):
+        _gfile().rename(source, target, overwrite=True)
+    else:
+        os.replace(source, target)
+
+
+def _remove_folder(path: str) -> None:
+    if is_remote(path):
+        _gfile().rmtree(path)
+    else:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _is_device(path: str) -> bool:

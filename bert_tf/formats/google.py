@@ -26,7 +26,6 @@ from bert_tf.formats.source import (
     is_object_based,
     removed_prefix,
 )
-from bert_tf.formats.staging import new_files
 from bert_tf.formats.tokenizer_files import (
     VOCAB_NAME,
     case_of_folder,
@@ -142,7 +141,7 @@ def without_place(model: PretrainedModel) -> dict[str, str]:
 def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
     """Writes the original's files, with any optimizer state; the original refuses `gelu_erf`."""
     names.check_shapes(model.path, model.config, model.weights)
-    with new_files(folder, overwrite) as temporary:
+    with files.new_files(folder, overwrite) as temporary:
         tensors = {name: tf.constant(value) for name, value in model.weights.items()}
         write_tensors(files.join_path(temporary, CHECKPOINT_NAME), tensors)
         with files.open_file(files.join_path(temporary, CONFIG_NAME), "w") as file:

@@ -29,7 +29,6 @@ from bert_tf.formats.huggingface_tensors import (
 from bert_tf.formats.sentence_transformers import with_modules
 from bert_tf.formats.source import CONFIG_NAME as RELEASED_CONFIG_NAME
 from bert_tf.formats.source import Head, PretrainedModel, find_beside, removed_prefix
-from bert_tf.formats.staging import new_files
 from bert_tf.formats.tokenizer_files import (
     SPECIAL_TOKENS_MAP,
     read_tokenizer,
@@ -144,7 +143,7 @@ def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
             f"{files.some(left)}. Remove them first."
         )
     config = write_config(model)
-    with new_files(folder, overwrite) as temporary:
+    with files.new_files(folder, overwrite) as temporary:
         write_safetensors(_tensors_of(model), files.join_path(temporary, SAFETENSORS_NAME))
         write_json(temporary, CONFIG_NAME, config)
         write_tokenizer(temporary, model.tokenizer, model.config.max_position_embeddings)
