@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from bert_tf import files
-from bert_tf.config import read_json
+from bert_tf.config import read_json, write_json
 from bert_tf.formats import names
 from bert_tf.formats.huggingface_config import (
     architecture_of,
@@ -30,9 +30,9 @@ from bert_tf.formats.sentence_transformers import with_modules
 from bert_tf.formats.source import CONFIG_NAME as RELEASED_CONFIG_NAME
 from bert_tf.formats.source import Head, PretrainedModel, find_beside, removed_prefix
 from bert_tf.formats.tokenizer_files import (
+    MAP_NAME,
     SPECIAL_TOKENS_MAP,
     read_tokenizer,
-    write_json,
     write_tokenizer,
 )
 from bert_tf.kinds.table import find_kind, heads_in
@@ -145,10 +145,11 @@ def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
     config = write_config(model)
     with files.new_files(folder, overwrite) as temporary:
         write_safetensors(_tensors_of(model), files.join_path(temporary, SAFETENSORS_NAME))
-        write_json(temporary, CONFIG_NAME, config)
+        write_json(files.join_path(temporary, CONFIG_NAME), config, sort_keys=True)
         write_tokenizer(temporary, model.tokenizer, model.config.max_position_embeddings)
         if model.tokenizer.vocab is not None:
-            write_json(temporary, "special_tokens_map.json", SPECIAL_TOKENS_MAP)
+            path = files.join_path(temporary, MAP_NAME)
+            write_json(path, SPECIAL_TOKENS_MAP, sort_keys=True)
 
 
 def _tensors_of(model: PretrainedModel) -> dict[str, np.ndarray]:

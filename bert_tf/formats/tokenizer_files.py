@@ -7,13 +7,12 @@ tokenizer_config.json   Hugging Face: `do_lower_case`, `strip_accents` (null: as
                         `tokenize_chinese_chars`, which is always true for BERT
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from bert_tf import files
-from bert_tf.config import check_form, read_json
+from bert_tf.config import check_form, read_json, write_json
 from bert_tf.formats.source import TokenizerFiles
 from bert_tf.text.tokenization import BasicTokenizer
 from bert_tf.text.vocabulary import SPECIAL_TOKENS, case_of_release, load_vocab
@@ -22,7 +21,7 @@ VOCAB_NAME = "vocab.txt"
 _TOKENIZER_NAME = "tokenizer.json"
 _CONFIG_NAME = "tokenizer_config.json"
 _ADDED_NAME = "added_tokens.json"
-_MAP_NAME = "special_tokens_map.json"
+MAP_NAME = "special_tokens_map.json"
 # Of tokenizer.json, as far as it is read.
 _TOKENIZER_FORM = {"model": dict | None, "normalizer": dict | None, "added_tokens": list | None}
 _ADDED_FORM = [{"content": str, "id": int}]
@@ -61,7 +60,7 @@ def read_tokenizer(folder: str, vocab_size: int) -> tuple[TokenizerFiles, dict[s
     Raises a ValueError if a file is damaged, ids have gaps, special tokens are missing, or there
     are more than `vocab_size` tokens.
     """
-    contents = {name: _read_object(folder, name) for name in (_CONFIG_NAME, _MAP_NAME)}
+    contents = {name: _read_object(folder, name) for name in (_CONFIG_NAME, MAP_NAME)}
     content = _read_object(folder, _TOKENIZER_NAME, _TOKENIZER_FORM)
     contents[_TOKENIZER_NAME] = content
     known = read_tokenizer_config(folder)
@@ -117,13 +116,7 @@ def write_tokenizer(folder: str, tokenizer: TokenizerFiles, max_length: int) -> 
     }
     if tokenizer.do_lower_case is not None:
         content["do_lower_case"] = tokenizer.do_lower_case
-    write_json(folder, _CONFIG_NAME, content)
-
-
-def write_json(folder: str, name: str, content: Mapping[str, Any]) -> None:
-    """Writes a JSON file with sorted keys."""
-    with files.open_file(files.join_path(folder, name), "w") as file:
-        file.write(json.dumps(content, indent=2, sort_keys=True) + "\n")
+    write_json(files.join_path(folder, _CONFIG_NAME), content, sort_keys=True)
 
 
 def _read_object(folder: str, name: str, form: Any = dict) -> dict[str, Any]:
@@ -145,7 +138,7 @@ def _unlike_bert(contents: Mapping[str, Any]) -> dict[str, str]:
         value = _at(contents[name], place)
         if value is not None and value not in allowed:
             unlike[f"{name}: {place} {value}"] = f"{reason} in BERT"
-    for name in (_CONFIG_NAME, _MAP_NAME):
+    for name in (_CONFIG_NAME, MAP_NAME):
         for key, token in SPECIAL_TOKENS_MAP.items():
             value = _at(contents[name], f"{key}.content") or contents[name].get(key) or token
             if value != token:
