@@ -63,7 +63,7 @@ def read(path: str) -> PretrainedModel:
     weights = {new: stored[old] for old, new in renamed.items()}
     names.check_shapes(prefix, config, weights)
     vocab_folder = next((p for p in places if find_beside(p, VOCAB_NAME)), folder)
-    tokenizer, dropped = read_tokenizer(vocab_folder, config.vocab_size)
+    tokenizer, dropped = read_tokenizer(vocab_folder)
     if tokenizer.do_lower_case is None:
         tokenizer = dataclasses.replace(tokenizer, do_lower_case=case_of_folder(vocab_folder))
     head = Head(kind_of_weights(weights))

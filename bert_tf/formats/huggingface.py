@@ -73,7 +73,7 @@ def _read_transformer(path: str) -> PretrainedModel:
         raise ValueError(f"{folder}: there is no {CONFIG_NAME} beside {weights_file}.")
     content = read_json(config_file, dict)
     config = read_config(config_file, content)
-    tokenizer, dropped = read_tokenizer(folder, config.vocab_size)
+    tokenizer, dropped = read_tokenizer(folder)
     found = read_tensors(weights_file)
     modern, prefix = _modern_names(weights_file, found)
     tensors = {new: found[own] for own, new in modern.items()}

@@ -84,12 +84,6 @@ def read(path: str) -> PretrainedModel:
     found = _read_archive(path) if path.endswith(".keras") else _read_folder(path)
     config = _config(found)
     weights, used = _read_weights(found, config)
-    num_tokens = len(found.tokenizer.vocab or ())
-    if num_tokens > config.vocab_size:
-        raise ValueError(
-            f"{found.path}: the vocabulary has {num_tokens} tokens, the word embeddings have "
-            f"{config.vocab_size} rows. Is it another model's vocabulary?"
-        )
     unused = sorted(set(found.arrays) - used)
     return PretrainedModel(
         format="keras_hub",

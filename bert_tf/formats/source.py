@@ -76,7 +76,7 @@ class TokenizerFiles:
 
 @dataclasses.dataclass(frozen=True)
 class PretrainedModel:
-    """The contents of a model's files."""
+    """The contents of a model's files; its vocabulary must not exceed the word embeddings."""
 
     format: str  # One of FORMATS.
     path: str  # Where it was read, for messages.
@@ -91,6 +91,14 @@ class PretrainedModel:
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # Of its kind, by name.
     max_seq_length: int | None = None  # In tokens, if the files say.
     notes: tuple[str, ...] = ()  # What the reader found or assumed, in sentences.
+
+    def __post_init__(self) -> None:
+        num_tokens, num_rows = len(self.tokenizer.vocab or ()), self.config.vocab_size
+        if num_tokens > num_rows:
+            raise ValueError(
+                f"{self.path}: the vocabulary has {num_tokens} tokens, the model's word embeddings "
+                f"have {num_rows} rows. Is it another model's vocabulary?"
+            )
 
 
 def detect_format(path: str) -> str:

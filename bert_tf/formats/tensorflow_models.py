@@ -111,7 +111,7 @@ def read(path: str) -> PretrainedModel:
     kind = kind_of_weights(weights)
     if start == _TRANSFORM and kind in ("classification", "regression"):
         kind = "tagging"
-    tokenizer, other_ways = read_tokenizer(folder, config.vocab_size)
+    tokenizer, other_ways = read_tokenizer(folder)
     return PretrainedModel(
         format="tensorflow_models",
         path=prefix,

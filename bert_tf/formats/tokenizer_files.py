@@ -54,22 +54,16 @@ _AS_IN_BERT = (
 )
 
 
-def read_tokenizer(folder: str, vocab_size: int) -> tuple[TokenizerFiles, dict[str, str]]:
+def read_tokenizer(folder: str) -> tuple[TokenizerFiles, dict[str, str]]:
     """Returns a folder's tokenizer, and its settings unlike BERT's with the reasons.
 
-    Raises a ValueError if a file is damaged, ids have gaps, special tokens are missing, or there
-    are more than `vocab_size` tokens.
+    Raises a ValueError if a file is damaged, ids have gaps, or special tokens are missing.
     """
     contents = {name: _read_object(folder, name) for name in (_CONFIG_NAME, MAP_NAME)}
     content = _read_object(folder, _TOKENIZER_NAME, _TOKENIZER_FORM)
     contents[_TOKENIZER_NAME] = content
     known = read_tokenizer_config(folder)
-    path, vocab, added = _read_vocab(folder, content)
-    if vocab is not None and len(vocab) > vocab_size:
-        raise ValueError(
-            f"{path}: the vocabulary has {len(vocab)} tokens, the model's word embeddings have "
-            f"{vocab_size} rows. Is it another model's vocabulary?"
-        )
+    vocab, added = _read_vocab(folder, content)
     tokenizer = TokenizerFiles(
         vocab,
         known.get("do_lower_case", _at(content, "normalizer.lowercase")),
@@ -158,8 +152,8 @@ def _split_tokens(added: Iterable[str], do_lower_case: bool | None) -> dict[str,
 
 def _read_vocab(
     folder: str, content: Mapping[str, Any]
-) -> tuple[str, tuple[str, ...] | None, dict[str, int]]:
-    """Returns the vocabulary's file, all tokens in the order of their ids, and the added ones.
+) -> tuple[tuple[str, ...] | None, dict[str, int]]:
+    """Returns all tokens in the order of their ids, and the added ones.
 
     `content` is tokenizer.json's, which is used if there is no vocab.txt.
     """
@@ -174,7 +168,7 @@ def _read_vocab(
         path = files.join_path(folder, _TOKENIZER_NAME)
         vocab = _at(content, "model.vocab")
         if not isinstance(vocab, dict):
-            return path, None, added
+            return None, added
         check_form(path, vocab, {str: int}, "model.vocab")
         ids = dict(vocab)
     conflicts = [token for token, number in added.items() if ids.get(token, number) != number]
@@ -189,4 +183,4 @@ def _read_vocab(
     missing = [token for token in SPECIAL_TOKENS if token not in ids]
     if missing:
         raise ValueError(f"{path}: the vocabulary lacks {', '.join(missing)}.")
-    return path, tokens, added
+    return tokens, added

@@ -109,11 +109,6 @@ def save_preset(
             )
         tokenizer = _tokenizer_of(loaded, loaded.init_checkpoint)
     config = getattr(model, "encoder", model).config
-    if tokenizer.vocab_size > config.vocab_size:
-        raise ValueError(
-            f"The tokenizer has {tokenizer.vocab_size} tokens, the model's word embeddings have "
-            f"{config.vocab_size} rows: the model was trained with another vocabulary."
-        )
     kind = find_kind(model.kind)
     before = read_description(files.split_path(loaded.init_checkpoint)[0]) if loaded else None
     if kind.has_labels:

@@ -308,7 +308,7 @@ def test_more_tokens_than_word_embeddings_are_refused(preset):
     with (preset / "assets" / "tokenizer" / "vocabulary.txt").open("a") as file:
         file.write("one\n")
 
-    with pytest.raises(ValueError, match=r"17 tokens, the word embeddings have 16 rows"):
+    with pytest.raises(ValueError, match=r"17 tokens, the model's word embeddings have 16 rows"):
         keras_hub.read(str(preset))
 
 
