@@ -16,7 +16,7 @@ from itertools import chain
 from bert_tf.text.characters import CLEAN, DROP_MARKS, SPLIT_PUNCTUATION, decompose
 from bert_tf.text.offsets import CHUNK, align_words
 from bert_tf.text.tokenizer import SpecialIds, Tokenizer
-from bert_tf.text.vocabulary import (
+from bert_tf.text.vocabulary import (  # noqa: F401 - the original has all of them here.
     SPECIAL_TOKENS,
     convert_by_vocab,
     convert_ids_to_tokens,
@@ -24,20 +24,6 @@ from bert_tf.text.vocabulary import (
     load_vocab,
     validate_case_matches_checkpoint,
 )
-
-__all__ = [
-    "SPECIAL_TOKENS",
-    "BasicTokenizer",
-    "FullTokenizer",
-    "WordpieceTokenizer",
-    "convert_by_vocab",
-    "convert_ids_to_tokens",
-    "convert_to_unicode",
-    "convert_tokens_to_ids",
-    "load_vocab",
-    "validate_case_matches_checkpoint",
-    "whitespace_tokenize",
-]
 
 # Longer chunks are rare, and would leave the cache's memory unbounded.
 _MAX_CACHED_CHARACTERS = 64
