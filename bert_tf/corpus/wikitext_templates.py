@@ -89,26 +89,6 @@ def _number(parts: dict[str, str]) -> str:
     return " ".join(_numbered(parts, 2)) if parts.get("1", "").strip("-−")[:1].isdigit() else ""
 
 
-def _value(parts: dict[str, str]) -> str:
-    """{{val|5.2|u=m}}"""
-    return f"{parts.get('1', '')} {parts.get('u', '') or parts.get('ul', '')}".strip()
-
-
-def _date(parts: dict[str, str]) -> str:
-    """{{date|14|juillet|1789|en littérature}}; {{date|14 juillet 1789}}"""
-    return " ".join(_numbered(parts, 3))
-
-
-def _around(parts: dict[str, str]) -> str:
-    """{{circa|1900|1910}}; not abbreviated, because not every language has the abbreviation."""
-    return "circa " + " – ".join(_numbered(parts, 2))
-
-
-def _as_of(parts: dict[str, str]) -> str:
-    """{{as of|2010|lc=y}}"""
-    return parts.get("alt") or ("as of " if parts.get("lc") else "As of ") + parts.get("1", "")
-
-
 def _century(parts: dict[str, str]) -> str:
     """{{s|XIX|e}} in French; in other Wikipedias it is another template."""
     century = parts.get("1", "")
@@ -119,9 +99,15 @@ def _century(parts: dict[str, str]) -> str:
 _WRITTEN: dict[str, Callable[[dict[str, str]], str]] = {
     **dict.fromkeys(("convert", "cvt"), _measure),
     **dict.fromkeys(("unité", "unite", "unidad", "unità", "nombre", "nb"), _number),
-    **dict.fromkeys(("date", "date-"), _date),
     **dict.fromkeys(("s", "s-"), _century),
-    "val": _value,
-    "circa": _around,
-    "as of": _as_of,
+    # {{date|14|juillet|1789|en littérature}}; {{date|14 juillet 1789}}
+    **dict.fromkeys(("date", "date-"), lambda parts: " ".join(_numbered(parts, 3))),
+    # {{val|5.2|u=m}}
+    "val": lambda parts: f"{parts.get('1', '')} {parts.get('u') or parts.get('ul', '')}".strip(),
+    # {{circa|1900|1910}}; not abbreviated, because not every language has the abbreviation.
+    "circa": lambda parts: "circa " + " – ".join(_numbered(parts, 2)),
+    # {{as of|2010}}, {{as of|2010|lc=y}}
+    "as of": lambda parts: (
+        parts.get("alt") or ("as of " if parts.get("lc") else "As of ") + parts.get("1", "")
+    ),
 }
