@@ -84,10 +84,10 @@ def forget_files(paths: Sequence[str]) -> None:
                 write_json(_path(folder), {**manifest, "runs": runs}, indent=1)
 
 
-def find_run(manifest: dict[str, Any], file_name: str) -> dict[str, Any] | None:
-    """Returns the run that made the file of this name, or None."""
-    found = (run for run in manifest["runs"] for file in run["files"] if file["name"] == file_name)
-    return next(found, None)
+def described_files(folder: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """Returns the run and the entry of each file in a folder's manifest, by name."""
+    manifest = read_manifest(folder) or {"runs": []}
+    return {file["name"]: (run, file) for run in manifest["runs"] for file in run["files"]}
 
 
 def _path(folder: str) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 
 from bert_tf import files
 from bert_tf.config import check_form, read_json, write_json
-from bert_tf.data.manifest import FILE_NAME, RECORDS_PER_BLOCK, read_manifest
+from bert_tf.data.manifest import FILE_NAME, RECORDS_PER_BLOCK, described_files
 from bert_tf.data.records import Fault, compression_of, scan_file
 
 logger = logging.getLogger(__name__)
@@ -174,10 +174,10 @@ def _even_blocks(num_records: int, compression: str, offsets: Sequence[int]) -> 
 
 
 def _described_in(folder: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-    """Returns the run and the entry of each file in a folder's manifest, by name."""
-    manifest = read_manifest(folder) or {"runs": []}
-    check_form(files.join_path(folder, FILE_NAME), manifest, {"runs": [{"files": [_ENTRY_FORM]}]})
-    return {file["name"]: (run, file) for run in manifest["runs"] for file in run["files"]}
+    described = described_files(folder)
+    for name, (_, entry) in described.items():
+        check_form(files.join_path(folder, FILE_NAME), entry, _ENTRY_FORM, name)
+    return described
 
 
 def _read_cache(path: str | None) -> dict[str, dict[str, Any]]:

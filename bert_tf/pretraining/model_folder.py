@@ -8,7 +8,7 @@ from typing import Any
 
 from bert_tf import files
 from bert_tf.config import BertConfig, write_json
-from bert_tf.data.manifest import find_run, read_manifest
+from bert_tf.data.manifest import described_files
 from bert_tf.settings import PretrainingSettings
 from bert_tf.training.model_card import describe_run, write_model_card
 
@@ -63,8 +63,7 @@ def _manifest_of(settings: PretrainingSettings) -> dict[str, Any]:
     """Returns the entry of the first training file in the manifest beside it, or {}."""
     (_, first), *_ = settings.by_phase()
     folder, name = files.split_path(files.expand_input_files(first.input_file)[0])
-    manifest = read_manifest(folder)
-    return (manifest and find_run(manifest, name)) or {}
+    return described_files(folder).get(name, ({}, {}))[0]
 
 
 def _vocabulary_of(run: dict[str, Any]) -> str | None:

@@ -23,7 +23,7 @@ from typing import Any
 
 from bert_tf import files
 from bert_tf.config import read_json, write_json
-from bert_tf.data.manifest import find_run, read_manifest
+from bert_tf.data.manifest import described_files
 from bert_tf.pretraining_data.statistics import CorpusStatistics
 from bert_tf.settings import PretrainingDataSettings
 
@@ -112,13 +112,12 @@ def find_finished(shards: Mapping[int, Shard]) -> dict[int, dict[str, Any]]:
     (first,) = next(iter(shards.values())).output_files
     folder = files.split_path(first)[0]
     notes = set(files.glob_files(note_path(files.join_path(folder, "*"))))
-    manifest = read_manifest(folder)
+    described = described_files(folder)
     finished = {}
     for number, shard in shards.items():
         (path,) = shard.output_files
         name = files.split_path(path)[1]
-        run = manifest and find_run(manifest, name)
-        entries = [entry for entry in run["files"] if entry["name"] == name] if run else []
+        entries = [described[name][1]] if name in described else []
         if note_path(path) in notes:
             with contextlib.suppress(ValueError):  # A damaged note counts as none.
                 entries.append(read_json(note_path(path)))

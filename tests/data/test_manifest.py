@@ -9,7 +9,7 @@ import pytest
 
 from bert_tf.data.manifest import (
     check_manifest_can_be_written,
-    find_run,
+    described_files,
     forget_files,
     read_manifest,
     write_manifest,
@@ -45,9 +45,10 @@ def test_a_later_run_takes_over_the_files_that_it_wrote_again(tmp_path):
     write_manifest(str(tmp_path), make_run(3, "b", "c", "d"))
     manifest = read_manifest(str(tmp_path))
     assert manifest["runs"] == [make_run(1, "a"), make_run(3, "b", "c", "d")]
-    assert find_run(manifest, "a") == make_run(1, "a")
-    assert find_run(manifest, "c") == make_run(3, "b", "c", "d")
-    assert find_run(manifest, "e") is None
+    described = described_files(str(tmp_path))
+    assert described["a"] == (make_run(1, "a"), make_run(1, "a")["files"][0])
+    assert described["c"] == (make_run(3, "b", "c", "d"), make_run(3, "c")["files"][0])
+    assert "e" not in described
 
 
 def test_files_that_are_about_to_be_replaced_are_forgotten(tmp_path):

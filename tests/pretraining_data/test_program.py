@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bert_tf.data.manifest import find_run, read_manifest
+from bert_tf.data.manifest import described_files, read_manifest
 from bert_tf.data.schema import (
     parse_examples,
     pretraining_features,
@@ -331,7 +331,7 @@ def test_the_manifest_says_what_was_made(tmp_path, toy_vocab, write_text):
     one, two = read_manifest(str(tmp_path / "one")), read_manifest(str(tmp_path / "two"))
     assert [file["name"] for file in one["runs"][0]["files"]] == ["a", "c"]
     assert [file["name"] for file in two["runs"][0]["files"]] == ["b"]
-    run = find_run(one, "c")
+    run, _ = described_files(str(tmp_path / "one"))["c"]
     assert PretrainingDataSettings(**run["settings"]) == settings
     assert run["vocabulary"] == {
         "file": "toy_vocab.txt",
