@@ -77,29 +77,25 @@ def convert(settings: ConversionSettings) -> ConversionReport:
     are missing (unless `allow_missing` is set), the outputs differ, or another process writes to
     the folder.
     """
-    with files.hold_folder(settings.output_dir):
-        return _convert(settings)
-
-
-def _convert(settings: ConversionSettings) -> ConversionReport:
     writer = _WRITERS[settings.to]
-    files.check_free(settings.output_dir, [writer.CONFIG_NAME], settings.overwrite)
-    model, description = _with_description(_read(settings))
-    model, dropped = _reduced(model, settings)
-    is_whole = set(needed_shapes(model)) <= set(model.weights)
-    model, missing = _completed(model, settings)
-    written = pad(model, settings.padded_vocab_size or model.config.vocab_size)
-    with files.new_files(settings.output_dir, settings.overwrite) as folder:
-        writer.write(written, folder)
-        inputs: tuple[str, ...] = ()
-        if settings.to == "google" and needs_description(model):
-            description = description or description_of(model, settings.inputs)
-            write_description(folder, description)
-            inputs = description.inputs
-        # Other formats do not store the names of a classifier's texts.
-        _write_card(folder, written, settings, inputs or find_kind(model.head.kind).inputs[0])
-        check = check_conversion(model, folder, settings.to, is_whole)
-    return ConversionReport(settings, written, dropped, missing, check)
+    with files.hold_folder(settings.output_dir):
+        files.check_free(settings.output_dir, [writer.CONFIG_NAME], settings.overwrite)
+        model, description = _with_description(_read(settings))
+        model, dropped = _reduced(model, settings)
+        is_whole = set(needed_shapes(model)) <= set(model.weights)
+        model, missing = _completed(model, settings)
+        written = pad(model, settings.padded_vocab_size or model.config.vocab_size)
+        with files.new_files(settings.output_dir, settings.overwrite) as folder:
+            writer.write(written, folder)
+            inputs: tuple[str, ...] = ()
+            if settings.to == "google" and needs_description(model):
+                description = description or description_of(model, settings.inputs)
+                write_description(folder, description)
+                inputs = description.inputs
+            # Other formats do not store the names of a classifier's texts.
+            _write_card(folder, written, settings, inputs or find_kind(model.head.kind).inputs[0])
+            check = check_conversion(model, folder, settings.to, is_whole)
+        return ConversionReport(settings, written, dropped, missing, check)
 
 
 def _write_card(

@@ -37,22 +37,18 @@ def read_config(folder: str) -> tuple[BertConfig, dict[str, str]] | None:
     if not files.exists(path):
         return None
     with files.naming_damage(path):
-        return _read_params(path)
-
-
-def _read_params(path: str) -> tuple[BertConfig, dict[str, str]]:
-    content = _read_yaml(path)
-    check_form(f"{path}: it does not describe an encoder", content, _FORM)
-    model = content["task"]["model"]
-    kind = model["encoder"]["type"]
-    encoder = model["encoder"].get(kind)
-    if kind not in _ENCODER_TYPES or not isinstance(encoder, dict):
-        raise ValueError(
-            f"{path}: the encoder's type must be {' or '.join(_ENCODER_TYPES)}, with its settings "
-            f"under that name. Received: {kind!r}"
-        )
-    config = _encoder_config(path, encoder)
-    return config, _unlike_heads(model, config.hidden_act)
+        content = _read_yaml(path)
+        check_form(f"{path}: it does not describe an encoder", content, _FORM)
+        model = content["task"]["model"]
+        kind = model["encoder"]["type"]
+        encoder = model["encoder"].get(kind)
+        if kind not in _ENCODER_TYPES or not isinstance(encoder, dict):
+            raise ValueError(
+                f"{path}: the encoder's type must be {' or '.join(_ENCODER_TYPES)}, with its "
+                f"settings under that name. Received: {kind!r}"
+            )
+        config = _encoder_config(path, encoder)
+        return config, _unlike_heads(model, config.hidden_act)
 
 
 def _encoder_config(path: str, encoder: Mapping[str, Any]) -> BertConfig:
