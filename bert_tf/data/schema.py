@@ -66,17 +66,15 @@ def encode_example(arrays: Mapping[str, Any]) -> bytes:
     Each is a flat sequence or an array of integers (stored as int64), floats (float32), or bytes.
     Raises a ValueError for other or mixed types, and for integers beyond 64 bits.
     """
-    entries = [encode_entry(name, encode_values(name, arrays[name])) for name in sorted(arrays)]
-    return _field(1, b"".join(entries))
+    return _field(1, b"".join(encode_entry(name, arrays[name]) for name in sorted(arrays)))
 
 
-def encode_entry(name: str, value: bytes) -> bytes:
-    """Returns a serialized feature with its name, as part of a serialized example."""
-    return _field(1, _field(1, name.encode("utf-8")) + _field(2, value))
+def encode_entry(name: str, values: Any) -> bytes:
+    """Returns a serialized feature with its name, as in the example of `encode_example`."""
+    return _field(1, _field(1, name.encode("utf-8")) + _field(2, _feature(name, values)))
 
 
-def encode_values(name: str, values: Any) -> bytes:
-    """Serializes the values of one feature as a `tf.train.Feature`; see `encode_example`."""
+def _feature(name: str, values: Any) -> bytes:
     dtype = getattr(values, "dtype", None)
     if str(dtype) == "float32":
         return _field(2, _packed(values.astype("<f4").tobytes()))
@@ -123,7 +121,7 @@ class ListHeaders(dict):
 
     def __missing__(self, num_bytes: int) -> bytes:
         # A list of that many zeros has that size.
-        entry = encode_entry(self._name, encode_values(self._name, [0] * num_bytes))
+        entry = encode_entry(self._name, [0] * num_bytes)
         self[num_bytes] = entry[: len(entry) - num_bytes]
         return self[num_bytes]
 

@@ -11,13 +11,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from bert_tf.data.schema import (
-    Feature,
-    ListHeaders,
-    encode_entry,
-    encode_values,
-    encode_varint,
-)
+from bert_tf.data.schema import Feature, ListHeaders, encode_entry, encode_varint
 from bert_tf.files.workers import run_in_order
 from bert_tf.tasks.task import Row
 from bert_tf.text.tokenizer import Tokenizer, load_tokenizer
@@ -72,7 +66,7 @@ class FeatureSerializer:
         """Returns the serialized `tf.train.Example`."""
         number = b""
         if _UNIQUE_IDS in self._features:
-            number = encode_entry(_UNIQUE_IDS, encode_values(_UNIQUE_IDS, [unique_id]))
+            number = encode_entry(_UNIQUE_IDS, [unique_id])
         size = len(window.before) + len(number) + len(window.after)
         return b"".join((b"\x0a", encode_varint(size), window.before, number, window.after))
 
@@ -86,7 +80,7 @@ class FeatureSerializer:
             raise ValueError(f"{name}: {len(values)} values, but the feature holds {size}.")
         if feature.dtype != "int64":
             floats = [*map(float, values), *([0.0] * missing)]
-            return encode_entry(name, encode_values(name, floats))
+            return encode_entry(name, floats)
         if name in _ONE_BYTE_EACH:
             packed = bytes(values)
         else:

@@ -26,13 +26,7 @@ import numpy as np
 from bert_tf import files
 from bert_tf.config import BertConfig, check_form, parse_json, read_json
 from bert_tf.formats import names
-from bert_tf.formats.source import (
-    Head,
-    PretrainedModel,
-    TokenizerFiles,
-    check_growth,
-    find_beside,
-)
+from bert_tf.formats.source import Head, PretrainedModel, TokenizerFiles, check_growth, find_beside
 from bert_tf.kinds.table import CLASSIFIER, kind_of_weights
 
 _CONFIG_NAME = "config.json"

@@ -7,7 +7,7 @@ and padding are added when a record is written.
 
 import struct
 
-from bert_tf.data.schema import ListHeaders, encode_entry, encode_values, encode_varint
+from bert_tf.data.schema import ListHeaders, encode_entry, encode_varint
 from bert_tf.pretraining_data.examples import Instance
 from bert_tf.settings import PretrainingDataSettings
 from bert_tf.text.tokenizer import Tokenizer
@@ -32,11 +32,11 @@ class RecordEncoder:
         self._segments = ListHeaders("segment_ids")[self._length]
         self._input_mask = ListHeaders("input_mask")[self._length]
         self._one = struct.pack("<f", 1.0)
-        no_weights = _entry("masked_lm_weights", [0.0] * self._num_predictions)
+        no_weights = encode_entry("masked_lm_weights", [0.0] * self._num_predictions)
         self._weights = no_weights[: -4 * self._num_predictions]
         self._next_labels = [b"", b""]
         if settings.next_sentence:
-            self._next_labels = [_entry("next_sentence_labels", [label]) for label in (0, 1)]
+            self._next_labels = [encode_entry("next_sentence_labels", [label]) for label in (0, 1)]
 
     def begin(self, instance: Instance) -> bytes:
         """Returns the compact form of an instance, for `finish`."""
@@ -78,10 +78,6 @@ class RecordEncoder:
             *(self._weights, self._one * num_masked, bytes(4 * len(no_masks))),
         )
         return _message((*ids_and_mask, *masks, *label_and_segments)), num_tokens
-
-
-def _entry(name: str, values: list) -> bytes:
-    return encode_entry(name, encode_values(name, values))
 
 
 def _message(parts: tuple[bytes, ...]) -> bytes:
