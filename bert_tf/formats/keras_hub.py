@@ -173,7 +173,7 @@ def _read_archive(path: str) -> _Files:
         if missing:
             raise ValueError(f"{path}: there is no {', '.join(sorted(missing))} in it.")
         description = parse_json(f"{path}: {_CONFIG_NAME}", archive.read(_CONFIG_NAME))
-        arrays = _read_arrays(path, io.BytesIO(archive.read(_WEIGHTS_NAME)))
+        arrays = _read_arrays(path, archive.read(_WEIGHTS_NAME))
         vocabulary = next((name for name in _VOCABULARIES if name in members), None)
         vocab = vocabulary and _vocab(f"{path}: {vocabulary}", archive.read(vocabulary))
     backbone, task = _backbone_and_task(path, description)
@@ -195,9 +195,9 @@ def _read_folder(path: str) -> _Files:
     if task_file := find_beside(folder, "task.json"):
         task = _backbone_and_task(task_file, read_json(task_file))[1]
     files.refuse_other_kinds(weights, "HDF5")
-    arrays = _read_arrays(weights, _local(weights))
+    arrays = _read_arrays(weights)
     if task_weights := find_beside(folder, _TASK_WEIGHTS_NAME):
-        more = _read_arrays(task_weights, _local(task_weights))
+        more = _read_arrays(task_weights)
         arrays |= {f"{_TASK_WEIGHTS_NAME}/{variable}": value for variable, value in more.items()}
     vocabulary = find_beside(folder, *_VOCABULARIES)
     vocab = vocabulary and _vocab(vocabulary, files.read_bytes(vocabulary))
@@ -220,19 +220,16 @@ def _backbone_and_task(path: str, description: Any) -> tuple[dict, dict]:
     return backbone, description if is_task else {}
 
 
-def _local(path: str) -> str | io.BytesIO:
-    """Returns a local path or a remote file's content, for h5py."""
-    return io.BytesIO(files.read_bytes(path)) if files.is_remote(path) else path
-
-
-def _read_arrays(path: str, file: str | io.BytesIO) -> dict[str, np.ndarray]:
+def _read_arrays(path: str, content: bytes | None = None) -> dict[str, np.ndarray]:
     """Returns the arrays of an HDF5 file by path, 16-bit ones unchanged.
 
-    What the file takes from other files is refused: any file of the user could become weights.
+    `content` is needed if the file is in an archive. What the file takes from other files is
+    refused: any file of the user could become weights.
     """
+    if content is None and files.is_remote(path):
+        content = files.read_bytes(path)
     arrays: dict[str, np.ndarray] = {}
-    size = files.file_size(file) if isinstance(file, str) else file.getbuffer().nbytes
-    left = files.max_unpacked_bytes(size)
+    left = files.max_unpacked_bytes(files.file_size(path) if content is None else len(content))
 
     def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
         nonlocal left
@@ -252,9 +249,9 @@ def _read_arrays(path: str, file: str | io.BytesIO) -> dict[str, np.ndarray]:
 
     with files.naming_damage(path):
         try:
-            with h5py.File(file, "r") as content:
-                add("", content)
-                content.visititems(add)
+            with h5py.File(path if content is None else io.BytesIO(content), "r") as file:
+                add("", file)
+                file.visititems(add)
         except OSError as error:  # HDF5 gives damage the numbers of the system's errors.
             raise ValueError(f"{path}: its weights cannot be read: {error}") from error
     return arrays
