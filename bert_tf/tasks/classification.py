@@ -13,7 +13,6 @@ Source: google-research/bert, run_classifier.py.
 """
 
 import dataclasses
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ import numpy as np
 from bert_tf import files
 from bert_tf.data.schema import Feature
 from bert_tf.metrics import classification as metrics
+from bert_tf.tasks.evaluation_report import json_lines
 from bert_tf.tasks.example_report import report_examples
 from bert_tf.tasks.task import Batch, Reader, Row, Task, Windows, write_files
 from bert_tf.tasks.text_examples import TextAnswer, TextExample, to_number
@@ -229,14 +229,15 @@ class TextClassification(Task):
         suffix = f"_{suffix}" if suffix else ""
         records = [self.record(*pair) for pair in zip(examples, answers, strict=True)]
         contents = {
-            f"test_results{suffix}.tsv": map(_results_line, answers),
-            f"predictions{suffix}.jsonl": (json.dumps(r, ensure_ascii=False) for r in records),
+            f"test_results{suffix}.tsv": "".join(map(_results_line, answers)),
+            f"predictions{suffix}.jsonl": json_lines(records),
         }
         if split in self.submissions:
-            lines = (f"{index}\t{_submitted(answer)}" for index, answer in enumerate(answers))
-            contents[f"submission/{self.submissions[split]}"] = ("index\tprediction", *lines)
-        texts = {name: "".join(f"{x}\n" for x in lines) for name, lines in contents.items()}
-        return write_files(folder, texts)
+            lines = (f"{index}\t{_submitted(answer)}\n" for index, answer in enumerate(answers))
+            contents[f"submission/{self.submissions[split]}"] = "".join(
+                ("index\tprediction\n", *lines)
+            )
+        return write_files(folder, contents)
 
 
 def check_labels(name: str, own: tuple[str, ...], trained: tuple[str, ...] | None) -> None:
@@ -261,7 +262,7 @@ def _label_arrays(examples: _Examples, answers: _Answers) -> tuple[np.ndarray, n
 
 def _results_line(answer: TextAnswer) -> str:
     """Returns a line as the original writes it: with `str` of float32, at most nine digits."""
-    return "\t".join(map(str, answer.probabilities or (np.float32(answer.label),)))
+    return "\t".join(map(str, answer.probabilities or (np.float32(answer.label),))) + "\n"
 
 
 def _short(number: float) -> float:
