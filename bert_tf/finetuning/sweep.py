@@ -22,10 +22,12 @@ import keras
 from bert_tf import files
 from bert_tf.config import read_json, write_json
 from bert_tf.finetuning.run import FinetuningRun, num_train_steps
+from bert_tf.progress import format_number
 from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import Task
 from bert_tf.training.best_checkpoint import BestCheckpoint
 from bert_tf.training.checkpoint import BEST_FOLDER, NumberedCheckpoints, remove_checkpoints
+from bert_tf.training.run_directory import find_changes
 from bert_tf.training.trainer import NonFiniteLoss
 
 logger = logging.getLogger(__name__)
@@ -51,15 +53,8 @@ class RunResult:
     figures: dict[str, float] = dataclasses.field(default_factory=dict)  # All metrics.
 
 
-_RESULT_FORM = {
-    "name": str,
-    "learning_rate": int | float,
-    "batch_size": int,
-    "seed": int,
-    "value": int | float,
-    "is_collapsed": bool,
-    "is_diverged": bool,
-}
+_FIELDS = {field.name: field.type for field in dataclasses.fields(RunResult)}
+_RESULT_FORM = {**_FIELDS, "figures": {str: float | int}}
 
 
 def run_sweep(
@@ -67,10 +62,8 @@ def run_sweep(
 ) -> FinetuningRun:
     """Trains every combination, and returns a run in the sweep's folder with the best weights.
 
-    A killed sweep resumes with the run that was killed.
-
-    Raises:
-        ValueError: if every run diverged, or the weights in the folder are from another sweep.
+    A killed sweep resumes with the run that was killed. Raises a ValueError if every run diverged,
+    or the weights in the folder are from another sweep.
     """
     own = {"do_train": False, "do_eval": True, "early_stopping_patience": 0, **_ONE_RUN}
     whole = FinetuningRun(dataclasses.replace(settings, **own), task, stream=stream)
@@ -90,7 +83,8 @@ def run_sweep(
             _write_table(settings.output_dir, task.metric, results)
     rows = _summary(results)
     for row in (list(rows[0]), *(row.values() for row in rows)):
-        logger.info("%s", "  ".join(f"{_short(value):>13}" for value in row))
+        texts = ("-" if value is None else format_number(value) for value in row)
+        logger.info("%s", "  ".join(f"{text:>13}" for text in texts))
     best = _best_of(results)
     logger.info("Best: %s with %s %.4f at step %d", best.name, task.metric, best.value, best.step)
     if best.is_diverged:
@@ -198,14 +192,10 @@ def _train(
 
 def _read_result(path: str, fingerprint: dict[str, Any]) -> RunResult:
     content = read_json(path, {"settings": dict, "result": _RESULT_FORM})
-    changed = [
-        f"{name}: {then!r} -> {fingerprint.get(name)!r}"
-        for name, then in content["settings"].items()
-        if then != fingerprint.get(name)
-    ]
-    if changed:
+    then = content["settings"]
+    if changes := list(find_changes(then, {name: fingerprint.get(name) for name in then})):
         raise ValueError(
-            f"{path}: the run was done with other settings (then -> now): {', '.join(changed)}. "
+            f"{path}: the run was done with other settings (then -> now): {', '.join(changes)}. "
             "Give a new --output_dir, or the old settings."
         )
     with files.naming_damage(path):
@@ -248,12 +238,6 @@ def _summary(results: Sequence[RunResult]) -> list[dict[str, Any]]:
         }
         rows.append(row)
     return rows
-
-
-def _short(value: str | float | None) -> str:
-    if value is None:
-        return "-"
-    return value if isinstance(value, str) else f"{value:.4g}"
 
 
 def _write_table(folder: str, metric: str, results: Sequence[RunResult]) -> None:

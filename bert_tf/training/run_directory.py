@@ -101,22 +101,23 @@ def _changes(path: str, given: Mapping[str, Any], defaults: Mapping[str, Any]) -
         return ""
     defaults = {key: value for key, value in defaults.items() if key in given}
     defaults, given = json.loads(json.dumps([defaults, given]))  # As if read from a file.
-    changes = _compare("", {**defaults, **read_json(path, dict)}, given)
-    return "".join(f"  {name}: {then} -> {now}\n" for name, then, now in changes)
+    changes = find_changes({**defaults, **read_json(path, dict)}, given)
+    return "".join(f"  {change}\n" for change in changes)
 
 
-def _compare(name: str, then: Any, now: Any) -> Iterator[tuple[str, str, str]]:
-    """Yields (place, old, new) of the innermost differences of two JSON values."""
+def find_changes(then: Any, now: Any, place: str = "") -> Iterator[str]:
+    """Yields the innermost differences of two JSON values, as in "seed: 1 -> 2"."""
     if then == now:
         return
     if isinstance(then, dict) and isinstance(now, dict):
         for key in sorted({*then, *now}):
-            yield from _compare(f"{name}.{key}" if name else key, then.get(key), now.get(key))
+            inner = f"{place}.{key}" if place else key
+            yield from find_changes(then.get(key), now.get(key), inner)
     elif _are_phases(then) and _are_phases(now) and len(then) == len(now):
         for number, (old, new) in enumerate(zip(then, now, strict=True)):
-            yield from _compare(f"{name}[{number}]", old, new)
+            yield from find_changes(old, new, f"{place}[{number}]")
     else:
-        yield name, _shortened(then), _shortened(now)
+        yield f"{place}: {_shortened(then)} -> {_shortened(now)}"
 
 
 def _are_phases(value: Any) -> bool:
