@@ -48,10 +48,8 @@ class FeatureSerializer:
     def serialize(self, row: Row) -> EncodedWindow:
         """Serializes a window, except for its number.
 
-        `input_mask` and `is_real_example` may be omitted; they are 1.
-
-        Raises:
-            ValueError: for missing or undescribed features, and too many or too few values.
+        `input_mask` and `is_real_example` may be omitted; they are 1. Raises a ValueError for
+        missing or undescribed features, and too many or too few values.
         """
         num_tokens = len(row["input_ids"])
         row = {"input_mask": b"\1" * num_tokens, "is_real_example": [1], **row}

@@ -107,10 +107,7 @@ class FinetuningRun:
         """Trains to the end, from the newest checkpoint if there is one.
 
         Afterwards the model has the best weights if it was evaluated during training, or else the
-        last ones.
-
-        Raises:
-            Interrupted: after SIGTERM or Ctrl-C, once everything is saved.
+        last ones. Raises Interrupted after SIGTERM or Ctrl-C, once everything is saved.
         """
         settings = self.settings
         if settings.eval_steps:
@@ -158,8 +155,7 @@ class FinetuningRun:
     def restore(self) -> None:
         """Loads the best checkpoint of the output directory, or its newest, or the initial one.
 
-        Raises:
-            ValueError: if the output directory's model was trained for another task.
+        Raises a ValueError if the output directory's model was trained for another task.
         """
         settings = self.settings
         if newest_step(settings.output_dir) is not None or self.best.is_there():
@@ -244,8 +240,7 @@ class FinetuningRun:
 def num_train_steps(settings: FinetuningSettings, num_examples: int) -> int:
     """Returns the number of training steps, counted from examples as in the original.
 
-    Raises:
-        ValueError: if there are too few examples for one step.
+    Raises a ValueError if there are too few examples for one step.
     """
     num_steps = int(num_examples / settings.train_batch_size * settings.num_train_epochs)
     if not num_steps:

@@ -80,8 +80,7 @@ class Reader(Protocol):
     def splits(self, purpose: str) -> tuple[str, ...]:
         """Returns the splits for one of PURPOSES whose files exist, the main one first.
 
-        Raises:
-            ValueError: if there is none, with the files that are needed.
+        Raises a ValueError if there is none, with the files that are needed.
         """
 
     def sources(self, split: str) -> list[str]:
@@ -114,8 +113,7 @@ class Task(Reader, Protocol):
     def features(self, split: str, max_seq_length: int) -> dict[str, Feature]:
         """Returns the features of a window by name, as in a record and the model's input.
 
-        Raises:
-            ValueError: if `max_seq_length` is too small.
+        Raises a ValueError if `max_seq_length` is too small.
         """
 
     def encode(
@@ -236,11 +234,8 @@ def _task_modules() -> dict[str, ModuleType]:
 def add_task_module(path: str) -> str:
     """Adds a task outside this package, a Python file, and returns its name: the file's.
 
-    Its folder is appended to `sys.path`, so that worker processes can import it too.
-
-    Raises:
-        ValueError: if it is not a Python file with a task, or has the name of another module, or
-            raises an error.
+    Its folder is appended to `sys.path`, so that worker processes can import it too. Raises a
+    ValueError if it is not a Python file with a task, has another module's name, or an error in it.
     """
     folder, file_name = os.path.split(os.path.abspath(path))
     name, ending = os.path.splitext(file_name)

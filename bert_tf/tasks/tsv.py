@@ -207,8 +207,7 @@ class TsvReader:
     def distinct_labels(self) -> tuple[str, ...]:
         """Returns the training examples' labels, sorted as numbers if all are whole numbers.
 
-        Raises:
-            ValueError: if there are fewer than two or more than _MAX_LABELS.
+        Raises a ValueError if there are fewer than two or more than _MAX_LABELS.
         """
         self.splits("train")
         examples = self._read("train", lambda _: None)
