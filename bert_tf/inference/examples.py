@@ -23,7 +23,7 @@ def read_examples(
     Args:
         inputs: the names of the model's texts.
         list_inputs: those of them that are lists of texts.
-        remedy: ends the message of an error.
+        remedy: ends the message of an error about the number of texts.
 
     Raises a ValueError that names the first example without the texts that the model takes.
     """
@@ -43,9 +43,10 @@ def read_examples(
         are_lists = [name in list_inputs for name in inputs]
         if len(texts) != len(inputs) or not all(map(_is_text, texts, are_lists)):
             names = [f"{name} (a list)" if name in list_inputs else name for name in inputs]
+            hint = remedy if texts and len(texts) != len(inputs) else ""
             raise ValueError(
                 f"Example {number}: the model takes {', '.join(names)}, as text (str), or as a "
-                f"tuple or dict of texts.{remedy} "
+                f"tuple or dict of texts.{hint} "
                 f"Received: {type(example).__name__} {example!r:.200}"
             )
         examples.append(texts)

@@ -63,6 +63,8 @@ class Predictor:
         inputs: Sequence[str] = (),
     ):
         self._path = model = os.fspath(model)
+        if not model:
+            raise ValueError("A model's folder or name is needed. Received: ''")
         _check_arguments(labels, do_lower_case, batch_size, inputs)
         saved_model = find_saved_model(model)
         if saved_model is None:
@@ -118,6 +120,8 @@ class Predictor:
         Raises a ValueError if a text has no [MASK] or is too long, or the model no masked-LM head.
         """
         need_head(self._model, MASKED_LM, "masked-LM")
+        if not isinstance(top_k, Integral):
+            raise ValueError(f"top_k must be an integer. Received: {top_k!r}")
         filled = self._answers(MaskFiller, read_examples(text, _TEXT), top_k=top_k)
         return filled[0] if is_one_example(text, _TEXT) else filled
 
@@ -150,9 +154,8 @@ class Predictor:
                 list of these. By default as the model was made: as a sentence-transformers model
                 says in its `modules.json`, for others `mean`.
         """
-        if pool is None:  # Other kinds have no way of their own.
-            has_own = getattr(self._model, "has_own_pooling", True)
-            pool = "" if self.kind == "encoder" and has_own else "mean"
+        if pool is None:
+            pool = self._model.default_pool
         elif pool not in POOLS:
             raise ValueError(f"pool must be one of {', '.join(POOLS)}. Received: {pool!r}")
         if pool == "pooled" and not self._model.has_pooler:

@@ -53,7 +53,9 @@ class SavedModel:
         self.heads = tuple(f"{head}/" for head in description["heads"])
         self._inputs_of = {n: list(s["inputs"]) for n, s in description["signatures"].items()}
         self._top_k: int = description["top_k"]
-        self.has_own_pooling = description.get("pooling") == ""
+        # "" is the signature for texts, which may have been exported with another pool.
+        has_own = self.kind == "encoder" and description.get("pooling") == ""
+        self.default_pool = "" if has_own else "mean"
 
     def answers(
         self,

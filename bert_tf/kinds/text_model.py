@@ -57,6 +57,11 @@ class LoadedModel:
     def config(self) -> BertConfig:
         return self.encoder.config
 
+    @property
+    def default_pool(self) -> str:
+        """The way of making embeddings: only encoders may have one of their own, which is ""."""
+        return "" if self.kind == "encoder" else "mean"
+
 
 class TextModel(abc.ABC):
     """Runs inference on text with one kind of model. It is thread-safe.

@@ -6,6 +6,7 @@ a line in `load_tokenizer`.
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from bert_tf.text.packing import pack_truncated
@@ -80,8 +81,8 @@ class Tokenizer(Protocol):
         seconds = [""] * len(firsts) if pairs is None else _listed(pairs)
         if len(firsts) != len(seconds):
             raise ValueError(f"Each text needs a pair. Received: {len(firsts)} and {len(seconds)}")
-        if max_length is not None and max_length < 3:
-            raise ValueError(f"max_length must be 3 or more. Received: {max_length}")
+        if max_length is not None and (not isinstance(max_length, Integral) or max_length < 3):
+            raise ValueError(f"max_length must be 3 or more. Received: {max_length!r}")
         if padding not in (True, False, "max_length") or (
             padding == "max_length" and not max_length
         ):

@@ -321,6 +321,18 @@ def test_an_argument_of_another_form_is_refused_by_its_name(folders, argument):
         bert_tf.Predictor(Path(folders["regression"]), **argument)
 
 
+def test_an_empty_name_is_no_model():
+    with pytest.raises(ValueError, match="folder or name is needed"):
+        bert_tf.Predictor("")
+
+
+def test_other_inputs_are_proposed_only_for_another_number_of_texts(predictors):
+    for example in (None, float("nan"), b"a"):
+        with pytest.raises(ValueError, match="Example 0") as error:
+            predictors["regression"].predict([example])
+        assert "Predictor inputs" not in str(error.value)
+
+
 def test_what_a_model_cannot_be_asked_is_said(predictors):
     with pytest.raises(ValueError, match="cannot answer questions"):
         predictors["pair"].answer("Who?", "He.")
@@ -332,6 +344,8 @@ def test_what_a_model_cannot_be_asked_is_said(predictors):
         predictors["tagging"].predict(["a", ("b", "c")])
     with pytest.raises(ValueError, match=r"no \[MASK\]"):
         predictors["masked_lm"].fill_mask("Nothing to fill.")
+    with pytest.raises(ValueError, match=r"top_k.*'5'"):
+        predictors["masked_lm"].fill_mask("[MASK]", top_k="5")
     with pytest.raises(ValueError, match="pool must be one of"):
         predictors["encoder"].embed("a", pool="max")
 
