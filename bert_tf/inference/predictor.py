@@ -37,7 +37,7 @@ class Predictor:
         max_seq_length: in tokens; by default as in training, else the model's maximum, or 384 for
             questions.
         do_lower_case: whether text is lower-cased; by default from the model's files.
-        batch_size: texts per batch; texts of similar length are batched together.
+        batch_size: texts per batch at most; texts of similar length are batched together.
         span_options: of models that answer questions, by name: `doc_stride`, `max_query_length`,
             `n_best_size`, `max_answer_length`, `null_score_diff_threshold`, ...
         inputs: names of the texts of an example, such as ("text_a", "text_b") for a classifier of

@@ -1,6 +1,8 @@
 """Runs a model on rows of ids of different lengths, in batches of similar length."""
 
+import functools
 import itertools
+import sys
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -10,8 +12,6 @@ Batch = dict[str, tf.Tensor]
 # `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`: token ids and segment ids.
 Row = tuple[Sequence[int], Sequence[int]]
 IDS = ("input_ids", "input_mask", "segment_ids")
-# Batches are padded to a multiple of this, so that there are few shapes.
-_LENGTH_STEP = 8
 
 
 def length_runner(
@@ -34,7 +34,9 @@ def length_runner(
         def outputs_of(places: list[int]) -> Batch:
             return compute(_padded([rows[place] for place in places], longest))
 
-        return in_batches([((), len(ids)) for ids, _ in rows], batch_size, outputs_of)
+        _, most_tokens = _blocks()
+        sizes = [((), len(ids)) for ids, _ in rows]
+        return in_batches(sizes, batch_size, outputs_of, most_tokens)
 
     return run
 
@@ -43,20 +45,24 @@ def in_batches(
     sizes: Sequence[tuple[tuple[int, ...], int]],
     batch_size: int,
     run: Callable[[list[int]], Mapping[str, tf.Tensor]],
+    most: int = sys.maxsize,
 ) -> list[dict[str, np.ndarray]]:
     """Returns the outputs of each example, in order.
 
     Args:
         sizes: each example's shape, which all examples of a batch share, and its length.
         run: maps the indices of the examples of a batch to their outputs.
+        most: the length of a batch at most, padding included, if it has several examples.
     """
     # The longest come first, so that too little memory shows at once.
     order = sorted(range(len(sizes)), key=sizes.__getitem__, reverse=True)
     results: list[dict[str, np.ndarray]] = [{}] * len(sizes)
     for _, alike in itertools.groupby(order, key=lambda place: sizes[place][0]):
-        places = list(alike)
-        for start in range(0, len(places), batch_size):
-            batch = places[start : start + batch_size]
+        places, start = list(alike), 0
+        while start < len(places):
+            longest = max(sizes[places[start]][1], 1)
+            batch = places[start : start + max(min(batch_size, most // longest), 1)]
+            start += len(batch)
             for place, outputs in zip(batch, by_row(run(batch)), strict=True):
                 results[place] = outputs
     return results
@@ -68,10 +74,23 @@ def by_row(outputs: Mapping[str, tf.Tensor | np.ndarray]) -> list[dict[str, np.n
     return [dict(zip(outputs, values, strict=True)) for values in columns]
 
 
+@functools.cache
+def _blocks() -> tuple[int, int]:
+    """Returns of which number a batch's length is a multiple, and its most tokens.
+
+    A CPU computes every column of padding: rounded up to 8, short sentences would take a sixth
+    longer. With more than 512 tokens it is no faster, and more texts differ more in length.
+    Accelerators work in blocks, prepare each shape once, and need much work at a time.
+    """
+    has_accelerator = any(d.device_type != "CPU" for d in tf.config.list_logical_devices())
+    return (8, sys.maxsize) if has_accelerator else (1, 512)
+
+
 def _padded(rows: Sequence[Row], longest: int) -> np.ndarray:
     """Returns ids, mask and segments, int32 [3, B, L], padded with zeros."""
     length = max(len(token_ids) for token_ids, _ in rows)
-    length = min(-(-length // _LENGTH_STEP) * _LENGTH_STEP, max(length, longest))
+    step, _ = _blocks()
+    length = min(-(-length // step) * step, max(length, longest))
     batch = np.zeros((3, len(rows), length), np.int32)
     for number, (token_ids, segment_ids) in enumerate(rows):
         batch[:, number, : len(token_ids)] = token_ids, [1] * len(token_ids), segment_ids
