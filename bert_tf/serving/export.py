@@ -67,7 +67,7 @@ def _export(settings: ExportSettings) -> Export:
             logger.info("%s", report)
         if settings.tflite_file:
             length = settings.tflite_seq_length or loaded.max_seq_length
-            difference = write_tflite(python, settings.tflite_file, length)
+            difference = write_tflite(python, settings.tflite_file, length, settings.tflite_int8)
             logger.info("%s: outputs differ by at most %.1e", settings.tflite_file, difference)
     return Export(final, description, report, num_requests)
 

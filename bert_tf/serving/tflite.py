@@ -3,8 +3,12 @@
 Inputs are `input_ids`, `input_mask`, `segment_ids` int32 [1, L]. A classifier returns
 `probabilities` [1, C], a regression `value` [1], an encoder `sequence_output` [1, L, H] and, if it
 has a pooler, `pooled_output` [1, H].
+
+In int8, each weight matrix is rounded to 255 steps when it is written, and the numbers that it is
+multiplied by when the model runs (dynamic-range quantization): no examples are needed.
 """
 
+import math
 import warnings
 
 import numpy as np
@@ -17,10 +21,10 @@ from bert_tf.kinds.text_model import TextModel
 _TOLERANCE = 1e-3
 
 
-def write_tflite(text_model: TextModel, path: str, seq_length: int) -> float:
+def write_tflite(text_model: TextModel, path: str, seq_length: int, int8: bool = False) -> float:
     """Writes a model of a kind that `has_tflite`; returns the largest difference of its outputs.
 
-    Raises a ValueError if they differ by more than 0.001.
+    Raises a ValueError if they differ by more than 0.001; in int8, if one is not a number.
     """
     specs = [tf.TensorSpec([1, seq_length], tf.int32, name) for name in IDS]
     module = tf.Module()
@@ -29,9 +33,11 @@ def write_tflite(text_model: TextModel, path: str, seq_length: int) -> float:
         lambda *rows: text_model.tflite_outputs(dict(zip(IDS, rows, strict=True))), autograph=False
     ).get_concrete_function(*specs)
     # Passing the module keeps the names of inputs and outputs.
-    content = tf.lite.TFLiteConverter.from_concrete_functions([run], module).convert()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([run], module)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT] if int8 else []
+    content = converter.convert()
     difference = _largest_difference(content, run, text_model.loaded.config.vocab_size, seq_length)
-    if not difference <= _TOLERANCE:
+    if not difference <= (math.inf if int8 else _TOLERANCE):  # True for NaN, too.
         raise ValueError(f"{path}: the TFLite model's outputs are off by {difference:.2g}.")
     with files.atomic_write(path) as file:
         file.write(content)

@@ -49,6 +49,9 @@ class ExportSettings(Settings):
     )
     tflite_file: str = setting("", "Where to write a TFLite model of ids, too; empty: nowhere.")
     tflite_seq_length: int = setting(0, "The TFLite model's tokens; 0: max_seq_length.", at_least=0)
+    tflite_int8: bool = setting(
+        False, "Whether the TFLite model multiplies in int8: a quarter of the size, less exact."
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -16,9 +16,11 @@ import tensorflow as tf
 from served_models import VOCAB, make_model, small_config, write_model
 
 import bert_tf
+from bert_tf.inference.load_model import load_model
 from bert_tf.inference.versions import find_saved_model, version_folder
 from bert_tf.kinds.classification import Classifier
 from bert_tf.serving.export import export_saved_model
+from bert_tf.serving.tflite import write_tflite
 from bert_tf.serving.validation import validate
 from bert_tf.settings import ExportSettings
 
@@ -93,6 +95,14 @@ def test_the_tflite_model_gives_the_model_s_probabilities(exported, folders):
     np.testing.assert_allclose(actual["probabilities"], tf.nn.softmax(logits), atol=1e-4)
     operations = {d["op_name"] for d in interpreter._get_ops_details()}
     assert not any(name.startswith("Flex") for name in operations)
+
+
+def test_an_int8_tflite_model_is_smaller_and_close(folders, tmp_path):
+    classifier = Classifier(load_model(folders["pair"]))
+    exact, rounded = (tmp_path / name for name in ("exact.tflite", "rounded.tflite"))
+    error = write_tflite(classifier, str(exact), 16)
+    assert error < write_tflite(classifier, str(rounded), 16, int8=True) < 0.1
+    assert rounded.stat().st_size < 0.5 * exact.stat().st_size
 
 
 def test_its_readme_says_how_to_call_it_in_python(exported):
