@@ -3,6 +3,7 @@
 bert_config.json, vocab.txt, a checkpoint [, task.json] --> LoadedModel
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,9 +24,10 @@ from bert_tf.kinds.table import (
 )
 from bert_tf.kinds.text_model import LoadedModel
 from bert_tf.model.encoder import make_encoder
+from bert_tf.model.layers import undrawn_weights
 from bert_tf.released.find_model import ModelFiles, find_model
 from bert_tf.released.model_folder import VOCAB_NAME, ModelDescription, read_description
-from bert_tf.text.batch_tokenization import BatchTokenizer
+from bert_tf.text.tokenization import FullTokenizer
 from bert_tf.training.checkpoint import find_checkpoint, load_checkpoint, read_shapes
 
 _SHORTEST = 3  # [CLS], a token and [SEP].
@@ -67,9 +69,11 @@ def load_model(
         row = find_kind("encoder")
     labels = _checked_labels(row, tuple(labels or trained.labels), shapes, prefix)
     longest = _checked_length(row, max_seq_length or trained.max_seq_length, config, prefix)
-    encoder = make_encoder(config)
     text_model = row.text_model_class()
-    keras_model = text_model.make_model(encoder, len(labels))
+    with undrawn_weights() if prefix else contextlib.nullcontext():
+        encoder = make_encoder(config)
+        keras_model = text_model.make_model(encoder, len(labels))
+    encoder.shares_graph = True
     may_lack = () if row.needs_pooler else (encoder.pooler_prefix,)
     may_lack += () if row.needs_all_heads else row.heads
     missing = ()
@@ -122,7 +126,7 @@ def need_head(model: Any, prefix: str, name: str) -> None:
         raise ValueError(f"This model, one for {model.kind}, has no {name} head.")
 
 
-def _tokenizer(found: ModelFiles, do_lower_case: bool | None, config: BertConfig) -> BatchTokenizer:
+def _tokenizer(found: ModelFiles, do_lower_case: bool | None, config: BertConfig) -> FullTokenizer:
     if found.vocab_file is None:
         raise ValueError(
             f"{files.split_path(found.init_checkpoint)[0]}: no {VOCAB_NAME}. Put the vocabulary "
@@ -135,10 +139,10 @@ def _tokenizer(found: ModelFiles, do_lower_case: bool | None, config: BertConfig
             f"{found.init_checkpoint}: nothing says whether the model was trained on lower-cased "
             "text. Give do_lower_case (--do_lower_case=true or false)."
         )
-    tokenizer = BatchTokenizer(found.vocab_file, do_lower_case, found.strip_accents)
-    if tokenizer.exact.vocab_size > config.vocab_size:
+    tokenizer = FullTokenizer(found.vocab_file, do_lower_case, found.strip_accents)
+    if tokenizer.vocab_size > config.vocab_size:
         raise ValueError(
-            f"{found.vocab_file}: the vocabulary has {tokenizer.exact.vocab_size} rows, the word "
+            f"{found.vocab_file}: the vocabulary has {tokenizer.vocab_size} rows, the word "
             f"embeddings have {config.vocab_size}: the model was trained with another vocabulary."
         )
     return tokenizer

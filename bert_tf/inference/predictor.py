@@ -83,6 +83,8 @@ class Predictor:
         self.max_seq_length: int = self._model.max_seq_length
         self._kind = find_kind(self.kind)
         self._default = self._kind.text_model_class(self.inputs)
+        if isinstance(self._model, LoadedModel):
+            self._made(self._default).prepare()
 
     def __repr__(self) -> str:
         labels = f", labels={', '.join(self.labels)}" if self.labels else ""

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
-import tensorflow_text  # noqa: F401  Its operations are in the graph.
 
 from bert_tf import files
 from bert_tf.config import read_json
@@ -37,6 +36,9 @@ class SavedModel:
                 f"{folder}: no {DESCRIPTION}, so the SavedModel was not written by "
                 "export_saved_model.py. Call its signatures yourself, with tf.saved_model.load."
             )
+        # The graph has its operations. Imported here, as it is slow and other models do without.
+        import tensorflow_text  # noqa: F401
+
         check_graph(folder)
         self._describe(read_json(path, _FORM))
         self._folder = folder

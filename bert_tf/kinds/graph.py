@@ -24,9 +24,9 @@ class ServedGraph(tf.Module):
         # Imports tensorflow_text, which is slow and needed only for graphs.
         from bert_tf.text.graph_tokenization import GraphTokenizer
 
-        exact = loaded.tokenizer.exact
-        basic = exact.basic_tokenizer
-        self.tokenizer = GraphTokenizer(list(exact.vocab), basic.do_lower_case, basic.strip_accents)
+        exact = loaded.tokenizer
+        case = exact.do_lower_case, exact.basic_tokenizer.strip_accents
+        self.tokenizer = GraphTokenizer(list(exact.vocab), *case)
         self.half = half
         model = loaded.model
         weights = [weight.value for weight in model.weights]

@@ -60,7 +60,7 @@ class MaskFiller(TextModel):
 
     def __init__(self, loaded, batch_size=32, compute=None, top_k=5):
         super().__init__(loaded, batch_size, compute)
-        vocab = loaded.tokenizer.exact.vocab
+        vocab = loaded.tokenizer.vocab
         num_candidates = len(vocab) - len(SPECIAL_TOKENS)
         if not 1 <= top_k <= num_candidates:
             raise ValueError(f"top_k must be from 1 to {num_candidates}. Received: {top_k}")
@@ -88,7 +88,7 @@ class MaskFiller(TextModel):
         for (text,) in examples:
             _check_has_mask(text)
             parts += text.split(MASK)
-        encoded = iter(self.loaded.tokenizer.encode_batch(parts))
+        encoded = map(self.loaded.tokenizer.encode, parts)
         for (text,) in examples:
             ids = [self.special.cls, *next(encoded)]
             for _ in range(text.count(MASK)):

@@ -68,7 +68,7 @@ class QuestionAnswerer(TextModel):
 
     def predict(self, examples):
         options, longest = self.loaded.options, self.loaded.max_seq_length
-        tokenizer = self.loaded.tokenizer.exact
+        tokenizer = self.loaded.tokenizer
         questions, rows = [], []
         for question, context in examples:
             ids = tokenizer.encode(question)[: options.max_query_length]

@@ -44,7 +44,7 @@ class Tagger(TextModel):
         return {"labels": labels, "probabilities": tf.reduce_max(probabilities, axis=-1)}
 
     def predict(self, examples):
-        tokenizer, longest = self.loaded.tokenizer.exact, self.loaded.max_seq_length - 2
+        tokenizer, longest = self.loaded.tokenizer, self.loaded.max_seq_length - 2
         texts, rows = [text for (text,) in examples], []
         places = []  # First token, start and end of each text's words.
         for text in texts:
@@ -71,7 +71,7 @@ class Tagger(TextModel):
         ids, starts, ends = (ragged[:, : self.loaded.max_seq_length - 2] for ragged in pieces)
         of_tokens = self.of_ids(self.packed(ids))
         # Each row begins with a first piece, so a word's last piece precedes the next first piece.
-        continues = np.array([*map(is_continuation, self.loaded.tokenizer.exact.vocab)], bool)
+        continues = np.array([*map(is_continuation, self.loaded.tokenizer.vocab)], bool)
         is_first = tf.logical_not(tf.gather(continues, ids.flat_values))
         is_last = tf.concat([is_first[1:], tf.ones_like(is_first[:1])], axis=0)
         rows = tf.cast(ids.value_rowids(), tf.int32)

@@ -24,9 +24,9 @@ from bert_tf.model.encoder import TransformerEncoder
 from bert_tf.model.feature_model import named_outputs
 from bert_tf.text.graph_packing import pack_texts
 from bert_tf.text.packing import pack_truncated
+from bert_tf.text.tokenization import FullTokenizer
 
-if TYPE_CHECKING:  # They import tensorflow_text.
-    from bert_tf.text.batch_tokenization import BatchTokenizer
+if TYPE_CHECKING:  # It imports tensorflow_text.
     from bert_tf.text.graph_tokenization import GraphTokenizer
 
 # A function of tensors, and the named specs of its arguments.
@@ -39,7 +39,7 @@ class LoadedModel:
 
     kind: str  # One of `bert_tf.kinds.table.KINDS`.
     model: keras.Model
-    tokenizer: "BatchTokenizer"
+    tokenizer: FullTokenizer
     inputs: tuple[str, ...]  # Names of its texts.
     labels: tuple[str, ...]  # Classes in the order of the outputs, if it has any.
     max_seq_length: int  # In tokens.
@@ -85,7 +85,7 @@ class TextModel(abc.ABC):
         compute: Callable[[Batch], Batch] | None = None,
     ):
         self.loaded = loaded
-        self.special = loaded.tokenizer.exact.special_ids
+        self.special = loaded.tokenizer.special_ids
         self.compute = compute or self._run_model
         self.run = length_runner(self.of_ids, batch_size, loaded.max_seq_length)
 
@@ -112,13 +112,17 @@ class TextModel(abc.ABC):
         outputs = self.run(self.rows(examples))
         return [self.answer_of(*both) for both in zip(examples, outputs, strict=True)]
 
+    def prepare(self) -> None:
+        """Makes the graph and runs it once, so that the first answer is as quick as the others."""
+        ids = [self.special.cls, self.special.mask, self.special.sep]
+        self.run([(ids, [0] * len(ids))])
+
     def rows(self, examples: Sequence[tuple]) -> list[Row]:
         """Returns texts or pairs as truncated rows of ids."""
-        texts_a = [texts[0] for texts in examples]
-        texts_b = [texts[1] if len(texts) > 1 else "" for texts in examples]
-        ids = map(self.loaded.tokenizer.encode_batch, (texts_a, texts_b))
+        encode = self.loaded.tokenizer.encode
         cls, sep, longest = self.special.cls, self.special.sep, self.loaded.max_seq_length
-        return [pack_truncated(a, b, cls, sep, longest) for a, b in zip(*ids, strict=True)]
+        pairs = ((*texts, "")[:2] for texts in examples)
+        return [pack_truncated(encode(a), encode(b), cls, sep, longest) for a, b in pairs]
 
     def of_texts(self, tokenizer: "GraphTokenizer", *texts: tf.Tensor) -> Batch:
         """Returns the outputs for string tensors, one for each input."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from bert_tf.config import BertConfig
@@ -72,6 +73,7 @@ class TransformerEncoder(FeatureModel):
         self.config = config
         self.num_dropouts = num_dropouts
         self.recompute_activations = False
+        self.shares_graph = False
         self.embeddings = embeddings
         self.blocks = list(blocks)
         self.pooler = pooler
@@ -146,7 +148,8 @@ class TransformerEncoder(FeatureModel):
         embedding_output = self.embeddings(input_ids, segment_ids, training=training)
         recompute = self.recompute_activations and training
         layers, hidden = [], embedding_output
-        for block in self.blocks:
+        shares = self.shares_graph and not training and tf.inside_function()
+        for block in sharing_graph(self.blocks) if shares else self.blocks:
             run = recomputed(block, self._recomputation_seeds) if recompute else block
             hidden = run(hidden, context, training=training)
             layers.append(hidden)
@@ -187,6 +190,7 @@ class BertEncoder(TransformerEncoder):
 
     If its attribute `recompute_activations` is True, training keeps only the input of each block
     and recomputes the rest for the gradient: a third more time, a fraction of the memory.
+    If `shares_graph` is True, a graph for inference is made once for all blocks, not for each.
 
     Call it with a dict of int tensors, or with these in this order:
         `input_ids` [B, L]: rows of the vocabulary.
@@ -269,6 +273,24 @@ def _block(config: BertConfig, number: int, policy, name: str) -> TransformerBlo
         dtype=policy,
         name=name,
     )
+
+
+def sharing_graph(blocks: Sequence[keras.layers.Layer]) -> list[Callable]:
+    """Returns functions that run blocks of one form in inference, by a graph that is made once.
+
+    Making the graph of every block takes most of a second for BERT-Base.
+    """
+
+    @tf.function(autograph=False)
+    def run_first(weights, hidden, context):
+        with keras.StatelessScope(zip(blocks[0].weights, weights, strict=True)):
+            return blocks[0](hidden, context)
+
+    def run(block, hidden, context, training: bool):
+        return run_first([tf.convert_to_tensor(w.value) for w in block.weights], hidden, context)
+
+    # The last one may be asked for less.
+    return [*(functools.partial(run, block) for block in blocks[:-1]), blocks[-1]]
 
 
 def recomputed(block: keras.layers.Layer, generator: keras.random.SeedGenerator) -> Callable:

@@ -49,7 +49,7 @@ def write_saved_model(folder: str, loaded: LoadedModel, graph: ServedGraph) -> d
     contents = {
         files.join_path(folder, DESCRIPTION): json.dumps(description, indent=2, ensure_ascii=False),
         files.join_path(folder, "README.md"): _readme(description).rstrip(),
-        files.join_path(extra, "vocab.txt"): "\n".join(loaded.tokenizer.exact.vocab),
+        files.join_path(extra, "vocab.txt"): "\n".join(loaded.tokenizer.vocab),
         files.join_path(extra, "bert_config.json"): loaded.config.to_json_string().rstrip(),
     }
     for path, content in contents.items():
@@ -61,7 +61,7 @@ def write_saved_model(folder: str, loaded: LoadedModel, graph: ServedGraph) -> d
 def _description(
     loaded: LoadedModel, graph: ServedGraph, signatures: dict[str, Any]
 ) -> dict[str, Any]:
-    basic = loaded.tokenizer.exact.basic_tokenizer
+    basic = loaded.tokenizer.basic_tokenizer
     pooler = ["bert/pooler"] if loaded.has_pooler else []
     return {
         "kind": loaded.kind,

@@ -14,7 +14,7 @@ from bert_tf.inference.load_model import load_model
 from bert_tf.kinds.masked_lm import Candidate, MaskFiller
 from bert_tf.kinds.text_model import LoadedModel
 from bert_tf.released.find_model import ModelFiles
-from bert_tf.text.batch_tokenization import BatchTokenizer
+from bert_tf.text.tokenization import FullTokenizer
 from bert_tf.training.checkpoint import NumberedCheckpoints, named_variables
 
 TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "man", "went", "##ing", "."]
@@ -49,7 +49,7 @@ def model_with_bias(bias):
 
 
 def make_filler(model, vocab_file, top_k=5):
-    tokenizer = BatchTokenizer(vocab_file)
+    tokenizer = FullTokenizer(vocab_file)
     heads = ("cls/predictions/",)
     return MaskFiller(
         LoadedModel("masked_lm", model, tokenizer, ("text",), (), 8, heads, True), top_k=top_k

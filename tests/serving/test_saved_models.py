@@ -91,7 +91,7 @@ def test_vectors_are_the_same(saved, predictors, pool):
 
 
 def test_ids_and_records_give_what_their_text_gives(signatures, predictors):
-    tokenizer = predictors["classification"]._model.tokenizer.exact
+    tokenizer = predictors["classification"]._model.tokenizer
     pairs = [("A naïve text", "and another"), ("One of some more words than that", "")]
     cls, sep = tokenizer.convert_tokens_to_ids(["[CLS]", "[SEP]"])
     rows = [pack_truncated(*map(tokenizer.encode, pair), cls, sep, 48) for pair in pairs]
