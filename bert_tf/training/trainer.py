@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from bert_tf.training.optimizer import AdamWeightDecay, LossScale, clip_by_global_norm
+from bert_tf.training.optimizer import AdamWeightDecay, LossScale, clip_scale
 
 Batch = dict[str, tf.Tensor]
 
@@ -136,15 +136,15 @@ class Trainer:
         divisors = {name: weight + epsilons.get(name, 0.0) for name, weight in weights.items()}
         losses, gradients = self._compute(batch, divisors, scale)
         losses, gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, (losses, gradients))
-        if scale is not None:
-            gradients = [gradient / scale for gradient in gradients]
-        gradients, norm = clip_by_global_norm(gradients, self.clip_norm)
         rate = self.optimizer.learning_rate()
-        if self.loss_scale is None:
-            self.optimizer.apply(gradients)
+        if scale is None:
+            clip, norm = clip_scale(gradients, self.clip_norm)
+            self.optimizer.apply(gradients, scale=clip)
         else:
+            clip, norm = clip_scale(gradients, self.clip_norm * scale)
+            norm /= scale
             is_finite = tf.math.is_finite(norm)
-            self.optimizer.apply(gradients, is_finite)
+            self.optimizer.apply(gradients, is_finite, clip / scale)
             self.loss_scale.update(is_finite)
             counts["skipped_steps"] = 1.0 - tf.cast(is_finite, tf.float32)
             norm = tf.where(is_finite, norm, 0.0)
