@@ -193,4 +193,6 @@ class Trainer:
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         base = fold_in(tf.constant([self.seed % 2**31, 0], tf.int32), self.optimizer.step + 0)
         base = fold_in(fold_in(base, tf.cast(replica, tf.int64)), part_number)
-        return lambda place: fold_in(base, tf.constant(place, tf.int64))
+        # As `fold_in` of each place gives, whose first half is the same for all.
+        first = fold_in(base, tf.constant(0, tf.int64))[0]
+        return lambda place: tf.stack([first, tf.constant(place, tf.int64)])
