@@ -1,5 +1,6 @@
 """Sets up the devices that the settings name, before TensorFlow's first operation."""
 
+import contextlib
 import dataclasses
 import functools
 import glob
@@ -12,6 +13,7 @@ import tensorflow as tf
 
 from bert_tf.settings.devices import DeviceSettings
 from bert_tf.training.cluster import find_cluster, multi_worker_strategy
+from bert_tf.training.distribution import is_tpu
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +21,9 @@ _TPU_PORT = 8470
 _CONNECT_SECONDS = 20
 # The device files of TPU VMs: up to v4, and later ones.
 _TPU_DEVICES = ("/dev/accel[0-9]*", "/dev/vfio/[0-9]*")
+# What tells that a processor multiplies matrices of bfloat16 faster than of float32.
+_BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}  # Of a CPU, in Linux' list.
+_BFLOAT16_CAPABILITY = (8, 0)  # Compute capability of NVIDIA's GPUs.
 
 
 def make_strategy(settings: DeviceSettings) -> tf.distribute.Strategy:
@@ -107,6 +112,23 @@ def mirrored_strategy(devices: Sequence[str] | None = None) -> tf.distribute.Str
     strategy = tf.distribute.MirroredStrategy(devices)
     logger.info("%d devices of this machine share each batch.", strategy.num_replicas_in_sync)
     return strategy
+
+
+def is_faster_in_bfloat16(strategy: tf.distribute.Strategy) -> bool:
+    """Returns whether training is faster with --mixed_precision=bfloat16, as far as is known."""
+    if is_tpu(strategy):
+        return True
+    if gpus := tf.config.get_visible_devices("GPU"):
+        details = map(tf.config.experimental.get_device_details, gpus)
+        return all(d.get("compute_capability", (0, 0)) >= _BFLOAT16_CAPABILITY for d in details)
+    return not _BFLOAT16_FLAGS.isdisjoint(_cpu_flags())
+
+
+def _cpu_flags(path: str = "/proc/cpuinfo") -> list[str]:
+    """Returns the instruction sets of the CPU; [] where the system does not list them."""
+    with contextlib.suppress(OSError), open(path, encoding="utf-8") as file:
+        return next((line.split() for line in file if line.startswith("flags")), [])
+    return []
 
 
 def has_tpu() -> bool:

@@ -137,3 +137,19 @@ def test_a_run_may_go_on_with_other_devices():
     assert {
         field.name for field in dataclasses.fields(DeviceSettings)
     } <= TrainingSettings.MAY_CHANGE
+
+
+@pytest.mark.parametrize(
+    ("flags", "is_faster"), [("sse4_2 avx2 fma", False), ("avx512f avx512_bf16", True)]
+)
+def test_bfloat16_is_faster_on_a_cpu_that_has_instructions_for_it(
+    flags, is_faster, tmp_path, monkeypatch
+):
+    (tmp_path / "cpuinfo").write_text(f"model name\t: a CPU\nflags\t\t: fpu {flags}\n")
+    known = devices._cpu_flags(str(tmp_path / "cpuinfo"))
+    monkeypatch.setattr(devices, "_cpu_flags", lambda: known)
+    assert devices.is_faster_in_bfloat16(tf.distribute.get_strategy()) == is_faster
+
+
+def test_a_system_that_lists_no_instruction_sets_has_none(tmp_path):
+    assert devices._cpu_flags(str(tmp_path / "none")) == []
