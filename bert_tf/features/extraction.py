@@ -20,7 +20,7 @@ from bert_tf.settings import FeatureExtractionSettings
 from bert_tf.text.batch_tokenization import BatchTokenizer
 from bert_tf.text.vocabulary import check_vocabulary, validate_case_matches_checkpoint
 from bert_tf.training import distribution
-from bert_tf.training.checkpoint import load_checkpoint
+from bert_tf.training.checkpoint import has_encoder, load_checkpoint
 from bert_tf.training.devices import make_strategy
 from bert_tf.training.run import check_length
 from bert_tf.training.workers import Workers, together
@@ -74,7 +74,8 @@ def _load_extractor(
     check_vocabulary(vocab, vocab_file, settings.do_lower_case)
     check_vocabulary_size(len(vocab), vocab_file, config.vocab_size, settings.bert_config_file)
     with strategy.scope():
-        encoder = make_encoder(config)
+        is_loaded = has_encoder(settings.init_checkpoint)
+        encoder = make_encoder(config, will_be_loaded=is_loaded)
     report = load_checkpoint(
         encoder,
         settings.init_checkpoint,

@@ -33,6 +33,7 @@ from bert_tf.training.best_checkpoint import BestCheckpoint
 from bert_tf.training.checkpoint import (
     NumberedCheckpoints,
     find_checkpoint,
+    has_encoder,
     named_variables,
     newest_has_optimizer,
     newest_step,
@@ -83,7 +84,8 @@ class FinetuningRun:
             check_batch_size(settings, self.strategy)
         with self.strategy.scope(), precision(settings.mixed_precision):
             keras.utils.set_random_seed(settings.seed % 2**32)
-            self.model = task.head(make_encoder(self.config))
+            is_loaded = has_encoder(settings.init_checkpoint)
+            self.model = task.head(make_encoder(self.config, will_be_loaded=is_loaded))
         self._frozen = frozen_prefixes(settings.freeze, self.model.encoder)
         self.description = describe_task(task, settings.do_lower_case, max_seq_length)
         output_dir = settings.output_dir

@@ -4,6 +4,7 @@
 `BertConfig`. A successor of BERT is another subclass, listed in ENCODERS.
 """
 
+import contextlib
 import dataclasses
 import functools
 import importlib
@@ -27,6 +28,7 @@ from bert_tf.model.layers import (
     ResidualOutput,
     SelfAttention,
     TransformerBlock,
+    undrawn_weights,
 )
 from bert_tf.model.part import register
 
@@ -36,10 +38,16 @@ ENCODERS = {"bert": ("bert_tf.model.encoder", "BertEncoder")}
 _DROPOUTS_PER_BLOCK = 3
 
 
-def make_encoder(config: BertConfig, dtype=None) -> "TransformerEncoder":
-    """Makes the encoder that `config.model_type` names, with initial weights."""
+def make_encoder(
+    config: BertConfig, dtype=None, will_be_loaded: bool = False
+) -> "TransformerEncoder":
+    """Makes the encoder that `config.model_type` names, with initial weights.
+
+    These take seconds to draw. If `will_be_loaded`, they are 0 instead, for others to replace.
+    """
     module, name = ENCODERS[config.model_type]
-    return getattr(importlib.import_module(module), name)(config, dtype=dtype)
+    with undrawn_weights() if will_be_loaded else contextlib.nullcontext():
+        return getattr(importlib.import_module(module), name)(config, dtype=dtype)
 
 
 class TransformerEncoder(FeatureModel):

@@ -24,7 +24,7 @@ from bert_tf.pretraining.objectives import find_objective
 from bert_tf.pretraining.phases import RunPhase, describe_records, fingerprint, open_phases
 from bert_tf.settings import PretrainingSettings
 from bert_tf.training import distribution, loop, run_directory
-from bert_tf.training.checkpoint import NumberedCheckpoints, newest_step
+from bert_tf.training.checkpoint import NumberedCheckpoints, has_encoder, newest_step
 from bert_tf.training.devices import make_strategy
 from bert_tf.training.interruption import EvaluationLeft
 from bert_tf.training.run import (
@@ -82,7 +82,8 @@ def run_pretraining(
 
         with strategy.scope(), precision(settings.mixed_precision):
             keras.utils.set_random_seed(settings.seed % 2**32)
-            model = objective.make_model(make_encoder(config))
+            is_loaded = has_encoder(settings.init_checkpoint)
+            model = objective.make_model(make_encoder(config, will_be_loaded=is_loaded))
         evaluator = PretrainingEvaluator(objective, model, strategy, stream)
 
         if settings.do_train:

@@ -18,7 +18,12 @@ from bert_tf.released.find_model import ModelFiles, find_model
 from bert_tf.released.model_folder import ModelDescription, read_description, write_description
 from bert_tf.released.models import RELEASED_MODELS, ReleasedModel
 from bert_tf.text.tokenization import FullTokenizer
-from bert_tf.training.checkpoint import load_checkpoint, named_variables, read_shapes
+from bert_tf.training.checkpoint import (
+    has_encoder,
+    load_checkpoint,
+    named_variables,
+    read_shapes,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +73,8 @@ def load_model_preset(
     if issubclass(model_class, TransformerEncoder):
         model = model_class(config, **arguments)
     else:
-        model = model_class(make_encoder(config, dtype=dtype), **arguments)
+        encoder = make_encoder(config, dtype, has_encoder(found.init_checkpoint))
+        model = model_class(encoder, **arguments)
     pooler = getattr(model, "encoder", model).pooler_prefix
     report = load_checkpoint(
         model,

@@ -116,6 +116,18 @@ def load_checkpoint(
     return LoadReport(prefix, tuple(loaded), missing, unused)
 
 
+def has_encoder(path: str | None) -> bool:
+    """Returns whether there is a checkpoint at `path` that has all an encoder's weights.
+
+    Loading it fails if it lacks one, except the pooler's.
+    """
+    names: Mapping[str, list[int]] = {}
+    if path:
+        with contextlib.suppress(ValueError, OSError):  # Loading it says what is wrong.
+            names = read_shapes(find_checkpoint(path))
+    return any(name.endswith("/pooler/dense/kernel") for name in names)
+
+
 def save_checkpoint(model, path: str, optimizer=None, global_step: int | None = None) -> None:
     """Writes a model's weights, and an optimizer's state, in the original's checkpoint format.
 

@@ -8,9 +8,11 @@ import pytest
 import tensorflow as tf
 
 import bert_tf
+from bert_tf.model.encoder import make_encoder
 from bert_tf.training.checkpoint import (
     NumberedCheckpoints,
     find_checkpoint,
+    has_encoder,
     named_variables,
     newest_step,
     write_tensors,
@@ -64,6 +66,33 @@ def test_an_encoder_takes_its_part_and_reports_the_rest(golden_dir):
     assert "cls/predictions/output_bias" in report.unused
     assert all(name.startswith("cls/") for name in report.unused)
     assert "7 unused" in str(report)
+
+
+def test_an_encoder_whose_weights_will_be_loaded_draws_none_and_heads_draw_the_same(tmp_path):
+    bert_tf.save_checkpoint(bert_tf.BertEncoder(CONFIG), str(tmp_path / "whole.ckpt"))
+
+    def model_for(path):
+        keras.utils.set_random_seed(3)
+        return bert_tf.ClassificationModel(
+            make_encoder(CONFIG, will_be_loaded=has_encoder(path)), 3
+        )
+
+    drawn, model = model_for(None), model_for(str(tmp_path / "whole.ckpt"))
+    assert not model.encoder.word_embeddings.numpy().any()
+    assert drawn.encoder.word_embeddings.numpy().any()
+    heads = [named_variables(each)["output_weights"] for each in (drawn, model)]
+    np.testing.assert_array_equal(*heads)
+    report = bert_tf.load_checkpoint(model, str(tmp_path / "whole.ckpt"))
+    assert set(report.missing) == {"output_weights", "output_bias"}
+
+    without_pooler = {
+        name: value
+        for name, value in named_variables(drawn.encoder).items()
+        if not name.startswith(drawn.encoder.pooler_prefix)
+    }
+    write_tensors(str(tmp_path / "without_pooler.ckpt"), without_pooler)
+    assert model_for(str(tmp_path / "without_pooler.ckpt")).encoder.word_embeddings.numpy().any()
+    assert model_for(str(tmp_path / "nothing.ckpt")).encoder.word_embeddings.numpy().any()
 
 
 def test_missing_heads_keep_their_values_and_are_reported(tmp_path):
