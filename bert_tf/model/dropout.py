@@ -60,8 +60,8 @@ class Dropout(Part):
             return inputs
         fold_in, algorithm = current_seeds()
         seed = fold_in(self.place) if fold_in else next_seed(self.seed_generator)
-        drawn = _draw(inputs, seed, algorithm)
-        return ops.where(drawn >= self.rate * 2.0**32, inputs * (1.0 / (1.0 - self.rate)), 0.0)
+        is_kept = _draw(inputs, seed, algorithm) >= round(self.rate * 2**16)
+        return ops.where(is_kept, inputs * (1.0 / (1.0 - self.rate)), 0.0)
 
 
 def new_generator() -> keras.random.SeedGenerator:
@@ -83,15 +83,17 @@ def next_seed(generator: keras.random.SeedGenerator) -> tf.Tensor:
 
 
 def _draw(inputs, seed, algorithm: str) -> tf.Tensor:
-    """Draws float32 values in the shape of `inputs`, uniform in [0, 2**32]."""
-    # Drawn as integers, which TensorFlow and XLA turn into fractions in different ways; in float32,
-    # as the coarse steps of bfloat16 would change the dropout rate.
-    bits = tf.random.stateless_uniform(
-        inputs.shape if inputs.shape.is_fully_defined() else tf.shape(inputs),
+    """Draws uint16 numbers in the shape of `inputs`, uniform in [0, 2**16)."""
+    # Two numbers from each of the generator's, as drawing is most of dropout's time. As integers,
+    # which TensorFlow and XLA turn into fractions in different ways.
+    size = inputs.shape.num_elements() or tf.size(inputs)
+    pairs = tf.random.stateless_uniform(
+        [(size + 1) // 2],
         tf.convert_to_tensor(seed),
         minval=None,
         maxval=None,
         dtype=tf.uint32,
         alg=algorithm,
     )
-    return tf.cast(bits, tf.float32)
+    numbers = tf.reshape(tf.bitcast(pairs, tf.uint16), [-1])[:size]
+    return tf.reshape(numbers, tf.shape(inputs))
