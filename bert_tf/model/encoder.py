@@ -150,6 +150,23 @@ class TransformerEncoder(FeatureModel):
         return bias
 
     def call(self, inputs, training: bool = False) -> dict:
+        return self._outputs(inputs, training)
+
+    def selected_outputs(self, inputs, select: Callable, training: bool = False) -> dict:
+        """Returns `sequence_output` at some positions, [CLS] first, and `pooled_output`.
+
+        The last block computes no other outputs; gradients at other positions would be 0.
+
+        Args:
+            inputs: as of a call.
+            select: float [B, L, H] -> float [B, P, H], takes the vectors at these positions.
+        """
+        if not self.config.is_causal:
+            return self._outputs(inputs, training, select)
+        outputs = self._outputs(inputs, training)  # Each position has a mask of its own.
+        return {**outputs, "sequence_output": select(outputs["sequence_output"])}
+
+    def _outputs(self, inputs, training: bool, select: Callable | None = None) -> dict:
         features = self.named_features(inputs)
         input_ids, segment_ids = features["input_ids"], features.get("segment_ids")
         context = self.attention_context(input_ids, features.get("input_mask"))
@@ -159,7 +176,8 @@ class TransformerEncoder(FeatureModel):
         shares = self.shares_graph and not training and tf.inside_function()
         for block in sharing_graph(self.blocks) if shares else self.blocks:
             run = recomputed(block, self._recomputation_seeds) if recompute else block
-            hidden = run(hidden, context, training=training)
+            selected = {"select": select} if block is self.blocks[-1] else {}
+            hidden = run(hidden, context, training=training, **selected)
             layers.append(hidden)
         # With a causal mask [CLS] sees nothing but itself, and the last token sees all.
         is_causal = self.config.is_causal
@@ -314,12 +332,12 @@ def recomputed(block: keras.layers.Layer, generator: keras.random.SeedGenerator)
             f"--recompute_activations needs Keras 3.9 or later. Received: Keras {keras.__version__}"
         )
 
-    def call(hidden, context, training: bool = False):
+    def call(hidden, context, **options):
         fold_in = current_seeds()[0] or functools.partial(operator.add, next_seed(generator))
 
         def compute(hidden):
             with dropout_seeds(fold_in):
-                return block(hidden, context, training=training)
+                return block(hidden, context, **options)
 
         return keras.remat(compute)(hidden)
 

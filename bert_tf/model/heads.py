@@ -3,7 +3,10 @@
 A head returns what a Keras loss takes: a tensor of logits, or a dict if it has several outputs.
 """
 
+from collections.abc import Callable
+
 import keras
+import tensorflow as tf
 from keras import ops
 
 from bert_tf.model.encoder import TransformerEncoder
@@ -27,7 +30,7 @@ class Transform(Intermediate):
 
 @register
 class MaskedLanguageModel(Part):
-    """Returns vocabulary logits at the masked positions; their matrix is the word embeddings.
+    """Returns vocabulary logits of vectors at masked positions, by the word embeddings' matrix.
 
     Source: google-research/bert, run_pretraining.py, `get_masked_lm_output`.
     """
@@ -48,24 +51,24 @@ class MaskedLanguageModel(Part):
         self.stddev = stddev
         self.transform = Transform(hidden_size, hidden_act, stddev, self.dtype_policy, "transform")
 
-    def build(self, sequence_output_shape, positions_shape, word_embeddings_shape):
-        self.transform.build(sequence_output_shape)
+    def build(self, vectors_shape, word_embeddings_shape):
+        self.transform.build(vectors_shape)
         self.output_bias = self.add_weight(
             shape=(self.vocab_size,), initializer="zeros", name="output_bias"
         )
 
-    def call(self, sequence_output, positions, word_embeddings):
-        """Args: [B, L, H]; int [B, M]; [V, H]. Returns: float32 logits [B, M, V]."""
-        gathered = ops.take_along_axis(
-            sequence_output, ops.expand_dims(ops.cast(positions, "int32"), -1), axis=1
-        )  # [B, M, H]
-        transformed = ops.cast(self.transform(gathered), self.compute_dtype)
+    def call(self, vectors, word_embeddings):
+        """Args: [B, M, H]; [V, H]. Returns: float32 logits [B, M, V]."""
+        transformed = self.transform(vectors)
+        flat = ops.reshape(ops.cast(transformed, self.compute_dtype), (-1, self.hidden_size))
         words = ops.cast(word_embeddings, self.compute_dtype)
-        logits = ops.matmul(transformed, ops.transpose(words))
-        return ops.cast(logits, "float32") + ops.cast(self.output_bias, "float32")
+        # The gradient of a transposed copy of [V, H] would be transposed back.
+        logits = tf.matmul(flat, words, transpose_b=True)
+        logits = ops.cast(logits, "float32") + ops.cast(self.output_bias, "float32")
+        return ops.reshape(logits, (*ops.shape(vectors)[:-1], self.vocab_size))
 
-    def compute_output_shape(self, sequence_output_shape, positions_shape, word_embeddings_shape):
-        return (*positions_shape, self.vocab_size)
+    def compute_output_shape(self, vectors_shape, word_embeddings_shape):
+        return (*vectors_shape[:-1], self.vocab_size)
 
 
 @register
@@ -198,13 +201,24 @@ class PretrainingModel(HeadModel):
     def call(self, inputs, training: bool = False) -> dict:
         features = self.named_features(inputs)
         positions = features.pop("masked_lm_positions")
-        outputs = self.encoder(features, training=training)
+        outputs = self.encoder.selected_outputs(features, cls_and(positions), training=training)
+        masked = outputs["sequence_output"][:, 1:]  # [B, M, H]
+        words = self.encoder.word_embeddings
         return {
-            "masked_lm_logits": self.masked_lm(
-                outputs["sequence_output"], positions, self.encoder.word_embeddings
-            ),
+            "masked_lm_logits": self.masked_lm(masked, words),
             "next_sentence_logits": self.next_sentence(outputs["pooled_output"]),
         }
+
+
+def first_vector(hidden):
+    """Returns the vector of [CLS]: [B, L, H] -> [B, 1, H]."""
+    return hidden[:, :1]
+
+
+def cls_and(positions) -> Callable:
+    """Returns a function that takes the vectors of [CLS] and at `positions`, int [B, M]."""
+    columns = ops.pad(ops.cast(positions, "int32"), ((0, 0), (1, 0)))[..., None]
+    return lambda hidden: ops.take_along_axis(hidden, columns, axis=1)  # [B, 1 + M, H]
 
 
 def masked_lm_head(encoder: TransformerEncoder, dtype) -> MaskedLanguageModel:
@@ -213,7 +227,7 @@ def masked_lm_head(encoder: TransformerEncoder, dtype) -> MaskedLanguageModel:
     width, words = config.hidden_size, config.vocab_size
     head = MaskedLanguageModel(words, width, config.hidden_act, config.initializer_range, dtype)
     with keras.name_scope("cls"):
-        head.build((None, None, width), (None, None), (words, width))
+        head.build((None, None, width), (words, width))
     return head
 
 

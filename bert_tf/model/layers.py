@@ -195,16 +195,17 @@ class SelfAttention(Part):
             part.build((None, None, self.hidden_size))
         self.dropout.build((None, self.num_heads, None, None))
 
-    def call(self, hidden, score_bias=None, training: bool = False):
+    def call(self, hidden, score_bias=None, training: bool = False, queries=None):
         """Args: `hidden` float [B, L, H]; `score_bias` float32. Returns: float [B, L, H].
 
         The bias is broadcast and added to the scores [B, N, L, L]: MASKED_SCORE where a position
-        (last axis) may not be attended to.
+        (last axis) may not be attended to. Given `queries` [B, P, H], P of the vectors of `hidden`,
+        only these attend: returns [B, P, H].
         """
         hidden = ops.cast(hidden, self.compute_dtype)
-        query, key, value = (
-            self._split_heads(part(hidden)) for part in (self.query, self.key, self.value)
-        )
+        queries = hidden if queries is None else ops.cast(queries, self.compute_dtype)
+        query = self._split_heads(self.query(queries))
+        key, value = self._split_heads(self.key(hidden)), self._split_heads(self.value(hidden))
         scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))  # [B, N, L, L]
         scores = ops.cast(scores, "float32") / math.sqrt(self.head_size)
         if score_bias is not None:
@@ -213,7 +214,7 @@ class SelfAttention(Part):
         probabilities = self.dropout(probabilities, training=training)
         context = ops.matmul(probabilities, value)  # [B, N, L, D]
         context = ops.transpose(context, (0, 2, 1, 3))
-        return ops.reshape(context, ops.shape(hidden))  # [B, L, H]
+        return ops.reshape(context, ops.shape(queries))  # [B, L, H]
 
     def _split_heads(self, x):
         batch, length = ops.shape(x)[:2]
@@ -253,7 +254,8 @@ class ResidualOutput(Part):
     def call(self, inputs, residual, training: bool = False):
         """Args: `inputs` [B, L, any]; `residual` [B, L, H]. Returns: float32 [B, L, H]."""
         output = self.dropout(self.dense(inputs), training=training)
-        return self.normalize(ops.cast(output, "float32") + ops.cast(residual, "float32"))
+        summed = ops.cast(output, "float32") + ops.cast(residual, "float32")
+        return self.normalize(summed)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.hidden_size)
@@ -276,9 +278,10 @@ class Attention(Part):
         self.attend.build(input_shape)
         self.output_part.build(input_shape)
 
-    def call(self, hidden, context=None, training: bool = False):
-        attended = self.attend(hidden, context, training=training)
-        return self.output_part(attended, hidden, training=training)
+    def call(self, hidden, context=None, training: bool = False, select=None):
+        queries = select(hidden) if select else hidden
+        attended = self.attend(hidden, context, training=training, queries=queries)
+        return self.output_part(attended, queries, training=training)
 
 
 @register
@@ -329,10 +332,16 @@ class TransformerBlock(Part):
         self.intermediate.build(input_shape)
         self.output_part.build(self.intermediate.compute_output_shape(input_shape))
 
-    def call(self, hidden, context=None, training: bool = False):
-        """Args: `hidden` [B, L, H]; attention context. Returns: float32 [B, L, H]."""
-        attended = self.attention(hidden, context, training=training)
-        return self.output_part(self.intermediate(attended), attended, training=training)
+    def call(self, hidden, context=None, training: bool = False, select=None):
+        """Args: `hidden` [B, L, H]; attention context. Returns: float32 [B, L, H].
+
+        Given `select`, a function [B, L, H] -> [B, P, H] that takes vectors at some positions, it
+        computes the outputs at these only.
+        """
+        attended = self.attention(hidden, context, training=training, select=select)
+        return self.output_part(
+            self.intermediate(attended), attended, training=training
+        )
 
 
 @register

@@ -4,7 +4,7 @@ import keras
 
 from bert_tf.model.dropout import Dropout
 from bert_tf.model.encoder import TransformerEncoder
-from bert_tf.model.heads import HeadModel, LinearScores
+from bert_tf.model.heads import HeadModel, LinearScores, first_vector
 from bert_tf.model.part import register
 
 _CLASSIFIER_DROPOUT = 0.1  # The original has no setting for it.
@@ -51,7 +51,11 @@ class ClassificationModel(HeadModel):
         return "classification" if self.num_labels > 1 else "regression"
 
     def call(self, inputs, training: bool = False):
-        outputs = self.encoder(self.named_features(inputs), training=training)
+        features = self.named_features(inputs)
+        if self.classified == "pooled_output":
+            outputs = self.encoder.selected_outputs(features, first_vector, training=training)
+        else:
+            outputs = self.encoder(features, training=training)
         return self.scores(self.dropout(outputs[self.classified], training=training))
 
 

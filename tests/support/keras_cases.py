@@ -153,7 +153,6 @@ def layer_cases() -> dict[str, Case]:
         "MaskedLanguageModel": case(
             lambda dtype: _TiedHead(heads.MaskedLanguageModel(30, 8, dtype=dtype)),
             HIDDEN,
-            POSITIONS,
         ),
         "LinearScores": case(lambda dtype: heads.LinearScores(8, 3), HIDDEN),
     }
@@ -165,9 +164,9 @@ class _TiedHead:
     def __init__(self, head):
         self.head = head
 
-    def __call__(self, hidden, positions):
+    def __call__(self, vectors):
         table = np.random.default_rng(2).normal(size=(30, 8), scale=0.1).astype("float32")
-        return self.head(hidden, positions, table)
+        return self.head(vectors, table)
 
 
 def all_cases() -> dict[str, Case]:

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from bert_tf.model.encoder import TransformerEncoder
 from bert_tf.model.feature_model import FeatureModel
-from bert_tf.model.heads import HeadModel, masked_lm_head
+from bert_tf.model.heads import HeadModel, cls_and, masked_lm_head
 from bert_tf.model.part import register
 from bert_tf.pretraining.objective import Prediction, PretrainingObjective
 
@@ -29,8 +29,9 @@ class MaskedLMModel(HeadModel):
     def call(self, inputs, training: bool = False) -> tf.Tensor:
         features = self.named_features(inputs)
         positions = features.pop("masked_lm_positions")
-        hidden = self.encoder(features, training=training)["sequence_output"]
-        return self.masked_lm(hidden, positions, self.encoder.word_embeddings)
+        outputs = self.encoder.selected_outputs(features, cls_and(positions), training=training)
+        masked = outputs["sequence_output"][:, 1:]  # [B, M, H]
+        return self.masked_lm(masked, self.encoder.word_embeddings)
 
 
 MASKED_LM = Prediction(
