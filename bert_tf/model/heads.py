@@ -24,8 +24,8 @@ class Transform(Intermediate):
         self.normalize = layer_norm()
         self.normalize.build(self.compute_output_shape(input_shape))
 
-    def call(self, hidden):
-        return self.normalize(super().call(hidden))
+    def call(self, hidden, training: bool = False):
+        return self.normalize(super().call(hidden, training=training), training=training)
 
 
 @register
@@ -57,9 +57,9 @@ class MaskedLanguageModel(Part):
             shape=(self.vocab_size,), initializer="zeros", name="output_bias"
         )
 
-    def call(self, vectors, word_embeddings):
+    def call(self, vectors, word_embeddings, training: bool = False):
         """Args: [B, M, H]; [V, H]. Returns: float32 logits [B, M, V]."""
-        transformed = self.transform(vectors)
+        transformed = self.transform(vectors, training=training)
         flat = ops.reshape(ops.cast(transformed, self.compute_dtype), (-1, self.hidden_size))
         words = ops.cast(word_embeddings, self.compute_dtype)
         # The gradient of a transposed copy of [V, H] would be transposed back.
@@ -205,7 +205,7 @@ class PretrainingModel(HeadModel):
         masked = outputs["sequence_output"][:, 1:]  # [B, M, H]
         words = self.encoder.word_embeddings
         return {
-            "masked_lm_logits": self.masked_lm(masked, words),
+            "masked_lm_logits": self.masked_lm(masked, words, training=training),
             "next_sentence_logits": self.next_sentence(outputs["pooled_output"]),
         }
 

@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator
 import keras
 from keras import ops
 
+from bert_tf.model import fused
 from bert_tf.model.dropout import Dropout
 from bert_tf.model.part import Part, register
 
@@ -72,9 +73,9 @@ def dense(units: int, stddev: float, dtype=None, name: str = "dense") -> keras.l
     )
 
 
-def layer_norm(epsilon: float = LAYER_NORM_EPSILON) -> keras.layers.LayerNormalization:
+def layer_norm(epsilon: float = LAYER_NORM_EPSILON) -> fused.LayerNorm:
     """Returns a LayerNorm of the last axis in float32: `gamma` starts at 1, `beta` at 0."""
-    return keras.layers.LayerNormalization(epsilon=epsilon, dtype="float32", name="LayerNorm")
+    return fused.LayerNorm(epsilon=epsilon, dtype="float32", name="LayerNorm")
 
 
 @ops.custom_gradient
@@ -154,7 +155,7 @@ class Embeddings(Part):
         segments = ops.matmul(one_hot, ops.convert_to_tensor(self.token_type_embeddings))
         positions = ops.convert_to_tensor(self.position_embeddings)[:length]
         summed = words + segments + positions[None]  # [B, L, H]
-        return self.dropout(self.normalize(summed), training=training)
+        return self.dropout(self.normalize(summed, training=training), training=training)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape, self.hidden_size)
@@ -255,7 +256,7 @@ class ResidualOutput(Part):
         """Args: `inputs` [B, L, any]; `residual` [B, L, H]. Returns: float32 [B, L, H]."""
         output = self.dropout(self.dense(inputs), training=training)
         summed = ops.cast(output, "float32") + ops.cast(residual, "float32")
-        return self.normalize(summed)
+        return self.normalize(summed, training=training)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.hidden_size)
@@ -306,8 +307,11 @@ class Intermediate(Part):
     def build(self, input_shape):
         self.dense.build(input_shape)
 
-    def call(self, hidden):
-        return self.activate(self.dense(hidden))
+    def call(self, hidden, training: bool = False):
+        hidden = self.dense(hidden)
+        if training and self.activate is ACTIVATIONS["gelu"] and fused.is_supported(hidden):
+            return fused.gelu(hidden)
+        return self.activate(hidden)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.intermediate_size)
@@ -340,7 +344,7 @@ class TransformerBlock(Part):
         """
         attended = self.attention(hidden, context, training=training, select=select)
         return self.output_part(
-            self.intermediate(attended), attended, training=training
+            self.intermediate(attended, training=training), attended, training=training
         )
 
 

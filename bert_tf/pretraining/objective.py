@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import keras
 import tensorflow as tf
-from keras import ops
 
+from bert_tf.model import fused
 from bert_tf.model.encoder import TransformerEncoder
 from bert_tf.model.feature_model import named_outputs
 from bert_tf.training.trainer import Batch
@@ -39,10 +39,10 @@ class Prediction:
 
     def loss(self, batch: Batch, outputs) -> tf.Tensor:
         """Returns the sum of the weighted cross-entropies, a float32 scalar."""
-        losses = ops.sparse_categorical_crossentropy(
-            self.labels(batch), self.logits(outputs), from_logits=True
-        )
-        return tf.reduce_sum(losses * self.weights(batch))
+        labels, logits = self.labels(batch), self.logits(outputs)
+        usual = tf.nn.sparse_softmax_cross_entropy_with_logits
+        compute = fused.crossentropy if fused.is_supported(logits) else usual
+        return tf.reduce_sum(compute(labels, logits) * self.weights(batch))
 
     def num_correct(self, batch: Batch, outputs) -> tf.Tensor:
         """Returns the weighted number of labels with the highest logit, a float32 scalar."""

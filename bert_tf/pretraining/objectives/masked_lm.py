@@ -31,7 +31,7 @@ class MaskedLMModel(HeadModel):
         positions = features.pop("masked_lm_positions")
         outputs = self.encoder.selected_outputs(features, cls_and(positions), training=training)
         masked = outputs["sequence_output"][:, 1:]  # [B, M, H]
-        return self.masked_lm(masked, self.encoder.word_embeddings)
+        return self.masked_lm(masked, self.encoder.word_embeddings, training=training)
 
 
 MASKED_LM = Prediction(
