@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-SCRIPTS = (
+COMMANDS = (
     *("collect_documentation", "convert_checkpoint", "create_pretraining_data", "finetune"),
     *("download_checkpoint", "export_saved_model", "extract_features", "fill_mask"),
     *("learn_vocab", "plan_pretraining", "prepare_corpus", "run_classifier"),
     *("run_pretraining", "run_squad"),
 )
+SCRIPTS = (*COMMANDS, "benchmark")  # Which needs a checkout, unlike a command of the wheel.
 
 
 @pytest.fixture
@@ -126,12 +127,12 @@ def test_an_error_names_the_flag_in_one_line(run, script, arguments, message):
 
 def test_the_command_is_equal_to_the_scripts(run, scripts_dir):
     listed = run("console", "--help").stdout
-    assert len(re.findall("^  [a-z]", listed, re.MULTILINE)) == len(SCRIPTS)
+    assert len(re.findall("^  [a-z]", listed, re.MULTILINE)) == len(COMMANDS)
     for flags in (["--hardware=a100", "--num_chips=8"], ["--help"], ["--lr=1"], ["word"]):
         command, script = run("console", "plan", *flags), run("plan_pretraining", *flags)
         assert (command.returncode, command.stderr) == (script.returncode, script.stderr)
         assert command.stdout == script.stdout
-    for name in SCRIPTS:
+    for name in COMMANDS:
         assert run("console", name.replace("_", "-"), "--help").stdout.startswith(
             ast.get_docstring(ast.parse((scripts_dir / f"{name}.py").read_text()))[:60]
         )
