@@ -13,9 +13,10 @@ import tensorflow as tf
 from bert_tf.config import check_form
 from bert_tf.data import counter_hash
 from bert_tf.data.record_index import RecordIndex
+from bert_tf.settings.pretraining_data import MASKING_MIX, parse_masking_mix
 
 _RUN_FORM = {
-    "settings": {"masked_lm_prob": float},
+    "settings": {"masked_lm_prob": float, "masking_mix": str | None},
     "masking": {"mask_id": int, "replacement_ranges": [[int]]},
 }
 
@@ -28,6 +29,7 @@ class MaskingSettings:
     replacement_ranges: tuple[tuple[int, int], ...]  # Random ids: [first, past the last).
     max_predictions_per_seq: int = 20  # M
     masked_lm_prob: float = 0.15
+    mix: tuple[float, float] = (0.8, 0.5)  # See `parse_masking_mix`.
 
 
 def masking_from_manifest(
@@ -47,6 +49,7 @@ def masking_from_manifest(
                 replacement_ranges=tuple(map(tuple, file.run["masking"]["replacement_ranges"])),
                 max_predictions_per_seq=max_predictions_per_seq,
                 masked_lm_prob=file.run["settings"]["masked_lm_prob"],
+                mix=parse_masking_mix(file.run["settings"].get("masking_mix") or MASKING_MIX),
             )
         found.setdefault(masking, file.path)
     if len(found) > 1:
@@ -86,11 +89,12 @@ def mask_batch(
     num_to_predict = tf.cast(tf.round(lengths * settings.masked_lm_prob), tf.int32)
     num_to_predict = tf.clip_by_value(num_to_predict, 1, settings.max_predictions_per_seq)
     is_masked = choose_tokens(word_ids, num_to_predict, random_bits(counter_hash.WORD_ORDER))
-    # 80 % of the masked tokens become [MASK], 10 % stay, 10 % become a random id.
+    # By default 80 % of the masked tokens become [MASK], 10 % stay, 10 % become a random id.
+    masked, kept = settings.mix
     kind = counter_hash.uniform_fraction(random_bits(counter_hash.REPLACEMENT_KIND))
     random_ids = _random_ids(random_bits(counter_hash.REPLACEMENT_ID), settings.replacement_ranges)
-    replaced = tf.where(kind < 0.9, input_ids, random_ids)
-    replaced = tf.where(kind < 0.8, settings.mask_id, replaced)
+    replaced = tf.where(kind < masked + (1 - masked) * kept, input_ids, random_ids)
+    replaced = tf.where(kind < masked, settings.mask_id, replaced)
     batch["input_ids"] = tf.where(is_masked, replaced, input_ids)
     return batch | _labels(input_ids, is_masked, settings.max_predictions_per_seq)
 

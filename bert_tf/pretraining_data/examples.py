@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from bert_tf.pretraining_data import masking
 from bert_tf.pretraining_data.documents import Documents
 from bert_tf.settings import PretrainingDataSettings
+from bert_tf.settings.pretraining_data import parse_masking_mix
 from bert_tf.text.tokenizer import Tokenizer
 
 
@@ -56,6 +57,7 @@ class InstanceMaker:
         special = tokenizer.special_ids
         self._cls, self._sep = token_of[special.cls], token_of[special.sep]
         self._mask = token_of[special.mask]
+        self._mix = parse_masking_mix(settings.masking_mix)
         replacements = masking.replacement_ids(tokenizer.vocab, settings.mend_quirks)
         self._replacements = [token_of[index] for index in replacements]
         continues_word = tokenizer.continues_word
@@ -100,7 +102,7 @@ class InstanceMaker:
         places = self._choose(tokens, num_tokens_a, rng)
         positions = sorted(places)
         labels = [tokens[place] for place in positions]
-        masking.mask_tokens(tokens, places, self._mask, self._replacements, rng)
+        masking.mask_tokens(tokens, places, self._mask, self._replacements, self._mix, rng)
         return Instance(tokens, num_tokens_a, pair.is_random_next, positions, labels)
 
     def _choose(self, tokens: list[Any], num_tokens_a: int, rng: random.Random) -> list[int]:

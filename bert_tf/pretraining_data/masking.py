@@ -1,7 +1,7 @@
 """Chooses the masked tokens of a sentence pair and replaces them.
 
-Of the chosen tokens, 80 % become [MASK], 10 % a random token, and 10 % stay. Random draws are the
-original's, call for call, so the same seed gives the same masks.
+By default, 80 % of the chosen tokens become [MASK], 10 % a random token, and 10 % stay. Random
+draws are the original's, call for call, so the same seed gives the same masks.
 
 Source: Devlin et al. 2018, section 3.1 and appendix A.1; google-research/bert,
 create_pretraining_data.py, `create_masked_lm_predictions`.
@@ -117,12 +117,17 @@ def mask_tokens(
     places: Sequence[int],
     mask: Any,
     replacements: Sequence[Any],
+    mix: tuple[float, float],
     rng: random.Random,
 ) -> None:
-    """Replaces the tokens at `places`, in that order, by `mask` or at random, or keeps them."""
+    """Replaces the tokens at `places`, in that order, by `mask` or at random, or keeps them.
+
+    `mix`: the fraction that `mask` replaces; of the others, the fraction that is kept.
+    """
     draw = rng.random
+    masked, kept = mix
     for place in places:
-        if draw() < 0.8:
+        if draw() < masked:
             tokens[place] = mask
-        elif draw() >= 0.5:
+        elif draw() >= kept:
             tokens[place] = replacements[draw_below(len(replacements), rng)]

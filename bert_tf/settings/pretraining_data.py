@@ -5,6 +5,8 @@ import dataclasses
 from bert_tf.files.paths import resolve_path
 from bert_tf.settings.setting import Settings, setting
 
+# Percent of the masked tokens that become [MASK], stay as they are, become a random token.
+MASKING_MIX = "80,10,10"
 # Default uses of the text, by kind of masking. Dynamic masking needs no copies for other masks.
 DUPE_FACTORS = {"static": 10, "dynamic": 1}
 
@@ -45,6 +47,9 @@ class PretrainingDataSettings(Settings):
         "static: mask now. dynamic: every epoch of training masks other tokens.",
         choices=tuple(DUPE_FACTORS),
     )
+    masking_mix: str = setting(
+        MASKING_MIX, "Percent of masked tokens that become [MASK], stay, become a random token."
+    )
     gzip: bool = setting(False, "Whether to compress the record files.")
     mend_quirks: bool = setting(False, "Whether to fix what harms models: see docs/differences.md.")
     next_sentence: bool = setting(
@@ -59,6 +64,7 @@ class PretrainingDataSettings(Settings):
             object.__setattr__(self, name, tuple(map(str, getattr(self, name))))
         if self.dupe_factor is None:
             object.__setattr__(self, "dupe_factor", DUPE_FACTORS[self.masking])
+        parse_masking_mix(self.masking_mix)
         if not any(self.input_file) or not self.vocab_file:
             raise ValueError(
                 f"--input_file and --vocab_file are needed. Received: "
@@ -81,3 +87,23 @@ class PretrainingDataSettings(Settings):
                 f"--num_shards and --num_workers need --output_dir: the files of --output_file "
                 f"share one random stream, as in the original. {received}"
             )
+
+
+def parse_masking_mix(mix: str) -> tuple[float, float]:
+    """Splits `--masking_mix`, such as "80,10,10".
+
+    Returns: the fraction of masked tokens that become [MASK]; of the others, the fraction that
+        stays as it is.
+
+    Source: Devlin et al. 2019, appendix C.2, table 8.
+    """
+    try:
+        mask, same, random = map(float, mix.split(","))
+    except ValueError:
+        mask = same = random = -1.0
+    if min(mask, same, random) < 0 or mask + same + random != 100:
+        raise ValueError(
+            f"--masking_mix takes three percentages that add up to 100: of masked tokens that "
+            f"become [MASK], stay, become a random token. Received: {mix!r}"
+        )
+    return mask / 100, same / (same + random) if mask < 100 else 0.0

@@ -18,6 +18,7 @@ from bert_tf.data.validation import check_manifests, check_records
 from bert_tf.pretraining_data import masking
 from bert_tf.pretraining_data.program import create_pretraining_data
 from bert_tf.settings import PretrainingDataSettings
+from bert_tf.settings.pretraining_data import parse_masking_mix
 
 NAMES = ("input_ids", "input_mask", "word_ids")
 MASK = 4
@@ -223,11 +224,25 @@ def test_places_and_replacements_of_two_epochs_are_independent():
     assert abs(both - tokens * rate**2) < 4 * (tokens * rate**2) ** 0.5
 
 
-def file_of_run(path, masking, probability=0.15):
+@pytest.mark.parametrize("mix", ["100,0,0", "80,0,20", "80,20,0", "0,20,80", "0,0,100"])
+def test_another_mix_gives_its_shares(mix):
+    settings = MaskingSettings(MASK, ((30, 100),), mix=parse_masking_mix(mix))
+    masked = mask(pairs(2000, 64), settings)  # Of ids from 100 on.
+    is_hidden = masked["masked_lm_weights"] == 1
+    rows = np.repeat(np.arange(2000), is_hidden.sum(axis=1))
+    now = masked["input_ids"][rows, masked["masked_lm_positions"][is_hidden]]
+    is_random = (now >= 30) & (now < 100)
+    shares = [100 * np.mean(kind) for kind in (now == MASK, now >= 100, is_random)]
+    expected = [float(share) for share in mix.split(",")]
+    assert shares == pytest.approx(expected, abs=1.5)
+    assert [share == 0 for share in shares] == [share == 0 for share in expected]
+
+
+def file_of_run(path, masking, probability=0.15, **settings):
     run = None
     if masking:
         run = {
-            "settings": {"masking": masking, "masked_lm_prob": probability},
+            "settings": {"masking": masking, "masked_lm_prob": probability, **settings},
             "masking": {"mask_id": 103, "replacement_ranges": [[0, 100], [104, 30522]]},
         }
     return FileIndex(path, "", run, np.ones(1, BLOCK))
@@ -238,6 +253,11 @@ def test_the_manifest_says_how_to_mask():
     assert masking_from_manifest(index, 30) == MaskingSettings(
         103, ((0, 100), (104, 30522)), max_predictions_per_seq=30, masked_lm_prob=0.15
     )
+
+
+def test_the_manifest_names_the_mix():
+    index = RecordIndex((file_of_run("a", "dynamic", masking_mix="80,0,20"),))
+    assert masking_from_manifest(index, 30).mix == (0.8, 0.0)
 
 
 @pytest.mark.parametrize("masking", ["static", None])

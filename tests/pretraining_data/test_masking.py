@@ -6,6 +6,9 @@ import random
 import pytest
 
 from bert_tf.pretraining_data import masking
+from bert_tf.settings.pretraining_data import MASKING_MIX, parse_masking_mix
+
+ORIGINAL_MIX = parse_masking_mix(MASKING_MIX)
 
 
 @pytest.mark.parametrize("size", [*range(20), 63, 64, 65, 127, 128, 129, 255, 256, 1000, 5000])
@@ -35,7 +38,7 @@ def test_a_random_token_is_drawn_as_randint_draws_it(num_replacements):
     ours, theirs = random.Random(7), random.Random(7)
     replacements = [number + 5 for number in range(num_replacements)]
     ids, expected = [0] * 200, [0] * 200
-    masking.mask_tokens(ids, range(200), -1, replacements, ours)
+    masking.mask_tokens(ids, range(200), -1, replacements, ORIGINAL_MIX, ours)
     for place in range(200):
         if theirs.random() < 0.8:
             expected[place] = -1
@@ -56,7 +59,7 @@ def test_a_number_below_a_limit_is_drawn_as_randint_draws_it():
 
 def test_of_ten_hidden_tokens_eight_are_masked_one_stays_and_one_is_random():
     ids = [7] * 100_000
-    masking.mask_tokens(ids, range(len(ids)), 4, [8, 9], random.Random(0))
+    masking.mask_tokens(ids, range(len(ids)), 4, [8, 9], ORIGINAL_MIX, random.Random(0))
     counts = collections.Counter(ids)
     assert counts[4] == pytest.approx(80_000, rel=0.01)
     assert counts[7] == pytest.approx(10_000, rel=0.05)
@@ -64,11 +67,28 @@ def test_of_ten_hidden_tokens_eight_are_masked_one_stays_and_one_is_random():
     assert counts[9] == pytest.approx(5_000, rel=0.05)
 
 
+# Table 8 of Devlin et al. 2019.
+@pytest.mark.parametrize("mix", ["80,10,10", "100,0,0", "80,0,20", "80,20,0", "0,20,80", "0,0,100"])
+def test_a_mix_gives_its_shares(mix):
+    ids = [7] * 100_000
+    masking.mask_tokens(ids, range(len(ids)), 4, [8], parse_masking_mix(mix), random.Random(0))
+    shares = [collections.Counter(ids)[token] / 1000 for token in (4, 7, 8)]
+    expected = [float(share) for share in mix.split(",")]
+    assert shares == pytest.approx(expected, abs=0.5)
+    assert [share == 0 for share in shares] == [share == 0 for share in expected]
+
+
+@pytest.mark.parametrize("mix", ["80,10", "80,10,20", "-10,60,50", "a,b,c", "", "0,nan,100"])
+def test_a_mix_that_is_none_is_refused(mix):
+    with pytest.raises(ValueError, match="three percentages that add up to 100"):
+        parse_masking_mix(mix)
+
+
 def test_the_limits_of_the_three_cases_are_those_of_the_original():
     below, at = 0.7999999, 0.8
     rng = ScriptedRandom((below, at, 0.4999999, at, 0.5))
     ids = [7, 7, 7]
-    masking.mask_tokens(ids, [2, 0, 1], 4, [9], rng)
+    masking.mask_tokens(ids, [2, 0, 1], 4, [9], ORIGINAL_MIX, rng)
     assert ids == [7, 9, 4]
     assert rng.fractions == []
 
