@@ -63,6 +63,31 @@ def evaluate(
     Raises:
         ValueError: for no questions, a question without id or answers, and missing null odds.
     """
+    questions = questions_of(articles, predictions)
+    extra = _character_f1(questions, predictions)
+    is_version_2 = any("is_impossible" in qa or not qa["answers"] for qa in questions)
+    if is_version_2 or null_odds is not None:
+        return _evaluate_version_2(questions, predictions, null_odds, na_prob_thresh) | extra
+    answered = [question for question in questions if question["id"] in predictions]
+    scores = [_scores(question, predictions[question["id"]]) for question in answered]
+    return percentages(scores, len(questions)) | extra
+
+
+def normalize_answer(text: str) -> str:
+    """Lower-cases, and removes ASCII punctuation, articles and repeated spaces.
+
+    normalize_answer("The  Beatles' song!")    # "beatles song"
+    """
+    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_NO_PUNCTUATION)).split())
+
+
+def questions_of(
+    articles: Iterable[Mapping[str, Any]], predictions: Mapping[str, str]
+) -> list[Mapping[str, Any]]:
+    """Returns the questions, and warns of those without a prediction.
+
+    Raises a ValueError if there are none, or one has no id or no answers.
+    """
     questions = list(_questions(articles))
     if not questions:
         raise ValueError("There are no questions to evaluate.")
@@ -72,21 +97,7 @@ def evaluate(
             "%d of %d questions have no prediction and score 0, such as %s",
             *(len(missing), len(questions), missing[:3]),
         )
-    extra = _character_f1(questions, predictions)
-    is_version_2 = any("is_impossible" in qa or not qa["answers"] for qa in questions)
-    if is_version_2 or null_odds is not None:
-        return _evaluate_version_2(questions, predictions, null_odds, na_prob_thresh) | extra
-    answered = [question for question in questions if question["id"] in predictions]
-    scores = [_scores(question, predictions[question["id"]]) for question in answered]
-    return _metrics(scores, len(questions)) | extra
-
-
-def normalize_answer(text: str) -> str:
-    """Lower-cases, and removes ASCII punctuation, articles and repeated spaces.
-
-    normalize_answer("The  Beatles' song!")    # "beatles song"
-    """
-    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_NO_PUNCTUATION)).split())
+    return questions
 
 
 def _questions(articles: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
@@ -134,7 +145,7 @@ def _character_f1(
         for name, question in by_id.items()
         if name in predictions
     ]
-    return {"character_f1": _metrics(scores, len(by_id))["f1"]}
+    return {"character_f1": percentages(scores, len(by_id))["f1"]}
 
 
 def _evaluate_version_2(
@@ -158,11 +169,13 @@ def _evaluate_version_2(
         for name in raw:
             if null_odds[name] > na_prob_thresh:
                 scores[name] = (float(not has_answer[name]),) * 2
-    metrics = _metrics(scores.values(), len(by_id))
+    metrics = percentages(scores.values(), len(by_id))
     for prefix, wanted in (("HasAns", True), ("NoAns", False)):
         total = list(has_answer.values()).count(wanted)
         if total:
-            part = _metrics([s for name, s in scores.items() if has_answer[name] == wanted], total)
+            part = percentages(
+                [s for name, s in scores.items() if has_answer[name] == wanted], total
+            )
             metrics |= {f"{prefix}_{key}": part[key] for key in ("exact", "f1", "total")}
     if null_odds is not None:
         for index, key in enumerate(("exact", "f1")):
@@ -172,7 +185,8 @@ def _evaluate_version_2(
     return metrics
 
 
-def _metrics(scores: Collection[tuple[float, float]], total: int) -> dict[str, float]:
+def percentages(scores: Collection[tuple[float, float]], total: int) -> dict[str, float]:
+    """Returns the sums of pairs of exact match and F1, in percent of `total` questions."""
     exact, f1 = (100.0 * sum(pair[index] for pair in scores) / total for index in range(2))
     return {"exact_match": exact, "exact": exact, "f1": f1, "total": total}
 
@@ -211,7 +225,16 @@ def _scores(
     correct = [normalize_answer(answer["text"]) for answer in question["answers"]]
     if is_version_2:
         correct = list(filter(None, correct)) or [""]
-    predicted = normalize_answer(prediction)
+    return best_scores(correct, normalize_answer(prediction), split, is_version_2)
+
+
+def best_scores(
+    correct: Sequence[str],
+    predicted: str,
+    split: Callable[[str], list[str]] = str.split,
+    is_version_2: bool = False,
+) -> tuple[float, float]:
+    """Returns the best exact match and F1 of an answer with any correct one, all normalized."""
     exact = max(float(answer == predicted) for answer in correct)
     return exact, max(_f1(split(answer), split(predicted), is_version_2) for answer in correct)
 

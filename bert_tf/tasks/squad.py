@@ -17,7 +17,7 @@ import json
 import logging
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from bert_tf import files
 from bert_tf.config import parse_json
@@ -25,6 +25,7 @@ from bert_tf.metrics import squad as metrics
 from bert_tf.settings.setting import setting
 from bert_tf.spans.options import SpanOptions
 from bert_tf.spans.windows import answer_words
+from bert_tf.tasks.json_items import JsonItem
 from bert_tf.tasks.span import TRAIN, Answers, Examples, SpanExample, SpanExtraction
 from bert_tf.tasks.task import find_file, write_files
 from bert_tf.text.characters import is_blank
@@ -146,47 +147,20 @@ class SquadFiles:
         return write_files(folder, texts)
 
 
-class _Item(NamedTuple):
-    """A part of a SQuAD file and its place: `data[0].paragraphs[3]`."""
-
-    content: Any
-    path: str
-    place: str = ""
-
-    def field(self, name: str, *types: type) -> Any:
-        """Returns a field, which must exist and be of one of these types."""
-        is_object = isinstance(self.content, dict)
-        if is_object and type(self.content.get(name)) in types:
-            return self.content[name]
-        place, received = self.place or "the file", f"{self.content!r:.60}"
-        if is_object:
-            received = f"{self.content[name]!r:.60}" if name in self.content else "nothing"
-            place += f" (question {self.content['id']})" if "id" in self.content else ""
-        kinds = {list: "a list", bool: "true or false", int: "a whole number", str: "a text"}
-        raise ValueError(
-            f"{self.path}: {place} must be an object whose {name!r} is {kinds[types[0]]}. "
-            f"Received: {received}"
-        )
-
-    def items(self, name: str) -> Iterator["_Item"]:
-        for number, content in enumerate(self.field(name, list)):
-            yield _Item(content, self.path, f"{self.place}.{name}[{number}]".removeprefix("."))
-
-
-def _questions(path: str) -> Iterator[tuple[_Item, str]]:
+def _questions(path: str) -> Iterator[tuple[JsonItem, str]]:
     """Yields the questions of a file, each with its passage."""
     lines = files.open_text_lines(path, wanted="JSON", as_original=True)
     text = "\n".join(lines).removeprefix("\ufeff")
-    for article in _Item(parse_json(path, text), path).items("data"):
+    for article in JsonItem(parse_json(path, text), path).items("data"):
         for paragraph in article.items("paragraphs"):
             context = paragraph.field("context", str)
             for question in paragraph.items("qas"):
                 yield question, context
 
 
-def _repeated_id(questions: Sequence[tuple[_Item, str]]) -> str:
+def _repeated_id(questions: Sequence[tuple[JsonItem, str]]) -> str:
     """Returns two places that have the same id, or ""; in JSON files 1 and "1" are the same."""
-    first: dict[str, _Item] = {}
+    first: dict[str, JsonItem] = {}
     items = [(str(item.field("id", str, int)), item) for item, _ in questions]
     repeated = [(name, item) for name, item in items if first.setdefault(name, item) is not item]
     if not repeated:
@@ -197,7 +171,7 @@ def _repeated_id(questions: Sequence[tuple[_Item, str]]) -> str:
     return f"{places} have the same id {name!r}{more}"
 
 
-def _report(path: str, questions: Sequence[tuple[_Item, str]], remarks: Sequence[str]) -> None:
+def _report(path: str, questions: Sequence[tuple[JsonItem, str]], remarks: Sequence[str]) -> None:
     """Warns of questions in one line, with count and places, for each remark that is not ""."""
     places = collections.defaultdict(list)
     for (item, _), remark in zip(questions, remarks, strict=True):
@@ -234,7 +208,7 @@ def _oddity(example: SpanExample, version_2: bool) -> str:
     return ""
 
 
-def _to_answer(question: _Item, context: str, version_2: bool) -> SpanExample:
+def _to_answer(question: JsonItem, context: str, version_2: bool) -> SpanExample:
     """Returns a question, with the correct answers if the file has them in the usual form.
 
     An empty list of answers is "no answer" in version 2.0; in 1.1 they are unknown.
@@ -253,7 +227,7 @@ def _to_answer(question: _Item, context: str, version_2: bool) -> SpanExample:
     return SpanExample(name, text, context, texts, is_impossible)
 
 
-def _to_train_on(question: _Item, context: str, version_2: bool) -> SpanExample:
+def _to_train_on(question: JsonItem, context: str, version_2: bool) -> SpanExample:
     """Returns a question and its answer's words; `first_word` is None if they are not found."""
     example = _to_answer(question, context, version_2)._replace(is_impossible=False)
     if version_2 and question.field("is_impossible", bool, int):
