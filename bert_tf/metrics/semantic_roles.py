@@ -1,0 +1,200 @@
+"""Computes the official metrics of semantic role labelling: CoNLL-2005's and CoNLL-2009's.
+
+`score_spans` equals `srl-eval.pl` (spans, CoNLL-2005 and 2012), `score_dependencies` equals
+`eval09.pl` (predicate senses and arguments, CoNLL-2009).
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+Pieces = tuple[tuple[int, int], ...]  # The first and last words of an argument's pieces.
+
+
+class Proposition(NamedTuple):
+    """A predicate with spans."""
+
+    position: int  # The word's index in the sentence.
+    verb: str  # In the target column.
+    spans: Sequence[tuple[str, int, int]]  # Role, first and last word.
+
+
+class Predicate(NamedTuple):
+    """A predicate with dependents."""
+
+    position: int
+    sense: str  # Such as `go.01`.
+    arguments: Sequence[tuple[str, int]]  # Role and word.
+
+
+@dataclasses.dataclass
+class Counts:
+    """What was found; `precision`, `recall` and `f1` are percentages, 0 for 0 / 0."""
+
+    correct: int = 0
+    predicted: int = 0
+    gold: int = 0
+
+    def __iadd__(self, other: "Counts") -> "Counts":
+        self.correct += other.correct
+        self.predicted += other.predicted
+        self.gold += other.gold
+        return self
+
+    @property
+    def excess(self) -> int:
+        return self.predicted - self.correct
+
+    @property
+    def missed(self) -> int:
+        return self.gold - self.correct
+
+    @property
+    def precision(self) -> float:
+        return 100.0 * self.correct / self.predicted if self.predicted else 0.0
+
+    @property
+    def recall(self) -> float:
+        return 100.0 * self.correct / self.gold if self.gold else 0.0
+
+    @property
+    def f1(self) -> float:
+        total = self.predicted + self.gold
+        return 200.0 * self.correct / total if self.correct else 0.0
+
+
+@dataclasses.dataclass
+class SpanScores:
+    """The figures of `srl-eval.pl`."""
+
+    overall: Counts  # Without V.
+    roles: dict[str, Counts]  # Sorted; V among them, if there is any.
+    propositions: Counts  # Correct: perfect ones, V aside. Of those in gold only.
+
+
+def arguments_of(spans: Iterable[tuple[str, int, int]]) -> list[tuple[str, Pieces]]:
+    """Joins each C-X to the last X before it; without one, it is an X itself."""
+    arguments: list[tuple[str, Pieces]] = []
+    for role, first, last in sorted(spans, key=lambda span: span[1]):
+        name, piece = role.removeprefix("C-"), (first, last)
+        places = [i for i, argument in enumerate(arguments) if argument[0] == name]
+        if name != role and places:
+            arguments[places[-1]] = name, (*arguments[places[-1]][1], piece)
+        else:
+            arguments.append((name, (piece,)))
+    return arguments
+
+
+def score_spans(
+    gold: Sequence[Sequence[Proposition]], predicted: Sequence[Sequence[Proposition]]
+) -> SpanScores:
+    """Scores the propositions of each sentence as `srl-eval.pl` does.
+
+    An argument is correct if its role and all of its pieces are. A proposition that is missing, or
+    has another verb, is missed wholly; one that gold lacks is skipped.
+    """
+    roles: dict[str, Counts] = {}
+    propositions = Counts()
+    for ours, theirs in zip(gold, predicted, strict=True):
+        found = {each.position: each for each in theirs}
+        for each in ours:
+            match = found.get(each.position)
+            is_same = match is not None and match.verb == each.verb
+            right = set(arguments_of(each.spans))
+            given = set(arguments_of(match.spans)) if is_same else set()
+            for arguments, name in (
+                (right & given, "correct"),
+                (given, "predicted"),
+                (right, "gold"),
+            ):
+                for role, _ in arguments:
+                    counts = roles.setdefault(role, Counts())
+                    setattr(counts, name, getattr(counts, name) + 1)
+            is_perfect = all(role == "V" for role, _ in right ^ given)
+            propositions += Counts(int(is_perfect), int(match is not None), 1)
+    overall = Counts()
+    for role, counts in roles.items():
+        if role != "V":
+            overall += counts
+    return SpanScores(overall, dict(sorted(roles.items())), propositions)
+
+
+@dataclasses.dataclass
+class DependencyScores:
+    """The figures of `eval09.pl`, whose F1 counts arguments and predicates' senses together."""
+
+    labeled_arguments: Counts
+    labeled_predicates: Counts  # Correct: the place and the sense.
+    unlabeled_arguments: Counts  # Correct: the places.
+    unlabeled_predicates: Counts
+    propositions: Counts  # Correct: the sense and all arguments.
+    exact_sentences: int
+    roles: dict[str, Counts]  # Labeled arguments; sorted.
+
+    @property
+    def labeled(self) -> Counts:
+        return _sum(self.labeled_arguments, self.labeled_predicates)
+
+    @property
+    def unlabeled(self) -> Counts:
+        return _sum(self.unlabeled_arguments, self.unlabeled_predicates)
+
+
+def score_dependencies(
+    gold: Sequence[Sequence[Predicate]], predicted: Sequence[Sequence[Predicate]]
+) -> DependencyScores:
+    """Scores the predicates of each sentence as `eval09.pl` does.
+
+    Senses are compared without the lemma. An argument may be correct though the sense is not.
+    """
+    scores = DependencyScores(*(Counts() for _ in range(5)), exact_sentences=0, roles={})
+    for ours, theirs in zip(gold, predicted, strict=True):
+        sides = [_sides(each) for each in (ours, theirs)]
+        (senses, arguments, places, whole), (other_senses, others, other_places, other) = sides
+        scores.labeled_predicates += _overlap(senses, other_senses)
+        scores.labeled_arguments += _overlap(arguments, others)
+        scores.unlabeled_predicates += _overlap(*(Counter(p for p, _ in s[0]) for s in sides))
+        scores.unlabeled_arguments += _overlap(places, other_places)
+        scores.propositions += _overlap(whole, other)
+        scores.exact_sentences += (senses, arguments) == (other_senses, others)
+        for role in {key[2] for key in (arguments | others)}:
+            counts = scores.roles.setdefault(role, Counts())
+            counts += _overlap(*(_of_role(each, role) for each in (arguments, others)))
+    scores.roles = dict(sorted(scores.roles.items()))
+    return scores
+
+
+def _sides(predicates: Sequence[Predicate]) -> tuple[Counter, Counter, Counter, Counter]:
+    """Returns the senses, arguments, arguments' places and propositions of a sentence."""
+    senses = Counter((each.position, sense_of(each.sense)) for each in predicates)
+    arguments = Counter(
+        (each.position, place, role) for each in predicates for role, place in each.arguments
+    )
+    places = Counter((each.position, place) for each in predicates for _, place in each.arguments)
+    whole = Counter(
+        (each.position, sense_of(each.sense), tuple(sorted(each.arguments))) for each in predicates
+    )
+    return senses, arguments, places, whole
+
+
+def sense_of(sense: str) -> str:
+    """Returns the part after the only dot; numbers without leading zeros."""
+    parts = sense.split(".")
+    name = parts[1] if len(parts) == 2 else sense
+    return str(int(name)) if name.isascii() and name.isdigit() else name
+
+
+def _of_role(arguments: Counter, role: str) -> Counter:
+    return Counter({key: count for key, count in arguments.items() if key[2] == role})
+
+
+def _overlap(gold: Counter, predicted: Counter) -> Counts:
+    return Counts((gold & predicted).total(), predicted.total(), gold.total())
+
+
+def _sum(*parts: Counts) -> Counts:
+    total = Counts()
+    for part in parts:
+        total += part
+    return total
