@@ -113,6 +113,7 @@ def layer_cases() -> dict[str, Case]:
     import keras
 
     from bert_tf.model import heads, layers
+    from bert_tf.model.bilstm import BiLstm
     from bert_tf.model.dropout import Dropout
 
     def case(make_layer, *inputs, seed=1):
@@ -155,6 +156,7 @@ def layer_cases() -> dict[str, Case]:
             HIDDEN,
         ),
         "LinearScores": case(lambda dtype: heads.LinearScores(8, 3), HIDDEN),
+        "BiLstm": case(lambda dtype: BiLstm(4, dtype=dtype), HIDDEN, MASK),
     }
 
 
