@@ -72,6 +72,8 @@ WITHOUT_TENSORFLOW = (
     "bert_tf.tasks.squad",
     "bert_tf.tasks.tsv",
     "bert_tf.tasks.xnli",
+    "bert_tf.tasks.xquad",
+    "bert_tf.tasks.mlqa",
     "bert_tf.metrics.classification",
     "bert_tf.metrics.squad",
     "bert_tf.finetuning.feature_encoding",

@@ -19,7 +19,8 @@ from bert_tf.data.records import RecordWriter
 from bert_tf.data.schema import encode_example
 from bert_tf.released.model_folder import read_description
 from bert_tf.settings.phases import parse_phases
-from bert_tf.tasks.squad import Options, SquadFiles
+from bert_tf.tasks.squad import Options
+from bert_tf.tasks.squad_files import SquadFiles
 from bert_tf.tasks.tables import TableLayout, read_records
 from bert_tf.text.vocabulary import load_vocab
 

@@ -127,8 +127,28 @@ class TaskEvaluator:
                 write_report(self.task, split, examples, found.answers, results, folder)
             everything.update({f"{name}{suffix}": value for name, value in results.items()})
         if is_chief:
+            self._write_table(files.join_path(folder, "eval_results_by_split.tsv"))
             update_metrics(folder)
         return everything
+
+    def _write_table(self, path: str) -> None:
+        """Writes a line of metrics for each evaluation split, and their mean, if there are many."""
+        splits = self.task.splits("eval")
+        if len(splits) < 2:
+            return
+        title = getattr(self.task, "split_title", str)
+        rows = {title(split): self._metrics_of(split) for split in splits}
+        names = [name for name in rows[title(splits[0])] if all(name in r for r in rows.values())]
+        rows["mean"] = {name: np.mean([row[name] for row in rows.values()]) for name in names}
+        lines = ["\t".join(("split", *names))]
+        lines += [
+            "\t".join((key, *(f"{r[name]:.6g}" for name in names))) for key, r in rows.items()
+        ]
+        logger.info("***** Eval results by split *****")
+        for line in lines:
+            logger.info("  %s", line.replace("\t", "  "))
+        with files.atomic_write(path, "w") as file:
+            file.write("\n".join(lines) + "\n")
 
     def _results_folder(self) -> str:
         folder, splits = self.settings.output_dir, self.task.splits("eval")

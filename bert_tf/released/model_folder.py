@@ -15,6 +15,12 @@ from bert_tf.tasks.task import Task, find_task
 logger = logging.getLogger(__name__)
 
 TASK_NAME = "task.json"
+# The other tasks that a task's models are for, such as sets without training examples.
+_ALSO_FOR = {
+    "glue:mnli": ("glue:ax",),
+    "superglue:rte": ("superglue:axb", "superglue:axg"),
+    **dict.fromkeys(("squad", "xquad", "mlqa"), ("squad", "xquad", "mlqa")),
+}
 _FORM = {
     "task": str,
     "kind": str | None,
@@ -121,9 +127,7 @@ def check_model_folder(folder: str, description: ModelDescription, vocab_file: s
     trained = read_description(folder)
     if trained is None:  # The original writes none.
         return
-    tasks = (trained.task, description.task)
-    # The diagnostic set ax is for models of MNLI.
-    if trained.task != description.task and tasks != ("glue:mnli", "glue:ax"):
+    if description.task not in (trained.task, *_ALSO_FOR.get(trained.task, ())):
         raise ValueError(
             f"{folder}: its model was trained for the task {trained.task}. "
             f"Received: {description.task}"

@@ -66,17 +66,26 @@ class TextClassification(Task):
                 f"{self.name}: there must be at least two different labels, none of them empty, or "
                 f"none at all for a regression. Received: {', '.join(self.labels)}"
             )
-        allowed = _CLASS_METRICS if self.labels else _NUMBER_METRICS
-        if not {self.metric} <= set(self.metrics) <= set(allowed):
+        known = self.known_metrics
+        if not {self.metric} <= set(self.metrics) <= set(known):
             raise ValueError(
-                f"{self.name}: metrics must be among {', '.join(allowed)}, and the metric to "
+                f"{self.name}: metrics must be among {', '.join(known)}, and the metric to "
                 f"compare models by one of them. Received: {', '.join(self.metrics)}; {self.metric}"
             )
-        if "f1" in self.metrics and self.positive_label not in self.labels:
+        if (
+            "f1" in self.metrics
+            and known == _CLASS_METRICS
+            and self.positive_label not in self.labels
+        ):
             raise ValueError(
                 f"{self.name}: positive_label must be one of the labels {', '.join(self.labels)}. "
                 f"Received: {self.positive_label}"
             )
+
+    @property
+    def known_metrics(self) -> Sequence[str]:
+        """The metrics that `score` can report."""
+        return _CLASS_METRICS if self.labels else _NUMBER_METRICS
 
     @property
     def kind(self) -> str:
@@ -95,6 +104,9 @@ class TextClassification(Task):
 
     def sources(self, split: str) -> list[str]:
         return self.reader.sources(split)
+
+    def split_title(self, split: str) -> str:
+        return getattr(self.reader, "split_title", str)(split)
 
     def read(self, split: str) -> list[TextExample]:
         """Returns all examples of a split with checked labels, which are floats in a regression."""

@@ -55,7 +55,7 @@ def read_json_lines(path: str) -> Iterator[JsonItem]:
 
     Raises a ValueError with file and line for invalid UTF-8, gzip and JSON.
     """
-    for number, line in enumerate(files.open_text_lines(path, wanted="JSON lines"), start=1):
+    for number, line in enumerate(files.open_text_lines(path, wanted="JSON"), start=1):
         if not line.strip():
             continue
         where = f"{path}:{number}"

@@ -48,6 +48,7 @@ class SpanExample(NamedTuple):
     is_impossible: bool | None = None  # None if unknown.
     first_word: int = -1  # The answer's words in the context, for training; -1 for "no answer".
     last_word: int = -1
+    language: str = ""  # Where the metrics depend on it.
 
 
 Examples = Sequence[SpanExample]
@@ -78,6 +79,7 @@ class SpanExtraction(Task):
         self.read = data.read
         self.score = data.score
         self.write = data.write
+        self.split_title = getattr(data, "split_title", str)
 
     def features(self, split: str, max_seq_length: int) -> dict[str, Feature]:
         """Returns the original's features; no model uses `is_impossible`."""

@@ -172,6 +172,10 @@ class Task(Reader, Protocol):
         """
         return {}
 
+    def split_title(self, split: str) -> str:
+        """Returns what a split of several is called in tables, such as its language."""
+        return split
+
     def is_collapsed(self, examples: Sequence[Any], answers: Sequence[Any]) -> bool:
         """Returns whether all answers are the same, as after a failed training."""
 

@@ -2,8 +2,17 @@
 
     data_dir/multinli/multinli.train.zh.tsv    MultiNLI, machine-translated, for training
     data_dir/xnli.dev.tsv, xnli.test.tsv       all languages, translated by people
+    data_dir/xnli/xnli.test.zh.en.tsv          these, machine-translated to English
 
-The original only has Chinese; here the language is an option.
+                       trained on              evaluated on                options
+    translate-train    a language              the same                    language=de
+    zero-shot          English                 any languages               language=en,
+                                                                           eval_languages=all
+    translate-test     English                 their translation           language=en,
+                                               to English                  eval_languages=all,
+                                                                           translated=true
+
+The original only has Chinese, translate-train.
 
 Source: google-research/bert, run_classifier.py, `XnliProcessor`; Conneau et al. (2018).
 """
@@ -13,6 +22,8 @@ import dataclasses
 from bert_tf.settings.setting import Settings, setting
 from bert_tf.tasks.benchmark_reader import BenchmarkReader, Layout
 from bert_tf.tasks.classification import TextClassification, check_labels
+from bert_tf.tasks.languages import LANGUAGES_HELP, LanguagesReader, choose_languages
+from bert_tf.tasks.task import Reader
 from bert_tf.tasks.tfds_source import TfdsReader
 
 VARIANTS = ()
@@ -43,36 +54,65 @@ class Options(Settings):
         "files: XNLI's own files. tfds: tensorflow-datasets, without training examples.",
         choices=("files", "tfds"),
     )
-    language: str = setting("zh", "The language.", choices=_LANGUAGES)
+    language: str = setting(
+        "zh", "The language to train on, and to select models by.", choices=_LANGUAGES
+    )
+    eval_languages: str = setting("", LANGUAGES_HELP)
+    eval_set: str = setting("dev", "The labelled set to evaluate on.", choices=("dev", "test"))
+    translated: bool = setting(
+        False, "Whether to evaluate and predict machine translations to English (translate-test)."
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.translated and (self.language != "en" or self.data_source != "files"):
+            raise ValueError(
+                f"translated=true needs language=en, as models read English, and data_source="
+                f"files. Received: language={self.language}, data_source={self.data_source}"
+            )
 
 
 def make(variant: None, options: Options, labels: tuple[str, ...] | None) -> TextClassification:
     """Makes the task; a trained model's labels may be in any order."""
     check_labels("xnli", _LABELS, labels)
-    if options.data_source == "files":
-        train = f"multinli/multinli.train.{options.language}.tsv"
-        reader = BenchmarkReader(
-            name="xnli",
-            data_dir=options.data_dir,
-            layouts={
-                "train": (Layout((train,), (0, 1, 2)),),
-                "eval": (Layout(("xnli.dev.tsv",), (6, 7, 1, 0)),),
-                "predict": (Layout(("xnli.test.tsv",), (6, 7, 1, 0)),),
-            },
-            columns=_COLUMNS,
-            num_texts=2,
-            spellings=_SPELLINGS,
-            only=options.language,
-        )
-    else:
-        texts = ("premise", "hypothesis")
-        reader = TfdsReader("xnli", options.data_dir, texts, _TFDS_LABELS, options.language)
+    languages = choose_languages(options.language, options.eval_languages, _LANGUAGES)
+    readers = {language: _reader(options, language) for language in languages}
     return TextClassification(
         name="xnli",
         options=options,
         labels=labels or _LABELS,
-        reader=reader,
+        reader=LanguagesReader(readers[options.language], readers),
         metrics=("accuracy",),
         metric="accuracy",
         is_pair=True,
+    )
+
+
+def _reader(options: Options, language: str) -> Reader:
+    if options.data_source == "tfds":
+        texts = ("premise", "hypothesis")
+        eval_name = "test" if options.eval_set == "test" else "validation"
+        splits = {"train": "train", "eval": eval_name, "predict": "test"}
+        return TfdsReader("xnli", options.data_dir, texts, _TFDS_LABELS, language, splits)
+    train = f"multinli/multinli.train.{language}.tsv"
+    is_translated = options.translated and language != "en"
+
+    def layouts(part: str) -> tuple[Layout, ...]:
+        if is_translated:
+            names = (f"xnli/xnli.{part}.{language}.en.tsv", f"xnli/xnli.{part}.{language}.tsv")
+            return tuple(Layout((name,), (0, 1, 2)) for name in names)
+        return (Layout((f"xnli.{part}.tsv",), (6, 7, 1, 0)),)
+
+    return BenchmarkReader(
+        name="xnli",
+        data_dir=options.data_dir,
+        layouts={
+            "train": (Layout((train,), (0, 1, 2)),),
+            "eval": layouts(options.eval_set),
+            "predict": layouts("test"),
+        },
+        columns=_COLUMNS,
+        num_texts=2,
+        spellings=_SPELLINGS,
+        only="" if is_translated else language,
     )

@@ -15,7 +15,7 @@ from bert_tf.metrics.squad import _warn_of_f1
 from bert_tf.spans.answers import NbestEntry
 from bert_tf.spans.windows import answer_words
 from bert_tf.tasks.span import SpanAnswer
-from bert_tf.tasks.squad import SquadFiles
+from bert_tf.tasks.squad_files import SquadFiles
 from bert_tf.tasks.task import find_task, options_of
 from bert_tf.text.tokenization import FullTokenizer
 

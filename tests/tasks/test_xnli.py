@@ -6,6 +6,8 @@ import pickle
 import pytest
 from task_rows import encode_all
 
+from bert_tf.finetuning.program import run_finetuning
+from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import find_task
 from bert_tf.text.tokenization import FullTokenizer
 
@@ -148,6 +150,54 @@ def test_rows_that_cannot_be_understood_are_refused_with_file_and_line(make, lin
         make({"xnli.dev.tsv": table(HEADER, good, line)}).read("eval")
 
 
+def test_all_languages_are_evaluated_beside_the_one_trained_on(make):
+    task = make(language="de", eval_languages="zh,de")
+    assert task.splits("train") == ("train",)
+    assert task.splits("eval") == ("eval", "eval_zh")
+    assert task.splits("predict") == ("predict", "predict_zh")
+    assert read(task, "train") == [("train-1", "e", "f", "neutral")]
+    assert read(task, "eval") == [("dev-3", "Und er", "Er rief", "entailment")]
+    assert [row[0] for row in read(task, "eval_zh")] == ["dev-2", "dev-4"]
+    assert [row[0] for row in read(task, "predict_zh")] == ["test-2", "test-3"]
+    assert list(map(task.split_title, task.splits("eval"))) == ["de", "zh"]
+    everything = find_task("xnli", {"language": "en", "eval_languages": "all"})
+    assert len(everything.reader.readers) == 15
+    assert pickle.loads(pickle.dumps(task)).read("eval_zh") == task.read("eval_zh")
+
+
+def test_the_test_set_can_be_evaluated(make):
+    task = make(language="de", eval_set="test")
+    assert read(task, "eval") == [("dev-1", "k", "l", "contradiction")]
+
+
+def test_translations_to_english_have_files_of_their_own(make, tmp_path):
+    (tmp_path / "xnli").mkdir()
+    rows = ["premise", "hypo", "label"], ["He said", "nothing", "contradictory"]
+    (tmp_path / "xnli" / "xnli.dev.zh.en.tsv").write_text(table(*rows))
+    (tmp_path / "xnli" / "xnli.dev.ar.tsv").write_text(table(*rows))
+    english = row("en", "neutral", "q", "r")
+    changes = {"xnli.dev.tsv": table(HEADER, english)}
+    task = make(changes, language="en", eval_languages="zh,ar", translated="true")
+    assert read(task, "eval") == [("dev-1", "q", "r", "neutral")]
+    for split in ("eval_zh", "eval_ar"):
+        assert read(task, split) == [("dev-1", "He said", "nothing", "contradiction")]
+    with pytest.raises(ValueError, match=r"xnli/xnli\.test\.zh\.en\.tsv or .* for 'predict'"):
+        task.splits("predict")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"eval_languages": "de,it"}, "no language it. There are: ar, bg"),
+        ({"translated": "true"}, "needs language=en"),
+        ({"eval_set": "train"}, "must be one of 'dev', 'test'"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        find_task("xnli", options)
+
+
 def test_a_language_without_examples_is_refused(make):
     with pytest.raises(ValueError, match=r"xnli\.dev\.tsv: no examples whose language is 'fr'"):
         make(language="fr").read("eval")
@@ -169,3 +219,41 @@ def test_other_labels_than_xnlis_are_refused_but_not_another_order():
 def test_the_task_survives_pickling(make):
     task = make()
     assert pickle.loads(pickle.dumps(task)).read("eval") == task.read("eval")
+
+
+@pytest.mark.slow
+def test_one_run_gives_a_score_for_each_language_and_their_mean(small_model, make, tmp_path):
+    words = {"contradiction": "bad", "entailment": "good", "neutral": "film"}
+    rows = [[label, text] for label, text in words.items()] * 8
+    train = [["the plot", text, label] for label, text in rows]
+    dev = [
+        row(language, label, "the plot", text)
+        for language in ("en", "de")
+        for label, text in rows[:6]
+    ]
+    changes = {
+        "multinli/multinli.train.en.tsv": table(["premise", "hypo", "label"], *train),
+        **dict.fromkeys(("xnli.dev.tsv", "xnli.test.tsv"), table(HEADER, *dev)),
+    }
+    task = make(changes, language="en", eval_languages="de")
+    options = (f"data_dir={task.options.data_dir}", "language=en", "eval_languages=de")
+    out = tmp_path / "out"
+    run_finetuning(
+        FinetuningSettings(
+            **small_model,
+            task="xnli",
+            task_options=options,
+            output_dir=str(out),
+            max_seq_length=12,
+            train_batch_size=8,
+            do_train=True,
+            do_eval=True,
+            do_predict=True,
+        )
+    )
+    text = (out / "eval_results_by_split.tsv").read_text()
+    lines = [line.split("\t") for line in text.splitlines()]
+    assert [line[0] for line in lines] == ["split", "en", "de", "mean"]
+    assert lines[0][1:] == ["accuracy", "loss"]
+    assert float(lines[3][1]) == pytest.approx((float(lines[1][1]) + float(lines[2][1])) / 2)
+    assert len((out / "predictions_de.jsonl").read_text().splitlines()) == 6
