@@ -12,7 +12,7 @@ from bert_tf import files
 ACTIVATIONS = ("gelu", "gelu_erf", "relu", "tanh", "linear")
 MODEL_TYPES = ("bert",)
 # These are written to files only where they differ from the default: the original's have no such.
-_ONLY_IF_SET = ("model_type", "is_causal")
+_ONLY_IF_SET = ("model_type", "is_causal", "bilstm_layers")
 _COUNTS = (
     *("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"),
     *("intermediate_size", "max_position_embeddings", "type_vocab_size"),
@@ -71,6 +71,7 @@ class BertConfig:
     initializer_range: float = 0.02  # Standard deviation of the weights' truncated normal.
     model_type: str = "bert"  # The architecture, as in Hugging Face's files.
     is_causal: bool = False  # Whether a token sees only itself and the tokens before it.
+    bilstm_layers: int = 0  # Bidirectional LSTM layers on top of the last block.
     # Unknown keys of a JSON file, which are written out again.
     unknown_keys: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
 
@@ -78,10 +79,13 @@ class BertConfig:
         check_architecture({"model_type": self.model_type})
         if not isinstance(self.is_causal, bool):
             raise ValueError(f"is_causal must be true or false. Received: {self.is_causal!r}")
-        for name in _COUNTS:
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a whole number above 0. Received: {value!r:.80}")
+        for name in (*_COUNTS, "bilstm_layers"):
+            value, least = getattr(self, name), 0 if name == "bilstm_layers" else 1
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                bound = f"of at least {least}" if least == 0 else "above 0"
+                raise ValueError(f"{name} must be a whole number {bound}. Received: {value!r:.80}")
+        if self.bilstm_layers and self.hidden_size % 2:
+            raise ValueError(f"bilstm_layers needs an even hidden_size: {self.hidden_size}")
         weights = self.hidden_size * (
             self.vocab_size
             + self.max_position_embeddings

@@ -1,6 +1,7 @@
 """Fine-tunes a model on a task in an output directory, or resumes."""
 
 import contextlib
+import dataclasses
 import logging
 from collections.abc import Iterator
 from typing import Any, TextIO
@@ -76,6 +77,8 @@ class FinetuningRun:
         self.task = task
         self.stream = stream
         self.config = BertConfig.from_json_file(settings.bert_config_file)
+        if settings.bilstm_layers:
+            self.config = dataclasses.replace(self.config, bilstm_layers=settings.bilstm_layers)
         max_seq_length = settings.max_seq_length or task.default_seq_length
         check_length(max_seq_length, self.config.max_position_embeddings, settings.bert_config_file)
         tokenizer = _load_tokenizer(settings, self.config)

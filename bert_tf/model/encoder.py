@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras import ops
 
 from bert_tf.config import BertConfig
+from bert_tf.model.bilstm import BiLstm
 from bert_tf.model.block_runs import recomputed, sharing_graph
 from bert_tf.model.dropout import new_generator
 from bert_tf.model.feature_model import FeatureModel
@@ -84,6 +85,7 @@ class TransformerEncoder(FeatureModel):
         self.embeddings = embeddings
         self.blocks = list(blocks)
         self.pooler = pooler
+        self.bilstm = None
         self._recomputation_seeds = new_generator()
         shape = (None, None, self.hidden_size)
         with keras.name_scope(self.scope):
@@ -92,6 +94,9 @@ class TransformerEncoder(FeatureModel):
                 for block in self.blocks:
                     block.build(shape)
             self.pooler.build(shape)
+        if config.bilstm_layers:  # Half the width per direction, so that heads fit.
+            self.bilstm = BiLstm(self.hidden_size // 2, config.bilstm_layers)
+            self.bilstm.build(shape)
         self.build((None, None))
 
     @property
@@ -160,9 +165,9 @@ class TransformerEncoder(FeatureModel):
             inputs: as of a call.
             select: float [B, L, H] -> float [B, P, H], takes the vectors at these positions.
         """
-        if not self.config.is_causal:
+        if not (self.config.is_causal or self.bilstm):
             return self._outputs(inputs, training, select)
-        outputs = self._outputs(inputs, training)  # Each position has a mask of its own.
+        outputs = self._outputs(inputs, training)  # All positions are needed.
         return {**outputs, "sequence_output": select(outputs["sequence_output"])}
 
     def _outputs(self, inputs, training: bool, select: Callable | None = None) -> dict:
@@ -178,6 +183,8 @@ class TransformerEncoder(FeatureModel):
             selected = {"select": select} if block is self.blocks[-1] else {}
             hidden = run(hidden, context, training=training, **selected)
             layers.append(hidden)
+        if self.bilstm:
+            hidden = self.bilstm(hidden, features.get("input_mask"), training=training)
         # With a causal mask [CLS] sees nothing but itself, and the last token sees all.
         is_causal = self.config.is_causal
         pooled_from = _last_tokens(hidden, features.get("input_mask")) if is_causal else hidden

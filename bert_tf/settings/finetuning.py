@@ -38,6 +38,11 @@ class FinetuningSettings(TrainingSettings):
     freeze: tuple[str, ...] = setting(
         (), "Parts that are not trained: embeddings, pooler, encoder, layers:0-5, layers:3."
     )
+    bilstm_layers: int = setting(
+        0,
+        "New bidirectional LSTM layers on top of the encoder, as in the paper's table 5.",
+        at_least=0,
+    )
     keep_optimizer: bool = setting(True, "Whether to keep the optimizer state, needed to resume.")
     length_buckets: bool = setting(True, "Whether to batch by length; the results are the same.")
     num_workers: int = setting(0, "Processes that make features; 0: one per core.", at_least=0)

@@ -21,7 +21,7 @@
 #                eng.train, eng.testa. Without them their columns stay empty
 #   STUDIES      some of the names above, with commas (all); SEEDS ("1 2 3")
 #   MODEL        for features: a pre-trained model, cased; by default the study's own `bert`
-#   OUTPUT       the folder for everything (ablations); PYTHON, NUM_WORKERS
+#   OUTPUT       the folder for everything (ablations); PYTHON, NUM_WORKERS, NUM_SHARDS (8)
 #   STEPS, BATCH, LENGTH, WIDTH, LAYERS, HEADS, RATE, EPOCHS (of fine-tuning) change the scale
 #
 # Without --small: BERT-Base, 1,000,000 steps of 256 x 128 tokens, the paper's size: 14 pre-trainings
@@ -41,6 +41,7 @@ HELD_OUT=${HELD_OUT:-}
 DO_LOWER_CASE=${DO_LOWER_CASE:-true}
 STUDIES=${STUDIES:-objectives,masking,sizes,steps,features}
 SEEDS=${SEEDS:-1 2 3}
+NUM_SHARDS=${NUM_SHARDS:-8}
 NUM_WORKERS=${NUM_WORKERS:-$("$PYTHON" -c 'import os; print(os.cpu_count())')}
 case ${1:-} in
   --small)
@@ -76,7 +77,7 @@ of() { # of PART WHOLE-NUMBER: a part of it
 make_records() { # make_records NAME FLAGS...: for training and evaluation, made once
   run create_pretraining_data.py --input_file="$CORPUS" --output_dir="$OUTPUT/records/$1" \
     --vocab_file="$VOCAB_FILE" --do_lower_case="$DO_LOWER_CASE" --max_seq_length="$LENGTH" \
-    --masking=dynamic --num_shards=8 --num_workers="$NUM_WORKERS" "${@:2}"
+    --masking=dynamic --num_shards="$NUM_SHARDS" --num_workers="$NUM_WORKERS" "${@:2}"
   [[ ! $HELD_OUT ]] || run create_pretraining_data.py --input_file="$HELD_OUT" \
     --output_dir="$OUTPUT/records/${1}_held_out" --vocab_file="$VOCAB_FILE" \
     --do_lower_case="$DO_LOWER_CASE" --max_seq_length="$LENGTH" --dupe_factor=1 "${@:2}"

@@ -76,7 +76,8 @@ def plot(table: dict, path: Path) -> None:
     from matplotlib.figure import Figure
 
     columns = table["columns"]
-    figure = Figure(figsize=(3.2 * len(columns), 0.4 * len(table["rows"]) + 1.6))
+    size = (3.2 * len(columns) + 2, 0.4 * len(table["rows"]) + 1.6)
+    figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
     for axis, column in zip(axes, columns, strict=True):
         for place, cells in enumerate(table["rows"].values()):
@@ -91,7 +92,6 @@ def plot(table: dict, path: Path) -> None:
     axes[0].set_yticks(range(len(table["rows"])), list(table["rows"]))
     axes[0].invert_yaxis()
     figure.suptitle("bars: this package; diamonds: the paper", fontsize="small")
-    figure.tight_layout()
     figure.savefig(path, dpi=120)
 
 
