@@ -196,3 +196,19 @@ def test_only_what_is_not_bert_s_default_is_written():
     assert "is_causal" not in written
     causal = BertConfig(vocab_size=9, is_causal=True)
     assert BertConfig.from_dict(causal.to_dict()) == causal
+    assert "bilstm_layers" not in written
+    with_bilstm = BertConfig(vocab_size=9, bilstm_layers=1)
+    assert BertConfig.from_dict(with_bilstm.to_dict()) == with_bilstm
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"bilstm_layers": -1}, "bilstm_layers must be a whole number of at least 0"),
+        ({"bilstm_layers": True}, "bilstm_layers must be"),
+        ({"bilstm_layers": 1, "hidden_size": 9, "num_attention_heads": 3}, "an even hidden_size"),
+    ],
+)
+def test_a_bilstm_that_cannot_be_made_is_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        BertConfig(vocab_size=9, **values)

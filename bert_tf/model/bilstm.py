@@ -56,7 +56,8 @@ class BiLstm(Part):
         mask = None if input_mask is None else ops.cast(input_mask, "bool")
         for layer in self.layers:
             vectors = layer(vectors, training=training, mask=mask)
-        return ops.cast(vectors, "float32")
+        # A copy lacks the mask that Keras attached, which layers after this one would warn of.
+        return ops.cast(ops.copy(vectors), "float32")
 
     def compute_output_shape(self, vectors_shape, input_mask_shape=None):
         return (*vectors_shape[:-1], 2 * self.units)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import bert_tf
 from bert_tf.config import BertConfig
 from bert_tf.finetuning.evaluation import TaskEvaluator
 from bert_tf.finetuning.program import run_finetuning
@@ -118,6 +119,21 @@ def test_a_second_process_evaluates_and_predicts_the_same(trained, small_model, 
     other = run_finetuning(elsewhere)
     for name in ("eval_accuracy", "eval_loss"):
         assert other[name] == pytest.approx(figures[name], abs=1e-5)
+
+
+def test_a_bilstm_on_top_is_trained_and_used_by_whoever_loads_the_model(settings, reviews):
+    small = dataclasses.replace(settings, bilstm_layers=1, num_train_epochs=2.0, do_predict=True)
+    run_finetuning(small)
+    folder = Path(small.output_dir)
+    assert BertConfig.from_json_file(str(folder / "bert_config.json")).bilstm_layers == 1
+    names = checkpoint(folder / "model.ckpt-32")
+    assert "bilstm/layer_0/forward_lstm/lstm_cell/kernel" in names
+    predictor = bert_tf.Predictor(str(folder))
+    rows = [line.split("\t") for line in Path(reviews, "test.tsv").read_text().splitlines()[1:9]]
+    answers = predictor.predict([row[-1] for row in rows])
+    expected = np.loadtxt(folder / "test_results.tsv")[:8]
+    ours = [list(answer.probabilities.values()) for answer in answers]
+    np.testing.assert_allclose(ours, expected, atol=1e-5)
 
 
 def test_a_finished_run_is_not_trained_again(trained, caplog):

@@ -613,9 +613,16 @@ def test_the_two_gelus_can_be_told_apart(used_there):
     assert np.abs(layers[0] - layers[1]).max() > 1e-4
 
 
-def test_a_causal_model_is_not_written_as_it_is_pooled_differently_there(tmp_path):
-    model = make_model("classification", dataclasses.replace(CONFIG, is_causal=True))
-    with pytest.raises(ValueError, match=r"is_causal.*no counterpart"):
+@pytest.mark.parametrize(
+    ("lacking", "message"),
+    [
+        ({"is_causal": True}, "is_causal.*no counterpart"),
+        ({"bilstm_layers": 1}, "no place.*bilstm"),
+    ],
+)
+def test_what_hugging_face_lacks_is_not_written(lacking, message, tmp_path):
+    model = make_model("classification", dataclasses.replace(CONFIG, **lacking))
+    with pytest.raises(ValueError, match=message):
         huggingface.write(model, str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 

@@ -292,3 +292,24 @@ def test_the_model_is_an_ordinary_keras_model(length):
 
     clone = bert_tf.BertEncoder.from_config(encoder.get_config())
     assert clone.config == encoder.config
+
+
+@pytest.mark.parametrize("is_causal", [False, True])
+def test_a_bilstm_on_top_takes_the_last_block_s_vectors(is_causal):
+    plain = bert_tf.BertEncoder(dataclasses.replace(TINY, is_causal=is_causal))
+    config = dataclasses.replace(TINY, is_causal=is_causal, bilstm_layers=1)
+    encoder = bert_tf.BertEncoder(config)
+    added = encoder.weights[len(plain.weights) :]
+    assert [weight.path.split("/")[0] for weight in added] == ["bilstm"] * 6
+    for ours, theirs in zip(encoder.weights, plain.weights, strict=False):
+        ours.assign(theirs)
+    ids = np.array([[2, 5, 6, 3], [2, 7, 3, 0]])
+    inputs = {"input_ids": ids, "input_mask": (ids > 0).astype("int32")}
+    hidden = plain(inputs)["sequence_output"]
+    expected = encoder.bilstm(hidden, inputs["input_mask"])
+    outputs = encoder(inputs)
+    np.testing.assert_allclose(outputs["sequence_output"], expected, atol=1e-6)
+    assert outputs["sequence_output"].shape == hidden.shape
+    pooled_from = expected.numpy()[[0, 1], [3, 2] if is_causal else [0, 0]]
+    pooled = encoder.pooler(pooled_from[:, None])
+    np.testing.assert_allclose(outputs["pooled_output"], pooled, atol=1e-6)

@@ -23,6 +23,7 @@ CONFIG = bert_tf.BertConfig(
     max_position_embeddings=12,
     type_vocab_size=2,
 )
+WITH_BILSTM = dataclasses.replace(CONFIG, bilstm_layers=2)
 CAUSAL = dataclasses.replace(CONFIG, is_causal=True)
 _RANDOM = np.random.default_rng(0)
 IDS = _RANDOM.integers(0, 30, (8, 6)).astype("int32")
@@ -65,6 +66,12 @@ def model_cases(num_layers: int = 2) -> dict[str, Case]:
         "BertEncoder": Case(composed, FEATURES, classes, crossentropy()),
         "ClassificationModel": Case(
             lambda dtype: bert_tf.ClassificationModel(encoder(dtype), num_labels=3),
+            FEATURES,
+            classes,
+            crossentropy(),
+        ),
+        "ClassificationModel, BiLSTM": Case(
+            lambda dtype: bert_tf.ClassificationModel(encoder(dtype, WITH_BILSTM), num_labels=3),
             FEATURES,
             classes,
             crossentropy(),
