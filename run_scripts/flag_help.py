@@ -24,7 +24,7 @@ _GROUPS = {
     "input": r"\w+_(column|source|lm_prob|seq_prob|words|characters|sentences|field)|tokens_per_\w+"
     r"|max_predictions_per_seq|labels|header|delimiter|format|language|regression|source|split"
     r"|tfds\w+|task_options|task_module|random_seed|dupe_factor|mask\w*|next_sentence"
-    r"|do_whole_word_mask|mend_quirks|doc_stride|max_query_length|version_2_with_negative|packages"
+    r"|eval_languages|eval_set|translated|do_whole_word_mask|word_segmenter|mend_quirks|doc_stride|max_query_length|version_2_with_negative|packages"
     r"|held_out_share|allow_truncated|truncate_probability|drop_duplicates|sampling_exponent",
     "model": r"bert_config_file|vocab_file|init_checkpoint|do_lower_case|objective|kind|inputs"
     r"|untrained|use_one_hot_embeddings|freeze",

@@ -16,11 +16,12 @@ Source: google-research/bert, create_pretraining_data.py, `create_training_insta
 
 import random
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from bert_tf.pretraining_data import masking
 from bert_tf.pretraining_data.documents import Documents
+from bert_tf.pretraining_data.segmentation import Continuations
 from bert_tf.settings import PretrainingDataSettings
 from bert_tf.settings.pretraining_data import parse_masking_mix
 from bert_tf.text.tokenizer import Tokenizer
@@ -60,10 +61,7 @@ class InstanceMaker:
         self._mix = parse_masking_mix(settings.masking_mix)
         replacements = masking.replacement_ids(tokenizer.vocab, settings.mend_quirks)
         self._replacements = [token_of[index] for index in replacements]
-        continues_word = tokenizer.continues_word
-        self._continuations = frozenset(
-            token_of[index] for token, index in tokenizer.vocab.items() if continues_word(token)
-        )
+        self._continuations = find_continuations(settings, tokenizer, token_of)
 
     def make(
         self, documents: Documents, rng: random.Random, on_document: Callable[[], None]
@@ -129,6 +127,17 @@ class InstanceMaker:
             for place in word:
                 word_ids[place] = number
         return word_ids
+
+
+def find_continuations(
+    settings: PretrainingDataSettings, tokenizer: Tokenizer, token_of: Sequence[Any]
+) -> Container[Any]:
+    """Returns the tokens that continue the word of the token before."""
+    continues_word = tokenizer.continues_word
+    pieces = frozenset(
+        token_of[index] for token, index in tokenizer.vocab.items() if continues_word(token)
+    )
+    return Continuations(pieces) if settings.word_segmenter else pieces
 
 
 def pairs_of_document(

@@ -19,7 +19,7 @@ from bert_tf import files
 from bert_tf.data.manifest import forget_files
 from bert_tf.data.records import RecordWriter
 from bert_tf.files.workers import WorkerKilled, report_progress, run_unordered
-from bert_tf.pretraining_data import masking
+from bert_tf.pretraining_data import masking, segmentation
 from bert_tf.pretraining_data.documents import (
     Documents,
     StartProgress,
@@ -27,7 +27,7 @@ from bert_tf.pretraining_data.documents import (
     read_lines,
     without_display,
 )
-from bert_tf.pretraining_data.examples import InstanceMaker
+from bert_tf.pretraining_data.examples import InstanceMaker, find_continuations
 from bert_tf.pretraining_data.records import RecordEncoder
 from bert_tf.pretraining_data.shards import Shard, remove_notes, write_note
 from bert_tf.pretraining_data.statistics import CorpusStatistics
@@ -90,9 +90,16 @@ def _read(
     token_of: Sequence[bytes],
     start_progress: StartProgress,
 ) -> tuple[Documents, CorpusStatistics]:
-    counts, encode, look_up = CorpusStatistics(), tokenizer.encode, token_of.__getitem__
+    counts, look_up = CorpusStatistics(), token_of.__getitem__
+    if settings.word_segmenter:
+        encode = segmentation.make_encoder(settings.word_segmenter, tokenizer, token_of)
+    else:
+
+        def encode(line: str) -> list[bytes]:
+            return [*map(look_up, tokenizer.encode(line))]
+
     lines = read_lines(shard.input_files, counts, "reading text", start_progress)
-    documents = Documents(lines, lambda line: [*map(look_up, encode(line))])
+    documents = Documents(lines, encode)
     counts = dataclasses.replace(shard.line_counts or counts)
     lengths = np.diff(np.frombuffer(documents.sentence_starts, np.int64))
     counts.documents = len(documents)
@@ -100,8 +107,7 @@ def _read(
     counts.tokens = len(documents.tokens)
     counts.unknown_tokens = documents.tokens.count(token_of[tokenizer.special_ids.unk])
     if settings.do_whole_word_mask:
-        vocab, continues_word = tokenizer.vocab, tokenizer.continues_word
-        continuing = {token_of[index] for token, index in vocab.items() if continues_word(token)}
+        continuing = find_continuations(settings, tokenizer, token_of)
         counts.continuing_tokens = sum(map(continuing.__contains__, documents.tokens))
     counts.long_sentences = int((lengths >= settings.max_seq_length - 3).sum())
     counts.single_document_shards = int(len(documents) == 1)

@@ -156,7 +156,8 @@ def _vocabulary_problems(
             f"do_whole_word_mask is on, but only {statistics.continuing_tokens:,} of "
             f"{statistics.tokens:,} tokens continue a word, so that it makes little or no "
             f"difference: nearly every word is one token, as in Chinese, where each character is a "
-            f"word of its own. Leave it off, or use a vocabulary that splits words."
+            f"word of its own. Leave it off, use a vocabulary that splits words, or, in Chinese, "
+            f"give --word_segmenter."
         )
     unknown_share = _ratio(statistics.unknown_tokens, statistics.tokens)
     if unknown_share > _HIGH_UNKNOWN_SHARE:

@@ -26,6 +26,7 @@ from bert_tf.config import read_json, write_json
 from bert_tf.data.manifest import described_files
 from bert_tf.pretraining_data.statistics import CorpusStatistics
 from bert_tf.settings import PretrainingDataSettings
+from bert_tf.settings.pretraining_data import NAMED_SEGMENTERS
 
 # Increase it when the same text, vocabulary and settings give other records than before.
 _RECORDS_VERSION = 1
@@ -104,6 +105,8 @@ def _digest(settings: PretrainingDataSettings, input_files: Sequence[str], vocab
         "vocabulary": vocabulary_sha256,
         "inputs": inputs,
     }
+    if settings.word_segmenter not in ("", *NAMED_SEGMENTERS):
+        common["words"] = files.file_digest(settings.word_segmenter)
     return hashlib.sha256(json.dumps(common, sort_keys=True).encode())
 
 

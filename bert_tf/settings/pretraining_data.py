@@ -9,6 +9,8 @@ from bert_tf.settings.setting import Settings, setting
 MASKING_MIX = "80,10,10"
 # Default uses of the text, by kind of masking. Dynamic masking needs no copies for other masks.
 DUPE_FACTORS = {"static": 10, "dynamic": 1}
+# Those that are not a file of words.
+NAMED_SEGMENTERS = ("jieba", "spaces")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +52,11 @@ class PretrainingDataSettings(Settings):
     masking_mix: str = setting(
         MASKING_MIX, "Percent of masked tokens that become [MASK], stay, become a random token."
     )
+    word_segmenter: str = setting(
+        "",
+        "What joins Chinese characters to words, for --do_whole_word_mask: jieba; spaces, where "
+        "the text has spaces between words; or a file with a word on each line.",
+    )
     gzip: bool = setting(False, "Whether to compress the record files.")
     mend_quirks: bool = setting(False, "Whether to fix what harms models: see docs/differences.md.")
     next_sentence: bool = setting(
@@ -69,6 +76,11 @@ class PretrainingDataSettings(Settings):
             raise ValueError(
                 f"--input_file and --vocab_file are needed. Received: "
                 f"{','.join(self.input_file)!r} and {self.vocab_file!r}"
+            )
+        if self.word_segmenter and not self.do_whole_word_mask:
+            raise ValueError(
+                f"--word_segmenter needs --do_whole_word_mask, as it changes nothing else. "
+                f"Received: --word_segmenter={self.word_segmenter}"
             )
         self._check_output()
 

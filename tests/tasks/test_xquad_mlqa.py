@@ -5,6 +5,9 @@ import pickle
 
 import pytest
 
+import bert_tf
+from bert_tf.finetuning.program import run_finetuning
+from bert_tf.settings import FinetuningSettings
 from bert_tf.spans.answers import SpanAnswer
 from bert_tf.tasks.task import find_task
 
@@ -116,3 +119,43 @@ def test_predictions_of_each_language_have_their_own_files(make, tmp_path):
         paths = task.write(split, examples, answer_with("Haus"), str(tmp_path / "out"))
         assert paths[0].endswith(f"/{name}")
         assert json.loads((tmp_path / "out" / name).read_text()) == {"q0": "Haus"}
+
+
+@pytest.mark.slow
+def test_a_model_of_squad_is_evaluated_in_many_languages(small_model, tmp_path):
+    passage = "the film is good the plot is bad"
+    train = questions(passage, "good", "bad", "the film")
+    for name in ("squad/train-v1.1.json", "xquad/xquad.en.json", "xquad/xquad.de.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(train)
+    shared = {
+        **small_model,
+        "output_dir": str(tmp_path / "out"),
+        "max_seq_length": 24,
+        "train_batch_size": 3,
+    }
+    options = ("max_query_length=8", "mask_padding=true")
+    run_finetuning(
+        FinetuningSettings(
+            **shared,
+            task="squad",
+            task_options=(*options, f"data_dir={tmp_path / 'squad'}"),
+            num_train_epochs=3.0,
+            do_train=True,
+        )
+    )
+    metrics = run_finetuning(
+        FinetuningSettings(
+            **shared,
+            task="xquad",
+            task_options=(*options, f"data_dir={tmp_path / 'xquad'}"),
+            do_eval=True,
+            do_predict=True,
+        )
+    )
+    assert metrics["eval_f1"] == metrics["eval_f1_de"]
+    table = (tmp_path / "out" / "eval_results_by_split.tsv").read_text().splitlines()
+    assert [line.split("\t")[0] for line in table] == ["split", "en", "de", "mean"]
+    answers = json.loads((tmp_path / "out" / "predictions_de.json").read_text())
+    predictor = bert_tf.Predictor(str(tmp_path / "out"))
+    assert predictor.predict([("which?", passage)])[0].text == answers["q0"]
