@@ -19,8 +19,10 @@ from bert_tf.data.records import RecordWriter
 from bert_tf.data.schema import encode_example
 from bert_tf.released.model_folder import read_description
 from bert_tf.settings.phases import parse_phases
+from bert_tf.tasks.json_items import read_json_lines
 from bert_tf.tasks.squad import Options
 from bert_tf.tasks.squad_files import SquadFiles
+from bert_tf.tasks.superglue_inputs import READERS
 from bert_tf.tasks.tables import TableLayout, read_records
 from bert_tf.text.vocabulary import load_vocab
 
@@ -80,6 +82,15 @@ File</namespace></namespaces></siteinfo>
 """
 
 
+RECORD = {
+    "passage": {"text": "Ann met Bob", "entities": [{"start": 0, "end": 2}]},
+    "qas": [{"query": "@placeholder met", "answers": [{"text": "Ann"}], "idx": 1}],
+    "idx": 2,
+}
+SPANS = {"span1_text": "Ann", "span1_index": 0, "span2_text": "she", "span2_index": 2}
+WSC = {"text": "Ann said she left", "target": SPANS, "idx": 3, "label": True}
+
+
 def records(folder, compress=False):
     with open(folder / "records", "wb") as file:
         writer = RecordWriter(file, compress)
@@ -113,6 +124,10 @@ def table(name, columns=("a", "b")):
     return lambda path: list(read_records(path, TableLayout(), columns))
 
 
+def superglue(variant):
+    return lambda path: [list(READERS[variant](item)) for item in read_json_lines(path)]
+
+
 # Name of the damaged file -> its content, as bytes or JSON, and what reads it.
 TEXTS = {
     "bert_config.json": (CONFIG, BertConfig.from_json_file),
@@ -125,6 +140,8 @@ TEXTS = {
     "table.csv": (b'a,b\n"1",2\n3,4\n', table("csv")),
     "table.csv.gz": (gzip.compress(b'a,b\n"1",2\n3,4\n'), table("csv")),
     "row.jsonl": ({"a": "x", "b": 1}, table("jsonl")),
+    "record.jsonl": (RECORD, superglue("record")),
+    "wsc.jsonl": (WSC, superglue("wsc")),
     "dump.xml": (DUMP, read_dump),
     "dump.xml.bz2": (bz2.compress(DUMP), read_dump),
     "streams.xml.bz2": (

@@ -59,6 +59,8 @@ class TextClassification(Task):
     default_seq_length: int = 128
     is_pair: bool = False  # Whether an example has two texts.
 
+    class_metrics = _CLASS_METRICS
+
     def __post_init__(self):
         num_different = len(set(self.labels) - {""})
         if self.labels and (num_different < 2 or num_different < len(self.labels)):
@@ -66,26 +68,17 @@ class TextClassification(Task):
                 f"{self.name}: there must be at least two different labels, none of them empty, or "
                 f"none at all for a regression. Received: {', '.join(self.labels)}"
             )
-        known = self.known_metrics
-        if not {self.metric} <= set(self.metrics) <= set(known):
+        allowed = self.class_metrics if self.labels else _NUMBER_METRICS
+        if not {self.metric} <= set(self.metrics) <= set(allowed):
             raise ValueError(
-                f"{self.name}: metrics must be among {', '.join(known)}, and the metric to "
+                f"{self.name}: metrics must be among {', '.join(allowed)}, and the metric to "
                 f"compare models by one of them. Received: {', '.join(self.metrics)}; {self.metric}"
             )
-        if (
-            "f1" in self.metrics
-            and known == _CLASS_METRICS
-            and self.positive_label not in self.labels
-        ):
+        if "f1" in self.metrics and self.positive_label not in self.labels:
             raise ValueError(
                 f"{self.name}: positive_label must be one of the labels {', '.join(self.labels)}. "
                 f"Received: {self.positive_label}"
             )
-
-    @property
-    def known_metrics(self) -> Sequence[str]:
-        """The metrics that `score` can report."""
-        return _CLASS_METRICS if self.labels else _NUMBER_METRICS
 
     @property
     def kind(self) -> str:
