@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
+from bert_tf import processors
+
 Batch = dict[str, tf.Tensor]
 # `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`: token ids and segment ids.
 Row = tuple[Sequence[int], Sequence[int]]
@@ -82,8 +84,7 @@ def _blocks() -> tuple[int, int]:
     longer. With more than 512 tokens it is no faster, and more texts differ more in length.
     Accelerators work in blocks, prepare each shape once, and need much work at a time.
     """
-    has_accelerator = any(d.device_type != "CPU" for d in tf.config.list_logical_devices())
-    return (8, sys.maxsize) if has_accelerator else (1, 512)
+    return (8, sys.maxsize) if processors.has_accelerator() else (1, 512)
 
 
 def _padded(rows: Sequence[Row], longest: int) -> np.ndarray:

@@ -16,6 +16,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from bert_tf import processors
 from bert_tf.model.part import register
 
 _GELU_SCALE, _GELU_CUBIC = math.sqrt(2.0 / math.pi), 0.044715
@@ -24,16 +25,7 @@ _LANES = 16  # Floats of a vector register: XLA adds up that many columns at onc
 
 def is_supported(inputs) -> bool:
     """Returns whether compiled functions pay for a tensor: its shape is known, and on a CPU."""
-    return inputs.shape.is_fully_defined() and _has_one_cpu()
-
-
-def _has_one_cpu() -> bool:
-    """Returns whether there is one CPU and nothing else; XLA cannot compile for a part of one."""
-    return [device.device_type for device in tf.config.list_logical_devices()] == ["CPU"]
-
-
-def _compiled(function):
-    return tf.function(function, jit_compile=True, autograph=False)
+    return inputs.shape.is_fully_defined() and processors.is_one_cpu()
 
 
 @tf.custom_gradient
@@ -42,13 +34,13 @@ def gelu(x):
     return _gelu(x), functools.partial(_gelu_gradient, x)
 
 
-@_compiled
+@processors.compiled
 def _gelu(x):
     wide = tf.cast(x, tf.float32)
     return tf.cast(0.5 * wide * (1.0 + _gelu_tanh(wide)), x.dtype)
 
 
-@_compiled
+@processors.compiled
 def _gelu_gradient(x, upstream):
     wide = tf.cast(x, tf.float32)
     tanh = _gelu_tanh(wide)
@@ -84,7 +76,7 @@ def layer_norm(x, gamma, beta, epsilon: float):
     return output, gradient
 
 
-@_compiled
+@processors.compiled
 def _layer_norm(x, gamma, beta, epsilon):
     centered = x - _mean(x)
     scale = tf.math.rsqrt(_mean(centered * centered) + epsilon)
@@ -92,7 +84,7 @@ def _layer_norm(x, gamma, beta, epsilon):
     return normalized * gamma + beta, normalized, scale
 
 
-@_compiled
+@processors.compiled
 def _layer_norm_gradient(normalized, scale, gamma, upstream):
     inner = upstream * gamma
     of_x = scale * (inner - _mean(inner) - normalized * _mean(inner * normalized))
@@ -110,7 +102,7 @@ def crossentropy(labels, logits):
     )
 
 
-@_compiled
+@processors.compiled
 def _crossentropy(labels, logits):
     largest = _reduced(tf.reduce_max, logits)
     normalizer = largest + tf.math.log(_reduced(tf.reduce_sum, tf.exp(logits - largest)))
@@ -118,7 +110,7 @@ def _crossentropy(labels, logits):
     return tf.squeeze(normalizer, -1) - chosen, normalizer
 
 
-@_compiled
+@processors.compiled
 def _crossentropy_gradient(labels, logits, normalizer, upstream):
     is_label = tf.range(logits.shape[-1], dtype=labels.dtype) == labels[..., None]
     return upstream[..., None] * (tf.exp(logits - normalizer) - tf.cast(is_label, tf.float32))
