@@ -18,20 +18,21 @@ import bert_tf
 PACKAGE = Path(bert_tf.__file__).parent
 
 # Group -> the groups that it may import, besides itself. A group is a folder of the package, or one
-# of the four modules at its top.
+# of the five modules at its top.
 MAY_IMPORT = {
     "version": set(),
     "config": {"files"},
     "progress": set(),
+    "processors": set(),
     "files": {"progress"},
     "metrics": set(),
     "settings": {"config", "files"},
     "text": {"config", "files", "progress"},
-    "data": {"config", "files", "settings"},
-    "model": {"config"},
-    "training": {"config", "files", "progress", "settings"},
+    "data": {"config", "files", "processors", "settings"},
+    "model": {"config", "processors"},
+    "training": {"config", "files", "progress", "processors", "settings"},
     "spans": {"settings", "text"},
-    "kinds": {"config", "files", "model", "spans", "text", "training"},
+    "kinds": {"config", "files", "model", "processors", "spans", "text", "training"},
     "tasks": {"config", "data", "files", "metrics", "model", "settings", "spans", "text"},
     "corpus": {"config", "files", "progress", "settings", "text", "version"},
     "pretraining_data": {"config", "data", "files", "progress", "settings", "text"},

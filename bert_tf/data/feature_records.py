@@ -14,12 +14,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
+from bert_tf import processors
 from bert_tf.data.block_reader import READING_ERRORS
 from bert_tf.data.order import host_slice, map_batches, training_order
 from bert_tf.data.records import scan_file
 from bert_tf.data.schema import Feature, parse_examples
 
-LENGTH_STEP = 8  # Bucketed batches have a multiple of this as length, which suits processors.
+_ACCELERATOR_STEP = 8  # Lengths of bucketed batches are multiples of this, except on CPUs.
 EXAMPLE_INDEX = "example_index"  # In a batch: the example that each row is a window of.
 
 _PARSED_AT_ONCE = 1024
@@ -85,7 +86,7 @@ class FeatureRecords:
         Args:
             batch_size: examples per step on all hosts; a multiple of `num_hosts`.
             bucketed: whether a batch has examples of similar length and is only as long as the
-                longest (of all hosts, rounded up to a multiple of 8).
+                longest (of all hosts; with an accelerator, rounded up to a multiple of 8).
 
         Source: google-research/bert, run_classifier.py, `file_based_input_fn_builder`.
         """
@@ -142,7 +143,8 @@ class FeatureRecords:
         return map_batches(order, make_batch)
 
     def _shortened(self, batch: dict[str, tf.Tensor], longest: tf.Tensor) -> dict[str, tf.Tensor]:
-        length = tf.maximum(1, -(-longest // LENGTH_STEP)) * LENGTH_STEP
+        step = _ACCELERATOR_STEP if processors.has_accelerator() else 1
+        length = tf.maximum(1, -(-longest // step)) * step
         length = tf.minimum(length, self._max_seq_length)
         sequences = {
             name: batch[name][..., :length]

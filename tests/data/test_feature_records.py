@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from bert_tf import processors
 from bert_tf.data.feature_records import FeatureRecords
 from bert_tf.data.order import CHUNK_BATCHES, training_order
 from bert_tf.data.schema import Feature, encode_example
@@ -204,14 +205,18 @@ def test_a_batch_holds_what_the_records_hold(make_records):
             assert batch["is_real_example"][row] == 1.0
 
 
-def test_a_bucketed_batch_is_as_long_as_its_longest_example_needs(make_records):
+@pytest.mark.parametrize(("has_accelerator", "step"), [(False, 1), (True, 8)])
+def test_a_bucketed_batch_is_as_long_as_its_longest_example_needs(
+    make_records, monkeypatch, has_accelerator, step
+):
+    monkeypatch.setattr(processors, "has_accelerator", lambda: has_accelerator)
     lengths = lengths_of(400)
     records = make_records(lengths)
     computed = []
     for batch in as_numpy(records.training_batches(8, 0, 0, 1, 0, True), 50):
         numbers = numbers_of(batch)
         longest = lengths[numbers].max()
-        assert batch["input_ids"].shape == (8, -(-longest // 8) * 8)
+        assert batch["input_ids"].shape == (8, -(-longest // step) * step)
         assert batch["segment_ids"].shape == batch["input_mask"].shape == batch["input_ids"].shape
         assert (batch["input_mask"].sum(axis=1) == lengths[numbers]).all()
         assert (batch["label_ids"] == np.array(numbers) % 3).all()
@@ -219,7 +224,8 @@ def test_a_bucketed_batch_is_as_long_as_its_longest_example_needs(make_records):
     assert np.mean(computed) < lengths.mean() + 8
 
 
-def test_no_batch_is_longer_than_the_records(write_records):
+def test_no_batch_is_longer_than_the_records(write_records, monkeypatch):
+    monkeypatch.setattr(processors, "has_accelerator", lambda: True)  # 18 are rounded up to 24.
     features = {
         "input_ids": Feature((20,)),
         "input_mask": Feature((20,)),
@@ -311,7 +317,7 @@ def test_lengths_reach_to_the_last_token_that_counts(write_records):
     path = write_records("a.tf_record", [record_of(0, 3, input_mask=mask), record_of(0, 0)])
     records = FeatureRecords(path, FEATURES, L)
     assert records.lengths.tolist() == [4, 0]
-    assert as_numpy(records.ordered_batches(2))[0]["input_ids"].shape == (2, 8)
+    assert as_numpy(records.ordered_batches(2))[0]["input_ids"].shape == (2, 4)
 
 
 def test_batches_are_read_from_other_file_systems(make_records):
