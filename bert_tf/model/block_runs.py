@@ -7,25 +7,35 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
-from bert_tf.model.dropout import current_seeds, dropout_seeds, next_seed
+from bert_tf.model.dropout import Dropout, current_seeds, dropout_seeds, next_seed
 
 
-def sharing_graph(blocks: Sequence[keras.layers.Layer]) -> list[Callable]:
-    """Returns functions that run blocks of one form in inference, by a graph that is made once.
+def sharing_graph(blocks: Sequence[keras.layers.Layer], training: bool) -> list[Callable]:
+    """Returns functions that run blocks of one form, by a graph that is made once.
 
-    Making the graph of every block takes most of a second for BERT-Base.
+    In training it needs `dropout_seeds`. Making the graph of every block takes most of a second for
+    BERT-Base; in training, with its gradient, several.
     """
+    fold_in, algorithm = current_seeds()
 
     @tf.function(autograph=False)
-    def run_first(weights, hidden, context):
-        with keras.StatelessScope(zip(blocks[0].weights, weights, strict=True)):
-            return blocks[0](hidden, context)
+    def run_first(weights, hidden, context, places_before):
+        scope = keras.StatelessScope(zip(blocks[0].weights, weights, strict=True))
+        with scope, dropout_seeds(lambda place: fold_in(place + places_before), algorithm):
+            return blocks[0](hidden, context, training=training)
 
     def run(block, hidden, context, training: bool):
-        return run_first([tf.convert_to_tensor(w.value) for w in block.weights], hidden, context)
+        weights = [tf.convert_to_tensor(weight.value) for weight in block.weights]
+        places_before = tf.constant(_first_place(block) - _first_place(blocks[0]), tf.int64)
+        return run_first(weights, hidden, context, places_before)
 
     # The last one may be asked for less.
     return [*(functools.partial(run, block) for block in blocks[:-1]), blocks[-1]]
+
+
+def _first_place(block: keras.layers.Layer) -> int:
+    layers = block._flatten_layers()
+    return min((layer.place for layer in layers if isinstance(layer, Dropout)), default=0)
 
 
 def recomputed(block: keras.layers.Layer, generator: keras.random.SeedGenerator) -> Callable:

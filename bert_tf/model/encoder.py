@@ -17,7 +17,7 @@ from keras import ops
 from bert_tf.config import BertConfig
 from bert_tf.model.bilstm import BiLstm
 from bert_tf.model.block_runs import recomputed, sharing_graph
-from bert_tf.model.dropout import new_generator
+from bert_tf.model.dropout import current_seeds, new_generator
 from bert_tf.model.feature_model import FeatureModel
 from bert_tf.model.layers import (
     MASKED_SCORE,
@@ -177,8 +177,9 @@ class TransformerEncoder(FeatureModel):
         embedding_output = self.embeddings(input_ids, segment_ids, training=training)
         recompute = self.recompute_activations and training
         layers, hidden = [], embedding_output
-        shares = self.shares_graph and not training and tf.inside_function()
-        for block in sharing_graph(self.blocks) if shares else self.blocks:
+        shares = self.shares_graph and tf.inside_function() and not recompute
+        shares = shares and not (training and current_seeds()[0] is None)
+        for block in sharing_graph(self.blocks, training) if shares else self.blocks:
             run = recomputed(block, self._recomputation_seeds) if recompute else block
             selected = {"select": select} if block is self.blocks[-1] else {}
             hidden = run(hidden, context, training=training, **selected)
@@ -222,7 +223,8 @@ class BertEncoder(TransformerEncoder):
 
     If its attribute `recompute_activations` is True, training keeps only the input of each block
     and recomputes the rest for the gradient: a third more time, a fraction of the memory.
-    If `shares_graph` is True, a graph for inference is made once for all blocks, not for each.
+    If `shares_graph` is True, a graph is made once for all blocks, not for each; in training, only
+    where `dropout_seeds` are given.
 
     Call it with a dict of int tensors, or with these in this order:
         `input_ids` [B, L]: rows of the vocabulary.

@@ -53,6 +53,7 @@ class TrainingRun:
         self.shown: dict[str, float] = {}  # What the progress bar shows beside the loss.
         self._is_over = False
         model.encoder.recompute_activations = settings.recompute_activations
+        model.encoder.shares_graph = True
         is_tpu = distribution.is_tpu(strategy)
         with strategy.scope():
             weights = {n: v for n, v in named_variables(model).items() if self.is_trained(n)}

@@ -195,4 +195,4 @@ class Trainer:
         base = fold_in(fold_in(base, tf.cast(replica, tf.int64)), part_number)
         # As `fold_in` of each place gives, whose first half is the same for all.
         first = fold_in(base, tf.constant(0, tf.int64))[0]
-        return lambda place: tf.stack([first, tf.constant(place, tf.int64)])
+        return lambda place: tf.stack([first, tf.cast(place, tf.int64)])
