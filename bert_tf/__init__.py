@@ -29,7 +29,7 @@ _PUBLIC_NAMES = {
     "ClassificationModel": "bert_tf.model.task_heads",
     "TokenClassificationModel": "bert_tf.model.task_heads",
     "SpanModel": "bert_tf.model.task_heads",
-    "ChoiceModel": "bert_tf.kinds.choice",
+    "ChoiceModel": "bert_tf.model.task_heads",
     "TextPreprocessor": "bert_tf.text.preprocessor",
     "create_optimizer": "bert_tf.training.keras_optimizer",
     "load_dataset": "bert_tf.finetuning.dataset",

@@ -10,43 +10,10 @@ from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
-from keras import ops
 
 from bert_tf.kinds.length_runner import length_runner
 from bert_tf.kinds.text_model import TextModel, largest_difference
-from bert_tf.model.part import register
-from bert_tf.model.task_heads import ClassificationModel
-
-
-@register
-class ChoiceModel(ClassificationModel):
-    """Computes one logit for each of C choices.
-
-    Args:
-        encoder: see `bert_tf.BertEncoder`.
-        dtype, name: see `bert_tf.model.heads.HeadModel`.
-
-    The inputs are the encoder's, each int [B, C, L] with one row per choice; the output is float32
-    [B, C]. Train it with softmax cross entropy on the index of the right choice. Its weights are
-    `output_weights` [1, H] and `output_bias` [1], as in a regression.
-
-    Example:
-
-        model = bert_tf.ChoiceModel(bert_tf.BertEncoder(config))
-        logits = model({"input_ids": np.ones((2, 4, 16), "int32")})  # [2, 4]
-    """
-
-    kind = "choice"
-    ids_rank = 3
-
-    def __init__(self, encoder, dtype=None, name: str = "choice_model"):
-        super().__init__(encoder, 1, dtype, name)
-
-    def call(self, inputs, training: bool = False):
-        features = self.named_features(inputs)
-        shape = ops.shape(features["input_ids"])  # [B, C, L]
-        rows = {name: ops.reshape(ids, (-1, shape[2])) for name, ids in features.items()}
-        return ops.reshape(super().call(rows, training=training), shape[:2])
+from bert_tf.model.task_heads import ChoiceModel
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
-"""Heads of fine-tuning: classification and regression, token classification, spans."""
+"""Heads of fine-tuning: classification and regression, token classification, choice, spans."""
 
 import keras
+from keras import ops
 
 from bert_tf.model.dropout import Dropout
 from bert_tf.model.encoder import TransformerEncoder
@@ -8,6 +9,7 @@ from bert_tf.model.heads import HeadModel, LinearScores, first_vector
 from bert_tf.model.part import register
 
 _CLASSIFIER_DROPOUT = 0.1  # The original has no setting for it.
+_NO_CHOICE = -1e9  # The logit of a choice that is padding: its softmax is 0.
 
 
 @register
@@ -86,6 +88,44 @@ class TokenClassificationModel(ClassificationModel):
         name: str = "token_classification_model",
     ):
         super().__init__(encoder, num_labels, dtype, name)
+
+
+@register
+class ChoiceModel(ClassificationModel):
+    """BERT with one logit for each of C choices.
+
+    Args:
+        encoder: see `bert_tf.BertEncoder`.
+        dtype, name: see `bert_tf.model.heads.HeadModel`.
+
+    The inputs are the encoder's, each int [B, C, L] with one row per choice; the output is float32
+    [B, C]. A row whose `input_mask` is all 0 is no choice, for examples with fewer than C, and has
+    a logit of -1e9. Train it with softmax cross entropy on the index of the right choice. Its
+    weights are `output_weights` [1, H] and `output_bias` [1], as in a regression.
+
+    Example:
+
+        model = bert_tf.ChoiceModel(bert_tf.BertEncoder(config))
+        logits = model({"input_ids": np.ones((2, 4, 16), "int32")})  # [2, 4]
+
+    Source: Devlin et al., section 4.4; Hugging Face's `BertForMultipleChoice`.
+    """
+
+    kind = "choice"
+    ids_rank = 3
+
+    def __init__(self, encoder, dtype=None, name: str = "choice_model"):
+        super().__init__(encoder, 1, dtype, name)
+
+    def call(self, inputs, training: bool = False):
+        features = self.named_features(inputs)
+        shape = ops.shape(features["input_ids"])  # [B, C, L]
+        rows = {name: ops.reshape(ids, (-1, shape[2])) for name, ids in features.items()}
+        logits = ops.reshape(super().call(rows, training=training), shape[:2])
+        if "input_mask" not in features:
+            return logits
+        is_choice = ops.any(features["input_mask"] > 0, axis=-1)
+        return ops.where(is_choice, logits, _NO_CHOICE)
 
 
 @register

@@ -74,6 +74,10 @@ class TableLayout(Settings):
         return _DELIMITER_BY_WORD.get(self.delimiter, self.delimiter)
 
 
+# A value of a row: a text, the texts of a JSON list, or None for a column that is not wanted.
+Cell = str | tuple[str, ...] | None
+
+
 class Row(NamedTuple):
     """One row: its number in the file, from 0, its `file:line`, and its cells."""
 
@@ -109,11 +113,13 @@ def read_records(
     layout: TableLayout,
     columns: Sequence[str],
     on_layout: Callable[[str], None] = lambda description: None,
-) -> Iterator[tuple[str, list[str | None]]]:
+    lists: Sequence[str] = (),
+) -> Iterator[tuple[str, list[Cell]]]:
     """Yields the `file:line` of each row and its values in the given columns.
 
     Args:
         columns: each by its header name, number from 0, or JSON key; "" has the value None.
+        lists: the JSON keys whose values may also be lists, which become tuples of texts.
         on_layout: called with a description of the file as it is read: format, delimiter, header.
 
     Raises:
@@ -123,7 +129,7 @@ def read_records(
     rows = _without_empty_lines(read_rows(path, layout))
     if layout.format_of(path) == "jsonl":
         on_layout(f"{path}: JSON lines in UTF-8; columns {', '.join(filter(None, columns))}")
-        yield from _json_records(rows, columns)
+        yield from _json_records(rows, columns, lists)
         return
     first = next(rows, None)
     if first is None:
@@ -205,16 +211,24 @@ def _place(first: Row, column: str, has_header: bool, delimiter: str) -> int | N
 
 
 def _json_records(
-    rows: Iterable[Row], keys: Sequence[str]
-) -> Iterator[tuple[str, list[str | None]]]:
+    rows: Iterable[Row], keys: Sequence[str], lists: Sequence[str]
+) -> Iterator[tuple[str, list[Cell]]]:
     """Yields the rows' values as text, and warns of keys whose values are texts and numbers."""
     first: dict[tuple[str, bool], str] = {}
     for row in rows:
         values = _json_values(row, keys)
         for key, value in zip(keys, values, strict=True):
-            if value is not None:
+            if value is not None and not isinstance(value, list):
                 first.setdefault((key, isinstance(value, str)), row.where)
-        yield row.where, [_json_text(*pair, row.where) for pair in zip(values, keys, strict=True)]
+        yield (
+            row.where,
+            [
+                tuple(_json_text(each, key, row.where) or "" for each in value)
+                if key in lists and isinstance(value, list)
+                else _json_text(value, key, row.where)
+                for value, key in zip(values, keys, strict=True)
+            ],
+        )
     for key in keys:
         if (key, True) in first and (key, False) in first:
             places = f"{first[key, True]} and a number at {first[key, False]}"

@@ -304,7 +304,7 @@ def parse_options(options_class: type, values: Mapping[str, Any]) -> Any:
 
 
 def _parse(name: str, value: Any, to_type: type) -> Any:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or to_type is tuple:  # `Settings` splits it.
         return value
     try:
         if to_type is bool:

@@ -15,10 +15,10 @@ import math
 import re
 from collections.abc import Callable, Sequence
 
-from bert_tf import files
-from bert_tf.settings.setting import Settings, setting
+from bert_tf.settings.setting import setting
 from bert_tf.tasks.classification import TextClassification
-from bert_tf.tasks.tables import FORMAT_BY_ENDING, TableLayout, is_number, read_records
+from bert_tf.tasks.table_options import TableOptions
+from bert_tf.tasks.tables import read_records
 from bert_tf.tasks.text_examples import TextExample, original_split, to_number
 from bert_tf.text.characters import is_blank
 
@@ -31,43 +31,22 @@ _MAX_ROWS_OF_OWN_LABEL = 20  # In more rows than these, labels that never repeat
 
 
 @dataclasses.dataclass(frozen=True)
-class Options(Settings):
+class Options(TableOptions):
     """The options of the task."""
 
-    data_dir: str = setting(
-        "", "Folder with train, dev and test, each as .tsv, .csv or .jsonl, optionally gzipped."
-    )
-    train_file: str = setting("", "Training files or patterns, with commas, if not in data_dir.")
-    dev_file: str = setting("", "The same for the evaluation examples.")
-    test_file: str = setting("", "The same for the examples to predict.")
     text_a_column: str = setting(
         "", "Column of the text: its name in the header, its number from 0, or its JSON key."
     )
     text_b_column: str = setting("", "Column of the second text, for pairs.")
-    label_column: str = setting("", "Column of the label; not needed for prediction.")
-    id_column: str = setting("", "Column of the ids in predictions; default: test-0, test-1, ...")
     labels: str = setting(
         "auto",
         "Comma-separated labels in the order of the model's outputs; auto: the sorted labels of "
         "the training examples.",
     )
     regression: bool = setting(False, "Whether the label is a number to predict.")
-    format: str = setting("auto", "tsv (no quotes), csv (quotes), jsonl; auto: by the file's name.")
-    delimiter: str = setting(
-        "auto",
-        "Column delimiter: one character, or tab, comma, semicolon, space; auto: a tab in tsv, a "
-        "comma in csv.",
-    )
-    header: str = setting(
-        "auto",
-        "true: the first row names the columns. false: it is an example. auto: true if any column "
-        "is given by its name.",
-        choices=("auto", "true", "false"),
-    )
 
     def __post_init__(self):
         super().__post_init__()
-        TableLayout(self.format, self.delimiter)
         if self.regression and self.labels != "auto":
             raise ValueError(
                 f"--regression has no labels: drop one of the two flags. Received: "
@@ -81,16 +60,8 @@ class Options(Settings):
             )
 
     @property
-    def layout(self) -> TableLayout:
-        columns = [self.text_a_column, self.text_b_column, self.label_column, self.id_column]
-        is_named = any(column and not is_number(column) for column in columns)
-        has_header = self.header == "true" or (self.header == "auto" and is_named)
-        return TableLayout(self.format, self.delimiter, has_header)
-
-    @property
-    def may_miss_header(self) -> bool:
-        """Returns whether it is only assumed that there is no header."""
-        return self.header == "auto" and not self.layout.has_header
+    def text_columns(self) -> tuple[str, ...]:
+        return self.text_a_column, self.text_b_column
 
 
 def make(variant: None, options: Options, labels: tuple[str, ...] | None) -> TextClassification:
@@ -145,26 +116,11 @@ class TsvReader:
         return (purpose,)
 
     def sources(self, split: str) -> list[str]:
-        name, folder = original_split(split), self.options.data_dir
-        if given := getattr(self.options, f"{name}_file"):
-            return files.expand_input_files(given)
-        candidates = [name + ending + gz for ending in FORMAT_BY_ENDING for gz in ("", ".gz")]
-        paths = [files.join_path(folder, candidate) for candidate in candidates]
-        found = [path for path in paths if folder and files.exists(path)]
-        if len(found) > 1:
-            raise ValueError(f"Give --{name}_file, as there are {' and '.join(found)}.")
-        if not found:
-            raise ValueError(
-                f"There is no {name} file. Give --{name}_file, or a --data_dir with one of "
-                f"{', '.join(candidates)}. Received: --data_dir={folder}"
-            )
-        return found
+        return self.options.sources(split)
 
     def read(self, split: str) -> list[TextExample]:
         """Returns all examples of a split. Labels in a file to predict are ignored."""
-        sources = self.sources(split)
-        for path in sorted({path for path in sources if sources.count(path) > 1}):
-            logger.warning("%s: given more than once for %r, and read as often.", path, split)
+        self.options.checked_sources(split)
         return self._read(split, logger.info)
 
     def _read(self, split: str, on_layout: Callable[[str], None]) -> list[TextExample]:

@@ -1,0 +1,36 @@
+"""Defines SWAG, what happens next (Zellers et al., 2018): `--task=swag`.
+
+    ,video-id,fold-ind,startphrase,sent1,sent2,gold-source,ending0,ending1,ending2,ending3,label
+    0,anetv_x,10,He waves. A drum line,He waves.,A drum line,gold,passes by.,is heard.,...,...,0
+
+    --task=swag --data_dir=SWAG      train.csv, val.csv, test.csv
+
+A choice is `[CLS] sent1 [SEP] sent2 ending [SEP]`. The prediction file is that of SWAG's own
+baselines: the number of the row and of the ending.
+
+Source: rowanz/swagaf; pytorch-pretrained-BERT, run_swag.py.
+"""
+
+import dataclasses
+
+from bert_tf.settings.setting import Settings
+from bert_tf.tasks.choice import MultipleChoice
+from bert_tf.tasks.choice_tables import ChoiceColumns, ChoiceTableReader
+from bert_tf.tasks.table_options import TableFiles
+from bert_tf.tasks.tables import TableLayout
+
+VARIANTS = ()
+
+_COLUMNS = ChoiceColumns("sent1", tuple(f"ending{i}" for i in range(4)), "label", "sent2")
+_NAMES = (("eval", ("val", "dev")),)
+
+
+@dataclasses.dataclass(frozen=True)
+class Options(TableFiles, Settings):
+    """The options of the task."""
+
+
+def make(variant: None, options: Options, labels: tuple[str, ...] | None) -> MultipleChoice:
+    """Makes the task."""
+    reader = ChoiceTableReader(options, TableLayout(), _COLUMNS, _NAMES)
+    return MultipleChoice("swag", options, reader, submissions={"predict": "swag.csv"})
