@@ -26,6 +26,7 @@ def names(tmp_path, monkeypatch):
     import keras
     import numpy as np
 
+    from bert_tf.finetuning import dataset
     from bert_tf.inference import load_model
     from bert_tf.released import presets
 
@@ -52,7 +53,7 @@ def names(tmp_path, monkeypatch):
         (tmp_path / "glue" / "MRPC" / name).write_text("\n".join(rows) + "\n")
         (tmp_path / "glue" / "MRPC" / f"{split}.tsv").write_text("\n".join(rows) + "\n")
     find_model = presets.find_model
-    for module in (presets, load_model):
+    for module in (presets, load_model, dataset):
         monkeypatch.setattr(
             module, "find_model", lambda name: find_model(name.replace("bert_base_uncased", "."))
         )

@@ -1,4 +1,4 @@
-"""Sweeps learning rates, batch sizes and seeds, and keeps the best run.
+"""Sweeps learning rates, batch sizes, seeds and folds, and keeps the best run.
 
 On small data sets BERT-Large in particular sometimes collapses to one answer for everything
 (Devlin et al. 2019, section 4.1). Such runs are reported, and chosen only if all collapse.
@@ -6,6 +6,8 @@ On small data sets BERT-Large in particular sometimes collapses to one answer fo
     OUTPUT_DIR/runs/lr-5e-05-batch-32-seed-12345/    metrics.jsonl, eval_results.txt, result.json
     OUTPUT_DIR/runs.tsv, runs.json                   a line per run; mean and deviation per setting
     OUTPUT_DIR/best/model.ckpt-STEP, run.json        the weights of the best run, and its name
+
+In a cross-validation each fold is a run, see `folds.py`; eval_results.txt has mean and deviation.
 """
 
 import dataclasses
@@ -21,12 +23,14 @@ import keras
 
 from bert_tf import files
 from bert_tf.config import read_json, write_json
+from bert_tf.finetuning.folds import FoldTask
 from bert_tf.finetuning.run import FinetuningRun, num_train_steps
 from bert_tf.progress import format_number
 from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import Task
 from bert_tf.training.best_checkpoint import BestCheckpoint
 from bert_tf.training.checkpoint import BEST_FOLDER, NumberedCheckpoints, remove_checkpoints
+from bert_tf.training.run import write_eval_results
 from bert_tf.training.run_directory import find_changes
 from bert_tf.training.trainer import NonFiniteLoss
 
@@ -35,7 +39,7 @@ logger = logging.getLogger(__name__)
 _RESULT_NAME = "result.json"
 _RUN_NAME = "run.json"
 # The settings of one run of a sweep, instead of the grid.
-_ONE_RUN = {"num_restarts": 1, "learning_rates": (), "train_batch_sizes": ()}
+_ONE_RUN = {"num_restarts": 1, "learning_rates": (), "train_batch_sizes": (), "num_folds": 0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,16 +55,34 @@ class RunResult:
     is_collapsed: bool = False  # Whether the model gives the same answer to everything.
     is_diverged: bool = True  # Whether the loss became NaN or infinite.
     figures: dict[str, float] = dataclasses.field(default_factory=dict)  # All metrics.
+    fold: int | None = None  # The one that it was evaluated on, from 1.
 
 
 _FIELDS = {field.name: field.type for field in dataclasses.fields(RunResult)}
 _RESULT_FORM = {**_FIELDS, "figures": {str: float | int}}
 
 
+@dataclasses.dataclass(frozen=True)
+class PlannedRun:
+    """A run that is to be done."""
+
+    settings: FinetuningSettings
+    task: Task
+    feature_dir: str  # Runs on the same examples share it.
+    fold: int | None = None
+
+    @property
+    def name(self) -> str:
+        return files.split_path(self.settings.output_dir)[1]
+
+
 def run_sweep(
     settings: FinetuningSettings, task: Task, purposes: Sequence[str], stream: TextIO | None
-) -> FinetuningRun:
-    """Trains every combination, and returns a run in the sweep's folder with the best weights.
+) -> tuple[FinetuningRun, dict[str, float] | None]:
+    """Trains every combination; returns a run in the sweep's folder with the best weights.
+
+    With it come the metrics of a cross-validation, which are written to `eval_results.txt`; None
+    without one: the run is yet to be evaluated.
 
     A killed sweep resumes with the run that was killed. Raises a ValueError if every run diverged,
     or the weights in the folder are from another sweep.
@@ -71,14 +93,17 @@ def run_sweep(
     if whole.workers.is_chief:
         NumberedCheckpoints(settings.output_dir, {}).remove_unfinished()
     whole.data.prepare(purposes)
-    runs = _settings_of_runs(settings)
-    for run_settings in runs:  # Too few examples are reported now.
-        num_train_steps(run_settings, whole.data.records("train")[0].num_examples)
-    splits = ("train", *task.splits("eval"))
+    runs = _planned_runs(settings, task)
+    for run in runs:  # Too few examples are reported now.
+        num_examples = whole.data.records("train")[0].num_examples
+        if settings.num_folds:
+            num_examples -= -(-num_examples // settings.num_folds)
+        num_train_steps(run.settings, num_examples)
+    splits = ("train", *(() if settings.num_folds else task.splits("eval")))
     records = {split: whole.data.records(split)[0].sha256 for split in splits}
     results: list[RunResult] = []
-    for run_settings in runs:
-        results.append(_find_result(run_settings, records, whole, results))
+    for run in runs:
+        results.append(_find_result(run, records, whole, results))
         if whole.workers.is_chief:
             _write_table(settings.output_dir, task.metric, results)
     rows = _summary(results)
@@ -94,16 +119,23 @@ def run_sweep(
     whole.settings = dataclasses.replace(whole.settings, **its, seed=best.seed)
     whole.restore()
     _check_kept_weights(whole.best, best.name)
-    return whole
+    metrics = _fold_metrics(results) if settings.num_folds else None
+    if metrics and whole.workers.is_chief:
+        logger.info("***** Mean and standard deviation of %d folds *****", settings.num_folds)
+        write_eval_results(files.join_path(settings.output_dir, "eval_results.txt"), metrics)
+    return whole, metrics
 
 
-def _settings_of_runs(settings: FinetuningSettings) -> list[FinetuningSettings]:
+def _planned_runs(settings: FinetuningSettings, task: Task) -> list[PlannedRun]:
     runs = []
-    for rate, size, restart in itertools.product(
-        settings.learning_rate_grid, settings.batch_size_grid, range(settings.num_restarts)
+    for rate, size, restart, fold in itertools.product(
+        settings.learning_rate_grid,
+        settings.batch_size_grid,
+        range(settings.num_restarts),
+        range(1, settings.num_folds + 1) if settings.num_folds else [None],
     ):
         seed = settings.seed + restart
-        name = f"runs/lr-{rate}-batch-{size}-seed-{seed}"
+        name = f"runs/lr-{rate}-batch-{size}-seed-{seed}{f'-fold-{fold}' if fold else ''}"
         values = {
             "output_dir": files.join_path(settings.output_dir, name),
             "learning_rate": rate,
@@ -112,12 +144,17 @@ def _settings_of_runs(settings: FinetuningSettings) -> list[FinetuningSettings]:
             "do_eval": True,
             "do_predict": False,
         }
-        runs.append(dataclasses.replace(settings, **values, **_ONE_RUN))
+        own = dataclasses.replace(settings, **values, **_ONE_RUN)
+        its_task, feature_dir = task, settings.output_dir
+        if fold:
+            its_task = FoldTask(task, settings.num_folds, fold, settings.seed)
+            feature_dir = files.join_path(settings.output_dir, f"folds/{fold}")
+        runs.append(PlannedRun(own, its_task, feature_dir, fold))
     return runs
 
 
 def _find_result(
-    run_settings: FinetuningSettings,
+    run: PlannedRun,
     records: Mapping[str, str],
     whole: FinetuningRun,
     before: Sequence[RunResult],
@@ -126,14 +163,16 @@ def _find_result(
 
     The result is written after the weights, so a run killed in between is evaluated again.
     """
+    run_settings, name = run.settings, run.name
     folder, workers = run_settings.output_dir, whole.workers
-    name = files.split_path(folder)[1]
     path = files.join_path(folder, _RESULT_NAME)
     fingerprint = {
         **run_settings.fingerprint(),
         "early_stopping_patience": run_settings.early_stopping_patience,
         "records": records,
     }
+    if run.fold:
+        fingerprint |= {"num_folds": run.task.num_folds, "fold_seed": run.task.seed}
     is_done = files.exists(path)
     workers.wait()  # Until all have looked.
     if is_done:
@@ -141,7 +180,7 @@ def _find_result(
         logger.info("Run %s is done: %s = %.4f", name, whole.task.metric, result.value)
     else:
         logger.info("Run %s", name)
-        result = _train(run_settings, name, whole, before)
+        result = _train(run, whole, before)
         if workers.is_chief:
             write_json(path, {"result": dataclasses.asdict(result), "settings": fingerprint})
         keras.backend.clear_session()
@@ -153,14 +192,14 @@ def _find_result(
     return result
 
 
-def _train(
-    run_settings: FinetuningSettings, name: str, whole: FinetuningRun, before: Sequence[RunResult]
-) -> RunResult:
+def _train(planned: PlannedRun, whole: FinetuningRun, before: Sequence[RunResult]) -> RunResult:
     """Trains and evaluates a run, and keeps its weights if it is the best so far."""
     output_dir, metric = whole.settings.output_dir, whole.task.metric
-    run = FinetuningRun(run_settings, whole.task, output_dir, whole.stream)
+    run_settings, name = planned.settings, planned.name
+    run = FinetuningRun(run_settings, planned.task, planned.feature_dir, whole.stream)
     diverged = RunResult(
-        name, run_settings.learning_rate, run_settings.train_batch_size, run_settings.seed
+        *(name, run_settings.learning_rate, run_settings.train_batch_size, run_settings.seed),
+        fold=planned.fold,
     )
     try:
         run.train()
@@ -238,6 +277,25 @@ def _summary(results: Sequence[RunResult]) -> list[dict[str, Any]]:
         }
         rows.append(row)
     return rows
+
+
+def _fold_metrics(results: Sequence[RunResult]) -> dict[str, float]:
+    """Returns the mean and standard deviation of each metric over the folds of the best setting.
+
+    Several restarts count as further runs on the folds; diverged runs are left out.
+    """
+    groups: dict[tuple[float, int], list[RunResult]] = {}
+    for result in results:
+        if not result.is_diverged:
+            groups.setdefault((result.learning_rate, result.batch_size), []).append(result)
+    best = max(groups.values(), key=lambda group: statistics.fmean(r.value for r in group))
+    metrics = {}
+    for name in best[0].figures:
+        if name.startswith("eval_"):
+            values = [result.figures[name] for result in best]
+            metrics[name] = statistics.fmean(values)
+            metrics[f"{name}_deviation"] = statistics.stdev(values) if len(values) > 1 else 0.0
+    return metrics
 
 
 def _write_table(folder: str, metric: str, results: Sequence[RunResult]) -> None:

@@ -17,6 +17,7 @@ class FinetuningSettings(TrainingSettings):
     MAY_CHANGE = TrainingSettings.MAY_CHANGE - {"eval_steps"} | {
         *("vocab_file", "do_predict", "predict_batch_size", "keep_optimizer", "num_workers"),
         *("num_restarts", "learning_rates", "train_batch_sizes", "early_stopping_patience"),
+        "num_folds",
     }
 
     task: str = setting("", "The task, such as glue:mnli or squad.", needed=True)
@@ -35,6 +36,9 @@ class FinetuningSettings(TrainingSettings):
     num_restarts: int = setting(1, "Runs with different seeds; the best one is kept.", at_least=1)
     learning_rates: tuple[str, ...] = setting((), "To try, as in 5e-5,3e-5; the best is kept.")
     train_batch_sizes: tuple[str, ...] = setting((), "Sizes to try, as in 16,32; the best is kept.")
+    num_folds: int = setting(
+        0, "Folds for cross-validation on the training examples; 0: none.", at_least=0
+    )
     freeze: tuple[str, ...] = setting(
         (), "Parts that are not trained: embeddings, pooler, encoder, layers:0-5, layers:3."
     )
@@ -61,8 +65,11 @@ class FinetuningSettings(TrainingSettings):
                 )
         if self.is_sweep and not self.do_train:
             raise ValueError(
-                "--num_restarts, --learning_rates and --train_batch_sizes need --do_train."
+                "--num_restarts, --num_folds, --learning_rates and --train_batch_sizes need "
+                "--do_train."
             )
+        if self.num_folds == 1:
+            raise ValueError("--num_folds must be 2 or more, or 0 for none. Received: 1")
         if self.early_stopping_patience and not self.eval_steps:
             raise ValueError("--early_stopping_patience counts evaluations: it needs --eval_steps.")
 
@@ -79,7 +86,8 @@ class FinetuningSettings(TrainingSettings):
     @property
     def is_sweep(self) -> bool:
         """Whether there is more than one training to do."""
-        return self.num_restarts > 1 or bool(self.learning_rates or self.train_batch_sizes)
+        several = self.num_restarts > 1 or self.num_folds > 1
+        return several or bool(self.learning_rates or self.train_batch_sizes)
 
     def _numbers(self, name: str, number_type: type) -> tuple:
         values = getattr(self, name)

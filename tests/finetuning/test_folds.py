@@ -1,0 +1,87 @@
+"""Cross-validation: how examples are divided, and what a whole one leaves."""
+
+import collections
+import json
+import pickle
+import statistics
+from pathlib import Path
+
+import pytest
+
+from bert_tf.finetuning.folds import FoldTask, fold_numbers
+from bert_tf.finetuning.program import run_finetuning
+from bert_tf.settings import FinetuningSettings
+from bert_tf.tasks.task import find_task
+from bert_tf.tasks.text_examples import TextExample
+
+
+def test_folds_have_equal_sizes_and_shares_of_labels_and_depend_on_the_seed():
+    examples = [TextExample(str(i), "a", label="yes" if i < 20 else "no") for i in range(103)]
+    numbers = fold_numbers(examples, 5, seed=1)
+    assert sorted(collections.Counter(numbers).values()) == [20, 20, 21, 21, 21]
+    assert collections.Counter(numbers[:20]) == dict.fromkeys(range(1, 6), 4)
+    assert fold_numbers(examples, 5, seed=1) == numbers
+    assert fold_numbers(examples, 5, seed=2) != numbers
+    with pytest.raises(ValueError, match=r"num_folds=5 is more than .* examples, 3"):
+        fold_numbers(examples[:3], 5, seed=1)
+
+
+def test_every_example_is_evaluated_once_and_else_trained_on(reviews):
+    task = find_task("glue:sst-2", {"data_dir": reviews})
+    everything = [example.guid for example in task.read("train")]
+    folds = [FoldTask(task, 4, number, seed=7) for number in range(1, 5)]
+    evaluated = [[example.guid for example in fold.read("eval")] for fold in folds]
+    assert sorted(guid for guids in evaluated for guid in guids) == sorted(everything)
+    for fold, guids in zip(folds, evaluated, strict=True):
+        trained = [example.guid for example in pickle.loads(pickle.dumps(fold)).read("train")]
+        assert trained == [guid for guid in everything if guid not in set(guids)]
+    assert folds[0].read("predict") == task.read("predict")
+    assert (folds[0].metric, folds[0].splits("eval")) == ("accuracy", ("eval",))
+    assert folds[0].sources("eval") == task.sources("train")
+
+
+def test_a_cross_validation_gives_mean_and_deviation_and_resumes(small_model, reviews, tmp_path):
+    for name in ("train.tsv", "test.tsv"):  # It needs no evaluation file.
+        (tmp_path / name).write_bytes(Path(reviews, name).read_bytes())
+    settings = FinetuningSettings(
+        **small_model,
+        task="glue:sst-2",
+        task_options=(f"data_dir={tmp_path}",),
+        output_dir=str(tmp_path / "out"),
+        max_seq_length=24,
+        train_batch_size=16,
+        learning_rate=2e-3,
+        num_train_epochs=1.0,
+        num_workers=1,
+        num_folds=3,
+        do_train=True,
+        do_predict=True,
+    )
+    metrics = run_finetuning(settings)
+    out = tmp_path / "out"
+    runs = json.loads((out / "runs.json").read_text())["runs"]
+    assert [run["fold"] for run in runs] == [1, 2, 3]
+    values = [run["figures"]["eval_accuracy"] for run in runs]
+    assert metrics["eval_accuracy"] == pytest.approx(statistics.fmean(values))
+    assert metrics["eval_accuracy_deviation"] == pytest.approx(statistics.stdev(values))
+    assert "eval_loss_deviation = " in (out / "eval_results.txt").read_text()
+    lines = [
+        line for path in (out / "runs").glob("*/eval_predictions.jsonl") for line in path.open()
+    ]
+    assert len({json.loads(line)["id"] for line in lines}) == len(lines) == 256
+    assert (out / "test_results.tsv").exists()
+    # The fold that was not finished is trained again, the others are not.
+    names = [run["name"] for run in runs]
+    before = {name: (out / "runs" / name / "metrics.jsonl").stat().st_mtime_ns for name in names}
+    (out / "runs" / names[2] / "result.json").unlink()
+    assert run_finetuning(settings) == pytest.approx(metrics, abs=1e-6)
+    after = {name: (out / "runs" / name / "metrics.jsonl").stat().st_mtime_ns for name in names}
+    assert [name for name in names if before[name] != after[name]] == names[2:]
+
+
+def test_what_cannot_be_divided_is_refused(small_model):
+    common = {**small_model, "task": "tsv", "output_dir": "out"}
+    with pytest.raises(ValueError, match="2 or more"):
+        FinetuningSettings(**common, do_train=True, num_folds=1)
+    with pytest.raises(ValueError, match="need --do_train"):
+        FinetuningSettings(**common, do_eval=True, num_folds=5)
