@@ -1,7 +1,8 @@
 """BERT as published by google-research, on TensorFlow 2 and Keras 3.
 
-    models          BertEncoder, and the heads ClassificationModel, TokenClassificationModel,
-                    SpanModel, ChoiceModel, PretrainingModel; each has from_preset, save_to_preset
+    models          BertEncoder, and the heads ClassificationModel, MultiLabelModel,
+                    TokenClassificationModel, SpanModel, ChoiceModel, PretrainingModel; each has
+                    from_preset, save_to_preset
     presets()       the released models, with parameter counts and published scores
     text            FullTokenizer (BasicTokenizer, WordpieceTokenizer), TextPreprocessor
     training        load_dataset, create_optimizer
@@ -27,6 +28,7 @@ _PUBLIC_NAMES = {
     "BertEncoder": "bert_tf.model.encoder",
     "PretrainingModel": "bert_tf.model.heads",
     "ClassificationModel": "bert_tf.model.task_heads",
+    "MultiLabelModel": "bert_tf.model.task_heads",
     "TokenClassificationModel": "bert_tf.model.task_heads",
     "SpanModel": "bert_tf.model.task_heads",
     "ChoiceModel": "bert_tf.model.task_heads",

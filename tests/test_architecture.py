@@ -32,7 +32,9 @@ MAY_IMPORT = {
     "model": {"config", "processors"},
     "training": {"config", "files", "progress", "processors", "settings"},
     "spans": {"settings", "text"},
-    "kinds": {"config", "files", "model", "processors", "spans", "text", "training"},
+    "kinds": {
+        *("config", "files", "metrics", "model", "processors", "spans", "text", "training"),
+    },
     "tasks": {"config", "data", "files", "metrics", "model", "settings", "spans", "text"},
     "corpus": {"config", "files", "progress", "settings", "text", "version"},
     "pretraining_data": {"config", "data", "files", "progress", "settings", "text"},
@@ -79,6 +81,7 @@ WITHOUT_TENSORFLOW = (
     "bert_tf.tasks.xquad",
     "bert_tf.tasks.mlqa",
     "bert_tf.metrics.classification",
+    "bert_tf.metrics.multi_label",
     "bert_tf.metrics.squad",
     "bert_tf.finetuning.feature_encoding",
     "bert_tf.pretraining_data.masking",

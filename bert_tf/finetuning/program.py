@@ -13,7 +13,7 @@ from bert_tf.finetuning.run import FinetuningRun
 from bert_tf.finetuning.sweep import run_sweep
 from bert_tf.released.model_folder import read_description
 from bert_tf.settings import FinetuningSettings
-from bert_tf.tasks.task import PURPOSES, Task, find_task
+from bert_tf.tasks.task import PURPOSES, Task, find_task, options_chosen_in_training
 from bert_tf.training import run_directory
 from bert_tf.training.devices import make_strategy
 from bert_tf.training.workers import together
@@ -38,8 +38,9 @@ def run_finetuning(
             run_directory.refuse_other_model(settings.output_dir)
         task = _make_task(settings)
         purposes = _find_purposes(settings, task)
+        metrics = None
         if settings.is_sweep:
-            run = run_sweep(settings, task, purposes, stream)
+            run, metrics = run_sweep(settings, task, purposes, stream)
         else:
             run = FinetuningRun(settings, task, stream=stream)
             if not settings.do_train:
@@ -47,10 +48,11 @@ def run_finetuning(
             run.data.prepare(purposes)
             if settings.do_train:
                 run.train()
+        if "eval" in purposes:
+            run.calibrate()
         if settings.do_predict:
             run.evaluator.predict_and_write()  # First, as it needs less: no labels.
-        metrics = None
-        if settings.do_eval or settings.is_sweep:
+        if metrics is None and (settings.do_eval or settings.is_sweep):
             metrics = run.evaluator.evaluate_and_write()
         if settings.do_train and run.workers.is_chief:
             run.write_card(settings.output_dir)
@@ -58,7 +60,7 @@ def run_finetuning(
 
 
 def _make_task(settings: FinetuningSettings) -> Task:
-    """Makes the task, with the labels of the trained model, if there is one."""
+    """Makes the task, with the labels and chosen options of the trained model, if there is one."""
     options = {}
     for option in settings.task_options:
         name, equals, value = option.partition("=")
@@ -70,15 +72,20 @@ def _make_task(settings: FinetuningSettings) -> Task:
         is_folder = files.is_directory(checkpoint)
         folders.append(checkpoint if is_folder else files.split_path(checkpoint)[0])
     descriptions = filter(None, map(read_description, folders))
-    labels = [d.labels for d in descriptions if d.task == settings.task.lower()]
-    return find_task(settings.task, options, labels[0] if labels else None)
+    trained = next((d for d in descriptions if d.task == settings.task.lower()), None)
+    if trained and not settings.do_train:
+        for name, word in options_chosen_in_training(settings.task).items():
+            if options.get(name, word) == word and name in trained.options:
+                options[name] = trained.options[name]
+    return find_task(settings.task, options, trained.labels if trained else None)
 
 
 def _find_purposes(settings: FinetuningSettings, task: Task) -> list[str]:
     """Returns the `task.PURPOSES` that the settings need, after finding all their files."""
     wanted = {
         "train": settings.do_train,
-        "eval": settings.do_eval or settings.is_sweep or bool(settings.eval_steps),
+        "eval": not settings.num_folds
+        and (settings.do_eval or settings.is_sweep or bool(settings.eval_steps)),
         "predict": settings.do_predict,
     }
     sources = {

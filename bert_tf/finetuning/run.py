@@ -22,6 +22,8 @@ from bert_tf.model.freezing import frozen_prefixes
 from bert_tf.released.model_folder import (
     check_model_folder,
     describe_task,
+    read_description,
+    write_description,
     write_model_folder,
 )
 from bert_tf.settings import FinetuningSettings
@@ -169,6 +171,22 @@ class FinetuningRun:
         if step is None:
             step = restore_weights(self.model, settings, self.workers)
         self.evaluator.weights_changed(step)
+
+    def calibrate(self) -> None:
+        """Lets the task choose options by its evaluation examples, and saves them."""
+        if not getattr(self.task, "needs_calibration", False):
+            return
+        split = self.task.splits("eval")[0]
+        answers = self.evaluator.answers(split).answers
+        chosen = self.task.calibrated(self.data.examples(split), answers)
+        self.task = self.data.task = self.evaluator.task = chosen
+        self.evaluator.weights_changed(self.evaluator.step)
+        self.description = dataclasses.replace(
+            self.description, options=dataclasses.asdict(chosen.options)
+        )
+        for folder in (self.settings.output_dir, self.best.best_folder):
+            if self.workers.is_chief and read_description(folder):
+                write_description(folder, self.description)
 
     def write_model_folder(self, folder: str) -> None:
         """Writes the files that the model needs beside its weights."""

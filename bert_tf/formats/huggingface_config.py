@@ -102,13 +102,11 @@ def read_head(path: str, content: Mapping[str, Any], weights: Mapping) -> Head:
     if CLASSIFIER not in kinds[0].heads:
         return Head(kinds[0].name)
     problem = content.get("problem_type")
-    if problem == "multi_label_classification":
-        raise ValueError(
-            f"{path}: problem_type is {problem}, but only classifiers with one label per text are "
-            "supported."
-        )
     rows = len(weights["output_bias"]) if "output_bias" in weights else None
     labelled = next((kind for kind in kinds if kind.has_labels), None)
+    if problem == "multi_label_classification" and len(kinds) > 1:
+        (labelled,) = (kind for kind in kinds if kind.problem_type == problem)
+        return Head(labelled.name, _labels(path, content.get("id2label"), rows))
     scored = next((kind for kind in kinds if not kind.has_labels), None)
     if scored and (problem == "regression" or rows == scored.num_scores or labelled is None):
         if rows not in (None, scored.num_scores):

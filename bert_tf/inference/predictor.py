@@ -104,6 +104,7 @@ class Predictor:
         Returns: a list; by kind of model,
             classification: `ClassAnswer`s (`label`, `probability`, `probabilities` by label).
             regression: floats.
+            multi_label: `LabelsAnswer`s (`labels`, `probabilities` by label).
             tagging: tuples of `TaggedWord`s (`word`, `label`, `probability`, `start`, `end`).
             span: `Answer`s (`text`, `start`, `end`, `probability`, `nbest`, `null_odds`).
             masked_lm: `FilledSentence`s (`best`, `candidates`).

@@ -5,6 +5,7 @@ A new kind is a row here, and a subclass of `TextModel` in a module of the same 
     kind             texts                  answer
     classification   text, or a pair        a class
     regression       text, or a pair        a number
+    multi_label      text, or a pair        any number of labels
     tagging          text                   a class for each word
     span             question, context      where in the context the answer is
     masked_lm        text with [MASK]       word pieces at [MASK]; whether a text follows another
@@ -80,6 +81,15 @@ _KINDS = (
         has_tflite=True,
         architectures=_SEQUENCE_CLASSIFIER,
         problem_type="regression",
+    ),
+    Kind(
+        "multi_label",
+        "MultiLabelClassifier",
+        inputs=(("text",), PAIR),
+        has_labels=True,
+        has_tflite=True,
+        architectures=_SEQUENCE_CLASSIFIER,
+        problem_type="multi_label_classification",
     ),
     Kind(
         "tagging",

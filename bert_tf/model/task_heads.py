@@ -1,4 +1,4 @@
-"""Heads of fine-tuning: classification and regression, token classification, choice, spans."""
+"""Heads of fine-tuning: classes, numbers, several labels, classes of tokens, choices, spans."""
 
 import keras
 from keras import ops
@@ -59,6 +59,35 @@ class ClassificationModel(HeadModel):
         else:
             outputs = self.encoder(features, training=training)
         return self.scores(self.dropout(outputs[self.classified], training=training))
+
+
+@register
+class MultiLabelModel(ClassificationModel):
+    """BERT with a logit for each label, of which a sequence or pair may have any number.
+
+    Call it with the encoder's inputs. It returns logits, float32 [B, C], where C is `num_labels`;
+    their sigmoid is the probability of each label by itself. Other arguments and weights are those
+    of `ClassificationModel`.
+
+    Example:
+
+        model = bert_tf.MultiLabelModel.from_preset("bert_base_uncased", num_labels=6)
+        model.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True))
+        model.fit({"input_ids": np.ones((8, 16), "int32")}, np.zeros((8, 6)), verbose=0)
+
+    Source: Hugging Face's `BertForSequenceClassification` with `multi_label_classification`.
+    """
+
+    kind = "multi_label"
+
+    def __init__(
+        self,
+        encoder: TransformerEncoder,
+        num_labels: int,
+        dtype=None,
+        name: str = "multi_label_model",
+    ):
+        super().__init__(encoder, num_labels, dtype, name)
 
 
 @register

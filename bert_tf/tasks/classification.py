@@ -58,15 +58,20 @@ class TextClassification(Task):
     submissions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     default_seq_length: int = 128
     is_pair: bool = False  # Whether an example has two texts.
+    # By which the losses of the examples of each class are multiplied; () for 1.
+    class_weights: tuple[float, ...] = ()
+
+    fewest_labels = 2
 
     class_metrics = _CLASS_METRICS
 
     def __post_init__(self):
         num_different = len(set(self.labels) - {""})
-        if self.labels and (num_different < 2 or num_different < len(self.labels)):
+        if self.labels and num_different < max(self.fewest_labels, len(self.labels)):
+            fewest = {1: "one label", 2: "two different labels"}[self.fewest_labels]
             raise ValueError(
-                f"{self.name}: there must be at least two different labels, none of them empty, or "
-                f"none at all for a regression. Received: {', '.join(self.labels)}"
+                f"{self.name}: there must be at least {fewest}, none of them empty, or none at all "
+                f"for a regression. Received: {', '.join(self.labels)}"
             )
         allowed = self.class_metrics if self.labels else _NUMBER_METRICS
         if not {self.metric} <= set(self.metrics) <= set(allowed):
@@ -107,7 +112,7 @@ class TextClassification(Task):
         if not examples:
             raise ValueError(f"{', '.join(self.sources(split))}: no examples.")
         needs_label = not split.startswith("predict")
-        found = ((each.where, self._problem(each, needs_label)) for each in examples)
+        found = ((each.where, self.problem(each, needs_label)) for each in examples)
         if problems := [(where, problem) for where, problem in found if problem]:
             where, problem = problems[0]
             raise ValueError(
@@ -122,7 +127,7 @@ class TextClassification(Task):
         report_examples(self.name, split, examples, self.labels)
         return examples
 
-    def _problem(self, example: TextExample, needs_label: bool) -> str:
+    def problem(self, example: TextExample, needs_label: bool) -> str:
         """Returns what is wrong with an example's label; "" if nothing."""
         label = example.label
         if label is None:
@@ -142,9 +147,19 @@ class TextClassification(Task):
         sequences = ("input_ids", "input_mask", "segment_ids")
         return {
             **dict.fromkeys(sequences, Feature((max_seq_length,))),
-            "label_ids": Feature((), "int64" if self.labels else "float32"),
+            "label_ids": self.label_feature,
             "is_real_example": Feature(()),
         }
+
+    @property
+    def label_feature(self) -> Feature:
+        return Feature((), "int64" if self.labels else "float32")
+
+    def label_values(self, example: TextExample) -> list[int] | list[float]:
+        """Returns an example's `label_ids`."""
+        if self.labels:
+            return [0 if example.label is None else self.labels.index(example.label)]
+        return [float(example.label or 0)]
 
     def encode(
         self, example: TextExample, split: str, tokenizer: Tokenizer, max_seq_length: int
@@ -157,12 +172,8 @@ class TextClassification(Task):
         ids_a = tokenizer.encode(example.text_a)
         ids_b = tokenizer.encode(example.text_b) if example.text_b else []
         input_ids, segment_ids = pack_truncated(ids_a, ids_b, cls, sep, max_seq_length)
-        if self.labels:
-            label_id = 0 if example.label is None else self.labels.index(example.label)
-        else:
-            label_id = float(example.label or 0)
         row = {"input_ids": input_ids, "segment_ids": segment_ids}
-        return [{**row, "label_ids": [label_id], "is_real_example": [1]}]
+        return [{**row, "label_ids": self.label_values(example), "is_real_example": [1]}]
 
     def head(self, encoder):
         from bert_tf.model.task_heads import ClassificationModel
@@ -175,7 +186,11 @@ class TextClassification(Task):
 
         logits = tf.cast(outputs, tf.float32)  # [B, C]
         if self.labels:
-            return tf.nn.sparse_softmax_cross_entropy_with_logits(batch["label_ids"], logits)
+            labels = batch["label_ids"]
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+            if not self.class_weights:
+                return losses
+            return losses * tf.gather(tf.constant(self.class_weights, tf.float32), labels)
         return tf.math.squared_difference(logits[:, 0], tf.cast(batch["label_ids"], tf.float32))
 
     def hits(self, batch: Batch, outputs: "tf.Tensor") -> "tf.Tensor":
@@ -201,10 +216,14 @@ class TextClassification(Task):
         extra = {"f1": (self.positive_label,)}
         return {name: getattr(metrics, name)(*pair, *extra.get(name, ())) for name in self.metrics}
 
-    def record(self, example: TextExample, answer: TextAnswer) -> dict[str, Any]:
-        is_pair = example.text_b is not None
+    def texts(self, example: TextExample) -> dict[str, Any]:
+        """Returns an example's id and texts as they are written."""
         texts = {"text_a": example.text_a, "text_b": example.text_b}
-        record = {"id": example.guid, **(texts if is_pair else {"text": example.text_a})}
+        is_pair = example.text_b is not None
+        return {"id": example.guid, **(texts if is_pair else {"text": example.text_a})}
+
+    def record(self, example: TextExample, answer: TextAnswer) -> dict[str, Any]:
+        record = self.texts(example)
         gold = {} if example.label is None else {"gold": example.label}
         if not self.labels:
             error = {"error": abs(_short(answer.label - gold["gold"]))} if gold else {}

@@ -16,6 +16,7 @@ import numpy as np
 
 from bert_tf import files
 from bert_tf.metrics.classification import class_metrics, confusion_matrix
+from bert_tf.metrics.multi_label import label_metrics
 from bert_tf.tasks.task import Task, write_files
 
 logger = logging.getLogger(__name__)
@@ -45,9 +46,13 @@ def write_report(
         contents[f"eval_predictions{suffix}.jsonl"] = json_lines(records)
         contents[f"eval_errors{suffix}.jsonl"] = json_lines(_worst_first(records))
     if task.labels and records and all("gold" in record for record in records):
-        report |= _class_report(task.labels, records)
-        _log(report)
-        _draw(report, files.join_path(folder, f"eval_confusion_matrix{suffix}.png"))
+        if isinstance(records[0]["gold"], list):
+            report["classes"] = _label_report(task.labels, records)
+            _log(report)
+        else:
+            report |= _class_report(task.labels, records)
+            _log(report)
+            _draw(report, files.join_path(folder, f"eval_confusion_matrix{suffix}.png"))
     contents[f"eval_report{suffix}.json"] = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
     write_files(folder, contents)
 
@@ -75,9 +80,15 @@ def _class_report(labels: Sequence[str], records: Sequence[Mapping[str, Any]]) -
     }
 
 
+def _label_report(labels: Sequence[str], records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns the metrics of each label where examples have any number of them."""
+    both = ([[x in each[name] for x in labels] for each in records] for name in ("gold", "label"))
+    return dict(zip(labels, label_metrics(*both), strict=True))
+
+
 def _log(report: Mapping[str, Any]) -> None:
-    baseline = report["majority_baseline"]
-    logger.info("  Always %r would have an accuracy of %.4f.", *baseline.values())
+    if baseline := report.get("majority_baseline"):
+        logger.info("  Always %r would have an accuracy of %.4f.", *baseline.values())
     for label, each in list(report["classes"].items())[:_MAX_SHOWN]:
         logger.info(
             "  %r: precision %.3f, recall %.3f, F1 %.3f (%d examples)", label, *each.values()

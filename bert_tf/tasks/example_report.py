@@ -32,7 +32,8 @@ def report_examples(
     Args:
         labels: the classes; () for numbers.
     """
-    values = [example.label for example in examples if example.label is not None]
+    known = [example.label for example in examples if example.label is not None]
+    values = [x for each in known for x in (each if isinstance(each, tuple) else (each,))]
     remarks = _blank_texts(examples) + ([] if split == "train" else _repeated_ids(examples))
     if values and len(set(values)) == 1:
         remarks.append(f"all {len(values):,} labels are {values[0]!r}: metrics say little")

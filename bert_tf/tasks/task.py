@@ -109,6 +109,7 @@ class Task(Reader, Protocol):
     # Whether the loss or the answers depend on padding. If so, every batch has the full length.
     padding_matters: bool = False
     measures_accuracy: bool = False  # Whether `hits` is defined.
+    needs_calibration: bool = False  # Whether `calibrated` is called after training.
 
     def features(self, split: str, max_seq_length: int) -> dict[str, Feature]:
         """Returns the features of a window by name, as in a record and the model's input.
@@ -164,6 +165,13 @@ class Task(Reader, Protocol):
     def score(self, examples: Sequence[Any], answers: Sequence[Any]) -> dict[str, float]:
         """Returns the official metrics by name, of one answer per example; none without labels."""
 
+    def calibrated(self, examples: Sequence[Any], answers: Sequence[Any]) -> "Task":
+        """Returns this task with options chosen by its answers to the evaluation examples.
+
+        They are saved with the model.
+        """
+        return self
+
     def record(self, example: Any, answer: Any) -> dict[str, Any]:
         """Returns an example and its answer as a line of `eval_predictions.jsonl`; by default {}.
 
@@ -213,6 +221,14 @@ def task_names() -> list[str]:
     for name, module in _task_modules().items():
         names += [f"{name}:{variant}" for variant in module.VARIANTS] or [name]
     return names
+
+
+def options_chosen_in_training(name: str) -> Mapping[str, str]:
+    """Returns the options that training may choose, with the values by which it is asked to.
+
+    They are in the task's module, as `CHOSEN`.
+    """
+    return getattr(_task_module(name), "CHOSEN", {})
 
 
 def options_of(name: str) -> tuple[dataclasses.Field, ...]:

@@ -30,7 +30,8 @@ class TextExample:
     guid: str  # As in the original: `dev-17`.
     text_a: str
     text_b: str | None = None  # A text without tokens is treated like None.
-    label: str | float | None = None  # A class or number (also as text); None if unknown.
+    # A class, a number (also as text) or the tuple of all labels; None if unknown.
+    label: str | float | tuple[str, ...] | None = None
     where: str = ""  # Its `file:line`, for error messages.
 
 
@@ -38,6 +39,6 @@ class TextExample:
 class TextAnswer:
     """The prediction for an example."""
 
-    label: str | float  # The most likely class, or the number.
+    label: str | float | tuple[str, ...]  # The most likely class, the number, or all labels.
     # float32, one per class in the order of the labels; () for numbers.
     probabilities: tuple[np.float32, ...] = ()

@@ -5,6 +5,7 @@
 
     --task_options=data_dir=my_data,text_a_column=text,label_column=stars
 
+With `multi_label` a text has any number of labels, see `table_labels.py`.
 Tables are TSV, CSV or JSON lines, see `tables.py`; `docs/tasks.md` explains the options.
 """
 
@@ -17,14 +18,18 @@ from collections.abc import Callable, Sequence
 
 from bert_tf.settings.setting import setting
 from bert_tf.tasks.classification import TextClassification
+from bert_tf.tasks.multi_label import MultiLabelClassification
+from bert_tf.tasks.table_labels import class_weights, marked_labels, split_labels
 from bert_tf.tasks.table_options import TableOptions
-from bert_tf.tasks.tables import read_records
+from bert_tf.tasks.tables import Cell, read_records
 from bert_tf.tasks.text_examples import TextExample, original_split, to_number
 from bert_tf.text.characters import is_blank
 
 logger = logging.getLogger(__name__)
 
 VARIANTS = ()
+# Options that training chooses -> the values by which it is asked to.
+CHOSEN = {"thresholds": "auto", "class_weights": "balanced"}
 
 _MAX_LABELS = 1000  # More labels are probably numbers, texts or ids.
 _MAX_ROWS_OF_OWN_LABEL = 20  # In more rows than these, labels that never repeat are ids.
@@ -44,6 +49,23 @@ class Options(TableOptions):
         "the training examples.",
     )
     regression: bool = setting(False, "Whether the label is a number to predict.")
+    multi_label: bool = setting(False, "Whether a text may have any number of labels.")
+    label_columns: tuple[str, ...] = setting(
+        (), "For multi_label: a column of 0 and 1 for each label, instead of label_column."
+    )
+    label_separator: str = setting(
+        ",", "For multi_label: what separates the labels in label_column, if it is no JSON list."
+    )
+    thresholds: str = setting(
+        "0.5",
+        "For multi_label: from which probability a label counts; one number, or one for each "
+        "label; auto: chosen for the best F1 of each on the evaluation examples.",
+    )
+    class_weights: str = setting(
+        "",
+        "By which the losses of the examples of each label are multiplied, in the order of the "
+        "labels; balanced: classes count alike whatever the number of their examples.",
+    )
 
     def __post_init__(self):
         super().__post_init__()
@@ -52,7 +74,15 @@ class Options(TableOptions):
                 f"--regression has no labels: drop one of the two flags. Received: "
                 f"--labels={self.labels}"
             )
-        columns = [*filter(None, (self.text_a_column, self.text_b_column, self.label_column))]
+        if self.regression and (self.multi_label or self.class_weights):
+            raise ValueError("--regression goes with neither --multi_label nor --class_weights.")
+        if not self.multi_label and (self.label_columns or self.thresholds != "0.5"):
+            raise ValueError("--label_columns and --thresholds are for --multi_label.")
+        if self.label_columns and self.label_column:
+            raise ValueError("Give --label_column or --label_columns, not both.")
+        if not self.label_separator:
+            raise ValueError("--label_separator must not be empty.")
+        columns = [*filter(None, (*self.text_columns, self.label_column))]
         if len(set(columns)) < len(columns):
             raise ValueError(
                 f"--text_a_column, --text_b_column and --label_column must be different columns. "
@@ -61,7 +91,7 @@ class Options(TableOptions):
 
     @property
     def text_columns(self) -> tuple[str, ...]:
-        return self.text_a_column, self.text_b_column
+        return self.text_a_column, self.text_b_column, *self.label_columns
 
 
 def make(variant: None, options: Options, labels: tuple[str, ...] | None) -> TextClassification:
@@ -72,17 +102,29 @@ def make(variant: None, options: Options, labels: tuple[str, ...] | None) -> Tex
             "from 0, or its key in JSON lines."
         )
     labels = _find_labels(options, labels)
+    reader = TsvReader(options, labels)
+    weights = ()
+    if options.class_weights:
+        needs_examples = options.class_weights == "balanced"
+        examples = reader.examples("train") if needs_examples else ()
+        weights = class_weights(options.class_weights, labels, examples, options.multi_label)
+        # The numbers are saved with the model, as later runs may lack the training file.
+        options = dataclasses.replace(options, class_weights=",".join(map(str, weights)))
+    common = {
+        "name": "tsv",
+        "options": options,
+        "labels": labels,
+        "reader": reader,
+        "is_pair": bool(options.text_b_column),
+        "class_weights": weights,
+    }
+    if options.multi_label:
+        return MultiLabelClassification(**common)
     metrics = {0: ("pearson", "spearman"), 2: ("accuracy", "f1", "matthews")}
     metrics = metrics.get(len(labels), ("accuracy", "matthews"))
+    positive_label = labels[-1] if labels else ""
     return TextClassification(
-        name="tsv",
-        options=options,
-        labels=labels,
-        reader=TsvReader(options, labels),
-        metrics=metrics,
-        metric=metrics[0],
-        positive_label=labels[-1] if labels else "",
-        is_pair=bool(options.text_b_column),
+        **common, metrics=metrics, metric=metrics[0], positive_label=positive_label
     )
 
 
@@ -91,9 +133,14 @@ def _find_labels(options: Options, saved: tuple[str, ...] | None) -> tuple[str, 
     if options.regression:
         given = ()
     elif options.labels == "auto":
-        given = saved or TsvReader(options).distinct_labels()
+        given = saved or options.label_columns or TsvReader(options).distinct_labels()
     else:
         given = tuple(label.strip() for label in options.labels.split(","))
+    if options.label_columns and len(given) != len(options.label_columns):
+        raise ValueError(
+            f"--labels must name {len(options.label_columns)} labels, one for each of "
+            f"--label_columns. Received: {','.join(given)}"
+        )
     if saved and saved != given:
         raise ValueError(
             f"The model was trained for the labels {','.join(saved)}, in this order. Received: "
@@ -111,7 +158,7 @@ class TsvReader:
 
     def splits(self, purpose: str) -> tuple[str, ...]:
         self.sources(purpose)
-        if purpose != "predict" and not self.options.label_column:
+        if purpose != "predict" and not self._label_columns:
             raise ValueError(f"--label_column is needed for the {original_split(purpose)} file.")
         return (purpose,)
 
@@ -121,24 +168,33 @@ class TsvReader:
     def read(self, split: str) -> list[TextExample]:
         """Returns all examples of a split. Labels in a file to predict are ignored."""
         self.options.checked_sources(split)
-        return self._read(split, logger.info)
+        return self.examples(split, logger.info)
 
-    def _read(self, split: str, on_layout: Callable[[str], None]) -> list[TextExample]:
+    @property
+    def _label_columns(self) -> tuple[str, ...]:
+        return self.options.label_columns or (*filter(None, [self.options.label_column]),)
+
+    def examples(
+        self, split: str, on_layout: Callable[[str], None] = lambda _: None
+    ) -> list[TextExample]:
+        """Returns all examples of a split; `on_layout` is that of `read_records`."""
         options, is_labelled = self.options, split != "predict"
-        label_and_id = (options.label_column, "") if is_labelled else ("", options.id_column)
-        columns = (options.text_a_column, options.text_b_column, *label_and_id)
+        last = self._label_columns if is_labelled else (options.id_column,)
+        columns = (options.text_a_column, options.text_b_column, *last)
+        lists = self._label_columns if options.multi_label else ()
         examples: list[TextExample] = []
         for path in self.sources(split):
-            for where, cells in read_records(path, options.layout, columns, on_layout):
-                text_a, text_b, label, guid = (cell or "" for cell in cells)
+            for where, cells in read_records(path, options.layout, columns, on_layout, lists):
+                text_a, text_b, *cells = (cell or "" for cell in cells)
                 if is_blank(text_a):
                     raise ValueError(
                         f"{where}: no text in column {options.text_a_column!r}. Remove the row or "
                         f"fill it in."
                     )
+                guid = "" if is_labelled else cells[0]
                 if is_blank(guid):
                     guid = f"{original_split(split)}-{len(examples)}"
-                label = None if is_blank(label) else label.strip()
+                label = self._label(where, cells) if is_labelled else None
                 text_b = None if is_blank(text_b) else text_b
                 examples.append(TextExample(guid, text_a, text_b, label, where))
         if options.may_miss_header and is_labelled and self._starts_with_header(examples):
@@ -148,10 +204,20 @@ class TsvReader:
             )
         return examples
 
+    def _label(self, where: str, cells: Sequence[Cell]) -> str | tuple[str, ...] | None:
+        """Returns a row's label, or all its labels, from the cells of the label columns."""
+        options = self.options
+        if not options.multi_label:
+            (label,) = cells
+            return None if is_blank(label) else label.strip()
+        if options.label_columns:
+            return marked_labels(where, options.label_columns, self.labels, cells)
+        return split_labels(cells[0], options.label_separator)
+
     def _starts_with_header(self, examples: Sequence[TextExample]) -> bool:
         """Returns whether the first label is invalid, or the only one that occurs just once."""
         first = examples[0].label if examples else None
-        if first is None:
+        if first is None or self.options.multi_label:
             return False
         if self.labels:
             return first not in self.labels
@@ -163,26 +229,29 @@ class TsvReader:
     def distinct_labels(self) -> tuple[str, ...]:
         """Returns the training examples' labels, sorted as numbers if all are whole numbers.
 
-        Raises a ValueError if there are fewer than two or more than _MAX_LABELS.
+        Raises a ValueError if there are fewer than two (one, if a text may have any number) or
+        more than _MAX_LABELS.
         """
         self.splits("train")
-        examples = self._read("train", lambda _: None)
-        labels = {example.label for example in examples} - {None}
+        examples, is_multi = self.examples("train"), self.options.multi_label
+        found = {example.label for example in examples} - {None}
+        labels = {label for each in found for label in each} if is_multi else found
         where = f"{', '.join(self.sources('train'))}: column {self.options.label_column!r}"
         if len(labels) > _MAX_LABELS:
             raise ValueError(
                 f"{where} has {len(labels):,} different labels, more than {_MAX_LABELS:,}. For "
                 f"numbers give --regression; otherwise check --label_column."
             )
-        if len(labels) == len(examples) > _MAX_ROWS_OF_OWN_LABEL:
+        if not is_multi and len(labels) == len(examples) > _MAX_ROWS_OF_OWN_LABEL:
             raise ValueError(
                 f"{where} has another label in each of its {len(examples):,} rows, as ids and "
                 f"texts do: check --label_column. For numbers give --regression; if the labels are "
                 f"right, list them with --labels."
             )
-        if len(labels) < 2:
+        if len(labels) < 2 - is_multi:
             raise ValueError(
-                f"{where}: a classifier needs at least two labels. Received: "
+                f"{where}: a classifier needs at least {'one label' if is_multi else 'two labels'}."
+                f" Received: "
                 f"{', '.join(map(repr, labels)) or 'no row'}"
             )
         if all(re.fullmatch(r"[+-]?[0-9]+", label) for label in labels):

@@ -418,6 +418,16 @@ def test_labels_are_in_the_order_of_their_ids(tmp_path):
     assert huggingface.read(path).head == Head("classification", ("a", "b", "c"))
 
 
+def test_several_labels_per_text_are_told_by_the_problem_type(tmp_path):
+    path = write_classifier(tmp_path, problem_type="multi_label_classification")
+    model = huggingface.read(path)
+    assert model.head.kind == "multi_label"
+    huggingface.write(model, str(tmp_path / "again"))
+    config = json.loads((tmp_path / "again" / "config.json").read_text())
+    assert config["problem_type"] == "multi_label_classification"
+    assert huggingface.read(str(tmp_path / "again")).head == model.head
+
+
 def test_a_head_is_seen_from_the_weights_where_none_is_named(tmp_path):
     path = write_classifier(tmp_path, architectures=None, id2label=None)
     labels = ("LABEL_0", "LABEL_1", "LABEL_2")
@@ -430,7 +440,6 @@ def test_a_head_is_seen_from_the_weights_where_none_is_named(tmp_path):
         ({"id2label": {"0": "a", "2": "b", "3": "c"}}, "id2label must name the labels 0 to 2"),
         ({"id2label": {"0": "a", "1": "b"}}, "id2label must name the labels 0 to 2"),
         ({"id2label": {"0": "a", "1": "b", "2": "a"}}, "config.json: .* 'a' for 0 and for 2"),
-        ({"problem_type": "multi_label_classification"}, "only classifiers with one label"),
         ({"problem_type": "regression"}, "a regression with 3 outputs"),
     ],
 )

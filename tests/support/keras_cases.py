@@ -82,6 +82,12 @@ def model_cases(num_layers: int = 2) -> dict[str, Case]:
             classes.astype("float32"),
             "mse",
         ),
+        "MultiLabelModel": Case(
+            lambda dtype: bert_tf.MultiLabelModel(encoder(dtype), num_labels=3),
+            FEATURES,
+            np.float32(IDS[:, :3] % 2),
+            keras.losses.BinaryCrossentropy(from_logits=True),
+        ),
         "TokenClassificationModel": Case(
             lambda dtype: bert_tf.TokenClassificationModel(encoder(dtype), num_labels=3),
             FEATURES,
