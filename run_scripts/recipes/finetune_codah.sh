@@ -7,7 +7,7 @@
 # Published   Chen et al. 2019 (arXiv:1904.04365) give the accuracy of BERT-Large on their own folds;
 #             these folds are others. Measured here, from MiniLM-L6's weights: 54.7 % on one fifth
 #             (docs/multiple_choice.md)
-# Time        22 minutes a fold for MiniLM-L6 on one core (measured); BERT-Base takes eight times as
+# Time        23 minutes a fold for MiniLM-L6 on one core (measured); BERT-Base takes eight times as
 #             many operations
 #
 # MODEL is a released model or a folder (docs/models.md); other arguments go to finetune.py.
