@@ -1,8 +1,8 @@
 """BERT as published by google-research, on TensorFlow 2 and Keras 3.
 
     models          BertEncoder, and the heads ClassificationModel, MultiLabelModel,
-                    TokenClassificationModel, SpanModel, ChoiceModel, PretrainingModel; each has
-                    from_preset, save_to_preset
+                    TokenClassificationModel, SpanModel, ChoiceModel, SiameseModel,
+                    PretrainingModel; each has from_preset, save_to_preset
     presets()       the released models, with parameter counts and published scores
     text            FullTokenizer (BasicTokenizer, WordpieceTokenizer), TextPreprocessor
     training        load_dataset, create_optimizer
@@ -32,6 +32,7 @@ _PUBLIC_NAMES = {
     "TokenClassificationModel": "bert_tf.model.task_heads",
     "SpanModel": "bert_tf.model.task_heads",
     "ChoiceModel": "bert_tf.model.task_heads",
+    "SiameseModel": "bert_tf.model.siamese",
     "TextPreprocessor": "bert_tf.text.preprocessor",
     "create_optimizer": "bert_tf.training.keras_optimizer",
     "load_dataset": "bert_tf.finetuning.dataset",

@@ -73,6 +73,7 @@ WITHOUT_TENSORFLOW = (
     "bert_tf.tasks.task",
     "bert_tf.tasks.glue",
     "bert_tf.tasks.squad",
+    "bert_tf.tasks.sts",
     "bert_tf.tasks.tsv",
     "bert_tf.tasks.multiple_choice",
     "bert_tf.tasks.swag",

@@ -1,5 +1,6 @@
 """Predictor: runs inference on text with a model or, with the same answers, a SavedModel of it."""
 
+import dataclasses
 import functools
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +23,15 @@ from bert_tf.kinds.text_model import LoadedModel, TextModel
 Example = str | tuple[str | Sequence[str], ...] | Mapping[str, str | Sequence[str]]
 
 _TEXT = ("text",)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SearchHit:
+    """A text that was found: `texts[index]`, and the cosine of its vector and the query's."""
+
+    text: str
+    score: float
+    index: int
 
 
 class Predictor:
@@ -82,6 +92,10 @@ class Predictor:
         self.labels: tuple[str, ...] = self._model.labels
         self.max_seq_length: int = self._model.max_seq_length
         self._kind = find_kind(self.kind)
+        self._searched: tuple[Any, Any] = (
+            None,
+            None,
+        )  # Texts and pool of the last search; vectors.
         self._default = self._kind.text_model_class(self.inputs)
         if isinstance(self._model, LoadedModel):
             self._made(self._default).prepare()
@@ -168,6 +182,39 @@ class Predictor:
             return vectors[0]
         return vectors if pool == "tokens" or not vectors else np.stack(vectors)
 
+    def search(
+        self,
+        query: str | Sequence[str],
+        texts: Sequence[str],
+        top_k: int = 5,
+        pool: str | None = None,
+    ) -> list[SearchHit] | list[list[SearchHit]]:
+        """Returns the `top_k` texts most similar to a query, or to each of several, best first.
+
+        The vectors of the texts are kept for the next search in the same ones. Models trained with
+        `--task=sts`, and those of sentence-transformers, are made for this.
+
+        Args:
+            pool: as of `embed`; not `tokens`.
+        """
+        if not isinstance(top_k, Integral) or top_k < 1:
+            raise ValueError(f"top_k must be an integer of at least 1. Received: {top_k!r}")
+        if pool == "tokens":
+            raise ValueError("search compares one vector per text: pool cannot be 'tokens'.")
+        given = tuple(text for (text,) in read_examples(texts, _TEXT))
+        key, vectors = self._searched
+        if key != (given, pool):
+            vectors = _unit(self.embed(list(given), pool)) if given else np.zeros((0, 1))
+            self._searched = (given, pool), vectors
+        queries = [text for (text,) in read_examples(query, _TEXT)]
+        found: list[list[SearchHit]] = [[] for _ in queries]
+        if queries and given:
+            scores = _unit(self.embed(queries, pool)) @ vectors.T  # [queries, texts]
+            order = np.argsort(-scores, axis=1, kind="stable")[:, :top_k]
+            for hits, row, places in zip(found, scores, order, strict=True):
+                hits += [SearchHit(given[place], float(row[place]), int(place)) for place in places]
+        return found[0] if is_one_example(query, _TEXT) else found
+
     def next_sentence_probability(self, text_a: str, text_b: str) -> float:
         """Returns the probability, a fraction, that the second text follows the first.
 
@@ -192,6 +239,12 @@ class Predictor:
         if isinstance(self._model, SavedModel):
             return self._model.answers(text_model, examples, **arguments)
         return self._made(text_model, **arguments).predict(examples)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    """Scales vectors, [N, H], to length 1; those of length 0 are kept."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(lengths > 0, lengths, 1.0)
 
 
 def _check_arguments(

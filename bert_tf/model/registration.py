@@ -12,6 +12,7 @@ import sys
 MODULES = (  # With registered classes.
     "bert_tf.model.task_heads",
     "bert_tf.model.bilstm",
+    "bert_tf.model.siamese",
     "bert_tf.pretraining.objectives.left_to_right",
     "bert_tf.text.preprocessor",
     "bert_tf.training.keras_optimizer",

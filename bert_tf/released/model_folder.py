@@ -54,7 +54,7 @@ def describe_task(task: Task, do_lower_case: bool, max_seq_length: int) -> Model
         kind=task.kind,
         inputs=task.inputs,
         labels=task.labels,
-        options=dataclasses.asdict(task.options),
+        options=dataclasses.asdict(task.options) | getattr(task, "model_options", {}),
         max_seq_length=max_seq_length,
         do_lower_case=do_lower_case,
     )

@@ -12,6 +12,7 @@ import dataclasses
 from bert_tf.settings.setting import Settings, setting
 from bert_tf.tasks.benchmark_reader import BenchmarkReader, Layout
 from bert_tf.tasks.classification import TextClassification, check_labels
+from bert_tf.tasks.sts_b_files import STS_B_COLUMNS, STS_B_LAYOUTS
 from bert_tf.tasks.tfds_source import TfdsReader
 
 
@@ -100,14 +101,7 @@ _LAYOUTS: dict[str, _Layouts] = {
         "predict": (Layout(("test.tsv",), (3, 4)), Layout(_MSR_TEST, (3, 4))),
     },
     "sst-2": _usual((0, 1), (1,)),
-    "sts-b": {
-        "train": (Layout(("train.tsv",), (7, 8, 9)),
-                  Layout(("stsb-en-train.csv",), (0, 1, 2), has_header=False)),
-        "eval": (Layout(("dev.tsv",), (7, 8, 9)),
-                 Layout(("stsb-en-dev.csv",), (0, 1, 2), has_header=False)),
-        "predict": (Layout(("test.tsv",), (7, 8)),
-                    Layout(("stsb-en-test.csv",), (0, 1), has_header=False)),
-    },
+    "sts-b": STS_B_LAYOUTS,
     "qqp": _usual((3, 4, 5), (1, 2)),
     "qnli": _usual((1, 2, 3), (1, 2)),
     "rte": _usual((1, 2, 3), (1, 2)),
@@ -123,7 +117,7 @@ _COLUMN_NAMES: dict[str, tuple[tuple[str, ...], ...]] = {
     "mnli": (*_PREMISES, ("gold_label", "label")),
     "mrpc": (("#1 String", "sentence1"), ("#2 String", "sentence2"), ("Quality", "label")),
     "sst-2": (("sentence",), ("label",)),
-    "sts-b": (*_SENTENCES, ("score", "label")),
+    "sts-b": STS_B_COLUMNS,
     "qqp": (("question1",), ("question2",), ("is_duplicate", "label")),
     "qnli": (("question",), ("sentence",), ("label",)),
     "rte": (*_SENTENCES, ("label",)),

@@ -18,7 +18,7 @@ import bert_tf
 PROGRAM = Path(keras_cases.__file__)
 NAMES = sorted(all_cases())
 MODELS = sorted(model_cases())
-WITHOUT_POOLER = ("TokenClassificationModel", "SpanModel", "MaskedLMModel")
+WITHOUT_POOLER = ("TokenClassificationModel", "SpanModel", "MaskedLMModel", "SiameseModel")
 # An LSTM's kernels are no dense layer's.
 _OTHER_KERNELS = {"BiLstm", "ClassificationModel, BiLSTM"}
 WITH_DENSE = sorted(set(NAMES) - {"Dropout", "Embeddings", "LinearScores"} - _OTHER_KERNELS)

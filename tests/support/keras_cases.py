@@ -100,6 +100,12 @@ def model_cases(num_layers: int = 2) -> dict[str, Case]:
             IDS[:, 0] % 2,
             crossentropy(),
         ),
+        "SiameseModel": Case(
+            lambda dtype: bert_tf.SiameseModel(encoder(dtype)),
+            {name: np.stack([ids, ids[::-1]], axis=1) for name, ids in FEATURES.items()},
+            np.stack([HIDDEN[:, 0], HIDDEN[:, 0]], axis=1),
+            "mse",
+        ),
         "SpanModel": Case(
             lambda dtype: bert_tf.SpanModel(encoder(dtype)),
             FEATURES,
