@@ -112,6 +112,8 @@ class AdamWeightDecay:
         times = self.step - self._first_step + 1 if self.bias_correction or self.lamb else None
         for (name, weight), gradient in zip(self.variables.items(), gradients, strict=True):
             states, decays = (weight, self.m[name], self.v[name]), has_weight_decay(name)
+            for state in states:  # Reading gives a graph's input a name that is always the same.
+                state.read_value()
             self._update(states, gradient, scale, rate, times, is_applied, decays)
         self.step.assign_add(1)
 
