@@ -121,10 +121,15 @@ class TaskEvaluator:
             examples, found = self.data.examples(split), self.answers(split)
             if found.losses is not None:
                 results["loss"] = found.mean_of_batches(self.settings.eval_batch_size)
+            num_truncated = self.data.records(split)[0].num_truncated
+            if num_truncated:  # Otherwise the file is the original's.
+                results["eval_truncated"] = num_truncated / len(examples)
             if is_chief:
                 write_eval_results(files.join_path(folder, f"eval_results{suffix}.txt"), results)
                 self._explain_losses(results)
-                write_report(self.task, split, examples, found.answers, results, folder)
+                write_report(
+                    *(self.task, split, examples, found.answers, results, folder), num_truncated
+                )
             everything.update({f"{name}{suffix}": value for name, value in results.items()})
         if is_chief:
             self._write_table(files.join_path(folder, "eval_results_by_split.tsv"))

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from bert_tf.data.schema import Feature, ListHeaders, encode_entry, encode_varint
 from bert_tf.files.workers import run_in_order
-from bert_tf.tasks.task import Row
+from bert_tf.tasks.task import Row, TruncatedRow
 from bert_tf.text.tokenizer import Tokenizer, load_tokenizer
 
 _UNIQUE_IDS = "unique_ids"
@@ -29,6 +29,7 @@ class EncodedWindow(NamedTuple):
     num_tokens: int
     before: bytes
     after: bytes
+    is_truncated: bool = False
 
 
 class FeatureSerializer:
@@ -51,14 +52,14 @@ class FeatureSerializer:
         `input_mask` and `is_real_example` may be omitted; they are 1. Raises a ValueError for
         missing or undescribed features, and too many or too few values.
         """
-        num_tokens = len(row["input_ids"])
+        num_tokens, is_truncated = len(row["input_ids"]), isinstance(row, TruncatedRow)
         row = {"input_mask": b"\1" * num_tokens, "is_real_example": [1], **row}
         unknown = set(row) - set(self._features) - {"input_mask", "is_real_example"}
         if unknown:
             raise ValueError(f"The task encodes features that it does not describe: {unknown}.")
         entries = [self._entry(name, row) for name in self._names]
         before, after = entries[: self._place], entries[self._place :]
-        return EncodedWindow(num_tokens, b"".join(before), b"".join(after))
+        return EncodedWindow(num_tokens, b"".join(before), b"".join(after), is_truncated)
 
     def record(self, window: EncodedWindow, unique_id: int) -> bytes:
         """Returns the serialized `tf.train.Example`."""

@@ -25,7 +25,7 @@ from bert_tf.progress import Progress, format_number
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 3
 FIRST_UNIQUE_ID = 1_000_000_000  # As in the original.
 
 
@@ -36,6 +36,7 @@ class FeatureFile:
     path: str
     sha256: str
     windows_per_example: tuple[int, ...]
+    num_truncated: int = 0  # Examples of whose text some is left out.
 
     @property
     def num_examples(self) -> int:
@@ -87,6 +88,21 @@ def ensure_features(
     return found
 
 
+def report_truncated(encoding: Encoding, file: FeatureFile) -> None:
+    """Logs how many examples of a split are truncated."""
+    if not file.num_truncated:
+        logger.info("%s: no example is truncated.", encoding.split)
+        return
+    logger.warning(
+        "%s: %s of %s examples (%.1f %%) are truncated, as they are longer than max_seq_length=%d.",
+        encoding.split,
+        f"{file.num_truncated:,}",
+        f"{file.num_examples:,}",
+        100 * file.num_truncated / file.num_examples,
+        encoding.max_seq_length,
+    )
+
+
 def _describe(encoding: Encoding, sources: Sequence[str]) -> dict[str, Any]:
     """Returns everything that the records depend on, as JSON values."""
     task = encoding.task
@@ -114,6 +130,7 @@ def _find(path: str, made_from: Mapping[str, Any]) -> tuple[FeatureFile | None, 
             described = json.loads(file.read())
         records = described.pop("records")
         counts = tuple(map(int, described.pop("windows_per_example").split()))
+        num_truncated = int(described.pop("num_truncated", 0))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):  # Of another form.
         return None, " again, as it is unknown what the existing ones were made from"
     names = [*made_from, *(set(described) - set(made_from))]
@@ -122,7 +139,7 @@ def _find(path: str, made_from: Mapping[str, Any]) -> tuple[FeatureFile | None, 
         return None, f" again, as the existing ones have other {', '.join(changed)}"
     if records != _fingerprint(path):
         return None, " again, as the existing file was changed after it was written"
-    return FeatureFile(path, records["sha256"], counts), ""
+    return FeatureFile(path, records["sha256"], counts, num_truncated), ""
 
 
 def _write(
@@ -136,7 +153,7 @@ def _write(
     """Writes the numbered records and the JSON file, both or neither."""
     files.make_directories(files.split_path(path)[0])
     counts: list[int] = []
-    unique_id = FIRST_UNIQUE_ID
+    num_truncated, unique_id = 0, FIRST_UNIQUE_ID
     with (
         files.atomic_writes([path, path + ".json"]) as (file, sidecar),
         Progress(len(examples), "examples", stream, f"{encoding.split} features") as progress,
@@ -149,6 +166,7 @@ def _write(
                     writer.write(encoding.serializer.record(window, unique_id), window.num_tokens)
                     unique_id += 1
                 counts.append(len(windows))
+                num_truncated += any(window.is_truncated for window in windows)
             progress.update(len(chunk))
         if not any(counts):
             sources = ", ".join(encoding.task.sources(encoding.split))
@@ -159,11 +177,12 @@ def _write(
         entry = writer.finish(path)
         described = {
             **made_from,
+            "num_truncated": num_truncated,
             "windows_per_example": " ".join(map(str, counts)),
             "records": {name: entry[name] for name in ("bytes", "sha256")},
         }
         sidecar.write((json.dumps(described, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
-    return FeatureFile(path, entry["sha256"], tuple(counts))
+    return FeatureFile(path, entry["sha256"], tuple(counts), num_truncated)
 
 
 def _fingerprint(path: str) -> dict[str, Any]:

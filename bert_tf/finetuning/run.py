@@ -120,7 +120,10 @@ class FinetuningRun:
         if settings.eval_steps:
             self.task.splits("eval")  # Missing evaluation files are reported now.
         feature_file, records = self.data.records("train")
-        num_steps = num_train_steps(settings, feature_file.num_examples)
+        num_examples = feature_file.num_examples
+        if getattr(self.task, "counts_windows", False):
+            num_examples = feature_file.num_features
+        num_steps = num_train_steps(settings, num_examples)
         fingerprint = self.data.fingerprint()
         if self._is_complete(fingerprint, num_steps):
             self.restore()
@@ -140,8 +143,7 @@ class FinetuningRun:
         self.best.resume(step)
         if self.workers.is_chief:
             self._write_model_folders()
-        batch_size, num_examples = settings.train_batch_size, feature_file.num_examples
-        logger.info("%s", describe_steps(num_steps, batch_size, num_examples))
+        logger.info("%s", describe_steps(num_steps, settings.train_batch_size, num_examples))
         with MetricsLog(settings.output_dir, step, self.workers.is_chief) as log:
             log.hyperparameters(settings)
             for event in run.events(self._batches(records, step), log, evaluate_last=True):

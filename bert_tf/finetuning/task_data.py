@@ -11,7 +11,7 @@ from bert_tf import files
 from bert_tf.data.feature_records import FeatureRecords
 from bert_tf.data.schema import Feature
 from bert_tf.finetuning.feature_encoding import Encoding
-from bert_tf.finetuning.feature_files import FeatureFile, ensure_features
+from bert_tf.finetuning.feature_files import FeatureFile, ensure_features, report_truncated
 from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import Task
 from bert_tf.training import distribution
@@ -108,6 +108,7 @@ class TaskData:
         feature_file = ensure_features(
             encoding, lambda: read(split), path, self.settings.num_workers, self.stream
         )
+        report_truncated(encoding, feature_file)
         if self.workers.is_chief:
             self.workers.wait()
         return feature_file

@@ -7,7 +7,8 @@ from typing import ClassVar
 import tensorflow as tf
 
 from bert_tf.kinds.length_runner import Batch
-from bert_tf.kinds.text_model import TextModel, largest_difference
+from bert_tf.kinds.long_texts import LongTextModel
+from bert_tf.kinds.text_model import largest_difference
 from bert_tf.model.task_heads import ClassificationModel
 
 
@@ -20,7 +21,7 @@ class ClassAnswer:
     probabilities: Mapping[str, float]  # Of all classes, by label.
 
 
-class Classifier(TextModel):
+class Classifier(LongTextModel):
     outputs: ClassVar = {
         "label": "string [N]: the most probable class",
         "probability": "float32 [N]: its probability",
@@ -31,9 +32,9 @@ class Classifier(TextModel):
     api = "classify", {"classes": "labels", "scores": "probabilities"}
     make_model = ClassificationModel
 
-    def of_ids(self, batch):
+    def of_logits(self, logits):
         labels = tf.constant(self.loaded.labels)
-        probabilities = self.probabilities(batch)
+        probabilities = tf.nn.softmax(logits)
         return {
             "label": tf.gather(labels, tf.argmax(probabilities, axis=-1)),
             "probability": tf.reduce_max(probabilities, axis=-1),

@@ -7,13 +7,15 @@ from typing import ClassVar
 import tensorflow as tf
 
 from bert_tf.kinds.length_runner import Batch
-from bert_tf.kinds.text_model import TextModel, largest_difference
+from bert_tf.kinds.long_texts import LongTextModel
+from bert_tf.kinds.text_model import largest_difference
 from bert_tf.metrics.multi_label import parse_thresholds
 from bert_tf.model.task_heads import MultiLabelModel
+from bert_tf.spans.long_texts import LongTextOptions
 
 
 @dataclasses.dataclass(frozen=True)
-class MultiLabelOptions:
+class MultiLabelOptions(LongTextOptions):
     thresholds: str = "0.5"  # See `metrics.multi_label.parse_thresholds`.
 
 
@@ -25,7 +27,7 @@ class LabelsAnswer:
     probabilities: Mapping[str, float]  # Of all labels.
 
 
-class MultiLabelClassifier(TextModel):
+class MultiLabelClassifier(LongTextModel):
     outputs: ClassVar = {
         "labels": "string [N, C]: all labels, in the order of the model's outputs",
         "probabilities": "float32 [N, C]: their probabilities, each by itself",
@@ -42,10 +44,10 @@ class MultiLabelClassifier(TextModel):
         self.thresholds = parse_thresholds(options.thresholds, len(loaded.labels))
 
     def probabilities(self, batch):
-        return tf.sigmoid(tf.cast(self.compute(batch)["logits"], tf.float32))
+        return tf.sigmoid(self.logits(batch))
 
-    def of_ids(self, batch):
-        probabilities = self.probabilities(batch)
+    def of_logits(self, logits):
+        probabilities = tf.sigmoid(logits)
         labels = tf.repeat([tf.constant(self.loaded.labels)], tf.shape(probabilities)[0], axis=0)
         is_chosen = probabilities >= tf.constant(self.thresholds)
         return {"labels": labels, "probabilities": probabilities, "is_chosen": is_chosen}

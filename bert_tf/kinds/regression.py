@@ -2,13 +2,11 @@
 
 from typing import ClassVar
 
-import tensorflow as tf
-
-from bert_tf.kinds.text_model import TextModel
+from bert_tf.kinds.long_texts import LongTextModel
 from bert_tf.model.task_heads import ClassificationModel
 
 
-class Regressor(TextModel):
+class Regressor(LongTextModel):
     outputs: ClassVar = {"value": "float32 [N]: the number"}
     api = "regress", {"outputs": "value"}
 
@@ -16,10 +14,11 @@ class Regressor(TextModel):
     def make_model(encoder, num_labels):
         return ClassificationModel(encoder, 1)
 
-    def of_ids(self, batch):
-        return {"value": tf.cast(self.compute(batch)["logits"][:, 0], tf.float32)}
+    def of_logits(self, logits):
+        return {"value": logits[:, 0]}
 
-    tflite_outputs = of_ids
+    def tflite_outputs(self, batch):
+        return self.of_ids(batch)
 
     @staticmethod
     def answer_of(example, outputs):

@@ -10,6 +10,7 @@ Each kind of model is a subclass whose `make_model(encoder, num_labels)` returns
 import abc
 import dataclasses
 import functools
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,11 +24,13 @@ from bert_tf.kinds.table import find_kind
 from bert_tf.model.encoder import TransformerEncoder
 from bert_tf.model.feature_model import named_outputs
 from bert_tf.text.graph_packing import pack_texts
-from bert_tf.text.packing import pack_truncated
+from bert_tf.text.packing import is_truncated, pack_truncated
 from bert_tf.text.tokenization import FullTokenizer
 
 if TYPE_CHECKING:  # It imports tensorflow_text.
     from bert_tf.text.graph_tokenization import GraphTokenizer
+
+logger = logging.getLogger(__name__)
 
 # A function of tensors, and the named specs of its arguments.
 Signature = tuple[Callable[..., Batch], list[tf.TensorSpec]]
@@ -88,6 +91,7 @@ class TextModel(abc.ABC):
         self.special = loaded.tokenizer.special_ids
         self.compute = compute or self._run_model
         self.run = length_runner(self.of_ids, batch_size, loaded.max_seq_length)
+        self._has_warned = False
 
     @abc.abstractmethod
     def of_ids(self, batch: Batch) -> Batch:
@@ -121,8 +125,20 @@ class TextModel(abc.ABC):
         """Returns texts or pairs as truncated rows of ids."""
         encode = self.loaded.tokenizer.encode
         cls, sep, longest = self.special.cls, self.special.sep, self.loaded.max_seq_length
-        pairs = ((*texts, "")[:2] for texts in examples)
-        return [pack_truncated(encode(a), encode(b), cls, sep, longest) for a, b in pairs]
+        pairs = [[*map(encode, (*texts, "")[:2])] for texts in examples]
+        self.warn_of_truncated(sum(is_truncated(*pair, longest) for pair in pairs), len(pairs))
+        return [pack_truncated(*pair, cls, sep, longest) for pair in pairs]
+
+    def warn_of_truncated(self, num_truncated: int, num_texts: int) -> None:
+        """Logs a warning, once, if texts were truncated."""
+        if num_truncated and not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "%d of %d texts are longer than %d tokens (max_seq_length): their ends are not "
+                "read. A classifier can read all in windows, see docs/long_texts.md. Further "
+                "texts are truncated without a warning.",
+                *(num_truncated, num_texts, self.loaded.max_seq_length),
+            )
 
     def of_texts(self, tokenizer: "GraphTokenizer", *texts: tf.Tensor) -> Batch:
         """Returns the outputs for string tensors, one for each input."""

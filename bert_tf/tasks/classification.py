@@ -13,6 +13,7 @@ Source: google-research/bert, run_classifier.py.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -22,11 +23,17 @@ import numpy as np
 from bert_tf import files
 from bert_tf.data.schema import Feature
 from bert_tf.metrics import classification as metrics
+from bert_tf.spans.long_texts import (
+    LongTextOptions,
+    aggregated,
+    check_window_length,
+    pack_pair_windows,
+)
 from bert_tf.tasks.evaluation_report import json_lines
 from bert_tf.tasks.example_report import report_examples
-from bert_tf.tasks.task import Batch, Reader, Row, Task, Windows, write_files
+from bert_tf.tasks.task import Batch, Reader, Row, Task, TruncatedRow, Windows, write_files
 from bert_tf.tasks.text_examples import TextAnswer, TextExample, to_number
-from bert_tf.text.packing import pack_truncated
+from bert_tf.text.packing import is_truncated, pack_truncated
 from bert_tf.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -38,6 +45,8 @@ _Answers = Sequence[TextAnswer]
 # Functions of `metrics.classification`, by name.
 _CLASS_METRICS = ("accuracy", "f1", "matthews")
 _NUMBER_METRICS = ("pearson", "spearman")
+
+_WINDOW_WEIGHT = "window_weight"  # Feature of a window: 1 / the windows of its example.
 
 # With a lower correlation with the labels, a regression ignores its input.
 _COLLAPSED_CORRELATION = 0.1
@@ -88,6 +97,17 @@ class TextClassification(Task):
     @property
     def kind(self) -> str:
         return "classification" if self.labels else "regression"
+
+    @functools.cached_property
+    def long_texts(self) -> LongTextOptions:
+        """What is done with long texts, which `options` may say."""
+        names = (field.name for field in dataclasses.fields(LongTextOptions))
+        given = {name: getattr(self.options, name) for name in names if hasattr(self.options, name)}
+        return LongTextOptions(**given)
+
+    @property
+    def counts_windows(self) -> bool:
+        return self.long_texts.has_windows
 
     @property
     def measures_accuracy(self) -> bool:
@@ -145,8 +165,13 @@ class TextClassification(Task):
                 f"{max_seq_length}"
             )
         sequences = ("input_ids", "input_mask", "segment_ids")
+        weights = {}
+        if self.long_texts.has_windows:
+            check_window_length(max_seq_length)
+            weights = {_WINDOW_WEIGHT: Feature((), "float32")}
         return {
             **dict.fromkeys(sequences, Feature((max_seq_length,))),
+            **weights,
             "label_ids": self.label_feature,
             "is_real_example": Feature(()),
         }
@@ -164,16 +189,24 @@ class TextClassification(Task):
     def encode(
         self, example: TextExample, split: str, tokenizer: Tokenizer, max_seq_length: int
     ) -> list[Row]:
-        """Returns the example's only window.
+        """Returns the example's only window or, with `long_texts=windows`, one or several.
 
         Source: google-research/bert, run_classifier.py, `convert_single_example`.
         """
         cls, sep = tokenizer.special_ids.cls, tokenizer.special_ids.sep
         ids_a = tokenizer.encode(example.text_a)
         ids_b = tokenizer.encode(example.text_b) if example.text_b else []
-        input_ids, segment_ids = pack_truncated(ids_a, ids_b, cls, sep, max_seq_length)
-        row = {"input_ids": input_ids, "segment_ids": segment_ids}
-        return [{**row, "label_ids": self.label_values(example), "is_real_example": [1]}]
+        long_texts, weights = self.long_texts, {}
+        if long_texts.has_windows:
+            how = cls, sep, max_seq_length, long_texts.window_stride
+            packed, is_cut = pack_pair_windows(ids_a, ids_b, *how)
+            weights = {_WINDOW_WEIGHT: [1 / len(packed)]}
+        else:
+            packed = [pack_truncated(ids_a, ids_b, cls, sep, max_seq_length)]
+            is_cut = is_truncated(ids_a, ids_b, max_seq_length)
+        rest = {"label_ids": self.label_values(example), "is_real_example": [1], **weights}
+        row_type = TruncatedRow if is_cut else dict
+        return [row_type(input_ids=ids, segment_ids=kinds, **rest) for ids, kinds in packed]
 
     def head(self, encoder):
         from bert_tf.model.task_heads import ClassificationModel
@@ -193,6 +226,10 @@ class TextClassification(Task):
             return losses * tf.gather(tf.constant(self.class_weights, tf.float32), labels)
         return tf.math.squared_difference(logits[:, 0], tf.cast(batch["label_ids"], tf.float32))
 
+    def loss_weights(self, batch: Batch) -> "tf.Tensor":
+        """Returns float32 [B]: 1, or less for windows, those of an example 1 together."""
+        return batch[_WINDOW_WEIGHT] if self.counts_windows else super().loss_weights(batch)
+
     def hits(self, batch: Batch, outputs: "tf.Tensor") -> "tf.Tensor":
         import tensorflow as tf
 
@@ -200,13 +237,21 @@ class TextClassification(Task):
         return tf.cast(found == batch["label_ids"], tf.float32)
 
     def predict(self, examples: _Examples, windows: Windows, tokenizer: Tokenizer) -> _Answers:
-        logits = np.asarray(windows.outputs, np.float32)  # [N, C]
+        logits = self.logits_of(windows)
         if not self.labels:
             return [TextAnswer(float(number)) for number in logits[:, 0]]
         return [
             TextAnswer(self.labels[best], tuple(row))
             for best, row in zip(np.argmax(logits, axis=-1), softmax(logits), strict=True)
         ]
+
+    def logits_of(self, windows: Windows) -> np.ndarray:
+        """Returns the logits of each example, float32 [N, C], from those of its windows."""
+        logits = np.asarray(windows.outputs, np.float32)  # [F, C]
+        if not self.counts_windows:
+            return logits
+        how = self.long_texts.window_aggregate
+        return np.stack([aggregated(logits[rows], how) for rows in windows.rows_by_example()])
 
     def score(self, examples: _Examples, answers: _Answers) -> dict[str, float]:
         """Returns the official metrics, as fractions; none if an example has no label."""

@@ -31,6 +31,7 @@ def write_report(
     answers: Sequence[Any],
     results: Mapping[str, float],
     folder: str,
+    num_truncated: int = 0,
 ) -> None:
     """Writes the files above for an evaluation split; `eval_mismatched` has names of its own.
 
@@ -40,6 +41,7 @@ def write_report(
     record = getattr(task, "record", lambda *_: {})
     records = [record(*pair) for pair in zip(examples, answers, strict=True)]
     report = {"task": task.name, "files": task.sources(split), "examples": len(examples)}
+    report["truncated_examples"] = num_truncated
     report["metrics"] = {name: float(value) for name, value in results.items()}
     contents = {}
     if records and all(records):

@@ -9,7 +9,8 @@ Source: google-research/bert, run_classifier.py; Wang et al. (2018), https://glu
 
 import dataclasses
 
-from bert_tf.settings.setting import Settings, setting
+from bert_tf.settings.setting import setting
+from bert_tf.spans.long_texts import LongTextOptions
 from bert_tf.tasks.benchmark_reader import BenchmarkReader, Layout
 from bert_tf.tasks.classification import TextClassification, check_labels
 from bert_tf.tasks.sts_b_files import STS_B_COLUMNS, STS_B_LAYOUTS
@@ -17,7 +18,7 @@ from bert_tf.tasks.tfds_source import TfdsReader
 
 
 @dataclasses.dataclass(frozen=True)
-class Options(Settings):
+class Options(LongTextOptions):
     """The options of a GLUE task."""
 
     data_dir: str = setting(

@@ -94,7 +94,7 @@ class MultiLabelClassification(TextClassification):
     def predict(
         self, examples: list[TextExample], windows: Windows, tokenizer: Tokenizer
     ) -> list[TextAnswer]:
-        logits = np.asarray(windows.outputs, np.float32)  # [N, C]
+        logits = self.logits_of(windows)  # [N, C]
         probabilities = np.exp(-np.logaddexp(np.float32(0), -logits))  # The sigmoid.
         is_chosen = probabilities >= np.float32(self.thresholds)
         return [

@@ -25,7 +25,7 @@ from bert_tf.spans.windows import (
     divide_passage,
     passage_tokenizer,
 )
-from bert_tf.tasks.task import Batch, Row, Task, Windows
+from bert_tf.tasks.task import Batch, Row, Task, TruncatedRow, Windows
 from bert_tf.text.packing import Window, pack
 from bert_tf.text.tokenizer import Tokenizer
 
@@ -108,7 +108,9 @@ class SpanExtraction(Task):
         passages = passage_tokenizer(tokenizer)
         cls, sep = tokenizer.special_ids.cls, tokenizer.special_ids.sep
         passage = passages.tokens(example.context)
-        question = passages.encode(example.question)[: self.options.max_query_length]
+        question = passages.encode(example.question)
+        is_cut = len(question) > self.options.max_query_length
+        question = question[: self.options.max_query_length]
         span = None
         if split == TRAIN and not example.is_impossible:
             answer_ids = passages.encode(example.answers[0])
@@ -117,7 +119,7 @@ class SpanExtraction(Task):
         for window in divide_passage(len(passage.ids), len(question), max_seq_length, stride):
             tokens = passage.ids[window.start : window.start + window.length]
             input_ids, segment_ids = pack(question, tokens, cls, sep)
-            row = {"input_ids": input_ids, "segment_ids": segment_ids}
+            row = (TruncatedRow if is_cut else dict)(input_ids=input_ids, segment_ids=segment_ids)
             if split == TRAIN:
                 start, end = _position(span, window, len(question) + 2)
                 row["start_positions"], row["end_positions"] = [start], [end]

@@ -25,10 +25,10 @@ from bert_tf.tasks.benchmark_reader import BenchmarkReader
 from bert_tf.tasks.evaluation_report import json_lines
 from bert_tf.tasks.sts_b_files import STS_B_COLUMNS, STS_B_LAYOUTS
 from bert_tf.tasks.tables import TableLayout, is_number, read_records
-from bert_tf.tasks.task import Batch, Row, Task, Windows, write_files
+from bert_tf.tasks.task import Batch, Row, Task, TruncatedRow, Windows, write_files
 from bert_tf.tasks.text_examples import TextExample, original_split, to_number
 from bert_tf.text.characters import is_blank
-from bert_tf.text.packing import pack_truncated, pad
+from bert_tf.text.packing import is_truncated, pack_truncated, pad
 from bert_tf.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -213,18 +213,21 @@ class Similarity(Task):
         special = tokenizer.special_ids
         ids: list[int] = []
         mask: list[int] = []
+        is_cut = False
         for text in (example.text_a, example.text_b):
             own = tokenizer.encode(text)
+            is_cut |= is_truncated(own, [], max_seq_length)
             row, _ = pack_truncated(own, [], special.cls, special.sep, max_seq_length)
             ids += pad(row, max_seq_length)
             mask += pad([1] * len(row), max_seq_length)
-        row = {"input_ids": ids, "input_mask": mask, "segment_ids": [0] * len(ids)}
+        row_type = TruncatedRow if is_cut else dict
+        row = row_type(input_ids=ids, input_mask=mask, segment_ids=[0] * len(ids))
         if split == "train" and self.options.has_negatives:
-            return [{**row, "is_pair": [1]}]
+            return [row_type(row, is_pair=[1])]
         if split == "predict":
             return [row]
         low, high = self.options.min_score, self.options.max_score
-        return [{**row, "target": [(example.label - low) / (high - low)]}]
+        return [row_type(row, target=[(example.label - low) / (high - low)])]
 
     def head(self, encoder):
         from bert_tf.model.siamese import SiameseModel

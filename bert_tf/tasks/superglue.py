@@ -16,7 +16,8 @@ from typing import Any
 
 from bert_tf import files
 from bert_tf.metrics import classification, superglue
-from bert_tf.settings.setting import Settings, setting
+from bert_tf.settings.setting import setting
+from bert_tf.spans.long_texts import LongTextOptions
 from bert_tf.tasks.classification import TextClassification, check_labels
 from bert_tf.tasks.json_items import read_json_lines
 from bert_tf.tasks.superglue_inputs import READERS, Candidate
@@ -29,7 +30,7 @@ _NUMBERED = ("0", "1")
 
 
 @dataclasses.dataclass(frozen=True)
-class Options(Settings):
+class Options(LongTextOptions):
     """The options of a SuperGLUE task."""
 
     data_dir: str = setting(

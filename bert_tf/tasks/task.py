@@ -45,6 +45,10 @@ Batch = Mapping[str, "tf.Tensor"]
 _added: dict[str, ModuleType] = {}  # The tasks outside this package.
 
 
+class TruncatedRow(dict):
+    """A row of an example of which some text is left out. The share of such examples is told."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Windows:
     """The model's outputs for the F windows of a split, in the order of their examples."""
@@ -110,6 +114,8 @@ class Task(Reader, Protocol):
     padding_matters: bool = False
     measures_accuracy: bool = False  # Whether `hits` is defined.
     needs_calibration: bool = False  # Whether `calibrated` is called after training.
+    # Whether an epoch is as many windows as there are, rather than as many as examples.
+    counts_windows: bool = False
 
     def features(self, split: str, max_seq_length: int) -> dict[str, Feature]:
         """Returns the features of a window by name, as in a record and the model's input.
@@ -123,7 +129,8 @@ class Task(Reader, Protocol):
         """Returns the windows of an example, in order.
 
         `input_ids` and `segment_ids` end with the last token. The runner adds padding, `input_mask`
-        and `unique_ids`, the number of the window. Only labelled splits have labels.
+        and `unique_ids`, the number of the window. Only labelled splits have labels. Where text was
+        left out, the rows are `TruncatedRow`s.
         """
 
     def head(self, encoder) -> "keras.Model":

@@ -17,6 +17,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from bert_tf.settings.setting import setting
+from bert_tf.spans.long_texts import LongTextOptions
 from bert_tf.tasks.classification import TextClassification
 from bert_tf.tasks.multi_label import MultiLabelClassification
 from bert_tf.tasks.table_labels import class_weights, marked_labels, split_labels
@@ -36,7 +37,7 @@ _MAX_ROWS_OF_OWN_LABEL = 20  # In more rows than these, labels that never repeat
 
 
 @dataclasses.dataclass(frozen=True)
-class Options(TableOptions):
+class Options(TableOptions, LongTextOptions):
     """The options of the task."""
 
     text_a_column: str = setting(

@@ -19,7 +19,8 @@ Source: google-research/bert, run_classifier.py, `XnliProcessor`; Conneau et al.
 
 import dataclasses
 
-from bert_tf.settings.setting import Settings, setting
+from bert_tf.settings.setting import setting
+from bert_tf.spans.long_texts import LongTextOptions
 from bert_tf.tasks.benchmark_reader import BenchmarkReader, Layout
 from bert_tf.tasks.classification import TextClassification, check_labels
 from bert_tf.tasks.languages import LANGUAGES_HELP, LanguagesReader, choose_languages
@@ -45,7 +46,7 @@ _SPELLINGS = {"contradictory": "contradiction", **{label: label for label in _LA
 
 
 @dataclasses.dataclass(frozen=True)
-class Options(Settings):
+class Options(LongTextOptions):
     """The options of XNLI."""
 
     data_dir: str = setting("", "Folder with xnli.dev.tsv and multinli/, or tensorflow-datasets'.")

@@ -73,8 +73,7 @@ def pack_windows(
     step = tf.minimum(room, doc_stride)
     num_steps = (tf.maximum(lengths - room, 0) + step - 1) // step
     num_windows = tf.where(lengths > 0, num_steps + 1, 0)
-    owner = tf.repeat(tf.range(tf.size(lengths)), num_windows)
-    number = tf.range(tf.size(owner)) - tf.gather(tf.cumsum(num_windows, exclusive=True), owner)
+    owner, number = _numbered(num_windows)
     start = number * tf.gather(step, owner)
     length = tf.minimum(tf.gather(lengths, owner) - start, tf.gather(room, owner))
     first = tf.gather(_first_indices(passage_ids), owner) + start
@@ -86,6 +85,54 @@ def pack_windows(
         length,
         tf.gather(question_lengths, owner) + 2,
     )
+
+
+class PairWindows(NamedTuple):
+    """Holds the S windows of N texts or pairs, in their order; each has at least one."""
+
+    features: dict[str, tf.Tensor]  # As of `pack_texts`, int32 [S, L].
+    owner: tf.Tensor  # int32 [S]: the index of the window's example.
+    number: tf.Tensor  # int32 [S]: the index of the window among those of its example.
+
+
+def pack_pair_windows(
+    ids_a: tf.RaggedTensor,
+    ids_b: tf.RaggedTensor,
+    cls_id: int,
+    sep_id: int,
+    max_seq_length: int,
+    stride: int,
+) -> PairWindows:
+    """Packs the windows that `bert_tf.spans.long_texts.divide_pair` makes of texts or pairs."""
+    _check_at_least(5, "max_seq_length", max_seq_length)
+    lengths_a, lengths_b = _lengths(ids_a), _lengths(ids_b)
+    shorter, longer = tf.minimum(lengths_a, lengths_b), tf.maximum(lengths_a, lengths_b)
+    room = max_seq_length - 2 - tf.cast(lengths_b > 0, tf.int32)
+    fits = lengths_a + lengths_b <= room
+    kept = tf.where(fits, shorter, tf.minimum(shorter, room // 2))
+    width = tf.where(fits, tf.maximum(longer, 1), room - kept)
+    step = tf.minimum(width, stride) if stride else tf.maximum(width // 2, 1)
+    num_windows = (tf.maximum(longer - width, 0) + step - 1) // step + 1
+    owner, number = _numbered(num_windows)
+    start = number * tf.gather(step, owner)
+    length = tf.minimum(tf.gather(longer, owner) - start, tf.gather(width, owner))
+    kept, is_a = tf.gather(kept, owner), tf.gather(lengths_a > lengths_b, owner)
+    parts = [
+        _slices(
+            ids,
+            tf.gather(_first_indices(ids), owner) + tf.where(is_divided, start, 0),
+            tf.where(is_divided, length, kept),
+        )
+        for ids, is_divided in ((ids_a, is_a), (ids_b, ~is_a))
+    ]
+    return PairWindows(_rows(*parts, cls_id, sep_id), owner, number)
+
+
+def _numbered(num_windows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns each window's example and its index among that example's windows, int32 [S]."""
+    owner = tf.repeat(tf.range(tf.size(num_windows)), num_windows)
+    first = tf.gather(tf.cumsum(num_windows, exclusive=True), owner)
+    return owner, tf.range(tf.size(owner)) - first
 
 
 def _check_at_least(least: int, name: str, value: int) -> None:

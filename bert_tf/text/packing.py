@@ -62,6 +62,11 @@ def pack_truncated(
     return pack(tokens_a, tokens_b, cls, sep)
 
 
+def is_truncated(tokens_a: Sequence[Token], tokens_b: Sequence[Token], max_seq_length: int) -> bool:
+    """Returns whether `pack_truncated` leaves tokens out."""
+    return len(tokens_a) + len(tokens_b) > max_seq_length - (3 if tokens_b else 2)
+
+
 def divide(num_tokens: int, max_tokens: int, stride: int) -> list[Window]:
     """Returns windows of at most `max_tokens` tokens over a sequence, `stride` tokens apart.
 
