@@ -42,7 +42,7 @@ class MultiLabelClassification(TextClassification):
 
     kind = "multi_label"
     fewest_labels = 1
-    known_metrics = ("micro_f1", "macro_f1", "accuracy")
+    class_metrics = ("micro_f1", "macro_f1", "accuracy")
 
     def __post_init__(self):
         super().__post_init__()
