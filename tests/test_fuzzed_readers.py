@@ -82,6 +82,7 @@ File</namespace></namespaces></siteinfo>
 """
 
 
+COPA = {"premise": "a", "choice1": "b", "choice2": "c", "question": "cause", "idx": 0, "label": 1}
 RECORD = {
     "passage": {"text": "Ann met Bob", "entities": [{"start": 0, "end": 2}]},
     "qas": [{"query": "@placeholder met", "answers": [{"text": "Ann"}], "idx": 1}],
@@ -140,6 +141,7 @@ TEXTS = {
     "table.csv": (b'a,b\n"1",2\n3,4\n', table("csv")),
     "table.csv.gz": (gzip.compress(b'a,b\n"1",2\n3,4\n'), table("csv")),
     "row.jsonl": ({"a": "x", "b": 1}, table("jsonl")),
+    "copa.jsonl": (COPA, superglue("copa")),
     "record.jsonl": (RECORD, superglue("record")),
     "wsc.jsonl": (WSC, superglue("wsc")),
     "dump.xml": (DUMP, read_dump),

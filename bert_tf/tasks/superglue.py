@@ -1,6 +1,6 @@
 """Defines the tasks of SuperGLUE, read from its JSON lines: `--task=superglue:boolq`.
 
-    boolq   cb   multirc   record   rte   wic   wsc   and the diagnostic sets   axb   axg
+    boolq   cb   copa   multirc   record   rte   wic   wsc   and the diagnostic sets   axb   axg
 
 `superglue_inputs.py` makes texts of the objects in the files. axb and axg are evaluated and
 predicted with a model of rte. A question of multirc may have several right answers: each answer is
@@ -18,6 +18,7 @@ from bert_tf import files
 from bert_tf.metrics import classification, superglue
 from bert_tf.settings.setting import setting
 from bert_tf.spans.long_texts import LongTextOptions
+from bert_tf.tasks.choice import MultipleChoice
 from bert_tf.tasks.classification import TextClassification, check_labels
 from bert_tf.tasks.json_items import read_json_lines
 from bert_tf.tasks.superglue_inputs import READERS, Candidate
@@ -80,6 +81,8 @@ class SuperGlueFiles:
         prefix = original_split(split)
         return [
             dataclasses.replace(each, guid="-".join((prefix, *map(str, each.idx))))
+            if isinstance(each, Candidate)
+            else dataclasses.replace(each, guid=f"{prefix}-{each.guid}")
             for each in examples
         ]
 
@@ -116,10 +119,28 @@ class SuperGlueClassification(TextClassification):
         return super().write(split, examples, answers, folder) + _submit(corpus, lines, folder)
 
 
+class PlausibleAlternatives(MultipleChoice):
+    """COPA: which of two sentences is the cause or effect of a premise."""
+
+    def write(self, split: str, examples, answers, folder: str) -> list[str]:
+        """Writes what every multiple choice writes, and the official file in `submission/`."""
+        pairs = zip(examples, answers, strict=True)
+        lines = [
+            {"idx": int(each.guid.rpartition("-")[2]), "label": answer.index}
+            for each, answer in pairs
+        ]
+        paths = super().write(split, examples, answers, folder)
+        return paths + _submit(_CORPORA["copa"], lines, folder)
+
+
 def make(variant: str, options: Options, labels: tuple[str, ...] | None) -> Task:
     """Makes the task of a variant; a trained model's labels may be in any order."""
     corpus, name = _CORPORA[variant], f"superglue:{variant}"
     reader = SuperGlueFiles(variant, options.data_dir)
+    if variant == "copa":
+        if options.long_texts != "truncate":
+            raise ValueError("superglue:copa has short texts: leave out long_texts=windows.")
+        return PlausibleAlternatives(name, options, reader)
     check_labels(name, corpus.labels, labels)
     return SuperGlueClassification(
         name=name,
@@ -238,6 +259,7 @@ _ACCURACY = ("accuracy",)
 _CORPORA = {
     "boolq": _Corpus("BoolQ", _BOOLEAN, _ACCURACY),
     "cb": _Corpus("CB", _CB, ("score", "accuracy", "f1"), _score_cb),
+    "copa": _Corpus("COPA", (), _ACCURACY),
     # Their passages are longer than jiant's 256 tokens.
     "multirc": _Corpus("MultiRC", _NUMBERED, ("score", "f1a", "em", "f1m"),
                        _score_multirc, _submit_multirc, max_seq_length=512),

@@ -3,6 +3,7 @@
     task      text a                      text b
     boolq     passage                     question
     cb, rte   premise                     hypothesis
+    copa      premise and its question    each of two choices
     multirc   passage                     question and an answer, for each answer
     record    passage                     query with an entity in it, for each entity
     wic       sentence with a *word*      another with that *word*
@@ -17,10 +18,15 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from bert_tf.tasks.choice import ChoiceExample
 from bert_tf.tasks.json_items import JsonItem
 from bert_tf.tasks.text_examples import TextExample
 
 _PLACEHOLDER = "@placeholder"
+_COPA_QUESTIONS = {
+    "cause": "What was the cause of this?",
+    "effect": "What happened as a result?",
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,6 +52,8 @@ def input_texts(variant: str, content: Mapping[str, Any]) -> list[tuple[Any, ...
     if variant not in READERS:
         raise ValueError(f"SuperGLUE's tasks are {', '.join(READERS)}. Received: {variant!r}")
     item = JsonItem(content, f"superglue:{variant}", whole="an example")
+    if variant == "copa":
+        return [_copa_texts(item)]
     examples = READERS[variant](item)
     return [(e.text_a,) if e.text_b is None else (e.text_a, e.text_b) for e in examples]
 
@@ -55,6 +63,21 @@ def _read_pair(name_a: str, name_b: str) -> Callable[[JsonItem], Iterator[Candid
         yield _example(item, item.field(name_a, str), item.field(name_b, str))
 
     return read
+
+
+def _read_copa(item: JsonItem) -> Iterator[ChoiceExample]:
+    index = str(item.field("idx", int))
+    label = item.field("label", int) if "label" in item.content else None
+    yield ChoiceExample(index, *_copa_texts(item), label, where=item.path)
+
+
+def _copa_texts(item: JsonItem) -> tuple[str, tuple[str, str]]:
+    """Returns the context and the choices."""
+    kind = item.field("question", str)
+    if kind not in _COPA_QUESTIONS:
+        raise ValueError(f"{item.path}: 'question' must be cause or effect. Received: {kind!r}")
+    context = f"{item.field('premise', str)} {_COPA_QUESTIONS[kind]}"
+    return context, (item.field("choice1", str), item.field("choice2", str))
 
 
 def _read_multirc(item: JsonItem) -> Iterator[Candidate]:
@@ -171,6 +194,7 @@ _read_nli = _read_pair("premise", "hypothesis")
 READERS: dict[str, Callable[[JsonItem], Iterator[Any]]] = {
     "boolq": _read_pair("passage", "question"),
     "cb": _read_nli,
+    "copa": _read_copa,
     "multirc": _read_multirc,
     "record": _read_record,
     "rte": _read_nli,

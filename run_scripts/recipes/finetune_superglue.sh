@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# SuperGLUE (boolq, cb, multirc, record, rte, wic, wsc, axb, axg): one task or all.
+# SuperGLUE (boolq, cb, copa, multirc, record, rte, wic, wsc, axb, axg): one task or all ten.
 #
 #   SUPERGLUE=superglue OUTPUT=superglue_models bash run_scripts/recipes/finetune_superglue.sh
 #
@@ -9,7 +9,7 @@
 #             71.3, rte 71.7, wic 69.6, wsc 64.4, mean 69.0; axb 23.0, axg parity 97.8, accuracy
 #             51.7 (Wang et al. 2019, table 3, as on https://super.gluebenchmark.com). Wic and wsc
 #             have heads of their own there: see docs/superglue.md
-# Time        for BERT-Base at 10 TFLOP/s: a minute for cb and wsc, 10 for wic and rte, 30 for
+# Time        for BERT-Base at 10 TFLOP/s: a minute for cb, copa and wsc, 10 for wic and rte, 30 for
 #             boolq, 4 hours for multirc, days for record (planned; not run for this recipe, for
 #             lack of the data and a GPU)
 #
@@ -18,7 +18,7 @@
 set -euo pipefail
 
 output="${OUTPUT:-superglue_models}"
-for task in ${TASKS:-boolq cb multirc rte wic wsc record}; do
+for task in ${TASKS:-boolq cb copa multirc rte wic wsc record}; do
   "${PYTHON:-python}" "$(dirname "${BASH_SOURCE[0]}")/../finetune.py" \
     --task="superglue:$task" --data_dir="${SUPERGLUE:?the folder with BoolQ, CB, ...}" \
     --model="${MODEL:-bert_base_cased}" --output_dir="$output/$task" \

@@ -15,9 +15,10 @@ from bert_tf.serving.export import export_saved_model
 from bert_tf.settings import ExportSettings, FinetuningSettings
 from bert_tf.tasks import superglue
 from bert_tf.tasks.superglue_inputs import input_texts
-from bert_tf.tasks.task import find_task
+from bert_tf.tasks.task import Windows, find_task
 
 PAIR = {"premise": "It rains.", "hypothesis": "It is wet.", "idx": 4}
+COPA = {"premise": "He fell.", "choice1": "Ice.", "choice2": "Sun.", "question": "cause", "idx": 7}
 WIC = {
     "word": "ball",
     "sentence1": "Play ball now.",
@@ -168,6 +169,19 @@ def test_each_object_becomes_its_texts_and_labels(make, variant):
     assert pickle.loads(pickle.dumps(task)).read("eval") == examples
 
 
+def test_copa_asks_for_a_cause_or_an_effect(make):
+    other = {**COPA, "question": "effect", "idx": 8, "label": 1}
+    task = make("copa", "val.jsonl", {**COPA, "label": 0}, other)
+    first, second = task.read("eval")
+    assert (first.context, first.choices) == (
+        "He fell. What was the cause of this?",
+        ("Ice.", "Sun."),
+    )
+    assert second.context == "He fell. What happened as a result?"
+    assert (first.label, second.label) == (0, 1)
+    assert input_texts("copa", COPA) == [(first.context, first.choices)]
+
+
 def test_tasks_are_found_in_their_own_folder_and_gzipped(make):
     task = make("boolq", "train.jsonl", OBJECTS["boolq"][1], folder="BoolQ", packed=True)
     assert task.sources("train")[0].endswith("BoolQ/train.jsonl.gz")
@@ -253,6 +267,16 @@ def test_record_takes_the_most_probable_entity(make, tmp_path):
     ]
     assert not task.is_collapsed(examples, answers)
     assert task.is_collapsed(examples, predict_texts(task, examples, logits(*[0.2] * 6)))
+
+
+def test_copa_is_scored_and_submitted(make, tmp_path):
+    task = make("copa", "test.jsonl", COPA)
+    examples = task.read("predict")
+    answers = task.predict(examples, Windows([1], np.array([[0.0, 1.0]])), None)
+    assert submission(task, examples, answers, tmp_path) == (
+        "COPA.jsonl",
+        [{"idx": 7, "label": 1}],
+    )
 
 
 def test_cb_reports_the_mean_of_accuracy_and_f1(make):
