@@ -14,6 +14,7 @@ from bert_tf.conversion.check import check_conversion
 from bert_tf.conversion.weights import average, fill, needed_shapes, pad, without
 from bert_tf.formats import google, huggingface, names
 from bert_tf.formats.source import Head, PretrainedModel, folders_of, read_pretrained
+from bert_tf.kinds.pooling import Pooling
 from bert_tf.kinds.table import MASKED_LM, NEXT_SENTENCE, SPAN, find_kind, heads_in
 from bert_tf.released.download import unpack_archive
 from bert_tf.released.find_model import find_model, is_zip
@@ -148,8 +149,15 @@ def _with_description(model: PretrainedModel) -> tuple[PretrainedModel, ModelDes
         strip_accents=description.strip_accents,
     )
     head = Head(description.kind, labels)
-    options = description.options if description.kind == "encoder" else {}
-    replaced = dataclasses.replace(model, head=head, tokenizer=tokenizer, options=options)
+    known = {field.name for field in dataclasses.fields(Pooling)}
+    options = {n: v for n, v in description.options.items() if n in known}
+    replaced = dataclasses.replace(
+        model,
+        head=head,
+        tokenizer=tokenizer,
+        options=options if description.kind == "encoder" else {},
+        max_seq_length=description.max_seq_length,
+    )
     return replaced, description
 
 

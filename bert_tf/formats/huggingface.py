@@ -4,6 +4,7 @@ config.json                     configuration, head and labels: `huggingface_con
 model.safetensors               weights, named as in `names`; pytorch_model.bin and sharded
                                 files can be read too: `huggingface_tensors`
 vocab.txt, tokenizer.json       `tokenizer_files`
+modules.json                    of models made for vectors: `sentence_transformers`
 """
 
 from collections.abc import Iterable
@@ -26,7 +27,7 @@ from bert_tf.formats.huggingface_tensors import (
     read_tensors,
     write_safetensors,
 )
-from bert_tf.formats.sentence_transformers import with_modules
+from bert_tf.formats.sentence_transformers import with_modules, write_modules
 from bert_tf.formats.source import CONFIG_NAME as RELEASED_CONFIG_NAME
 from bert_tf.formats.source import Head, PretrainedModel, find_beside, removed_prefix
 from bert_tf.formats.tokenizer_files import (
@@ -35,6 +36,7 @@ from bert_tf.formats.tokenizer_files import (
     read_tokenizer,
     write_tokenizer,
 )
+from bert_tf.kinds.pooling import POOLING_WEIGHTS
 from bert_tf.kinds.table import find_kind, heads_in
 
 CONFIG_NAME = "config.json"
@@ -123,9 +125,9 @@ def without_place(model: PretrainedModel) -> dict[str, str]:
     table = names.weight_table(model.config.num_hidden_layers)
     own_heads = set(find_kind(model.head.kind).heads)
     left = {}
-    if model.options:
-        left["how texts' vectors are made"] = "transformers has no modules.json"
     for name in model.weights:
+        if name.startswith(POOLING_WEIGHTS) and model.options:
+            continue
         if name not in table:
             left[name] = "Hugging Face has no such weight"
         elif not own_heads.issuperset(heads_in([name])):
@@ -147,6 +149,8 @@ def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
         write_safetensors(_tensors_of(model), files.join_path(temporary, SAFETENSORS_NAME))
         write_json(files.join_path(temporary, CONFIG_NAME), config, sort_keys=True)
         write_tokenizer(temporary, model.tokenizer, model.config.max_position_embeddings)
+        if model.options:
+            write_modules(model, temporary)
         if model.tokenizer.vocab is not None:
             path = files.join_path(temporary, MAP_NAME)
             write_json(path, SPECIAL_TOKENS_MAP, sort_keys=True)

@@ -1,4 +1,4 @@
-"""Reads how a sentence-transformers model makes one vector of a text's token vectors.
+"""Reads and writes how sentence-transformers makes one vector of a text's token vectors.
 
 modules.json                the modules in order: Transformer, Pooling, Dense, Normalize
 1_Pooling/config.json       the ways of pooling
@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 
 from bert_tf import files
-from bert_tf.config import read_json
+from bert_tf.config import read_json, write_json
 from bert_tf.formats.huggingface_tensors import (
     MODULES_NAME,
+    SAFETENSORS_NAME,
     find_weights,
     inside,
     read_tensors,
     transformer_folder,
+    write_safetensors,
 )
 from bert_tf.formats.source import Head, PretrainedModel
 from bert_tf.kinds.pooling import ACTIVATIONS, DENSE, MODES, NORMALIZE, POOLING_WEIGHTS, Pooling
@@ -68,6 +70,56 @@ def with_modules(model: PretrainedModel, folder: str) -> PretrainedModel:
         dropped=dropped,
         notes=(*model.notes, f"a text's vector: {way} (as {MODULES_NAME} says)."),
     )
+
+
+def write_modules(model: PretrainedModel, folder: str) -> None:
+    """Writes modules.json, and the files that it names, beside a transformer in `folder`."""
+    pooling = Pooling(**model.options)
+    size = model.config.hidden_size
+    modes = {old: mode in pooling.modes for old, mode in _OLD_MODES.items()}
+    parts: list[tuple[str, dict[str, Any]]] = [
+        ("Pooling", {"word_embedding_dimension": size, **modes})
+    ]
+    size *= len(pooling.modes)
+    num_dense = 0
+    for step in pooling.steps:
+        if step == NORMALIZE:
+            parts.append(("Normalize", {}))
+            continue
+        kernel, bias = _dense_weights(model, num_dense)
+        activation = step.removeprefix(DENSE)
+        place = "linear" if activation == "Identity" else "activation"
+        settings = {
+            "in_features": size,
+            "out_features": len(bias),
+            "bias": True,
+            "activation_function": f"torch.nn.modules.{place}.{activation}",
+        }
+        path = files.join_path(folder, f"{len(parts) + 1}_Dense")
+        files.make_directories(path)
+        tensors = {"linear.weight": np.ascontiguousarray(kernel.T), "linear.bias": bias}
+        write_safetensors(tensors, files.join_path(path, SAFETENSORS_NAME))
+        parts.append(("Dense", settings))
+        size, num_dense = len(bias), num_dense + 1
+    listed = [_module(0, "Transformer", "")]
+    for number, (name, settings) in enumerate(parts, start=1):
+        listed.append(_module(number, name, f"{number}_{name}"))
+        path = files.join_path(folder, f"{number}_{name}")
+        files.make_directories(path)
+        write_json(files.join_path(path, _CONFIG_NAME), settings)
+    write_json(files.join_path(folder, MODULES_NAME), listed)
+    length = model.max_seq_length or model.config.max_position_embeddings
+    settings = {"max_seq_length": length, "do_lower_case": False}
+    write_json(files.join_path(folder, _SETTINGS_NAME), settings)
+
+
+def _module(number: int, name: str, path: str) -> dict[str, Any]:
+    kind = f"sentence_transformers.models.{name}"
+    return {"idx": number, "name": str(number), "path": path, "type": kind}
+
+
+def _dense_weights(model: PretrainedModel, number: int) -> list[np.ndarray]:
+    return [model.weights[f"{POOLING_WEIGHTS}dense_{number}/{n}"] for n in ("kernel", "bias")]
 
 
 def _with_settings(model: PretrainedModel, folder: str) -> PretrainedModel:

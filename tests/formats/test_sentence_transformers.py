@@ -133,13 +133,25 @@ def test_what_cannot_be_done_is_refused_by_name(modules, more, message, tmp_path
     assert any(message in name for name in report.dropped)
 
 
-def test_to_transformers_the_way_of_making_vectors_is_named_as_lost(tmp_path):
-    folder = write_model(tmp_path / "st", ("Pooling", {"pooling_mode": "cls"}))
-    settings = ConversionSettings(
-        source=str(folder), to="huggingface", output_dir=str(tmp_path / "out")
-    )
-    with pytest.raises(ValueError, match=r"would be lost.*how texts' vectors are made"):
-        convert(settings)
+@pytest.mark.parametrize("mode", ["cls", "mean"])
+def test_converted_back_it_makes_the_same_vectors(mode, tmp_path):
+    modules = (("Pooling", {"pooling_mode": mode}), dense("Tanh"), NORMALIZE)
+    if mode == "cls":
+        modules = (*modules[:1], *modules[2:])
+    else:
+        modules = (POOLING, *modules[1:])
+    folder = write_model(tmp_path / "st", *modules)
+    write_json(folder / "sentence_bert_config.json", {"max_seq_length": 6})
+    source = str(folder)
+    for to in ("google", "huggingface"):
+        convert(ConversionSettings(source=source, to=to, output_dir=str(tmp_path / to)))
+        source = str(tmp_path / to)
+    written = json.loads((tmp_path / "huggingface" / "modules.json").read_text())
+    names = [module["type"].rpartition(".")[2] for module in written]
+    assert names == ["Transformer", *(name for name, _ in modules)]
+    again = Predictor(source)
+    assert again.max_seq_length == 6
+    np.testing.assert_allclose(again.embed(TEXTS), Predictor(str(folder)).embed(TEXTS), atol=1e-6)
 
 
 @pytest.mark.skipif(
