@@ -1,7 +1,7 @@
 """BERT as published by google-research, on TensorFlow 2 and Keras 3.
 
     models          BertEncoder, and the heads ClassificationModel, MultiLabelModel,
-                    TokenClassificationModel, SpanModel, ChoiceModel, SiameseModel,
+                    TokenClassificationModel, TaggingModel, SpanModel, ChoiceModel, SiameseModel,
                     PretrainingModel; each has from_preset, save_to_preset
     presets()       the released models, with parameter counts and published scores
     text            FullTokenizer (BasicTokenizer, WordpieceTokenizer), TextPreprocessor
@@ -30,6 +30,7 @@ _PUBLIC_NAMES = {
     "ClassificationModel": "bert_tf.model.task_heads",
     "MultiLabelModel": "bert_tf.model.task_heads",
     "TokenClassificationModel": "bert_tf.model.task_heads",
+    "TaggingModel": "bert_tf.model.tagging_model",
     "SpanModel": "bert_tf.model.task_heads",
     "ChoiceModel": "bert_tf.model.task_heads",
     "SiameseModel": "bert_tf.model.siamese",

@@ -80,6 +80,16 @@ class FeatureModel(keras.Model):
         """
         _presets().save_preset(self, folder, tokenizer, labels, inputs, max_seq_length)
 
+    @property
+    def preset_options(self) -> dict[str, Any]:
+        """The options of `task.json` that determine the model's layers."""
+        return {}
+
+    @classmethod
+    def preset_arguments(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the constructor's arguments for the options of a preset's `task.json`."""
+        return {}
+
     def build(self, input_shape=None) -> None:
         """Does nothing: the constructor has made the weights."""
 

@@ -11,7 +11,7 @@ import sys
 
 MODULES = (  # With registered classes.
     "bert_tf.model.task_heads",
-    "bert_tf.model.bilstm",
+    "bert_tf.model.tagging_model",
     "bert_tf.model.siamese",
     "bert_tf.pretraining.objectives.left_to_right",
     "bert_tf.text.preprocessor",

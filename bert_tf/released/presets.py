@@ -70,6 +70,9 @@ def load_model_preset(
         arguments["num_labels"] = num_labels or _num_labels_in(found.init_checkpoint)
     elif num_labels is not None:
         raise ValueError(f"{model_class.__name__} takes no num_labels. Received: {num_labels}")
+    if found.init_checkpoint:
+        trained = read_description(files.split_path(found.init_checkpoint)[0])
+        arguments |= model_class.preset_arguments(trained.options) if trained else {}
     if issubclass(model_class, TransformerEncoder):
         model = model_class(config, **arguments)
     else:
@@ -141,6 +144,7 @@ def save_preset(
         max_seq_length=max_seq_length or before.max_seq_length,
         do_lower_case=case[0],
         strip_accents=case[1],
+        options={**before.options, **model.preset_options},
     )
     write_description(folder, description)
 

@@ -94,6 +94,14 @@ def model_cases(num_layers: int = 2) -> dict[str, Case]:
             IDS % 3,
             crossentropy(),
         ),
+        "TaggingModel": Case(
+            lambda dtype: bert_tf.TaggingModel(
+                encoder(dtype), 3, "weighted_sum_last_four", lstm_units=4
+            ),
+            FEATURES,
+            IDS % 3,
+            crossentropy(),
+        ),
         "ChoiceModel": Case(
             lambda dtype: bert_tf.ChoiceModel(encoder(dtype)),
             {name: np.stack([ids, ids[::-1]], axis=1) for name, ids in FEATURES.items()},
@@ -133,7 +141,9 @@ def layer_cases() -> dict[str, Case]:
 
     from bert_tf.model import heads, layers
     from bert_tf.model.bilstm import BiLstm
+    from bert_tf.model.crf import Crf
     from bert_tf.model.dropout import Dropout
+    from bert_tf.model.tagging_model import WeightedSum
 
     def case(make_layer, *inputs, seed=1):
         def make(dtype):
@@ -175,6 +185,8 @@ def layer_cases() -> dict[str, Case]:
             HIDDEN,
         ),
         "LinearScores": case(lambda dtype: heads.LinearScores(8, 3), HIDDEN),
+        "Crf": case(lambda dtype: Crf(8), HIDDEN),
+        "WeightedSum": case(lambda dtype: WeightedSum(6), np.stack([HIDDEN, HIDDEN], axis=1)),
         "BiLstm": case(lambda dtype: BiLstm(4, dtype=dtype), HIDDEN, MASK),
     }
 
