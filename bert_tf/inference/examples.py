@@ -5,6 +5,7 @@
 {"question": "Who?", "context": "He."}      one, by the names of the model's inputs
 [{"text": "a text"}, {"text": "another"}]   several
 {"text": ["a text", "another"]}, a table    several, by columns
+[["two", "words"], ["three", "more", "."]]  several, of models of words
 """
 
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -39,7 +40,7 @@ def read_examples(
         )
     examples = []
     for number, example in enumerate(map(_plain, given)):
-        texts = _texts_of(example, inputs)
+        texts = _texts_of(example, inputs, list_inputs)
         are_lists = [name in list_inputs for name in inputs]
         if len(texts) != len(inputs) or not all(map(_is_text, texts, are_lists)):
             names = [f"{name} (a list)" if name in list_inputs else name for name in inputs]
@@ -62,8 +63,10 @@ def is_one_example(given: Any, inputs: Names, list_inputs: Names = ()) -> bool:
     return not texts or not all(isinstance(_plain(text), (list, tuple)) for text in texts)
 
 
-def _texts_of(example: Any, inputs: Names) -> tuple:
+def _texts_of(example: Any, inputs: Names, list_inputs: Names) -> tuple:
     """Returns the texts of an example, not yet checked; none for one of another form."""
+    if inputs == tuple(list_inputs) and _is_text(example, is_list=True):
+        return (list(example),)
     if isinstance(example, str):
         return (example,)
     if isinstance(example, Mapping):

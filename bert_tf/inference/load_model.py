@@ -70,9 +70,10 @@ def load_model(
     labels = _checked_labels(row, tuple(labels or trained.labels), shapes, prefix)
     longest = _checked_length(row, max_seq_length or trained.max_seq_length, config, prefix)
     text_model = row.text_model_class()
+    chosen = _options(text_model.Options, trained.options, options or {})
     with undrawn_weights() if prefix else contextlib.nullcontext():
         encoder = make_encoder(config)
-        keras_model = text_model.make_model(encoder, len(labels))
+        keras_model = text_model.model_for(encoder, len(labels), chosen)
     encoder.shares_graph = True
     may_lack = () if row.needs_pooler else (encoder.pooler_prefix,)
     may_lack += () if row.needs_all_heads else row.heads
@@ -96,7 +97,7 @@ def load_model(
         max_seq_length=longest,
         heads=heads,
         has_pooler=not any(name.startswith(encoder.pooler_prefix) for name in missing),
-        options=_options(text_model.Options, trained.options, options or {}),
+        options=chosen,
         pooling_weights={
             name: tf.train.load_variable(prefix, name)
             for name in shapes

@@ -6,7 +6,7 @@ A new kind is a row here, and a subclass of `TextModel` in a module of the same 
     classification   text, or a pair        a class
     regression       text, or a pair        a number
     multi_label      text, or a pair        any number of labels
-    tagging          text                   a class for each word
+    tagging          text, or its words     a class for each word
     span             question, context      where in the context the answer is
     masked_lm        text with [MASK]       word pieces at [MASK]; whether a text follows another
     encoder          text                   vectors
@@ -32,7 +32,7 @@ class Kind:
     name: str
     text_model: str  # The `TextModel`, in the module named after the kind.
     inputs: tuple[tuple[str, ...], ...] = (("text",),)  # Allowed input names, the default first.
-    # Text model and inputs of a model that lacks the first head.
+    # Text model for these inputs, the only ones of a model that lacks the first head.
     other_text_model: str = ""
     other_inputs: tuple[str, ...] = ()
     list_inputs: tuple[str, ...] = ()  # Inputs that hold several texts per example.
@@ -94,6 +94,10 @@ _KINDS = (
     Kind(
         "tagging",
         "Tagger",
+        inputs=(("text",), ("words",)),
+        other_text_model="WordTagger",
+        other_inputs=("words",),
+        list_inputs=("words",),
         has_labels=True,
         needs_pooler=False,
         architectures={"BertForTokenClassification": (CLASSIFIER,)},

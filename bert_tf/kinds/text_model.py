@@ -4,7 +4,8 @@
                                                                ├──> of_ids ──> outputs ──> answer_of
     of_texts    texts ──> the graph's tokenizer ──> rows ──────┘
 
-Each kind of model is a subclass whose `make_model(encoder, num_labels)` returns the Keras model.
+Each kind of model is a subclass whose `make_model(encoder, num_labels)` returns the Keras model;
+`model_for` also takes the options of its training.
 """
 
 import abc
@@ -93,6 +94,11 @@ class TextModel(abc.ABC):
         self.run = length_runner(self.of_ids, batch_size, loaded.max_seq_length)
         self._has_warned = False
 
+    @classmethod
+    def model_for(cls, encoder: TransformerEncoder, num_labels: int, options: Any) -> keras.Model:
+        """Returns the Keras model for `Options` or None."""
+        return cls.make_model(encoder, num_labels)
+
     @abc.abstractmethod
     def of_ids(self, batch: Batch) -> Batch:
         """Returns the outputs for rows of ids, `IDS` int32 [N, L]."""
@@ -149,7 +155,7 @@ class TextModel(abc.ABC):
         longest = self.loaded.max_seq_length
         with tf.control_dependencies([self.as_many(ids_a, ids_a if ids_b is None else ids_b)]):
             rows = pack_texts(ids_a, ids_b, self.special.cls, self.special.sep, longest)
-        return _with_a_column(rows)
+        return with_a_column(rows)
 
     def as_many(self, *ids: tf.RaggedTensor) -> tf.Operation:
         """Returns an operation that fails unless there are as many texts for each input."""
@@ -215,14 +221,14 @@ class TextModel(abc.ABC):
                 ),
             ]
         with tf.control_dependencies(checks):
-            return self.of_ids(_with_a_column(batch))
+            return self.of_ids(with_a_column(batch))
 
     def _run_model(self, batch: Batch) -> Batch:
         model = self.loaded.model
         return named_outputs(model(model.select_features(batch), training=False))
 
 
-def _with_a_column(batch: Batch) -> Batch:
+def with_a_column(batch: Batch) -> Batch:
     """Gives a column to an empty batch that has none, as models read the first."""
     ids = batch["input_ids"]
     is_needed = tf.cast(tf.shape(ids)[-1] == 0, tf.int32)

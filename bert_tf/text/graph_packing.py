@@ -47,7 +47,7 @@ def pack_texts(
 
 
 def pack_windows(
-    question_ids: tf.RaggedTensor,
+    question_ids: tf.RaggedTensor | None,
     passage_ids: tf.RaggedTensor,
     cls_id: int,
     sep_id: int,
@@ -58,12 +58,16 @@ def pack_windows(
 
     Args:
         question_ids: must leave room for a token of the passage; otherwise raises a
-            tf.errors.InvalidArgumentError.
+            tf.errors.InvalidArgumentError. None packs `[CLS] window [SEP]`.
         passage_ids: empty ones have no window.
     """
     _check_at_least(4, "max_seq_length", max_seq_length)
     _check_at_least(1, "doc_stride", doc_stride)
-    question_lengths, lengths = _lengths(question_ids), _lengths(passage_ids)
+    lengths = _lengths(passage_ids)
+    # Without a question there is one [SEP] less.
+    question_lengths = (
+        tf.zeros_like(lengths) - 1 if question_ids is None else _lengths(question_ids)
+    )
     room = max_seq_length - 3 - question_lengths
     tf.debugging.assert_positive(
         tf.where(lengths > 0, room, 1),
@@ -77,14 +81,13 @@ def pack_windows(
     start = number * tf.gather(step, owner)
     length = tf.minimum(tf.gather(lengths, owner) - start, tf.gather(room, owner))
     first = tf.gather(_first_indices(passage_ids), owner) + start
-    questions, passages = tf.gather(question_ids, owner), _slices(passage_ids, first, length)
-    return PackedWindows(
-        _rows(questions, passages, cls_id, sep_id),
-        owner,
-        start,
-        length,
-        tf.gather(question_lengths, owner) + 2,
-    )
+    passages = _slices(passage_ids, first, length)
+    if question_ids is None:
+        rows = _rows(passages, passages[:, :0], cls_id, sep_id)
+    else:
+        rows = _rows(tf.gather(question_ids, owner), passages, cls_id, sep_id)
+    passage_start = tf.gather(question_lengths, owner) + 2
+    return PackedWindows(rows, owner, start, length, passage_start)
 
 
 class PairWindows(NamedTuple):

@@ -5,8 +5,10 @@ from pathlib import Path
 import keras
 
 import bert_tf
-from bert_tf.model.task_heads import ClassificationModel, SpanModel, TokenClassificationModel
+from bert_tf.kinds.tagging import Tagger
+from bert_tf.model.task_heads import ClassificationModel, SpanModel
 from bert_tf.released.model_folder import ModelDescription, write_description
+from bert_tf.spans.words import TaggingOptions
 
 VOCAB = Path(__file__).parents[2] / "vocab" / "english_uncased_2000.txt"
 LABELS = {"classification": ("bad", "good", "naïve"), "tagging": ("O", "B-PER", "I-PER")}
@@ -27,13 +29,17 @@ def small_config(vocab_size: int = 2000) -> bert_tf.BertConfig:
     )
 
 
-def make_model(kind: str, config: bert_tf.BertConfig, num_labels: int = 3) -> keras.Model:
+def make_model(
+    kind: str, config: bert_tf.BertConfig, num_labels: int = 3, options: dict | None = None
+) -> keras.Model:
     """A model with random weights, none of them 0."""
     keras.utils.set_random_seed(3)
     models = {
         "classification": lambda: ClassificationModel(bert_tf.BertEncoder(config), num_labels),
         "regression": lambda: ClassificationModel(bert_tf.BertEncoder(config), 1),
-        "tagging": lambda: TokenClassificationModel(bert_tf.BertEncoder(config), num_labels),
+        "tagging": lambda: Tagger.model_for(
+            bert_tf.BertEncoder(config), num_labels, TaggingOptions(**(options or {}))
+        ),
         "span": lambda: SpanModel(bert_tf.BertEncoder(config)),
         "choice": lambda: bert_tf.ChoiceModel(bert_tf.BertEncoder(config)),
         "masked_lm": lambda: bert_tf.PretrainingModel(bert_tf.BertEncoder(config)),
@@ -58,7 +64,7 @@ def write_model(
     (folder / "bert_config.json").write_text(config.to_json_string())
     (folder / "vocab.txt").write_bytes(VOCAB.read_bytes())
     labels = LABELS.get(kind, ())
-    model = make_model(kind, config, len(labels))
+    model = make_model(kind, config, len(labels), options)
     bert_tf.save_checkpoint(model, str(folder / "bert_model.ckpt"))
     if kind not in ("masked_lm", "encoder"):
         description = ModelDescription(
