@@ -1,0 +1,294 @@
+"""Reads sentences of tagged words: CoNLL's columns, and JSON lines.
+
+    -DOCSTART- -X- O O                        begins a document
+
+    EU NNP I-NP I-ORG                         a word, further columns, its tag; separated by spaces
+    rejects VBZ I-VP O                        or tabs
+
+    {"tokens": ["EU", "rejects"], "tags": ["B-ORG", "O"], "id": "1", "document": "d1"}
+
+Entities are written in one of three schemes, which become IOB2:
+
+    IOB1     I-ORG I-ORG B-ORG    B only between two entities of one type
+    IOB2     B-ORG I-ORG B-ORG
+    BIOES    B-ORG E-ORG S-ORG    with the last word, and entities of a single one
+
+Source: Tjong Kim Sang and De Meulder 2003, section 2.
+"""
+
+import dataclasses
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from bert_tf import files
+from bert_tf.metrics.conlleval import OUTSIDE, split_tag, to_iob2
+from bert_tf.tasks.json_items import JsonItem, read_json_lines
+
+DOCUMENT_START = "-DOCSTART-"
+SCHEMES = ("auto", "iob1", "iob2", "bioes", "none")
+_PREFIXED = re.compile(r"[BIES]-.")
+_SPACES = re.compile(" +")
+_JSON_ENDINGS = (".jsonl", ".ndjson", ".json")
+
+
+class Sentence(NamedTuple):
+    """A sentence, and the words of all sentences of its document, which these share."""
+
+    words: tuple[str, ...]
+    tags: tuple[str, ...] | None  # In IOB2, or classes such as parts of speech.
+    document: list[tuple[str, ...]]
+    index: int  # Of this sentence in its document.
+    path: str
+    lines: tuple[int, ...]  # The line of each word, from 1.
+    columns: tuple[str, ...]  # Each word's line in the file; of JSON the word and its tag.
+    header: str = ""  # The line that begins the document, before its first sentence.
+
+    def where(self, word: int = 0) -> str:
+        """Returns the `file:line` of a word."""
+        return f"{self.path}:{self.lines[word]}"
+
+    @property
+    def starts_document(self) -> bool:
+        return self.index == 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Columns:
+    """Where words and tags are."""
+
+    word: str = "auto"  # A number from 0, or from -1, the last; or a JSON key.
+    tag: str = "auto"
+    document_context: bool = True
+
+    def number(self, name: str, default: int) -> int:
+        value = getattr(self, name)
+        try:
+            return default if value == "auto" else int(value)
+        except ValueError:
+            raise ValueError(
+                f"{name}_column must be a number in a file of columns: 0 is the first, -1 the "
+                f"last. Received: {value!r}"
+            ) from None
+
+
+def is_json(path: str) -> bool:
+    return path.lower().removesuffix(".gz").endswith(_JSON_ENDINGS)
+
+
+def read_sentences(path: str, columns: Columns, needs_tags: bool) -> list[Sentence]:
+    """Returns the sentences of a file, with tags as they are written there.
+
+    Args:
+        needs_tags: whether a missing column of tags is refused rather than None.
+
+    Raises:
+        ValueError: with file and line, for missing or broken columns, and invalid JSON; and if
+            documents are needed as context, but nothing says where they begin.
+    """
+    read = _json_sentences if is_json(path) else _column_sentences
+    sentences = read(path, columns, needs_tags)
+    if not sentences:
+        raise ValueError(f"{path}: no sentences.")
+    return sentences
+
+
+def _column_sentences(path: str, columns: Columns, needs_tags: bool) -> list[Sentence]:
+    word_place, tag_place = columns.number("word", 0), columns.number("tag", -1)
+    sentences: list[Sentence] = []
+    document: list[tuple[str, ...]] = []
+    width, header = 0, ""
+    rows: list[tuple[int, str, list[str]]] = []
+
+    def end_sentence() -> None:
+        if rows:
+            words = tuple(cells[word_place] for _, _, cells in rows)
+            has_tags = width > 1 or needs_tags
+            tags = tuple(cells[tag_place] for _, _, cells in rows) if has_tags else None
+            where = tuple(number for number, _, _ in rows), tuple(line for _, line, _ in rows)
+            title = header if not document else ""
+            sentence = Sentence(words, tags, document, len(document), path, *where, title)
+            sentences.append(sentence)
+            document.append(words)
+            rows.clear()
+
+    for number, line in enumerate(files.open_text_lines(path, wanted="table"), start=1):
+        line = line.strip(" ")
+        if not line.strip():
+            end_sentence()
+            continue
+        cells = line.split("\t") if "\t" in line else _SPACES.split(line)
+        if cells[0] == DOCUMENT_START:
+            end_sentence()
+            document, header = [], line
+            continue
+        if not width:
+            width = len(cells)
+            _check_places(path, number, width, word_place, tag_place, needs_tags)
+        if len(cells) != width:
+            raise ValueError(
+                f"{path}:{number}: each word needs as many columns as the first one, {width}, "
+                f"separated by spaces or by tabs. Received: {len(cells)}: {line!r:.80}"
+            )
+        if not cells[word_place].strip() or not cells[tag_place].strip():
+            raise ValueError(
+                f"{path}:{number}: the word or its tag is empty. Remove the line, or fill it in. "
+                f"Received: {line!r:.80}"
+            )
+        rows.append((number, line, cells))
+    end_sentence()
+    if columns.document_context and not header and len(sentences) > 1:
+        raise ValueError(
+            f"{path}:1: no line begins with {DOCUMENT_START}, so it is unknown which sentences are "
+            f"context of each other. Add such a line before each document, or give "
+            f"--task_options=document_context=false"
+        )
+    return sentences
+
+
+def _check_places(
+    path: str, line: int, width: int, word_place: int, tag_place: int, needs_tags: bool
+) -> None:
+    for name, place in (("word_column", word_place), ("tag_column", tag_place)):
+        if not -width <= place < width:
+            raise ValueError(
+                f"{path}:{line}: there are {width} columns, separated by spaces or by tabs. "
+                f"Received: {name}={place}"
+            )
+    if needs_tags and word_place % width == tag_place % width:
+        raise ValueError(
+            f"{path}:{line}: a word and its tag are needed, separated by a space or a tab. "
+            f"Received: {width} columns, of which column {word_place % width} is both. To predict "
+            "tags, give --do_predict and test_file."
+        )
+
+
+def _json_sentences(path: str, columns: Columns, needs_tags: bool) -> list[Sentence]:
+    word_key = "tokens" if columns.word == "auto" else columns.word
+    tag_key = "tags" if columns.tag == "auto" else columns.tag
+    sentences: list[Sentence] = []
+    documents: dict[str, list[tuple[str, ...]]] = {}
+    ids: dict[str, int] = {}
+    for item in read_json_lines(path):
+        number, words = int(item.path.rpartition(":")[2]), _texts(item, word_key)
+        tags = _texts(item, tag_key) if needs_tags or tag_key in item.content else None
+        if tags is not None and len(tags) != len(words):
+            raise ValueError(
+                f"{item.path}: each word needs a tag. Received: {len(words)} {word_key}, "
+                f"{len(tags)} {tag_key}"
+            )
+        name = item.content.get("id", f"line {number}")
+        if ids.setdefault(str(name), number) != number:
+            raise ValueError(
+                f"{item.path}: the id {name!r} is that of line {ids[str(name)]}, too. Give each "
+                "sentence its own."
+            )
+        # Without a document, a sentence is its own.
+        document = documents.setdefault(str(item.content.get("document", f"line {number}")), [])
+        texts = [" ".join(pair) for pair in zip(words, tags, strict=True)] if tags else words
+        place = (number,) * len(words), tuple(texts)
+        sentences.append(Sentence(words, tags, document, len(document), path, *place))
+        document.append(words)
+    return sentences
+
+
+def _texts(item: JsonItem, key: str) -> tuple[str, ...]:
+    value = item.field(key, list)
+    if not value or not all(isinstance(text, str) and text.strip() for text in value):
+        raise ValueError(
+            f"{item.path}: {key!r} must be a list of texts, at least one, and none of them empty. "
+            f"Received: {value!r:.80}"
+        )
+    return tuple(value)
+
+
+def find_scheme(sentences: Iterable[Sentence], told: str = "auto") -> str:
+    """Returns the scheme of sentences' tags: `iob1`, `iob2`, `bioes`, or `none` for classes.
+
+    Raises a ValueError with file and line for a tag that does not continue an entity, or none that
+    the told scheme has.
+    """
+    if told == "none":
+        return told
+    sentences = list(sentences)
+    tagged = [(s, word, tag) for s in sentences for word, tag in enumerate(s.tags)]
+    letters = {tag[0] for _, _, tag in tagged if _PREFIXED.match(tag)}
+    if told == "auto" and not letters and {tag for _, _, tag in tagged} != {OUTSIDE}:
+        return "none"
+    for sentence, word, tag in tagged:
+        if tag != OUTSIDE and not _PREFIXED.match(tag):
+            raise ValueError(
+                f"{sentence.where(word)}: the tag {tag!r} is neither O nor a letter B, I, E or S, "
+                "a hyphen and a type, as other tags are. Correct it, or give "
+                "--task_options=scheme=none if each tag is a class of its own."
+            )
+    if told == "auto":
+        told = "bioes" if letters & {"E", "S"} else _iob_scheme(sentences)
+    if told == "bioes":
+        _check(_breaks_of_bioes(sentences), "BIOES, where an entity is B, I, ..., E or a single S")
+    elif letters & {"E", "S"}:
+        found = next(place for place in tagged if place[2][0] in "ES")
+        _check([found], f"{told.upper()}, which has no E or S: give --task_options=scheme=bioes")
+    elif told == "iob2":
+        _check(_inside_starts(sentences), "IOB2, where an entity begins with B")
+    return told
+
+
+def _iob_scheme(sentences: Sequence[Sentence]) -> str:
+    """Returns `iob1` if an entity begins with I, or else `iob2`; refuses a mixture."""
+    inside = next(_inside_starts(sentences), None)
+    begins = ((s, i, t) for s, i, t in _starts(sentences) if t[0] == "B")
+    beginning = next(begins, None)
+    if inside and beginning:
+        other = beginning[0].where(beginning[1])
+        _check(
+            [inside],
+            f"IOB2, which other entities are written in, such as {beginning[2]} at {other}",
+        )
+    return "iob1" if inside else "iob2"
+
+
+def _starts(sentences: Iterable[Sentence]) -> Iterator[tuple[Sentence, int, str]]:
+    """Yields the tags after O, another type, or the start of a sentence."""
+    for sentence in sentences:
+        previous = ""
+        for word, tag in enumerate(sentence.tags):
+            type_ = split_tag(tag)[1]
+            if tag != OUTSIDE and type_ != previous:
+                yield sentence, word, tag
+            previous = type_
+
+
+def _inside_starts(sentences: Iterable[Sentence]) -> Iterator[tuple[Sentence, int, str]]:
+    return (place for place in _starts(sentences) if place[2][0] == "I")
+
+
+def _breaks_of_bioes(sentences: Iterable[Sentence]) -> Iterator[tuple[Sentence, int, str]]:
+    """Yields the tags that follow or end an entity wrongly."""
+    for sentence in sentences:
+        open_type = None  # Of an entity that must continue.
+        for word, tag in enumerate(sentence.tags):
+            letter, type_ = split_tag(tag)
+            continues = letter in ("I", "E")
+            if continues != (open_type is not None) or (continues and type_ != open_type):
+                yield sentence, word, tag
+            open_type = type_ if letter in ("B", "I") else None
+        if open_type is not None:
+            yield sentence, len(sentence.words) - 1, sentence.tags[-1]
+
+
+def _check(wrong: Iterable[tuple[Sentence, int, str]], scheme: str) -> None:
+    for sentence, word, tag in wrong:
+        before = sentence.tags[word - 1] if word else "the start of the sentence"
+        raise ValueError(
+            f"{sentence.where(word)}: the tag {tag} after {before} is not {scheme}. Correct it, or "
+            "give --task_options=scheme=iob1, which takes an I for the beginning of an entity "
+            "wherever none of its type can continue."
+        )
+
+
+def in_iob2(sentences: Sequence[Sentence], scheme: str) -> list[Sentence]:
+    """Returns the sentences with tags in IOB2."""
+    if scheme in ("none", "iob2"):
+        return list(sentences)
+    return [s._replace(tags=tuple(to_iob2(s.tags, scheme))) for s in sentences]
