@@ -53,7 +53,7 @@ class Tagger(TextModel):
 
     @classmethod
     def model_for(cls, encoder, num_labels, options):
-        layers = options.feature_layers
+        layers = options.feature_based
         return tagging_head(encoder, num_labels, layers, options.crf, options.lstm_units)
 
     def of_ids(self, batch):

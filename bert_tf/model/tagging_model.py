@@ -24,9 +24,9 @@ FEATURE_LAYERS: dict[str, tuple[Callable[[int], range], str]] = {
     "embeddings": (lambda last: range(1), "concat"),
     "second_to_last": (lambda last: range(last - 1, last), "concat"),
     "last": (lambda last: range(last, last + 1), "concat"),
-    "weighted_sum_last_four": (lambda last: range(max(1, last - 3), last + 1), "sum"),
+    "weighted_last_four": (lambda last: range(max(1, last - 3), last + 1), "sum"),
     "concat_last_four": (lambda last: range(max(1, last - 3), last + 1), "concat"),
-    "weighted_sum_all": (lambda last: range(1, last + 1), "sum"),
+    "weighted_all": (lambda last: range(1, last + 1), "sum"),
 }
 
 
@@ -135,17 +135,14 @@ class TaggingModel(HeadModel):
 
     @property
     def preset_options(self) -> dict[str, Any]:
-        layers = {"layers": self.feature_layers} if self.feature_layers else {}
-        options = {"crf": self.has_crf, "feature_based": bool(self.feature_layers)}
-        return {**options, **layers, "lstm_units": self.lstm_units}
+        names = ("crf", "feature_based", "lstm_units")
+        values = (self.has_crf, self.feature_layers, self.lstm_units)
+        return dict(zip(names, values, strict=True))
 
     @classmethod
     def preset_arguments(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        if "lstm_units" not in options:
-            return {}
-        layers = options["layers"] if options["feature_based"] else ""
-        units = options["lstm_units"]
-        return {"feature_layers": layers, "has_crf": options["crf"], "lstm_units": units}
+        names = {"crf": "has_crf", "feature_based": "feature_layers", "lstm_units": "lstm_units"}
+        return {ours: options[name] for name, ours in names.items() if name in options}
 
     def is_unneeded(self, name: str) -> bool:
         """Returns whether this weight is not trained: all of the encoder's, if it is frozen."""

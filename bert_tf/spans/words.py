@@ -21,7 +21,7 @@ from bert_tf.text.tokenizer import Tokenizer
 
 FEATURE_LAYERS = (
     *("embeddings", "second_to_last", "last"),
-    *("weighted_sum_last_four", "concat_last_four", "weighted_sum_all"),
+    *("weighted_last_four", "concat_last_four", "weighted_all"),
 )
 
 
@@ -30,20 +30,12 @@ class TaggingOptions(Settings):
     """Options of models that tag words, which determine their layers."""
 
     crf: bool = setting(False, "Whether a CRF scores neighbouring tags.")
-    feature_based: bool = setting(
-        False,
-        "Whether to train a BiLSTM on the frozen encoder's layers, as in the paper's table 7.",
+    feature_based: str = setting(
+        "",
+        "The layers of a frozen encoder that a BiLSTM reads, as in the paper's table 7.",
+        choices=("", *FEATURE_LAYERS),
     )
-    layers: str = setting(
-        "concat_last_four", "The layers of feature_based.", choices=FEATURE_LAYERS
-    )
-
-    lstm_units: int = setting(768, "The width of each direction of its BiLSTM.", at_least=1)
-
-    @property
-    def feature_layers(self) -> str:
-        """The layers of a frozen encoder, or "" if it is fine-tuned."""
-        return self.layers if self.feature_based else ""
+    lstm_units: int = setting(768, "The width of each direction of the BiLSTM.", at_least=1)
 
 
 class WordPieces(NamedTuple):

@@ -142,7 +142,7 @@ class WordTagging(Task):
         from bert_tf.model.tagging_model import tagging_head
 
         options, num_labels = self.options, len(self.labels)
-        layers = options.feature_layers
+        layers = options.feature_based
         return tagging_head(encoder, num_labels, layers, options.crf, options.lstm_units)
 
     def loss(self, batch: Batch, outputs: Any) -> "tf.Tensor":

@@ -11,7 +11,7 @@
 #             https://www.clips.uantwerpen.be/conll2003/ner/; the texts are Reuters', for research
 # Published   F1 on dev and test, means of five restarts (Devlin et al. 2019, table 7): fine-tuned 96.4
 #             and 92.4; features, dev: embeddings 91.0, second_to_last 95.6, last 94.9,
-#             weighted_sum_last_four 95.9, concat_last_four 96.1, weighted_sum_all 95.5. Others report
+#             weighted_last_four 95.9, concat_last_four 96.1, weighted_all 95.5. Others report
 #             about 0.5 to 1 less: the paper does not say how it used the document as context
 # Time        estimated: 20 minutes a run on a V100, 15 runs; RESTARTS=1 RATES=5e-5 is one run
 # Memory      6 GB for batches of 32
@@ -24,7 +24,7 @@ HERE=$(dirname "${BASH_SOURCE[0]}")
 OPTIONS=${OPTIONS:-document_context=true}
 RATES=${RATES:-5e-5,3e-5,2e-5} EPOCHS=${EPOCHS:-3}
 if [[ ${FEATURES:-} ]]; then
-  OPTIONS+=,feature_based=true,layers=$FEATURES
+  OPTIONS+=,feature_based=$FEATURES
   RATES=${FEATURE_RATES:-1e-3} EPOCHS=${FEATURE_EPOCHS:-20}
 fi
 "$PYTHON" "$HERE/../finetune.py" --task=ner --data_dir="$DATA" --task_options="$OPTIONS" \

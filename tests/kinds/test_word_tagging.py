@@ -20,8 +20,8 @@ LONG = [f"word{number} of naïve" for number in range(40)]
 OPTIONS = {
     "plain": {},
     "crf": {"crf": True},
-    "features": {"feature_based": True, "layers": "weighted_sum_all", "lstm_units": 8},
-    "both": {"feature_based": True, "layers": "concat_last_four", "lstm_units": 8, "crf": True},
+    "features": {"feature_based": "weighted_all", "lstm_units": 8},
+    "both": {"feature_based": "concat_last_four", "lstm_units": 8, "crf": True},
 }
 
 
@@ -152,8 +152,8 @@ def test_layers_are_those_of_the_paper_s_table():
         "second_to_last": first,
         "last": second,
         "concat_last_four": np.concatenate([first, second], -1),
-        "weighted_sum_last_four": (first + second) / 2,
-        "weighted_sum_all": (first + second) / 2,
+        "weighted_last_four": (first + second) / 2,
+        "weighted_all": (first + second) / 2,
     }
     for layers, vectors in expected.items():
         model = bert_tf.TaggingModel(encoder, 3, layers, lstm_units=4)

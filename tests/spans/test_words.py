@@ -60,7 +60,7 @@ def test_each_word_is_scored_once_where_it_has_most_context(size):
 
 def test_the_options_name_the_layers_that_the_model_has():
     assert set(words.FEATURE_LAYERS) == set(FEATURE_LAYERS)
-    assert TaggingOptions().feature_layers == ""
-    assert TaggingOptions(feature_based=True, layers="last").feature_layers == "last"
-    with pytest.raises(ValueError, match=r"--layers must be one of 'embeddings', .*'first'"):
-        TaggingOptions(layers="first")
+    with pytest.raises(
+        ValueError, match=r"--feature_based must be one of '', 'embeddings', .*'first'"
+    ):
+        TaggingOptions(feature_based="first")

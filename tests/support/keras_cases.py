@@ -96,7 +96,7 @@ def model_cases(num_layers: int = 2) -> dict[str, Case]:
         ),
         "TaggingModel": Case(
             lambda dtype: bert_tf.TaggingModel(
-                encoder(dtype), 3, "weighted_sum_last_four", lstm_units=4
+                encoder(dtype), 3, "weighted_last_four", lstm_units=4
             ),
             FEATURES,
             IDS % 3,
