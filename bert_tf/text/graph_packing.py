@@ -61,7 +61,7 @@ def pack_windows(
             tf.errors.InvalidArgumentError. None packs `[CLS] window [SEP]`.
         passage_ids: empty ones have no window.
     """
-    _check_at_least(4, "max_seq_length", max_seq_length)
+    _check_at_least(3 if question_ids is None else 4, "max_seq_length", max_seq_length)
     _check_at_least(1, "doc_stride", doc_stride)
     lengths = _lengths(passage_ids)
     # Without a question there is one [SEP] less.
