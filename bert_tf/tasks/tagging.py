@@ -186,6 +186,7 @@ class WordTagging(Task):
         starts = windows.read_features()["word_starts"] > 0
         has_crf = isinstance(windows.outputs, dict)
         logits = np.asarray(windows.outputs["logits"] if has_crf else windows.outputs)
+        starts = starts[:, : logits.shape[1]]  # Batches are as long as their longest row.
         of_words = [logits[rows][starts[rows]] for rows in windows.rows_by_example()]
         for example, scores in zip(examples, of_words, strict=True):
             assert len(example.words) == len(scores), example.where()
