@@ -78,7 +78,7 @@ class TaggingModel(HeadModel):
 
     Example:
 
-        encoder = bert_tf.BertEncoder.from_preset("bert_base_cased")
+        encoder = bert_tf.BertEncoder.from_preset("bert_base_uncased")
         model = bert_tf.TaggingModel(encoder, 9, feature_layers="concat_last_four")
         logits = model({"input_ids": np.ones((2, 16), "int32")})  # [2, 16, 9]
 
