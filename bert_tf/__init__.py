@@ -1,7 +1,8 @@
 """BERT as published by google-research, on TensorFlow 2 and Keras 3.
 
     models          BertEncoder, and the heads ClassificationModel, MultiLabelModel,
-                    TokenClassificationModel, TaggingModel, SpanModel, ChoiceModel, SiameseModel,
+                    TokenClassificationModel, TaggingModel, RoleModel, SpanModel, ChoiceModel,
+                    SiameseModel,
                     PretrainingModel; each has from_preset, save_to_preset
     presets()       the released models, with parameter counts and published scores
     text            FullTokenizer (BasicTokenizer, WordpieceTokenizer), TextPreprocessor
@@ -34,6 +35,7 @@ _PUBLIC_NAMES = {
     "SpanModel": "bert_tf.model.task_heads",
     "ChoiceModel": "bert_tf.model.task_heads",
     "SiameseModel": "bert_tf.model.siamese",
+    "RoleModel": "bert_tf.model.role_model",
     "TextPreprocessor": "bert_tf.text.preprocessor",
     "create_optimizer": "bert_tf.training.keras_optimizer",
     "load_dataset": "bert_tf.finetuning.dataset",

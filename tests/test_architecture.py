@@ -75,6 +75,7 @@ WITHOUT_TENSORFLOW = (
     "bert_tf.tasks.ner",
     "bert_tf.tasks.squad",
     "bert_tf.tasks.sts",
+    "bert_tf.tasks.srl",
     "bert_tf.tasks.tsv",
     "bert_tf.tasks.multiple_choice",
     "bert_tf.tasks.swag",

@@ -237,12 +237,18 @@ def _built_shapes(config: BertConfig) -> Shapes:
         return {w.path: tuple(w.shape) for model in models for w in model.weights}
 
 
+# Layers between the encoder and a classifier, which then has another width.
+_TASK_LAYERS = ("roles/",)
+
+
 def check_shapes(path: str, config: BertConfig, weights: Mapping[str, np.ndarray]) -> None:
     """Raises a ValueError if weights do not have the config's shapes; they may be missing."""
     if WORD_EMBEDDINGS not in weights:
         raise no_bert(path, weights)
     heads = heads_in(weights)
     num_scores = num_scores_of(weights) if CLASSIFIER in heads else 2
+    if any(name.startswith(_TASK_LAYERS) for name in weights):
+        heads = tuple(head for head in heads if head != CLASSIFIER)
     wrong = [
         f"{name} is {list(weights[name].shape)}, the config's is {list(shape)}"
         for name, shape in weight_shapes(config, heads, num_scores).items()

@@ -16,6 +16,7 @@ from bert_tf.inference.versions import find_saved_model
 from bert_tf.kinds.choice import ChoiceAnswer, Chooser
 from bert_tf.kinds.encoder import POOLS, Embedder
 from bert_tf.kinds.masked_lm import FilledSentence, MaskFiller, NextSentencePredictor
+from bert_tf.kinds.roles import RoleAnswer, RoleLabeller
 from bert_tf.kinds.span import Answer, QuestionAnswerer
 from bert_tf.kinds.table import MASKED_LM, NEXT_SENTENCE, PAIR, find_kind
 from bert_tf.kinds.text_model import LoadedModel, TextModel
@@ -111,9 +112,9 @@ class Predictor:
         """Returns the answer to each example, in order.
 
         Args:
-            examples: texts, or as the model was trained (text_a, text_b), (question, context) or
-                (context, [choice, ...]); or dicts by the names in `inputs`. A single text or dict
-                is a list of one; see `bert_tf.inference.examples`.
+            examples: texts, or as the model was trained (text_a, text_b), (question, context),
+                (sentence, predicate) or (context, [choice, ...]); or dicts by the names in
+                `inputs`. A single text or dict is a list of one; see `bert_tf.inference.examples`.
 
         Returns: a list; by kind of model,
             classification: `ClassAnswer`s (`label`, `probability`, `probabilities` by label).
@@ -123,6 +124,7 @@ class Predictor:
             span: `Answer`s (`text`, `start`, `end`, `probability`, `nbest`, `null_odds`).
             masked_lm: `FilledSentence`s (`best`, `candidates`).
             choice: `ChoiceAnswer`s (`choice`, `index`, `probabilities`).
+            roles: `RoleAnswer`s (`roles`, `sense`, `predicate`, `words`).
             encoder: arrays, float32 [H]: the means of the tokens' vectors.
 
         Raises a ValueError if an example does not have the texts that the model takes.
@@ -150,6 +152,15 @@ class Predictor:
         if self._default is not QuestionAnswerer:
             raise ValueError(f"A model for {self.kind} cannot answer questions.")
         return self.predict([(question, context)])[0]
+
+    def roles(self, sentence: str, predicate: str) -> RoleAnswer:
+        """Returns the roles of a predicate: a word of the sentence, `run#2` for its second "run".
+
+        Raises a ValueError if the sentence lacks it, or the model was not trained to label roles.
+        """
+        if self._default is not RoleLabeller:
+            raise ValueError(f"A model for {self.kind} cannot label roles.")
+        return self.predict([(sentence, predicate)])[0]
 
     def choose(self, context: str, choices: Sequence[str]) -> ChoiceAnswer:
         """Returns which of several choices fits a context best.

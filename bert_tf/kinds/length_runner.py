@@ -11,33 +11,39 @@ import tensorflow as tf
 from bert_tf import processors
 
 Batch = dict[str, tf.Tensor]
-# `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`: token ids and segment ids.
-Row = tuple[Sequence[int], Sequence[int]]
+# `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`: token ids, segment ids and further features.
+Row = tuple[Sequence[int], ...]
 IDS = ("input_ids", "input_mask", "segment_ids")
 
 
 def length_runner(
-    step: Callable[[Batch], Batch], batch_size: int, longest: int
+    step: Callable[[Batch], Batch],
+    batch_size: int,
+    longest: int,
+    names: Sequence[str] = IDS,
 ) -> Callable[[Sequence[Row]], list[dict[str, np.ndarray]]]:
     """Returns a thread-safe function from rows to the outputs of each.
 
     Outputs per token include the padding of the row's batch.
 
     Args:
-        step: maps `IDS`, int32 [B, L], to outputs by name, each [B, ...].
+        step: maps `names`, int32 [B, L], to outputs by name, each [B, ...].
         longest: maximum tokens of a row.
+        names: `IDS`, and those of the rows' further features.
     """
 
-    @tf.function(input_signature=[tf.TensorSpec([3, None, None], tf.int32)], autograph=False)
+    @tf.function(
+        input_signature=[tf.TensorSpec([len(names), None, None], tf.int32)], autograph=False
+    )
     def compute(batch: tf.Tensor) -> Batch:
-        return step(dict(zip(IDS, tf.unstack(batch), strict=True)))
+        return step(dict(zip(names, tf.unstack(batch), strict=True)))
 
     def run(rows: Sequence[Row]) -> list[dict[str, np.ndarray]]:
         def outputs_of(places: list[int]) -> Batch:
             return compute(_padded([rows[place] for place in places], longest))
 
         _, most_tokens = _blocks()
-        sizes = [((), len(ids)) for ids, _ in rows]
+        sizes = [((), len(ids)) for ids, *_ in rows]
         return in_batches(sizes, batch_size, outputs_of, most_tokens)
 
     return run
@@ -88,11 +94,11 @@ def _blocks() -> tuple[int, int]:
 
 
 def _padded(rows: Sequence[Row], longest: int) -> np.ndarray:
-    """Returns ids, mask and segments, int32 [3, B, L], padded with zeros."""
-    length = max(len(token_ids) for token_ids, _ in rows)
+    """Returns ids, mask, segments, ..., int32 [3 or more, B, L], padded with zeros."""
+    length = max(len(token_ids) for token_ids, *_ in rows)
     step, _ = _blocks()
     length = min(-(-length // step) * step, max(length, longest))
-    batch = np.zeros((3, len(rows), length), np.int32)
-    for number, (token_ids, segment_ids) in enumerate(rows):
-        batch[:, number, : len(token_ids)] = token_ids, [1] * len(token_ids), segment_ids
+    batch = np.zeros((1 + len(rows[0]), len(rows), length), np.int32)
+    for number, (token_ids, *others) in enumerate(rows):
+        batch[:, number, : len(token_ids)] = token_ids, [1] * len(token_ids), *others
     return batch

@@ -11,6 +11,7 @@ A new kind is a row here, and a subclass of `TextModel` in a module of the same 
     masked_lm        text with [MASK]       word pieces at [MASK]; whether a text follows another
     encoder          text                   vectors
     choice           context, choices       which of the choices fits the context
+    roles            sentence, predicate    who did what to whom: the predicate's roles
 """
 
 import dataclasses
@@ -134,6 +135,14 @@ _KINDS = (
         ids_rank=3,
         num_scores=1,
         architectures={"BertForMultipleChoice": (CLASSIFIER,)},
+    ),
+    Kind(
+        "roles",
+        "RoleLabeller",
+        inputs=(("sentence", "predicate"),),
+        has_labels=True,
+        needs_pooler=False,
+        architectures={"BertForTokenClassification": (CLASSIFIER,)},
     ),
     Kind(
         "encoder",

@@ -113,6 +113,15 @@ class TextModel(abc.ABC):
         """Returns the difference of two answers' numbers; inf if their words differ."""
         return largest_difference(expected, actual)
 
+    @classmethod
+    def model_for(cls, encoder: TransformerEncoder, num_labels: int, options: Any) -> keras.Model:
+        """Returns the Keras model for the options in `task.json`."""
+        return cls.make_model(encoder, num_labels)
+
+    def sample(self, texts: tuple) -> tuple:
+        """Returns an example, made of any texts, with which an export is validated."""
+        return texts
+
     def is_answerable(self, example: tuple) -> bool:
         """Returns whether `predict` accepts this example rather than raise a ValueError."""
         return True

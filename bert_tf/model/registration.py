@@ -13,6 +13,7 @@ MODULES = (  # With registered classes.
     "bert_tf.model.task_heads",
     "bert_tf.model.tagging_model",
     "bert_tf.model.siamese",
+    "bert_tf.model.role_model",
     "bert_tf.pretraining.objectives.left_to_right",
     "bert_tf.text.preprocessor",
     "bert_tf.training.keras_optimizer",

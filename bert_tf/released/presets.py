@@ -136,7 +136,8 @@ def save_preset(
         return
     if before is None or before.kind != kind.name:
         longest = min(config.max_position_embeddings, kind.max_seq_length or 512)
-        before = ModelDescription("", kind.name, kind.inputs[0], (), {}, longest, *case)
+        options = dict(getattr(model, "options", {}))
+        before = ModelDescription("", kind.name, kind.inputs[0], (), options, longest, *case)
     description = dataclasses.replace(
         before,
         inputs=tuple(inputs or before.inputs),

@@ -69,8 +69,11 @@ def validate(folder: str, text_model: TextModel, tolerance: float) -> Validation
     """
     inputs = text_model.loaded.inputs
     lists = [name in find_kind(text_model.loaded.kind).list_inputs for name in inputs]
-    batches = [[_example(texts, lists) for texts in batch] for batch in _batches(len(inputs))]
-    short = _example([_SENTENCE] * len(inputs), lists)
+    sample = text_model.sample
+    batches = [
+        [sample(_example(texts, lists)) for texts in batch] for batch in _batches(len(inputs))
+    ]
+    short = sample(_example([_SENTENCE] * len(inputs), lists))
     timed = [([short], _NUM_TIMED_CALLS), ([short] * _THROUGHPUT_BATCH, 3)]
     answers = _ask(folder, inputs, [*((batch, 1) for batch in batches), *timed])
     (_, one), (_, many) = answers[-2:]

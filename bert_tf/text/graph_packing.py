@@ -138,6 +138,22 @@ def _numbered(num_windows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return owner, tf.range(tf.size(owner)) - first
 
 
+def pack_slices(
+    ids: tf.RaggedTensor,
+    first: tuple[tf.Tensor, tf.Tensor],
+    second: tuple[tf.Tensor, tf.Tensor],
+    cls_id: int,
+    sep_id: int,
+) -> dict[str, tf.Tensor]:
+    """Packs two slices of each row, given by their starts and lengths, int32 [N].
+
+    An empty second slice means no second sequence. Returns the features of `pack_texts`.
+    """
+    begins = _first_indices(ids)
+    slices = (_slices(ids, begins + start, length) for start, length in (first, second))
+    return _rows(*slices, cls_id, sep_id)
+
+
 def _check_at_least(least: int, name: str, value: int) -> None:
     if value < least:
         raise ValueError(f"{name} must be {least} or more. Received: {value}")

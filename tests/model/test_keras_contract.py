@@ -18,11 +18,17 @@ import bert_tf
 PROGRAM = Path(keras_cases.__file__)
 NAMES = sorted(all_cases())
 MODELS = sorted(model_cases())
-WITHOUT_POOLER = ("TokenClassificationModel", "SpanModel", "MaskedLMModel", "SiameseModel")
+WITHOUT_POOLER = (
+    "TokenClassificationModel",
+    "RoleModel",
+    "SpanModel",
+    "MaskedLMModel",
+    "SiameseModel",
+)
 # Some have no dense layers: an LSTM's kernels are none, and a TaggingModel does not train its
 # encoder, which has them.
 WITHOUT_DENSE = {"Dropout", "Embeddings", "LinearScores", "BiLstm", "Crf", "WeightedSum"}
-WITHOUT_DENSE |= {"ClassificationModel, BiLSTM", "TaggingModel"}
+WITHOUT_DENSE |= {"ClassificationModel, BiLSTM", "TaggingModel", "RoleModel"}
 WITH_DENSE = sorted(set(NAMES) - WITHOUT_DENSE)
 
 

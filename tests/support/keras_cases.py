@@ -114,6 +114,14 @@ def model_cases(num_layers: int = 2) -> dict[str, Case]:
             np.stack([HIDDEN[:, 0], HIDDEN[:, 0]], axis=1),
             "mse",
         ),
+        "RoleModel": Case(
+            lambda dtype: bert_tf.RoleModel(
+                encoder(dtype), num_labels=3, indicator_size=2, lstm_units=4, mlp_units=5
+            ),
+            {**FEATURES, "predicate_mask": (IDS % 3 == 0) * MASK},
+            IDS % 3,
+            crossentropy(),
+        ),
         "SpanModel": Case(
             lambda dtype: bert_tf.SpanModel(encoder(dtype)),
             FEATURES,

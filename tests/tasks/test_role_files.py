@@ -193,7 +193,9 @@ def test_english_ewt_has_the_published_counts_and_scores_itself_100():
     golden = os.path.join(os.path.dirname(DATA), "golden", "tasks", "srl", "conll2009.json.gz")
     if not os.path.exists(golden):
         return
-    case = json.loads(gzip.open(golden).read())["universal_propositions"]["evaluations"][1]
+    with gzip.open(golden) as file:
+        content = json.load(file)
+    case = content["universal_propositions"]["evaluations"][1]
     predicted = [
         [Scored(p["position"], p["sense"], [(r, i) for r, i in p["arguments"]]) for p in each]
         for each in case["predicted"]

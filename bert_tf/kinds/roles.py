@@ -1,0 +1,337 @@
+"""Roles: finds who did what to whom: the roles of a sentence's words for one of its predicates.
+
+sentence, predicate --> [CLS] sentence [SEP] predicate [SEP] --> BERT ... --> a tag per word
+"""
+
+import dataclasses
+import functools
+from typing import ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from bert_tf.kinds.length_runner import IDS, length_runner
+from bert_tf.kinds.tagging import TaggedWord
+from bert_tf.kinds.text_model import TextModel, largest_difference, with_a_column
+from bert_tf.model.role_model import RoleModel
+from bert_tf.model.task_heads import TokenClassificationModel
+from bert_tf.spans.bio import OUTSIDE, RoleSpan, spans_of_tags, viterbi
+from bert_tf.spans.graph_viterbi import best_paths
+from bert_tf.spans.predicates import (
+    NUMBERED,
+    PLAIN,
+    RoleOptions,
+    find_words,
+    pack_predicate,
+    split_labels,
+    split_number,
+)
+from bert_tf.text.graph_packing import pack_slices
+from bert_tf.text.vocabulary import is_continuation
+
+_VERB = "V"  # The role of the predicate itself.
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Role:
+    """A role and what has it, `sentence[start:end]` in characters."""
+
+    role: str
+    text: str
+    start: int
+    end: int
+    probability: float  # A fraction: of the least probable of its words' tags.
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RoleAnswer:
+    """The roles of a predicate."""
+
+    predicate: str
+    start: int  # In characters.
+    end: int
+    sense: str  # Such as 01; "" if the model knows none.
+    roles: tuple[Role, ...]  # In the order of the sentence, without the predicate's own.
+    words: tuple[TaggedWord, ...]  # All words that the model read, with their tags.
+
+
+class RoleLabeller(TextModel):
+    """Labels roles. Of a sentence that is too long, the model reads the part around the predicate.
+
+    A predicate is one or more words of the sentence; `run#2` is the second "run" in it.
+    """
+
+    outputs: ClassVar = {
+        "words": "string [N, W]: the words, as they stand in the sentence",
+        "labels": "string [N, W]: the tag of each",
+        "probabilities": "float32 [N, W]: their probabilities",
+        "starts": "int32 [N, W]: where each starts in the sentence, in characters",
+        "ends": "int32 [N, W]: where each ends",
+        "predicate_start": "int32 [N]: where the predicate starts; -1 if it is not there",
+        "predicate_end": "int32 [N]: where it ends",
+        "sense": "string [N]: the sense of the predicate; empty if the model knows none",
+        "sense_probability": "float32 [N]: its probability",
+    }
+    Options = RoleOptions
+    make_model = TokenClassificationModel
+
+    def __init__(self, loaded, batch_size=32, compute=None):
+        super().__init__(loaded, batch_size, compute)
+        names = (*IDS, "predicate_mask")
+        self.run = length_runner(self.of_ids, batch_size, loaded.max_seq_length, names)
+        self.tags, self.senses = split_labels(loaded.labels)
+
+    @classmethod
+    def model_for(cls, encoder, num_labels, options):
+        if options.variant == PLAIN:
+            return cls.make_model(encoder, num_labels)
+        sizes = options.indicator_size, options.lstm_units, options.mlp_units
+        return RoleModel(encoder, num_labels, *sizes)
+
+    def prepare(self):
+        ids = [self.special.cls, self.special.mask, self.special.sep]
+        self.run([(ids, [0] * len(ids), [0, 1, 0])])
+
+    def of_ids(self, batch):
+        """Returns log-probabilities of the tags, [N, L, T], and of the predicate's senses, [N, S].
+
+        Only tags of sentences have a meaning.
+        """
+        logits = tf.cast(self.compute(batch)["logits"], tf.float32)
+        place = tf.argmax(batch["predicate_mask"], axis=1, output_type=tf.int32)
+        tags, senses = tf.split(logits, [len(self.tags), len(self.senses)], axis=-1)
+        of_predicate = tf.gather(senses, place, batch_dims=1)
+        return {"tags": tf.nn.log_softmax(tags), "senses": tf.nn.log_softmax(of_predicate)}
+
+    def signatures(self, tokenizer):
+        """Returns those that take texts: ids would need `predicate_mask`, too."""
+        every = super().signatures(tokenizer)
+        return {name: every[name] for name in ("serving_default", "text_examples")}
+
+    def sample(self, texts):
+        words = texts[-1].split()
+        return texts[-1], words[len(words) // 3] if words else b""
+
+    def is_answerable(self, example):
+        try:
+            return bool(self._encode(*example))
+        except ValueError:
+            return False
+
+    def predict(self, examples):
+        encoded = [self._encode(*example) for example in examples]
+        rows = [(row.input_ids, row.segment_ids, row.predicate_mask) for row, *_ in encoded]
+        both = zip(examples, encoded, self.run(rows), strict=True)
+        return [self._answer(example, *found, output) for example, found, output in both]
+
+    def _encode(self, sentence: str, predicate: str):
+        """Returns the packed row, the words' first pieces and spans, and the predicate's span."""
+        tokenizer, loaded = self.loaded.tokenizer, self.loaded
+        tokens, offsets = tokenizer.tokenize_with_offsets(sentence)
+        ids = tokenizer.convert_tokens_to_ids(tokens)
+        is_first = [not tokenizer.continues_word(token) for token in tokens]
+        name, number = split_number(predicate)
+        wanted = tokenizer.encode(name)
+        first = find_words(ids, is_first, wanted, number)
+        if first is None:
+            raise _no_predicate(sentence, predicate)
+        longest, variant = loaded.max_seq_length, loaded.options.variant
+        row = pack_predicate(ids, first, len(wanted), self.special, longest, variant)
+        starts = [place for place, begins in enumerate(is_first) if begins]
+        words = [
+            (1 + place - row.start, offsets[place][0], offsets[end - 1][1])
+            for place, end in zip(starts, [*starts[1:], len(ids)], strict=True)
+            if row.start <= place < row.start + row.length
+        ]
+        return row, words, (offsets[first][0], offsets[first + len(wanted) - 1][1])
+
+    def _answer(self, example, row, words, predicate, output) -> RoleAnswer:
+        sentence = example[0]
+        scores = output["tags"][[place for place, *_ in words]]  # [W, T]
+        path = self._path(scores)
+        numbers = {"starts": [w[1] for w in words], "ends": [w[2] for w in words]}
+        numbers["words"] = [sentence[start:end].encode() for _, start, end in words]
+        numbers["labels"] = [self.tags[tag].encode() for tag in path]
+        numbers["probabilities"] = np.exp(scores[np.arange(len(path)), path])
+        numbers["predicate_start"], numbers["predicate_end"] = predicate
+        numbers["sense"], numbers["sense_probability"] = b"", 0.0
+        if self.senses:
+            best = int(np.argmax(output["senses"]))
+            numbers["sense"] = self.senses[best].encode()
+        return self.answer_of(example, numbers)
+
+    def _path(self, scores: np.ndarray) -> list[int]:
+        if self.loaded.options.constrained:
+            return viterbi(scores, self.tags)[0]
+        return scores.argmax(axis=1).tolist()
+
+    def of_texts(self, tokenizer, *texts):
+        sentence, predicate = map(tokenizer.valid_text, texts)
+        ids, starts, ends = tokenizer.tokenize_with_offsets(sentence)
+        pattern = f"(?s)^{NUMBERED}$"
+        is_numbered = tf.strings.regex_full_match(predicate, pattern)
+        rewrite = functools.partial(tf.strings.regex_replace, predicate, pattern)
+        numbers = tf.strings.to_number(tf.where(is_numbered, rewrite(r"\2"), "1"), tf.int32)
+        wanted = tokenizer.tokenize(rewrite(r"\1"))
+        continues = np.array([*map(is_continuation, self.loaded.tokenizer.vocab)], bool)
+        is_first = ids.with_values(tf.logical_not(tf.gather(continues, ids.values)))
+        with tf.control_dependencies([self.as_many(ids, wanted)]):
+            first, length = _find_words(ids, is_first, wanted, numbers)
+        batch, start, kept = self._packed(ids, first, length)
+        outputs = self.of_ids(batch)
+        return {
+            **self._words(sentence, is_first, starts, ends, start, kept, outputs["tags"]),
+            "predicate_start": _at(starts, first, length > 0),
+            "predicate_end": _at(ends, first + length - 1, length > 0),
+            **self._sense(outputs["senses"]),
+        }
+
+    def _packed(self, ids, first, length):
+        """Does in a graph what `pack_predicate` does; also returns `start` and `length`."""
+        longest, is_plain = self.loaded.max_seq_length, self.loaded.options.variant == PLAIN
+        total = tf.cast(ids.row_lengths(), tf.int32)
+        repeated = tf.minimum(length, 0 if is_plain else (longest - 3) // 2)
+        room = longest - 2 - tf.where(repeated > 0, repeated + 1, 0)
+        start = tf.maximum(0, tf.minimum(first - room // 2, total - room))
+        kept = tf.minimum(total - start, room)
+        slices = (start, kept), (first, repeated)
+        rows = pack_slices(ids, *slices, self.special.cls, self.special.sep)
+        batch = with_a_column(rows)
+        places = tf.range(tf.shape(batch["input_ids"])[1])[tf.newaxis] - 1
+        begin = (first - start)[:, tf.newaxis]
+        end = tf.minimum(begin + length[:, tf.newaxis], kept[:, tf.newaxis])
+        mask = tf.cast((places >= begin) & (places < end), tf.int32)
+        batch["predicate_mask"] = mask
+        return {**batch, "segment_ids": mask} if is_plain else batch, start, kept
+
+    def _words(self, sentence, is_first, starts, ends, start, kept, tags):
+        """Returns the outputs of words: those whose first piece is among the pieces kept."""
+        rows = tf.cast(is_first.value_rowids(), tf.int32)
+        begin = tf.gather(tf.cast(is_first.row_starts(), tf.int32) + start, rows)
+        places = tf.range(tf.size(rows)) - begin  # In the window.
+        is_last = tf.concat([is_first.values[1:], tf.fill([tf.minimum(tf.size(rows), 1)], True)], 0)
+        word_ends = tf.boolean_mask(ends.values, is_last)
+        firsts = [tf.boolean_mask(each, is_first.values) for each in (rows, places, starts.values)]
+        is_kept = (firsts[1] >= 0) & (firsts[1] < tf.gather(kept, firsts[0]))
+        rows, places, starts, ends = (
+            tf.boolean_mask(each, is_kept) for each in (*firsts, word_ends)
+        )
+
+        def dense(values, default):
+            ragged = tf.RaggedTensor.from_value_rowids(
+                values, rows, tf.size(sentence), validate=False
+            )
+            return ragged.to_tensor(default)
+
+        scores = dense(tf.gather_nd(tags, tf.stack([rows, places + 1], axis=1)), 0.0)  # [N, W, T]
+        scores = tf.ensure_shape(scores, [None, None, len(self.tags)])
+        if self.loaded.options.constrained:
+            lengths = tf.math.bincount(rows, minlength=tf.size(sentence))
+            path = best_paths(scores, lengths, self.tags)
+        else:
+            path = tf.argmax(scores, axis=-1, output_type=tf.int32)
+        is_word = dense(tf.ones_like(rows), 0) > 0
+        chosen = tf.exp(tf.gather(scores, path, batch_dims=2))
+        text = tf.strings.substr(tf.gather(sentence, rows), starts, ends - starts, "UTF8_CHAR")
+        return {
+            "words": dense(text, ""),
+            "labels": tf.where(is_word, tf.gather(tf.constant(self.tags), path), ""),
+            "probabilities": tf.where(is_word, chosen, 0.0),
+            "starts": dense(starts, -1),
+            "ends": dense(ends, -1),
+        }
+
+    def _sense(self, scores):
+        if not self.senses:
+            rows = tf.shape(scores)[:1]
+            return {"sense": tf.fill(rows, ""), "sense_probability": tf.zeros(rows)}
+        sense = tf.gather(tf.constant(self.senses), tf.argmax(scores, axis=-1))
+        return {"sense": sense, "sense_probability": tf.exp(tf.reduce_max(scores, axis=-1))}
+
+    @staticmethod
+    def answer_of(example, outputs):
+        sentence = example[0]
+        start, end = int(outputs["predicate_start"]), int(outputs["predicate_end"])
+        if start < 0:
+            raise _no_predicate(*example)
+        names = ("words", "labels", "probabilities", "starts", "ends")
+        words = tuple(
+            TaggedWord(word.decode(), label.decode(), float(probability), int(first), int(last))
+            for word, label, probability, first, last in zip(
+                *(outputs[name] for name in names), strict=True
+            )
+            if first >= 0
+        )
+        roles = tuple(
+            Role(
+                span.role,
+                sentence[words[span.first].start : words[span.last].end],
+                words[span.first].start,
+                words[span.last].end,
+                min(word.probability for word in words[span.first : span.last + 1]),
+            )
+            for span in role_spans([word.label for word in words])
+            if span.role != _VERB
+        )
+        sense = outputs["sense"].decode()
+        return RoleAnswer(sentence[start:end], start, end, sense, roles, words)
+
+    @staticmethod
+    def difference(expected, actual):
+        # A tie may go either way.
+        places = [[(w.word, w.start, w.end) for w in a.words] for a in (expected, actual)]
+        if places[0] != places[1] or (expected.start, expected.end) != (actual.start, actual.end):
+            return float("inf")
+        return largest_difference(*([w.probability for w in a.words] for a in (expected, actual)))
+
+
+def role_spans(tags) -> list[RoleSpan]:
+    """Returns the spans of BIO tags; of other tags each is a role by itself."""
+    if any(tag.startswith(("B-", "I-")) for tag in tags):
+        return spans_of_tags(tags)
+    return [RoleSpan(tag, i, i) for i, tag in enumerate(tags) if tag != OUTSIDE]
+
+
+def _no_predicate(sentence: str, predicate: str) -> ValueError:
+    return ValueError(
+        f"The predicate must be words of the sentence, as they are written there; word#2 is the "
+        f"second such word. Received: {predicate!r:.200} in {sentence!r:.200}"
+    )
+
+
+def _find_words(ids, is_first, wanted, numbers):
+    """Does in a graph what `find_words` does; returns places and lengths, 0 for none, int32 [N]."""
+    sizes = tf.cast(wanted.row_lengths(), tf.int32)
+    sentence, words = ids.to_tensor(-1), wanted.to_tensor(-1)
+    longest, num_wanted = tf.shape(sentence)[1], tf.shape(words)[1]
+    is_token = tf.sequence_mask(ids.row_lengths(), longest)
+    # A word also ends where the sentence ends.
+    begins = is_first.to_tensor(True, shape=tf.stack([-1, longest + 1]))
+    padded = tf.pad(sentence, [[0, 0], [0, num_wanted]], constant_values=-2)
+
+    def compare(place, matches):
+        wanted_here = words[:, place : place + 1]
+        same = padded[:, place : place + longest] == wanted_here
+        return place + 1, matches & (same | (wanted_here < 0))
+
+    matches = begins[:, :longest] & is_token & (sizes > 0)[:, tf.newaxis]
+    _, matches = tf.while_loop(
+        lambda place, _: place < num_wanted,
+        compare,
+        (0, matches),
+        shape_invariants=(tf.TensorShape([]), tf.TensorShape([None, None])),
+    )
+    ends = tf.minimum(tf.range(longest)[tf.newaxis] + sizes[:, tf.newaxis], longest)
+    matches &= tf.gather(begins, ends, batch_dims=1)
+    rank = tf.cumsum(tf.cast(matches, tf.int32), axis=1)
+    hits = tf.cast(matches & (rank == numbers[:, tf.newaxis]), tf.int32)
+    hits = tf.pad(hits, [[0, 0], [0, 1]])  # There may be no token at all.
+    found = tf.reduce_max(hits, axis=1)
+    return tf.argmax(hits, axis=1, output_type=tf.int32), sizes * found
+
+
+def _at(values, places, is_there):
+    """Returns the value at a place of each row, int32 [N]; -1 where there is none."""
+    flat = tf.cast(values.row_starts(), tf.int32) + places
+    found = tf.gather(tf.pad(values.values, [[0, 1]]), tf.where(is_there, flat, 0))
+    return tf.where(is_there, found, -1)

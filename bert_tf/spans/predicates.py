@@ -1,0 +1,100 @@
+"""Packs a sentence and its predicate for a model of semantic roles; the options of such models.
+
+shi_lin   [CLS] the cat sat [SEP] sat [SEP]      plain   [CLS] the cat sat [SEP]
+segment     0    0   0   0    0    1    1                  0    0   0   1    0
+predicate   0    0   0   1    0    0    0                  0    0   0   1    0
+"""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from bert_tf.settings.setting import Settings, setting
+from bert_tf.text.packing import pack
+
+SHI_LIN, PLAIN = "shi_lin", "plain"
+SENSE = "sense:"  # Begins the labels that are senses of a predicate rather than tags of words.
+
+
+@dataclasses.dataclass(frozen=True)
+class RoleOptions(Settings):
+    """The options that a trained model is used with."""
+
+    variant: str = setting(
+        SHI_LIN,
+        "shi_lin: the predicate is repeated after the sentence; an embedding marks it; BiLSTM and "
+        "MLP follow BERT. plain: segment ids mark it; a linear layer follows.",
+        choices=(SHI_LIN, PLAIN),
+    )
+    constrained: bool = setting(
+        False,
+        "Whether the tags are the most probable valid BIO sequence (Viterbi on log-probabilities) "
+        "rather than the most probable one of each word.",
+    )
+    indicator_size: int = setting(10, "shi_lin: width of the predicate's embedding.", at_least=1)
+    lstm_units: int = setting(768, "shi_lin: width of each direction of the LSTM.", at_least=1)
+    mlp_units: int = setting(300, "shi_lin: width of the hidden layer.", at_least=1)
+
+
+class PackedPredicate(NamedTuple):
+    """A row for the model."""
+
+    input_ids: list[int]
+    segment_ids: list[int]
+    predicate_mask: list[int]  # 1 at the predicate in the sentence.
+    start: int  # The index in the sentence of the row's first piece after [CLS].
+    length: int  # Pieces of the sentence in the row.
+
+
+def pack_predicate(
+    ids: Sequence[int], first: int, length: int, special, max_seq_length: int, variant: str
+) -> PackedPredicate:
+    """Packs a sentence's pieces, of which `length` from `first` on are the predicate.
+
+    Of a sentence that is too long, the pieces around the predicate are kept.
+    """
+    repeated = list(ids[first : first + length])[: (max_seq_length - 3) // 2]
+    if variant == PLAIN:
+        repeated = []
+    room = max_seq_length - 2 - (len(repeated) + 1 if repeated else 0)
+    start = max(0, min(first - room // 2, len(ids) - room))
+    window = ids[start : start + room]
+    input_ids, segment_ids = pack(window, repeated, special.cls, special.sep)
+    mask = [0] * len(input_ids)
+    for place in range(first - start, min(first - start + length, len(window))):
+        mask[1 + place] = 1
+    return PackedPredicate(
+        input_ids, mask if variant == PLAIN else segment_ids, mask, start, len(window)
+    )
+
+
+def find_words(
+    ids: Sequence[int], is_first: Sequence[bool], wanted: Sequence[int], number: int
+) -> int | None:
+    """Returns where whole words have these pieces for the `number`th time, from 1; None if not."""
+    size = len(wanted)
+    for start in range(len(ids) - size + 1 if size else 0):
+        end = start + size
+        is_whole = is_first[start] and (end == len(ids) or is_first[end])
+        if is_whole and list(ids[start:end]) == list(wanted):
+            number -= 1
+            if not number:
+                return start
+    return None
+
+
+# A word, and which of its occurrences in the sentence, from 1.
+NUMBERED = r"(.+)#([1-9][0-9]?)"
+
+
+def split_number(predicate: str) -> tuple[str, int]:
+    """Splits `run#2`, the second "run" of a sentence, into `run` and 2; without a number, 1."""
+    match = re.fullmatch(NUMBERED, predicate, re.DOTALL)
+    return (match[1], int(match[2])) if match else (predicate, 1)
+
+
+def split_labels(labels: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Returns the tags of words, and the senses of predicates, which come after them."""
+    senses = tuple(label.removeprefix(SENSE) for label in labels if label.startswith(SENSE))
+    return tuple(labels[: len(labels) - len(senses)]), senses

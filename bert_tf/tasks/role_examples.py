@@ -1,0 +1,79 @@
+"""Reads the examples of semantic role labelling: a sentence and one of its predicates each."""
+
+import dataclasses
+from typing import NamedTuple
+
+from bert_tf import files
+from bert_tf.settings.setting import setting
+from bert_tf.spans.predicates import RoleOptions
+from bert_tf.tasks.role_files import FORMATS, Predicate, Sentence, format_of, read_sentences
+
+_FILES = {"train": "train_file", "eval": "dev_file", "predict": "test_file"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Options(RoleOptions):
+    """The options of the task."""
+
+    train_file: str = setting("", "Files or patterns to train on, with commas.")
+    dev_file: str = setting("", "The same for the sentences to evaluate.")
+    test_file: str = setting("", "The same for the sentences whose predicates' roles are wanted.")
+    format: str = setting(
+        "auto",
+        "Format of the files; up: Universal Propositions; auto: by their names and first lines.",
+        choices=("auto", *FORMATS),
+    )
+    senses: bool = setting(True, "Whether to predict predicates' senses, if the files have them.")
+
+
+class SrlExample(NamedTuple):
+    """One of a sentence's predicates; of a sentence without any, there is one with None."""
+
+    id: str
+    sentence: Sentence
+    number: int | None  # The index of the predicate in the sentence.
+
+    @property
+    def predicate(self) -> Predicate:
+        return self.sentence.predicates[self.number]
+
+
+@dataclasses.dataclass(frozen=True)
+class SrlFiles:
+    """Reads the sentences of a split."""
+
+    options: Options
+
+    def splits(self, purpose: str) -> tuple[str, ...]:
+        self.sources(purpose)
+        return (purpose,)
+
+    def sources(self, split: str) -> list[str]:
+        option = _FILES[split]
+        if given := getattr(self.options, option):
+            return files.expand_input_files(given)
+        raise ValueError(f"--{option} is needed: a file of predicates and roles. Received: ''")
+
+    def format(self, split: str) -> str:
+        """Returns the format of a split's files, which all have the same."""
+        given, paths = self.options.format, self.sources(split)
+        found = {path: format_of(path) if given == "auto" else given for path in paths}
+        if len(set(found.values())) > 1:
+            raise ValueError(f"The files of a split must have one format. Received: {found}")
+        return found[paths[0]]
+
+    def has_spans(self, split: str) -> bool:
+        return FORMATS[self.format(split)].has_spans
+
+    def sentences(self, split: str) -> list[Sentence]:
+        form = self.format(split)
+        return [each for path in self.sources(split) for each in read_sentences(path, form)]
+
+    def read(self, split: str) -> list[SrlExample]:
+        examples = []
+        for place, sentence in enumerate(self.sentences(split)):
+            numbers = range(len(sentence.predicates)) or [None]
+            examples += [SrlExample(f"{place}:{n or 0}", sentence, n) for n in numbers]
+        if all(each.number is None for each in examples):
+            raise ValueError(f"{', '.join(self.sources(split))}: there are no predicates.")
+        return examples
