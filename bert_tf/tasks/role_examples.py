@@ -1,6 +1,7 @@
 """Reads the examples of semantic role labelling: a sentence and one of its predicates each."""
 
 import dataclasses
+import re
 from typing import NamedTuple
 
 from bert_tf import files
@@ -15,7 +16,8 @@ _FILES = {"train": "train_file", "eval": "dev_file", "predict": "test_file"}
 class Options(RoleOptions):
     """The options of the task."""
 
-    train_file: str = setting("", "Files or patterns to train on, with commas.")
+    data_dir: str = setting("", "Folder with a file named after train, one after dev, after test.")
+    train_file: str = setting("", "Files or patterns to train on, with commas, or data_dir's.")
     dev_file: str = setting("", "The same for the sentences to evaluate.")
     test_file: str = setting("", "The same for the sentences whose predicates' roles are wanted.")
     format: str = setting(
@@ -27,7 +29,7 @@ class Options(RoleOptions):
 
 
 class SrlExample(NamedTuple):
-    """One of a sentence's predicates; of a sentence without any, there is one with None."""
+    """One of a sentence's predicates; in evaluation None for a sentence without any."""
 
     id: str
     sentence: Sentence
@@ -49,10 +51,19 @@ class SrlFiles:
         return (purpose,)
 
     def sources(self, split: str) -> list[str]:
-        option = _FILES[split]
+        option, folder = _FILES[split], self.options.data_dir
         if given := getattr(self.options, option):
             return files.expand_input_files(given)
-        raise ValueError(f"--{option} is needed: a file of predicates and roles. Received: ''")
+        word = option.removesuffix("_file")
+        names = sorted(files.list_folder(folder)) if folder else []
+        found = [name for name in names if word in re.split("[^a-z]+", name.lower())]
+        if len(found) != 1:
+            raise ValueError(
+                f"Give {option}, or a data_dir with one file named after {word}, such as "
+                f"{word}.gold_conll. Received: data_dir={folder!r} with "
+                f"{' and '.join(found) or 'none'}"
+            )
+        return [files.join_path(folder, found[0])]
 
     def format(self, split: str) -> str:
         """Returns the format of a split's files, which all have the same."""
@@ -72,7 +83,7 @@ class SrlFiles:
     def read(self, split: str) -> list[SrlExample]:
         examples = []
         for place, sentence in enumerate(self.sentences(split)):
-            numbers = range(len(sentence.predicates)) or [None]
+            numbers = range(len(sentence.predicates)) or ([] if split == "train" else [None])
             examples += [SrlExample(f"{place}:{n or 0}", sentence, n) for n in numbers]
         if all(each.number is None for each in examples):
             raise ValueError(f"{', '.join(self.sources(split))}: there are no predicates.")

@@ -69,7 +69,9 @@ def test_labels_are_outside_then_tags_then_senses(task):
 
 def test_all_pieces_of_a_span_are_learned_and_none_after_the_sentence(task):
     spans = task(CONLL_2005)
-    want, eat, nothing = spans.read("train")
+    want, eat = spans.read("train")
+    assert spans.read("eval")[:2] == [want, eat]
+    (nothing,) = spans.read("eval")[2:]
     row, tokens = pieces(spans, want)
     end = tokens.index("[SEP]")
     assert tokens[end + 1 :] == ["want", "[SEP]"]
@@ -91,7 +93,7 @@ def test_all_pieces_of_a_span_are_learned_and_none_after_the_sentence(task):
 
 def test_a_head_is_learned_at_the_first_piece_of_its_word(task):
     heads = task(UP, "a.conllu")
-    want, eat, _ = heads.read("train")
+    want, eat = heads.read("train")
     row, tokens = pieces(heads, want)
     tags = named(heads, row["tag_numbers"])
     assert tags[tokens.index("he")] == "ARG0"
@@ -183,12 +185,24 @@ def test_heads_are_scored_with_senses_and_without(task, tmp_path):
         (CONLL_2005, {"variant": "other"}, "--variant must be one of"),
         (CONLL_2005, {"format": "xml"}, "--format must be one of"),
         ("He -\nwants want\n", {}, "there are no roles to learn"),
-        (CONLL_2005, {"train_file": ""}, "--train_file is needed"),
+        (CONLL_2005, {"train_file": ""}, "Give train_file, or a data_dir with one file named"),
     ],
 )
 def test_what_does_not_fit_is_refused(task, text, options, message):
     with pytest.raises(ValueError, match=message):
         task(text, **options)
+
+
+def test_a_folder_has_a_file_for_each_split(task, tmp_path):
+    for name in ("en-up-dev.conllu", "en-up-train.conllu", "constraints.txt"):
+        (tmp_path / name).write_text(UP)
+    found = find_task("srl", {"data_dir": str(tmp_path)})
+    assert found.sources("eval") == [str(tmp_path / "en-up-dev.conllu")]
+    with pytest.raises(ValueError, match="named after test"):
+        found.splits("predict")
+    (tmp_path / "train.conllu").write_text(UP)
+    with pytest.raises(ValueError, match=r"en-up-train\.conllu and train\.conllu"):
+        found.splits("train")
 
 
 def test_a_model_of_spans_refuses_heads(task, tmp_path):
