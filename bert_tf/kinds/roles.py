@@ -51,6 +51,7 @@ class RoleAnswer:
     start: int  # In characters.
     end: int
     sense: str  # Such as 01; "" if the model knows none.
+    sense_probability: float  # A fraction.
     roles: tuple[Role, ...]  # In the order of the sentence, without the predicate's own.
     words: tuple[TaggedWord, ...]  # All words that the model read, with their tags.
 
@@ -158,6 +159,7 @@ class RoleLabeller(TextModel):
         if self.senses:
             best = int(np.argmax(output["senses"]))
             numbers["sense"] = self.senses[best].encode()
+            numbers["sense_probability"] = np.exp(output["senses"][best])
         return self.answer_of(example, numbers)
 
     def _path(self, scores: np.ndarray) -> list[int]:
@@ -273,8 +275,8 @@ class RoleLabeller(TextModel):
             for span in role_spans([word.label for word in words])
             if span.role != _VERB
         )
-        sense = outputs["sense"].decode()
-        return RoleAnswer(sentence[start:end], start, end, sense, roles, words)
+        sense = outputs["sense"].decode(), float(outputs["sense_probability"])
+        return RoleAnswer(sentence[start:end], start, end, *sense, roles, words)
 
     @staticmethod
     def difference(expected, actual):
@@ -282,7 +284,9 @@ class RoleLabeller(TextModel):
         places = [[(w.word, w.start, w.end) for w in a.words] for a in (expected, actual)]
         if places[0] != places[1] or (expected.start, expected.end) != (actual.start, actual.end):
             return float("inf")
-        return largest_difference(*([w.probability for w in a.words] for a in (expected, actual)))
+        return largest_difference(
+            *([*(w.probability for w in a.words), a.sense_probability] for a in (expected, actual))
+        )
 
 
 def role_spans(tags) -> list[RoleSpan]:
