@@ -2,8 +2,8 @@
 
     models          BertEncoder, and the heads ClassificationModel, MultiLabelModel,
                     TokenClassificationModel, TaggingModel, RoleModel, SpanModel, ChoiceModel,
-                    SiameseModel,
-                    PretrainingModel; each has from_preset, save_to_preset
+                    SiameseModel, PretrainingModel; each has from_preset,
+                    save_to_preset
     presets()       the released models, with parameter counts and published scores
     text            FullTokenizer (BasicTokenizer, WordpieceTokenizer), TextPreprocessor
     training        load_dataset, create_optimizer
