@@ -2,7 +2,7 @@
 
     models          BertEncoder, and the heads ClassificationModel, MultiLabelModel,
                     TokenClassificationModel, TaggingModel, RoleModel, SpanModel, ChoiceModel,
-                    SiameseModel, PretrainingModel; each has from_preset,
+                    SiameseModel, CoreferenceModel, PretrainingModel; each has from_preset,
                     save_to_preset
     presets()       the released models, with parameter counts and published scores
     text            FullTokenizer (BasicTokenizer, WordpieceTokenizer), TextPreprocessor
@@ -36,6 +36,7 @@ _PUBLIC_NAMES = {
     "ChoiceModel": "bert_tf.model.task_heads",
     "SiameseModel": "bert_tf.model.siamese",
     "RoleModel": "bert_tf.model.role_model",
+    "CoreferenceModel": "bert_tf.model.coreference",
     "TextPreprocessor": "bert_tf.text.preprocessor",
     "create_optimizer": "bert_tf.training.keras_optimizer",
     "load_dataset": "bert_tf.finetuning.dataset",

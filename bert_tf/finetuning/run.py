@@ -138,6 +138,7 @@ class FinetuningRun:
             dropout_seeds,
             is_trained=self._is_trained,
             stream=self.stream,
+            rate_scales=self._rate_scales(),
         )
         step = run.begin(fingerprint)
         self.best.resume(step)
@@ -204,6 +205,15 @@ class FinetuningRun:
 
     def _is_trained(self, name: str) -> bool:
         return not (self.model.is_unneeded(name) or name.startswith(self._frozen))
+
+    def _rate_scales(self) -> dict[str, float]:
+        """Returns the factor of the learning rate of each weight of the head, if it has its own."""
+        settings, encoder = self.settings, self.model.encoder.prefix
+        if not settings.head_learning_rate:
+            return {}
+        scale = settings.head_learning_rate / settings.learning_rate
+        names = named_variables(self.model)
+        return {name: scale for name in names if not name.startswith(encoder)}
 
     def _is_complete(self, fingerprint: dict[str, Any], num_steps: int) -> bool:
         """Returns whether training is complete; refuses the output directory of another run."""

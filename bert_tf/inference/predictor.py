@@ -14,6 +14,7 @@ from bert_tf.inference.load_model import load_model, need_head
 from bert_tf.inference.saved_model import SavedModel
 from bert_tf.inference.versions import find_saved_model
 from bert_tf.kinds.choice import ChoiceAnswer, Chooser
+from bert_tf.kinds.coreference import CoreferenceResolver, in_words, join_words
 from bert_tf.kinds.encoder import POOLS, Embedder
 from bert_tf.kinds.masked_lm import FilledSentence, MaskFiller, NextSentencePredictor
 from bert_tf.kinds.roles import RoleAnswer, RoleLabeller
@@ -123,6 +124,8 @@ class Predictor:
             tagging: tuples of `TaggedWord`s (`word`, `label`, `probability`, `start`, `end`).
             span: `Answer`s (`text`, `start`, `end`, `probability`, `nbest`, `null_odds`).
             masked_lm: `FilledSentence`s (`best`, `candidates`).
+            coreference: tuples of entities, each a tuple of `MentionSpan`s (`text`, `start`,
+                `end`).
             choice: `ChoiceAnswer`s (`choice`, `index`, `probabilities`).
             roles: `RoleAnswer`s (`roles`, `sense`, `predicate`, `words`).
             encoder: arrays, float32 [H]: the means of the tokens' vectors.
@@ -170,6 +173,17 @@ class Predictor:
         if self._default is not Chooser:
             raise ValueError(f"A model for {self.kind} cannot choose.")
         return self.predict([(context, choices)])[0]
+
+    def coreference(self, sentences: Sequence[Sequence[str]]) -> list[list[tuple[int, int]]]:
+        """Returns the entities of a document that is divided into sentences of words.
+
+        Each entity is a list of mentions: the first and the last word, counted from 0 over the
+        whole document. Raises a ValueError if the model was not trained for coreference.
+        """
+        if self._default is not CoreferenceResolver:
+            raise ValueError(f"A model for {self.kind} cannot find coreference.")
+        text, places = join_words(sentences)
+        return in_words(self.predict([text])[0], places)
 
     def embed(
         self, texts: str | Sequence[str], pool: str | None = None

@@ -12,6 +12,7 @@ A new kind is a row here, and a subclass of `TextModel` in a module of the same 
     encoder          text                   vectors
     choice           context, choices       which of the choices fits the context
     roles            sentence, predicate    who did what to whom: the predicate's roles
+    coreference      text                   the mentions of each entity
 """
 
 import dataclasses
@@ -23,6 +24,7 @@ from typing import Any
 MASKED_LM = "cls/predictions/"
 NEXT_SENTENCE = "cls/seq_relationship/"
 SPAN = "cls/squad/"
+COREFERENCE = "mention_scores/"
 CLASSIFIER = ""
 
 PAIR = ("text_a", "text_b")
@@ -58,6 +60,8 @@ class Kind:
 
     def architecture(self, heads: Iterable[str]) -> str:
         """Returns the Hugging Face class for a model with these heads."""
+        if not self.architectures:
+            raise ValueError(f"Hugging Face's transformers has no class for {self.name}.")
         there = set(heads) & set(self.heads)
         exact = (name for name, theirs in self.architectures.items() if set(theirs) == there)
         return next(exact, next(iter(self.architectures)))
@@ -145,6 +149,13 @@ _KINDS = (
         architectures={"BertForTokenClassification": (CLASSIFIER,)},
     ),
     Kind(
+        "coreference",
+        "CoreferenceResolver",
+        heads=(COREFERENCE,),
+        needs_pooler=False,
+        max_seq_length=128,
+    ),
+    Kind(
         "encoder",
         "Embedder",
         heads=(),
@@ -167,6 +178,8 @@ def find_kind(name: str) -> Kind:
 def heads_in(names: Iterable[str]) -> tuple[str, ...]:
     """Returns the prefixes of the heads that have weights among `names`."""
     names = set(names)
+    if any(name.startswith(COREFERENCE) for name in names):  # It has output_weights, too.
+        return (COREFERENCE,)
     found = [p for p in (MASKED_LM, NEXT_SENTENCE, SPAN) if any(n.startswith(p) for n in names)]
     return (*found, *([CLASSIFIER] if {"output_weights", "output_bias"} & names else []))
 
@@ -184,6 +197,8 @@ def kind_of_weights(weights: Mapping[str, Any]) -> str:
     names are told apart by `task.json` or Hugging Face's `config.json`.
     """
     heads = heads_in(weights)
+    if COREFERENCE in heads:
+        return "coreference"
     if MASKED_LM in heads or NEXT_SENTENCE in heads:
         return "masked_lm"
     if CLASSIFIER in heads:

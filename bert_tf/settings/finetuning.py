@@ -30,6 +30,9 @@ class FinetuningSettings(TrainingSettings):
     num_train_epochs: float = setting(3.0, "Uses of each training example.", interval="(0, inf)")
     warmup_proportion: float = setting(0.1, "Fraction of warm-up steps.", interval="[0, 1]")
     # Beyond the originals.
+    head_learning_rate: float = setting(
+        0.0, "Peak of the head's learning rate; 0: --learning_rate.", interval="[0, inf)"
+    )
     early_stopping_patience: int = setting(
         0, "Evaluations without improvement after which training ends; 0: never.", at_least=0
     )
@@ -70,6 +73,8 @@ class FinetuningSettings(TrainingSettings):
             )
         if self.num_folds == 1:
             raise ValueError("--num_folds must be 2 or more, or 0 for none. Received: 1")
+        if self.head_learning_rate and not min(self.learning_rate_grid):
+            raise ValueError("--head_learning_rate needs a --learning_rate above 0.")
         if self.early_stopping_patience and not self.eval_steps:
             raise ValueError("--early_stopping_patience counts evaluations: it needs --eval_steps.")
 

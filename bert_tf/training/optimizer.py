@@ -5,7 +5,7 @@ All run inside a replica's step, on gradients that are already summed over all r
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
@@ -67,6 +67,8 @@ class AdamWeightDecay:
     # the original, the first updates are about three times as large.
     bias_correction: bool = False
     lamb: bool = False  # Whether to scale updates of all but LayerNorm and biases.
+    # Factors of the learning rate by name; 1 for the others.
+    rate_scales: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         variables = self.variables
@@ -114,7 +116,8 @@ class AdamWeightDecay:
             states, decays = (weight, self.m[name], self.v[name]), has_weight_decay(name)
             for state in states:  # Reading gives a graph's input a name that is always the same.
                 state.read_value()
-            self._update(states, gradient, scale, rate, times, is_applied, decays)
+            own_rate = rate * self.rate_scales[name] if name in self.rate_scales else rate
+            self._update(states, gradient, scale, own_rate, times, is_applied, decays)
         self.step.assign_add(1)
 
     def _update(self, states, *arguments) -> None:

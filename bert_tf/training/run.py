@@ -46,6 +46,8 @@ class TrainingRun:
     random_scope: Callable[..., contextlib.AbstractContextManager]
     is_trained: Callable[[str], bool]  # Whether the weight of a name is trained.
     stream: TextIO | None = None  # Where progress is shown.
+    # Factors of the learning rate by name of a weight; see `AdamWeightDecay`.
+    rate_scales: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         settings, model, strategy = self.settings, self.model, self.strategy
@@ -58,7 +60,11 @@ class TrainingRun:
         with strategy.scope():
             weights = {n: v for n, v in named_variables(model).items() if self.is_trained(n)}
             self.optimizer = AdamWeightDecay(
-                weights, self.schedule, settings.bias_correction, lamb=settings.optimizer == "lamb"
+                weights,
+                self.schedule,
+                settings.bias_correction,
+                lamb=settings.optimizer == "lamb",
+                rate_scales=self.rate_scales,
             )
             loss_scale = LossScale() if settings.mixed_precision == "float16" else None
         self._trainer = Trainer(

@@ -19,11 +19,8 @@ PROGRAM = Path(keras_cases.__file__)
 NAMES = sorted(all_cases())
 MODELS = sorted(model_cases())
 WITHOUT_POOLER = (
-    "TokenClassificationModel",
-    "RoleModel",
-    "SpanModel",
-    "MaskedLMModel",
-    "SiameseModel",
+    *("TokenClassificationModel", "SpanModel", "MaskedLMModel", "SiameseModel"),
+    *("RoleModel", "CoreferenceModel"),
 )
 # Some have no dense layers: an LSTM's kernels are none, and a TaggingModel does not train its
 # encoder, which has them.

@@ -62,6 +62,7 @@ def model_cases(num_layers: int = 2) -> dict[str, Case]:
         return keras.Model(inputs, keras.layers.Dense(3, dtype="float32")(pooled))
 
     classes = IDS[:, 0] % 3
+    documents = np.stack([IDS, IDS[::-1]], axis=1)
     return {
         "BertEncoder": Case(composed, FEATURES, classes, crossentropy()),
         "ClassificationModel": Case(
@@ -121,6 +122,16 @@ def model_cases(num_layers: int = 2) -> dict[str, Case]:
             {**FEATURES, "predicate_mask": (IDS % 3 == 0) * MASK},
             IDS % 3,
             crossentropy(),
+        ),
+        "CoreferenceModel": Case(
+            lambda dtype: bert_tf.CoreferenceModel(encoder(dtype), ffnn_size=6, feature_size=3),
+            {
+                "input_ids": documents,
+                **dict.fromkeys(("sentence_map", "speaker_ids"), documents % 2),
+            }
+            | {"genre": IDS[:, :1] % 6},
+            {"antecedent_scores": np.zeros((8, 4), "int32")},
+            {"antecedent_scores": crossentropy()},
         ),
         "SpanModel": Case(
             lambda dtype: bert_tf.SpanModel(encoder(dtype)),
