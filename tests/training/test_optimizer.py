@@ -84,6 +84,15 @@ def test_an_update_that_is_not_applied_only_counts_the_step():
     assert int(adam.step) == 1
 
 
+def test_a_weight_may_have_its_own_learning_rate():
+    weights = {name: tf.Variable([0.0]) for name in ("encoder/bias", "head/bias")}
+    adam = AdamWeightDecay(weights, lambda step: 0.1, rate_scales={"head/bias": 3.0})
+    adam.apply([tf.constant([1.0])] * 2)
+    encoder, head = (float(weight[0]) for weight in weights.values())
+    assert encoder < 0
+    assert head == pytest.approx(3 * encoder)
+
+
 def test_the_loss_scale_halves_on_overflow_and_doubles_after_quiet_steps():
     scale = LossScale(initial=8.0, growth_steps=2)
     seen = []
