@@ -63,7 +63,7 @@ def trained(tmp_path_factory):
         learning_rate=2e-3,
         head_learning_rate=5e-3,
         max_seq_length=16,
-        num_train_epochs=8.0,
+        num_train_epochs=20.0,
         num_workers=1,
         do_train=True,
         do_eval=True,
@@ -74,6 +74,7 @@ def trained(tmp_path_factory):
     return run, folder
 
 
+@pytest.mark.slow
 def test_it_learns_and_writes_what_the_scorer_reads(trained):
     run, folder = trained
     results = run.evaluator.evaluate_and_write()
@@ -86,6 +87,7 @@ def test_it_learns_and_writes_what_the_scorer_reads(trained):
     ]
 
 
+@pytest.mark.slow
 def test_the_predictor_answers_as_the_task_does(trained):
     run, folder = trained
     answers = run.evaluator.answers("predict").answers
@@ -100,6 +102,7 @@ def test_the_predictor_answers_as_the_task_does(trained):
     assert predictor.predict(["", "ann."])[0] == ()
 
 
+@pytest.mark.slow
 def test_a_saved_model_answers_as_the_predictor(trained, tmp_path):
     _, folder = trained
     export = export_saved_model(
@@ -113,6 +116,7 @@ def test_a_saved_model_answers_as_the_predictor(trained, tmp_path):
     assert served.coreference(documents[0].sentences) == python.coreference(documents[0].sentences)
 
 
+@pytest.mark.slow
 def test_the_graphs_sentences_are_those_of_the_rule(trained):
     _, folder = trained
     resolver = bert_tf.Predictor(f"{folder}/out")._made(bert_tf.Predictor(f"{folder}/out")._default)
