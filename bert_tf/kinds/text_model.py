@@ -96,7 +96,7 @@ class TextModel(abc.ABC):
 
     @classmethod
     def model_for(cls, encoder: TransformerEncoder, num_labels: int, options: Any) -> keras.Model:
-        """Returns the Keras model for `Options` or None."""
+        """Returns the Keras model for the `Options` in `task.json`, or None."""
         return cls.make_model(encoder, num_labels)
 
     @abc.abstractmethod
@@ -112,11 +112,6 @@ class TextModel(abc.ABC):
     def difference(expected: Any, actual: Any) -> float:
         """Returns the difference of two answers' numbers; inf if their words differ."""
         return largest_difference(expected, actual)
-
-    @classmethod
-    def model_for(cls, encoder: TransformerEncoder, num_labels: int, options: Any) -> keras.Model:
-        """Returns the Keras model for the options in `task.json`."""
-        return cls.make_model(encoder, num_labels)
 
     def sample(self, texts: tuple) -> tuple:
         """Returns an example, made of any texts, with which an export is validated."""
