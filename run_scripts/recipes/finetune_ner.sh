@@ -11,10 +11,10 @@
 #             https://www.clips.uantwerpen.be/conll2003/ner/; the texts are Reuters', for research
 # Published   F1 on dev and test, means of five restarts (Devlin et al. 2019, table 7): fine-tuned 96.4
 #             and 92.4; features, dev: embeddings 91.0, second_to_last 95.6, last 94.9,
-#             weighted_last_four 95.9, concat_last_four 96.1, weighted_all 95.5. Others report
-#             about 0.5 to 1 less: the paper does not say how it used the document as context
+#             weighted_last_four 95.9, concat_last_four 96.1, weighted_all 95.5. The
+#             paper does not say how it used the document as context
 # Time        estimated: 20 minutes a run on a V100, 15 runs; RESTARTS=1 RATES=5e-5 is one run
-# Memory      6 GB for batches of 32
+# Memory      6 GB for batches of 32, estimated
 #
 # MODEL is a released cased model's name or a folder. Other settings: LENGTH (of a window, with the
 # sentences around), EPOCHS, BATCH, OPTIONS (such as crf=true); arguments go to finetune.py.
