@@ -24,7 +24,7 @@ from bert_tf.kinds.table import (
 )
 from bert_tf.kinds.text_model import LoadedModel
 from bert_tf.model.encoder import make_encoder
-from bert_tf.model.layers import undrawn_weights
+from bert_tf.model.initial_weights import undrawn_weights
 from bert_tf.released.find_model import ModelFiles, find_model
 from bert_tf.released.model_folder import VOCAB_NAME, ModelDescription, read_description
 from bert_tf.text.tokenization import FullTokenizer

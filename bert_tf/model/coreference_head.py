@@ -16,7 +16,7 @@ import tensorflow as tf
 from keras import ops
 
 from bert_tf.model.dropout import Dropout
-from bert_tf.model.layers import truncated_normal
+from bert_tf.model.initial_weights import truncated_normal
 from bert_tf.model.part import Part, register
 from bert_tf.model.span_selection import select_spans
 

@@ -19,6 +19,7 @@ from bert_tf.model.bilstm import BiLstm
 from bert_tf.model.block_runs import recomputed, sharing_graph
 from bert_tf.model.dropout import current_seeds, new_generator
 from bert_tf.model.feature_model import FeatureModel
+from bert_tf.model.initial_weights import undrawn_weights
 from bert_tf.model.layers import (
     MASKED_SCORE,
     Attention,
@@ -28,7 +29,6 @@ from bert_tf.model.layers import (
     ResidualOutput,
     SelfAttention,
     TransformerBlock,
-    undrawn_weights,
 )
 from bert_tf.model.part import register
 

@@ -11,7 +11,8 @@ from keras import ops
 
 from bert_tf.model.encoder import TransformerEncoder
 from bert_tf.model.feature_model import FeatureModel
-from bert_tf.model.layers import Intermediate, layer_norm, truncated_normal
+from bert_tf.model.initial_weights import truncated_normal
+from bert_tf.model.layers import Intermediate, layer_norm
 from bert_tf.model.part import Part, register
 
 

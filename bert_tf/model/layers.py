@@ -16,22 +16,20 @@ deviation of the initial weights; `place`, the number of the dropout in its mode
 Source: google-research/bert, modeling.py; Devlin et al. 2019, section 3; Vaswani et al. 2017.
 """
 
-import contextlib
-import contextvars
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import keras
 from keras import ops
 
 from bert_tf.model import fused
 from bert_tf.model.dropout import Dropout
+from bert_tf.model.initial_weights import truncated_normal
 from bert_tf.model.part import Part, register
 
 # Added to the attention scores of padding: exp() of it is 0, and it fits float16. The original's.
 MASKED_SCORE = -10000.0
 LAYER_NORM_EPSILON = 1e-12
-_draws = contextvars.ContextVar("draws", default=True)
 
 ACTIVATIONS: dict[str, Callable] = {
     "gelu": lambda x: ops.gelu(x, approximate=True),
@@ -45,25 +43,6 @@ ACTIVATIONS: dict[str, Callable] = {
 def activation(name: str | None) -> Callable:
     """Returns the function that `BertConfig.hidden_act` names; None means linear."""
     return ACTIVATIONS[(name or "linear").lower()]
-
-
-@contextlib.contextmanager
-def undrawn_weights() -> Iterator[None]:
-    """Makes new layers' weights 0 in this thread, as those that a checkpoint overwrites may be.
-
-    Drawing the weights of BERT-Base takes a second.
-    """
-    token = _draws.set(False)
-    try:
-        yield
-    finally:
-        _draws.reset(token)
-
-
-def truncated_normal(stddev: float) -> keras.initializers.Initializer:
-    """Returns a new initializer: a shared one would give equal values to weights of equal shape."""
-    drawn = keras.initializers.TruncatedNormal(stddev=stddev)  # It takes a seed in any case.
-    return drawn if _draws.get() else keras.initializers.Zeros()
 
 
 def dense(units: int, stddev: float, dtype=None, name: str = "dense") -> keras.layers.Dense:

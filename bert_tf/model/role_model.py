@@ -13,7 +13,7 @@ from bert_tf.model.bilstm import BiLstm
 from bert_tf.model.dropout import Dropout
 from bert_tf.model.encoder import TransformerEncoder
 from bert_tf.model.heads import HeadModel, LinearScores
-from bert_tf.model.layers import truncated_normal
+from bert_tf.model.initial_weights import truncated_normal
 from bert_tf.model.part import register
 
 _DROPOUT = 0.1

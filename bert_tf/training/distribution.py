@@ -45,3 +45,13 @@ def distribute(
         return dataset.map(lambda batch: tf.nest.map_structure(deal, batch)).unbatch()
 
     return iter(strategy.distribute_datasets_from_function(of_host))
+
+
+def replicated_variable(initial_value: tf.Tensor, name: str) -> tf.Variable:
+    """Returns a variable, not a weight, to which every replica assigns the same values."""
+    return tf.Variable(
+        initial_value,
+        trainable=False,
+        name=name,
+        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+    )

@@ -5,8 +5,16 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from bert_tf.training.optimizer import adam_update, clip_by_global_norm, has_weight_decay
+from bert_tf.training.optimizer import adam_update, clip_scale, has_weight_decay
 from bert_tf.training.schedule import WarmupAndDecay
+
+
+def clip_by_global_norm(
+    gradients: Sequence[tf.Tensor], limit: float
+) -> tuple[list[tf.Tensor], tf.Tensor]:
+    """Returns gradients scaled down to a global norm of at most `limit`, and their old norm."""
+    scale, norm = clip_scale(gradients, limit)
+    return [gradient * scale for gradient in gradients], norm
 
 
 def create_optimizer(

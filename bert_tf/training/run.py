@@ -24,7 +24,8 @@ from bert_tf.training import distribution, loop, run_directory
 from bert_tf.training.checkpoint import NumberedCheckpoints, load_checkpoint, named_variables
 from bert_tf.training.devices import is_faster_in_bfloat16
 from bert_tf.training.interruption import EvaluationLeft, Interrupted, StopRequest
-from bert_tf.training.optimizer import AdamWeightDecay, LossScale
+from bert_tf.training.loss_scale import LossScale
+from bert_tf.training.optimizer import AdamWeightDecay
 from bert_tf.training.schedule import Schedule
 from bert_tf.training.trainer import Objective, Trainer, check_weights
 from bert_tf.training.workers import StallWatch, Workers

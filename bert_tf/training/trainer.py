@@ -15,7 +15,8 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from bert_tf.training.optimizer import AdamWeightDecay, LossScale, clip_scale
+from bert_tf.training.loss_scale import LossScale
+from bert_tf.training.optimizer import AdamWeightDecay, clip_scale
 
 Batch = dict[str, tf.Tensor]
 

@@ -9,7 +9,8 @@ import bert_tf
 from bert_tf.model.dropout import dropout_seeds
 from bert_tf.pretraining.objectives.masked_lm_next_sentence import OBJECTIVE
 from bert_tf.training.checkpoint import named_variables
-from bert_tf.training.optimizer import AdamWeightDecay, LossScale
+from bert_tf.training.loss_scale import LossScale
+from bert_tf.training.optimizer import AdamWeightDecay
 from bert_tf.training.trainer import Trainer
 
 CONFIG = bert_tf.BertConfig(

@@ -10,7 +10,8 @@ import tensorflow as tf
 
 import bert_tf
 from bert_tf.training.checkpoint import named_variables
-from bert_tf.training.optimizer import AdamWeightDecay, clip_by_global_norm
+from bert_tf.training.keras_optimizer import clip_by_global_norm
+from bert_tf.training.optimizer import AdamWeightDecay
 from bert_tf.training.schedule import WarmupAndDecay
 
 CONFIG = bert_tf.BertConfig(

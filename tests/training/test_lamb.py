@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bert_tf.training.optimizer import AdamWeightDecay, clip_by_global_norm, scale_to_layer
+from bert_tf.training.keras_optimizer import clip_by_global_norm
+from bert_tf.training.optimizer import AdamWeightDecay, scale_to_layer
 
 SHAPES = {
     "bert/embeddings/word_embeddings": (7, 4),

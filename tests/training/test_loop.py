@@ -14,7 +14,8 @@ from bert_tf.pretraining.objectives.masked_lm_next_sentence import OBJECTIVE
 from bert_tf.settings import TrainingSettings
 from bert_tf.training import loop
 from bert_tf.training.checkpoint import named_variables
-from bert_tf.training.optimizer import AdamWeightDecay, LossScale
+from bert_tf.training.loss_scale import LossScale
+from bert_tf.training.optimizer import AdamWeightDecay
 from bert_tf.training.schedule import WarmupAndDecay
 from bert_tf.training.trainer import NonFiniteLoss, Trainer, check_weights
 

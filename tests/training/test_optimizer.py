@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bert_tf.training.optimizer import AdamWeightDecay, LossScale, clip_by_global_norm
+from bert_tf.training.keras_optimizer import clip_by_global_norm
+from bert_tf.training.loss_scale import LossScale
+from bert_tf.training.optimizer import AdamWeightDecay
 from bert_tf.training.schedule import WarmupAndDecay
 
 
