@@ -60,11 +60,18 @@ def confusion_matrix(
 
 
 def class_metrics(matrix: np.ndarray) -> list[dict[str, float]]:
-    """Returns each class's precision, recall, F1 and number of labels from a confusion matrix.
+    """Returns the `metrics_of_counts` of each class from a confusion matrix."""
+    return metrics_of_counts(np.diagonal(matrix), matrix.sum(axis=0), matrix.sum(axis=1))
 
-    A ratio without cases is 0.
+
+def metrics_of_counts(
+    correct: ArrayLike, found: ArrayLike, support: ArrayLike
+) -> list[dict[str, float]]:
+    """Returns each class's precision, recall, F1 and number of labels; a ratio without cases is 0.
+
+    Args, of each class: how often it was predicted correctly, how often at all, and how often it is
+        the label.
     """
-    found, support, correct = matrix.sum(axis=0), matrix.sum(axis=1), np.diagonal(matrix)
     return [
         {
             "precision": float(hits / max(predicted, 1)),

@@ -7,6 +7,8 @@ scikit-learn, with 0 for a ratio without cases.
 import numpy as np
 from numpy.typing import ArrayLike
 
+from bert_tf.metrics.classification import metrics_of_counts
+
 
 def scores(labels: ArrayLike, predictions: ArrayLike) -> dict[str, float]:
     """Returns metrics as fractions.
@@ -27,18 +29,8 @@ def scores(labels: ArrayLike, predictions: ArrayLike) -> dict[str, float]:
 def label_metrics(labels: ArrayLike, predictions: ArrayLike) -> list[dict[str, float]]:
     """Returns each label's precision, recall, F1 and number of examples that have it."""
     labels, predictions = _checked(labels, predictions)
-    hits, found, support = (
-        np.sum(which, axis=0) for which in (labels & predictions, predictions, labels)
-    )
-    return [
-        {
-            "precision": float(correct / max(predicted, 1)),
-            "recall": float(correct / max(actual, 1)),
-            "f1": float(2 * correct / max(predicted + actual, 1)),
-            "support": int(actual),
-        }
-        for correct, predicted, actual in zip(hits, found, support, strict=True)
-    ]
+    counts = (np.sum(which, axis=0) for which in (labels & predictions, predictions, labels))
+    return metrics_of_counts(*counts)
 
 
 def best_thresholds(labels: ArrayLike, probabilities: ArrayLike) -> list[float]:
