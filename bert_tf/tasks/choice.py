@@ -152,12 +152,6 @@ class MultipleChoice(Task):
         logits = tf.cast(outputs, tf.float32)  # [B, C]
         return tf.nn.sparse_softmax_cross_entropy_with_logits(batch["label_ids"], logits)
 
-    def hits(self, batch: Batch, outputs: "tf.Tensor") -> "tf.Tensor":
-        import tensorflow as tf
-
-        found = tf.argmax(outputs, axis=-1, output_type=batch["label_ids"].dtype)
-        return tf.cast(found == batch["label_ids"], tf.float32)
-
     def predict(self, examples: _Examples, windows: Windows, tokenizer: Tokenizer) -> _Answers:
         answers = []
         for example, logits in zip(examples, windows.outputs, strict=True):

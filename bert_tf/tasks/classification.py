@@ -230,12 +230,6 @@ class TextClassification(Task):
         """Returns float32 [B]: 1, or less for windows, those of an example 1 together."""
         return batch[_WINDOW_WEIGHT] if self.counts_windows else super().loss_weights(batch)
 
-    def hits(self, batch: Batch, outputs: "tf.Tensor") -> "tf.Tensor":
-        import tensorflow as tf
-
-        found = tf.argmax(outputs, axis=-1, output_type=batch["label_ids"].dtype)
-        return tf.cast(found == batch["label_ids"], tf.float32)
-
     def predict(self, examples: _Examples, windows: Windows, tokenizer: Tokenizer) -> _Answers:
         logits = self.logits_of(windows)
         if not self.labels:

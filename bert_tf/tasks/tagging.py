@@ -175,12 +175,6 @@ class WordTagging(Task):
     def _is_trained(self, batch: Batch) -> "tf.Tensor":
         return (batch["word_starts"] > 0) & (batch["label_ids"] < len(self.labels))
 
-    def hits(self, batch: Batch, outputs: "tf.Tensor") -> "tf.Tensor":
-        import tensorflow as tf
-
-        found = tf.argmax(outputs, axis=-1, output_type=batch["label_ids"].dtype)
-        return tf.cast(found == batch["label_ids"], tf.float32)
-
     def predict(self, examples: Examples, windows: Windows, tokenizer: Tokenizer) -> Answers:
         """Returns the tags of each sentence; with a CRF the most probable sequence of them."""
         starts = windows.read_features()["word_starts"] > 0

@@ -112,7 +112,7 @@ class Task(Reader, Protocol):
     metric: str  # The metric of `score` that models are compared by; higher is better.
     # Whether the loss or the answers depend on padding. If so, every batch has the full length.
     padding_matters: bool = False
-    measures_accuracy: bool = False  # Whether `hits` is defined.
+    measures_accuracy: bool = False  # Whether training reports the accuracy of `hits`.
     needs_calibration: bool = False  # Whether `calibrated` is called after training.
     # Whether an epoch is as many windows as there are, rather than as many as examples.
     counts_windows: bool = False
@@ -163,8 +163,13 @@ class Task(Reader, Protocol):
     def hits(self, batch: Batch, outputs: Any) -> "tf.Tensor":
         """Returns 1 for what is answered correctly, else 0, float32 of the loss's shape.
 
-        Its weighted mean is the training accuracy in `metrics.jsonl`.
+        Its weighted mean is the training accuracy in `metrics.jsonl`. By default the answer is the
+        class with the largest output, and the correct one is in `label_ids`.
         """
+        import tensorflow as tf
+
+        found = tf.argmax(outputs, axis=-1, output_type=batch["label_ids"].dtype)
+        return tf.cast(found == batch["label_ids"], tf.float32)
 
     def predict(self, examples: Sequence[Any], windows: Windows, tokenizer: Tokenizer) -> list[Any]:
         """Returns an answer for each example, from the outputs for its windows."""
