@@ -56,14 +56,20 @@ def test_strict_scores_are_seqeval_s(taggings):
                 assert figures[name] == pytest.approx(100 * value, abs=1e-9), (case["id"], name)
 
 
+def as_without_perl(name, output):
+    """Mends conlleval's output where Perl takes a type for no value: it does for "" and "0"."""
+    if name == "no_type":  # `not($lastType) or ...`: one line for gold, and the same for found.
+        return "".join(dict.fromkeys(output.splitlines(keepends=True)))
+    if name == "type_zero":  # The type 0 is printed without its name.
+        return output.replace(f"\n{'':>17}:", f"\n{'0':>17}:")
+    return output
+
+
 def test_the_report_is_what_conlleval_prints(golden_dir):
     cases = read(golden_dir / "tagging" / "odd_inputs.json.gz")
-    # Types that Perl takes for none, which the tool prints twice.
-    skipped = {"type_zero", "no_type"}
-    count = 0
+    cases = [case for case in cases if case["output"]]  # The tool refuses the others.
+    assert len(cases) >= 17
     for case in cases:
-        if not case["output"] or case["name"] in skipped or "-o" in case["arguments"]:
-            continue
         find = conlleval.raw_entities if "-r" in case["arguments"] else conlleval.entities
         gold, predicted = [[]], [[]]
         for line in case["input"].splitlines():
@@ -74,9 +80,8 @@ def test_the_report_is_what_conlleval_prints(golden_dir):
                 continue
             gold[-1].append(columns[-2])
             predicted[-1].append(columns[-1])
-        assert conlleval.report(conlleval.evaluate(gold, predicted, find)) == case["output"], case
-        count += 1
-    assert count >= 15
+        expected = as_without_perl(case["name"], case["output"])
+        assert conlleval.report(conlleval.evaluate(gold, predicted, find)) == expected, case
 
 
 def test_scores_by_hand():
