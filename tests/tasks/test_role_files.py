@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 
 import pytest
 
@@ -177,22 +176,28 @@ def test_what_cannot_be_read_is_refused_with_its_line(write, name, text, message
         read_sentences(write(name, text))
 
 
-DATA = os.environ.get("BERT_TF_DATA", "")
+@pytest.fixture(scope="module")
+def english_ewt(data_dir):
+    """The development set of Universal Propositions for English."""
+    return read_sentences(str(data_dir / "srl_up_english_ewt" / "en_ewt-up-dev.conllu.gz"))
 
 
-@pytest.mark.skipif(not os.path.isdir(DATA), reason="BERT_TF_DATA: no real data here")
-def test_english_ewt_has_the_published_counts_and_scores_itself_100():
-    path = os.path.join(DATA, "srl_up_english_ewt", "en_ewt-up-dev.conllu.gz")
-    sentences = read_sentences(path)
-    predicates = [each for sentence in sentences for each in sentence.predicates]
+@pytest.mark.data
+def test_english_ewt_has_the_published_counts_and_scores_itself_100(english_ewt):
+    predicates = [each for sentence in english_ewt for each in sentence.predicates]
     spans = [span for each in predicates for span in each.roles]
-    counts = (len(sentences), len(predicates), len(spans), len({span.role for span in spans}))
+    counts = (len(english_ewt), len(predicates), len(spans), len({span.role for span in spans}))
     assert counts == (2002, 4977, 9682, 44)
-    gold = [[scored(each) for each in sentence.predicates] for sentence in sentences]
+    gold = [[scored(each) for each in sentence.predicates] for sentence in english_ewt]
     assert score_dependencies(gold, gold).exact_sentences == 2002
-    golden = os.path.join(os.path.dirname(DATA), "golden", "tasks", "srl", "conll2009.json.gz")
-    if not os.path.exists(golden):
-        return
+
+
+@pytest.mark.data
+def test_predictions_for_english_ewt_have_the_official_scores(english_ewt, data_dir):
+    golden = data_dir.parent / "golden" / "tasks" / "srl" / "conll2009.json.gz"
+    if not golden.exists():
+        pytest.skip(f"no scores of the official scorer for this set: {golden} is not there")
+    gold = [[scored(each) for each in sentence.predicates] for sentence in english_ewt]
     with gzip.open(golden) as file:
         content = json.load(file)
     case = content["universal_propositions"]["evaluations"][1]
