@@ -51,7 +51,7 @@ def test_commands_use_flags_that_the_scripts_have(page):
 
 @for_each_page
 def test_what_the_examples_import_exists(page):
-    pytest.importorskip("tensorflow")
+    pytest.importorskip("tensorflow", reason="needs: pip install tensorflow")
     text = page.read_text(encoding="utf-8")
     for module, names in re.findall(r"^from (bert_tf[\w.]*) import ([\w, ]+)", text, re.MULTILINE):
         for name in names.split(", "):

@@ -11,7 +11,7 @@ import pytest
 
 from bert_tf.config import read_json
 
-nbformat = pytest.importorskip("nbformat", reason="needs the extra `notebook`")
+nbformat = pytest.importorskip("nbformat", reason="needs: pip install '.[notebook]'")
 
 # Put behind the parameters cell: the same work in a minute, and nothing that pip could download.
 SMALL_SETTING = """
@@ -136,8 +136,8 @@ def test_the_curves_say_what_was_evaluated_on(notebook, tmp_path, held_out_files
 
 def run_notebook(notebook, folder, output, monkeypatch):
     """Executes a notebook in `folder`, where nothing can be downloaded."""
-    nbclient = pytest.importorskip("nbclient", reason="needs the extra `notebook`")
-    pytest.importorskip("ipykernel", reason="needs the extra `notebook`")
+    nbclient = pytest.importorskip("nbclient", reason="needs: pip install '.[notebook]'")
+    pytest.importorskip("ipykernel", reason="needs: pip install '.[notebook]'")
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # Nobody listens at the discard port.
     monkeypatch.setenv("PIP_NO_INDEX", "1")

@@ -21,7 +21,7 @@ from bert_tf.training.optimizer import AdamWeightDecay
 from bert_tf.training.schedule import WarmupAndDecay
 
 needs_safetensors = pytest.mark.skipif(
-    importlib.util.find_spec("safetensors") is None, reason="safetensors is not installed"
+    importlib.util.find_spec("safetensors") is None, reason="needs: pip install safetensors"
 )
 TANH = dataclasses.replace(CONFIG, hidden_act="gelu")
 

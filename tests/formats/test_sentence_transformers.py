@@ -18,7 +18,7 @@ from bert_tf.kinds.pooling import MODES
 from bert_tf.serving.export import export_saved_model
 from bert_tf.settings import ConversionSettings, ExportSettings
 
-safetensors = pytest.importorskip("safetensors.numpy", reason="safetensors is not installed")
+safetensors = pytest.importorskip("safetensors.numpy", reason="needs: pip install safetensors")
 TEXTS = ["w1 w2 w3", "W4", "w5 w6 w7 w8 w9 w10 w11 w12 w13 w14", "w2 w2"]
 RNG = np.random.default_rng(0)
 KERNEL = RNG.normal(size=(6, 16)).astype(np.float32)
@@ -156,7 +156,7 @@ def test_converted_back_it_makes_the_same_vectors(mode, tmp_path):
 
 @pytest.mark.skipif(
     importlib.util.find_spec("sentence_transformers") is None,
-    reason="sentence-transformers is not installed",
+    reason="needs: pip install sentence-transformers",
 )
 def test_vectors_are_those_of_the_library_itself(tmp_path):
     folder = write_model(tmp_path / "st", POOLING, dense("Tanh", bias=False), NORMALIZE)

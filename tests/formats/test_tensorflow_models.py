@@ -91,7 +91,7 @@ def write_params(folder, **settings):
 
 @pytest.mark.parametrize("name", ["encoder", "pretrainer_v2"])
 def test_every_layer_agrees_with_tensorflow_models(made_by_tfm, name):
-    pytest.importorskip("yaml", reason="pretrainer_v2 has its shape in params.yaml")
+    pytest.importorskip("yaml", reason="needs: pip install pyyaml")
     read = tensorflow_models.read(str(made_by_tfm / name))
     features, expected = outputs_of(made_by_tfm / name)
 
@@ -106,7 +106,7 @@ def test_every_layer_agrees_with_tensorflow_models(made_by_tfm, name):
 
 @pytest.mark.parametrize("name", ["pretrainer_v1", "pretrainer_v2"])
 def test_both_heads_of_pretraining_agree_with_tensorflow_models(made_by_tfm, name):
-    pytest.importorskip("yaml", reason="pretrainer_v2 has its shape in params.yaml")
+    pytest.importorskip("yaml", reason="needs: pip install pyyaml")
     read = tensorflow_models.read(str(made_by_tfm / name))
     features, expected = outputs_of(made_by_tfm / name)
 

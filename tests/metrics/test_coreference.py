@@ -101,7 +101,7 @@ def test_scores_by_hand():
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (6, 4), (7, 7), (0, 3), (3, 0)])
 def test_best_matching_is_the_best_of_all(shape):
-    optimize = pytest.importorskip("scipy.optimize")
+    optimize = pytest.importorskip("scipy.optimize", reason="needs: pip install scipy")
     for seed in range(20):
         table = np.random.default_rng(seed).integers(0, 6, shape) / 7
         rows, columns = coreference.best_matching(table)

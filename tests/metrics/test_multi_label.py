@@ -22,7 +22,7 @@ def test_scores_are_those_computed_by_hand():
 
 
 def test_scores_are_those_of_scikit_learn():
-    metrics = pytest.importorskip("sklearn.metrics")
+    metrics = pytest.importorskip("sklearn.metrics", reason="needs: pip install scikit-learn")
     rng = np.random.default_rng(0)
     for _ in range(20):
         gold, found = rng.random((2, 30, 5)) < rng.random((2, 1, 5))

@@ -28,7 +28,7 @@ def recipes_dir(scripts_dir):
 @pytest.fixture(scope="session")
 def corpus(scripts_dir, tmp_path_factory):
     """The sections of this project's own documentation, a document a line."""
-    pytest.importorskip("sentencex", reason="the extra `corpus` is not installed")
+    pytest.importorskip("sentencex", reason="needs: pip install mwparserfromhell sentencex")
     texts = [path.read_text() for path in sorted((scripts_dir.parent / "docs").glob("*.md"))]
     documents = [section for text in texts for section in re.split(r"\n## ", text)]
     path = tmp_path_factory.mktemp("corpus") / "documentation.jsonl"

@@ -59,7 +59,7 @@ def test_the_longest_word_of_a_list_is_taken_from_the_left(vocab_file, words_fil
 
 
 def test_jieba_finds_words(vocab_file):
-    pytest.importorskip("jieba", reason="the extra `chinese` is not installed")
+    pytest.importorskip("jieba", reason="needs: pip install jieba")
     tokenizer = FullTokenizer(vocab_file)
     found = words_of("jieba", "使用语言模型bert 预测。", tokenizer)
     assert found == "使+用 语+言 模+型 bert 预+测 。"

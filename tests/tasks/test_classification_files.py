@@ -141,7 +141,7 @@ def test_a_report_has_each_class_the_confusion_and_the_worst_errors_first(tmp_pa
 @pytest.mark.parametrize("is_installed", [True, False])
 def test_the_confusion_is_drawn_where_matplotlib_is(tmp_path, monkeypatch, caplog, is_installed):
     if is_installed:
-        pytest.importorskip("matplotlib")
+        pytest.importorskip("matplotlib", reason="needs: pip install matplotlib")
     else:
         monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     task = dataclasses.replace(make_task(), reader=NoFiles())
