@@ -185,7 +185,7 @@ class MultipleChoice(Task):
         gold = {example.label for example in examples}
         spread = max(max(each.probabilities) - min(each.probabilities) for each in answers)
         is_same = len({answer.index for answer in answers}) == 1
-        return spread < _UNIFORM or (is_same and len(gold) > 1)
+        return bool(spread < _UNIFORM) or (is_same and len(gold) > 1)
 
     def write(self, split: str, examples: _Examples, answers: _Answers, folder: str) -> list[str]:
         """Writes `test_results.tsv` (probabilities), `predictions.jsonl`, and the submission."""

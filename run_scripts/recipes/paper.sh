@@ -16,6 +16,7 @@
 #   CONLL        a folder with eng.train, eng.testa, eng.testb
 #   RESTARTS     runs of each setting of the grids (5: the best on the development set counts)
 #   OUTPUT       the folder for everything (paper); PYTHON
+#   EPOCHS       of all runs (the paper's; of --small, parts of the larger sets)
 #   FLAGS        more flags for all runs (--mixed_precision=bfloat16)
 #
 # All files may be gzipped. Expected, with BERT-Base: the published figures within a point, on the
@@ -57,11 +58,11 @@ lacks() { # lacks WHAT FOLDER PATTERN: says so, if no file of the folder is of t
 
 # finetune ROW TASK EPOCHS PART RATES FLAGS...: once done, it is not done again. PART: epochs of --small.
 finetune() {
-  local folder=$OUTPUT/runs/$1/seed-1/$2 epochs=$3 rates=(--learning_rates="$5")
+  local folder=$OUTPUT/runs/$1/seed-1/$2 epochs=${EPOCHS:-$3} rates=(--learning_rates="$5")
   [[ ! -f $folder/done ]] || return 0
   step "$1: $2"
   if [[ $SMALL ]]; then
-    epochs=$4 rates=(--learning_rate=1e-4)
+    epochs=${EPOCHS:-$4} rates=(--learning_rate=1e-4)
   fi
   "$PYTHON" "$REPOSITORY/run_scripts/finetune.py" --do_train --do_eval --seed=1 \
     --keep_optimizer=false --output_dir="$folder" --num_train_epochs="$epochs" "${rates[@]}" \
@@ -110,7 +111,8 @@ squad squad2 2.0 2 48 0.03 --version_2_with_negative
 if ! lacks "SWAG" "${SWAG:-}" 'train.csv*'; then
   finetune model swag 3 0.1 2e-5 --model="$MODEL" --task=swag --data_dir="$SWAG" --train_batch_size=16
 elif [[ $SMALL ]] && ! lacks "CODAH" "${CODAH:-}" 'full_data.tsv*'; then
-  finetune model swag 3 1 2e-5 --model="$MODEL" --task=codah --data_dir="$CODAH" --train_batch_size=16
+  finetune model swag 3 1 2e-5 --model="$MODEL" --task=codah --data_dir="$CODAH" \
+    --train_batch_size=16 --num_folds=2
 fi
 
 ner fine_tuned

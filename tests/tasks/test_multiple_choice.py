@@ -157,6 +157,23 @@ def test_a_choice_without_tokens_is_never_chosen(small_model):
     np.testing.assert_allclose(logits[0, :2], model({"input_ids": ids[:1, :2]})[0], atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("probabilities", "collapsed"),
+    [
+        (((0.25, 0.75), (0.9, 0.1)), False),
+        (((0.25, 0.75), (0.1, 0.9)), True),  # Always the second.
+        (((0.501, 0.499), (0.499, 0.501)), True),  # All alike.
+    ],
+)
+def test_a_model_that_has_learned_nothing_is_collapsed(probabilities, collapsed, tmp_path):
+    task = find_task("codah", {"data_dir": str(tmp_path)})
+    examples = [ChoiceExample("", "c", ("x", "y"), label) for label in (1, 0)]
+    rows = [tuple(map(np.float32, row)) for row in probabilities]
+    answers = [ChoiceAnswer(int(np.argmax(row)), row) for row in rows]
+    # A sweep writes it as JSON, which knows no numpy.
+    assert task.is_collapsed(examples, answers) is collapsed
+
+
 def write_questions(folder: Path, size: int, name: str, rng: random.Random) -> None:
     """Rows of 2 to 4 endings, of which one is praise."""
     lines = []
