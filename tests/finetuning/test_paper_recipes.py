@@ -53,6 +53,12 @@ def test_perplexity_is_e_to_the_loss(recipes_dir, tmp_path):
     assert "| 3, 768, 12 | 7.4 (5.84) |" in result.stdout
 
 
+def test_f1_of_entities_is_in_percent_already(recipes_dir, tmp_path):
+    write_results(tmp_path / "runs/fine_tuned/seed-1/ner", eval_f1=86.6)
+    result = compare(recipes_dir, "--tables=table_7", tmp_path)
+    assert "| fine-tuned, BERT-Base | 86.6 (96.4) |" in result.stdout
+
+
 def test_a_folder_of_something_else_is_refused(recipes_dir, tmp_path):
     result = compare(recipes_dir, tmp_path)
     assert result.returncode == 2
