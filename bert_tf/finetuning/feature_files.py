@@ -94,7 +94,7 @@ def report_truncated(encoding: Encoding, file: FeatureFile) -> None:
         logger.info("%s: no example is truncated.", encoding.split)
         return
     logger.warning(
-        "%s: %s of %s examples (%.1f %%) are truncated, as they are longer than max_seq_length=%d.",
+        "%s: %s of %s examples (%.1f %%) are truncated: the task reads less at max_seq_length=%d.",
         encoding.split,
         f"{file.num_truncated:,}",
         f"{file.num_examples:,}",

@@ -121,6 +121,7 @@ class RoleLabeller(TextModel):
 
     def predict(self, examples):
         encoded = [self._encode(*example) for example in examples]
+        self.warn_of_truncated(sum(row.is_truncated for row, *_ in encoded), len(encoded))
         rows = [(row.input_ids, row.segment_ids, row.predicate_mask) for row, *_ in encoded]
         both = zip(examples, encoded, self.run(rows), strict=True)
         return [self._answer(example, *found, output) for example, found, output in both]

@@ -70,14 +70,19 @@ class QuestionAnswerer(TextModel):
         options, longest = self.loaded.options, self.loaded.max_seq_length
         tokenizer = self.loaded.tokenizer
         questions, rows = [], []
+        num_truncated = 0
         for question, context in examples:
-            ids = tokenizer.encode(question)[: options.max_query_length]
+            ids = tokenizer.encode(question)
+            num_truncated += len(ids) > options.max_query_length
+            ids = ids[: options.max_query_length]
             passage = OffsetPassage(context, tokenizer)
             windows = divide_passage(len(passage.ids), len(ids), longest, options.doc_stride)
             for start, length in windows:
                 part = passage.ids[start : start + length]
                 rows.append(pack(ids, part, self.special.cls, self.special.sep))
             questions.append((ids, passage, windows))
+        limit = f"{options.max_query_length} tokens (max_query_length)"
+        self.warn_of_truncated(num_truncated, len(examples), limit)
         outputs = iter(self.run(rows))
         return [
             self._answer(ids, passage, windows, [next(outputs) for _ in windows])

@@ -86,13 +86,17 @@ class Tagger(TextModel):
         tokenizer, longest = self.loaded.tokenizer, self.loaded.max_seq_length - 2
         texts, rows = [text for (text,) in examples], []
         places = []  # First token, start and end of each text's words.
+        num_truncated = 0
         for text in texts:
-            tokens, offsets = (part[:longest] for part in tokenizer.tokenize_with_offsets(text))
+            tokens, offsets = tokenizer.tokenize_with_offsets(text)
+            num_truncated += len(tokens) > longest
+            tokens, offsets = tokens[:longest], offsets[:longest]
             ids = tokenizer.convert_tokens_to_ids(tokens)
             rows.append(pack(ids, [], self.special.cls, self.special.sep))
             firsts = [i for i, token in enumerate(tokens) if not tokenizer.continues_word(token)]
             words = pairwise([*firsts, len(tokens)])
             places.append([(1 + i, offsets[i][0], offsets[end - 1][1]) for i, end in words])
+        self.warn_of_truncated(num_truncated, len(texts))
         outputs = self.run(rows)
         return [
             tuple(

@@ -139,15 +139,16 @@ class TextModel(abc.ABC):
         self.warn_of_truncated(sum(is_truncated(*pair, longest) for pair in pairs), len(pairs))
         return [pack_truncated(*pair, cls, sep, longest) for pair in pairs]
 
-    def warn_of_truncated(self, num_truncated: int, num_texts: int) -> None:
-        """Logs a warning, once, if texts were truncated."""
+    def warn_of_truncated(self, num_truncated: int, num_texts: int, limit: str = "") -> None:
+        """Logs a warning, once, if texts were truncated; the usual limit is `max_seq_length`."""
         if num_truncated and not self._has_warned:
             self._has_warned = True
             logger.warning(
-                "%d of %d texts are longer than %d tokens (max_seq_length): their ends are not "
-                "read. A classifier can read all in windows, see docs/long_texts.md. Further "
-                "texts are truncated without a warning.",
-                *(num_truncated, num_texts, self.loaded.max_seq_length),
+                "%d of %d texts are longer than %s: parts of them are not read. A classifier can "
+                "read all in windows, see docs/long_texts.md. Further texts are truncated without "
+                "a warning.",
+                *(num_truncated, num_texts),
+                limit or f"{self.loaded.max_seq_length} tokens (max_seq_length)",
             )
 
     def of_texts(self, tokenizer: "GraphTokenizer", *texts: tf.Tensor) -> Batch:

@@ -45,6 +45,7 @@ class PackedPredicate(NamedTuple):
     predicate_mask: list[int]  # 1 at the predicate in the sentence.
     start: int  # The index in the sentence of the row's first piece after [CLS].
     length: int  # Pieces of the sentence in the row.
+    is_truncated: bool  # Whether pieces of the sentence or of the repeated predicate are left out.
 
 
 def pack_predicate(
@@ -54,9 +55,8 @@ def pack_predicate(
 
     Of a sentence that is too long, the pieces around the predicate are kept.
     """
-    repeated = list(ids[first : first + length])[: (max_seq_length - 3) // 2]
-    if variant == PLAIN:
-        repeated = []
+    predicate = [] if variant == PLAIN else list(ids[first : first + length])
+    repeated = predicate[: (max_seq_length - 3) // 2]
     room = max_seq_length - 2 - (len(repeated) + 1 if repeated else 0)
     start = max(0, min(first - room // 2, len(ids) - room))
     window = ids[start : start + room]
@@ -64,9 +64,9 @@ def pack_predicate(
     mask = [0] * len(input_ids)
     for place in range(first - start, min(first - start + length, len(window))):
         mask[1 + place] = 1
-    return PackedPredicate(
-        input_ids, mask if variant == PLAIN else segment_ids, mask, start, len(window)
-    )
+    segment_ids = mask if variant == PLAIN else segment_ids
+    is_truncated = len(window) < len(ids) or len(repeated) < len(predicate)
+    return PackedPredicate(input_ids, segment_ids, mask, start, len(window), is_truncated)
 
 
 def find_words(

@@ -20,8 +20,8 @@ from bert_tf.data.schema import Feature
 from bert_tf.metrics.classification import accuracy
 from bert_tf.tasks.classification import softmax
 from bert_tf.tasks.evaluation_report import json_lines
-from bert_tf.tasks.task import Batch, Reader, Row, Task, Windows, write_files
-from bert_tf.text.packing import pack_truncated, pad
+from bert_tf.tasks.task import Batch, Reader, Row, Task, TruncatedRow, Windows, write_files
+from bert_tf.text.packing import is_truncated, pack_truncated, pad
 from bert_tf.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -132,13 +132,15 @@ class MultipleChoice(Task):
         context = tokenizer.encode(example.context)
         names = ("input_ids", "input_mask", "segment_ids")
         row: dict[str, list[int]] = {name: [] for name in names}
-        for choice in example.choices:
-            ids, segments = pack_truncated(
-                context, tokenizer.encode(choice), cls, sep, max_seq_length
-            )
+        is_cut = False
+        for choice in map(tokenizer.encode, example.choices):
+            ids, segments = pack_truncated(context, choice, cls, sep, max_seq_length)
+            is_cut |= is_truncated(context, choice, max_seq_length)
             for name, values in zip(names, (ids, [1] * len(ids), segments), strict=True):
                 row[name] += pad(values, max_seq_length)
-        return [row if split.startswith("predict") else {**row, "label_ids": [example.label]}]
+        if not split.startswith("predict"):
+            row["label_ids"] = [example.label]
+        return [TruncatedRow(row) if is_cut else row]
 
     def head(self, encoder):
         from bert_tf.model.task_heads import ChoiceModel

@@ -8,7 +8,6 @@ Each predicate of a sentence is an example. The options choose the model of Shi 
 the plain one; `spans/predicates.py` draws their inputs.
 """
 
-import logging
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -39,13 +38,11 @@ from bert_tf.tasks.role_files import (
     Sentence,
     props_lines,
 )
-from bert_tf.tasks.task import Batch, Row, Task, Windows, write_files
+from bert_tf.tasks.task import Batch, Row, Task, TruncatedRow, Windows, write_files
 from bert_tf.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-logger = logging.getLogger(__name__)
 
 VARIANTS = ()
 _SHORTEST = 8  # [CLS], [SEP] twice, and something of the sentence and the predicate.
@@ -162,7 +159,7 @@ class SemanticRoles(Task):
         if split != "predict":
             row["tag_numbers"] = self._tag_numbers(example, counts, packed)
             row["sense_number"] = [self._numbers.get(SENSE + _sense(predicate.sense), 0)]
-        yield row
+        yield TruncatedRow(row) if packed.is_truncated else row
 
     def _tag_numbers(
         self, example: SrlExample, counts: list[int], packed: PackedPredicate
@@ -218,7 +215,7 @@ class SemanticRoles(Task):
     def predict(self, examples: Examples, windows: Windows, tokenizer: Tokenizer) -> Answers:
         """Returns the roles of each predicate, from the tags of the words' first pieces."""
         features = windows.read_features()
-        answers, num_lost = [], 0
+        answers: list[SrlAnswer] = []
         for example, rows in zip(examples, windows.rows_by_example(), strict=True):
             if rows.start == rows.stop:
                 answers.append(SrlAnswer())
@@ -231,19 +228,12 @@ class SemanticRoles(Task):
             tags = [OUTSIDE] * len(example.sentence.words)
             for number, tag in zip(word_numbers[places], path, strict=True):
                 tags[number - 1] = self.tags[tag]
-            num_lost += len(tags) > len(places)
             sense = ""
             if self.senses:
                 place = int(np.argmax(features["predicate_mask"][rows.start]))
                 sense = self.senses[int(logits[place, len(self.tags) :].argmax())]
             probability = float(np.exp(scores[np.arange(len(path)), path]).mean())
             answers.append(SrlAnswer(self._roles(tags), sense, probability))
-        if num_lost:
-            logger.warning(
-                "%d of %d sentences are longer than the window: words far from the predicate get "
-                "no role. A larger --max_seq_length reads more.",
-                *(num_lost, len(examples)),
-            )
         return answers
 
     def _roles(self, tags: Sequence[str]) -> tuple[RoleSpan, ...]:

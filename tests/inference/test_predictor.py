@@ -41,6 +41,22 @@ def tokenizer():
     return bert_tf.FullTokenizer(str(VOCAB))
 
 
+@pytest.mark.parametrize(
+    ("kind", "short", "long", "limit"),
+    [
+        ("tagging", ("one",), ("one " * MAX_SEQ_LENGTH,), f"{MAX_SEQ_LENGTH} tokens"),
+        ("span", ("who?", CONTEXT), ("who " * 9, CONTEXT), "8 tokens (max_query_length)"),
+    ],
+)
+def test_truncation_is_told_once(folders, caplog, kind, short, long, limit):
+    predictor = bert_tf.Predictor(folders[kind])
+    predictor.predict([short])
+    assert not caplog.text
+    for _ in range(2):
+        predictor.predict([short, long])
+    assert caplog.text.count(f"1 of 2 texts are longer than {limit}") == 1
+
+
 def alone(model, tokenizer, text_a, text_b=""):
     """A model's outputs for one text, without padding."""
     ids = map(tokenizer.encode, (text_a, text_b))

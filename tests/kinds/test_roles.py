@@ -93,11 +93,15 @@ def test_a_saved_model_answers_as_python_does(tmp_path, labels, options):
             predictor.roles("", "")
 
 
-def test_the_second_of_two_words_is_found_and_long_sentences_keep_what_is_around_it(tmp_path):
+def test_the_second_of_two_words_is_found_and_long_sentences_keep_what_is_around_it(
+    tmp_path, caplog
+):
     predictor = bert_tf.Predictor(write_role_model(tmp_path / "model", SPANS))
     answer = predictor.roles(*EXAMPLES[1])
     assert (answer.start, answer.end) == (15, 18)
+    assert not caplog.text
     long = predictor.roles(*EXAMPLES[2])
+    assert f"1 of 1 texts are longer than {MAX_SEQ_LENGTH} tokens" in caplog.text
     assert long.start == EXAMPLES[2][0].index("went", 200)
     assert long.words[0].start < long.start < long.words[-1].end
     assert 10 < len(long.words) < MAX_SEQ_LENGTH

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from served_models import VOCAB
 
 import bert_tf
 from bert_tf.finetuning.program import run_finetuning
 from bert_tf.serving.export import export_saved_model
 from bert_tf.settings import ExportSettings, FinetuningSettings
 from bert_tf.tasks.choice import ChoiceAnswer, ChoiceExample
-from bert_tf.tasks.task import Windows, find_task
+from bert_tf.tasks.task import TruncatedRow, Windows, find_task
 from bert_tf.text.tokenization import FullTokenizer
 
 SWAG = ",video-id,fold-ind,startphrase,sent1,sent2,gold-source,ending0,ending1,ending2,ending3"
@@ -104,6 +105,15 @@ def test_codah_trains_on_all_its_rows_if_there_is_no_train_file(tmp_path):
     task = find_task("codah", {"data_dir": str(tmp_path)})
     (example,) = task.read("train")
     assert (example.context, example.choices[1], example.label) == ("I am.", "he is.", 1)
+
+
+def test_an_example_is_marked_as_truncated_if_any_of_its_choices_is():
+    tokenizer = FullTokenizer(str(VOCAB))
+    task = find_task("swag")
+    for choices, is_cut in ((("a", "b c"), False), (("a", "b c d"), True)):
+        example = ChoiceExample("", "the man", choices, 0)
+        (row,) = task.encode(example, "train", tokenizer, 7)
+        assert isinstance(row, TruncatedRow) is is_cut
 
 
 def test_rows_may_have_different_numbers_of_choices_in_every_format(tmp_path):

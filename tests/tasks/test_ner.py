@@ -15,7 +15,7 @@ from bert_tf.finetuning.program import run_finetuning
 from bert_tf.metrics import conlleval
 from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.tagging import TaggedAnswer
-from bert_tf.tasks.task import Windows, find_task
+from bert_tf.tasks.task import TruncatedRow, Windows, find_task
 
 CONLL = """\
 -DOCSTART- -X- O O
@@ -247,6 +247,7 @@ def test_no_word_of_a_long_sentence_is_lost(tmp_path, tokenizer):
         ]
         assert label_ids == [i % 2 for i in range(30)]
         assert all(len(tokens) <= length for tokens, _ in rows)
+        assert not any(isinstance(row, TruncatedRow) for _, row in rows)
         starts = np.zeros((len(rows), length), int)
         logits = np.full((len(rows), length, len(task.labels)), -5.0, np.float32)
         for number, (_, row) in enumerate(rows):

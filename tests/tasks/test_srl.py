@@ -14,7 +14,7 @@ from bert_tf.settings import ExportSettings, FinetuningSettings
 from bert_tf.spans.bio import RoleSpan
 from bert_tf.tasks.role_files import read_sentences
 from bert_tf.tasks.srl import SrlAnswer
-from bert_tf.tasks.task import Windows, find_task
+from bert_tf.tasks.task import TruncatedRow, Windows, find_task
 from bert_tf.text.tokenization import FullTokenizer
 
 CONLL_2005 = """\
@@ -90,6 +90,17 @@ def test_all_pieces_of_a_span_are_learned_and_none_after_the_sentence(task):
     row, tokens = pieces(plain, eat)
     assert tokens.count("[SEP]") == 1
     assert [t for t, s in zip(tokens, row["segment_ids"], strict=True) if s] == ["eat"]
+
+
+@pytest.mark.parametrize(("variant", "shortest"), [("shi_lin", 11), ("plain", 9)])
+def test_an_example_is_marked_as_truncated_if_part_of_its_sentence_is_left_out(
+    task, variant, shortest
+):
+    spans = task(CONLL_2005.replace("teachers", "men     "), variant=variant)
+    want, *_ = spans.read("train")
+    for length, is_cut in ((shortest, False), (shortest - 1, True)):
+        row, _ = pieces(spans, want, length)
+        assert isinstance(row, TruncatedRow) is is_cut
 
 
 def test_a_head_is_learned_at_the_first_piece_of_its_word(task):
