@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import recorded_settings
 import tensorflow as tf
 from small_release import MODEL, WORDS, write_release, write_zip
 from zip_server import Reply, ZipServer
@@ -20,8 +21,6 @@ from bert_tf.formats.source import read_pretrained
 from bert_tf.released.download import DownloadOptions
 from bert_tf.released.find_model import ModelFiles, find_init_checkpoint, find_model
 from bert_tf.training.checkpoint import write_tensors
-
-RECORDED_SETTINGS = Path(__file__).parents[1] / "support" / "recorded_settings.py"
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +246,7 @@ def recorded(scripts_dir):
     """What a script gives to its library function; or the message with which it refuses."""
 
     def run(script, *arguments):
-        command = [sys.executable, RECORDED_SETTINGS, scripts_dir / f"{script}.py"]
+        command = [sys.executable, recorded_settings.__file__, scripts_dir / f"{script}.py"]
         result = subprocess.run(
             [*command, *arguments, *FLAGS[script]], capture_output=True, text=True
         )

@@ -1,6 +1,7 @@
 """The scripts' command lines: help, suggestions for unknown flags, and errors that name a flag."""
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -8,6 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import recorded_settings
+
+from bert_tf.tasks.task import options_of
 
 COMMANDS = (
     *("collect_documentation", "convert_checkpoint", "create_pretraining_data", "finetune"),
@@ -111,6 +115,15 @@ def test_a_flag_of_another_library_or_a_misspelled_one_gets_a_suggestion(run, sc
         ("collect_documentation", "--output_dir=/proc/no/a", "--output_dir: .*/proc/no"),
         # Not another flag, whose value is a word of the message.
         ("learn_vocab", "--input_file=no.txt --output_file=directory", "--input_file: No file "),
+        ("finetune", "--task=squad --doc_stride=x", "flag --doc_stride=x: .*'x'"),
+        ("finetune", "--task=glue:mrpc --doc_stride=3", "There is no flag --doc_stride"),
+        ("finetune", "--doc_stride=3", "There is no flag --doc_stride"),
+        (
+            "finetune",
+            "--task=squad --doc_stride=3 --task_options=doc_stride=3 --output_dir=a --vocab_file=a "
+            "--bert_config_file=a",
+            "Give --doc_stride or doc_stride in --task_options, not both",
+        ),
         (
             "run_classifier",
             "--task_name=MRPC --data_dir=glue/MRPC --dev_file=a --vocab_file=a "
@@ -123,6 +136,32 @@ def test_an_error_names_the_flag_in_one_line(run, script, arguments, message):
     result = run(script, *arguments.split())
     assert result.returncode == 1
     assert re.fullmatch(rf"Error: {message}.*\n", result.stderr)
+
+
+@pytest.mark.parametrize("task", [["--task=squad"], ["--task", "squad"], ["--task=SQuAD"]])
+def test_the_options_of_the_task_are_flags_of_finetune(scripts_dir, task):
+    flags = ["--doc_stride=64", "--version_2_with_negative", "--data_dir=squad"]
+    flags += ["--task_options=n_best_size=5", "--max_seq_length=384", "--do_train"]
+    flags += ["--output_dir=a", "--bert_config_file=a", "--vocab_file=a"]
+    result = subprocess.run(
+        [sys.executable, recorded_settings.__file__, scripts_dir / "finetune.py", *task, *flags],
+        capture_output=True,
+        text=True,
+    )
+    settings = json.loads(result.stdout.removeprefix("RECORDED "))
+    assert sorted(settings["task_options"]) == [
+        *("data_dir=squad", "doc_stride=64", "n_best_size=5", "version_2_with_negative=True")
+    ]
+    assert settings["max_seq_length"] == 384
+
+
+@pytest.mark.parametrize("task", ["coref", "ner", "squad", "sts", "tsv"])
+def test_help_lists_the_options_of_the_task_too(run, task):
+    result = run("finetune", f"--task={task}", "--help")
+    assert (result.returncode, result.stderr) == (0, "")
+    listed = re.findall(r"^  --(?:\[no\])?(\w+)", result.stdout, re.MULTILINE)
+    assert len(listed) == len({*listed})
+    assert {field.name for field in options_of(task)} <= {*listed}
 
 
 def test_the_command_is_equal_to_the_scripts(run, scripts_dir):
