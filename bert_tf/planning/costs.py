@@ -32,17 +32,28 @@ def count_pretraining_parameters(config: BertConfig) -> int:
 
 
 def count_products(
-    config: BertConfig, max_seq_length: int, max_predictions: int, recomputes: bool = False
+    config: BertConfig,
+    max_seq_length: int,
+    max_predictions: int,
+    recomputes: bool = False,
+    last_positions: int | None = None,
 ) -> Products:
-    """Returns the FLOPs of a step, which computes all blocks twice if it `recomputes` them."""
-    length, width = max_seq_length, config.hidden_size
-    # Per block: query, key, value and output, and the two feed-forward layers; then QK' and PV.
-    block = 2 * length * (4 * width * width + 2 * width * config.intermediate_size)
-    scores = 2 * 2 * length * length * width
+    """Returns the FLOPs of a step, which computes all blocks twice if it `recomputes` them.
+
+    `last_positions`: how many the last block computes; by default all, as in the software whose
+    published times the plans are fitted to. Here it is 1 + max_predictions: [CLS] and the masked.
+    """
+    length, width, layers = max_seq_length, config.hidden_size, config.num_hidden_layers
+    # Per position: key and value; query, output and the two feed-forward layers; QK' and PV.
+    keys = 2 * 2 * width * width
+    rest = 2 * (2 * width * width + 2 * width * config.intermediate_size)
+    scores = 2 * 2 * length * width
+    num_queries = (layers - 1) * length + (last_positions or length)  # In all blocks.
     pooler_and_label = 2 * width * width + 2 * width * 2
     masked_lm = 2 * max_predictions * (width * width + width * config.vocab_size)
     # Segment embeddings are a product with one-hot vectors, which have no gradient.
     segments = 2 * length * config.type_vocab_size * width
-    passes = config.num_hidden_layers * (4 if recomputes else 3)
-    weights = passes * block + 3 * (pooler_and_label + masked_lm) + 2 * segments
-    return Products(float(weights), float(passes * scores))
+    passes = 4 if recomputes else 3
+    weights = passes * (layers * length * keys + num_queries * rest)
+    weights += 3 * (pooler_and_label + masked_lm) + 2 * segments
+    return Products(float(weights), float(passes * num_queries * scores))

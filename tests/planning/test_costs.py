@@ -110,5 +110,5 @@ def test_products_are_those_in_the_graph_of_a_real_step(graph_of_a_step):
                 weights += flops
         else:
             assert operation.type not in ("Einsum", "XlaDot"), "A product that is not counted."
-    products = count_products(SMALL, LENGTH, MASKED)
+    products = count_products(SMALL, LENGTH, MASKED, last_positions=1 + MASKED)
     assert (weights, attention) == (products.weights, products.attention)
