@@ -58,6 +58,7 @@ class Projection(_Weights):
         self.output_size = output_size
         self.output_weights = self._weight("output_weights", input_size, output_size)
         self.output_bias = self._weight("output_bias", output_size)
+        self.built = True  # For Keras, which quantizes built layers only.
 
     def call(self, vectors):
         return ops.matmul(vectors, self.output_weights) + self.output_bias

@@ -51,9 +51,7 @@ class Dropout(Part):
         self.rate = rate
         self.place = place
         self.seed_generator = new_generator()
-
-    def build(self, input_shape) -> None:
-        """Does nothing: there are no weights."""
+        self.built = True  # There are no weights.
 
     def call(self, inputs, training: bool = False):
         if not training or not self.rate:
