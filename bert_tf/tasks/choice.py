@@ -20,7 +20,16 @@ from bert_tf.data.schema import Feature
 from bert_tf.metrics.classification import accuracy
 from bert_tf.tasks.classification import softmax
 from bert_tf.tasks.evaluation_report import json_lines
-from bert_tf.tasks.task import Batch, Reader, Row, Task, TruncatedRow, Windows, write_files
+from bert_tf.tasks.task import (
+    Batch,
+    Reader,
+    Row,
+    Task,
+    TruncatedRow,
+    Windows,
+    check_length,
+    write_files,
+)
 from bert_tf.text.packing import is_truncated, pack_truncated, pad
 from bert_tf.text.tokenizer import Tokenizer
 
@@ -103,11 +112,7 @@ class MultipleChoice(Task):
 
     def features(self, split: str, max_seq_length: int) -> dict[str, Feature]:
         """Returns the encoder's features, a row per choice, and the index of the right one."""
-        if max_seq_length < 4:
-            raise ValueError(
-                f"max_seq_length must be at least 4: [CLS], a token, [SEP] and [SEP]. Received: "
-                f"{max_seq_length}"
-            )
+        check_length(max_seq_length, 4, "[CLS], a token, [SEP] and [SEP]")
         rows = (self._size(split), max_seq_length)
         features = dict.fromkeys(("input_ids", "input_mask", "segment_ids"), Feature(rows))
         return features if split.startswith("predict") else features | {"label_ids": Feature(())}

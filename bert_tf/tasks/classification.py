@@ -31,7 +31,16 @@ from bert_tf.spans.long_texts import (
 )
 from bert_tf.tasks.evaluation_report import json_lines
 from bert_tf.tasks.example_report import report_examples
-from bert_tf.tasks.task import Batch, Reader, Row, Task, TruncatedRow, Windows, write_files
+from bert_tf.tasks.task import (
+    Batch,
+    Reader,
+    Row,
+    Task,
+    TruncatedRow,
+    Windows,
+    check_length,
+    write_files,
+)
 from bert_tf.tasks.text_examples import TextAnswer, TextExample, to_number
 from bert_tf.text.packing import is_truncated, pack_truncated
 from bert_tf.text.tokenizer import Tokenizer
@@ -159,11 +168,7 @@ class TextClassification(Task):
 
     def features(self, split: str, max_seq_length: int) -> dict[str, Feature]:
         """Returns the original's features. `label_ids` is 0 where the label is unknown."""
-        if max_seq_length < 3:
-            raise ValueError(
-                f"max_seq_length must be at least 3: [CLS], a token and [SEP]. Received: "
-                f"{max_seq_length}"
-            )
+        check_length(max_seq_length, 3, "[CLS], a token and [SEP]")
         sequences = ("input_ids", "input_mask", "segment_ids")
         weights = {}
         if self.long_texts.has_windows:

@@ -38,14 +38,13 @@ from bert_tf.tasks.role_files import (
     Sentence,
     props_lines,
 )
-from bert_tf.tasks.task import Batch, Row, Task, TruncatedRow, Windows, write_files
+from bert_tf.tasks.task import Batch, Row, Task, TruncatedRow, Windows, check_length, write_files
 from bert_tf.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 VARIANTS = ()
-_SHORTEST = 8  # [CLS], [SEP] twice, and something of the sentence and the predicate.
 
 
 class SrlAnswer(NamedTuple):
@@ -121,10 +120,7 @@ class SemanticRoles(Task):
         `word_numbers` is 1, 2, ... at the first pieces of the words, and 0 elsewhere. `tag_numbers`
         and `sense_number` are 1 for the first label, and 0 for what is not learned.
         """
-        if max_seq_length < _SHORTEST:
-            raise ValueError(
-                f"max_seq_length must be at least {_SHORTEST}. Received: {max_seq_length}"
-            )
+        check_length(max_seq_length, 8, "[CLS], two [SEP], parts of the sentence and the predicate")
         names = ["input_ids", "input_mask", "segment_ids", "predicate_mask", "word_numbers"]
         features = dict.fromkeys(names, Feature((max_seq_length,)))
         if split != "predict":

@@ -25,7 +25,7 @@ from bert_tf.tasks.benchmark_reader import BenchmarkReader
 from bert_tf.tasks.evaluation_report import json_lines
 from bert_tf.tasks.sts_b_files import STS_B_COLUMNS, STS_B_LAYOUTS
 from bert_tf.tasks.tables import TableLayout, is_number, read_records
-from bert_tf.tasks.task import Batch, Row, Task, TruncatedRow, Windows, write_files
+from bert_tf.tasks.task import Batch, Row, Task, TruncatedRow, Windows, check_length, write_files
 from bert_tf.tasks.text_examples import TextExample, original_split, to_number
 from bert_tf.text.characters import is_blank
 from bert_tf.text.packing import is_truncated, pack_truncated, pad
@@ -193,11 +193,7 @@ class Similarity(Task):
 
     def features(self, split: str, max_seq_length: int) -> dict[str, Feature]:
         """Returns the features of both texts, [2, L], and of scored pairs the `target` cosine."""
-        if max_seq_length < 3:
-            raise ValueError(
-                f"max_seq_length must be at least 3: [CLS], a token and [SEP]. Received: "
-                f"{max_seq_length}"
-            )
+        check_length(max_seq_length, 3, "[CLS], a token and [SEP]")
         names = ("input_ids", "input_mask", "segment_ids")
         # A feature of its own tells pairs for the loss from those that are only evaluated.
         is_pair = split == "train" and self.options.has_negatives

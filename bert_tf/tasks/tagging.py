@@ -23,7 +23,7 @@ from bert_tf.spans.words import TaggingOptions, word_pieces, word_windows
 from bert_tf.tasks.classification import softmax
 from bert_tf.tasks.evaluation_report import json_lines
 from bert_tf.tasks.tagged_sentences import Sentence
-from bert_tf.tasks.task import Batch, Reader, Row, Task, Windows, write_files
+from bert_tf.tasks.task import Batch, Reader, Row, Task, Windows, check_length, write_files
 from bert_tf.text.packing import pack
 from bert_tf.text.tokenizer import Tokenizer
 
@@ -105,11 +105,7 @@ class WordTagging(Task):
 
     def features(self, split: str, max_seq_length: int) -> dict[str, Feature]:
         """Returns the model's inputs, `word_starts` (1 at a word's first piece), `label_ids`."""
-        if max_seq_length < 3:
-            raise ValueError(
-                f"max_seq_length must be at least 3: [CLS], a token and [SEP]. Received: "
-                f"{max_seq_length}"
-            )
+        check_length(max_seq_length, 3, "[CLS], a token and [SEP]")
         names = ["input_ids", "input_mask", "segment_ids", "word_starts"]
         names += [] if split == "predict" else ["label_ids"]
         return dict.fromkeys(names, Feature((max_seq_length,)))

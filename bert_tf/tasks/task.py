@@ -343,6 +343,14 @@ def _parse(name: str, value: Any, to_type: type) -> Any:
         raise ValueError(f"Task option {name} must be {kind}. Received: {value!r}") from None
 
 
+def check_length(max_seq_length: int, shortest: int, what: str) -> None:
+    """Raises a ValueError unless a window has room for `what`, which takes `shortest` tokens."""
+    if max_seq_length < shortest:
+        raise ValueError(
+            f"max_seq_length must be at least {shortest}: {what}. Received: {max_seq_length}"
+        )
+
+
 def find_file(folder: str, name: str) -> str | None:
     """Returns the path of a file in a folder, else of its gzipped form (`name.gz`), else None."""
     paths = [files.join_path(folder, name + ending) for ending in ("", ".gz")] if folder else []
