@@ -34,7 +34,8 @@ from bert_tf.spans.coreference import (
 )
 from bert_tf.tasks.coreference_files import Document, Mention, conll_text, read_conll
 from bert_tf.tasks.gap_files import GapDocument, read_gap
-from bert_tf.tasks.task import Batch, Row, Task, Windows, write_files
+from bert_tf.tasks.task import Batch, Row, Task, Windows, given_files, write_files
+from bert_tf.tasks.text_examples import original_split
 from bert_tf.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -44,8 +45,6 @@ logger = logging.getLogger(__name__)
 
 VARIANTS = ()
 
-_OPTION = {"train": "train_file", "eval": "dev_file", "predict": "test_file"}
-_PREFIX = {"train": "train", "eval": "dev", "predict": "test"}
 _WORD_AS_IS = {"/.": ".", "/?": "?"}  # OntoNotes' spelling of final punctuation in speech.
 
 Clusters = list[list[Mention]]
@@ -83,18 +82,19 @@ class Coreference(Task):
 
     def splits(self, purpose: str) -> tuple[str, ...]:
         if not self.sources(purpose):
+            name = original_split(purpose)
             raise ValueError(
-                f"There is no {_PREFIX[purpose]}*conll in data_dir={self.options.data_dir!r}. Give "
-                f"another one, or {_OPTION[purpose]} in --task_options."
+                f"There is no {name}*conll in data_dir={self.options.data_dir!r}. Give another "
+                f"one, or {name}_file in --task_options."
             )
         return (purpose,)
 
     def sources(self, split: str) -> list[str]:
-        if given := getattr(self.options, _OPTION[split]):
-            return files.expand_input_files(given)
+        if given := given_files(self.options, split):
+            return given
         if not self.options.data_dir:
             return []
-        pattern = files.join_path(self.options.data_dir, f"{_PREFIX[split]}*conll")
+        pattern = files.join_path(self.options.data_dir, f"{original_split(split)}*conll")
         return [*files.glob_files(pattern), *files.glob_files(f"{pattern}.gz")]
 
     def read(self, split: str) -> list[Document | GapDocument]:
@@ -102,10 +102,8 @@ class Coreference(Task):
         return [document for path in self.sources(split) for document in read(path)]
 
     def _is_gap(self, split: str) -> bool:
-        names = [
-            name.removesuffix(".gz") for name in getattr(self.options, _OPTION[split]).split(",")
-        ]
-        return all(name.endswith(".tsv") for name in names)
+        names = getattr(self.options, f"{original_split(split)}_file").split(",")
+        return all(name.removesuffix(".gz").endswith(".tsv") for name in names)
 
     def _has_mentions(self, split: str) -> bool:
         return split != "predict" and not self._is_gap(split)

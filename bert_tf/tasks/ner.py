@@ -11,7 +11,6 @@ Source: Devlin et al. 2019, section 5.3; Tjong Kim Sang and De Meulder 2003.
 
 import dataclasses
 
-from bert_tf import files
 from bert_tf.metrics.conlleval import OUTSIDE, split_tag
 from bert_tf.settings.setting import setting
 from bert_tf.spans.words import TaggingOptions
@@ -24,7 +23,7 @@ from bert_tf.tasks.tagged_sentences import (
     read_sentences,
 )
 from bert_tf.tasks.tagging import WordTagging
-from bert_tf.tasks.task import find_file
+from bert_tf.tasks.task import find_file, given_files
 from bert_tf.tasks.text_examples import original_split
 
 VARIANTS = ()
@@ -93,8 +92,8 @@ class TaggedFiles:
 
     def sources(self, split: str) -> list[str]:
         name, folder = original_split(split), self.options.data_dir
-        if given := getattr(self.options, f"{name}_file"):
-            return files.expand_input_files(given)
+        if given := given_files(self.options, split):
+            return given
         found = [path for each in _NAMES[name] if (path := find_file(folder, each))]
         if len(found) != 1:
             problem = f"there are {' and '.join(found)}" if found else f"there is no {name} file"

@@ -8,8 +8,8 @@ from bert_tf import files
 from bert_tf.settings.setting import setting
 from bert_tf.spans.predicates import RoleOptions
 from bert_tf.tasks.role_files import FORMATS, Predicate, Sentence, format_of, read_sentences
-
-_FILES = {"train": "train_file", "eval": "dev_file", "predict": "test_file"}
+from bert_tf.tasks.task import given_files
+from bert_tf.tasks.text_examples import original_split
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,15 +51,14 @@ class SrlFiles:
         return (purpose,)
 
     def sources(self, split: str) -> list[str]:
-        option, folder = _FILES[split], self.options.data_dir
-        if given := getattr(self.options, option):
-            return files.expand_input_files(given)
-        word = option.removesuffix("_file")
+        if given := given_files(self.options, split):
+            return given
+        word, folder = original_split(split), self.options.data_dir
         names = sorted(files.list_folder(folder)) if folder else []
         found = [name for name in names if word in re.split("[^a-z]+", name.lower())]
         if len(found) != 1:
             raise ValueError(
-                f"Give {option}, or a data_dir with one file named after {word}, such as "
+                f"Give {word}_file, or a data_dir with one file named after {word}, such as "
                 f"{word}.gold_conll. Received: data_dir={folder!r} with "
                 f"{' and '.join(found) or 'none'}"
             )

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bert_tf import files
 from bert_tf.data.schema import Feature
 from bert_tf.metrics.classification import pearson, spearman
 from bert_tf.settings.setting import Settings, setting
@@ -25,7 +24,16 @@ from bert_tf.tasks.benchmark_reader import BenchmarkReader
 from bert_tf.tasks.evaluation_report import json_lines
 from bert_tf.tasks.sts_b_files import STS_B_COLUMNS, STS_B_LAYOUTS
 from bert_tf.tasks.tables import TableLayout, is_number, read_records
-from bert_tf.tasks.task import Batch, Row, Task, TruncatedRow, Windows, check_length, write_files
+from bert_tf.tasks.task import (
+    Batch,
+    Row,
+    Task,
+    TruncatedRow,
+    Windows,
+    check_length,
+    given_files,
+    write_files,
+)
 from bert_tf.tasks.text_examples import TextExample, original_split, to_number
 from bert_tf.text.characters import is_blank
 from bert_tf.text.packing import is_truncated, pack_truncated, pad
@@ -38,7 +46,6 @@ VARIANTS = ()
 
 _COLLAPSED_CORRELATION = 0.1  # Below, the vectors ignore what the texts say.
 _MASKED_LOGIT = -1e9
-_SPLIT_FILES = {"train": "train_file", "eval": "dev_file", "predict": "test_file"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,17 +113,15 @@ class SimilarityReader:
     options: Options
 
     def splits(self, purpose: str) -> tuple[str, ...]:
-        if getattr(self.options, _SPLIT_FILES[purpose]):
-            return (purpose,)
-        return self._benchmark.splits(purpose)
+        is_given = given_files(self.options, purpose)
+        return (purpose,) if is_given else self._benchmark.splits(purpose)
 
     def sources(self, split: str) -> list[str]:
-        if given := getattr(self.options, _SPLIT_FILES[split]):
-            return files.expand_input_files(given)
-        return self._benchmark.sources(split)
+        return given_files(self.options, split) or self._benchmark.sources(split)
 
     def read(self, split: str) -> list[TextExample]:
-        if not getattr(self.options, _SPLIT_FILES[split]):
+        paths = given_files(self.options, split)
+        if not paths:
             return self._benchmark.read(split)
         options = self.options
         label = options.label_column
@@ -125,7 +130,7 @@ class SimilarityReader:
         columns = (options.text_a_column, options.text_b_column, label)
         layout = TableLayout(has_header=not all(map(is_number, filter(None, columns))))
         examples = []
-        for path in self.sources(split):
+        for path in paths:
             for where, cells in read_records(path, layout, columns):
                 guid = f"{original_split(split)}-{len(examples)}"
                 text_a, text_b, score = (cell or "" for cell in cells)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from bert_tf import files
 from bert_tf.settings.setting import Settings, setting
 from bert_tf.tasks.tables import FORMAT_BY_ENDING, TableLayout, is_number
+from bert_tf.tasks.task import given_files
 from bert_tf.tasks.text_examples import original_split
 
 logger = logging.getLogger(__name__)
@@ -33,8 +34,8 @@ class TableFiles:
         Raises a ValueError if there is none, or if there are several of one name.
         """
         name = original_split(split)
-        if given := getattr(self, f"{name}_file"):
-            return files.expand_input_files(given)
+        if given := given_files(self, split):
+            return given
         candidates = []
         for stem in names or (name,):
             candidates += [stem + ending + gz for ending in FORMAT_BY_ENDING for gz in ("", ".gz")]

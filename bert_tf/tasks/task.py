@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bert_tf import files
 from bert_tf.data.schema import Feature
+from bert_tf.tasks.text_examples import original_split
 from bert_tf.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -349,6 +350,12 @@ def check_length(max_seq_length: int, shortest: int, what: str) -> None:
         raise ValueError(
             f"max_seq_length must be at least {shortest}: {what}. Received: {max_seq_length}"
         )
+
+
+def given_files(options: Any, split: str) -> list[str]:
+    """Returns the files that the option `train_file`, `dev_file` or `test_file` names, if any."""
+    given = getattr(options, f"{original_split(split)}_file")
+    return files.expand_input_files(given) if given else []
 
 
 def find_file(folder: str, name: str) -> str | None:
