@@ -13,10 +13,10 @@ import tensorflow as tf
 from bert_tf.kinds.length_runner import IDS, length_runner
 from bert_tf.kinds.tagging import TaggedWord
 from bert_tf.kinds.text_model import TextModel, largest_difference, with_a_column
+from bert_tf.model.crf import best_path
 from bert_tf.model.role_model import RoleModel
 from bert_tf.model.task_heads import TokenClassificationModel
-from bert_tf.spans.bio import OUTSIDE, RoleSpan, spans_of_tags, viterbi
-from bert_tf.spans.graph_viterbi import best_paths
+from bert_tf.spans.bio import PREDICATE_ROLE, role_spans, transition_scores, viterbi
 from bert_tf.spans.predicates import (
     NUMBERED,
     PLAIN,
@@ -28,8 +28,6 @@ from bert_tf.spans.predicates import (
 )
 from bert_tf.text.graph_packing import pack_slices
 from bert_tf.text.vocabulary import is_continuation
-
-_VERB = "V"  # The role of the predicate itself.
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -228,12 +226,11 @@ class RoleLabeller(TextModel):
 
         scores = dense(tf.gather_nd(tags, tf.stack([rows, places + 1], axis=1)), 0.0)  # [N, W, T]
         scores = tf.ensure_shape(scores, [None, None, len(self.tags)])
+        is_word = dense(tf.ones_like(rows), 0) > 0
         if self.loaded.options.constrained:
-            lengths = tf.math.bincount(rows, minlength=tf.size(sentence))
-            path = best_paths(scores, lengths, self.tags)
+            path = best_paths(scores, is_word, self.tags)
         else:
             path = tf.argmax(scores, axis=-1, output_type=tf.int32)
-        is_word = dense(tf.ones_like(rows), 0) > 0
         chosen = tf.exp(tf.gather(scores, path, batch_dims=2))
         text = tf.strings.substr(tf.gather(sentence, rows), starts, ends - starts, "UTF8_CHAR")
         return {
@@ -274,7 +271,7 @@ class RoleLabeller(TextModel):
                 min(word.probability for word in words[span.first : span.last + 1]),
             )
             for span in role_spans([word.label for word in words])
-            if span.role != _VERB
+            if span.role != PREDICATE_ROLE
         )
         sense = outputs["sense"].decode(), float(outputs["sense_probability"])
         return RoleAnswer(sentence[start:end], start, end, *sense, roles, words)
@@ -290,11 +287,12 @@ class RoleLabeller(TextModel):
         )
 
 
-def role_spans(tags) -> list[RoleSpan]:
-    """Returns the spans of BIO tags; of other tags each is a role by itself."""
-    if any(tag.startswith(("B-", "I-")) for tag in tags):
-        return spans_of_tags(tags)
-    return [RoleSpan(tag, i, i) for i, tag in enumerate(tags) if tag != OUTSIDE]
+def best_paths(scores: tf.Tensor, is_word: tf.Tensor, labels) -> tf.Tensor:
+    """Does in a graph what `viterbi` does, for a batch, [N, W, C] and [N, W]; W may be 0."""
+    transitions = tf.tile(transition_scores(labels)[np.newaxis], [tf.shape(scores)[0], 1, 1])
+    # There is a column, if only of no words.
+    scores, is_word = tf.pad(scores, [[0, 0], [0, 1], [0, 0]]), tf.pad(is_word, [[0, 0], [0, 1]])
+    return best_path(scores, is_word, transitions)[:, :-1]
 
 
 def _no_predicate(sentence: str, predicate: str) -> ValueError:

@@ -88,12 +88,25 @@ def negative_log_likelihood(
 def best_tags(
     emissions: tf.Tensor, mask: tf.Tensor, transitions: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the most probable sequence of tags, by Viterbi's algorithm: int32 [B, L].
+    """Returns the most probable sequence of tags, int32 [B, L], see `best_path`.
 
-    And the probability of each of its tags, over all sequences: float32 [B, L]. Positions that are
-    no words have the next word's tag, and the probability 0.
+    And the probability of each of its tags, over all sequences: float32 [B, L]; 0 where no word is.
     """
     emissions = tf.cast(emissions, tf.float32)
+    tags = best_path(emissions, mask, transitions)
+    with tf.GradientTape() as tape:
+        tape.watch(emissions)
+        total = tf.reduce_sum(log_partition(emissions, mask, transitions))
+    marginals = tape.gradient(total, emissions)  # A tag's probability is this derivative.
+    return tags, tf.gather(marginals, tags, batch_dims=2)
+
+
+def best_path(emissions: tf.Tensor, mask: tf.Tensor, transitions: tf.Tensor) -> tf.Tensor:
+    """Returns the sequence of tags with the highest score, by Viterbi's algorithm: int32 [B, L].
+
+    Positions that are no words have the next word's tag. A transition of -inf is never taken. There
+    must be at least one position.
+    """
     between, start, end = _parts(transitions)
     own = tf.zeros_like(start, tf.int32) + tf.range(tf.shape(start)[1])  # [B, C]
 
@@ -115,12 +128,7 @@ def best_tags(
     before = tf.scan(
         lambda tag, back: tf.gather(back, tag, batch_dims=1), came_from, last, reverse=True
     )
-    tags = tf.transpose(tf.concat([before[1:], last[tf.newaxis]], axis=0))
-    with tf.GradientTape() as tape:
-        tape.watch(emissions)
-        total = tf.reduce_sum(log_partition(emissions, mask, transitions))
-    marginals = tape.gradient(total, emissions)  # A tag's probability is this derivative.
-    return tags, tf.gather(marginals, tags, batch_dims=2)
+    return tf.transpose(tf.concat([before[1:], last[tf.newaxis]], axis=0))
 
 
 def _parts(transitions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

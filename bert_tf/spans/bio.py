@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 OUTSIDE = "O"
+PREDICATE_ROLE = "V"  # The role of the predicate itself, where it has one.
 
 
 class RoleSpan(NamedTuple):
@@ -39,6 +40,13 @@ def spans_of_tags(tags: Sequence[str]) -> list[RoleSpan]:
             spans[-1] = spans[-1]._replace(last=place)
         previous = tag
     return spans
+
+
+def role_spans(tags: Sequence[str]) -> list[RoleSpan]:
+    """Returns the spans of BIO tags; of other tags each is a role by itself."""
+    if any(tag.startswith(("B-", "I-")) for tag in tags):
+        return spans_of_tags(tags)
+    return [RoleSpan(tag, i, i) for i, tag in enumerate(tags) if tag != OUTSIDE]
 
 
 def tags_of_spans(spans: Sequence[RoleSpan], num_words: int) -> list[str]:
@@ -90,15 +98,16 @@ def tags_of_pieces(tags: Sequence[str], pieces_per_word: Sequence[int]) -> list[
     return spread
 
 
-def transition_scores(labels: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def transition_scores(labels: Sequence[str]) -> np.ndarray:
     """Returns what BIO allows: 0, or -inf for I-X at the start or not after B-X or I-X.
 
-    Returns: float32 [C], of the first tag; float32 [C, C], from a tag (row) to the next (column).
+    Returns: float32 [C + 2, C], as `bert_tf.model.crf` has it: from a tag, or at last from the
+        start and from the end (row), to the next tag (column). All may end.
     """
     is_inside = np.array([label.startswith("I-") for label in labels])
     same_role = np.array([[a != OUTSIDE and a[2:] == b[2:] for b in labels] for a in labels])
-    start = np.where(is_inside, -np.inf, 0.0).astype(np.float32)
-    return start, np.where(is_inside & ~same_role, -np.inf, 0.0).astype(np.float32)
+    is_invalid = [*(is_inside & ~same_role), is_inside, np.zeros_like(is_inside)]
+    return np.where(is_invalid, -np.inf, 0.0).astype(np.float32)
 
 
 def viterbi(scores: np.ndarray, labels: Sequence[str]) -> tuple[list[int], float]:
@@ -108,11 +117,11 @@ def viterbi(scores: np.ndarray, labels: Sequence[str]) -> tuple[list[int], float
         scores: of each word's labels, [T, C]. The decoders of this package pass log-probabilities,
             whose best path is that of the logits. (AllenNLP adds up probabilities.)
     """
-    start, step = transition_scores(labels)
-    best, back = start.astype(np.float64), []
+    transitions = transition_scores(labels).astype(np.float64)
+    best, back = transitions[-2], []
     for place, row in enumerate(np.asarray(scores, np.float64)):
         if place:
-            sums = best[:, None] + step
+            sums = best[:, None] + transitions[:-2]
             back.append(sums.argmax(axis=0))
             best = sums.max(axis=0)
         best = best + row

@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from bert_tf import files
-from bert_tf.spans.bio import RoleSpan, brackets_of_spans, spans_of_brackets
+from bert_tf.spans.bio import PREDICATE_ROLE, RoleSpan, brackets_of_spans, spans_of_brackets
 
 _NOTHING = ("_", "-", "")
-PREDICATE_ROLE = "V"  # In Universal Propositions it stands at the predicate, which is known.
 
 
 class Predicate(NamedTuple):

@@ -17,8 +17,9 @@ from bert_tf.data.schema import Feature
 from bert_tf.metrics import semantic_roles as metrics
 from bert_tf.spans.bio import (
     OUTSIDE,
+    PREDICATE_ROLE,
     RoleSpan,
-    spans_of_tags,
+    role_spans,
     tags_of_pieces,
     tags_of_spans,
     viterbi,
@@ -33,7 +34,6 @@ from bert_tf.spans.predicates import (
 from bert_tf.tasks.role_examples import Options, SrlExample, SrlFiles
 from bert_tf.tasks.role_files import (
     FORMATS,
-    PREDICATE_ROLE,
     Predicate,
     Sentence,
     props_lines,
@@ -229,13 +229,8 @@ class SemanticRoles(Task):
                 place = int(np.argmax(features["predicate_mask"][rows.start]))
                 sense = self.senses[int(logits[place, len(self.tags) :].argmax())]
             probability = float(np.exp(scores[np.arange(len(path)), path]).mean())
-            answers.append(SrlAnswer(self._roles(tags), sense, probability))
+            answers.append(SrlAnswer(tuple(role_spans(tags)), sense, probability))
         return answers
-
-    def _roles(self, tags: Sequence[str]) -> tuple[RoleSpan, ...]:
-        if self.has_spans:
-            return tuple(spans_of_tags(tags))
-        return tuple(RoleSpan(tag, i, i) for i, tag in enumerate(tags) if tag != OUTSIDE)
 
     def score(self, examples: Examples, answers: Answers) -> dict[str, float]:
         """Returns the official figures in percent: of srl-eval.pl for spans, eval09.pl for heads.

@@ -9,13 +9,12 @@ from served_models import MAX_SEQ_LENGTH, VOCAB, small_config
 
 import bert_tf
 from bert_tf.inference.load_model import load_model
-from bert_tf.kinds.roles import RoleLabeller, role_spans
+from bert_tf.kinds.roles import RoleLabeller, best_paths
 from bert_tf.model.task_heads import TokenClassificationModel
 from bert_tf.released.model_folder import ModelDescription, write_description
 from bert_tf.serving.export import export_saved_model
 from bert_tf.settings import ExportSettings
-from bert_tf.spans.bio import viterbi
-from bert_tf.spans.graph_viterbi import best_paths
+from bert_tf.spans.bio import role_spans, viterbi
 from bert_tf.spans.predicates import find_words, pack_predicate, split_number
 from bert_tf.text.tokenization import FullTokenizer
 
@@ -139,10 +138,11 @@ def test_the_graph_finds_the_same_best_paths():
     rng, labels = np.random.default_rng(1), SPANS[:7]
     scores = rng.normal(size=(9, 6, 7)).astype(np.float32)
     lengths = rng.integers(0, 7, 9)
-    paths = best_paths(tf.constant(scores), tf.constant(lengths), labels).numpy()
+    is_word = tf.sequence_mask(lengths, 6)
+    paths = best_paths(tf.constant(scores), is_word, labels).numpy()
     for row, length, path in zip(scores, lengths, paths, strict=True):
         assert path[:length].tolist() == viterbi(row[:length], labels)[0]
-    assert best_paths(tf.zeros([2, 0, 7]), tf.constant([0, 0]), labels).shape == (2, 0)
+    assert best_paths(tf.zeros([2, 0, 7]), tf.zeros([2, 0], tf.bool), labels).shape == (2, 0)
 
 
 def test_tags_without_letters_are_roles_by_themselves():
