@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_finetuning import small_finetuning
 
 import bert_tf
 from bert_tf.config import BertConfig
@@ -22,19 +23,7 @@ from bert_tf.training.checkpoint import save_checkpoint
 
 @pytest.fixture
 def settings(small_model, reviews, tmp_path) -> FinetuningSettings:
-    return FinetuningSettings(
-        **small_model,
-        task="glue:sst-2",
-        task_options=(f"data_dir={reviews}",),
-        output_dir=str(tmp_path / "out"),
-        max_seq_length=24,
-        train_batch_size=16,
-        learning_rate=2e-3,
-        num_train_epochs=4.0,
-        num_workers=1,
-        do_train=True,
-        do_eval=True,
-    )
+    return small_finetuning(small_model, "glue:sst-2", tmp_path / "out", (f"data_dir={reviews}",))
 
 
 def read_results(path: Path) -> dict[str, float]:
@@ -55,19 +44,13 @@ def metrics(folder: str) -> list[dict]:
 def trained(small_model, reviews, tmp_path_factory):
     """A whole run: train, evaluate, predict."""
     folder = tmp_path_factory.mktemp("trained")
-    settings = FinetuningSettings(
-        **small_model,
-        task="glue:sst-2",
-        task_options=(f"data_dir={reviews}",),
-        output_dir=str(folder),
-        max_seq_length=24,
-        train_batch_size=16,
-        learning_rate=2e-3,
+    settings = small_finetuning(
+        small_model,
+        "glue:sst-2",
+        folder,
+        (f"data_dir={reviews}",),
         num_train_epochs=6.0,
-        num_workers=1,
         log_steps=10,
-        do_train=True,
-        do_eval=True,
         do_predict=True,
     )
     return settings, run_finetuning(settings)

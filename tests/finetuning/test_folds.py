@@ -7,6 +7,7 @@ import statistics
 from pathlib import Path
 
 import pytest
+from small_finetuning import small_finetuning
 
 from bert_tf.finetuning.folds import FoldTask, fold_numbers
 from bert_tf.finetuning.program import run_finetuning
@@ -43,22 +44,18 @@ def test_every_example_is_evaluated_once_and_else_trained_on(reviews):
 def test_a_cross_validation_gives_mean_and_deviation_and_resumes(small_model, reviews, tmp_path):
     for name in ("train.tsv", "test.tsv"):  # It needs no evaluation file.
         (tmp_path / name).write_bytes(Path(reviews, name).read_bytes())
-    settings = FinetuningSettings(
-        **small_model,
-        task="glue:sst-2",
-        task_options=(f"data_dir={tmp_path}",),
-        output_dir=str(tmp_path / "out"),
-        max_seq_length=24,
-        train_batch_size=16,
-        learning_rate=2e-3,
+    out = tmp_path / "out"
+    settings = small_finetuning(
+        small_model,
+        "glue:sst-2",
+        out,
+        (f"data_dir={tmp_path}",),
         num_train_epochs=1.0,
-        num_workers=1,
         num_folds=3,
-        do_train=True,
+        do_eval=False,
         do_predict=True,
     )
     metrics = run_finetuning(settings)
-    out = tmp_path / "out"
     runs = json.loads((out / "runs.json").read_text())["runs"]
     assert [run["fold"] for run in runs] == [1, 2, 3]
     values = [run["figures"]["eval_accuracy"] for run in runs]

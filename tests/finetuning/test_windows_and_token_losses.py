@@ -10,11 +10,11 @@ import random
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_finetuning import small_finetuning
 
 from bert_tf.data.schema import Feature
 from bert_tf.finetuning.objective import TaskObjective, window_losses
 from bert_tf.finetuning.run import FinetuningRun
-from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import Windows
 
 SIZE, STRIDE = 6, 3  # Words per window, and between the starts of two.
@@ -117,17 +117,14 @@ def task(tmp_path):
 
 @pytest.fixture
 def run(small_model, task, tmp_path):
-    settings = FinetuningSettings(
-        **small_model,
-        task="words",
-        output_dir=str(tmp_path / "out"),
+    settings = small_finetuning(
+        small_model,
+        "words",
+        tmp_path / "out",
+        max_seq_length=0,  # The task's own.
         train_batch_size=8,
         eval_batch_size=5,
         learning_rate=5e-3,
-        num_train_epochs=4.0,
-        num_workers=1,
-        do_train=True,
-        do_eval=True,
     )
     return FinetuningRun(settings, task)
 

@@ -6,12 +6,13 @@ import random
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_finetuning import small_finetuning
 
 import bert_tf
 from bert_tf.finetuning.run import FinetuningRun
 from bert_tf.kinds.coreference import MentionSpan, _segments, in_words, join_words
 from bert_tf.serving.export import export_saved_model
-from bert_tf.settings import ExportSettings, FinetuningSettings
+from bert_tf.settings import ExportSettings
 from bert_tf.spans.coreference import divide_document
 from bert_tf.spans.sentences import sentence_ends
 from bert_tf.tasks.coreference_files import read_conll
@@ -52,21 +53,17 @@ def trained(tmp_path_factory):
     options = {"ffnn_size": "16", "feature_size": "4", "max_span_width": "3"}
     options |= {"max_top_antecedents": "8", "max_segments": "6", "max_mentions": "20"}
     task = find_task("coref", {"data_dir": str(folder), "dropout_rate": "0.0", **options})
-    settings = FinetuningSettings(
-        task="coref",
-        vocab_file=str(folder / "vocab.txt"),
-        bert_config_file=str(folder / "bert_config.json"),
-        output_dir=str(folder / "out"),
+    files = {"vocab_file": "vocab.txt", "bert_config_file": "bert_config.json"}
+    settings = small_finetuning(
+        {flag: str(folder / name) for flag, name in files.items()},
+        "coref",
+        folder / "out",
+        max_seq_length=16,
         train_batch_size=2,
         eval_batch_size=2,
         predict_batch_size=2,
-        learning_rate=2e-3,
         head_learning_rate=5e-3,
-        max_seq_length=16,
         num_train_epochs=20.0,
-        num_workers=1,
-        do_train=True,
-        do_eval=True,
         do_predict=True,
     )
     run = FinetuningRun(settings, task)

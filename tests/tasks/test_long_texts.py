@@ -6,11 +6,12 @@ import logging
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_finetuning import small_finetuning
 
 import bert_tf
 from bert_tf.finetuning.program import run_finetuning
 from bert_tf.serving.export import export_saved_model
-from bert_tf.settings import ExportSettings, FinetuningSettings
+from bert_tf.settings import ExportSettings
 from bert_tf.spans.long_texts import LongTextOptions, aggregated, divide_pair, pack_pair_windows
 from bert_tf.tasks.task import TruncatedRow, Windows, find_task
 from bert_tf.text.graph_packing import pack_pair_windows as pack_in_graph
@@ -134,25 +135,17 @@ def long_reviews(tmp_path_factory):
 
 
 def train(small_model, folder, output, *options):
-    return run_finetuning(
-        FinetuningSettings(
-            **small_model,
-            task="tsv",
-            task_options=(
-                *(f"data_dir={folder}", "text_a_column=text", "label_column=label"),
-                *options,
-            ),
-            output_dir=str(output),
-            max_seq_length=8,
-            train_batch_size=16,
-            learning_rate=3e-3,
-            num_train_epochs=12.0,
-            num_workers=1,
-            do_train=True,
-            do_eval=True,
-            do_predict=True,
-        )
+    settings = small_finetuning(
+        small_model,
+        "tsv",
+        output,
+        (f"data_dir={folder}", "text_a_column=text", "label_column=label", *options),
+        max_seq_length=8,
+        learning_rate=3e-3,
+        num_train_epochs=12.0,
+        do_predict=True,
     )
+    return run_finetuning(settings)
 
 
 def test_windows_learn_what_truncation_hides_and_serve_the_same_answers(

@@ -1,5 +1,6 @@
 """Several labels per text, and class weights: tables, losses, thresholds, and a whole run."""
 
+import dataclasses
 import json
 import random
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_finetuning import small_finetuning
 from task_rows import predict_texts
 
 import bert_tf
@@ -14,7 +16,7 @@ from bert_tf.conversion.convert import convert
 from bert_tf.finetuning.program import run_finetuning
 from bert_tf.formats import huggingface
 from bert_tf.serving.export import export_saved_model
-from bert_tf.settings import ConversionSettings, ExportSettings, FinetuningSettings
+from bert_tf.settings import ConversionSettings, ExportSettings
 from bert_tf.tasks.task import find_task
 
 COLUMNS = {"text_a_column": "text", "multi_label": "true"}
@@ -153,27 +155,22 @@ def test_it_learns_and_answers_alike_everywhere(small_model, tmp_path):
     config = json.loads(Path(small_model["bert_config_file"]).read_text())
     config |= {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 1}
     (tmp_path / "bert_config.json").write_text(json.dumps(config))
-    settings = FinetuningSettings(
-        vocab_file=small_model["vocab_file"],
-        bert_config_file=str(tmp_path / "bert_config.json"),
-        task="tsv",
-        task_options=(
+    out = tmp_path / "out"
+    settings = small_finetuning(
+        {**small_model, "bert_config_file": str(tmp_path / "bert_config.json")},
+        "tsv",
+        out,
+        (
             *(f"data_dir={tmp_path}", "text_a_column=text", "multi_label=true"),
             *(f"label_columns={labels}", "thresholds=auto", "class_weights=balanced"),
         ),
-        output_dir=str(tmp_path / "out"),
         max_seq_length=12,
-        train_batch_size=16,
         learning_rate=5e-4,
         num_train_epochs=20.0,
-        num_workers=1,
-        do_train=True,
-        do_eval=True,
         do_predict=True,
     )
     metrics = run_finetuning(settings)
     assert metrics["eval_micro_f1"] > 0.9
-    out = tmp_path / "out"
     report = json.loads((out / "eval_report.json").read_text())
     assert report["classes"]["good"]["f1"] == metrics["eval_f1_good"]
     saved = json.loads((out / "task.json").read_text())["options"]
@@ -181,8 +178,8 @@ def test_it_learns_and_answers_alike_everywhere(small_model, tmp_path):
     assert len(thresholds) == len(saved["class_weights"].split(",")) == 3
     # A later run takes them from the folder, and needs no training file.
     (tmp_path / "train.tsv").unlink()
-    later = FinetuningSettings(
-        **{**vars(settings), "do_train": False, "init_checkpoint": str(out), "do_predict": False}
+    later = dataclasses.replace(
+        settings, do_train=False, init_checkpoint=str(out), do_predict=False
     )
     assert run_finetuning(later)["eval_loss"] == pytest.approx(metrics["eval_loss"], abs=1e-6)
     expected = [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]

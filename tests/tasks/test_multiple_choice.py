@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from served_models import VOCAB
+from small_finetuning import small_finetuning
 
 import bert_tf
 from bert_tf.finetuning.program import run_finetuning
 from bert_tf.serving.export import export_saved_model
-from bert_tf.settings import ExportSettings, FinetuningSettings
+from bert_tf.settings import ExportSettings
 from bert_tf.tasks.choice import ChoiceAnswer, ChoiceExample
 from bert_tf.tasks.task import TruncatedRow, Windows, find_task
 from bert_tf.text.tokenization import FullTokenizer
@@ -202,21 +203,15 @@ def test_it_learns_and_answers_alike_from_the_folder_and_the_saved_model(small_m
     rng = random.Random(2)
     for name, size in (("train.jsonl", 192), ("dev.jsonl", 25), ("test.jsonl", 7)):
         write_questions(tmp_path, size, name, rng)
-    settings = FinetuningSettings(
-        **small_model,
-        task="multiple_choice",
-        task_options=(
-            f"data_dir={tmp_path}",
-            *("context_column=context", "ending_columns=endings", "label_column=label"),
-        ),
-        output_dir=str(tmp_path / "out"),
+    columns = ("context_column=context", "ending_columns=endings", "label_column=label")
+    settings = small_finetuning(
+        small_model,
+        "multiple_choice",
+        tmp_path / "out",
+        (f"data_dir={tmp_path}", *columns),
         max_seq_length=12,
-        train_batch_size=16,
         learning_rate=5e-3,
         num_train_epochs=6.0,
-        num_workers=1,
-        do_train=True,
-        do_eval=True,
         do_predict=True,
     )
     metrics = run_finetuning(settings)

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_finetuning import small_finetuning
 
 import bert_tf
 from bert_tf.finetuning.program import run_finetuning
 from bert_tf.metrics import conlleval
-from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.tagging import TaggedAnswer
 from bert_tf.tasks.task import TruncatedRow, Windows, find_task
 
@@ -399,21 +399,18 @@ def write_data(folder, num_train=150):
 )
 def test_a_model_is_trained_scored_and_used(tmp_path, small_model, options):
     data = write_data(tmp_path)
-    metrics = run_finetuning(
-        FinetuningSettings(
-            task="ner",
-            task_options=(f"data_dir={data}", *options),
-            output_dir=str(tmp_path / "out"),
-            max_seq_length=16,
-            do_train=True,
-            do_eval=True,
-            do_predict=True,
-            learning_rate=5e-3,
-            train_batch_size=8,
-            num_train_epochs=14.0,
-            **small_model,
-        )
+    settings = small_finetuning(
+        small_model,
+        "ner",
+        tmp_path / "out",
+        (f"data_dir={data}", *options),
+        max_seq_length=16,
+        train_batch_size=8,
+        learning_rate=5e-3,
+        num_train_epochs=14.0,
+        do_predict=True,
     )
+    metrics = run_finetuning(settings)
     assert metrics["eval_f1"] > (40 if options[0].startswith("feature") else 70)
     assert metrics["eval_f1"] >= metrics["eval_strict_f1"] > 0
     lines = (tmp_path / "out" / "test_predictions.txt").read_text().splitlines()

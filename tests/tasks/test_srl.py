@@ -6,11 +6,12 @@ import json
 import numpy as np
 import pytest
 from served_models import VOCAB, small_config
+from small_finetuning import small_finetuning
 
 import bert_tf
 from bert_tf.finetuning.program import run_finetuning
 from bert_tf.serving.export import export_saved_model
-from bert_tf.settings import ExportSettings, FinetuningSettings
+from bert_tf.settings import ExportSettings
 from bert_tf.spans.bio import RoleSpan
 from bert_tf.tasks.role_files import read_sentences
 from bert_tf.tasks.srl import SrlAnswer
@@ -239,22 +240,17 @@ def test_training_learns_and_the_model_is_used_and_exported(task, tmp_path, vari
         "mlp_units": 16,
         "constrained": "true",
     }
-    metrics = run_finetuning(
-        FinetuningSettings(
-            task="srl",
-            task_options=tuple(f"{name}={value}" for name, value in options.items()),
-            bert_config_file=str(tmp_path / "bert_config.json"),
-            vocab_file=str(VOCAB),
-            output_dir=str(tmp_path / "out"),
-            do_train=True,
-            do_eval=True,
-            do_predict=True,
-            max_seq_length=24,
-            train_batch_size=8,
-            num_train_epochs=40.0,
-            learning_rate=5e-3,
-        )
+    settings = small_finetuning(
+        {"bert_config_file": str(tmp_path / "bert_config.json"), "vocab_file": str(VOCAB)},
+        "srl",
+        tmp_path / "out",
+        tuple(f"{name}={value}" for name, value in options.items()),
+        train_batch_size=8,
+        learning_rate=5e-3,
+        num_train_epochs=40.0,
+        do_predict=True,
     )
+    metrics = run_finetuning(settings)
     assert metrics["eval_f1"] > 90
     assert (tmp_path / "out" / "predict_predictions.props").exists()
     assert json.loads((tmp_path / "out" / "task.json").read_text())["kind"] == "roles"

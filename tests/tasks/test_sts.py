@@ -5,12 +5,13 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_finetuning import small_finetuning
 
 import bert_tf
 from bert_tf.finetuning.program import run_finetuning
 from bert_tf.inference.predictor import SearchHit
 from bert_tf.serving.export import export_saved_model
-from bert_tf.settings import ExportSettings, FinetuningSettings
+from bert_tf.settings import ExportSettings
 from bert_tf.tasks.task import find_task
 
 
@@ -151,26 +152,20 @@ def test_training_raises_the_correlation_and_leads_to_search(small_model, tmp_pa
         rows.append([" ".join(first[:3]), " ".join(second), str(shared)])
     dev = write(tmp_path / "dev.tsv", *rows)
 
-    def run(folder, **more):
-        options = [f"train_file={train}", f"dev_file={dev}", f"test_file={dev}", f"loss={loss}"]
-        return run_finetuning(
-            FinetuningSettings(
-                **small_model,
-                task="sts",
-                task_options=(*options, "max_score=5"),
-                output_dir=str(tmp_path / folder),
-                max_seq_length=8,
-                num_workers=1,
-                do_eval=True,
-                **more,
-            )
-        )
-
-    training = {"do_train": True, "learning_rate": 2e-3, "num_train_epochs": 10.0}
-    after = run("after", **training, train_batch_size=16, do_predict=True)
-    assert after["eval_spearman"] > 0.6
-    assert ("eval_loss" in after) == (loss == "cosine")
-    folder = tmp_path / "after"
+    folder = tmp_path / "out"
+    files = (f"train_file={train}", f"dev_file={dev}", f"test_file={dev}")
+    settings = small_finetuning(
+        small_model,
+        "sts",
+        folder,
+        (*files, f"loss={loss}", "max_score=5"),
+        max_seq_length=8,
+        num_train_epochs=10.0,
+        do_predict=True,
+    )
+    metrics = run_finetuning(settings)
+    assert metrics["eval_spearman"] > 0.6
+    assert ("eval_loss" in metrics) == (loss == "cosine")
     lines = (folder / "submission" / "STS-B.tsv").read_text().splitlines()
     assert len(lines) == 33
     task = json.loads((folder / "task.json").read_text())

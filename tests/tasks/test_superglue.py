@@ -1,5 +1,6 @@
 """SuperGLUE: what each official object becomes, the metrics, and the files for the server."""
 
+import dataclasses
 import gzip
 import json
 import pickle
@@ -7,12 +8,13 @@ import random
 
 import numpy as np
 import pytest
+from small_finetuning import small_finetuning
 from task_rows import predict_texts
 
 import bert_tf
 from bert_tf.finetuning.program import run_finetuning
 from bert_tf.serving.export import export_saved_model
-from bert_tf.settings import ExportSettings, FinetuningSettings
+from bert_tf.settings import ExportSettings
 from bert_tf.tasks import superglue
 from bert_tf.tasks.superglue_inputs import input_texts
 from bert_tf.tasks.task import Windows, find_task
@@ -377,18 +379,14 @@ def test_it_learns_and_answers_alike_from_the_folder_and_the_saved_model(small_m
     for name, size in (("train", 120), ("val", 12), ("test", 5)):
         lines = list(opinions(size, rng, with_labels=name != "test"))
         write_objects(tmp_path / "MultiRC", f"{name}.jsonl", lines)
-    settings = FinetuningSettings(
-        **small_model,
-        task="superglue:multirc",
-        task_options=(f"data_dir={tmp_path}",),
-        output_dir=str(tmp_path / "out"),
+    settings = small_finetuning(
+        small_model,
+        "superglue:multirc",
+        tmp_path / "out",
+        (f"data_dir={tmp_path}",),
         max_seq_length=16,
-        train_batch_size=16,
         learning_rate=5e-3,
         num_train_epochs=6.0,
-        num_workers=1,
-        do_train=True,
-        do_eval=True,
         do_predict=True,
     )
     metrics = run_finetuning(settings)
@@ -419,16 +417,21 @@ def test_the_diagnostics_are_for_models_of_rte(small_model, tmp_path):
     ]
     write_objects(tmp_path / "RTE", "train.jsonl", pairs)
     write_objects(tmp_path / "AX-g", "AX-g.jsonl", pairs[:4])
-    shared = {
-        **small_model,
-        "task_options": (f"data_dir={tmp_path}",),
-        "output_dir": str(tmp_path / "out"),
-        "max_seq_length": 12,
-        "train_batch_size": 8,
-    }
-    run_finetuning(FinetuningSettings(**shared, task="superglue:rte", do_train=True))
+    options = (f"data_dir={tmp_path}",)
+    trained = small_finetuning(
+        small_model,
+        "superglue:rte",
+        tmp_path / "out",
+        options,
+        max_seq_length=12,
+        train_batch_size=8,
+        do_eval=False,
+    )
+    run_finetuning(trained)
     metrics = run_finetuning(
-        FinetuningSettings(**shared, task="superglue:axg", do_eval=True, do_predict=True)
+        dataclasses.replace(
+            trained, task="superglue:axg", do_train=False, do_eval=True, do_predict=True
+        )
     )
     assert {"eval_accuracy", "eval_gender_parity"} <= metrics.keys()
     assert len((tmp_path / "out" / "submission" / "AX-g.jsonl").read_text().splitlines()) == 4

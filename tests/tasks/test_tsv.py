@@ -8,10 +8,10 @@ import random
 
 import numpy as np
 import pytest
+from small_finetuning import small_finetuning
 from task_rows import encode_all, predict_texts
 
 from bert_tf.finetuning.program import run_finetuning
-from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import find_task
 from bert_tf.text.tokenization import FullTokenizer
 
@@ -325,19 +325,7 @@ def test_a_model_learns_from_csv_and_predicts_when_the_training_file_is_gone(sma
         "label_column=is_good",
         "id_column=id",
     )
-    settings = FinetuningSettings(
-        **small_model,
-        task="tsv",
-        task_options=options,
-        output_dir=str(tmp_path / "out"),
-        max_seq_length=24,
-        train_batch_size=16,
-        learning_rate=2e-3,
-        num_train_epochs=4.0,
-        num_workers=1,
-        do_train=True,
-        do_eval=True,
-    )
+    settings = small_finetuning(small_model, "tsv", tmp_path / "out", options)
     results = run_finetuning(settings)
     assert results["eval_accuracy"] > 0.9
     assert {"eval_f1", "eval_matthews", "eval_loss"} <= set(results)

@@ -4,10 +4,10 @@ import gzip
 import pickle
 
 import pytest
+from small_finetuning import small_finetuning
 from task_rows import encode_all
 
 from bert_tf.finetuning.program import run_finetuning
-from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import find_task
 from bert_tf.text.tokenization import FullTokenizer
 
@@ -239,15 +239,13 @@ def test_one_run_gives_a_score_for_each_language_and_their_mean(small_model, mak
     options = (f"data_dir={task.options.data_dir}", "language=en", "eval_languages=de")
     out = tmp_path / "out"
     run_finetuning(
-        FinetuningSettings(
-            **small_model,
-            task="xnli",
-            task_options=options,
-            output_dir=str(out),
+        small_finetuning(
+            small_model,
+            "xnli",
+            out,
+            options,
             max_seq_length=12,
             train_batch_size=8,
-            do_train=True,
-            do_eval=True,
             do_predict=True,
         )
     )

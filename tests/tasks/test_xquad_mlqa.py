@@ -1,13 +1,14 @@
 """XQuAD and MLQA: a split, a score by the official rules, and files for each language."""
 
+import dataclasses
 import json
 import pickle
 
 import pytest
+from small_finetuning import small_finetuning
 
 import bert_tf
 from bert_tf.finetuning.program import run_finetuning
-from bert_tf.settings import FinetuningSettings
 from bert_tf.spans.answers import SpanAnswer
 from bert_tf.tasks.task import find_task
 
@@ -128,27 +129,22 @@ def test_a_model_of_squad_is_evaluated_in_many_languages(small_model, tmp_path):
     for name in ("squad/train-v1.1.json", "xquad/xquad.en.json", "xquad/xquad.de.json"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(train)
-    shared = {
-        **small_model,
-        "output_dir": str(tmp_path / "out"),
-        "max_seq_length": 24,
-        "train_batch_size": 3,
-    }
     options = ("max_query_length=8", "mask_padding=true")
-    run_finetuning(
-        FinetuningSettings(
-            **shared,
-            task="squad",
-            task_options=(*options, f"data_dir={tmp_path / 'squad'}"),
-            num_train_epochs=3.0,
-            do_train=True,
-        )
+    trained = small_finetuning(
+        small_model,
+        "squad",
+        tmp_path / "out",
+        (*options, f"data_dir={tmp_path / 'squad'}"),
+        train_batch_size=3,
+        do_eval=False,
     )
+    run_finetuning(trained)
     metrics = run_finetuning(
-        FinetuningSettings(
-            **shared,
+        dataclasses.replace(
+            trained,
             task="xquad",
             task_options=(*options, f"data_dir={tmp_path / 'xquad'}"),
+            do_train=False,
             do_eval=True,
             do_predict=True,
         )

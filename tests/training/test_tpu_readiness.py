@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_finetuning import small_finetuning
 from tensorflow.python.framework import kernels
 
 import bert_tf
@@ -18,7 +19,7 @@ from bert_tf.finetuning.program import run_finetuning
 from bert_tf.model.dropout import dropout_seeds
 from bert_tf.pretraining.objectives.masked_lm_next_sentence import OBJECTIVE
 from bert_tf.pretraining.run import run_pretraining
-from bert_tf.settings import FinetuningSettings, PretrainingSettings
+from bert_tf.settings import PretrainingSettings
 from bert_tf.tasks.task import find_task
 from bert_tf.training.checkpoint import load_checkpoint
 from bert_tf.training.optimizer import AdamWeightDecay
@@ -283,17 +284,14 @@ def test_pretraining_keeps_all_in_a_remote_folder_and_goes_on_there(golden_dir, 
 
 
 def test_fine_tuning_keeps_all_in_a_remote_folder(small_model, reviews, quiet):
-    settings = FinetuningSettings(
-        **small_model,
-        task="glue:sst-2",
-        task_options=(f"data_dir={reviews}",),
-        output_dir="ram://remote/tuned",
-        max_seq_length=24,
+    settings = small_finetuning(
+        small_model,
+        "glue:sst-2",
+        "ram://remote/tuned",
+        (f"data_dir={reviews}",),
+        train_batch_size=32,
         num_train_epochs=0.5,
         eval_steps=2,
-        num_workers=1,
-        do_train=True,
-        do_eval=True,
         do_predict=True,
     )
     figures = run_finetuning(settings, quiet)
