@@ -179,6 +179,46 @@ def test_windows_learn_what_truncation_hides_and_serve_the_same_answers(
     np.testing.assert_allclose(found, written, atol=1e-5)
 
 
+def numbers_of(answer):
+    return answer if isinstance(answer, float) else list(answer.probabilities.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "metric", "aggregate"),
+    [
+        (("regression=true",), "eval_pearson", "mean"),
+        (("multi_label=true", "thresholds=auto"), "eval_micro_f1", "max"),
+    ],
+)
+def test_regression_and_many_labels_learn_from_windows_and_serve_the_same_answers(
+    small_model, long_reviews, tmp_path, options, metric, aggregate
+):
+    folder = tmp_path / "windows"
+    windows = ("long_texts=windows", f"window_aggregate={aggregate}", "window_stride=3")
+    results = train(small_model, long_reviews, folder, *windows, *options)
+    assert results[metric] > 0.9
+    report = json.loads((folder / "eval_report.json").read_text())
+    assert (report["examples"], report["truncated_examples"]) == (40, 0)
+
+    lines = (folder / "predictions.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    if metric == "eval_pearson":
+        written = [record["label"] for record in records]
+    else:
+        written = [list(record["probabilities"].values()) for record in records]
+    texts = [record["text"] for record in records]
+    assert len(texts) == 40
+    settings = ExportSettings(model=str(folder), export_dir=str(tmp_path / "served"))
+    export = export_saved_model(settings)
+    assert export.validation.largest_difference < 1e-4
+    for used in (folder, export.folder):
+        answers = bert_tf.Predictor(used).predict(texts)
+        np.testing.assert_allclose(list(map(numbers_of, answers)), written, atol=1e-5)
+        if metric == "eval_micro_f1":
+            assert [list(answer.labels) for answer in answers] == [r["label"] for r in records]
+
+
 def test_truncation_is_told_in_training_evaluation_and_use(
     small_model, long_reviews, tmp_path, caplog
 ):
