@@ -56,8 +56,10 @@ class TrainingRun:
         self.shown: dict[str, float] = {}  # What the progress bar shows beside the loss.
         self._is_over = False
         model.encoder.recompute_activations = settings.recompute_activations
-        model.encoder.shares_graph = True
         is_tpu = distribution.is_tpu(strategy)
+        jit_compile = settings.xla and not is_tpu  # A TPU always compiles.
+        # XLA takes longer to compile shared graphs than TensorFlow needs to make separate ones.
+        model.encoder.shares_graph = not (jit_compile or is_tpu)
         with strategy.scope():
             weights = {n: v for n, v in named_variables(model).items() if self.is_trained(n)}
             self.optimizer = AdamWeightDecay(
@@ -76,7 +78,7 @@ class TrainingRun:
             # A TPU draws fast in its own way; all other devices draw alike.
             functools.partial(self.random_scope, algorithm="auto_select" if is_tpu else None),
             loss_scale=loss_scale,
-            jit_compile=settings.xla and not is_tpu,  # A TPU always compiles.
+            jit_compile=jit_compile,
             strategy=strategy,
         )
         self.checkpoints = NumberedCheckpoints(
