@@ -79,12 +79,22 @@ class SuperGlueFiles:
         (path,) = self.sources(split)
         examples = [each for item in read_json_lines(path) for each in READERS[self.variant](item)]
         prefix = original_split(split)
-        return [
+        examples = [
             dataclasses.replace(each, guid="-".join((prefix, *map(str, each.idx))))
             if isinstance(each, Candidate)
             else dataclasses.replace(each, guid=f"{prefix}-{each.guid}")
             for each in examples
         ]
+        places: dict[str, str] = {}
+        for each in examples:
+            if each.guid in places:
+                idx = each.guid.removeprefix(f"{prefix}-")
+                raise ValueError(
+                    f"{each.where}: the idx {idx} was already at {places[each.guid]}. Each must "
+                    f"differ, as predictions are told apart by it."
+                )
+            places[each.guid] = each.where
+        return examples
 
     @property
     def _corpus(self) -> "_Corpus":

@@ -345,6 +345,13 @@ def test_lines_that_are_not_json_objects_are_refused(make, tmp_path):
             task.read("eval")
 
 
+@pytest.mark.parametrize("variant", ["rte", "multirc", "record"])
+def test_an_example_that_is_there_twice_is_refused(make, variant):
+    item = OBJECTS[variant][1]
+    with pytest.raises(ValueError, match=r"val\.jsonl:2.* the idx .* was already at .*jsonl:1"):
+        make(variant, "val.jsonl", item, item).read("eval")
+
+
 def test_unknown_tasks_are_refused():
     with pytest.raises(ValueError, match="SuperGLUE's tasks are boolq, "):
         input_texts("mnli", {})
