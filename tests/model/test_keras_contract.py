@@ -114,8 +114,7 @@ def test_its_weights_are_saved_and_loaded_as_h5(name, tmp_path):
     ("name", "dtype"),
     [
         *((name, None) for name in NAMES if name != "Dropout"),  # It has no weights.
-        *((name, "mixed_bfloat16") for name in MODELS),
-        ("ClassificationModel", "mixed_float16"),
+        *((name, dtype) for name in MODELS for dtype in ("mixed_bfloat16", "mixed_float16")),
     ],
 )
 def test_it_trains_evaluates_and_predicts_on_a_dataset(name, dtype):

@@ -17,13 +17,12 @@ import bert_tf
 CONFIG = bert_tf.BertConfig(
     vocab_size=30,
     hidden_size=8,
-    num_hidden_layers=1,
+    num_hidden_layers=2,
     num_attention_heads=2,
     intermediate_size=16,
     max_position_embeddings=12,
     type_vocab_size=2,
 )
-TWO_LAYERS = dataclasses.replace(CONFIG, num_hidden_layers=2)
 WITH_BILSTM = dataclasses.replace(CONFIG, bilstm_layers=2)
 CAUSAL = dataclasses.replace(CONFIG, is_causal=True)
 _RANDOM = np.random.default_rng(0)
@@ -44,7 +43,7 @@ class Case:
     loss: object
 
 
-def model_cases() -> dict[str, Case]:
+def model_cases(num_layers: int = 2) -> dict[str, Case]:
     """The models: what a user compiles and fits."""
     import keras
 
@@ -54,11 +53,12 @@ def model_cases() -> dict[str, Case]:
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     def encoder(dtype, config=CONFIG):
+        config = dataclasses.replace(config, num_hidden_layers=num_layers)
         return bert_tf.BertEncoder(config, dtype=dtype)
 
     def composed(dtype):
         inputs = {name: keras.Input([None], dtype="int32", name=name) for name in FEATURES}
-        pooled = encoder(dtype, TWO_LAYERS)(inputs)["pooled_output"]
+        pooled = encoder(dtype)(inputs)["pooled_output"]
         return keras.Model(inputs, keras.layers.Dense(3, dtype="float32")(pooled))
 
     classes = IDS[:, 0] % 3
@@ -97,7 +97,7 @@ def model_cases() -> dict[str, Case]:
         ),
         "TaggingModel": Case(
             lambda dtype: bert_tf.TaggingModel(
-                encoder(dtype, TWO_LAYERS), 3, "weighted_last_four", lstm_units=4
+                encoder(dtype), 3, "weighted_last_four", lstm_units=4
             ),
             FEATURES,
             IDS % 3,
@@ -263,7 +263,7 @@ def _mirrored(path: Path) -> None:
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     one, two = tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     losses = {}
-    for name, case in model_cases().items():
+    for name, case in model_cases(num_layers=1).items():
         for strategy in (one, two):
             keras.utils.set_random_seed(1)
             with strategy.scope():

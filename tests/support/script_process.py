@@ -38,7 +38,7 @@ class Script:
             self.command(*arguments, output=output, **flags),
             capture_output=True,
             text=True,
-            timeout=900,
+            timeout=300,
             check=False,
         )
 
