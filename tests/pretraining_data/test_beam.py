@@ -106,6 +106,26 @@ def test_beam_writes_the_same_bytes_as_this_machine(folder, flags, beam_flags):
 
 
 @needs_beam
+def test_beam_joins_the_same_characters_to_words(tmp_path):
+    letters = "甲乙丙丁"
+    rng = random.Random(1)
+    documents = [
+        "\n".join("".join(rng.choices(letters, k=12)) + "." for _ in range(20)) for _ in range(20)
+    ]
+    (tmp_path / "vocab.txt").write_text("\n".join([*TOKENS, *letters]) + "\n")
+    (tmp_path / "text-0").write_text("\n\n".join(documents))
+    (tmp_path / "words.txt").write_text("甲乙\n丙丁甲\n")
+    flags = ["--do_whole_word_mask", "--word_segmenter=words.txt"]
+    run(tmp_path, sys.executable, flags[0])
+    without = take(tmp_path)
+    run(tmp_path, sys.executable, *flags)
+    expected = take(tmp_path)
+    assert all(expected[name] != without[name] for name in SHARDS)
+    run(tmp_path, BEAM_PYTHON, *flags, *DIRECT)
+    assert contents(tmp_path / "o") == expected
+
+
+@needs_beam
 def test_beam_goes_on_where_this_machine_was_ended_and_the_other_way_round(folder):
     run(folder, sys.executable)
     expected = contents(folder / "o")
