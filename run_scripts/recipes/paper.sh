@@ -118,7 +118,8 @@ fi
 
 ner fine_tuned
 for choice in embeddings second_to_last last weighted_last_four concat_last_four weighted_all; do
-  ner "$choice" --feature_based="$choice"
+  # The last layer had F1 69 with this rate, 17 with 1e-4: the tagger begins with random weights.
+  SMALL_RATE=1e-3 ner "$choice" --feature_based="$choice"
 done
 
 step "Our figures and the paper's"
