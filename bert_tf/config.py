@@ -10,21 +10,26 @@ from typing import Any
 from bert_tf import files
 
 ACTIVATIONS = ("gelu", "gelu_erf", "relu", "tanh", "linear")
-MODEL_TYPES = ("bert",)
+# Architectures -> the fields that only they have. A model_type that is missing is told by them.
+MODEL_TYPES = {
+    "bert": (),
+    "roberta": (),
+    "distilbert": (),
+    "albert": ("embedding_size", "num_hidden_groups", "inner_group_num"),
+    "electra": ("embedding_size",),
+}
 # These are written to files only where they differ from the default: the original's have no such.
-_ONLY_IF_SET = ("model_type", "is_causal", "bilstm_layers")
+_ONLY_IF_SET = (
+    *("model_type", "is_causal", "bilstm_layers"),
+    *("embedding_size", "num_hidden_groups", "inner_group_num", "layer_norm_eps"),
+)
 _COUNTS = (
     *("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"),
     *("intermediate_size", "max_position_embeddings", "type_vocab_size"),
 )
 _MAX_WEIGHTS, _MAX_LAYERS = 10**12, 10**4  # More are a mistake, and would take all memory.
-# Keys of configurations that BERT has no use for -> the architectures that have them.
+# Keys of configurations that have no use here -> the architectures that have them.
 _OTHER_ARCHITECTURES = {
-    "embedding_size": "ALBERT or ELECTRA",
-    "num_hidden_groups": "ALBERT",
-    "inner_group_num": "ALBERT",
-    "generator_hidden_size": "ELECTRA",
-    "generator_size": "ELECTRA",
     "relative_attention": "DeBERTa",
     "pos_att_type": "DeBERTa",
     "position_buckets": "DeBERTa",
@@ -32,7 +37,6 @@ _OTHER_ARCHITECTURES = {
     "global_rope_theta": "ModernBERT",
     "d_model": "XLNet",
     "untie_r": "XLNet",
-    "sinusoidal_pos_embds": "DistilBERT",
     "trigram_input": "MobileBERT",
     "intra_bottleneck_size": "MobileBERT",
 }
@@ -72,15 +76,22 @@ class BertConfig:
     model_type: str = "bert"  # The architecture, as in Hugging Face's files.
     is_causal: bool = False  # Whether a token sees only itself and the tokens before it.
     bilstm_layers: int = 0  # Bidirectional LSTM layers on top of the last block.
+    embedding_size: int = 0  # E, the width of the embeddings (ALBERT, ELECTRA); 0: H.
+    num_hidden_groups: int = 0  # Groups of layers that share weights (ALBERT).
+    inner_group_num: int = 0  # Blocks in each layer of a group (ALBERT).
+    layer_norm_eps: float = 1e-12  # Epsilon of all LayerNorms; 1e-5 in RoBERTa.
     # Unknown keys of a JSON file, which are written out again.
     unknown_keys: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         check_architecture({"model_type": self.model_type})
+        self._check_fields_of_architecture()
         if not isinstance(self.is_causal, bool):
             raise ValueError(f"is_causal must be true or false. Received: {self.is_causal!r}")
-        for name in (*_COUNTS, "bilstm_layers"):
-            value, least = getattr(self, name), 0 if name == "bilstm_layers" else 1
+        may_be_0 = ("bilstm_layers", "embedding_size", "num_hidden_groups", "inner_group_num")
+        may_be_0 += ("type_vocab_size",) if self.model_type == "distilbert" else ()
+        for name in dict.fromkeys((*_COUNTS, *may_be_0)):
+            value, least = getattr(self, name), 0 if name in may_be_0 else 1
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 bound = f"of at least {least}" if least == 0 else "above 0"
                 raise ValueError(f"{name} must be a whole number {bound}. Received: {value!r:.80}")
@@ -99,6 +110,7 @@ class BertConfig:
             if getattr(self, name) is not None:  # As in the original: no dropout.
                 check_range(name, getattr(self, name), 0.0, 1.0, includes_high=False)
         check_range("initializer_range", self.initializer_range, 0.0, float("inf"), False, False)
+        check_range("layer_norm_eps", self.layer_norm_eps, 0.0, 1.0, includes_low=False)
         if self.hidden_size % self.num_attention_heads:
             raise ValueError(
                 f"hidden_size must be a multiple of num_attention_heads. Received: "
@@ -109,6 +121,33 @@ class BertConfig:
                 f"hidden_act must be one of {', '.join(ACTIVATIONS)}. Received: {self.hidden_act!r}"
             )
 
+    def _check_fields_of_architecture(self) -> None:
+        of_any = {name for names in MODEL_TYPES.values() for name in names}
+        for name in sorted(of_any - set(MODEL_TYPES[self.model_type])):
+            if getattr(self, name):
+                owners = ", ".join(own for own, names in MODEL_TYPES.items() if name in names)
+                raise ValueError(
+                    f"This is the configuration of another architecture: {name} is a key of "
+                    f"{owners}, the model_type is {self.model_type!r}."
+                )
+        groups, layers = self.num_hidden_groups, self.num_hidden_layers
+        if self.model_type == "albert" and not (self.embedding_size and self.inner_group_num):
+            raise ValueError(
+                "The configuration of an ALBERT needs embedding_size, num_hidden_groups and "
+                f"inner_group_num. Received: {self.embedding_size}, {groups}, "
+                f"{self.inner_group_num}"
+            )
+        if self.model_type == "albert" and not 1 <= groups <= layers:
+            raise ValueError(
+                f"num_hidden_groups must be from 1 to num_hidden_layers. Received: {groups} "
+                f"groups, {layers} layers"
+            )
+
+    @property
+    def longest_sequence(self) -> int:
+        """The tokens of the longest sequence; RoBERTa's positions begin after those of padding."""
+        return self.max_position_embeddings - (2 if self.model_type == "roberta" else 0)
+
     @classmethod
     def from_dict(cls, json_object: dict[str, Any]) -> "BertConfig":
         """Builds a config from the keys of a released `bert_config.json`.
@@ -117,6 +156,7 @@ class BertConfig:
         the keys of another architecture, and for values that no model can have.
         """
         known = {field.name for field in dataclasses.fields(cls)} - {"unknown_keys"}
+        json_object = {**json_object, "model_type": model_type_of(json_object)}
         check_architecture(json_object)
         unknown = {key: value for key, value in json_object.items() if key not in known}
         if unknown:
@@ -152,21 +192,26 @@ class BertConfig:
         return json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n"
 
 
+def model_type_of(json_object: dict[str, Any]) -> str:
+    """Returns the `model_type` of a configuration; google-research's files have none."""
+    is_albert = any(name in json_object for name in ("num_hidden_groups", "inner_group_num"))
+    return json_object.get("model_type", "albert" if is_albert else "bert")
+
+
 def check_architecture(json_object: dict[str, Any]) -> None:
     """Raises a ValueError for a configuration of another architecture, with the keys that tell."""
-    model_type = json_object.get("model_type", "bert")
-    if model_type not in MODEL_TYPES:
-        raise ValueError(
-            f"This is the configuration of another architecture, model_type {model_type!r}. "
-            f"Supported: {', '.join(MODEL_TYPES)}."
-        )
+    model_type = model_type_of(json_object)
     others = [name for name in json_object if name in _OTHER_ARCHITECTURES]
-    if others:
-        keys = ", ".join(f"{name} ({_OTHER_ARCHITECTURES[name]})" for name in others)
-        raise ValueError(
-            f"This is the configuration of another architecture than BERT: it has {keys}. "
-            f"Supported: {', '.join(MODEL_TYPES)}."
-        )
+    if model_type not in MODEL_TYPES:
+        found = f"model_type {model_type!r}"
+    elif others:
+        found = ", ".join(f"{name} ({_OTHER_ARCHITECTURES[name]})" for name in others)
+    else:
+        return
+    raise ValueError(
+        f"This is the configuration of another architecture: {found}. "
+        f"Supported: {', '.join(MODEL_TYPES)}."
+    )
 
 
 def is_address(host: str) -> bool:

@@ -177,9 +177,9 @@ def test_what_the_original_takes_is_no_impossible_value():
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"embedding_size": 128}, r"embedding_size \(ALBERT or ELECTRA\)"),
-        ({"num_hidden_groups": 1}, r"num_hidden_groups \(ALBERT\)"),
-        ({"model_type": "albert"}, "model_type 'albert'"),
+        ({"embedding_size": 128}, "embedding_size is a key of albert, electra"),
+        ({"model_type": "electra", "num_hidden_groups": 1}, "num_hidden_groups is a key of albert"),
+        ({"model_type": "xlnet"}, "model_type 'xlnet'"),
         ({"relative_attention": True}, r"relative_attention \(DeBERTa\)"),
     ],
 )
@@ -188,6 +188,31 @@ def test_the_configuration_of_another_architecture_is_refused(keys, message, tmp
     path.write_text(json.dumps({"vocab_size": 9, **keys}))
     with pytest.raises(ValueError, match=f"{path}: .*another architecture.*{message}"):
         BertConfig.from_json_file(str(path))
+
+
+@pytest.mark.parametrize("model_type", [None, "albert"])
+def test_google_s_albert_files_name_no_architecture(model_type):
+    keys = {"embedding_size": 8, "num_hidden_groups": 2, "inner_group_num": 1}
+    named = {"model_type": model_type} if model_type else {}
+    config = BertConfig.from_dict({"vocab_size": 9, **keys, **named})
+    assert config.model_type == "albert"
+    assert BertConfig.from_dict(config.to_dict()) == config
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"num_hidden_groups": 2, "inner_group_num": 1}, "needs embedding_size"),
+        ({"embedding_size": 8, "inner_group_num": 1}, "num_hidden_groups must be from 1"),
+        (
+            {"embedding_size": 8, "inner_group_num": 1, "num_hidden_groups": 13},
+            "Received: 13 groups, 12 layers",
+        ),
+    ],
+)
+def test_groups_of_an_albert_must_fit(keys, message):
+    with pytest.raises(ValueError, match=message):
+        BertConfig(vocab_size=9, model_type="albert", **keys)
 
 
 def test_only_what_is_not_bert_s_default_is_written():

@@ -93,7 +93,7 @@ def _run_transformers(
 def random_inputs(config: BertConfig) -> dict[str, np.ndarray]:
     """Returns int32 [2, L] features of random ids: one row without padding, one with padding."""
     rng = np.random.default_rng(seed=1)
-    length = min(24, config.max_position_embeddings)
+    length = min(24, config.longest_sequence)
     input_mask = np.ones((2, length), np.int32)
     input_mask[1, max(1, 2 * length // 3) :] = 0
     segment_ids = np.zeros((2, length), np.int32)

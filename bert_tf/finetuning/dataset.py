@@ -100,4 +100,4 @@ def _default_length(task: Task, preset: str | None) -> int:
     if preset is None:
         return task.default_seq_length
     config = BertConfig.from_json_file(find_model(preset).bert_config_file)
-    return min(task.default_seq_length, config.max_position_embeddings)
+    return min(task.default_seq_length, config.longest_sequence)

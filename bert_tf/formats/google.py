@@ -146,4 +146,4 @@ def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
         write_tensors(files.join_path(temporary, CHECKPOINT_NAME), tensors)
         with files.open_file(files.join_path(temporary, CONFIG_NAME), "w") as file:
             file.write(model.config.to_json_string())
-        write_tokenizer(temporary, model.tokenizer, model.config.max_position_embeddings)
+        write_tokenizer(temporary, model.tokenizer, model.config.longest_sequence)

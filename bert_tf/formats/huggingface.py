@@ -148,7 +148,7 @@ def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
     with files.new_files(folder, overwrite) as temporary:
         write_safetensors(_tensors_of(model), files.join_path(temporary, SAFETENSORS_NAME))
         write_json(files.join_path(temporary, CONFIG_NAME), config, sort_keys=True)
-        write_tokenizer(temporary, model.tokenizer, model.config.max_position_embeddings)
+        write_tokenizer(temporary, model.tokenizer, model.config.longest_sequence)
         if model.options:
             write_modules(model, temporary)
         if model.tokenizer.vocab is not None:

@@ -108,7 +108,7 @@ def write_modules(model: PretrainedModel, folder: str) -> None:
         files.make_directories(path)
         write_json(files.join_path(path, _CONFIG_NAME), settings)
     write_json(files.join_path(folder, MODULES_NAME), listed)
-    length = model.max_seq_length or model.config.max_position_embeddings
+    length = model.max_seq_length or model.config.longest_sequence
     settings = {"max_seq_length": length, "do_lower_case": False}
     write_json(files.join_path(folder, _SETTINGS_NAME), settings)
 

@@ -199,7 +199,7 @@ def _checked_inputs(
 
 
 def _checked_length(kind: Kind, max_seq_length: int, config: BertConfig, prefix: str) -> int:
-    longest = config.max_position_embeddings
+    longest = config.longest_sequence
     if not max_seq_length:
         return min(longest, kind.max_seq_length or longest)
     if max_seq_length not in range(_SHORTEST, longest + 1):

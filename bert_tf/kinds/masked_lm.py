@@ -83,7 +83,7 @@ class MaskFiller(TextModel):
 
     def rows(self, examples):
         """Returns `[CLS] text [SEP]`. The tokenizer would split [MASK], so it is added here."""
-        longest = self.loaded.config.max_position_embeddings
+        longest = self.loaded.config.longest_sequence
         parts, rows = [], []
         for (text,) in examples:
             _check_has_mask(text)

@@ -212,7 +212,7 @@ class TextModel(abc.ABC):
     def _of_checked(self, batch: Batch) -> Batch:
         """Returns the outputs for rows of ids from outside; those that no model has are refused."""
         encoder, ids = self.loaded.encoder, batch["input_ids"]
-        longest, shape = encoder.config.max_position_embeddings, tf.shape(ids)
+        longest, shape = encoder.config.longest_sequence, tf.shape(ids)
         fits = (shape[-1] > 0) & (shape[-1] <= longest) | (shape[0] == 0)
         checks = [tf.debugging.Assert(fits, [f"input_ids must have 1 to {longest} columns", shape])]
         for name, limit in encoder.feature_limits.items():

@@ -90,6 +90,7 @@ class TransformerEncoder(FeatureModel):
         shape = (None, None, self.hidden_size)
         with keras.name_scope(self.scope):
             self.embeddings.build((None, None))
+            self.build_projection()
             with keras.name_scope("encoder"):
                 for block in self.blocks:
                     block.build(shape)
@@ -136,6 +137,13 @@ class TransformerEncoder(FeatureModel):
     def may_lack(self, name: str) -> bool:
         return not name.startswith(self.prefix)
 
+    def build_projection(self) -> None:
+        """Makes the weights of `project`, if there are any."""
+
+    def project(self, embedding_output):
+        """Returns the input of the first block: [B, L, E] -> [B, L, H]."""
+        return embedding_output
+
     def attention_context(self, input_ids, input_mask) -> Any:
         """Returns what every block's attention needs besides its input: BERT's score bias.
 
@@ -176,7 +184,7 @@ class TransformerEncoder(FeatureModel):
         context = self.attention_context(input_ids, features.get("input_mask"))
         embedding_output = self.embeddings(input_ids, segment_ids, training=training)
         recompute = self.recompute_activations and training
-        layers, hidden = [], embedding_output
+        layers, hidden = [], self.project(embedding_output)
         shares = self.shares_graph and tf.inside_function() and not recompute
         shares = shares and not (training and current_seeds()[0] is None)
         for block in sharing_graph(self.blocks, training) if shares else self.blocks:
@@ -202,7 +210,7 @@ class TransformerEncoder(FeatureModel):
         return {
             "sequence_output": tokens,
             "pooled_output": (ids[0], self.hidden_size),
-            "embedding_output": tokens,
+            "embedding_output": (*ids, self.word_embeddings.shape[1]),
             "all_encoder_layers": [tokens] * self.num_layers,
         }
 
@@ -234,7 +242,7 @@ class BertEncoder(TransformerEncoder):
     It returns a dict of float32 tensors:
         `sequence_output` [B, L, H]: the last block's output.
         `pooled_output` [B, H]: of [CLS], or of the last token if `config.is_causal`.
-        `embedding_output` [B, L, H]: the first block's input.
+        `embedding_output` [B, L, E]: of the embeddings; E is H in BERT.
         `all_encoder_layers`: a list of every block's output, each [B, L, H].
 
     Example:
@@ -249,30 +257,26 @@ class BertEncoder(TransformerEncoder):
     Source: google-research/bert, modeling.py, `BertModel`.
     """
 
-    def __init__(self, config: BertConfig, dtype=None, name: str = "bert"):
+    embeddings_class, pooler_class = Embeddings, Pooler  # A successor may have its own.
+
+    def __init__(self, config: BertConfig, dtype=None, name: str | None = None):
         policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
-        stddev, dropout_rate = config.initializer_range, config.hidden_dropout_prob or 0.0
-        embeddings = Embeddings(
-            config.vocab_size,
-            config.hidden_size,
-            config.max_position_embeddings,
-            config.type_vocab_size,
-            dropout_rate,
-            stddev,
-        )
-        blocks = [
-            _block(config, number, policy, name=f"layer_{number}")
-            for number in range(config.num_hidden_layers)
-        ]
+        stddev, width = config.initializer_range, config.embedding_size or config.hidden_size
+        rows = (config.max_position_embeddings, config.type_vocab_size)
+        values = (config.hidden_dropout_prob or 0.0, stddev, config.layer_norm_eps)
         super().__init__(
             config,
-            embeddings,
-            blocks,
-            Pooler(config.hidden_size, stddev, dtype=policy),
+            self.embeddings_class(config.vocab_size, width, *rows, *values),
+            self.make_blocks(config, policy),
+            self.pooler_class(config.hidden_size, stddev, dtype=policy),
             num_dropouts=1 + _DROPOUTS_PER_BLOCK * config.num_hidden_layers,
             dtype=policy,
             name=name,
         )
+
+    def make_blocks(self, config: BertConfig, policy) -> list[keras.layers.Layer]:
+        """Returns the blocks, in their order; one may be there several times."""
+        return [make_block(config, number, policy) for number in range(config.num_hidden_layers)]
 
     @classmethod
     def _constructor_arguments(cls, config: dict) -> dict:
@@ -287,23 +291,19 @@ def _last_tokens(hidden, input_mask):
     return ops.take_along_axis(hidden, ops.reshape(last, (-1, 1, 1)), axis=1)
 
 
-def _block(config: BertConfig, number: int, policy, name: str) -> TransformerBlock:
+def make_block(config: BertConfig, number: int, policy) -> TransformerBlock:
+    """Returns the block of this number, from 0, which counts its dropouts."""
     width, stddev = config.hidden_size, config.initializer_range
-    dropout_rate = config.hidden_dropout_prob or 0.0
     place = 1 + _DROPOUTS_PER_BLOCK * number
+    sums = (width, config.hidden_dropout_prob or 0.0, stddev, config.layer_norm_eps)
+    attention_dropout = config.attention_probs_dropout_prob or 0.0
     attend = SelfAttention(
-        width,
-        config.num_attention_heads,
-        config.attention_probs_dropout_prob or 0.0,
-        stddev,
-        place,
-        dtype=policy,
+        width, config.num_attention_heads, attention_dropout, stddev, place, dtype=policy
     )
-    attended = ResidualOutput(width, dropout_rate, stddev, place=place + 1, dtype=policy)
     return TransformerBlock(
-        Attention(attend, attended, dtype=policy),
+        Attention(attend, ResidualOutput(*sums, place + 1, dtype=policy), dtype=policy),
         Intermediate(config.intermediate_size, config.hidden_act, stddev, dtype=policy),
-        ResidualOutput(width, dropout_rate, stddev, place=place + 2, dtype=policy),
+        ResidualOutput(*sums, place + 2, dtype=policy),
         dtype=policy,
-        name=name,
+        name=f"layer_{number}",
     )

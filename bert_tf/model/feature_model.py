@@ -57,7 +57,7 @@ class FeatureModel(PresetModel):
 
     def _checked_features(self, inputs) -> dict[str, Any]:
         features = self.named_features(inputs)
-        longest = self.config.max_position_embeddings
+        longest = self.config.longest_sequence
         check_features(features, self.feature_limits, self.ids_rank, longest)
         return features
 

@@ -12,7 +12,7 @@ from keras import ops
 from bert_tf.model.encoder import TransformerEncoder
 from bert_tf.model.feature_model import FeatureModel
 from bert_tf.model.initial_weights import truncated_normal
-from bert_tf.model.layers import Intermediate, layer_norm
+from bert_tf.model.layers import LAYER_NORM_EPSILON, Intermediate, layer_norm
 from bert_tf.model.part import Part, register
 
 
@@ -20,9 +20,11 @@ from bert_tf.model.part import Part, register
 class Transform(Intermediate):
     """Applies the dense layer, activation and LayerNorm that come before the vocabulary logits."""
 
+    epsilon = LAYER_NORM_EPSILON
+
     def build(self, input_shape):
         super().build(input_shape)
-        self.normalize = layer_norm()
+        self.normalize = layer_norm(self.epsilon)
         self.normalize.build(self.compute_output_shape(input_shape))
 
     def call(self, hidden, training: bool = False):
@@ -42,6 +44,7 @@ class MaskedLanguageModel(Part):
         hidden_size: int,
         hidden_act: str | None = "gelu",
         stddev: float = 0.02,
+        epsilon: float = LAYER_NORM_EPSILON,
         dtype=None,
         name: str = "predictions",
     ):
@@ -50,7 +53,9 @@ class MaskedLanguageModel(Part):
         self.hidden_size = hidden_size
         self.hidden_act = hidden_act
         self.stddev = stddev
+        self.epsilon = epsilon
         self.transform = Transform(hidden_size, hidden_act, stddev, self.dtype_policy, "transform")
+        self.transform.epsilon = epsilon
 
     def build(self, vectors_shape, word_embeddings_shape):
         self.transform.build(vectors_shape)
@@ -224,11 +229,11 @@ def cls_and(positions) -> Callable:
 
 def masked_lm_head(encoder: TransformerEncoder, dtype) -> MaskedLanguageModel:
     """Returns a new masked-LM head for an encoder, its weights under `cls/predictions/`."""
-    config = encoder.config
-    width, words = config.hidden_size, config.vocab_size
-    head = MaskedLanguageModel(words, width, config.hidden_act, config.initializer_range, dtype)
+    config, (words, width) = encoder.config, encoder.word_embeddings.shape
+    values = (config.hidden_act, config.initializer_range, config.layer_norm_eps)
+    head = MaskedLanguageModel(words, width, *values, dtype)
     with keras.name_scope("cls"):
-        head.build((None, None, width), (words, width))
+        head.build((None, None, encoder.hidden_size), (words, width))
     return head
 
 

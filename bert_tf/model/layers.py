@@ -102,17 +102,16 @@ class Embeddings(Part):
         self.dropout = Dropout(dropout_rate, place, dtype="float32")
 
     def build(self, input_shape=None):
-        for name, rows in (
-            ("word_embeddings", self.vocab_size),
-            ("token_type_embeddings", self.type_vocab_size),
-            ("position_embeddings", self.max_position_embeddings),
-        ):
-            table = self.add_weight(
-                shape=(rows, self.hidden_size), initializer=truncated_normal(self.stddev), name=name
-            )
-            setattr(self, name, table)
+        self.word_embeddings = self._table("word_embeddings", self.vocab_size)
+        if self.type_vocab_size:
+            self.token_type_embeddings = self._table("token_type_embeddings", self.type_vocab_size)
+        self.position_embeddings = self._table("position_embeddings", self.max_position_embeddings)
         self.normalize.build((None, None, self.hidden_size))
         self.dropout.build((None, None, self.hidden_size))
+
+    def _table(self, name: str, rows: int) -> keras.Variable:
+        start = truncated_normal(self.stddev)
+        return self.add_weight(shape=(rows, self.hidden_size), initializer=start, name=name)
 
     def call(self, input_ids, segment_ids=None, training: bool = False):
         """Args: `input_ids`, `segment_ids` int [B, L]. Returns: float32 [B, L, H]."""
@@ -123,18 +122,19 @@ class Embeddings(Part):
                 f"Sequences of {length} tokens are longer than the position table, whose "
                 f"max_position_embeddings is {self.max_position_embeddings}."
             )
-        if segment_ids is None:
-            segment_ids = ops.zeros_like(input_ids)
         # Reshaped to become a tensor: a custom gradient may not see a variable.
         words = _rows(ops.reshape(self.word_embeddings, self.word_embeddings.shape), input_ids)
-        # With few rows, a matrix product is faster than a gather.
-        one_hot = ops.one_hot(
-            segment_ids, self.type_vocab_size, dtype=self.token_type_embeddings.dtype
-        )
-        segments = ops.matmul(one_hot, ops.convert_to_tensor(self.token_type_embeddings))
-        positions = ops.convert_to_tensor(self.position_embeddings)[:length]
-        summed = words + segments + positions[None]  # [B, L, H]
+        if self.type_vocab_size:
+            ids = ops.zeros_like(input_ids) if segment_ids is None else segment_ids
+            # With few rows, a matrix product is faster than a gather.
+            one_hot = ops.one_hot(ids, self.type_vocab_size, dtype=words.dtype)
+            words += ops.matmul(one_hot, ops.convert_to_tensor(self.token_type_embeddings))
+        summed = words + self.positions(input_ids, length)  # [B, L, H]
         return self.dropout(self.normalize(summed, training=training), training=training)
+
+    def positions(self, input_ids, length):
+        """Returns the vectors of the tokens' positions, float32 [B or 1, L, H]."""
+        return ops.convert_to_tensor(self.position_embeddings)[None, :length]
 
     def compute_output_shape(self, input_shape):
         return (*input_shape, self.hidden_size)

@@ -97,7 +97,7 @@ def make_plan(settings: PlanningSettings) -> Plan:
     )
     phases = parse_phases(",".join(settings.phases))
     if settings.phases == PlanningSettings.phases:  # A smaller model has fewer positions.
-        longest = config.max_position_embeddings
+        longest = config.longest_sequence
         lengths = [min(phase.max_seq_length, longest) for phase in phases]
         pairs = zip(phases, lengths, strict=True)
         phases = [dataclasses.replace(phase, max_seq_length=length) for phase, length in pairs]
@@ -159,7 +159,7 @@ def _plan_phase(plan: Plan, phase: Phase) -> PhasePlan:
 
 def _settings_of(plan: Plan, phase: Phase) -> PlanningSettings:
     """Returns the settings of a phase, which may have a batch size of its own."""
-    longest = plan.config.max_position_embeddings
+    longest = plan.config.longest_sequence
     if not 5 <= phase.max_seq_length <= longest:
         raise ValueError(
             f"--phases: a length must be from 5 to the model's max_position_embeddings, {longest}. "

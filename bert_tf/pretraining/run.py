@@ -59,7 +59,7 @@ def run_pretraining(
     config = BertConfig.from_json_file(settings.bert_config_file)
     if objective.is_causal:
         config = dataclasses.replace(config, is_causal=True)
-    max_length = config.max_position_embeddings
+    max_length = config.longest_sequence
     for _, of_phase in settings.by_phase():
         if of_phase.do_train:  # Another kind of file fits no length.
             files.refuse_other_kinds(files.expand_input_files(of_phase.input_file)[0], "records")

@@ -93,7 +93,7 @@ def description_of(model: PretrainedModel, inputs: Sequence[str] = ()) -> ModelD
         inputs=tuple(inputs) if tuple(inputs) in kind.inputs else kind.inputs[0],
         labels=labels,
         options=dict(model.options),
-        max_seq_length=min(model.max_seq_length or 512, model.config.max_position_embeddings),
+        max_seq_length=min(model.max_seq_length or 512, model.config.longest_sequence),
         do_lower_case=True if do_lower_case is None else do_lower_case,
         strip_accents=model.tokenizer.strip_accents,
     )

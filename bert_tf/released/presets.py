@@ -135,7 +135,7 @@ def save_preset(
     if not kind.is_finetuned:
         return
     if before is None or before.kind != kind.name:
-        longest = min(config.max_position_embeddings, kind.max_seq_length or 512)
+        longest = min(config.longest_sequence, kind.max_seq_length or 512)
         options = dict(getattr(model, "options", {}))
         before = ModelDescription("", kind.name, kind.inputs[0], (), options, longest, *case)
     description = dataclasses.replace(

@@ -66,7 +66,7 @@ def write_model_card(
         f"BERT: {kind.replace('_', ' ')}": [
             f"{config.num_hidden_layers} layers, width {config.hidden_size}, "
             f"{config.num_attention_heads} heads, {config.vocab_size:,} word pieces, up to "
-            f"{config.max_position_embeddings} tokens{case}.",
+            f"{config.longest_sequence} tokens{case}.",
             *([f"Labels: {', '.join(labels)}."] if labels else []),
         ],
         "How it was made": list(made),
