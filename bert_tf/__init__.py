@@ -1,6 +1,6 @@
 """BERT as published by google-research, on TensorFlow 2 and Keras 3.
 
-    models          BertEncoder, and the heads ClassificationModel, MultiLabelModel,
+    models          BertEncoder, AlbertEncoder, and the heads ClassificationModel, MultiLabelModel,
                     TokenClassificationModel, TaggingModel, RoleModel, SpanModel, ChoiceModel,
                     SiameseModel, CoreferenceModel, PretrainingModel; each has from_preset,
                     save_to_preset
@@ -27,6 +27,7 @@ _PUBLIC_NAMES = {
     "BasicTokenizer": "bert_tf.text.tokenization",
     "WordpieceTokenizer": "bert_tf.text.tokenization",
     "BertEncoder": "bert_tf.model.encoder",
+    "AlbertEncoder": "bert_tf.model.albert",
     "PretrainingModel": "bert_tf.model.heads",
     "ClassificationModel": "bert_tf.model.task_heads",
     "MultiLabelModel": "bert_tf.model.task_heads",

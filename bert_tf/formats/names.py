@@ -208,7 +208,9 @@ def weight_shapes(config: BertConfig, heads: Iterable[str] = (), num_scores: int
     `heads` are prefixes from `bert_tf.kinds.table`; `num_scores` is C of a CLASSIFIER.
     """
     shapes: Shapes = {}
-    for name, shape in _built_shapes(dataclasses.replace(config, num_hidden_layers=1)).items():
+    # A block that layers share has no copies.
+    small = config if config.num_hidden_groups else dataclasses.replace(config, num_hidden_layers=1)
+    for name, shape in _built_shapes(small).items():
         head = heads_in([name])
         if not head:
             copies = range(config.num_hidden_layers) if _BLOCK.match(name) else (0,)

@@ -35,7 +35,8 @@ def sharing_graph(blocks: Sequence[keras.layers.Layer], training: bool) -> list[
 
 def _first_place(block: keras.layers.Layer) -> int:
     layers = block._flatten_layers()
-    return min((layer.place for layer in layers if isinstance(layer, Dropout)), default=0)
+    first = min((layer.place for layer in layers if isinstance(layer, Dropout)), default=0)
+    return first + getattr(block, "places_before", 0)  # Of a block that layers share.
 
 
 def recomputed(block: keras.layers.Layer, generator: keras.random.SeedGenerator) -> Callable:

@@ -33,9 +33,12 @@ from bert_tf.model.layers import (
 from bert_tf.model.part import register
 
 # A configuration's model_type -> the encoder's class, by module and name.
-ENCODERS = {"bert": ("bert_tf.model.encoder", "BertEncoder")}
+ENCODERS = {
+    "bert": ("bert_tf.model.encoder", "BertEncoder"),
+    "albert": ("bert_tf.model.albert", "AlbertEncoder"),
+}
 # Of the attention probabilities and of the two LayerNorms' inputs.
-_DROPOUTS_PER_BLOCK = 3
+DROPOUTS_PER_BLOCK = 3
 
 
 def make_encoder(
@@ -264,12 +267,13 @@ class BertEncoder(TransformerEncoder):
         stddev, width = config.initializer_range, config.embedding_size or config.hidden_size
         rows = (config.max_position_embeddings, config.type_vocab_size)
         values = (config.hidden_dropout_prob or 0.0, stddev, config.layer_norm_eps)
+        blocks = self.make_blocks(config, policy)
         super().__init__(
             config,
             self.embeddings_class(config.vocab_size, width, *rows, *values),
-            self.make_blocks(config, policy),
+            blocks,
             self.pooler_class(config.hidden_size, stddev, dtype=policy),
-            num_dropouts=1 + _DROPOUTS_PER_BLOCK * config.num_hidden_layers,
+            num_dropouts=1 + DROPOUTS_PER_BLOCK * len(blocks),
             dtype=policy,
             name=name,
         )
@@ -294,7 +298,7 @@ def _last_tokens(hidden, input_mask):
 def make_block(config: BertConfig, number: int, policy) -> TransformerBlock:
     """Returns the block of this number, from 0, which counts its dropouts."""
     width, stddev = config.hidden_size, config.initializer_range
-    place = 1 + _DROPOUTS_PER_BLOCK * number
+    place = 1 + DROPOUTS_PER_BLOCK * number
     sums = (width, config.hidden_dropout_prob or 0.0, stddev, config.layer_norm_eps)
     attention_dropout = config.attention_probs_dropout_prob or 0.0
     attend = SelfAttention(

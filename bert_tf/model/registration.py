@@ -10,6 +10,7 @@ import importlib.util
 import sys
 
 MODULES = (  # With registered classes.
+    "bert_tf.model.albert",
     "bert_tf.model.task_heads",
     "bert_tf.model.tagging_model",
     "bert_tf.model.siamese",

@@ -24,6 +24,9 @@ CONFIG = bert_tf.BertConfig(
     type_vocab_size=2,
 )
 WITH_BILSTM = dataclasses.replace(CONFIG, bilstm_layers=2)
+ALBERT = dataclasses.replace(
+    CONFIG, model_type="albert", embedding_size=4, num_hidden_groups=1, inner_group_num=2
+)
 CAUSAL = dataclasses.replace(CONFIG, is_causal=True)
 _RANDOM = np.random.default_rng(0)
 IDS = _RANDOM.integers(0, 30, (8, 6)).astype("int32")
@@ -47,6 +50,7 @@ def model_cases(num_layers: int = 2) -> dict[str, Case]:
     """The models: what a user compiles and fits."""
     import keras
 
+    from bert_tf.model.encoder import make_encoder
     from bert_tf.pretraining.objectives.masked_lm import MaskedLMModel
 
     def crossentropy():
@@ -54,7 +58,7 @@ def model_cases(num_layers: int = 2) -> dict[str, Case]:
 
     def encoder(dtype, config=CONFIG):
         config = dataclasses.replace(config, num_hidden_layers=num_layers)
-        return bert_tf.BertEncoder(config, dtype=dtype)
+        return make_encoder(config, dtype)
 
     def composed(dtype):
         inputs = {name: keras.Input([None], dtype="int32", name=name) for name in FEATURES}
@@ -76,6 +80,12 @@ def model_cases(num_layers: int = 2) -> dict[str, Case]:
             FEATURES,
             classes,
             crossentropy(),
+        ),
+        "PretrainingModel, ALBERT": Case(
+            lambda dtype: bert_tf.PretrainingModel(encoder(dtype, ALBERT)),
+            {**FEATURES, "masked_lm_positions": POSITIONS},
+            {"masked_lm_logits": IDS[:, :3], "next_sentence_logits": IDS[:, 0] % 2},
+            {"masked_lm_logits": crossentropy(), "next_sentence_logits": crossentropy()},
         ),
         "regression": Case(
             lambda dtype: bert_tf.ClassificationModel(encoder(dtype), num_labels=1),

@@ -1,0 +1,164 @@
+"""ALBERT's encoder: narrow embeddings, and blocks that several layers share.
+
+    word, position, segment [E] ──> LayerNorm ──> embedding_hidden_mapping_in [E, H] ──> layers
+
+Layer i of L runs the blocks of group int(i / L * G), of which there are `inner_group_num`; in all
+released models one block is every layer. A shared block draws other dropout masks in each layer.
+
+Source: google-research/albert, modeling.py; Lan et al. 2020.
+"""
+
+import contextlib
+
+import keras
+
+from bert_tf.config import BertConfig
+from bert_tf.model.dropout import current_seeds, dropout_seeds
+from bert_tf.model.encoder import DROPOUTS_PER_BLOCK, BertEncoder
+from bert_tf.model.layers import (
+    Attention,
+    Intermediate,
+    ResidualOutput,
+    SelfAttention,
+    TransformerBlock,
+    dense,
+)
+from bert_tf.model.part import Part, register
+
+
+@register
+class AlbertOutput(ResidualOutput):
+    """Ends a sub-layer as in BERT. Its LayerNorm is built by the block, which names it."""
+
+    def build(self, input_shape):
+        self.dense.build(input_shape)
+        self.dropout.build((None, None, self.hidden_size))
+
+
+@register
+class AlbertBlock(TransformerBlock):
+    """BERT's block, with the names of ALBERT's checkpoints.
+
+        attention_1/self/query ...   attention_1/output/dense          LayerNorm
+        ffn_1/intermediate/dense     ffn_1/intermediate/output/dense   LayerNorm_1
+
+    Arguments are those of `TransformerBlock`, where both outputs are an `AlbertOutput`.
+    """
+
+    def build(self, input_shape):
+        self.attention.build(input_shape)
+        with keras.name_scope("ffn_1"):
+            self.intermediate.build(input_shape)
+            with keras.name_scope("intermediate"):
+                self.output_part.build(self.intermediate.compute_output_shape(input_shape))
+        self.attention.output_part.normalize.build(input_shape)
+        self.output_part.normalize.name = "LayerNorm_1"
+        self.output_part.normalize.build(input_shape)
+
+
+@register
+class SharedBlock(Part):
+    """Runs a block as one layer of those that share it, with this layer's own dropout masks.
+
+    Args:
+        block: any block; its owner builds it.
+        places_before: what is added to the numbers of its dropouts, see `Dropout`.
+    """
+
+    def __init__(self, block, places_before: int = 0, dtype=None, name: str = "layer_0"):
+        super().__init__(name=name, dtype=dtype, autocast=False)
+        self.block = block
+        self.places_before = places_before
+
+    def build(self, input_shape):
+        if not self.block.built:
+            self.block.build(input_shape)
+
+    def call(self, hidden, context=None, training: bool = False, select=None):
+        """Does what the block does; see `TransformerBlock`."""
+        fold_in, algorithm = current_seeds()
+        if fold_in is None:  # Each dropout has a generator, which never draws a mask twice.
+            return self.block(hidden, context, training=training, select=select)
+        with dropout_seeds(lambda place: fold_in(place + self.places_before), algorithm):
+            return self.block(hidden, context, training=training, select=select)
+
+
+@register
+class AlbertEncoder(BertEncoder):
+    """The Transformer of ALBERT, with every weight under its published name (`bert/...`).
+
+    Arguments, inputs and outputs are those of `BertEncoder`; `embedding_output` is [B, L, E], and
+    `all_encoder_layers` has the outputs of all blocks: L times `inner_group_num`. The fields
+    `embedding_size`, `num_hidden_groups` and `inner_group_num` of the configuration are needed.
+
+    Example:
+
+        config = bert_tf.BertConfig.from_json_file("albert_config.json")
+        encoder = bert_tf.AlbertEncoder(config)
+        bert_tf.load_checkpoint(encoder, "model.ckpt-best")
+
+    Source: google-research/albert, modeling.py, `AlbertModel`.
+    """
+
+    def make_blocks(self, config: BertConfig, policy) -> list[keras.layers.Layer]:
+        shared: dict[tuple[int, int], AlbertBlock] = {}
+        blocks = []
+        for place in _places(config):
+            if place not in shared:
+                shared[place] = _built_block(config, *place, policy)
+            number = len(blocks)
+            places_before = DROPOUTS_PER_BLOCK * number
+            name = f"layer_{number}"
+            blocks.append(SharedBlock(shared[place], places_before, dtype=policy, name=name))
+        return blocks
+
+    def build_projection(self) -> None:
+        config, self.projection = self.config, None
+        if config.embedding_size != config.hidden_size:
+            self.projection = dense(
+                config.hidden_size,
+                config.initializer_range,
+                self.dtype_policy,
+                name="embedding_hidden_mapping_in",
+            )
+            with keras.name_scope("encoder"):
+                self.projection.build((None, None, config.embedding_size))
+
+    def project(self, embedding_output):
+        return embedding_output if self.projection is None else self.projection(embedding_output)
+
+    def layer_prefix(self, number: int) -> str:
+        """Returns the prefix of the weights of a block; other layers may share them."""
+        group, inner = _places(self.config)[number]
+        return f"{self.scope}/encoder/transformer/group_{group}/inner_group_{inner}/"
+
+
+def _places(config: BertConfig) -> list[tuple[int, int]]:
+    """Returns the group of each block and its number in the group, in the order of the layers."""
+    num_layers, num_groups = config.num_hidden_layers, config.num_hidden_groups
+    return [
+        (int(layer / num_layers * num_groups), inner)  # The original's rounding.
+        for layer in range(num_layers)
+        for inner in range(config.inner_group_num)
+    ]
+
+
+def _built_block(config: BertConfig, group: int, inner: int, policy) -> AlbertBlock:
+    width, stddev = config.hidden_size, config.initializer_range
+    sums = (width, config.hidden_dropout_prob or 0.0, stddev, config.layer_norm_eps)
+    attention_dropout = config.attention_probs_dropout_prob or 0.0
+    heads = config.num_attention_heads
+    attend = SelfAttention(width, heads, attention_dropout, stddev, 1, dtype=policy)
+    output_part = AlbertOutput(*sums, 2, dtype=policy)
+    block = AlbertBlock(
+        Attention(attend, output_part, dtype=policy, name="attention_1"),
+        Intermediate(config.intermediate_size, config.hidden_act, stddev, dtype=policy),
+        AlbertOutput(*sums, 3, dtype=policy),
+        dtype=policy,
+        name=f"inner_group_{inner}",
+    )
+    with contextlib.ExitStack() as scopes:
+        for name in (AlbertEncoder.scope, "encoder", "transformer", f"group_{group}"):
+            scopes.enter_context(keras.name_scope(name))
+        block.build((None, None, width))
+    return block
