@@ -19,6 +19,7 @@ from bert_tf.finetuning.task_data import TaskData
 from bert_tf.model.dropout import dropout_seeds
 from bert_tf.model.encoder import make_encoder
 from bert_tf.model.freezing import frozen_prefixes
+from bert_tf.model.lookup_rows import LookupRows
 from bert_tf.released.model_folder import (
     check_model_folder,
     describe_task,
@@ -139,6 +140,7 @@ class FinetuningRun:
             is_trained=self._is_trained,
             stream=self.stream,
             rate_scales=self._rate_scales(),
+            lookups=LookupRows.of,
         )
         step = run.begin(fingerprint)
         self.best.resume(step)

@@ -30,9 +30,9 @@ from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import Task
 from bert_tf.training.best_checkpoint import BestCheckpoint
 from bert_tf.training.checkpoint import BEST_FOLDER, NumberedCheckpoints, remove_checkpoints
+from bert_tf.training.finite import NonFiniteLoss
 from bert_tf.training.run import write_eval_results
 from bert_tf.training.run_directory import find_changes
-from bert_tf.training.trainer import NonFiniteLoss
 
 logger = logging.getLogger(__name__)
 

@@ -100,6 +100,8 @@ class AlbertEncoder(BertEncoder):
     Source: google-research/albert, modeling.py, `AlbertModel`.
     """
 
+    looked_up = ("word_embeddings", "token_type_embeddings")
+
     def make_blocks(self, config: BertConfig, policy) -> list[keras.layers.Layer]:
         shared: dict[tuple[int, int], AlbertBlock] = {}
         blocks = []

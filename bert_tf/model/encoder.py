@@ -69,6 +69,8 @@ class TransformerEncoder(FeatureModel):
 
     # The weights' names begin with this, whatever the model's own `name`.
     scope = "bert"
+    # The tables that the original reads by `tf.gather`; see `lookup_rows`.
+    looked_up: tuple[str, ...] = ("word_embeddings",)
 
     def __init__(
         self,

@@ -14,6 +14,7 @@ from bert_tf import files
 from bert_tf.config import BertConfig
 from bert_tf.model.dropout import dropout_seeds
 from bert_tf.model.encoder import make_encoder
+from bert_tf.model.lookup_rows import LookupRows
 from bert_tf.pretraining.evaluation import PretrainingEvaluator
 from bert_tf.pretraining.model_folder import (
     check_vocabulary,
@@ -97,6 +98,7 @@ def run_pretraining(
                 dropout_seeds,
                 is_trained=lambda name: not model.is_unneeded(name),
                 stream=stream,
+                lookups=LookupRows.of,
             )
             if workers.is_chief:
                 write_tokenizer_files(settings)

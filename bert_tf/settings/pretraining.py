@@ -10,6 +10,7 @@ from bert_tf.settings.training import TrainingSettings
 # Objective -> its file in pretraining/objectives/. The first is the original's.
 OBJECTIVES = {
     "masked_lm+next_sentence": "masked_lm_next_sentence",
+    "masked_lm+sentence_order": "masked_lm_sentence_order",
     "masked_lm": "masked_lm",
     "left_to_right": "left_to_right",
 }
@@ -49,6 +50,7 @@ class PretrainingSettings(TrainingSettings):
     )
     objective: str = setting(
         "masked_lm+next_sentence",
+        "masked_lm+sentence_order: whether two parts of a text are swapped, as ALBERT learns. "
         "masked_lm: without next sentence prediction. left_to_right: to predict each next token; "
         "bert_config.json in --output_dir then says is_causal.",
         choices=tuple(OBJECTIVES),

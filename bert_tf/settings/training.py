@@ -44,8 +44,18 @@ class TrainingSettings(DeviceSettings):
         "original", "continuous: no jump after the warm-up.", choices=("original", "continuous")
     )
     learning_rate_power: float = setting(1.0, "Power of the decay; 1: linear.", interval="(0, 10]")
-    optimizer: str = setting("adam", "lamb: for batches of thousands.", choices=("adam", "lamb"))
+    optimizer: str = setting(
+        "adam",
+        "lamb: for batches of thousands. albert_lamb: without bias correction, as ALBERT's is.",
+        choices=("adam", "lamb", "albert_lamb"),
+    )
     bias_correction: bool = setting(False, "Whether Adam corrects its moments' bias, as LAMB does.")
+    gradient_norm: str = setting(
+        "dense",
+        "rows: clip by the norm of the originals off TPUs, where the rows of a lookup count one by "
+        "one, even of the same id.",
+        choices=("dense", "rows"),
+    )
     recompute_activations: bool = setting(False, "Whether to recompute activations to save memory.")
     allow_changed_settings: bool = setting(False, "Whether a run may resume with other settings.")
     untrained: bool = setting(False, "Whether to evaluate random weights if there are no others.")

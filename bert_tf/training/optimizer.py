@@ -58,7 +58,7 @@ class AdamWeightDecay:
     schedule: Schedule
     # Whether to divide m and v by 1-β1^t and 1-β2^t, as Adam's paper and LAMB do. Without it, as in
     # the original, the first updates are about three times as large.
-    bias_correction: bool = False
+    bias_correction: bool | None = None  # By default only LAMB does.
     lamb: bool = False  # Whether to scale updates of all but LayerNorm and biases.
     # Factors of the learning rate by name; 1 for the others.
     rate_scales: Mapping[str, float] = dataclasses.field(default_factory=dict)
@@ -67,6 +67,8 @@ class AdamWeightDecay:
         self.step = replicated_variable(tf.zeros([], tf.int64), STEP_NAME)
         self.m, self.v = self._moments("adam_m"), self._moments("adam_v")
         self._first_step = 0
+        if self.bias_correction is None:
+            self.bias_correction = self.lamb
         # One pass over memory, in place, rather than a dozen: less than half the time on a CPU.
         if processors.is_one_cpu():
             self._update = processors.compiled(self._update)
@@ -108,7 +110,7 @@ class AdamWeightDecay:
         If the boolean scalar `is_applied` is false, only counts the step.
         """
         rate, scale = self.learning_rate(), tf.convert_to_tensor(scale)
-        times = self.step - self._first_step + 1 if self.bias_correction or self.lamb else None
+        times = self.step - self._first_step + 1 if self.bias_correction else None
         for (name, weight), gradient in zip(self.variables.items(), gradients, strict=True):
             states, decays = (weight, self.m[name], self.v[name]), has_weight_decay(name)
             for state in states:  # Reading gives a graph's input a name that is always the same.

@@ -23,11 +23,12 @@ from bert_tf.settings import TrainingSettings
 from bert_tf.training import distribution, loop, run_directory
 from bert_tf.training.checkpoint import NumberedCheckpoints, load_checkpoint, named_variables
 from bert_tf.training.devices import is_faster_in_bfloat16
+from bert_tf.training.finite import check_weights
 from bert_tf.training.interruption import EvaluationLeft, Interrupted, StopRequest
 from bert_tf.training.loss_scale import LossScale
 from bert_tf.training.optimizer import AdamWeightDecay
 from bert_tf.training.schedule import Schedule
-from bert_tf.training.trainer import Objective, Trainer, check_weights
+from bert_tf.training.trainer import Objective, Trainer
 from bert_tf.training.workers import StallWatch, Workers
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,8 @@ class TrainingRun:
     stream: TextIO | None = None  # Where progress is shown.
     # Factors of the learning rate by name of a weight; see `AdamWeightDecay`.
     rate_scales: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    # Of the model, made if `settings.gradient_norm` is "rows"; see `Trainer.lookups`.
+    lookups: Callable[[keras.Model], Any] | None = None
 
     def __post_init__(self) -> None:
         settings, model, strategy = self.settings, self.model, self.strategy
@@ -65,8 +68,8 @@ class TrainingRun:
             self.optimizer = AdamWeightDecay(
                 weights,
                 self.schedule,
-                settings.bias_correction,
-                lamb=settings.optimizer == "lamb",
+                settings.bias_correction or settings.optimizer == "lamb",
+                lamb=settings.optimizer != "adam",
                 rate_scales=self.rate_scales,
             )
             loss_scale = LossScale() if settings.mixed_precision == "float16" else None
@@ -77,6 +80,7 @@ class TrainingRun:
             settings.seed,
             # A TPU draws fast in its own way; all other devices draw alike.
             functools.partial(self.random_scope, algorithm="auto_select" if is_tpu else None),
+            lookups=self.lookups(model) if settings.gradient_norm == "rows" else None,
             loss_scale=loss_scale,
             jit_compile=jit_compile,
             strategy=strategy,

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
+from bert_tf.training.finite import NonFiniteLoss, check_weights  # noqa: F401 - for callers.
 from bert_tf.training.loss_scale import LossScale
 from bert_tf.training.optimizer import AdamWeightDecay, clip_scale
 
@@ -37,25 +38,6 @@ class Objective(Protocol):
     def counts(self, batch: Batch) -> dict[str, tf.Tensor]: ...
 
 
-class NonFiniteLoss(ValueError):
-    """The loss, a gradient or a weight became NaN or infinite."""
-
-    def __init__(self, what: str):
-        super().__init__(
-            f"{what} is not a finite number; training stopped there, and nothing of it was saved. "
-            "A lower learning rate or a longer warm-up helps most often; with float16, bfloat16 "
-            "does. Started again, the run resumes from its last checkpoint."
-        )
-
-
-def check_weights(optimizer: AdamWeightDecay) -> None:
-    """Raises NonFiniteLoss if a weight is NaN or infinite."""
-    for name, weight in optimizer.variables.items():
-        if not bool(tf.reduce_all(tf.math.is_finite(weight))):
-            step = int(optimizer.step.numpy()) - 1
-            raise NonFiniteLoss(f"After step {step} a value of {name}")
-
-
 @dataclasses.dataclass
 class Trainer:
     """Runs optimizer steps, any number of them inside one graph call."""
@@ -68,6 +50,7 @@ class Trainer:
     random_scope: Callable[[Callable], contextlib.AbstractContextManager]
     accumulation_steps: int = 1  # Parts of a batch, computed in turn to save memory.
     clip_norm: float = 1.0  # The largest global norm of the gradients.
+    lookups: Any = None  # If given, see `bert_tf.model.lookup_rows`, the norm counts their rows.
     loss_scale: LossScale | None = None  # For float16.
     jit_compile: bool = False  # Whether to compile a step with XLA.
     strategy: tf.distribute.Strategy = dataclasses.field(default_factory=tf.distribute.get_strategy)
@@ -135,14 +118,18 @@ class Trainer:
         )
         epsilons = self.objective.epsilons
         divisors = {name: weight + epsilons.get(name, 0.0) for name, weight in weights.items()}
-        losses, gradients = self._compute(batch, divisors, scale)
-        losses, gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, (losses, gradients))
-        rate = self.optimizer.learning_rate()
+        computed = self._compute(batch, divisors, scale)
+        losses, gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, computed)
+        rate, measured = self.optimizer.learning_rate(), gradients
+        if self.lookups:
+            *gradients, squares = gradients
+            named = dict(zip(self.optimizer.variables, gradients, strict=True))
+            measured = self.lookups.measured(named, squares)
         if scale is None:
-            clip, norm = clip_scale(gradients, self.clip_norm)
+            clip, norm = clip_scale(measured, self.clip_norm)
             self.optimizer.apply(gradients, scale=clip)
         else:
-            clip, norm = clip_scale(gradients, self.clip_norm * scale)
+            clip, norm = clip_scale(measured, self.clip_norm * scale)
             norm /= scale
             is_finite = tf.math.is_finite(norm)
             self.optimizer.apply(gradients, is_finite, clip / scale)
@@ -162,7 +149,8 @@ class Trainer:
             rows = tf.nest.map_structure(lambda x: x[number], parts)
             return self._part(rows, divisors, scale, number)
 
-        weights = self.optimizer.variables.values()
+        probes = [tf.constant(0.0)] if self.lookups else []
+        weights = [*self.optimizer.variables.values(), *probes]
         zeros = {name: tf.constant(0.0) for name in divisors}, [tf.zeros_like(w) for w in weights]
         return tf.while_loop(
             lambda number, _: number < num_parts,
@@ -173,16 +161,18 @@ class Trainer:
 
     def _part(self, batch: Batch, divisors: dict, scale: tf.Tensor | None, number: tf.Tensor):
         weights = list(self.optimizer.variables.values())
+        probes = [tf.constant(0.0)] if self.lookups else []
+        counting = self.lookups.counting(*probes) if probes else contextlib.nullcontext()
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(weights)
-            with self.random_scope(self._seeds(number)):
+            tape.watch([*weights, *probes])
+            with self.random_scope(self._seeds(number)), counting:
                 outputs = self.model(self.model.select_features(batch), training=True)
             sums = self.objective.sums(batch, outputs)
             losses = {name: sums[name] / divisors[name] for name in sums}
             target = self._total(losses)
             if scale is not None:
                 target *= scale
-        gradients = tape.gradient(target, weights, unconnected_gradients="zero")
+        gradients = tape.gradient(target, [*weights, *probes], unconnected_gradients="zero")
         return losses, [tf.convert_to_tensor(gradient) for gradient in gradients]
 
     def _total(self, losses: dict[str, tf.Tensor]) -> tf.Tensor:

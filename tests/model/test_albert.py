@@ -44,7 +44,7 @@ def read_config(folder):
 def read_model(folder):
     model = bert_tf.PretrainingModel(make_encoder(read_config(folder)))
     report = bert_tf.load_checkpoint(model, str(folder / "model.ckpt-best"))
-    assert not (report.missing or report.unused)
+    assert (report.missing, report.unused) == ((), ())
     return model
 
 
