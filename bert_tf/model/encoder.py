@@ -36,6 +36,8 @@ from bert_tf.model.part import register
 ENCODERS = {
     "bert": ("bert_tf.model.encoder", "BertEncoder"),
     "albert": ("bert_tf.model.albert", "AlbertEncoder"),
+    "roberta": ("bert_tf.model.roberta", "RobertaEncoder"),
+    "distilbert": ("bert_tf.model.distilbert", "DistilBertEncoder"),
 }
 # Of the attention probabilities and of the two LayerNorms' inputs.
 DROPOUTS_PER_BLOCK = 3
