@@ -54,6 +54,16 @@ class Tokenizer(Protocol):
     def join_tokens(self, tokens: Iterable[str]) -> str:
         """Returns the normalized text of tokens, with the tokens of a word joined again."""
 
+    @property
+    def strips_accents(self) -> bool | None:
+        """Whether accents are stripped; None if that is not a setting of its own."""
+        basic = getattr(self, "basic_tokenizer", None)
+        return basic.strip_accents if basic else None
+
+    def vocabulary_content(self) -> bytes:
+        """Returns the content of the vocabulary's file."""
+        return ("\n".join(self.vocab) + "\n").encode("utf-8")
+
     def in_graph(self) -> Any:
         """Returns the same tokenizer for TensorFlow graphs, see `graph_tokenization`."""
         from bert_tf.text.graph_tokenization import GraphTokenizer
