@@ -14,6 +14,7 @@ from bert_tf.formats.source import Head, PretrainedModel, TokenizerFiles
 from bert_tf.kinds.table import CLASSIFIER, find_kind, heads_in, num_scores_of
 from bert_tf.model.encoder import TransformerEncoder, make_encoder
 from bert_tf.model.feature_model import FeatureModel
+from bert_tf.released.albert_models import ALBERT_MODELS
 from bert_tf.released.find_model import ModelFiles, find_model
 from bert_tf.released.model_folder import ModelDescription, read_description, write_description
 from bert_tf.released.models import RELEASED_MODELS, ReleasedModel
@@ -52,7 +53,7 @@ def presets() -> Presets:
         bert_tf.presets()           # a table
         bert_tf.presets()[0].name   # "bert_base_uncased"
     """
-    return Presets(RELEASED_MODELS)
+    return Presets((*RELEASED_MODELS, *ALBERT_MODELS))
 
 
 def load_model_preset(
