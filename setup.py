@@ -17,6 +17,7 @@ HUGGINGFACE = ["safetensors>=0.4", "torch>=2.2", "transformers>=4.40"]
 SERVING = ["tensorflow-serving-api>=2.18,<2.22"]
 # Takes the markup out of Wikipedia's pages, and finds the ends of sentences in many languages.
 CORPUS = ["mwparserfromhell>=0.6.6", "sentencex>=1.0"]
+SENTENCEPIECE = ["sentencepiece>=0.2.3"]  # ALBERT's tokenizer in Python, without TensorFlow.
 CHINESE = ["jieba>=0.42"]  # Finds words, for whole-word masking.
 # Draws the plots of docs/performance.md.
 BENCHMARK = ["matplotlib"]
@@ -26,6 +27,7 @@ TEST = [
     *TFDS,
     *CORPUS,
     *CHINESE,
+    *SENTENCEPIECE,
     "pytest>=8",
     "pytest-xdist",
     "safetensors>=0.4",
@@ -68,6 +70,7 @@ setup(
         "serving": SERVING,
         "corpus": CORPUS,
         "chinese": CHINESE,
+        "sentencepiece": SENTENCEPIECE,
         "minilm": MINILM,
         "benchmark": BENCHMARK,
         "beam": ["apache-beam>=2.77,<3"],  # In an environment of its own: it needs protobuf < 7.
