@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 version: dict[str, str] = {}
 exec((Path(__file__).parent / "bert_tf" / "version.py").read_text(encoding="utf-8"), version)
 
-VOCAB = ["tokenizers>=0.20"]  # learn_vocab.py trains with it
+VOCAB = ["tokenizers>=0.20"]  # learn_vocab.py trains with it; RoBERTa's tokenizer.
 NOTEBOOK = [*VOCAB, "ipykernel", "nbclient", "nbformat", "matplotlib"]
 # tensorflow-datasets needs it to prepare data sets, and does not say so.
 TFDS = ["importlib_resources"]
@@ -64,6 +64,7 @@ setup(
     ],
     extras_require={
         "vocab": VOCAB,
+        "bpe": VOCAB,
         "notebook": NOTEBOOK,
         "tfds": TFDS,
         "huggingface": HUGGINGFACE,

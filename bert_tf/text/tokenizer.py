@@ -177,6 +177,7 @@ def _listed(texts: Any) -> list[str | bytes]:
 # The end of a vocabulary file's name -> the tokenizer's module and class.
 _TOKENIZERS = {
     ".model": ("bert_tf.text.sentencepiece_tokenization", "SentencePieceTokenizer"),
+    ".json": ("bert_tf.text.byte_bpe", "ByteBpeTokenizer"),
     "": ("bert_tf.text.tokenization", "FullTokenizer"),
 }
 
@@ -184,9 +185,10 @@ _TOKENIZERS = {
 def load_tokenizer(
     vocab_file: str, do_lower_case: bool = True, strip_accents: bool | None = None
 ) -> Tokenizer:
-    """Returns the tokenizer of a vocabulary file: SentencePiece's for `*.model`, or WordPiece's.
+    """Returns the tokenizer of a vocabulary file.
 
-    For the arguments and errors see the tokenizers; SentencePiece has no `strip_accents`.
+    It is SentencePiece's for `*.model`, byte-level BPE for `*.json`, WordPiece's for others. For
+    the arguments and errors see the tokenizers; only WordPiece has `strip_accents`.
     """
     module, name = next(row for end, row in _TOKENIZERS.items() if vocab_file.endswith(end))
     tokenizer = getattr(importlib.import_module(module), name)
