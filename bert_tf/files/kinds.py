@@ -180,6 +180,11 @@ def kind_of(path: str, head: bytes | None = None) -> str:
     return kind
 
 
+def vocabulary_name(path: str) -> str:
+    """Returns the name under which a model's folder has a copy of this vocabulary."""
+    return "spiece.model" if path.endswith(".model") else "vocab.txt"
+
+
 def remedy_for(path: str, kind: str) -> str:
     """Returns what to do with a file of a kind that is not read, or "" if that depends."""
     name = shlex.quote(paths.split_path(path)[1])

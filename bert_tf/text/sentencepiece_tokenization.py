@@ -148,6 +148,10 @@ class SentencePieceTokenizer(Tokenizer):
         text = "".join(f" {t} " if t in _SPECIAL_NAMES else t for t in tokens)
         return " ".join(text.replace(WORD_START, " ").split())
 
+    def vocabulary_content(self) -> bytes:
+        """Returns the content of the SentencePiece model's file."""
+        return self.model
+
     def in_graph(self):
         """Returns a `GraphSentencePieceTokenizer` of the same model."""
         from bert_tf.text.graph_sentencepiece import GraphSentencePieceTokenizer

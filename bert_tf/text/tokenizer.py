@@ -54,6 +54,16 @@ class Tokenizer(Protocol):
     def join_tokens(self, tokens: Iterable[str]) -> str:
         """Returns the normalized text of tokens, with the tokens of a word joined again."""
 
+    @property
+    def strips_accents(self) -> bool | None:
+        """Whether accents are stripped; None if that is not a setting of its own."""
+        basic = getattr(self, "basic_tokenizer", None)
+        return basic.strip_accents if basic else None
+
+    def vocabulary_content(self) -> bytes:
+        """Returns the content of the vocabulary's file."""
+        return ("\n".join(self.vocab) + "\n").encode("utf-8")
+
     def in_graph(self) -> Any:
         """Returns the same tokenizer for TensorFlow graphs, see `graph_tokenization`."""
         from bert_tf.text.graph_tokenization import GraphTokenizer
@@ -167,6 +177,7 @@ def _listed(texts: Any) -> list[str | bytes]:
 # The end of a vocabulary file's name -> the tokenizer's module and class.
 _TOKENIZERS = {
     ".model": ("bert_tf.text.sentencepiece_tokenization", "SentencePieceTokenizer"),
+    ".json": ("bert_tf.text.byte_bpe", "ByteBpeTokenizer"),
     "": ("bert_tf.text.tokenization", "FullTokenizer"),
 }
 
@@ -174,9 +185,10 @@ _TOKENIZERS = {
 def load_tokenizer(
     vocab_file: str, do_lower_case: bool = True, strip_accents: bool | None = None
 ) -> Tokenizer:
-    """Returns the tokenizer of a vocabulary file: SentencePiece's for `*.model`, or WordPiece's.
+    """Returns the tokenizer of a vocabulary file.
 
-    For the arguments and errors see the tokenizers; SentencePiece has no `strip_accents`.
+    It is SentencePiece's for `*.model`, byte-level BPE for `*.json`, WordPiece's for others. For
+    the arguments and errors see the tokenizers; only WordPiece has `strip_accents`.
     """
     module, name = next(row for end, row in _TOKENIZERS.items() if vocab_file.endswith(end))
     tokenizer = getattr(importlib.import_module(module), name)

@@ -18,6 +18,7 @@ RECIPES = sorted(FOLDER.glob("finetune_*.sh"))
 # Recipe -> its arguments, and what is given in the environment besides OUTPUT. DATA is a folder
 # with files of the names below.
 CALLS = {
+    "finetune_albert": ([], {"SQUAD": "DATA"}),
     "finetune_codah": ([], {"CODAH": "DATA"}),
     "finetune_coref": ([], {"ONTONOTES": "DATA"}),
     "finetune_ner": ([], {"DATA": "DATA", "FEATURES": "last"}),
