@@ -12,11 +12,13 @@ from family_golden import family_file
 from random_models import CONFIG, HEADS, make_model
 from read_models import all_outputs
 
+import bert_tf
 from bert_tf.conversion.check import keras_model, random_inputs
-from bert_tf.formats import huggingface, huggingface_outputs, names
+from bert_tf.formats import google, huggingface, huggingface_outputs, names
 from bert_tf.formats.architectures import ARCHITECTURES
 from bert_tf.formats.source import Head, TokenizerFiles
 from bert_tf.kinds.table import CLASSIFIER, MASKED_LM
+from bert_tf.model.encoder import make_encoder
 
 safetensors = pytest.importorskip("safetensors.numpy", reason="needs: pip install safetensors")
 needs_transformers = pytest.mark.skipif(
@@ -248,6 +250,18 @@ def test_weights_beside_a_byte_level_tokenizer_are_read_and_it_is_named(tmp_path
     assert dict(read.dropped) == {
         "the tokenizer": "byte-level BPE is not converted; copy its files"
     }
+
+
+@pytest.mark.parametrize("model_type", CONFIGS)
+def test_classifiers_start_from_released_models_which_lack_the_first_layer(model_type, tmp_path):
+    released = small_model(model_type, "masked LM")
+    google.write(released, str(tmp_path / "released"))
+    model = bert_tf.ClassificationModel(make_encoder(CONFIGS[model_type]), num_labels=2)
+    missing = bert_tf.load_checkpoint(model, str(tmp_path / "released")).missing
+    assert set(missing) == {*names.POOLER, "output_weights", "output_bias"}
+    table = model.encoder.word_embeddings
+    np.testing.assert_array_equal(table, released.weights[names.WORD_EMBEDDINGS])
+    assert not model.may_lack("bert/encoder/layer_0/output/dense/kernel")
 
 
 def test_a_sequence_may_be_two_shorter_than_the_position_table():
