@@ -55,6 +55,7 @@ MAY_IMPORT = {
     },
     "conversion": {
         *("config", "files", "formats", "kinds", "model", "released", "settings", "training"),
+        "distillation",
     },
     "planning": {"config", "data", "files", "released", "settings", "text", "version"},
     "serving": {
