@@ -13,9 +13,16 @@ from bert_tf import files
 from bert_tf.config import BertConfig
 from bert_tf.data.feature_records import FeatureRecords
 from bert_tf.data.validation import check_vocabulary_size
+from bert_tf.distillation.student import CopyReport, copy_weights
+from bert_tf.finetuning.distillation import (
+    DistillationObjective,
+    check_student,
+    student_model,
+)
 from bert_tf.finetuning.evaluation import TaskEvaluator
 from bert_tf.finetuning.objective import TaskObjective
 from bert_tf.finetuning.task_data import TaskData
+from bert_tf.finetuning.teacher import TaskTeacher
 from bert_tf.model.dropout import dropout_seeds
 from bert_tf.model.encoder import make_encoder
 from bert_tf.model.freezing import frozen_prefixes
@@ -56,6 +63,7 @@ from bert_tf.training.run import (
 )
 from bert_tf.training.run_directory import EVALUATION, MetricsLog
 from bert_tf.training.schedule import make_schedule
+from bert_tf.training.trainer import Objective
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +102,7 @@ class FinetuningRun:
             self.model = task.head(make_encoder(self.config, will_be_loaded=is_loaded))
         self._frozen = frozen_prefixes(settings.freeze, self.model.encoder)
         self.description = describe_task(task, settings.do_lower_case, max_seq_length)
+        self._teacher = self._load_teacher() if settings.teacher and settings.do_train else None
         output_dir = settings.output_dir
         run_directory.prepare_folder(output_dir)
         run_directory.check_model(output_dir, self.config.to_json_string())
@@ -126,13 +135,14 @@ class FinetuningRun:
             num_examples = feature_file.num_features
         num_steps = num_train_steps(settings, num_examples)
         fingerprint = self.data.fingerprint()
+        if self._teacher:
+            fingerprint["teacher_weights"] = self._teacher.digest
         if self._is_complete(fingerprint, num_steps):
             self.restore()
             return
         run = TrainingRun(
             settings,
-            self.model,
-            TaskObjective(self.task),
+            *self._model_and_objective(),
             num_steps,
             make_schedule(settings, num_steps, int(num_steps * settings.warmup_proportion)),
             self.strategy,
@@ -141,6 +151,7 @@ class FinetuningRun:
             stream=self.stream,
             rate_scales=self._rate_scales(),
             lookups=LookupRows.of,
+            initialize=self._copy_teacher if settings.init_from_teacher else None,
         )
         step = run.begin(fingerprint)
         self.best.resume(step)
@@ -204,6 +215,25 @@ class FinetuningRun:
         made = [f"Fine-tuned for the task {self.task.name}.", *made]
         about = (described.do_lower_case, described.kind, described.labels, described.inputs)
         write_model_card(folder, self.config, made, *about)
+
+    def _load_teacher(self) -> TaskTeacher:
+        settings = self.settings
+        with self.strategy.scope(), precision(settings.mixed_precision):
+            teacher = TaskTeacher(settings, self.task, self.description)
+        check_student(self.task, self.model, teacher.model, settings.hidden_loss_weight)
+        return teacher
+
+    def _copy_teacher(self) -> CopyReport:
+        return copy_weights(self.model, self._teacher.model)
+
+    def _model_and_objective(self) -> tuple[Any, Objective]:
+        """Returns what is trained and its loss, with the outputs of the teacher if there is one."""
+        if not self._teacher:
+            return self.model, TaskObjective(self.task)
+        objective = DistillationObjective(self.task, self._teacher, self.settings)
+        if not (self.settings.teacher_in_each_step or objective.needs_layers):
+            self._teacher.add_outputs(self.data, self.strategy)
+        return student_model(objective, self.model), objective
 
     def _is_trained(self, name: str) -> bool:
         return not (self.model.is_unneeded(name) or name.startswith(self._frozen))

@@ -16,6 +16,7 @@ MODULES = (  # With registered classes.
     "bert_tf.model.siamese",
     "bert_tf.model.role_model",
     "bert_tf.model.coreference",
+    "bert_tf.model.token_lm",
     "bert_tf.pretraining.objectives.left_to_right",
     "bert_tf.text.preprocessor",
     "bert_tf.training.keras_optimizer",

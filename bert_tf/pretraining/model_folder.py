@@ -29,11 +29,15 @@ def check_vocabulary(settings: PretrainingSettings, config: BertConfig) -> None:
         )
 
 
+def find_vocabulary(settings: PretrainingSettings) -> str | None:
+    """Returns the path of the records' vocabulary, as far as it is known."""
+    return settings.vocab_file or _vocabulary_of(_manifest_of(settings))
+
+
 def write_tokenizer_files(settings: PretrainingSettings) -> None:
     """Writes vocab.txt and tokenizer_config.json, as far as they are known."""
-    run = _manifest_of(settings)
-    vocab_file = settings.vocab_file or _vocabulary_of(run)
-    do_lower_case = run.get("settings", {}).get("do_lower_case")
+    vocab_file = find_vocabulary(settings)
+    do_lower_case = _manifest_of(settings).get("settings", {}).get("do_lower_case")
     copy = files.join_path(settings.output_dir, files.vocabulary_name(vocab_file or ""))
     if vocab_file and files.resolve_path(vocab_file) != files.resolve_path(copy):
         with files.atomic_write(copy) as file:

@@ -3,12 +3,13 @@
 import dataclasses
 
 from bert_tf.config import check_range
+from bert_tf.settings.distillation import FinetuningDistillation
 from bert_tf.settings.setting import setting
 from bert_tf.settings.training import TrainingSettings
 
 
 @dataclasses.dataclass(frozen=True)
-class FinetuningSettings(TrainingSettings):
+class FinetuningSettings(FinetuningDistillation):
     """Settings of fine-tuning on a task: the flags that the original's two scripts share, and more.
 
     Source: google-research/bert, run_classifier.py and run_squad.py.
@@ -17,7 +18,7 @@ class FinetuningSettings(TrainingSettings):
     MAY_CHANGE = TrainingSettings.MAY_CHANGE - {"eval_steps"} | {
         *("vocab_file", "do_predict", "predict_batch_size", "keep_optimizer", "num_workers"),
         *("num_restarts", "learning_rates", "train_batch_sizes", "early_stopping_patience"),
-        "num_folds",
+        *("num_folds", "unlabelled_file", "teacher_in_each_step"),
     }
 
     task: str = setting("", "The task, such as glue:mnli or squad.", needed=True)

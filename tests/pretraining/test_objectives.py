@@ -1,74 +1,37 @@
 """The pre-training objectives against numpy, and as whole runs."""
 
-import io
 import json
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from script_process import Script
+from small_pretraining import (
+    CONFIG,
+    LENGTH,
+    PREDICTIONS,
+    checkpoint,
+    make_batch,
+    make_examples,
+    train,
+    write_files,
+)
 
 import bert_tf
-from bert_tf.data import schema
 from bert_tf.model.encoder import make_encoder
 from bert_tf.pretraining.objectives import find_objective
 from bert_tf.pretraining.objectives.left_to_right import prepare
-from bert_tf.pretraining.run import run_pretraining
 from bert_tf.settings import PretrainingSettings
 from bert_tf.settings.pretraining import OBJECTIVES
 from bert_tf.training.checkpoint import named_variables
 
-CONFIG = {
-    "vocab_size": 40,
-    "hidden_size": 8,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 16,
-    "max_position_embeddings": 16,
-    "type_vocab_size": 2,
-    "initializer_range": 0.3,
-}
-MASK, LENGTH, PREDICTIONS = 4, 12, 3
+# Distillation has tests of its own, test_distillation.py, and is here in those of whole runs.
+ALONE = [name for name in OBJECTIVES if name != "distillation"]
 METRICS = {
     "masked_lm+next_sentence": {"masked_lm", "next_sentence"},
     "masked_lm": {"masked_lm"},
     "left_to_right": {"next_token"},
 }
-
-
-def make_examples(num_examples, seed, next_sentence=True):
-    """Records of 7 to 12 tokens, two or three of which are masked; and the tokens before that."""
-    rng = np.random.default_rng(seed)
-    examples, originals = [], []
-    for _ in range(num_examples):
-        size, num_masked = rng.integers(7, LENGTH + 1), rng.integers(2, PREDICTIONS + 1)
-        tokens = np.zeros(LENGTH, np.int64)
-        tokens[:size] = rng.integers(5, 40, size)
-        positions = np.sort(rng.choice(np.arange(1, size), num_masked, replace=False))
-        missing = [0, PREDICTIONS - num_masked]
-        masked = tokens.copy()
-        masked[positions] = MASK
-        example = {
-            "input_ids": masked,
-            "input_mask": (np.arange(LENGTH) < size).astype(np.int64),
-            "segment_ids": ((np.arange(LENGTH) >= 4) & (np.arange(LENGTH) < size)).astype(np.int64),
-            "masked_lm_positions": np.pad(positions, missing),
-            "masked_lm_ids": np.pad(tokens[positions], missing),
-            "masked_lm_weights": np.pad(np.ones(num_masked, np.float32), missing),
-        }
-        if next_sentence:
-            example["next_sentence_labels"] = rng.integers(0, 2, 1)
-        examples.append(example)
-        originals.append(tokens)
-    return examples, np.array(originals)
-
-
-def make_batch(examples):
-    arrays = {name: np.stack([example[name] for example in examples]) for name in examples[0]}
-    return {
-        name: tf.constant(value, tf.float32 if value.dtype == np.float32 else tf.int32)
-        for name, value in arrays.items()
-    }
 
 
 def make_model(objective, seed=3):
@@ -171,7 +134,7 @@ def reference_metrics(name, weights, examples, originals):
     }
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", ALONE)
 def test_losses_and_accuracies_agree_with_numpy(name):
     objective = find_objective(name)
     model = make_model(objective)
@@ -238,44 +201,7 @@ def test_masked_tokens_are_restored_and_nothing_else_is_changed():
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("records")
-    for name, next_sentence in (("pairs", True), ("segments", False)):
-        with tf.io.TFRecordWriter(str(folder / f"{name}.tfrecord")) as writer:
-            for example in make_examples(40, seed=7, next_sentence=next_sentence)[0]:
-                writer.write(schema.encode_example(example))
-    (folder / "config.json").write_text(json.dumps(CONFIG))
-    without = {**CONFIG, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    (folder / "no_dropout.json").write_text(json.dumps(without))
-    return folder
-
-
-def train(files, output, objective, records="pairs", config="config", **values):
-    values = {
-        "input_file": (f"{files}/{records}.tfrecord",),
-        "max_seq_length": LENGTH,
-        "max_predictions_per_seq": PREDICTIONS,
-        "train_batch_size": 4,
-        "num_train_steps": 8,
-        "num_warmup_steps": 2,
-        "learning_rate": 1e-2,
-        "log_steps": 1,
-        "save_checkpoints_steps": 4,
-        "do_eval": True,
-        **values,
-    }
-    settings = PretrainingSettings(
-        bert_config_file=f"{files}/{config}.json",
-        output_dir=str(output),
-        objective=objective,
-        do_train=True,
-        **values,
-    )
-    return run_pretraining(settings, io.StringIO())
-
-
-def checkpoint(folder, step):
-    reader = tf.train.load_checkpoint(str(folder / f"model.ckpt-{step}"))
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    return write_files(tmp_path_factory.mktemp("records"))
 
 
 def losses(folder):
@@ -283,7 +209,7 @@ def losses(folder):
     return [line["loss"] for line in lines if "loss" in line]
 
 
-@pytest.mark.parametrize("name", ["masked_lm", "left_to_right"])
+@pytest.mark.parametrize("name", ["masked_lm", "left_to_right", "distillation"])
 def test_a_run_resumes_to_the_same_weights_and_accumulates_to_the_same_losses(
     files, tmp_path, name
 ):
@@ -295,10 +221,11 @@ def test_a_run_resumes_to_the_same_weights_and_accumulates_to_the_same_losses(
     for file, path in whole.items():
         assert path.read_bytes() == (tmp_path / "whole" / file[len("gone-") :]).read_bytes()
     lines = (tmp_path / "whole" / "eval_results.txt").read_text().splitlines()
-    (part,) = METRICS[name]
-    assert [line.split(" = ")[0] for line in lines] == sorted(
-        ["global_step", "loss", f"{part}_accuracy", f"{part}_loss"]
-    )
+    names = ["masked_lm_accuracy", "masked_lm_loss", "cosine_loss", "soft_loss"]
+    if name != "distillation":
+        (part,) = METRICS[name]
+        names = [f"{part}_accuracy", f"{part}_loss"]
+    assert [line.split(" = ")[0] for line in lines] == sorted(["global_step", "loss", *names])
     for parts in (1, 2):
         train(
             *(files, tmp_path / f"in_{parts}", name, "segments", "no_dropout"),
@@ -341,7 +268,7 @@ def test_phases_train_a_left_to_right_model(files, tmp_path):
         assert checkpoint(folder, 4 * number)
 
 
-@pytest.mark.parametrize("name", ["masked_lm", "left_to_right"])
+@pytest.mark.parametrize("name", ["masked_lm", "left_to_right", "distillation"])
 def test_two_devices_give_the_losses_of_one(files, tmp_path, scripts_dir, name):
     train(files, tmp_path / "one", name, config="no_dropout", max_eval_steps=3)
     flags = {
@@ -357,6 +284,7 @@ def test_two_devices_give_the_losses_of_one(files, tmp_path, scripts_dir, name):
         "log_steps": 1,
         "max_eval_steps": 3,
         "num_virtual_devices": 2,
+        "teacher": files / "teacher" if name == "distillation" else None,
     }
     script = Script(scripts_dir / "run_pretraining.py", tmp_path, flags)
     result = script.run("--do_train", "--do_eval")
