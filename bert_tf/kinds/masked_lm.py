@@ -43,6 +43,8 @@ class FilledSentence:
         """The tokens with every [MASK] filled, joined to words."""
         best = iter(candidates[0].token for candidates in self.candidates)
         tokens = [next(best) if token == MASK else token for token in self.tokens]
+        if any(token.startswith("\u2581") for token in tokens):  # SentencePiece's.
+            return "".join(tokens).replace("\u2581", " ").strip()
         return " ".join(tokens).replace(" ##", "")
 
 

@@ -4,7 +4,7 @@
     tokenizer.tokenize("A café.")    # ["A", "Ġca", "f", "Ã©", "."]
 
 Each byte is shown as a character, a space as "Ġ": a token that begins with it begins a word. Every
-text has tokens, case and white space included. Extra: `pip install bert_tf[bpe]`.
+text has tokens, case and white space included. Extra: `pip install tokenizers`.
 
 Source: openai/gpt-2, encoder.py; Liu et al. 2019, RoBERTa, section 4.4.
 """
@@ -69,7 +69,7 @@ class ByteBpeTokenizer(Tokenizer):
         except ImportError as error:
             raise ImportError(
                 "Byte-level BPE, RoBERTa's tokenizer, needs the tokenizers package: "
-                "pip install 'bert_tf[bpe]'"
+                "pip install tokenizers"
             ) from error
         try:
             library = Library(BPE(dict(self.vocab), self.merges))

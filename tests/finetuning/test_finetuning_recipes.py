@@ -23,6 +23,7 @@ CALLS = {
     "distill_compact": ([], {"DATA": "DATA"}),
     "distill_distilbert": ([], {"RECORDS": "DATA/train.tfrecord"}),
     "distill_study": ([], {"DATA": "DATA"}),
+    "finetune_albert": ([], {"SQUAD": "DATA"}),
     "finetune_codah": ([], {"CODAH": "DATA"}),
     "finetune_coref": ([], {"ONTONOTES": "DATA"}),
     "finetune_ner": ([], {"DATA": "DATA", "FEATURES": "last"}),

@@ -72,8 +72,10 @@ def test_presets_and_masked_texts(released):
     again = bert_tf.TextPreprocessor.from_config(preprocessor.get_config())
     np.testing.assert_array_equal(again(["The Cat sat."])["input_ids"], features["input_ids"])
     assert encoder(features)["sequence_output"].shape == (1, 16, 40)
-    (candidates,) = bert_tf.Predictor(released).fill_mask(["The [MASK] sat."])
-    assert len(candidates) == 1
+    filled = bert_tf.Predictor(released).fill_mask("The [MASK] sat.")
+    assert len(filled.candidates) == 1
+    assert filled.best.startswith("the")
+    assert "\u2581" not in filled.best
 
 
 def test_it_is_fine_tuned_asked_and_exported(files, reviews, tmp_path):
@@ -92,8 +94,8 @@ def test_it_is_fine_tuned_asked_and_exported(files, reviews, tmp_path):
     texts = ["A very good film, in 2,019.", "the plot was dull", ""]
     served, python = (bert_tf.Predictor(path) for path in (str(tmp_path / "export"), str(out)))
     for one, other in zip(served.predict(texts), python.predict(texts), strict=True):
-        assert one["label"] == other["label"]
-        assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-5)
+        assert one.label == other.label
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-5)
 
 
 def test_conversion_keeps_weights_slots_and_pieces(files, released, tmp_path):

@@ -191,7 +191,7 @@ def test_the_wheel_has_the_command_and_every_script(scripts_dir):
 LIBRARIES = {
     *("tensorflow", "tensorflow-tpu", "tensorflow-text", "tensorflow-datasets", "absl-py"),
     *("importlib_resources", "tokenizers", "mwparserfromhell", "sentencex", "safetensors", "torch"),
-    "jieba",
+    *("jieba", "sentencepiece"),
     *(
         "transformers",
         "tensorflow-serving-api",
