@@ -9,6 +9,7 @@ and results.json to the folder.
 
 import argparse
 import json
+import math
 import statistics
 import time
 from pathlib import Path
@@ -35,7 +36,11 @@ def main() -> None:
 def describe(folder: Path, num_texts: int) -> dict:
     """Returns the scores of a folder's seeds, and the size and speed of its best model."""
     import bert_tf
+    from bert_tf.training.checkpoint import OPTIMIZER_STATE, find_checkpoint, read_shapes
 
+    config = bert_tf.BertConfig.from_json_file(str(folder / "bert_config.json"))
+    shapes = read_shapes(find_checkpoint(str(folder)))
+    sizes = [math.prod(shape) for name, shape in shapes.items() if not OPTIMIZER_STATE.search(name)]
     runs = json.loads((folder / "runs.json").read_text())
     scores = [run["value"] for run in runs["runs"]]
     predictor = bert_tf.Predictor(str(folder))
@@ -46,8 +51,8 @@ def describe(folder: Path, num_texts: int) -> dict:
         "scores": scores,
         "mean": statistics.fmean(scores),
         "deviation": statistics.stdev(scores) if len(scores) > 1 else 0.0,
-        "layers": predictor.model.config.num_hidden_layers,
-        "weights": sum(weight.numpy().size for weight in predictor.model.weights),
+        "layers": config.num_hidden_layers,
+        "weights": sum(sizes),
         "texts_per_second": statistics.median(rates[1:]),  # The first one makes the graphs.
     }
 

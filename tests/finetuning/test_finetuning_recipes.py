@@ -112,7 +112,7 @@ def test_the_study_of_distillation_in_miniature(small_model, reviews, tmp_path):
     model = bert_tf.BertEncoder(bert_tf.BertConfig.from_json_file(small_model["bert_config_file"]))
     model.save_to_preset(str(tmp_path / "model"), bert_tf.FullTokenizer(small_model["vocab_file"]))
     given = {"MODEL": tmp_path / "model", "DATA": reviews, "OUTPUT": tmp_path / "study"}
-    given |= {"LAYERS": 1, "SEEDS": 2, "RATE": 2e-3, "EPOCHS": 4, "LENGTH": 24}
+    given |= {"LAYERS": 1, "SEEDS": 2, "RATE": 2e-3, "EPOCHS": 8, "LENGTH": 24}
     environment = {**os.environ, "PYTHON": sys.executable, **{n: str(v) for n, v in given.items()}}
     command = ["bash", FOLDER / "distill_study.sh", "--train_batch_size=16"]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
