@@ -24,7 +24,7 @@ _GROUPS = {
     "input": r"\w+_(column|source|lm_prob|seq_prob|words|characters|sentences|field)|tokens_per_\w+"
     r"|max_predictions_per_seq|labels|header|delimiter|format|language|regression|source|split"
     r"|tfds\w+|task_options|task_module|random_seed|dupe_factor|mask\w*|next_sentence"
-    r"|eval_languages|eval_set|translated|do_whole_word_mask|word_segmenter|mend_quirks|doc_stride"
+    r"|eval_languages|eval_set|translated|do_\w+_mask|span_geometric_p|word_segmenter|mend_quirks|doc_stride"
     r"|max_query_length|version_2_with_negative|packages|multi_label|label_\w+|thresholds"
     r"|held_out_share|allow_truncated|truncate_probability|drop_duplicates|sampling_exponent",
     "model": r"bert_config_file|vocab_file|init_checkpoint|do_lower_case|objective|kind|inputs"

@@ -30,6 +30,7 @@ from bert_tf.pretraining_data.documents import (
 from bert_tf.pretraining_data.examples import InstanceMaker, find_continuations
 from bert_tf.pretraining_data.records import RecordEncoder
 from bert_tf.pretraining_data.shards import Shard, remove_notes, write_note
+from bert_tf.pretraining_data.span_masking import SpanInstanceMaker
 from bert_tf.pretraining_data.statistics import CorpusStatistics
 from bert_tf.progress import Progress
 from bert_tf.settings import PretrainingDataSettings
@@ -58,7 +59,8 @@ def make_records(
     with files.atomic_writes(shard.output_files) as outputs:
         encoder = RecordEncoder(settings, tokenizer)
         documents, counts = _read(settings, tokenizer, shard, encoder.token_of, start_progress)
-        maker = InstanceMaker(settings, tokenizer, encoder.token_of)
+        maker_class = SpanInstanceMaker if settings.do_span_mask else InstanceMaker
+        maker = maker_class(settings, tokenizer, encoder.token_of)
         passes = len(documents) * settings.dupe_factor
         with start_progress("making pairs", passes, "documents") as progress:
             for instance in maker.make(documents, rng, progress.update):
