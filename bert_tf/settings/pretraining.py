@@ -11,6 +11,7 @@ from bert_tf.settings.training import TrainingSettings
 OBJECTIVES = {
     "masked_lm+next_sentence": "masked_lm_next_sentence",
     "masked_lm": "masked_lm",
+    "masked_lm+span_boundary": "masked_lm_span_boundary",
     "left_to_right": "left_to_right",
 }
 # The fraction of tokens that is masked, rounded up: 20 of 128 and 77 of 512.
@@ -49,8 +50,9 @@ class PretrainingSettings(TrainingSettings):
     )
     objective: str = setting(
         "masked_lm+next_sentence",
-        "masked_lm: without next sentence prediction. left_to_right: to predict each next token; "
-        "bert_config.json in --output_dir then says is_causal.",
+        "masked_lm: without next sentence prediction. masked_lm+span_boundary: SpanBERT's, on "
+        "records of create_pretraining_data.py --do_span_mask. left_to_right: to predict each next "
+        "token; bert_config.json in --output_dir then says is_causal.",
         choices=tuple(OBJECTIVES),
     )
     phases: str = setting(
