@@ -30,7 +30,7 @@ _GROUPS = {
     "model": r"bert_config_file|vocab_file|init_checkpoint|do_lower_case|objective|kind|inputs"
     r"|untrained|use_one_hot_embeddings|freeze",
     "training": r"seed|num_warmup_steps|warmup_proportion|learning_rate\w+|train_batch_sizes|rounds"
-    r"|optimizer|bias_correction|num_restarts|num_folds|class_weights|phase_schedule",
+    r"|optimizer|bias_correction|adam_epsilon|num_restarts|num_folds|class_weights|phase_schedule",
     "evaluation and checkpoints": r"(eval|predict)_batch_size|\w*eval_steps|early_\w+"
     r"|log_steps|save_checkpoints_steps|keep_checkpoint_max|keep_optimizer|iterations_per_loop"
     r"|on_corrupt|allow_changed_settings|verbose_logging",

@@ -158,6 +158,7 @@ def _vocabulary_problems(
         )
     if (
         settings.do_whole_word_mask
+        and not settings.do_span_mask
         and statistics.continuing_tokens < _FEW_CONTINUING * statistics.tokens
     ):
         yield (

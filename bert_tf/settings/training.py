@@ -46,6 +46,9 @@ class TrainingSettings(DeviceSettings):
     learning_rate_power: float = setting(1.0, "Power of the decay; 1: linear.", interval="(0, 10]")
     optimizer: str = setting("adam", "lamb: for batches of thousands.", choices=("adam", "lamb"))
     bias_correction: bool = setting(False, "Whether Adam corrects its moments' bias, as LAMB does.")
+    adam_epsilon: float = setting(
+        1e-6, "Added to the root of Adam's second moment; SpanBERT: 1e-8.", interval="(0, inf)"
+    )
     recompute_activations: bool = setting(False, "Whether to recompute activations to save memory.")
     allow_changed_settings: bool = setting(False, "Whether a run may resume with other settings.")
     untrained: bool = setting(False, "Whether to evaluate random weights if there are no others.")

@@ -1,17 +1,25 @@
 """The span boundary objective against the values of the authors' code, and as whole runs."""
 
 import dataclasses
+import io
+import json
+import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
 import safetensors.numpy
 import tensorflow as tf
 
+import bert_tf
 from bert_tf.formats import huggingface
 from bert_tf.model.encoder import make_encoder
 from bert_tf.model.span_boundary import SpanBoundaryModel
 from bert_tf.pretraining.objectives import find_objective
 from bert_tf.pretraining.objectives.masked_lm_span_boundary import prepare
+from bert_tf.pretraining.run import run_pretraining
+from bert_tf.pretraining_data.program import create_pretraining_data
+from bert_tf.settings import PretrainingDataSettings, PretrainingSettings
 from bert_tf.training.checkpoint import named_variables
 
 OBJECTIVE = find_objective("masked_lm+span_boundary")
@@ -161,3 +169,93 @@ def test_gradients_are_the_authors(model, pretrained, golden, batch, tmp_path):
         else:
             difference = np.abs(ours[new] - expected).max()
             assert difference / max(np.abs(expected).max(), 1e-3) < 1e-5, name
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, golden):
+    """Texts and a small model's configuration."""
+    folder, rng = tmp_path_factory.mktemp("run"), np.random.default_rng(5)
+    words = [w for w in (golden / "vocab.txt").read_text().split() if w.isalpha() and w.islower()]
+    documents = [
+        "\n".join(" ".join(rng.choice(words, 6)) for _ in range(rng.integers(4, 9)))
+        for _ in range(30)
+    ]
+    (folder / "text").write_text("\n\n".join(documents) + "\n\n")
+    config = {**json.loads((golden / "config.json").read_text()), "hidden_act": "gelu_erf"}
+    known = {field.name for field in dataclasses.fields(bert_tf.BertConfig)}
+    config = {name: value for name, value in config.items() if name in known}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def make_records(folder, golden, name, **values):
+    settings = PretrainingDataSettings(
+        *(str(folder / "text"), str(golden / "vocab.txt"), str(folder / name / "records")),
+        do_lower_case=False,
+        max_seq_length=32,
+        max_predictions_per_seq=6,
+        dupe_factor=1,
+        next_sentence=False,
+        **values,
+    )
+    create_pretraining_data(settings)
+    return settings.output_file
+
+
+def train(folder, records, output, **values):
+    values = {"num_train_steps": 6, "save_checkpoints_steps": 2, **values}
+    settings = PretrainingSettings(
+        input_file=records,
+        bert_config_file=str(folder / "config.json"),
+        output_dir=str(output),
+        objective="masked_lm+span_boundary",
+        do_train=True,
+        do_eval=True,
+        max_seq_length=32,
+        max_predictions_per_seq=6,
+        train_batch_size=4,
+        num_warmup_steps=1,
+        learning_rate=1e-3,
+        **values,
+    )
+    return run_pretraining(settings, io.StringIO())
+
+
+@pytest.mark.parametrize("masking", ["static", "dynamic"])
+def test_a_run_from_text_fills_masks_and_resumes_to_the_same_weights(
+    folder, golden, tmp_path, masking
+):
+    records = make_records(folder, golden, masking, masking=masking, do_span_mask=True)
+    results = train(folder, records, tmp_path / "whole")
+    parts = ("masked_lm", "span_boundary")
+    assert {f"{part}_{metric}" for part in parts for metric in ("loss", "accuracy")} < set(results)
+    assert 0 < results["span_boundary_loss"] < 20
+    assert results["loss"] > results["masked_lm_loss"] > 0
+    for path in Path(tmp_path / "whole").glob("model.ckpt-6*"):  # As if killed before the last.
+        path.rename(tmp_path / path.name)
+    assert train(folder, records, tmp_path / "whole") == pytest.approx(results)
+    for path in tmp_path.glob("model.ckpt-6*"):
+        assert path.read_bytes() == (tmp_path / "whole" / path.name).read_bytes()
+    predictor = bert_tf.Predictor(str(tmp_path / "whole"))
+    assert len(predictor.fill_mask("the [MASK] .").candidates[0]) == 5
+
+
+def test_records_without_spans_are_refused(folder, golden, tmp_path, caplog):
+    records = make_records(folder, golden, "words", do_whole_word_mask=True)
+    with pytest.raises(ValueError, match=r"records: its records have no masked spans.*--do_span"):
+        train(folder, records, tmp_path / "out")
+    (folder / "words" / "manifest.json").unlink()  # Nothing says how they were masked.
+    with caplog.at_level(logging.WARNING):
+        train(folder, records, tmp_path / "out", num_train_steps=1)
+    assert "nothing says whether its masked tokens are spans" in caplog.text
+
+
+def test_a_model_of_the_authors_is_used_and_fine_tuned(golden, forward):
+    predictor = bert_tf.Predictor(str(golden), do_lower_case=False)
+    assert len(predictor.fill_mask("the [MASK] of").candidates[0]) == 5
+    model = bert_tf.ClassificationModel.from_preset(str(golden), num_labels=3)
+    tokens = forward["input/src_tokens"]
+    features = {"input_ids": tokens, "input_mask": (tokens != 0).astype("int32")}
+    layers = model.encoder(features)["all_encoder_layers"]
+    assert np.abs(layers[-1].numpy() - forward["layer_1"])[tokens != 0].max() < 1e-5
+    assert model(features).shape == (4, 3)
