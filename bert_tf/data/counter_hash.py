@@ -10,6 +10,7 @@ import tensorflow as tf
 # The second counter, so that no two uses share random numbers.
 BLOCK_ORDER, RECORD_ORDER, WORD_ORDER, REPLACEMENT_KIND, REPLACEMENT_ID = range(1, 6)
 FEATURE_ORDER, BATCH_ORDER = 6, 7
+SPAN_LENGTH, SPAN_ANCHOR = 8, 9
 
 
 def hash_counters(*counters: tf.Tensor | int) -> tf.Tensor:

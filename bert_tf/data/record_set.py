@@ -21,7 +21,12 @@ from bert_tf.data.dynamic_masking import MaskingSettings, mask_batch, masking_fr
 from bert_tf.data.order import host_slice, map_batches, plan_epoch
 from bert_tf.data.record_index import RecordIndex, build_record_index
 from bert_tf.data.records import first_records
-from bert_tf.data.validation import check_manifests, check_records, find_corrupt_record
+from bert_tf.data.validation import (
+    check_manifests,
+    check_records,
+    check_spans,
+    find_corrupt_record,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -146,6 +151,7 @@ def open_record_set(
     on_corrupt: str = "fail",
     cache_file: str | None = None,
     next_sentence: bool = True,
+    needs_spans: bool = False,
     masks_tokens: bool = True,
     prepare: Callable[[_Batch], _Batch] | None = None,
 ) -> RecordSet:
@@ -155,12 +161,15 @@ def open_record_set(
         on_corrupt: `fail`, or `skip` to leave corrupt records out.
         cache_file: see `build_record_index`.
         next_sentence: whether `next_sentence_labels` are required and read.
+        needs_spans: whether the records must have been made with --do_span_mask.
         masks_tokens: whether to mask the tokens of records made for dynamic masking.
         prepare: the last step for each batch.
     """
     paths, skips_corrupt = files.expand_input_files(patterns), on_corrupt == "skip"
     index = build_record_index(paths, skips_corrupt, cache_file)
     check_manifests(index, max_seq_length, max_predictions_per_seq, vocab_size)
+    if needs_spans:
+        check_spans(index)
     masking = masking_from_manifest(index, max_predictions_per_seq)
     features = schema.pretraining_features(max_seq_length, max_predictions_per_seq)
     if masking is not None:

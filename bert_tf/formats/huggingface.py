@@ -30,6 +30,7 @@ from bert_tf.formats.huggingface_tensors import (
 from bert_tf.formats.sentence_transformers import with_modules, write_modules
 from bert_tf.formats.source import CONFIG_NAME as RELEASED_CONFIG_NAME
 from bert_tf.formats.source import Head, PretrainedModel, find_beside, removed_prefix
+from bert_tf.formats.span_boundary_names import SPAN_BOUNDARY_NAMES
 from bert_tf.formats.tokenizer_files import (
     MAP_NAME,
     SPECIAL_TOKENS_MAP,
@@ -82,7 +83,7 @@ def _read_transformer(path: str) -> PretrainedModel:
     redundant = _take_redundant(weights_file, tensors)
     if _TABLE not in tensors:
         raise names.no_bert(weights_file, found)
-    table = names.weight_table(config.num_hidden_layers).values()
+    table = _weight_table(config.num_hidden_layers).values()
     weights = {
         weight.google: _transposed(weight.google, tensors.pop(weight.huggingface))
         for weight in sorted(table, key=lambda weight: weight.google)
@@ -122,7 +123,7 @@ def without_place(model: PretrainedModel) -> dict[str, str]:
 
     An unused pooler is kept; transformers reports it as unexpected.
     """
-    table = names.weight_table(model.config.num_hidden_layers)
+    table = _weight_table(model.config.num_hidden_layers)
     own_heads = set(find_kind(model.head.kind).heads)
     left = {}
     for name in model.weights:
@@ -160,11 +161,15 @@ def _tensors_of(model: PretrainedModel) -> dict[str, np.ndarray]:
     """Returns the weights by transformers' names; a bare encoder's lack the prefix `bert.`."""
     is_bare = model.head == Head()
     tensors = {}
-    for name, weight in names.weight_table(model.config.num_hidden_layers).items():
+    for name, weight in _weight_table(model.config.num_hidden_layers).items():
         if name in model.weights:
             theirs = weight.huggingface.removeprefix("bert.") if is_bare else weight.huggingface
             tensors[theirs] = _transposed(name, np.asarray(model.weights[name], np.float32))
     return tensors
+
+
+def _weight_table(num_hidden_layers: int) -> dict[str, names.Names]:
+    return names.weight_table(num_hidden_layers) | SPAN_BOUNDARY_NAMES
 
 
 def _transposed(name: str, value: np.ndarray) -> np.ndarray:
@@ -176,9 +181,9 @@ def _modern_names(path: str, tensors: Iterable[str]) -> tuple[dict[str, str], st
     """Returns own names -> transformers' names of today, and the prefix that was removed."""
     renamed, prefix = names.without_prefix(path, tensors)
     for old, new in (("gamma", "weight"), ("beta", "bias")):  # 2018's converters kept them.
-        end = f"LayerNorm.{old}"
+        ends = tuple(f"{norm}.{old}" for norm in ("LayerNorm", "layer_norm1", "layer_norm2"))
         renamed = {
-            own: f"{name.removesuffix(old)}{new}" if name.endswith(end) else name
+            own: f"{name.removesuffix(old)}{new}" if name.endswith(ends) else name
             for own, name in renamed.items()
         }
     return renamed, prefix

@@ -104,6 +104,7 @@ def _open_records(
             settings.on_corrupt,
             cache_file=files.join_path(settings.output_dir, cache_name),
             next_sentence=objective.needs_next_sentence,
+            needs_spans=objective.needs_spans,
             masks_tokens=objective.masks_tokens,
             prepare=objective.prepare,
         )

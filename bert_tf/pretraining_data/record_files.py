@@ -30,6 +30,7 @@ from bert_tf.pretraining_data.documents import (
 from bert_tf.pretraining_data.examples import InstanceMaker, find_continuations
 from bert_tf.pretraining_data.records import RecordEncoder
 from bert_tf.pretraining_data.shards import Shard, remove_notes, write_note
+from bert_tf.pretraining_data.span_masking import SpanInstanceMaker
 from bert_tf.pretraining_data.statistics import CorpusStatistics
 from bert_tf.progress import Progress
 from bert_tf.settings import PretrainingDataSettings
@@ -89,6 +90,8 @@ def _make_maker(
     shard: Shard,
     token_of: Sequence[bytes],
 ) -> InstanceMaker:
+    if settings.do_span_mask:
+        return SpanInstanceMaker(settings, tokenizer, token_of)
     if not settings.ngram:
         return InstanceMaker(settings, tokenizer, token_of)
     offset = settings.ngram_seed - settings.random_seed if settings.ngram_seed is not None else 0

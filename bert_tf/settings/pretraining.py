@@ -13,6 +13,7 @@ OBJECTIVES = {
     "masked_lm+next_sentence": "masked_lm_next_sentence",
     "masked_lm+sentence_order": "masked_lm_sentence_order",
     "masked_lm": "masked_lm",
+    "masked_lm+span_boundary": "masked_lm_span_boundary",
     "left_to_right": "left_to_right",
     "distillation": "distillation",
 }
@@ -54,8 +55,9 @@ class PretrainingSettings(PretrainingDistillation):
     objective: str = setting(
         "masked_lm+next_sentence",
         "masked_lm+sentence_order: whether two parts of a text are swapped, as ALBERT learns. "
-        "masked_lm: without next sentence prediction. left_to_right: to predict each next token; "
-        "bert_config.json in --output_dir then says is_causal. distillation: to give "
+        "masked_lm: without next sentence prediction. masked_lm+span_boundary: SpanBERT's, on "
+        "records of create_pretraining_data.py --do_span_mask. left_to_right: to predict each next "
+        "token; bert_config.json in --output_dir then says is_causal. distillation: to give "
         "the answers of --teacher.",
         choices=tuple(OBJECTIVES),
     )

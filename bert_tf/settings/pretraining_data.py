@@ -11,6 +11,8 @@ MASKING_MIX = "80,10,10"
 DUPE_FACTORS = {"static": 10, "dynamic": 1}
 # Those that are not a file of words.
 NAMED_SEGMENTERS = ("jieba", "spaces")
+# SpanBERT's: p of the geometric distribution of span lengths, and the longest span in words.
+SPAN_GEOMETRIC_P, MAX_SPAN_WORDS = 0.2, 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +41,11 @@ class PretrainingDataSettings(Settings):
         at_least=1,
     )
     masked_lm_prob: float = setting(0.15, "Fraction of tokens to mask.", interval="(0, 1)")
-    short_seq_prob: float = setting(0.1, "Fraction of shorter examples.", interval="[0, 1]")
+    short_seq_prob: float | None = setting(
+        None,
+        "Fraction of shorter examples. Default: 0.1, or 0 with --do_span_mask.",
+        interval="[0, 1]",
+    )
     # Beyond the original: shards are made independently, so that memory is bounded by one shard.
     output_dir: str | None = setting(None, "Folder for shards, instead of --output_file.")
     num_shards: int = setting(1, "Record files in --output_dir.", at_least=1)
@@ -52,6 +58,19 @@ class PretrainingDataSettings(Settings):
     masking_mix: str = setting(
         MASKING_MIX, "Percent of masked tokens that become [MASK], stay, become a random token."
     )
+    do_span_mask: bool = setting(
+        False,
+        "Whether to mask spans of whole words, as SpanBERT does, for "
+        "--objective=masked_lm+span_boundary: see docs/family.md.",
+    )
+    span_geometric_p: float = setting(
+        SPAN_GEOMETRIC_P,
+        "With --do_span_mask: the probability that a span ends after each of its words.",
+        interval="(0, 1]",
+    )
+    max_span_words: int = setting(
+        MAX_SPAN_WORDS, "With --do_span_mask: the longest span that is drawn, in words.", at_least=1
+    )
     word_segmenter: str = setting(
         "",
         "What joins Chinese characters to words, for --do_whole_word_mask: jieba; spaces, where "
@@ -61,8 +80,8 @@ class PretrainingDataSettings(Settings):
     mend_quirks: bool = setting(False, "Whether to fix what harms models: see docs/differences.md.")
     next_sentence: bool = setting(
         True,
-        "Whether to make labelled sentence pairs. If not, an example is one segment, for "
-        "--objective=masked_lm and --objective=left_to_right.",
+        "Whether to make labelled sentence pairs. If not, an example is one segment, for the "
+        "objectives without next sentence prediction.",
     )
 
     ngram: int = setting(
@@ -89,8 +108,11 @@ class PretrainingDataSettings(Settings):
             object.__setattr__(self, name, tuple(map(str, getattr(self, name))))
         if self.dupe_factor is None:
             object.__setattr__(self, "dupe_factor", DUPE_FACTORS[self.masking])
+        if self.short_seq_prob is None:
+            object.__setattr__(self, "short_seq_prob", 0.0 if self.do_span_mask else 0.1)
         parse_masking_mix(self.masking_mix)
         self._check_ngrams()
+        self._check_spans()
         if not any(self.input_file) or not self.vocab_file:
             raise ValueError(
                 f"--input_file and --vocab_file are needed. Received: "
@@ -121,6 +143,25 @@ class PretrainingDataSettings(Settings):
             raise ValueError(
                 "--sentence_order makes labelled pairs. Leave out --next_sentence=false."
             )
+
+    def _check_spans(self) -> None:
+        drawn = {"span_geometric_p": SPAN_GEOMETRIC_P, "max_span_words": MAX_SPAN_WORDS}
+        unused = [name for name, default in drawn.items() if getattr(self, name) != default]
+        if unused and not self.do_span_mask:
+            raise ValueError(
+                f"--{unused[0]} needs --do_span_mask, as it changes nothing else. "
+                f"Received: --{unused[0]}={getattr(self, unused[0])}"
+            )
+        if self.do_span_mask and self.ngram:
+            raise ValueError(
+                "--do_span_mask and --ngram are two ways of masking. Give one of them."
+            )
+        if self.do_span_mask and self.next_sentence:
+            raise ValueError(
+                "--do_span_mask masks spans of a single segment: give --next_sentence=false too."
+            )
+        if self.do_span_mask:  # The words of a span are whole.
+            object.__setattr__(self, "do_whole_word_mask", True)
 
     def _check_output(self) -> None:
         output_file = ",".join(self.output_file)
@@ -157,3 +198,12 @@ def parse_masking_mix(mix: str) -> tuple[float, float]:
             f"become [MASK], stay, become a random token. Received: {mix!r}"
         )
     return mask / 100, same / (same + random) if mask < 100 else 0.0
+
+
+def span_length_probabilities(geometric_p: float, max_words: int) -> list[float]:
+    """Returns the probabilities of spans of 1, 2, ... words: geometric, cut off and renormalized.
+
+    Source: Joshi et al. 2019, section 3.1.
+    """
+    weights = [geometric_p * (1 - geometric_p) ** number for number in range(max_words)]
+    return [weight / sum(weights) for weight in weights]

@@ -56,6 +56,9 @@ class TrainingSettings(DeviceSettings):
         "one, even of the same id.",
         choices=("dense", "rows"),
     )
+    adam_epsilon: float = setting(
+        1e-6, "Added to the root of Adam's second moment; SpanBERT: 1e-8.", interval="(0, inf)"
+    )
     recompute_activations: bool = setting(False, "Whether to recompute activations to save memory.")
     allow_changed_settings: bool = setting(False, "Whether a run may resume with other settings.")
     untrained: bool = setting(False, "Whether to evaluate random weights if there are no others.")

@@ -77,6 +77,7 @@ class TrainingRun:
                 settings.bias_correction or settings.optimizer == "lamb",
                 lamb=settings.optimizer != "adam",
                 rate_scales=self.rate_scales,
+                epsilon=settings.adam_epsilon,
             )
             loss_scale = LossScale() if settings.mixed_precision == "float16" else None
         self._trainer = Trainer(

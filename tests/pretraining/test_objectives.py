@@ -25,13 +25,16 @@ from bert_tf.settings import PretrainingSettings
 from bert_tf.settings.pretraining import OBJECTIVES
 from bert_tf.training.checkpoint import named_variables
 
-# Distillation has tests of its own, test_distillation.py, and is here in those of whole runs.
-ALONE = [name for name in OBJECTIVES if name != "distillation"]
 METRICS = {
     "masked_lm+next_sentence": {"masked_lm", "next_sentence"},
     "masked_lm": {"masked_lm"},
+    "masked_lm+span_boundary": {"masked_lm", "span_boundary"},
     "left_to_right": {"next_token"},
 }
+# Distillation and sentence order have tests of their own, and are here in those of whole runs.
+ALONE = tuple(METRICS)
+PAIRS = ("masked_lm+next_sentence", "masked_lm+sentence_order")
+WITHOUT_PAIRS = [name for name in OBJECTIVES if name not in PAIRS]
 
 
 def make_model(objective, seed=3):
@@ -49,8 +52,8 @@ def log_softmax(logits):
     return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
 
 
-def reference_hidden(weights, batch, is_causal):
-    """BERT's last layer in numpy, in double precision: float64 [B, L, H], and the pooled [B, H]."""
+def reference_layers(weights):
+    """Dense layer, LayerNorm and both with a gelu in numpy, in double precision, by name."""
     w = {name: np.asarray(value, np.float64) for name, value in weights.items()}
 
     def dense(x, name):
@@ -64,6 +67,15 @@ def reference_hidden(weights, batch, is_causal):
     def gelu(x):
         return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
 
+    def transform(x, name):
+        return normalize(gelu(dense(x, f"{name}/dense")), name)
+
+    return w, dense, normalize, gelu, transform
+
+
+def reference_hidden(weights, batch, is_causal):
+    """BERT's last layer in numpy: float64 [B, L, H], and the masked LM's logits."""
+    w, dense, normalize, gelu, transform = reference_layers(weights)
     ids, mask, segments = (np.asarray(batch[n]) for n in ("input_ids", "input_mask", "segment_ids"))
     embeddings = "bert/embeddings"
     hidden = (
@@ -91,23 +103,44 @@ def reference_hidden(weights, batch, is_causal):
         hidden = normalize(hidden + attended, f"{layer}/attention/output")
         inner = gelu(dense(hidden, f"{layer}/intermediate/dense"))
         hidden = normalize(hidden + dense(inner, f"{layer}/output/dense"), f"{layer}/output")
-    transformed = normalize(gelu(dense(hidden, "cls/predictions/transform/dense")), _TRANSFORM)
+    transformed = transform(hidden, "cls/predictions/transform")
     logits = transformed @ w[f"{embeddings}/word_embeddings"].T + w["cls/predictions/output_bias"]
     return hidden, logits
 
 
-_TRANSFORM = "cls/predictions/transform"
+def reference_span_boundary(weights, row, hidden):
+    """Yields (log-probabilities, label) of each token of a row's spans, from their neighbours."""
+    w, *_, transform = reference_layers(weights)
+    head, words = "cls/pair_target_predictions", w["bert/embeddings/word_embeddings"]
+    labels = {
+        place: label
+        for place, label, weight in zip(
+            *(row[f"masked_lm_{part}"] for part in ("positions", "ids", "weights")), strict=True
+        )
+        if weight
+    }
+    special = {0, 3, row["input_mask"].sum() - 1}  # The second segment begins at 4.
+    for start in labels.keys() - {place + 1 for place in labels}:
+        end = next(place for place in range(start, LENGTH + 1) if place not in labels)
+        if special & {start - 1, end} or end == row["input_mask"].sum():
+            continue
+        for number in range(end - start):
+            place = w[f"{head}/position_embeddings"][number]
+            vector = np.concatenate([hidden[start - 1], hidden[end], place])
+            vector = transform(transform(vector, f"{head}/join"), f"{head}/transform")
+            logits = words @ vector + w[f"{head}/output_bias"]
+            yield log_softmax(logits), labels[start + number]
 
 
 def reference_metrics(name, weights, examples, originals):
-    """name -> (loss, accuracy), computed example by example and token by token."""
+    """name -> (loss, accuracy, labels), computed example by example and token by token."""
     rows = [dict(example) for example in examples]
     if name == "left_to_right":
         rows = [{**row, "input_ids": ids} for row, ids in zip(rows, originals, strict=True)]
     batch = {k: np.stack([row[k] for row in rows]) for k in rows[0]}
     hidden, logits = reference_hidden(weights, batch, name == "left_to_right")
     log_probs = log_softmax(logits)
-    labels = {"masked_lm": [], "next_token": [], "next_sentence": []}
+    labels = {"masked_lm": [], "next_token": [], "next_sentence": [], "span_boundary": []}
     for number, row in enumerate(rows):
         for position, label, weight in zip(
             *(row[f"masked_lm_{part}"] for part in ("positions", "ids", "weights")), strict=True
@@ -117,6 +150,8 @@ def reference_metrics(name, weights, examples, originals):
         for position in range(int(row["input_mask"].sum()) - 1):
             label = originals[number][position + 1]
             labels["next_token"].append((log_probs[number, position], label))
+        if "span_boundary" in METRICS[name]:
+            labels["span_boundary"] += reference_span_boundary(weights, row, hidden[number])
         if "next_sentence" in METRICS[name]:
             pooled = np.tanh(
                 hidden[number, 0] @ np.asarray(weights["bert/pooler/dense/kernel"], np.float64)
@@ -129,6 +164,7 @@ def reference_metrics(name, weights, examples, originals):
         part: (
             np.mean([-log_probs[label] for log_probs, label in labels[part]]),
             np.mean([np.argmax(log_probs) == label for log_probs, label in labels[part]]),
+            len(labels[part]),
         )
         for part in METRICS[name]
     }
@@ -150,12 +186,15 @@ def test_losses_and_accuracies_agree_with_numpy(name):
 
     values = {n: v.numpy() for n, v in named_variables(model).items()}
     expected = reference_metrics(name, values, examples, originals)
-    for part, (loss, accuracy) in expected.items():
+    for part, (loss, accuracy, count) in expected.items():
+        assert count > 2
         key = f"{part}_loss"
         assert float(sums[key] / weights[key]) == pytest.approx(loss, rel=1e-5)
         assert metrics[key] == pytest.approx(loss, rel=1e-5)
         assert metrics[f"{part}_accuracy"] == pytest.approx(accuracy)
-    assert metrics["loss"] == pytest.approx(sum(loss for loss, _ in expected.values()), rel=1e-5)
+    divided = {"span_boundary": lambda count: count / (count + 1)}  # As its authors do.
+    total = sum(loss * divided.get(p, lambda _: 1)(n) for p, (loss, _, n) in expected.items())
+    assert metrics["loss"] == pytest.approx(total, rel=1e-5)
     names = {"loss", *(f"{p}_{m}" for p in expected for m in ("loss", "accuracy"))}
     positives = {f"{p.name}_positives" for p in objective.predictions if p.is_binary}
     assert set(metrics) == names | positives
@@ -209,7 +248,7 @@ def losses(folder):
     return [line["loss"] for line in lines if "loss" in line]
 
 
-@pytest.mark.parametrize("name", ["masked_lm", "left_to_right", "distillation"])
+@pytest.mark.parametrize("name", WITHOUT_PAIRS)
 def test_a_run_resumes_to_the_same_weights_and_accumulates_to_the_same_losses(
     files, tmp_path, name
 ):
@@ -221,11 +260,12 @@ def test_a_run_resumes_to_the_same_weights_and_accumulates_to_the_same_losses(
     for file, path in whole.items():
         assert path.read_bytes() == (tmp_path / "whole" / file[len("gone-") :]).read_bytes()
     lines = (tmp_path / "whole" / "eval_results.txt").read_text().splitlines()
-    names = ["masked_lm_accuracy", "masked_lm_loss", "cosine_loss", "soft_loss"]
-    if name != "distillation":
-        (part,) = METRICS[name]
-        names = [f"{part}_accuracy", f"{part}_loss"]
-    assert [line.split(" = ")[0] for line in lines] == sorted(["global_step", "loss", *names])
+    of_parts = [
+        f"{part}_{metric}" for part in METRICS.get(name, ()) for metric in ("accuracy", "loss")
+    ]
+    if name == "distillation":
+        of_parts = ["masked_lm_accuracy", "masked_lm_loss", "cosine_loss", "soft_loss"]
+    assert [line.split(" = ")[0] for line in lines] == sorted(["global_step", "loss", *of_parts])
     for parts in (1, 2):
         train(
             *(files, tmp_path / f"in_{parts}", name, "segments", "no_dropout"),
@@ -240,9 +280,11 @@ def test_a_checkpoint_has_the_heads_of_its_objective_and_moments_of_what_it_trai
 ):
     train(files, tmp_path, name, num_train_steps=4)
     names = set(checkpoint(tmp_path, 4))
-    has_pairs = name == "masked_lm+next_sentence"
+    has_pairs = name in PAIRS
     assert "cls/predictions/output_bias" in names
     assert ("cls/seq_relationship/output_weights" in names) == has_pairs
+    has_spans = name == "masked_lm+span_boundary"
+    assert ("cls/pair_target_predictions/join/dense/kernel/adam_m" in names) == has_spans
     assert "bert/pooler/dense/kernel" in names
     assert ("bert/pooler/dense/kernel/adam_m" in names) == has_pairs
     config = bert_tf.BertConfig.from_json_file(str(tmp_path / "bert_config.json"))
@@ -268,7 +310,7 @@ def test_phases_train_a_left_to_right_model(files, tmp_path):
         assert checkpoint(folder, 4 * number)
 
 
-@pytest.mark.parametrize("name", ["masked_lm", "left_to_right", "distillation"])
+@pytest.mark.parametrize("name", WITHOUT_PAIRS)
 def test_two_devices_give_the_losses_of_one(files, tmp_path, scripts_dir, name):
     train(files, tmp_path / "one", name, config="no_dropout", max_eval_steps=3)
     flags = {
@@ -315,7 +357,7 @@ def test_an_unknown_objective_is_refused(files, tmp_path):
         train(files, tmp_path, "permuted")
 
 
-@pytest.mark.parametrize("name", ["masked_lm", "left_to_right"])
+@pytest.mark.parametrize("name", WITHOUT_PAIRS)
 def test_a_run_without_next_sentences_is_used_and_fine_tuned(files, tmp_path, name):
     run, tuned = str(tmp_path / name), str(tmp_path / "tuned")
     train(files, run, name, records="segments")
@@ -324,7 +366,7 @@ def test_a_run_without_next_sentences_is_used_and_fine_tuned(files, tmp_path, na
 
     predictor = bert_tf.Predictor(run, do_lower_case=True)
     assert predictor.embed("a b").shape == (8,)
-    if name == "masked_lm":
+    if name != "left_to_right":
         assert len(predictor.fill_mask("a [MASK] b").candidates[0]) == 5
     else:
         with pytest.raises(ValueError, match="no masked-LM head"):
