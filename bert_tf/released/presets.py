@@ -14,7 +14,6 @@ from bert_tf.formats.source import Head, PretrainedModel, TokenizerFiles
 from bert_tf.kinds.table import CLASSIFIER, find_kind, heads_in, num_scores_of
 from bert_tf.model.encoder import TransformerEncoder, make_encoder
 from bert_tf.model.feature_model import FeatureModel
-from bert_tf.released.albert_models import ALBERT_MODELS
 from bert_tf.released.find_model import ModelFiles, find_model
 from bert_tf.released.model_folder import ModelDescription, read_description, write_description
 from bert_tf.released.models import RELEASED_MODELS, ReleasedModel
@@ -44,7 +43,7 @@ class Presets(tuple[ReleasedModel, ...]):
 
 
 def presets() -> Presets:
-    """Returns every released model that `from_preset` knows by name.
+    """Returns every released BERT that `from_preset` knows by name; it knows ALBERTs, too.
 
     Each has `name`, `num_parameters`, `config` and `scores` with their sources.
 
@@ -53,7 +52,7 @@ def presets() -> Presets:
         bert_tf.presets()           # a table
         bert_tf.presets()[0].name   # "bert_base_uncased"
     """
-    return Presets((*RELEASED_MODELS, *ALBERT_MODELS))
+    return Presets(RELEASED_MODELS)
 
 
 def load_model_preset(

@@ -10,7 +10,7 @@
 #             released models and a GPU
 #
 # MODEL is a released model or a folder (docs/family.md); other arguments go to finetune.py. The
-# settings are those of the original's README: 2 epochs, 5e-5, batches of 48.
+# settings (2 epochs, 5e-5, batches of 48) are from memory of that README, and were not compared.
 set -euo pipefail
 
 "${PYTHON:-python}" "$(dirname "${BASH_SOURCE[0]}")/../finetune.py" \

@@ -11,7 +11,7 @@ from bert_tf.released import download
 from bert_tf.released.albert_models import ALBERT_MODELS
 from bert_tf.released.archive import extract_checkpoint
 from bert_tf.released.models import count_parameters, find_released_model, mirror_url
-from bert_tf.released.presets import presets
+from bert_tf.released.presets import Presets
 from bert_tf.settings import PlanningSettings
 
 # Of the encoders with their poolers, as Hugging Face counts them.
@@ -42,9 +42,9 @@ def test_counts_agree_with_the_weights():
     assert total == PARAMETERS["base"]
 
 
-def test_presets_list_them_with_their_scores():
-    names = [model.name for model in presets()]
-    assert names[-len(ALBERT_MODELS) :] == [model.name for model in ALBERT_MODELS]
+def test_they_are_listed_with_their_scores():
+    assert len(Presets(ALBERT_MODELS)) == 8
+    assert "11,683,584" in repr(Presets(ALBERT_MODELS))
     (score,) = [s for s in find_released_model("albert_xxlarge_v2").scores if s.task == "RACE"]
     assert score.value == "86.8"
     assert mirror_url(ALBERT_MODELS[0], "http://x").endswith("x/albert_base_v1.tar.gz")

@@ -1,0 +1,53 @@
+"""ALBERT in Hugging Face's format: outputs of transformers, and the same tensors written again."""
+
+import numpy as np
+import pytest
+from family_golden import family_file
+
+import bert_tf
+from bert_tf.formats import huggingface
+from bert_tf.model.encoder import make_encoder
+from bert_tf.training.checkpoint import named_variables
+
+pytest.importorskip("safetensors", reason="needs: pip install safetensors")
+pytest.importorskip(
+    "bert_tf.formats.architectures", reason="Hugging Face's names are those of BERT only"
+)
+
+
+def test_outputs_agree_and_the_tensors_are_written_again(tmp_path):
+    from safetensors.numpy import load_file
+
+    folder = family_file("hf_albert/pretraining/config.json").parent
+    read = huggingface.read(str(folder))
+    assert (read.head.kind, dict(read.dropped)) == ("masked_lm", {})
+    model = bert_tf.PretrainingModel(make_encoder(read.config))
+    variables = named_variables(model)
+    assert set(variables) == set(read.weights)
+    for name, variable in variables.items():
+        variable.assign(read.weights[name])
+
+    golden = np.load(folder / "reference.npz")
+    names = {
+        "input_ids": "input_ids",
+        "attention_mask": "input_mask",
+        "token_type_ids": "segment_ids",
+    }
+    batch = {ours: golden[theirs].astype("int32") for theirs, ours in names.items()}
+    places = np.arange(batch["input_ids"].shape[1], dtype="int32")
+    batch["masked_lm_positions"] = np.tile(places, (len(batch["input_ids"]), 1))
+    outputs, heads = model.encoder(model.encoder.select_features(batch)), model(batch)
+    is_token = batch["input_mask"] == 1
+    for number, layer in enumerate(outputs["all_encoder_layers"], start=1):
+        expected = golden[f"hidden_{number}"][is_token]
+        np.testing.assert_allclose(layer.numpy()[is_token], expected, atol=1e-5)
+    logits = heads["masked_lm_logits"].numpy()[is_token]
+    np.testing.assert_allclose(logits, golden["prediction_logits"][is_token], atol=1e-5)
+    np.testing.assert_allclose(heads["next_sentence_logits"], golden["sop_logits"], atol=1e-5)
+
+    huggingface.write(read, str(tmp_path / "again"))
+    again = load_file(tmp_path / "again" / "model.safetensors")
+    before = load_file(folder / "model.safetensors")
+    assert set(again) == set(before)
+    for name, value in before.items():
+        np.testing.assert_array_equal(again[name], value, err_msg=name)
