@@ -36,6 +36,7 @@ from bert_tf.model.part import register
 ENCODERS = {
     "bert": ("bert_tf.model.encoder", "BertEncoder"),
     "albert": ("bert_tf.model.albert", "AlbertEncoder"),
+    "electra": ("bert_tf.model.electra", "ElectraEncoder"),
 }
 # Of the attention probabilities and of the two LayerNorms' inputs.
 DROPOUTS_PER_BLOCK = 3
