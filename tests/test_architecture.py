@@ -38,7 +38,9 @@ MAY_IMPORT = {
     "tasks": {"config", "data", "files", "metrics", "model", "settings", "spans", "text"},
     "corpus": {"config", "files", "progress", "settings", "text", "version"},
     "pretraining_data": {"config", "data", "files", "progress", "settings", "text"},
-    "pretraining": {"config", "data", "files", "model", "progress", "settings", "training"},
+    "pretraining": {
+        *("config", "data", "files", "model", "progress", "settings", "text", "training"),
+    },
     "features": {"config", "data", "files", "model", "progress", "settings", "text", "training"},
     "formats": {"config", "files", "kinds", "model", "text", "training"},
     "released": {

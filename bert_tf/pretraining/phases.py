@@ -106,6 +106,7 @@ def _open_records(
             next_sentence=objective.needs_next_sentence,
             masks_tokens=objective.masks_tokens,
             prepare=objective.prepare,
+            randomize=objective.randomize,
         )
 
     evaluates = settings.do_eval or (settings.do_train and settings.eval_steps > 0)

@@ -21,7 +21,7 @@ from bert_tf.pretraining.model_folder import (
     write_card,
     write_tokenizer_files,
 )
-from bert_tf.pretraining.objectives import find_objective
+from bert_tf.pretraining.objectives import make_objective
 from bert_tf.pretraining.phases import RunPhase, describe_records, fingerprint, open_phases
 from bert_tf.settings import PretrainingSettings
 from bert_tf.training import distribution, loop, run_directory
@@ -56,7 +56,7 @@ def run_pretraining(
         NonFiniteLoss: naming the step.
         Interrupted: after SIGTERM or Ctrl-C, once everything is saved.
     """
-    objective = find_objective(settings.objective)
+    objective = make_objective(settings)
     config = BertConfig.from_json_file(settings.bert_config_file)
     if objective.is_causal:
         config = dataclasses.replace(config, is_causal=True)

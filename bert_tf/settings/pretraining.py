@@ -13,6 +13,7 @@ OBJECTIVES = {
     "masked_lm+sentence_order": "masked_lm_sentence_order",
     "masked_lm": "masked_lm",
     "left_to_right": "left_to_right",
+    "replaced_tokens": "replaced_tokens",
 }
 # The fraction of tokens that is masked, rounded up: 20 of 128 and 77 of 512.
 _MASKED_FRACTION = 0.15
@@ -52,8 +53,12 @@ class PretrainingSettings(TrainingSettings):
         "masked_lm+next_sentence",
         "masked_lm+sentence_order: whether two parts of a text are swapped, as ALBERT learns. "
         "masked_lm: without next sentence prediction. left_to_right: to predict each next token; "
-        "bert_config.json in --output_dir then says is_causal.",
+        "bert_config.json in --output_dir then says is_causal. replaced_tokens: which tokens a "
+        "small masked LM put in, as ELECTRA learns.",
         choices=tuple(OBJECTIVES),
+    )
+    objective_options: tuple[str, ...] = setting(
+        (), "Of replaced_tokens, as in mask_prob=0.25,discriminator_weight=50."
     )
     phases: str = setting(
         "",
