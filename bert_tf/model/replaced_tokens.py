@@ -15,7 +15,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from bert_tf.model.electra import Generator
+from bert_tf.model.electra import ElectraEncoder, Generator
 from bert_tf.model.encoder import TransformerEncoder
 from bert_tf.model.feature_model import FeatureModel
 from bert_tf.model.features import check_features
@@ -200,6 +200,11 @@ class ReplacedTokensModel(HeadModel):
 
 
 def _discriminator_head(encoder: TransformerEncoder, dtype) -> DiscriminatorHead:
+    if not isinstance(encoder, ElectraEncoder):
+        raise ValueError(
+            "Replaced tokens are found by an ELECTRA: its configuration says "
+            f'"model_type": "electra". Received: {encoder.config.model_type!r}'
+        )
     config, width = encoder.config, encoder.hidden_size
     head = DiscriminatorHead(width, config.hidden_act, config.initializer_range, dtype)
     head.build((None, None, width))

@@ -35,6 +35,9 @@ METRICS = {
     "left_to_right": {"next_token"},
 }
 
+# ELECTRA's has labels that depend on what is drawn: see test_replaced_tokens.py.
+OF_BERT = [name for name in OBJECTIVES if name != "replaced_tokens"]
+
 
 def make_examples(num_examples, seed, next_sentence=True):
     """Records of 7 to 12 tokens, two or three of which are masked; and the tokens before that."""
@@ -171,7 +174,7 @@ def reference_metrics(name, weights, examples, originals):
     }
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", OF_BERT)
 def test_losses_and_accuracies_agree_with_numpy(name):
     objective = find_objective(name)
     model = make_model(objective)
@@ -307,7 +310,7 @@ def test_a_run_resumes_to_the_same_weights_and_accumulates_to_the_same_losses(
     np.testing.assert_allclose(losses(tmp_path / "in_1"), losses(tmp_path / "in_2"), rtol=2e-5)
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", OF_BERT)
 def test_a_checkpoint_has_the_heads_of_its_objective_and_moments_of_what_it_trains(
     files, tmp_path, name
 ):
