@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 version: dict[str, str] = {}
 exec((Path(__file__).parent / "bert_tf" / "version.py").read_text(encoding="utf-8"), version)
 
-VOCAB = ["tokenizers>=0.20"]  # learn_vocab.py trains with it
+VOCAB = ["tokenizers>=0.20"]  # learn_vocab.py trains with it; RoBERTa's tokenizer.
 NOTEBOOK = [*VOCAB, "ipykernel", "nbclient", "nbformat", "matplotlib"]
 # tensorflow-datasets needs it to prepare data sets, and does not say so.
 TFDS = ["importlib_resources"]
@@ -17,6 +17,7 @@ HUGGINGFACE = ["safetensors>=0.4", "torch>=2.2", "transformers>=4.40"]
 SERVING = ["tensorflow-serving-api>=2.18,<2.22"]
 # Takes the markup out of Wikipedia's pages, and finds the ends of sentences in many languages.
 CORPUS = ["mwparserfromhell>=0.6.6", "sentencex>=1.0"]
+SENTENCEPIECE = ["sentencepiece>=0.2.3"]  # ALBERT's tokenizer in Python, without TensorFlow.
 CHINESE = ["jieba>=0.42"]  # Finds words, for whole-word masking.
 # Draws the plots of docs/performance.md.
 BENCHMARK = ["matplotlib"]
@@ -26,6 +27,7 @@ TEST = [
     *TFDS,
     *CORPUS,
     *CHINESE,
+    *SENTENCEPIECE,
     "pytest>=8",
     "pytest-xdist",
     "safetensors>=0.4",
@@ -62,12 +64,14 @@ setup(
     ],
     extras_require={
         "vocab": VOCAB,
+        "bpe": VOCAB,
         "notebook": NOTEBOOK,
         "tfds": TFDS,
         "huggingface": HUGGINGFACE,
         "serving": SERVING,
         "corpus": CORPUS,
         "chinese": CHINESE,
+        "sentencepiece": SENTENCEPIECE,
         "minilm": MINILM,
         "benchmark": BENCHMARK,
         "beam": ["apache-beam>=2.77,<3"],  # In an environment of its own: it needs protobuf < 7.

@@ -5,7 +5,8 @@
                     TaggingModel, RoleModel, SpanModel, ChoiceModel, SiameseModel,
                     CoreferenceModel, PretrainingModel; each has from_preset, save_to_preset
     presets()       the released models, with parameter counts and published scores
-    text            FullTokenizer (BasicTokenizer, WordpieceTokenizer), TextPreprocessor
+    text            FullTokenizer (BasicTokenizer, WordpieceTokenizer), ByteBpeTokenizer,
+                    SentencePieceTokenizer, TextPreprocessor
     training        load_dataset, create_optimizer
     inference       Predictor
     configuration   BertConfig
@@ -24,6 +25,8 @@ from bert_tf.version import __version__
 _PUBLIC_NAMES = {
     "BertConfig": "bert_tf.config",
     "FullTokenizer": "bert_tf.text.tokenization",
+    "ByteBpeTokenizer": "bert_tf.text.byte_bpe",
+    "SentencePieceTokenizer": "bert_tf.text.sentencepiece_tokenization",
     "BasicTokenizer": "bert_tf.text.tokenization",
     "WordpieceTokenizer": "bert_tf.text.tokenization",
     "BertEncoder": "bert_tf.model.encoder",

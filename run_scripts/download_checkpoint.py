@@ -16,6 +16,7 @@ import sys
 import command_line
 from absl import flags
 
+from bert_tf.released.albert_models import ALBERT_MODELS
 from bert_tf.released.models import RELEASED_MODELS, ReleasedModel, find_released_model
 
 FLAGS = flags.FLAGS
@@ -45,7 +46,7 @@ _COLUMNS = ("name", "layers", "width", "heads", "vocabulary", "parameters", "tex
 
 def main(_: list[str]) -> None:
     if FLAGS.list and not FLAGS.model:
-        print("\n".join(table(RELEASED_MODELS)))
+        print("\n".join(table((*RELEASED_MODELS, *ALBERT_MODELS))))
         return
     if not FLAGS.model:
         raise ValueError("--model is needed; --list prints the names.")

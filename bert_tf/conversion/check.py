@@ -128,7 +128,9 @@ def _run(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> dict[str, np.n
     rows = {name: ids.reshape(-1, ids.shape[-1]) for name, ids in inputs.items()}
     outputs |= encoder(encoder.select_features(rows))
     outputs.pop("sequence_output")
-    layers = [outputs.pop("embedding_output"), *outputs.pop("all_encoder_layers")]
+    layers = outputs.pop("all_encoder_layers")
+    if outputs["embedding_output"].shape == layers[0].shape:
+        layers = [outputs.pop("embedding_output"), *layers]
     return {"all_layers": np.stack(layers)} | {k: np.asarray(v) for k, v in outputs.items()}
 
 
@@ -140,5 +142,5 @@ def _comparable(model: PretrainedModel) -> list[str]:
         "masked_lm_logits": MASKED_LM in heads,
         "next_sentence_logits": NEXT_SENTENCE in heads,
     }
-    always = ["all_layers", "logits", "start_logits", "end_logits"]
+    always = ["all_layers", "embedding_output", "logits", "start_logits", "end_logits"]
     return always + [name for name, is_possible in possible.items() if is_possible]

@@ -12,6 +12,7 @@ from bert_tf.files.kinds import (  # noqa: F401
     kind_of,
     refuse_other_kinds,
     remedy_for,
+    vocabulary_name,
 )
 from bert_tf.files.paths import (  # noqa: F401
     atomic_write,

@@ -24,6 +24,7 @@ WIKI_EXTRACTOR = "text of WikiExtractor (<doc ...>)"
 OTHER_TEXT, BINARY, EMPTY = "text that is not UTF-8", "a binary file", "an empty file"
 RECORDS, FOLDER = "TFRecords", "a folder"
 SAFETENSORS, HDF5 = "safetensors weights", "an HDF5 file, such as Keras weights"
+SENTENCEPIECE = "a SentencePiece model"
 _PICKLE, _TORCH = "PyTorch weights or another Python pickle", "PyTorch weights (a zip archive)"
 _CHECKPOINT = "part of a TensorFlow checkpoint"
 _GZIP, _ZIP, _DAMAGED_ZIP = "gzip data", "a zip archive", "a damaged zip archive"
@@ -86,7 +87,7 @@ _IN_ZIP = (
 )
 _NAMED = (
     _Kind(_CHECKPOINT, r".*\.(index|meta|data-\d+-of-\d+)"),
-    _Kind("a SentencePiece model", r".*\.(model|spm)"),
+    _Kind(SENTENCEPIECE, r".*\.(model|spm)"),
     _Kind("an ONNX model", r".*\.onnx"),
     _Kind("a TensorFlow graph", r".*\.pb"),
     _Kind("Flax weights", r".*\.msgpack"),
@@ -114,6 +115,11 @@ _WANTED = {
         (TEXT, OTHER_TEXT, EMPTY, _GZIP),
         "Give the model's vocab.txt, which usually lies beside it; for the models of other "
         "libraries, convert_checkpoint.py --to=google writes it.",
+    ),
+    "SentencePiece model": (
+        "a SentencePiece model is needed",
+        (SENTENCEPIECE, BINARY, OTHER_TEXT),
+        "Give the file that was trained, such as 30k-clean.model.",
     ),
     "table": (
         "a table is needed (TSV, CSV or JSON lines in UTF-8, plain or gzipped)",
@@ -172,6 +178,11 @@ def kind_of(path: str, head: bytes | None = None) -> str:
     if kind in (BINARY, OTHER_TEXT, RECORDS):
         return _first_match(_NAMED, [str(path).rpartition("/")[2]]) or kind
     return kind
+
+
+def vocabulary_name(path: str) -> str:
+    """Returns the name under which a model's folder has a copy of this vocabulary."""
+    return "spiece.model" if path.endswith(".model") else "vocab.txt"
 
 
 def remedy_for(path: str, kind: str) -> str:

@@ -18,18 +18,22 @@ from bert_tf.formats.source import (
     BEST_FOLDER,
     CHECKPOINT_NAME,
     CONFIG_NAME,
+    CONFIG_NAMES,
     Head,
     PretrainedModel,
     find_beside,
+    find_config,
     find_prefix,
     folders_of,
     is_object_based,
     removed_prefix,
 )
 from bert_tf.formats.tokenizer_files import (
-    VOCAB_NAME,
     case_of_folder,
+    find_vocabulary,
+    is_sentencepiece,
     read_tokenizer,
+    read_vocabulary,
     write_tokenizer,
 )
 from bert_tf.kinds.table import MASKED_LM, NEXT_SENTENCE, kind_of_weights
@@ -50,7 +54,7 @@ def read(path: str) -> PretrainedModel:
     prefix = find_prefix(str(path)) or find_checkpoint(str(path))
     folder = files.split_path(prefix)[0]
     places = folders_of(prefix)
-    found = [find_beside(place, CONFIG_NAME, "config.json") for place in places]
+    found = [find_beside(place, *CONFIG_NAMES, "config.json") for place in places]
     config_file = next(filter(None, found), None)
     if config_file is None:
         raise ValueError(
@@ -62,7 +66,7 @@ def read(path: str) -> PretrainedModel:
     renamed, removed = names.without_prefix(prefix, stored)
     weights = {new: stored[old] for old, new in renamed.items()}
     names.check_shapes(prefix, config, weights)
-    vocab_folder = next((p for p in places if find_beside(p, VOCAB_NAME)), folder)
+    vocab_folder = next(filter(find_vocabulary, places), folder)
     tokenizer, dropped = read_tokenizer(vocab_folder)
     if tokenizer.do_lower_case is None:
         tokenizer = dataclasses.replace(tokenizer, do_lower_case=case_of_folder(vocab_folder))
@@ -75,7 +79,9 @@ def read(path: str) -> PretrainedModel:
 
 def _read_config(path: str) -> BertConfig:
     content = read_json(path, dict)
-    if files.split_path(path)[1] != CONFIG_NAME and "model_type" in content:  # transformers' words.
+    if (
+        files.split_path(path)[1] not in CONFIG_NAMES and "model_type" in content
+    ):  # transformers' words.
         return huggingface_config.read_config(path, content)
     return BertConfig.from_json_file(path)
 
@@ -101,7 +107,7 @@ def check_folder(folder: str, released: BertConfig | None = None) -> None:
     If `released` is given, the config must equal it, and the vocabulary and both pre-training
     heads must be there.
     """
-    path = files.join_path(folder, CONFIG_NAME)
+    path = find_config(folder) or files.join_path(folder, CONFIG_NAME)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Released configs have unused keys.
         config = BertConfig.from_json_file(path)
@@ -113,8 +119,11 @@ def check_folder(folder: str, released: BertConfig | None = None) -> None:
     ]
     if wrong:
         raise ValueError(f"{path}: it is another model's: {'; '.join(wrong)}")
-    vocab = files.join_path(folder, VOCAB_NAME)
-    num_rows = sum(1 for _ in files.open_text_lines(vocab)) if files.exists(vocab) else 0
+    vocab = find_vocabulary(folder)
+    num_rows = 0
+    if vocab:
+        rows = read_vocabulary if is_sentencepiece(vocab) else files.open_text_lines
+        num_rows = sum(1 for _ in rows(vocab))
     if num_rows > config.vocab_size or (released and num_rows < config.vocab_size):
         raise ValueError(
             f"{vocab}: it has {num_rows:,} rows, the model's vocabulary {config.vocab_size:,}."

@@ -24,6 +24,7 @@ from bert_tf.config import BertConfig
 
 # google-research's names.
 CONFIG_NAME, CHECKPOINT_NAME = "bert_config.json", "bert_model.ckpt"
+CONFIG_NAMES = (CONFIG_NAME, "albert_config.json")  # As released; the first is written.
 BEST_FOLDER = "best"  # As in training.checkpoint, which imports TensorFlow.
 # Object-based checkpoints (Keras, tensorflow/models) have it, name-based ones do not.
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -72,6 +73,7 @@ class TokenizerFiles:
     vocab: tuple[str, ...] | None = None  # The tokens in the order of their ids.
     do_lower_case: bool | None = None
     strip_accents: bool | None = None
+    model: bytes | None = None  # A SentencePiece model, whose pieces `vocab` has.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,6 +211,11 @@ def find_beside(folder: str, *names: str) -> str | None:
     """Returns the path of the first of these files that a folder has, or None."""
     paths = (files.join_path(folder, name) for name in names)
     return next((path for path in paths if files.exists(path)), None)
+
+
+def find_config(folder: str) -> str | None:
+    """Returns the path of google-research's configuration in a folder, or None."""
+    return find_beside(folder, *CONFIG_NAMES)
 
 
 def removed_prefix(prefix: str) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Reads and writes the tokenizer's files beside a model's weights.
 
 vocab.txt               one token a line
+spiece.model            a SentencePiece model instead; 30k-clean.model and spm.model are read, too
 tokenizer.json          Hugging Face: the vocabulary as a dict, the normalizer, and more
 added_tokens.json       Hugging Face: tokens added to the vocabulary, with their ids
 tokenizer_config.json   Hugging Face: `do_lower_case`, `strip_accents` (null: as `do_lower_case`),
@@ -13,11 +14,15 @@ from typing import Any
 
 from bert_tf import files
 from bert_tf.config import check_form, read_json, write_json
-from bert_tf.formats.source import TokenizerFiles
+from bert_tf.formats.source import TokenizerFiles, find_beside
+from bert_tf.text.sentencepiece_model import read_pieces
 from bert_tf.text.tokenization import BasicTokenizer
 from bert_tf.text.vocabulary import SPECIAL_TOKENS, case_of_release, load_vocab
 
 VOCAB_NAME = "vocab.txt"
+PIECES_NAME = "spiece.model"
+# As found beside models: SentencePiece models, and the vocabulary of Chinese ALBERTs.
+_VOCABULARIES = (VOCAB_NAME, PIECES_NAME, "30k-clean.model", "spm.model", "vocab_chinese.txt")
 _TOKENIZER_NAME = "tokenizer.json"
 _CONFIG_NAME = "tokenizer_config.json"
 _ADDED_NAME = "added_tokens.json"
@@ -54,11 +59,32 @@ _AS_IN_BERT = (
 )
 
 
+def find_vocabulary(folder: str) -> str | None:
+    """Returns the path of a folder's vocabulary or SentencePiece model, or None."""
+    return find_beside(folder, *_VOCABULARIES)
+
+
+def is_sentencepiece(path: str) -> bool:
+    """Returns whether a vocabulary's file is a SentencePiece model, by its name."""
+    return path.endswith(".model")
+
+
+def read_vocabulary(path: str) -> list[str]:
+    """Returns the tokens of a vocabulary or SentencePiece model in the order of their ids."""
+    if is_sentencepiece(path):
+        return read_pieces(path, files.read_bytes(path))
+    return list(load_vocab(path))
+
+
 def read_tokenizer(folder: str) -> tuple[TokenizerFiles, dict[str, str]]:
     """Returns a folder's tokenizer, and its settings unlike BERT's with the reasons.
 
     Raises a ValueError if a file is damaged, ids have gaps, or special tokens are missing.
     """
+    path = find_vocabulary(folder)
+    if path and is_sentencepiece(path):
+        case = read_tokenizer_config(folder).get("do_lower_case")
+        return TokenizerFiles(tuple(read_vocabulary(path)), case, None, files.read_bytes(path)), {}
     contents = {name: _read_object(folder, name) for name in (_CONFIG_NAME, MAP_NAME)}
     content = _read_object(folder, _TOKENIZER_NAME, _TOKENIZER_FORM)
     contents[_TOKENIZER_NAME] = content
@@ -96,7 +122,10 @@ def case_of_folder(folder: str) -> bool | None:
 
 def write_tokenizer(folder: str, tokenizer: TokenizerFiles, max_length: int) -> None:
     """Writes vocab.txt and tokenizer_config.json, if the vocabulary and the case are known."""
-    if tokenizer.vocab is not None:
+    if tokenizer.model is not None:
+        with files.open_file(files.join_path(folder, PIECES_NAME), "wb") as file:
+            file.write(tokenizer.model)
+    elif tokenizer.vocab is not None:
         with files.open_file(files.join_path(folder, VOCAB_NAME), "w") as file:
             file.write("\n".join(tokenizer.vocab) + "\n")
     if tokenizer.vocab is None and tokenizer.do_lower_case is None:
@@ -108,6 +137,9 @@ def write_tokenizer(folder: str, tokenizer: TokenizerFiles, max_length: int) -> 
         "tokenize_chinese_chars": True,
         "tokenizer_class": "BertTokenizer",
     }
+    if tokenizer.model is not None:
+        named = {"pad_token": "<pad>", "unk_token": "<unk>", "tokenizer_class": "AlbertTokenizer"}
+        content = {**SPECIAL_TOKENS_MAP, "model_max_length": max_length, **named}
     if tokenizer.do_lower_case is not None:
         content["do_lower_case"] = tokenizer.do_lower_case
     write_json(files.join_path(folder, _CONFIG_NAME), content, sort_keys=True)
@@ -157,7 +189,7 @@ def _read_vocab(
 
     `content` is tokenizer.json's, which is used if there is no vocab.txt.
     """
-    path = files.join_path(folder, VOCAB_NAME)
+    path = find_vocabulary(folder) or files.join_path(folder, VOCAB_NAME)
     added = _read_object(folder, _ADDED_NAME, {str: int})
     listed = content.get("added_tokens") or []
     check_form(files.join_path(folder, _TOKENIZER_NAME), listed, _ADDED_FORM, "added_tokens")

@@ -13,6 +13,9 @@ from tensorflow.python.framework import op_def_registry
 _HARMLESS = {
     *("Assert", "AssignVariableOp", "Case", "DisableCopyOnRead", "If", "ReadVariableOp"),
     *("StatefulPartitionedCall", "VarHandleOp", "While"),
+    # The model is in the graph.
+    *("SentencepieceOp", "SentencepieceStringToIdOp", "SentencepieceTokenizeOp"),
+    "SentencepieceTokenizeWithOffsetsOp",
 }
 # Some that do more are not called stateful: ReadFile, MatchingFiles, PyFuncStateless, ...
 _ACTING_NAMES = re.compile("File|PyFunc|Dataset|Iterator|Reader|Debug|Remap|Table")

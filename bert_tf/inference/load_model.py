@@ -26,8 +26,8 @@ from bert_tf.kinds.text_model import LoadedModel
 from bert_tf.model.encoder import make_encoder
 from bert_tf.model.initial_weights import undrawn_weights
 from bert_tf.released.find_model import ModelFiles, find_model
-from bert_tf.released.model_folder import VOCAB_NAME, ModelDescription, read_description
-from bert_tf.text.tokenization import FullTokenizer
+from bert_tf.released.model_folder import ModelDescription, read_description
+from bert_tf.text.tokenizer import Tokenizer, load_tokenizer
 from bert_tf.training.checkpoint import find_checkpoint, load_checkpoint, read_shapes
 
 _SHORTEST = 3  # [CLS], a token and [SEP].
@@ -108,10 +108,10 @@ def load_model(
 
 def _check_sizes(path: str, config: BertConfig, shapes: Mapping[str, Sequence[int]]) -> None:
     """Refuses a config of other sizes than the weights before a model takes the memory."""
-    hidden = config.hidden_size
+    hidden, width = config.hidden_size, config.embedding_size or config.hidden_size
     for name, size in (
-        ("bert/embeddings/word_embeddings", [config.vocab_size, hidden]),
-        ("bert/embeddings/position_embeddings", [config.max_position_embeddings, hidden]),
+        ("bert/embeddings/word_embeddings", [config.vocab_size, width]),
+        ("bert/embeddings/position_embeddings", [config.max_position_embeddings, width]),
         ("bert/encoder/layer_0/intermediate/dense/kernel", [hidden, config.intermediate_size]),
     ):
         if list(shapes.get(name, size)) != size:
@@ -127,11 +127,11 @@ def need_head(model: Any, prefix: str, name: str) -> None:
         raise ValueError(f"This model, one for {model.kind}, has no {name} head.")
 
 
-def _tokenizer(found: ModelFiles, do_lower_case: bool | None, config: BertConfig) -> FullTokenizer:
+def _tokenizer(found: ModelFiles, do_lower_case: bool | None, config: BertConfig) -> Tokenizer:
     if found.vocab_file is None:
         raise ValueError(
-            f"{files.split_path(found.init_checkpoint)[0]}: no {VOCAB_NAME}. Put the vocabulary "
-            "that the model was trained with there, or name it (--vocab_file)."
+            f"{files.split_path(found.init_checkpoint)[0]}: no vocab.txt or SentencePiece "
+            "model. Put the one that the model was trained with there, or name it (--vocab_file)."
         )
     if do_lower_case is None:
         do_lower_case = found.do_lower_case
@@ -140,7 +140,7 @@ def _tokenizer(found: ModelFiles, do_lower_case: bool | None, config: BertConfig
             f"{found.init_checkpoint}: nothing says whether the model was trained on lower-cased "
             "text. Give do_lower_case (--do_lower_case=true or false)."
         )
-    tokenizer = FullTokenizer(found.vocab_file, do_lower_case, found.strip_accents)
+    tokenizer = load_tokenizer(found.vocab_file, do_lower_case, found.strip_accents)
     if tokenizer.vocab_size > config.vocab_size:
         raise ValueError(
             f"{found.vocab_file}: the vocabulary has {tokenizer.vocab_size} rows, the word "

@@ -21,12 +21,7 @@ class ServedGraph(tf.Module):
 
     def __init__(self, loaded: LoadedModel, half: bool = False, **arguments: Any):
         super().__init__()
-        # Imports tensorflow_text, which is slow and needed only for graphs.
-        from bert_tf.text.graph_tokenization import GraphTokenizer
-
-        exact = loaded.tokenizer
-        case = exact.do_lower_case, exact.basic_tokenizer.strip_accents
-        self.tokenizer = GraphTokenizer(list(exact.vocab), *case)
+        self.tokenizer = loaded.tokenizer.in_graph()
         self.half = half
         model = loaded.model
         weights = [weight.value for weight in model.weights]

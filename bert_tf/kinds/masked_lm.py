@@ -18,7 +18,6 @@ import tensorflow as tf
 from bert_tf.kinds.table import NEXT_SENTENCE, PAIR
 from bert_tf.kinds.text_model import TextModel, largest_difference
 from bert_tf.model.heads import PretrainingModel
-from bert_tf.text.vocabulary import SPECIAL_TOKENS
 
 MASK = "[MASK]"
 
@@ -61,7 +60,7 @@ class MaskFiller(TextModel):
     def __init__(self, loaded, batch_size=32, compute=None, top_k=5):
         super().__init__(loaded, batch_size, compute)
         vocab = loaded.tokenizer.vocab
-        num_candidates = len(vocab) - len(SPECIAL_TOKENS)
+        num_candidates = len(vocab) - len(loaded.tokenizer.special_ids)
         if not 1 <= top_k <= num_candidates:
             raise ValueError(f"top_k must be from 1 to {num_candidates}. Received: {top_k}")
         self.top_k = top_k
@@ -69,7 +68,7 @@ class MaskFiller(TextModel):
         # Excludes special tokens, and rows of the embedding table without a token.
         self._bias = np.full(loaded.config.vocab_size, -np.inf, np.float32)
         self._bias[: len(vocab)] = 0.0
-        self._bias[[vocab[token] for token in SPECIAL_TOKENS]] = -np.inf
+        self._bias[list(self.special)] = -np.inf
 
     @staticmethod
     def make_model(encoder, num_labels):

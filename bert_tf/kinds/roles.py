@@ -27,7 +27,6 @@ from bert_tf.spans.predicates import (
     split_number,
 )
 from bert_tf.text.graph_packing import pack_slices
-from bert_tf.text.vocabulary import is_continuation
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -174,7 +173,8 @@ class RoleLabeller(TextModel):
         rewrite = functools.partial(tf.strings.regex_replace, predicate, pattern)
         numbers = tf.strings.to_number(tf.where(is_numbered, rewrite(r"\2"), "1"), tf.int32)
         wanted = tokenizer.tokenize(rewrite(r"\1"))
-        continues = np.array([*map(is_continuation, self.loaded.tokenizer.vocab)], bool)
+        exact = self.loaded.tokenizer
+        continues = np.array([*map(exact.continues_word, exact.vocab)], bool)
         is_first = ids.with_values(tf.logical_not(tf.gather(continues, ids.values)))
         with tf.control_dependencies([self.as_many(ids, wanted)]):
             first, length = _find_words(ids, is_first, wanted, numbers)

@@ -19,7 +19,6 @@ from bert_tf.model.task_heads import TokenClassificationModel
 from bert_tf.spans.words import TaggingOptions, window_stride, word_pieces, word_windows
 from bert_tf.text.graph_packing import pack_windows
 from bert_tf.text.packing import pack
-from bert_tf.text.vocabulary import is_continuation
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,7 +79,8 @@ class Tagger(TextModel):
     def _continues(self):
         """Returns whether a piece continues a word, for all of the vocabulary: bool [V]."""
         padded = [False] * (self.loaded.config.vocab_size - self.loaded.tokenizer.vocab_size)
-        return np.array([*map(is_continuation, self.loaded.tokenizer.vocab), *padded], bool)
+        tokenizer = self.loaded.tokenizer
+        return np.array([*map(tokenizer.continues_word, tokenizer.vocab), *padded], bool)
 
     def predict(self, examples):
         tokenizer, longest = self.loaded.tokenizer, self.loaded.max_seq_length - 2

@@ -26,7 +26,7 @@ from bert_tf.model.encoder import TransformerEncoder
 from bert_tf.model.feature_model import named_outputs
 from bert_tf.text.graph_packing import pack_texts
 from bert_tf.text.packing import is_truncated, pack_truncated
-from bert_tf.text.tokenization import FullTokenizer
+from bert_tf.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:  # It imports tensorflow_text.
     from bert_tf.text.graph_tokenization import GraphTokenizer
@@ -43,7 +43,7 @@ class LoadedModel:
 
     kind: str  # One of `bert_tf.kinds.table.KINDS`.
     model: keras.Model
-    tokenizer: FullTokenizer
+    tokenizer: Tokenizer
     inputs: tuple[str, ...]  # Names of its texts.
     labels: tuple[str, ...]  # Classes in the order of the outputs, if it has any.
     max_seq_length: int  # In tokens.

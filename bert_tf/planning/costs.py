@@ -25,10 +25,15 @@ class Products:
 
 def count_pretraining_parameters(config: BertConfig) -> int:
     """Returns the number of trained parameters: those of the encoder and both heads."""
-    width = config.hidden_size
+    width, narrow = config.hidden_size, config.embedding_size or config.hidden_size
     # The dense layer, its LayerNorm, and a bias per word; the matrix is the embeddings'.
-    masked_lm = width * width + width + 2 * width + config.vocab_size
+    masked_lm = width * narrow + narrow + 2 * narrow + config.vocab_size
     return count_parameters(config) + masked_lm + 2 * width + 2  # The latter: next sentence.
+
+
+def num_blocks(config: BertConfig) -> int:
+    """Returns how many blocks a step runs, of which several may share weights."""
+    return config.num_hidden_layers * (config.inner_group_num or 1)
 
 
 def count_products(
@@ -43,17 +48,19 @@ def count_products(
     `last_positions`: how many the last block computes; by default all, as in the software whose
     published times the plans are fitted to. Here it is 1 + max_predictions: [CLS] and the masked.
     """
-    length, width, layers = max_seq_length, config.hidden_size, config.num_hidden_layers
+    length, width, layers = max_seq_length, config.hidden_size, num_blocks(config)
+    narrow = config.embedding_size or width
     # Per position: key and value; query, output and the two feed-forward layers; QK' and PV.
     keys = 2 * 2 * width * width
     rest = 2 * (2 * width * width + 2 * width * config.intermediate_size)
     scores = 2 * 2 * length * width
     num_queries = (layers - 1) * length + (last_positions or length)  # In all blocks.
     pooler_and_label = 2 * width * width + 2 * width * 2
-    masked_lm = 2 * max_predictions * (width * width + width * config.vocab_size)
+    masked_lm = 2 * max_predictions * (width * narrow + narrow * config.vocab_size)
+    projection = 2 * length * narrow * width if narrow != width else 0
     # Segment embeddings are a product with one-hot vectors, which have no gradient.
-    segments = 2 * length * config.type_vocab_size * width
+    segments = 2 * length * config.type_vocab_size * narrow
     passes = 4 if recomputes else 3
     weights = passes * (layers * length * keys + num_queries * rest)
-    weights += 3 * (pooler_and_label + masked_lm) + 2 * segments
+    weights += 3 * (pooler_and_label + masked_lm + projection) + 2 * segments
     return Products(float(weights), float(passes * num_queries * scores))

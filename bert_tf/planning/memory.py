@@ -8,7 +8,7 @@ clipping waits for all gradients, and then the updates of all weights start at o
 import dataclasses
 
 from bert_tf.config import BertConfig
-from bert_tf.planning.costs import count_pretraining_parameters
+from bert_tf.planning.costs import count_pretraining_parameters, num_blocks
 
 _FLOAT32, _HALF = 4, 2
 _RUNTIME = 2e8  # Beyond all other parts, as in benchmarks/results/plan_pretraining.md.
@@ -69,12 +69,15 @@ class MemoryModel:
         """Returns the bytes of activations and of logits per example."""
         config, block = self.config, self.block_bytes()
         stream = self.max_seq_length * config.hidden_size * _FLOAT32
-        activations = 3 * stream  # Embeddings: the sum, LayerNorm's output, dropout's output.
+        narrow = config.embedding_size or config.hidden_size
+        activations = (
+            3 * stream * narrow / config.hidden_size
+        )  # Embeddings: the sum, LayerNorm's output, dropout's output.
         if self.recomputes:
             # One block's activations, with their gradients.
-            activations += config.num_hidden_layers * stream + 2 * block
+            activations += num_blocks(config) * stream + 2 * block
         else:
-            activations += (config.num_hidden_layers + 1) * block
+            activations += (num_blocks(config) + 1) * block
         logits = _COPIES_OF_LOGITS * _FLOAT32 * self.max_predictions * config.vocab_size
         return activations, float(logits)
 

@@ -7,14 +7,12 @@ import contextlib
 import dataclasses
 import math
 
-from bert_tf import files
 from bert_tf.config import BertConfig
 from bert_tf.planning.costs import Products, count_pretraining_parameters, count_products
 from bert_tf.planning.hardware import HARDWARE, Hardware, Rate, find_hardware
 from bert_tf.planning.memory import Memory, MemoryModel
 from bert_tf.planning.records import Examples, estimate_examples
-from bert_tf.released.find_model import find_model
-from bert_tf.released.model_folder import CONFIG_NAME
+from bert_tf.released.find_model import find_config, find_model
 from bert_tf.released.models import find_released_model
 from bert_tf.settings import PlanningSettings
 from bert_tf.settings.phases import Phase, parse_phases
@@ -105,8 +103,7 @@ def make_plan(settings: PlanningSettings) -> Plan:
 
 
 def _read_config(settings: PlanningSettings) -> BertConfig:
-    beside = files.join_path(settings.model, CONFIG_NAME)  # Enough for a plan, without weights.
-    path = settings.bert_config_file or (beside if files.exists(beside) else "")
+    path = settings.bert_config_file or find_config(settings.model)  # A plan needs no weights.
     if not path:
         with contextlib.suppress(ValueError):
             return find_released_model(settings.model).config

@@ -15,13 +15,13 @@ from bert_tf.training.model_card import describe_run, write_model_card
 
 logger = logging.getLogger(__name__)
 
-_VOCAB_NAME, _TOKENIZER_NAME = "vocab.txt", "tokenizer_config.json"
+_TOKENIZER_NAME = "tokenizer_config.json"
 
 
 def check_vocabulary(settings: PretrainingSettings, config: BertConfig) -> None:
     """Raises a ValueError if --vocab_file has more rows than the model's word embeddings."""
-    if not settings.vocab_file:
-        return
+    if not settings.vocab_file or settings.vocab_file.endswith(".model"):
+        return  # The ids of the records are checked in any case.
     num_rows = files.read_bytes(settings.vocab_file).count(b"\n")
     if num_rows > config.vocab_size:
         raise ValueError(
@@ -35,7 +35,7 @@ def write_tokenizer_files(settings: PretrainingSettings) -> None:
     run = _manifest_of(settings)
     vocab_file = settings.vocab_file or _vocabulary_of(run)
     do_lower_case = run.get("settings", {}).get("do_lower_case")
-    copy = files.join_path(settings.output_dir, _VOCAB_NAME)
+    copy = files.join_path(settings.output_dir, files.vocabulary_name(vocab_file or ""))
     if vocab_file and files.resolve_path(vocab_file) != files.resolve_path(copy):
         with files.atomic_write(copy) as file:
             file.write(files.read_bytes(vocab_file))
@@ -47,7 +47,8 @@ def write_tokenizer_files(settings: PretrainingSettings) -> None:
         )
     if isinstance(do_lower_case, bool):
         path = files.join_path(settings.output_dir, _TOKENIZER_NAME)
-        content = {"do_lower_case": do_lower_case, "tokenizer_class": "BertTokenizer"}
+        kind = "Albert" if copy.endswith(".model") else "Bert"
+        content = {"do_lower_case": do_lower_case, "tokenizer_class": f"{kind}Tokenizer"}
         write_json(path, content, sort_keys=True)
 
 

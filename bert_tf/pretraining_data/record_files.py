@@ -19,7 +19,7 @@ from bert_tf import files
 from bert_tf.data.manifest import forget_files
 from bert_tf.data.records import RecordWriter
 from bert_tf.files.workers import WorkerKilled, report_progress, run_unordered
-from bert_tf.pretraining_data import masking, segmentation
+from bert_tf.pretraining_data import masking, ngrams, segmentation
 from bert_tf.pretraining_data.documents import (
     Documents,
     StartProgress,
@@ -58,7 +58,7 @@ def make_records(
     with files.atomic_writes(shard.output_files) as outputs:
         encoder = RecordEncoder(settings, tokenizer)
         documents, counts = _read(settings, tokenizer, shard, encoder.token_of, start_progress)
-        maker = InstanceMaker(settings, tokenizer, encoder.token_of)
+        maker = _make_maker(settings, tokenizer, shard, encoder.token_of)
         passes = len(documents) * settings.dupe_factor
         with start_progress("making pairs", passes, "documents") as progress:
             for instance in maker.make(documents, rng, progress.update):
@@ -83,6 +83,18 @@ def make_records(
     return entries, counts
 
 
+def _make_maker(
+    settings: PretrainingDataSettings,
+    tokenizer: Tokenizer,
+    shard: Shard,
+    token_of: Sequence[bytes],
+) -> InstanceMaker:
+    if not settings.ngram:
+        return InstanceMaker(settings, tokenizer, token_of)
+    offset = settings.ngram_seed - settings.random_seed if settings.ngram_seed is not None else 0
+    return ngrams.NgramInstanceMaker(settings, tokenizer, token_of, shard.seed + offset)
+
+
 def _read(
     settings: PretrainingDataSettings,
     tokenizer: Tokenizer,
@@ -93,6 +105,8 @@ def _read(
     counts, look_up = CorpusStatistics(), token_of.__getitem__
     if settings.word_segmenter:
         encode = segmentation.make_encoder(settings.word_segmenter, tokenizer, token_of)
+    elif settings.ngram:
+        encode = ngrams.make_encoder(tokenizer, token_of)
     else:
 
         def encode(line: str) -> list[bytes]:

@@ -23,6 +23,7 @@ class RecordEncoder:
         self._length = settings.max_seq_length
         self._num_predictions = settings.max_predictions_per_seq
         self._is_dynamic = settings.masking == "dynamic"
+        self._has_boundaries = settings.ngram > 0
         self.token_of = [encode_varint(index) for index in range(max(tokenizer.vocab.values()) + 1)]
         self._places = [encode_varint(place) for place in range(self._length + 1)]
         self._ids = ListHeaders("input_ids")
@@ -30,6 +31,7 @@ class RecordEncoder:
         self._positions = ListHeaders("masked_lm_positions")
         self._words = ListHeaders("word_ids")
         self._segments = ListHeaders("segment_ids")[self._length]
+        self._boundaries = ListHeaders("token_boundary")[self._length]
         self._input_mask = ListHeaders("input_mask")[self._length]
         self._one = struct.pack("<f", 1.0)
         no_weights = encode_entry("masked_lm_weights", [0.0] * self._num_predictions)
@@ -47,6 +49,8 @@ class RecordEncoder:
         else:
             second = b"".join(instance.labels)
             third = b"".join(map(place_bytes, instance.positions))
+        if self._has_boundaries:
+            third += bytes(instance.word_ids)
         first = b"".join(instance.tokens)
         sizes = (instance.num_tokens_a, num_tokens, num_masked, len(first), len(second))
         return b"".join((_HEAD.pack(instance.is_random_next, *sizes), first, second, third))
@@ -71,13 +75,15 @@ class RecordEncoder:
         if self._is_dynamic:
             words = (self._words[size_second + len(padding)], second, padding)
             return _message((*ids_and_mask, *label_and_segments, *words)), num_tokens
-        third, no_masks = begun[end_second:], bytes(self._num_predictions - num_masked)
+        end_third = len(begun) - (num_tokens if self._has_boundaries else 0)
+        third, no_masks = begun[end_second:end_third], bytes(self._num_predictions - num_masked)
         masks = (
             *(self._labels[size_second + len(no_masks)], second, no_masks),
             *(self._positions[len(third) + len(no_masks)], third, no_masks),
             *(self._weights, self._one * num_masked, bytes(4 * len(no_masks))),
         )
-        return _message((*ids_and_mask, *masks, *label_and_segments)), num_tokens
+        last = (self._boundaries, begun[end_third:], padding) if self._has_boundaries else ()
+        return _message((*ids_and_mask, *masks, *label_and_segments, *last)), num_tokens
 
 
 def _message(parts: tuple[bytes, ...]) -> bytes:

@@ -30,9 +30,10 @@ from bert_tf.settings.pretraining_data import NAMED_SEGMENTERS
 
 # Increase it when the same text, vocabulary and settings give other records than before.
 _RECORDS_VERSION = 1
-# Settings that do not change the records, or that the digest covers otherwise. (The default of
-# `next_sentence` is left out too, so that shards from before that setting stay valid.)
+# Settings that do not change the records, or that the digest covers otherwise.
 _IRRELEVANT = {"input_file", "vocab_file", "output_file", "output_dir", "num_workers"}
+# Later settings, whose defaults are left out too, so that shards from before them stay valid.
+_LATER = ("next_sentence", "ngram", "favor_shorter_ngram", "ngram_seed", "sentence_order")
 _TEXT_FOLDER = ".pretraining-text"
 # Shards and their notes under the temporary names of `files.atomic_write`.
 _PARTIAL_FILE = re.compile(
@@ -93,7 +94,8 @@ def _digest(settings: PretrainingDataSettings, input_files: Sequence[str], vocab
     values = {
         name: value
         for name, value in dataclasses.asdict(settings).items()
-        if name not in _IRRELEVANT and (name, value) != ("next_sentence", True)
+        if name not in _IRRELEVANT
+        and not (name in _LATER and value == getattr(PretrainingDataSettings, name))
     }
     inputs = []
     for path in input_files:

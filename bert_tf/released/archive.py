@@ -1,4 +1,4 @@
-"""Extracts a checkpoint from a zip of any origin.
+"""Extracts a checkpoint from a zip of any origin, or from a tar as ALBERTs are released.
 
 Its files may be at any depth. A zip with links or with names that lead out of the target folder is
 refused. All extracted bytes are checked against the zip's CRCs.
@@ -9,12 +9,13 @@ import errno
 import re
 import shutil
 import stat
+import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from bert_tf import files
-from bert_tf.formats.source import CONFIG_NAME, check_growth
+from bert_tf.formats.source import CONFIG_NAME, CONFIG_NAMES, check_growth
 
 _ENCRYPTED = 0x1
 
@@ -31,6 +32,9 @@ def extract_checkpoint(path: Path, folder: Path) -> None:
     Raises a ValueError if the zip is damaged or unsafe, or does not have exactly one checkpoint; an
     OSError if the disk is too full.
     """
+    if tarfile.is_tarfile(path):
+        _extract_tar(path, folder)
+        return
     with _opened(path) as archive:
         root = _checkpoint_folder(path, archive)
         members = [
@@ -38,16 +42,45 @@ def extract_checkpoint(path: Path, folder: Path) -> None:
             for member in archive.infolist()
             if not member.is_dir() and PurePosixPath(member.filename).parent == root
         ]
-        needed, free = sum(m.file_size for m in members), shutil.disk_usage(folder).free
-        if needed > free:
-            reason = (
-                f"{path} needs {needed / 1e6:,.0f} MB, the disk has {free / 1e6:,.0f} MB left: set "
-                "BERT_TF_CACHE to a folder with more space"
-            )
-            raise OSError(errno.ENOSPC, reason, str(folder))
+        _check_space(path, folder, sum(m.file_size for m in members))
         for member in members:
             target = folder / PurePosixPath(member.filename).name
             with archive.open(member) as source, open(target, "xb") as file:
+                shutil.copyfileobj(source, file)
+
+
+def _check_space(path: Path, folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        reason = (
+            f"{path} needs {needed / 1e6:,.0f} MB, the disk has {free / 1e6:,.0f} MB left: set "
+            "BERT_TF_CACHE to a folder with more space"
+        )
+        raise OSError(errno.ENOSPC, reason, str(folder))
+
+
+def _extract_tar(path: Path, folder: Path) -> None:
+    """Extracts the files beside the configuration of a tar; links in it are left out."""
+    with files.naming_damage(str(path)), tarfile.open(path) as archive:
+        members = [member for member in archive.getmembers() if member.isfile()]
+        roots = {
+            PurePosixPath(member.name).parent
+            for member in members
+            if PurePosixPath(member.name).name in CONFIG_NAMES
+        }
+        if len(roots) != 1:
+            raise ValueError(
+                f"{path}: one model is needed, with {' or '.join(CONFIG_NAMES)}. There: "
+                f"{files.some(member.name for member in members) or 'nothing'}"
+            )
+        members = [m for m in members if {PurePosixPath(m.name).parent} == roots]
+        needed = sum(member.size for member in members)
+        if needed > files.max_unpacked_bytes(path.stat().st_size):
+            raise ValueError(f"{path}: refused: it grows to {needed:,} bytes.")
+        _check_space(path, folder, needed)
+        for member in members:
+            target = folder / PurePosixPath(member.name).name
+            with archive.extractfile(member) as source, open(target, "xb") as file:
                 shutil.copyfileobj(source, file)
 
 

@@ -35,7 +35,8 @@ def download_model(name: str, options: DownloadOptions | None = None) -> str:
     """
     options = options or DownloadOptions()
     model = find_released_model(name)
-    final = cache_folder(options.cache_dir) / model.path.removesuffix(".zip")
+    path = model.path.removesuffix(".zip").removesuffix(".tar.gz")
+    final = cache_folder(options.cache_dir) / path
     part = final.with_name(f"{final.name}.zip.part")
 
     def make(folder: Path) -> None:
@@ -71,7 +72,7 @@ def _extract(path: Path, model: ReleasedModel | None, folder: Path) -> None:
             found = files.file_digest(str(file)) if file.exists() else "no such file"
             if found != expected:
                 raise ValueError(f"{name}: its SHA-256 is {expected}. Received: {found}")
-        check_folder(str(folder), model and model.config)
+        check_folder(str(folder), model and model.checked_config)
     except ValueError as error:
         # Leaves out the temporary folder.
         raise ValueError(f"{path}: {str(error).replace(f'{folder}/', '')}") from error

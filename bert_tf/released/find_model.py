@@ -21,12 +21,18 @@ from bert_tf.formats.source import (
     BEST_FOLDER,
     CONFIG_NAME,
     find_beside,
+    find_config,
     find_prefix,
     folders_of,
     is_object_based,
     read_pretrained,
 )
-from bert_tf.formats.tokenizer_files import VOCAB_NAME, case_of_folder, read_tokenizer_config
+from bert_tf.formats.tokenizer_files import (
+    case_of_folder,
+    find_vocabulary,
+    read_tokenizer_config,
+    read_vocabulary,
+)
 from bert_tf.released.cache import cache_folder, cached, plain_name
 from bert_tf.released.download import KEY_DIGITS, DownloadOptions, download_model, unpack_archive
 from bert_tf.released.model_folder import (
@@ -36,13 +42,13 @@ from bert_tf.released.model_folder import (
     write_description,
 )
 from bert_tf.released.models import find_released_model
-from bert_tf.text.vocabulary import case_of_vocabulary, load_vocab
+from bert_tf.text.vocabulary import case_of_vocabulary
 
 logger = logging.getLogger(__name__)
 
 # Matches the files of a model of any format.
 _MODEL_FILE = re.compile(
-    r"\.(json|txt|yaml|safetensors|bin|ckpt|pth?|h5|keras|index|data-\d{5}-of-\d{5})$"
+    r"\.(json|txt|model|yaml|safetensors|bin|ckpt|pth?|h5|keras|index|data-\d{5}-of-\d{5})$"
 )
 
 
@@ -102,11 +108,11 @@ def _files_in(path: str) -> ModelFiles | None:
     folder = files.split_path(prefix)[0]
     if path != prefix and files.split_path(folder)[1] == BEST_FOLDER:
         logger.info("%s: the best weights are used, %s", path, prefix)
-    folder = next((p for p in folders_of(prefix) if find_beside(p, CONFIG_NAME)), folder)
-    config_file = files.join_path(folder, CONFIG_NAME)
+    folder = next(filter(find_config, folders_of(prefix)), folder)
+    config_file = find_config(folder)
     if files.split_path(prefix)[1] == "variables":  # As other layouts, it is converted.
         return None
-    if not files.exists(config_file):
+    if config_file is None:
         if find_beside(folder, "config.json"):
             return None
         raise ValueError(
@@ -115,8 +121,7 @@ def _files_in(path: str) -> ModelFiles | None:
         )
     if not _has_plain_names(prefix):
         return None
-    vocab_file = files.join_path(folder, VOCAB_NAME)
-    vocab_file = vocab_file if files.exists(vocab_file) else None
+    vocab_file = find_vocabulary(folder)
     return ModelFiles(config_file, vocab_file, prefix, *_normalization(folder, vocab_file))
 
 
@@ -138,7 +143,7 @@ def _normalization(folder: str, vocab_file: str | None) -> tuple[bool | None, bo
         return known["do_lower_case"], known.get("strip_accents")
     do_lower_case = case_of_folder(folder)
     if do_lower_case is None and vocab_file:
-        do_lower_case = case_of_vocabulary(load_vocab(vocab_file))
+        do_lower_case = case_of_vocabulary(read_vocabulary(vocab_file))
     return do_lower_case, None
 
 

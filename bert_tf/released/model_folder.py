@@ -8,7 +8,6 @@ from typing import Any
 from bert_tf import files
 from bert_tf.config import BertConfig, read_json, write_json
 from bert_tf.formats.source import CONFIG_NAME, PretrainedModel
-from bert_tf.formats.tokenizer_files import VOCAB_NAME
 from bert_tf.kinds.table import find_kind
 from bert_tf.tasks.task import Task, find_task
 
@@ -67,7 +66,7 @@ def write_model_folder(
     write_description(folder, description)
     with files.atomic_write(files.join_path(folder, CONFIG_NAME), "w") as file:
         file.write(config.to_json_string())
-    copy = files.join_path(folder, VOCAB_NAME)
+    copy = files.join_path(folder, files.vocabulary_name(vocab_file))
     if files.resolve_path(copy) != files.resolve_path(vocab_file):
         with files.atomic_write(copy) as file:
             file.write(files.read_bytes(vocab_file))
@@ -137,7 +136,7 @@ def check_model_folder(folder: str, description: ModelDescription, vocab_file: s
             f"{folder}: its model was trained with --do_lower_case={trained.do_lower_case}. "
             f"Received: {description.do_lower_case}"
         )
-    copy = files.join_path(folder, VOCAB_NAME)
+    copy = files.join_path(folder, files.vocabulary_name(vocab_file))
     if files.exists(copy) and files.read_bytes(copy) != files.read_bytes(vocab_file):
         raise ValueError(
             f"{folder}: its model was trained with the vocabulary {copy}. {vocab_file} differs."

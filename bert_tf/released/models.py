@@ -10,6 +10,7 @@ All of them are under the Apache License 2.0. `bert_tf.released.download` downlo
 
 import dataclasses
 import difflib
+import importlib
 import os
 from collections.abc import Mapping
 
@@ -37,15 +38,22 @@ class ReleasedModel:
     # File in the zip -> its published sum, if any.
     sha256: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
 
+    base_url = BASE_URL
+
     @property
     def folder(self) -> str:
         """The name of its folder in the release: `uncased_L-12_H-768_A-12`."""
-        return self.path.rpartition("/")[2].removesuffix(".zip")
+        return self.path.rpartition("/")[2].removesuffix(".zip").removesuffix(".tar.gz")
 
     @property
     def url(self) -> str:
-        """The address of its zip."""
-        return f"{BASE_URL}/{self.path}"
+        """The address of its archive."""
+        return f"{self.base_url}/{self.path}"
+
+    @property
+    def checked_config(self) -> BertConfig | None:
+        """The configuration that its archive must have; None if that is not known."""
+        return self.config
 
     @property
     def config(self) -> BertConfig:
@@ -73,13 +81,17 @@ class ReleasedModel:
 def count_parameters(config: BertConfig) -> int:
     """Returns an encoder's number of parameters, with its pooler and without heads."""
     width, inner = config.hidden_size, config.intermediate_size
-    norm = 2 * width
+    norm, narrow = 2 * width, config.embedding_size or width
     rows = config.vocab_size + config.max_position_embeddings + config.type_vocab_size
+    embeddings = rows * narrow + 2 * narrow
+    if narrow != width:
+        embeddings += narrow * width + width  # The projection.
     attention = 4 * (width * width + width)
     feed_forward = 2 * width * inner + inner + width
     layer = attention + feed_forward + 2 * norm
     pooler = width * width + width
-    return rows * width + norm + config.num_hidden_layers * layer + pooler
+    num_blocks = config.num_hidden_groups * config.inner_group_num or config.num_hidden_layers
+    return embeddings + num_blocks * layer + pooler
 
 
 def find_released_model(name: str) -> ReleasedModel:
@@ -89,7 +101,8 @@ def find_released_model(name: str) -> ReleasedModel:
     with similar names if there is none.
     """
     found: dict[str, tuple[str, ReleasedModel]] = {}
-    for model in RELEASED_MODELS:
+    albert_models = importlib.import_module("bert_tf.released.albert_models")  # It imports this.
+    for model in (*RELEASED_MODELS, *albert_models.ALBERT_MODELS):
         for known in (model.name, *model.aliases, model.folder):
             found.setdefault(_plain(known), (known, model))
     if _plain(name) in found:
@@ -104,7 +117,7 @@ def find_released_model(name: str) -> ReleasedModel:
 
 def mirror_url(model: ReleasedModel, mirror: str | None = None) -> str:
     """Returns a model's URL at `mirror`, $BERT_TF_MIRROR, or BASE_URL."""
-    base = mirror or os.environ.get(MIRROR_VARIABLE) or BASE_URL
+    base = mirror or os.environ.get(MIRROR_VARIABLE) or model.base_url
     if not base.startswith(("http://", "https://")):
         raise ValueError(
             f"A mirror must be a web address with the same paths below it as {BASE_URL}. "

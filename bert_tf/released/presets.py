@@ -14,10 +14,11 @@ from bert_tf.formats.source import Head, PretrainedModel, TokenizerFiles
 from bert_tf.kinds.table import CLASSIFIER, find_kind, heads_in, num_scores_of
 from bert_tf.model.encoder import TransformerEncoder, make_encoder
 from bert_tf.model.feature_model import FeatureModel
+from bert_tf.released.albert_models import ALBERT_MODELS
 from bert_tf.released.find_model import ModelFiles, find_model
 from bert_tf.released.model_folder import ModelDescription, read_description, write_description
 from bert_tf.released.models import RELEASED_MODELS, ReleasedModel
-from bert_tf.text.tokenization import FullTokenizer
+from bert_tf.text.tokenizer import Tokenizer, load_tokenizer
 from bert_tf.training.checkpoint import (
     has_encoder,
     load_checkpoint,
@@ -52,7 +53,7 @@ def presets() -> Presets:
         bert_tf.presets()           # a table
         bert_tf.presets()[0].name   # "bert_base_uncased"
     """
-    return Presets(RELEASED_MODELS)
+    return Presets((*RELEASED_MODELS, *ALBERT_MODELS))
 
 
 def load_model_preset(
@@ -95,7 +96,7 @@ def load_model_preset(
     return model
 
 
-def load_tokenizer_preset(preset: str) -> FullTokenizer:
+def load_tokenizer_preset(preset: str) -> Tokenizer:
     """Returns a preset's tokenizer; see `FullTokenizer.from_preset`."""
     return _tokenizer_of(find_model(preset), preset)
 
@@ -103,7 +104,7 @@ def load_tokenizer_preset(preset: str) -> FullTokenizer:
 def save_preset(
     model: FeatureModel,
     folder: str,
-    tokenizer: FullTokenizer | None = None,
+    tokenizer: Tokenizer | None = None,
     labels: Sequence[str] | None = None,
     inputs: Sequence[str] | None = None,
     max_seq_length: int | None = None,
@@ -122,14 +123,16 @@ def save_preset(
     before = read_description(files.split_path(loaded.init_checkpoint)[0]) if loaded else None
     if kind.has_labels:
         labels = _checked_labels(model.num_labels, labels, before)
-    case = (tokenizer.do_lower_case, tokenizer.basic_tokenizer.strip_accents)
+    case = (tokenizer.do_lower_case, tokenizer.strips_accents)
     written = PretrainedModel(
         format="google",
         path=folder,
         config=config,
         weights=_plain_weights(model),
         head=Head(kind.name),
-        tokenizer=TokenizerFiles(tuple(tokenizer.vocab), *case),
+        tokenizer=TokenizerFiles(
+            tuple(tokenizer.vocab), *case, model=getattr(tokenizer, "model", None)
+        ),
     )
     google.write(written, folder, overwrite=True)
     if not kind.is_finetuned:
@@ -150,14 +153,14 @@ def save_preset(
     write_description(folder, description)
 
 
-def _tokenizer_of(found: ModelFiles, preset: str) -> FullTokenizer:
+def _tokenizer_of(found: ModelFiles, preset: str) -> Tokenizer:
     if found.vocab_file is None or found.do_lower_case is None:
         lacking = "vocab.txt" if found.vocab_file is None else "word on whether text is lower-cased"
         raise ValueError(
             f"{preset}: there is no {lacking} beside the model. Make the tokenizer: "
             "bert_tf.FullTokenizer(vocab_file, do_lower_case)."
         )
-    return FullTokenizer(found.vocab_file, found.do_lower_case, found.strip_accents)
+    return load_tokenizer(found.vocab_file, found.do_lower_case, found.strip_accents)
 
 
 def _plain_weights(model: FeatureModel) -> dict[str, np.ndarray]:

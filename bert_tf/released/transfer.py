@@ -27,7 +27,7 @@ from bert_tf.version import __version__
 logger = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 1 << 18
-_ZIP_START = b"PK\x03\x04"
+_ZIP_START, _GZIP_START = b"PK\x03\x04", b"\x1f\x8b"
 # Timeouts, rate limits and server errors, worth another attempt.
 _TRANSIENT_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 _LONGEST_PAUSE_SECONDS = 60.0
@@ -164,9 +164,10 @@ class _Transfer:
 
     def _begin(self, response: http.client.HTTPResponse) -> tuple[_Version, bytes]:
         """Starts again; returns the file's version and first bytes."""
-        start = self._read(response, len(_ZIP_START))
+        wanted = _GZIP_START if self.url.endswith(".gz") else _ZIP_START
+        start = self._read(response, len(wanted))
         kind = response.headers.get_content_type()
-        if kind == "text/html" or not start.startswith(_ZIP_START[: len(start)]):
+        if kind == "text/html" or not start.startswith(wanted[: len(start)]):
             text = (start + self._read(response, 200)).decode("utf-8", "replace")
             raise DownloadError(
                 f"{self.url}: the server sends no zip but {kind}: {' '.join(text.split())[:80]!r}. "

@@ -49,19 +49,20 @@ def write_saved_model(folder: str, loaded: LoadedModel, graph: ServedGraph) -> d
     contents = {
         files.join_path(folder, DESCRIPTION): json.dumps(description, indent=2, ensure_ascii=False),
         files.join_path(folder, "README.md"): _readme(description).rstrip(),
-        files.join_path(extra, "vocab.txt"): "\n".join(loaded.tokenizer.vocab),
         files.join_path(extra, "bert_config.json"): loaded.config.to_json_string().rstrip(),
     }
     for path, content in contents.items():
         with files.open_file(path, "w") as file:
             file.write(content + "\n")
+    name = "vocab.txt" if hasattr(loaded.tokenizer, "basic_tokenizer") else "spiece.model"
+    with files.open_file(files.join_path(extra, name), "wb") as file:
+        file.write(loaded.tokenizer.vocabulary_content())
     return description
 
 
 def _description(
     loaded: LoadedModel, graph: ServedGraph, signatures: dict[str, Any]
 ) -> dict[str, Any]:
-    basic = loaded.tokenizer.basic_tokenizer
     pooler = ["bert/pooler"] if loaded.has_pooler else []
     return {
         "kind": loaded.kind,
@@ -70,8 +71,8 @@ def _description(
         "outputs": graph.text_model.outputs,
         "signatures": {name: _signature(call) for name, call in signatures.items()},
         "max_seq_length": loaded.max_seq_length,
-        "do_lower_case": basic.do_lower_case,
-        "strip_accents": basic.strip_accents,
+        "do_lower_case": loaded.tokenizer.do_lower_case,
+        "strip_accents": loaded.tokenizer.strips_accents,
         "top_k": getattr(graph.text_model, "top_k", 0),
         "pooling": getattr(graph.text_model, "pooling", ""),
         "heads": pooler + [head.rstrip("/") for head in loaded.heads],

@@ -26,7 +26,7 @@ class PretrainingDataSettings(Settings):
     input_file: tuple[str, ...] = setting(
         (), "Text files or patterns: a sentence a line, a blank line between documents."
     )
-    vocab_file: str = setting("", "The vocabulary, a token a line.")
+    vocab_file: str = setting("", "The vocabulary, a token a line; or a SentencePiece model.")
     output_file: tuple[str, ...] = setting((), "Record files, written to in turn; or --output_dir.")
     do_lower_case: bool = setting(True, "Whether to lower-case text, as in the vocabulary.")
     do_whole_word_mask: bool = setting(False, "Whether to mask all pieces of a word together.")
@@ -65,6 +65,24 @@ class PretrainingDataSettings(Settings):
         "--objective=masked_lm and --objective=left_to_right.",
     )
 
+    ngram: int = setting(
+        0,
+        "The longest n-gram of words that is masked together, with P(n) ~ 1/n, as ALBERT's 3; "
+        "records then have token_boundary, too. 0: single words or tokens, as in BERT.",
+        at_least=0,
+    )
+    favor_shorter_ngram: bool = setting(
+        True, "With --ngram: whether short n-grams are more frequent, and not long ones."
+    )
+    ngram_seed: int | None = setting(
+        None, "With --ngram: seed of the lengths of n-grams. Default: --random_seed."
+    )
+    sentence_order: bool = setting(
+        False,
+        "With --ngram: whether label 1 means that A and B are swapped, for "
+        "--objective=masked_lm+sentence_order, and not that B was drawn at random.",
+    )
+
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("input_file", "output_file"):
@@ -72,6 +90,7 @@ class PretrainingDataSettings(Settings):
         if self.dupe_factor is None:
             object.__setattr__(self, "dupe_factor", DUPE_FACTORS[self.masking])
         parse_masking_mix(self.masking_mix)
+        self._check_ngrams()
         if not any(self.input_file) or not self.vocab_file:
             raise ValueError(
                 f"--input_file and --vocab_file are needed. Received: "
@@ -83,6 +102,25 @@ class PretrainingDataSettings(Settings):
                 f"Received: --word_segmenter={self.word_segmenter}"
             )
         self._check_output()
+
+    def _check_ngrams(self) -> None:
+        of_ngrams = {"favor_shorter_ngram": True, "ngram_seed": None, "sentence_order": False}
+        given = [name for name, default in of_ngrams.items() if getattr(self, name) != default]
+        if given and not self.ngram:
+            raise ValueError(
+                f"--{given[0]} needs --ngram, as it changes nothing else. Give --ngram=3, as "
+                f"ALBERT does. Received: --{given[0]}={getattr(self, given[0])}"
+            )
+        if self.ngram and (self.masking != "static" or self.word_segmenter):
+            raise ValueError(
+                "--ngram masks words of the tokenizer when records are made, so it cannot be "
+                f"combined with --masking=dynamic and --word_segmenter. Received: "
+                f"--masking={self.masking}, --word_segmenter={self.word_segmenter}"
+            )
+        if self.sentence_order and not self.next_sentence:
+            raise ValueError(
+                "--sentence_order makes labelled pairs. Leave out --next_sentence=false."
+            )
 
     def _check_output(self) -> None:
         output_file = ",".join(self.output_file)

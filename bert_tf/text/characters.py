@@ -81,7 +81,7 @@ def _begins_with_mark(char: str) -> bool:
     return unicodedata.combining(unicodedata.normalize("NFD", char)[0]) > 0
 
 
-class _Table(dict):
+class CharacterTable(dict):
     """Maps code points to replacements, None to drop them, for `str.translate`."""
 
     def __init__(self, replace: Callable[[str], str | None]):
@@ -110,7 +110,7 @@ def _drop_marks(char: str) -> str | None:
 
 
 # First pass: drops control characters, normalizes white space, separates ideographs.
-CLEAN = _Table(_clean)
+CLEAN = CharacterTable(_clean)
 # Second pass, after lower-casing: separates punctuation and, after NFD, drops marks.
-SPLIT_PUNCTUATION = _Table(_split_punctuation)
-DROP_MARKS = _Table(_drop_marks)
+SPLIT_PUNCTUATION = CharacterTable(_split_punctuation)
+DROP_MARKS = CharacterTable(_drop_marks)

@@ -18,6 +18,7 @@ The tables are computed from the Python tokenizer's functions and Python's versi
 
 import functools
 import unicodedata
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -76,7 +77,7 @@ def character_tables(do_lower_case: bool, strip_accents: bool) -> CharacterTable
     entries = np.full(NUM_CODE_POINTS, KEPT | STARTER, np.int32)
     orders = _orders_of_kept_marks() if strip_accents else {}
     record_starts, record_values = [0], []
-    for code_point in _code_points_with_properties():
+    for code_point in code_points_with_properties():
         flags, characters = _entry(chr(code_point), do_lower_case, strip_accents, orders)
         if len(characters) > 1:
             flags |= MANY | (len(record_starts) - 1)
@@ -86,10 +87,10 @@ def character_tables(do_lower_case: bool, strip_accents: bool) -> CharacterTable
             flags |= characters[0] if characters else code_point
         entries[code_point] = flags ^ code_point
     return CharacterTables(
-        _paged(entries),
+        paged(entries),
         np.array(record_starts, np.int32),
         np.array(record_values or [0], np.int32),
-        _paged(_cases()),
+        paged(find_cases(is_dropped)),
     )
 
 
@@ -120,7 +121,7 @@ def _entry(
 
 
 @functools.cache
-def _code_points_with_properties() -> list[int]:
+def code_points_with_properties() -> list[int]:
     """Returns all but unassigned, private and surrogate ones, which are kept unchanged."""
     ideographs = {x for first, last in CJK_BLOCKS for x in range(first, last + 1)}
     return [
@@ -132,17 +133,20 @@ def _code_points_with_properties() -> list[int]:
 
 def _orders_of_kept_marks() -> dict[int, int]:
     """Numbers the combining classes of characters that are not non-spacing marks."""
-    kept = (x for x in map(chr, _code_points_with_properties()) if not is_accent(x))
+    kept = (x for x in map(chr, code_points_with_properties()) if not is_accent(x))
     classes = sorted(set(map(unicodedata.combining, kept)))
     assert len(classes) <= MAX_ORDER + 1
     return {combining: order for order, combining in enumerate(classes)}
 
 
 @functools.cache
-def _cases() -> np.ndarray:
-    """Returns uint8 [1114112], found by lower-casing: Python does not expose these properties."""
+def find_cases(is_dropped: Callable[[str], bool]) -> np.ndarray:
+    """Returns uint8 [1114112]: 0, CASED or IGNORED; characters that are dropped are IGNORED.
+
+    They are found by lower-casing, as Python does not expose these properties.
+    """
     cases = np.zeros(NUM_CODE_POINTS, np.uint8)
-    for x in _code_points_with_properties():
+    for x in code_points_with_properties():
         char = chr(x)
         if is_dropped(char):
             cases[x] = IGNORED
@@ -153,6 +157,7 @@ def _cases() -> np.ndarray:
     return cases
 
 
-def _paged(values: np.ndarray) -> PagedTable:
+def paged(values: np.ndarray) -> PagedTable:
+    """Returns a table of the numbers of all code points."""
     pages, indices = np.unique(values.reshape(-1, PAGE_SIZE), axis=0, return_inverse=True)
     return PagedTable((indices.reshape(-1) * PAGE_SIZE).astype(np.int32), pages.reshape(-1))

@@ -62,10 +62,10 @@ def split_words(texts: tf.Tensor, tables: CharacterTables, do_lower_case: bool) 
     decoded = tf.strings.unicode_decode(tf.strings.join([texts, " "]), "UTF-8", errors="ignore")
     code_points, text_splits = decoded.values, tf.cast(decoded.row_splits, tf.int32)
     if do_lower_case:
-        code_points = _with_final_sigmas(code_points, tables.cases)
-    entries = _look_up(tables.entries, code_points)
+        code_points = with_final_sigmas(code_points, tables.cases)
+    entries = look_up(tables.entries, code_points)
     # The kept characters, as in a record, and the indices of their code points.
-    packed, sources = _kept_characters(code_points, entries, tables)
+    packed, sources = kept_characters(code_points, entries, tables)
     starts, ends = sources, _ends(entries, sources)
     if tables.has_marks_to_strip:
         order = _canonical_order(entries, packed, sources)
@@ -89,7 +89,8 @@ def split_words(texts: tf.Tensor, tables: CharacterTables, do_lower_case: bool) 
     )
 
 
-def _look_up(table: PagedTable, code_points: tf.Tensor) -> tf.Tensor:
+def look_up(table: PagedTable, code_points: tf.Tensor) -> tf.Tensor:
+    """Returns the number of each code point."""
     pages = tf.gather(table.pages, tf.bitwise.right_shift(code_points, PAGE_BITS))
     return tf.gather(table.values, pages + tf.bitwise.bitwise_and(code_points, PAGE_SIZE - 1))
 
@@ -112,7 +113,7 @@ def _before(first: int, values: tf.Tensor) -> tf.Tensor:
     return tf.concat([tf.constant([first], values.dtype), values], 0)[:-1]
 
 
-def _with_final_sigmas(code_points: tf.Tensor, cases: PagedTable) -> tf.Tensor:
+def with_final_sigmas(code_points: tf.Tensor, cases: PagedTable) -> tf.Tensor:
     """Makes capital sigmas final, as `str.lower` does, if they end a word.
 
     That means a cased character before and none after them, apart from ignored ones.
@@ -120,7 +121,7 @@ def _with_final_sigmas(code_points: tf.Tensor, cases: PagedTable) -> tf.Tensor:
     is_sigma = code_points == CAPITAL_SIGMA
 
     def replaced() -> tf.Tensor:
-        case = _look_up(cases, code_points)
+        case = look_up(cases, code_points)
         seen = _indices(case != IGNORED)
         is_cased = tf.cast(tf.gather(case, seen) == CASED, tf.int32)
         ends_word = _before(0, is_cased) > tf.concat([is_cased[1:], [0]], 0)
@@ -132,9 +133,10 @@ def _with_final_sigmas(code_points: tf.Tensor, cases: PagedTable) -> tf.Tensor:
     return tf.cond(tf.reduce_any(is_sigma), replaced, lambda: code_points)
 
 
-def _kept_characters(
+def kept_characters(
     code_points: tf.Tensor, entries: tf.Tensor, tables: CharacterTables
 ) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the characters that are kept, as in a record, and the indices of their sources."""
     sources = _indices(_has(entries, KEPT))
     kept = tf.gather(entries, sources)
     packed = tf.bitwise.bitwise_xor(kept, tf.gather(code_points, sources))

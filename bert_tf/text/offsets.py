@@ -43,7 +43,7 @@ def align_words(
             for char in CLEAN[ord(original)] or ""
         ]
         if do_lower_case:
-            chars = _lower_cased(chars)
+            chars = lower_cased(chars)
         if strip_accents:
             chars = _without_accents(chars)
     words: list[list[AlignedCharacter]] = [[]]
@@ -57,7 +57,7 @@ def align_words(
     return [word for word in words if word]
 
 
-def _lower_cased(chars: list[AlignedCharacter]) -> list[AlignedCharacter]:
+def lower_cased(chars: list[AlignedCharacter]) -> list[AlignedCharacter]:
     """Lower-cases the whole text, because a capital sigma depends on its neighbours."""
     lowered = iter("".join(char.char for char in chars).lower())
     return [char._replace(char=next(lowered)) for char in chars for _ in char.char.lower()]

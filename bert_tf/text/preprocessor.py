@@ -1,5 +1,6 @@
 """Provides a Keras layer that maps text to the encoder's inputs, with exact ids."""
 
+import base64
 import importlib
 from collections.abc import Mapping, Sequence
 
@@ -7,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from bert_tf.text.graph_packing import pack_texts
+from bert_tf.text.graph_sentencepiece import GraphSentencePieceTokenizer
 from bert_tf.text.graph_tokenization import GraphTokenizer
 
 
@@ -23,6 +25,8 @@ class TextPreprocessor(keras.layers.Layer):
         vocabulary: the tokens, in the order of their ids; it is saved with the model.
         do_lower_case, strip_accents: see `FullTokenizer`.
         sequence_length: L, the tokens of a sequence, special tokens and padding included.
+        sentencepiece_model: the content of a SentencePiece model in base64, whose pieces
+            `vocabulary` has; "" for WordPiece.
 
     Example:
 
@@ -41,6 +45,7 @@ class TextPreprocessor(keras.layers.Layer):
         do_lower_case: bool = True,
         strip_accents: bool | None = None,
         sequence_length: int = 128,
+        sentencepiece_model: str = "",
         dtype=None,
         name: str = "text_preprocessor",
     ):
@@ -49,7 +54,12 @@ class TextPreprocessor(keras.layers.Layer):
         self.do_lower_case = do_lower_case
         self.strip_accents = strip_accents
         self.sequence_length = sequence_length
-        self._tokenizer = GraphTokenizer(self.vocabulary, do_lower_case, strip_accents)
+        self.sentencepiece_model = sentencepiece_model
+        if sentencepiece_model:
+            model = base64.b64decode(sentencepiece_model)
+            self._tokenizer = GraphSentencePieceTokenizer(model, do_lower_case)
+        else:
+            self._tokenizer = GraphTokenizer(self.vocabulary, do_lower_case, strip_accents)
         self._cls, self._sep = map(self.vocabulary.index, ("[CLS]", "[SEP]"))
         self.built = True
 
@@ -62,8 +72,9 @@ class TextPreprocessor(keras.layers.Layer):
         return cls(
             list(tokenizer.vocab),
             tokenizer.do_lower_case,
-            tokenizer.basic_tokenizer.strip_accents,
+            tokenizer.strips_accents,
             sequence_length,
+            base64.b64encode(getattr(tokenizer, "model", b"")).decode("ascii"),
         )
 
     def __call__(self, inputs, training: bool | None = None):
@@ -97,6 +108,7 @@ class TextPreprocessor(keras.layers.Layer):
             "do_lower_case": self.do_lower_case,
             "strip_accents": self.strip_accents,
             "sequence_length": self.sequence_length,
+            "sentencepiece_model": self.sentencepiece_model,
         }
 
     @classmethod

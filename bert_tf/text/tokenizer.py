@@ -1,9 +1,10 @@
 """Defines the `Tokenizer` protocol, which BERT's `FullTokenizer` (WordPiece) implements.
 
 Another tokenizer, such as SentencePiece, is a subclass, which inherits `__call__` and `decode`, and
-a line in `load_tokenizer`.
+a row of `_TOKENIZERS`.
 """
 
+import importlib
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
@@ -52,6 +53,23 @@ class Tokenizer(Protocol):
 
     def join_tokens(self, tokens: Iterable[str]) -> str:
         """Returns the normalized text of tokens, with the tokens of a word joined again."""
+
+    @property
+    def strips_accents(self) -> bool | None:
+        """Whether accents are stripped; None if that is not a setting of its own."""
+        basic = getattr(self, "basic_tokenizer", None)
+        return basic.strip_accents if basic else None
+
+    def vocabulary_content(self) -> bytes:
+        """Returns the content of the vocabulary's file."""
+        return ("\n".join(self.vocab) + "\n").encode("utf-8")
+
+    def in_graph(self) -> Any:
+        """Returns the same tokenizer for TensorFlow graphs, see `graph_tokenization`."""
+        from bert_tf.text.graph_tokenization import GraphTokenizer
+
+        basic = self.basic_tokenizer
+        return GraphTokenizer(list(self.vocab), basic.do_lower_case, basic.strip_accents)
 
     def __call__(
         self,
@@ -156,8 +174,23 @@ def _listed(texts: Any) -> list[str | bytes]:
     return list(texts)
 
 
-def load_tokenizer(vocab_file: str, do_lower_case: bool = True) -> Tokenizer:
-    """Returns the tokenizer of a vocabulary file; see `FullTokenizer` for arguments and errors."""
-    from bert_tf.text.tokenization import FullTokenizer
+# The end of a vocabulary file's name -> the tokenizer's module and class.
+_TOKENIZERS = {
+    ".model": ("bert_tf.text.sentencepiece_tokenization", "SentencePieceTokenizer"),
+    ".json": ("bert_tf.text.byte_bpe", "ByteBpeTokenizer"),
+    "": ("bert_tf.text.tokenization", "FullTokenizer"),
+}
 
-    return FullTokenizer(vocab_file, do_lower_case)
+
+def load_tokenizer(
+    vocab_file: str, do_lower_case: bool = True, strip_accents: bool | None = None
+) -> Tokenizer:
+    """Returns the tokenizer of a vocabulary file.
+
+    It is SentencePiece's for `*.model`, byte-level BPE for `*.json`, WordPiece's for others. For
+    the arguments and errors see the tokenizers; only WordPiece has `strip_accents`.
+    """
+    module, name = next(row for end, row in _TOKENIZERS.items() if vocab_file.endswith(end))
+    tokenizer = getattr(importlib.import_module(module), name)
+    accents = {} if strip_accents is None else {"strip_accents": strip_accents}
+    return tokenizer(vocab_file, do_lower_case, **accents)

@@ -8,7 +8,9 @@ from bert_tf.files import open_text_lines
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 _CHECKPOINT_FOLDER = re.compile(r"^.*?([A-Za-z0-9_-]+)/bert_model.ckpt")
-_UNCASED_RELEASES = re.compile(r"(wwm_)?uncased_L-.*|multilingual_L-.*|chinese_L-.*")
+_UNCASED_RELEASES = re.compile(
+    r"(wwm_)?uncased_L-.*|multilingual_L-.*|chinese_L-.*|albert_(base|large|x+large)(_(v\d|zh))?"
+)
 _CASED_RELEASES = re.compile(r"(wwm_|multi_)?cased_L-.*")
 
 # Smaller vocabularies do not show whether they are cased.
@@ -92,7 +94,8 @@ def case_of_vocabulary(vocab: Iterable[str]) -> bool | None:
 
     They do if there are 1,000 or more in ASCII, of which none or more than 5 % have capitals.
     """
-    words = [token for token in vocab if token[:1].isascii() and token[:1].isalpha()]
+    words = [token.removeprefix("\u2581") for token in vocab]  # As SentencePiece begins words.
+    words = [word for word in words if word[:1].isascii() and word[:1].isalpha()]
     num_cased = sum(word != word.lower() for word in words)
     if len(words) < _MIN_WORDS_TO_TELL_CASE:
         return None

@@ -1,0 +1,84 @@
+"""ALBERT's released models: names, sizes, addresses, and their tar files."""
+
+import tarfile
+
+import pytest
+from family_golden import family_file
+
+from bert_tf.formats.names import weight_shapes
+from bert_tf.planning.plan import make_plan
+from bert_tf.released import download
+from bert_tf.released.albert_models import ALBERT_MODELS
+from bert_tf.released.archive import extract_checkpoint
+from bert_tf.released.models import count_parameters, find_released_model, mirror_url
+from bert_tf.released.presets import presets
+from bert_tf.settings import PlanningSettings
+
+# Of the encoders with their poolers, as Hugging Face counts them.
+PARAMETERS = {"base": 11_683_584, "large": 17_683_968, "xlarge": 58_724_864, "xxlarge": 222_595_584}
+
+
+@pytest.mark.parametrize("size", PARAMETERS)
+def test_parameters_are_counted_as_published(size):
+    for version in (1, 2):
+        model = find_released_model(f"albert-{size}-v{version}")
+        assert model.num_parameters == count_parameters(model.config) == PARAMETERS[size]
+        assert model.url == (
+            f"https://storage.googleapis.com/albert_models/albert_{size}_v{version}.tar.gz"
+        )
+        has_dropout = version == 1 and size != "xxlarge"
+        assert model.config.hidden_dropout_prob == (0.1 if has_dropout else 0.0)
+
+
+def test_counts_agree_with_the_weights():
+    config = find_released_model("albert_base_v2").config
+    sizes = weight_shapes(config).values()
+    total = 0
+    for shape in sizes:
+        product = 1
+        for size in shape:
+            product *= size
+        total += product
+    assert total == PARAMETERS["base"]
+
+
+def test_presets_list_them_with_their_scores():
+    names = [model.name for model in presets()]
+    assert names[-len(ALBERT_MODELS) :] == [model.name for model in ALBERT_MODELS]
+    (score,) = [s for s in find_released_model("albert_xxlarge_v2").scores if s.task == "RACE"]
+    assert score.value == "86.8"
+    assert mirror_url(ALBERT_MODELS[0], "http://x").endswith("x/albert_base_v1.tar.gz")
+
+
+def test_a_plan_counts_shared_blocks_once_in_memory_and_each_time_in_flops():
+    plans = {
+        model: make_plan(PlanningSettings(model=model))
+        for model in ("albert_base_v2", "bert_base_uncased")
+    }
+    albert, bert = plans["albert_base_v2"], plans["bert_base_uncased"]
+    assert albert.parameters < bert.parameters / 8
+    assert albert.phases[0].seconds_per_step == pytest.approx(
+        bert.phases[0].seconds_per_step, rel=0.2
+    )
+
+
+@pytest.mark.filterwarnings("ignore:BertConfig does not use these keys")
+def test_a_tar_is_extracted_and_other_tars_are_refused(tmp_path, monkeypatch):
+    golden = family_file("albert/albert_config.json").parent
+    path = tmp_path / "albert_base_v2.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name in ("albert_config.json", *(p.name for p in golden.glob("model.ckpt-best.*"))):
+            archive.add(golden / name, f"albert_base/{name}")
+        archive.add(golden / "spm.model", "albert_base/30k-clean.model")
+    folder = tmp_path / "there"
+    folder.mkdir()
+    download._extract(path, find_released_model("albert_base_v2"), folder)
+    assert {file.name for file in folder.iterdir()} == {
+        *("albert_config.json", "30k-clean.model", "model.ckpt-best.index"),
+        "model.ckpt-best.data-00000-of-00001",
+    }
+    other = tmp_path / "other.tar"
+    with tarfile.open(other, "w") as archive:
+        archive.add(golden / "spm.model", "../spm.model")
+    with pytest.raises(ValueError, match=r"one model is needed.*spm.model"):
+        extract_checkpoint(other, folder)
