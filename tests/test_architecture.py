@@ -40,7 +40,8 @@ MAY_IMPORT = {
     "pretraining_data": {"config", "data", "files", "progress", "settings", "text"},
     "distillation": {"config", "files", "formats", "model", "released", "text", "training"},
     "pretraining": {
-        *("config", "data", "distillation", "files", "model", "progress", "settings", "training"),
+        *("config", "data", "distillation", "files", "model", "progress", "settings", "text"),
+        "training",
     },
     "features": {"config", "data", "files", "model", "progress", "settings", "text", "training"},
     "formats": {"config", "files", "kinds", "model", "text", "training"},

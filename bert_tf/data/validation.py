@@ -50,7 +50,8 @@ def check_manifests(
         check_form(f"{file.path}: its entry in the manifest", file.run, _RUN_FORM)
         settings, vocabulary = file.run["settings"], file.run["vocabulary"]
         wanted = [("max_seq_length", "seq", max_seq_length)]
-        if settings.get("masking", "static") == "static":
+        is_packed = settings.get("packing", "bert") == "electra"
+        if settings.get("masking", "static") == "static" and not is_packed:
             wanted.append(("max_predictions_per_seq", "pred", max_predictions_per_seq))
         for name, in_phases, value in wanted:
             if settings[name] != value:

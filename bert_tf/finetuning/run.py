@@ -144,7 +144,7 @@ class FinetuningRun:
             settings,
             *self._model_and_objective(),
             num_steps,
-            make_schedule(settings, num_steps, int(num_steps * settings.warmup_proportion)),
+            make_schedule(settings, num_steps, num_steps * settings.warmup_proportion),
             self.strategy,
             dropout_seeds,
             is_trained=self._is_trained,

@@ -36,6 +36,7 @@ from bert_tf.model.part import register
 ENCODERS = {
     "bert": ("bert_tf.model.encoder", "BertEncoder"),
     "albert": ("bert_tf.model.albert", "AlbertEncoder"),
+    "electra": ("bert_tf.model.electra", "ElectraEncoder"),
 }
 # Of the attention probabilities and of the two LayerNorms' inputs.
 DROPOUTS_PER_BLOCK = 3
@@ -256,8 +257,7 @@ class BertEncoder(TransformerEncoder):
         preprocessor = bert_tf.TextPreprocessor.from_preset("bert_base_uncased", sequence_length=64)
         vectors = encoder(preprocessor(["A text."]))["sequence_output"]  # [1, 64, H]
 
-    A call raises a ValueError for sequences longer than `config.max_position_embeddings`, or for
-    an input of an unknown name.
+    A call raises a ValueError for sequences that are too long, or an input of an unknown name.
 
     Source: google-research/bert, modeling.py, `BertModel`.
     """

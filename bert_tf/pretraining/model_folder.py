@@ -10,6 +10,7 @@ from bert_tf import files
 from bert_tf.config import BertConfig, write_json
 from bert_tf.data.manifest import described_files
 from bert_tf.settings import PretrainingSettings
+from bert_tf.text.vocabulary import load_vocab
 from bert_tf.training.model_card import describe_run, write_model_card
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,20 @@ def write_tokenizer_files(settings: PretrainingSettings) -> None:
         kind = "Albert" if copy.endswith(".model") else "Bert"
         content = {"do_lower_case": do_lower_case, "tokenizer_class": f"{kind}Tokenizer"}
         write_json(path, content, sort_keys=True)
+
+
+def vocabulary_ids(settings: PretrainingSettings) -> dict[str, int]:
+    """Returns the ids of the tokens of the records' vocabulary.
+
+    Raises a ValueError if nothing tells which it is.
+    """
+    vocab_file = find_vocabulary(settings)
+    if not vocab_file:
+        raise ValueError(
+            f"--objective={settings.objective} needs the vocabulary of the records, and nothing "
+            "tells which it is. Give it as --vocab_file."
+        )
+    return load_vocab(vocab_file)
 
 
 def write_card(

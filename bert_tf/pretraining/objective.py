@@ -66,6 +66,7 @@ class PretrainingObjective:
     masks_tokens: bool = True  # Whether tokens of records for dynamic masking are masked.
     is_causal: bool = False  # Whether a token sees only itself and the tokens before it.
     prepare: Callable[[Batch], Batch] | None = None  # Applied to each batch of records first.
+    randomize: Callable | None = None  # The same with random bits: see `data.record_set.RecordSet`.
     measured: tuple[str, ...] = ()  # See `training.trainer.Objective`.
 
     @property

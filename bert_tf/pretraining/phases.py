@@ -107,6 +107,7 @@ def _open_records(
             needs_spans=objective.needs_spans,
             masks_tokens=objective.masks_tokens,
             prepare=objective.prepare,
+            randomize=objective.randomize,
         )
 
     evaluates = settings.do_eval or (settings.do_train and settings.eval_steps > 0)

@@ -16,6 +16,7 @@ OBJECTIVES = {
     "masked_lm+span_boundary": "masked_lm_span_boundary",
     "left_to_right": "left_to_right",
     "distillation": "distillation",
+    "replaced_tokens": "replaced_tokens",
 }
 _OF_TEACHER = "distillation"
 # The fraction of tokens that is masked, rounded up: 20 of 128 and 77 of 512.
@@ -58,8 +59,12 @@ class PretrainingSettings(PretrainingDistillation):
         "masked_lm: without next sentence prediction. masked_lm+span_boundary: SpanBERT's, on "
         "records of create_pretraining_data.py --do_span_mask. left_to_right: to predict each next "
         "token; bert_config.json in --output_dir then says is_causal. distillation: to give "
-        "the answers of --teacher.",
+        "the answers of --teacher. replaced_tokens: which tokens a small masked LM put in, as "
+        "ELECTRA learns.",
         choices=tuple(OBJECTIVES),
+    )
+    objective_options: tuple[str, ...] = setting(
+        (), "Of replaced_tokens, as in mask_prob=0.25,discriminator_weight=50."
     )
     phases: str = setting(
         "",

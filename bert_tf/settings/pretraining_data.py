@@ -14,6 +14,12 @@ NAMED_SEGMENTERS = ("jieba", "spaces")
 # SpanBERT's: p of the geometric distribution of span lengths, and the longest span in words.
 SPAN_GEOMETRIC_P, MAX_SPAN_WORDS = 0.2, 10
 
+_OF_MASKS_AND_PAIRS = (
+    *("do_whole_word_mask", "max_predictions_per_seq", "dupe_factor", "masked_lm_prob"),
+    *("short_seq_prob", "masking", "masking_mix", "word_segmenter", "mend_quirks"),
+    *("next_sentence", "ngram", "favor_shorter_ngram", "ngram_seed", "sentence_order"),
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class PretrainingDataSettings(Settings):
@@ -83,7 +89,18 @@ class PretrainingDataSettings(Settings):
         "Whether to make labelled sentence pairs. If not, an example is one segment, for the "
         "objectives without next sentence prediction.",
     )
-
+    packing: str = setting(
+        "bert",
+        "electra: two segments of consecutive text and no masks, for --objective=replaced_tokens; "
+        "with ELECTRA's tokenizer, which drops unassigned characters.",
+        choices=("bert", "electra"),
+    )
+    blanks_separate_docs: bool = setting(
+        True, "With --packing=electra: whether a blank line ends a document, as the end of a file."
+    )
+    strip_accents: bool | None = setting(
+        None, "Whether to strip accents. Default: as --do_lower_case."
+    )
     ngram: int = setting(
         0,
         "The longest n-gram of words that is masked together, with P(n) ~ 1/n, as ALBERT's 3; "
@@ -106,6 +123,12 @@ class PretrainingDataSettings(Settings):
         super().__post_init__()
         for name in ("input_file", "output_file"):
             object.__setattr__(self, name, tuple(map(str, getattr(self, name))))
+        if self.packing == "electra":
+            self._check_packing()
+            object.__setattr__(self, "dupe_factor", 1)
+            object.__setattr__(self, "next_sentence", False)
+        elif not self.blanks_separate_docs:
+            raise ValueError("--blanks_separate_docs=false needs --packing=electra.")
         if self.dupe_factor is None:
             object.__setattr__(self, "dupe_factor", DUPE_FACTORS[self.masking])
         if self.short_seq_prob is None:
@@ -124,6 +147,22 @@ class PretrainingDataSettings(Settings):
                 f"Received: --word_segmenter={self.word_segmenter}"
             )
         self._check_output()
+
+    @property
+    def tokenizer_of(self) -> str:
+        """The `model_type` whose tokenizer is used."""
+        return "electra" if self.packing == "electra" else "bert"
+
+    def _check_packing(self) -> None:
+        """Refuses settings of masks and pairs, which --packing=electra does not make."""
+        may_be = {"dupe_factor": (None, 1), "next_sentence": (True, False)}
+        fields = {field.name: field.default for field in dataclasses.fields(self)}
+        for name in _OF_MASKS_AND_PAIRS:
+            if getattr(self, name) not in may_be.get(name, (fields[name],)):
+                raise ValueError(
+                    f"--packing=electra makes neither masks nor labelled pairs, so that --{name} "
+                    f"changes nothing. Leave it out. Received: --{name}={getattr(self, name)}"
+                )
 
     def _check_ngrams(self) -> None:
         of_ngrams = {"favor_shorter_ngram": True, "ngram_seed": None, "sentence_order": False}

@@ -13,8 +13,16 @@ def find_objective(name: str) -> PretrainingObjective:
 
 
 def make_objective(settings: PretrainingSettings) -> PretrainingObjective:
-    """Returns the objective of `settings`; its file may have a function `make` of them."""
+    """Returns the objective of `settings`; its file may have a function `make` of them.
+
+    Raises a ValueError for options of an objective that has none.
+    """
     module = _module(settings.objective)
+    if settings.objective_options and not hasattr(module, "Options"):
+        raise ValueError(
+            f"--objective={settings.objective} has no options. Received: "
+            f"--objective_options={','.join(settings.objective_options)}"
+        )
     return module.make(settings) if hasattr(module, "make") else module.OBJECTIVE
 
 
