@@ -250,7 +250,8 @@ def test_records_without_spans_are_refused(folder, golden, tmp_path, caplog):
     assert "nothing says whether its masked tokens are spans" in caplog.text
 
 
-def test_a_model_of_the_authors_is_used_and_fine_tuned(golden, forward):
+def test_a_model_of_the_authors_is_used_and_fine_tuned(golden, forward, tmp_path, monkeypatch):
+    monkeypatch.setenv("BERT_TF_CACHE", str(tmp_path))
     predictor = bert_tf.Predictor(str(golden), do_lower_case=False)
     assert len(predictor.fill_mask("the [MASK] of").candidates[0]) == 5
     model = bert_tf.ClassificationModel.from_preset(str(golden), num_labels=3)
