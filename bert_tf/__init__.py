@@ -1,7 +1,7 @@
 """BERT as published by google-research, on TensorFlow 2 and Keras 3.
 
-    models          BertEncoder, AlbertEncoder, ElectraEncoder, and the heads
-                    ClassificationModel, MultiLabelModel, TokenClassificationModel,
+    models          BertEncoder, AlbertEncoder, DistilBertEncoder, ElectraEncoder, RobertaEncoder,
+                    and the heads ClassificationModel, MultiLabelModel, TokenClassificationModel,
                     TaggingModel, RoleModel, SpanModel, ChoiceModel, SiameseModel,
                     CoreferenceModel, PretrainingModel; each has from_preset, save_to_preset
     presets()       the released models, with parameter counts and published scores
@@ -32,6 +32,8 @@ _PUBLIC_NAMES = {
     "BertEncoder": "bert_tf.model.encoder",
     "AlbertEncoder": "bert_tf.model.albert",
     "ElectraEncoder": "bert_tf.model.electra",
+    "RobertaEncoder": "bert_tf.model.roberta",
+    "DistilBertEncoder": "bert_tf.model.distilbert",
     "PretrainingModel": "bert_tf.model.heads",
     "ClassificationModel": "bert_tf.model.task_heads",
     "MultiLabelModel": "bert_tf.model.task_heads",

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from bert_tf import files
 from bert_tf.config import BertConfig
 from bert_tf.formats.source import folders_of
-from bert_tf.model.encoder import TransformerEncoder, make_encoder
+from bert_tf.model.encoder import TransformerEncoder
+from bert_tf.model.encoders import make_encoder
 from bert_tf.model.heads import HeadModel
 from bert_tf.model.initial_weights import undrawn_weights
 from bert_tf.released.find_model import ModelFiles, find_model

@@ -24,7 +24,7 @@ from bert_tf.finetuning.objective import TaskObjective
 from bert_tf.finetuning.task_data import TaskData
 from bert_tf.finetuning.teacher import TaskTeacher
 from bert_tf.model.dropout import dropout_seeds
-from bert_tf.model.encoder import make_encoder
+from bert_tf.model.encoders import make_encoder
 from bert_tf.model.freezing import frozen_prefixes
 from bert_tf.model.lookup_rows import LookupRows
 from bert_tf.released.model_folder import (

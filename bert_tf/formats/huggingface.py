@@ -1,7 +1,7 @@
-"""Reads and writes BERT models in Hugging Face's format, as transformers saves and loads them.
+"""Reads and writes models in Hugging Face's format, as transformers saves and loads them.
 
 config.json                     configuration, head and labels: `huggingface_config`
-model.safetensors               weights, named as in `names`; pytorch_model.bin and sharded
+model.safetensors               weights, named as in `architectures`; pytorch_model.bin and sharded
                                 files can be read too: `huggingface_tensors`
 vocab.txt, tokenizer.json       `tokenizer_files`
 modules.json                    of models made for vectors: `sentence_transformers`
@@ -14,8 +14,11 @@ import numpy as np
 from bert_tf import files
 from bert_tf.config import read_json, write_json
 from bert_tf.formats import names
+from bert_tf.formats.architectures import Architecture, architecture_of
 from bert_tf.formats.huggingface_config import (
-    architecture_of,
+    class_end_of,
+    class_of,
+    named_class,
     read_config,
     read_head,
     unread_parts,
@@ -30,7 +33,6 @@ from bert_tf.formats.huggingface_tensors import (
 from bert_tf.formats.sentence_transformers import with_modules, write_modules
 from bert_tf.formats.source import CONFIG_NAME as RELEASED_CONFIG_NAME
 from bert_tf.formats.source import Head, PretrainedModel, find_beside, removed_prefix
-from bert_tf.formats.span_boundary_names import SPAN_BOUNDARY_NAMES
 from bert_tf.formats.tokenizer_files import (
     MAP_NAME,
     SPECIAL_TOKENS_MAP,
@@ -42,16 +44,8 @@ from bert_tf.kinds.table import find_kind, heads_in
 
 CONFIG_NAME = "config.json"
 
-# Redundant tensors: buffers, and copies of tied weights with their originals.
-_BUFFERS = {
-    "bert.embeddings.position_ids": "the numbers 0, 1, 2, ...",
-    "bert.embeddings.token_type_ids": "zeros",
-}
-_TABLE = "bert.embeddings.word_embeddings.weight"
-_TIED = {
-    "cls.predictions.decoder.weight": _TABLE,
-    "cls.predictions.decoder.bias": "cls.predictions.bias",
-}
+# Constants among the embeddings.
+_BUFFERS = {"position_ids": "the numbers 0, 1, 2, ...", "token_type_ids": "zeros"}
 
 
 def recognizes(path: str) -> bool:
@@ -76,18 +70,24 @@ def _read_transformer(path: str) -> PretrainedModel:
         raise ValueError(f"{folder}: there is no {CONFIG_NAME} beside {weights_file}.")
     content = read_json(config_file, dict)
     config = read_config(config_file, content)
+    architecture = architecture_of(config)
     tokenizer, dropped = read_tokenizer(folder)
     found = read_tensors(weights_file)
-    modern, prefix = _modern_names(weights_file, found)
+    modern, prefix = _modern_names(weights_file, found, architecture)
     tensors = {new: found[own] for own, new in modern.items()}
-    redundant = _take_redundant(weights_file, tensors)
-    if _TABLE not in tensors:
-        raise names.no_bert(weights_file, found)
-    table = _weight_table(config.num_hidden_layers).values()
+    theirs = architecture.names(config, architecture.class_end(named_class(content)))
+    redundant = _take_redundant(weights_file, tensors, architecture, theirs[names.MASKED_LM_BIAS])
+    if architecture.word_embeddings not in tensors:
+        raise names.no_bert(weights_file, found, architecture.prefix.rstrip("."))
     weights = {
-        weight.google: _transposed(weight.google, tensors.pop(weight.huggingface))
-        for weight in sorted(table, key=lambda weight: weight.google)
-        if weight.huggingface in tensors
+        name: _transposed(name, tensors.pop(theirs[name]))
+        for name in sorted(theirs)
+        if theirs[name] in tensors
+    }
+    redundant |= {
+        name: f"{named_class(content)} does not use it"
+        for name in architecture.names(config, "").values()
+        if tensors.pop(name, None) is not None
     }
     integers = [name for name, value in weights.items() if value.dtype != np.float32]
     if integers:
@@ -105,7 +105,11 @@ def _read_transformer(path: str) -> PretrainedModel:
         dropped=dropped
         | unread_parts(content)
         | _adapter(folder)
-        | {own: "this BERT has no such weight" for own, new in modern.items() if new in tensors},
+        | {
+            own: f"this {architecture.classes.upper()} has no such weight"
+            for own, new in modern.items()
+            if new in tensors
+        },
         redundant=redundant,
         notes=removed_prefix(prefix),
     )
@@ -123,7 +127,7 @@ def without_place(model: PretrainedModel) -> dict[str, str]:
 
     An unused pooler is kept; transformers reports it as unexpected.
     """
-    table = _weight_table(model.config.num_hidden_layers)
+    table = _names_in(model)
     own_heads = set(find_kind(model.head.kind).heads)
     left = {}
     for name in model.weights:
@@ -132,7 +136,7 @@ def without_place(model: PretrainedModel) -> dict[str, str]:
         if name not in table:
             left[name] = "Hugging Face has no such weight"
         elif not own_heads.issuperset(heads_in([name])):
-            left[name] = f"{architecture_of(model)} has no such head"
+            left[name] = f"{class_of(model)} has no such head"
     return left
 
 
@@ -157,19 +161,19 @@ def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
             write_json(path, SPECIAL_TOKENS_MAP, sort_keys=True)
 
 
+def _names_in(model: PretrainedModel) -> dict[str, str]:
+    """Returns our names -> transformers' in the class for a model."""
+    return architecture_of(model.config).names(model.config, class_end_of(model))
+
+
 def _tensors_of(model: PretrainedModel) -> dict[str, np.ndarray]:
     """Returns the weights by transformers' names; a bare encoder's lack the prefix `bert.`."""
-    is_bare = model.head == Head()
-    tensors = {}
-    for name, weight in _weight_table(model.config.num_hidden_layers).items():
-        if name in model.weights:
-            theirs = weight.huggingface.removeprefix("bert.") if is_bare else weight.huggingface
-            tensors[theirs] = _transposed(name, np.asarray(model.weights[name], np.float32))
-    return tensors
-
-
-def _weight_table(num_hidden_layers: int) -> dict[str, names.Names]:
-    return names.weight_table(num_hidden_layers) | SPAN_BOUNDARY_NAMES
+    prefix = architecture_of(model.config).prefix if model.head == Head() else ""
+    return {
+        theirs.removeprefix(prefix): _transposed(name, np.asarray(model.weights[name], np.float32))
+        for name, theirs in _names_in(model).items()
+        if name in model.weights
+    }
 
 
 def _transposed(name: str, value: np.ndarray) -> np.ndarray:
@@ -177,9 +181,11 @@ def _transposed(name: str, value: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(value.T) if name.endswith("/kernel") else value
 
 
-def _modern_names(path: str, tensors: Iterable[str]) -> tuple[dict[str, str], str]:
+def _modern_names(
+    path: str, tensors: Iterable[str], architecture: Architecture
+) -> tuple[dict[str, str], str]:
     """Returns own names -> transformers' names of today, and the prefix that was removed."""
-    renamed, prefix = names.without_prefix(path, tensors)
+    renamed, prefix = names.without_prefix(path, tensors, architecture.prefix.rstrip("."))
     for old, new in (("gamma", "weight"), ("beta", "bias")):  # 2018's converters kept them.
         ends = tuple(f"{norm}.{old}" for norm in ("LayerNorm", "layer_norm1", "layer_norm2"))
         renamed = {
@@ -189,13 +195,20 @@ def _modern_names(path: str, tensors: Iterable[str]) -> tuple[dict[str, str], st
     return renamed, prefix
 
 
-def _take_redundant(path: str, tensors: dict[str, np.ndarray]) -> dict[str, str]:
+def _take_redundant(
+    path: str, tensors: dict[str, np.ndarray], architecture: Architecture, masked_lm_bias: str
+) -> dict[str, str]:
     """Removes buffers and copies of tied weights from `tensors`; returns their reasons."""
     redundant = {
-        name: reason for name, reason in _BUFFERS.items() if tensors.pop(name, None) is not None
+        name: reason
+        for buffer, reason in _BUFFERS.items()
+        if tensors.pop(name := f"{architecture.prefix}embeddings.{buffer}", None) is not None
     }
-    for copy, original in _TIED.items():
-        value = tensors.pop(copy, None)
+    for copy, original in (
+        (f"{architecture.decoder}.weight", architecture.word_embeddings),
+        (f"{architecture.decoder}.bias", masked_lm_bias),
+    ):
+        value = tensors.pop(copy, None) if copy != original else None
         if value is None:
             continue
         if original not in tensors:  # Some files have only the copy.

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from bert_tf import files
-from bert_tf.config import BertConfig, check_architecture
+from bert_tf.config import MODEL_TYPES, BertConfig, check_architecture, model_type_of
+from bert_tf.formats.architectures import Architecture, architecture_of, find_architecture
 from bert_tf.formats.source import Head, PretrainedModel
 from bert_tf.kinds.table import CLASSIFIER, KINDS, find_kind, heads_in, kind_of_weights
 
@@ -26,7 +27,6 @@ _ACTIVATIONS = {
     "tanh": "tanh",
     "linear": "linear",
 }
-_THEIR_DEFAULTS = {"vocab_size": 30522, "hidden_act": "gelu", "type_vocab_size": 2}
 # Keys of released bert_config.json files that Hugging Face's copies still have.
 _RELEASED_KEYS = (
     *("directionality", "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers"),
@@ -34,39 +34,61 @@ _RELEASED_KEYS = (
 )
 # Keys with the only supported value and the reason; files may omit them.
 _FIXED = {
-    "model_type": ("bert", "another architecture"),
-    "layer_norm_eps": (1e-12, "the epsilon of LayerNorm is 1e-12, as in the original"),
     "position_embedding_type": ("absolute", "other position embeddings are not supported"),
     "is_decoder": (False, "a left-to-right model is pooled differently here"),
     "add_cross_attention": (False, "decoders are not supported"),
 }
+_OF_ARCHITECTURES = {name for names in MODEL_TYPES.values() for name in names}
 SHARED_FIELDS = {field.name for field in dataclasses.fields(BertConfig)} - {
-    *("model_type", "is_causal", "unknown_keys")
+    *("model_type", "is_causal", "unknown_keys", "bilstm_layers"),
+    *_OF_ARCHITECTURES,
 }
 
 
 def read_config(path: str, content: Mapping[str, Any]) -> BertConfig:
     """Returns the config in a config.json; raises a ValueError for other architectures."""
-    for name, (value, reason) in _FIXED.items():
+    try:
+        check_architecture(content)
+        architecture = find_architecture(model_type_of(content))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    for name, (value, reason) in {**_FIXED, **architecture.fixed}.items():
         if content.get(name, value) != value:
             raise ValueError(
                 f"{path}: {name} must be {value!r}: {reason}. Received: {content[name]!r}"
             )
     if content.get("pruned_heads"):
         raise ValueError(f"{path}: some attention heads are pruned (pruned_heads).")
-    values = _THEIR_DEFAULTS | {name: content[name] for name in SHARED_FIELDS if name in content}
+    keys = _keys_of(architecture, model_type_of(content))
+    values = {"hidden_act": "gelu", **architecture.defaults} | {
+        name: content[key] for name, key in keys.items() if key in content
+    }
+    # BertConfig refuses the keys of other architectures.
+    values |= {name: content[name] for name in _OF_ARCHITECTURES if name in content}
     if not isinstance(values["hidden_act"], str) or values["hidden_act"] not in _ACTIVATIONS:
         raise ValueError(
-            f"{path}: hidden_act must be one of {', '.join(_ACTIVATIONS)}. "
+            f"{path}: {keys['hidden_act']} must be one of {', '.join(_ACTIVATIONS)}. "
             f"Received: {values['hidden_act']!r}"
         )
     values["hidden_act"] = _ACTIVATIONS[values["hidden_act"]]
     released = {name: content[name] for name in _RELEASED_KEYS if name in content}
     try:
-        check_architecture(content)
+        values |= {**architecture.constants, "model_type": model_type_of(content)}
         return BertConfig(**values, unknown_keys=released)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def _keys_of(architecture: Architecture, model_type: str) -> dict[str, str]:
+    """Returns the fields of BertConfig that a config.json has, and their keys there."""
+    fields = {*SHARED_FIELDS, *MODEL_TYPES[model_type]} - set(architecture.constants)
+    return {name: architecture.keys.get(name, name) for name in fields}
+
+
+def named_class(content: Mapping[str, Any]) -> str:
+    """Returns the name of the class in a config.json; if there is none, that of an encoder."""
+    encoder = f"{find_architecture(model_type_of(content)).classes}Model"
+    return (content.get("architectures") or [encoder])[0]
 
 
 def unread_parts(content: Mapping[str, Any]) -> dict[str, str]:
@@ -87,11 +109,17 @@ def unread_parts(content: Mapping[str, Any]) -> dict[str, str]:
 
 def read_head(path: str, content: Mapping[str, Any], weights: Mapping) -> Head:
     """Returns the head that a config.json names, or else the one found in the weights."""
-    architecture = (content.get("architectures") or ["BertModel"])[0]
-    kinds = [kind for kind in KINDS.values() if architecture in kind.architectures]
+    architecture, class_name = find_architecture(model_type_of(content)), named_class(content)
+    class_end = architecture.class_end(class_name)
+    kinds = [kind for kind in KINDS.values() if class_end in kind.architectures]
     # What a classifier is for, and whether a language model is a decoder, only the name tells.
-    if not kinds and (CLASSIFIER in heads_in(weights) or "LMHead" in architecture):
-        known = dict.fromkeys(name for kind in KINDS.values() for name in kind.architectures)
+    if not kinds and (CLASSIFIER in heads_in(weights) or "LMHead" in class_name):
+        known = dict.fromkeys(
+            f"{architecture.classes}{end}"
+            for kind in KINDS.values()
+            for end, heads in kind.architectures.items()
+            if set(heads) <= set(architecture.heads)
+        )
         raise ValueError(
             f"{path}: architectures must be one of {', '.join(known)}. "
             f"Received: {content['architectures']}"
@@ -134,9 +162,15 @@ def _labels(path: str, by_id: Mapping[str, Any] | None, rows: int | None) -> tup
     return labels
 
 
-def architecture_of(model: PretrainedModel) -> str:
-    """Returns the name of transformers' class for a model."""
-    return find_kind(model.head.kind).architecture(heads_in(model.weights))
+def class_end_of(model: PretrainedModel) -> str:
+    """Returns the end of the name of transformers' class for a model, such as `ForMaskedLM`."""
+    heads = architecture_of(model.config).heads_of(model.weights)
+    return find_kind(model.head.kind).architecture(heads)
+
+
+def class_of(model: PretrainedModel) -> str:
+    """Returns the name of transformers' class for a model, such as `BertForMaskedLM`."""
+    return f"{architecture_of(model.config).classes}{class_end_of(model)}"
 
 
 def write_config(model: PretrainedModel) -> dict[str, Any]:
@@ -146,19 +180,26 @@ def write_config(model: PretrainedModel) -> dict[str, Any]:
         raise ValueError(
             "A left-to-right model (is_causal) has no counterpart in Hugging Face: it pools [CLS]."
         )
+    architecture = architecture_of(config)
     act = str(config.hidden_act or "linear").lower()
-    content = {
-        **{key: config.unknown_keys[key] for key in _RELEASED_KEYS if key in config.unknown_keys},
-        **{name: getattr(config, name) for name in SHARED_FIELDS},
+    keys = _keys_of(architecture, config.model_type)
+    values = {
+        **{name: getattr(config, name) for name in keys},
         "hidden_act": next(theirs for theirs, ours in _ACTIVATIONS.items() if ours == act),
         "hidden_dropout_prob": config.hidden_dropout_prob or 0.0,
         "attention_probs_dropout_prob": config.attention_probs_dropout_prob or 0.0,
-        "architectures": [architecture_of(model)],
+    }
+    content = {
+        **{key: config.unknown_keys[key] for key in _RELEASED_KEYS if key in config.unknown_keys},
+        **{keys[name]: value for name, value in values.items()},
+        "architectures": [class_of(model)],
         "model_type": config.model_type,
-        "layer_norm_eps": 1e-12,
-        "pad_token_id": (model.tokenizer.vocab or ("[PAD]",)).index("[PAD]"),
         "tie_word_embeddings": True,
     }
+    pad_id, _ = architecture.fixed.get("pad_token_id", (None, ""))
+    if pad_id is None:
+        pad_id = (model.tokenizer.vocab or ("[PAD]",)).index("[PAD]")
+    content["pad_token_id"] = pad_id
     if CLASSIFIER in kind.heads:
         rows = len(model.weights["output_bias"])
         labels = model.head.labels or [f"LABEL_{i}" for i in range(rows)]

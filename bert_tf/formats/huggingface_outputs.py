@@ -18,14 +18,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-# Class -> its output names -> ours.
+# End of a class's name -> its output names -> ours.
 _SCORES = {
-    "BertForPreTraining": {
+    "ForPreTraining": {
         "prediction_logits": "masked_lm_logits",
         "seq_relationship_logits": "next_sentence_logits",
     },
-    "BertForMaskedLM": {"logits": "masked_lm_logits"},
-    "BertForNextSentencePrediction": {"logits": "next_sentence_logits"},
+    "ForMaskedLM": {"logits": "masked_lm_logits"},
+    "ForNextSentencePrediction": {"logits": "next_sentence_logits"},
 }
 _OTHER_NAMES = {
     "logits": "logits",
@@ -66,20 +66,21 @@ def main(folder: str, inputs_file: str, outputs_file: str) -> None:
     import transformers
 
     config = transformers.AutoConfig.from_pretrained(folder)
-    name = (config.architectures or ["BertModel"])[0]
+    name = (config.architectures or ["AutoModel"])[0]
     model_class = getattr(transformers, name)
     model, loading = model_class.from_pretrained(folder, output_loading_info=True)
     if loading["missing_keys"]:
         raise ValueError(f"these weights are missing: {sorted(loading['missing_keys'])}")
     inputs = {name: torch.from_numpy(value).long() for name, value in np.load(inputs_file).items()}
+    segments = {"token_type_ids": inputs["segment_ids"]}
     with torch.no_grad():
         outputs = model.float().eval()(  # 16-bit files stay 16-bit otherwise.
             input_ids=inputs["input_ids"],
             attention_mask=inputs["input_mask"],
-            token_type_ids=inputs["segment_ids"],
+            **(segments if getattr(config, "type_vocab_size", 0) else {}),
             output_hidden_states=True,
         )
-    ours = _SCORES.get(name, _OTHER_NAMES)
+    ours = next((_SCORES[end] for end in _SCORES if name.endswith(end)), _OTHER_NAMES)
     arrays = {ours[key]: value.numpy() for key, value in outputs.items() if key in ours}
     arrays["all_layers"] = torch.stack(outputs["hidden_states"]).numpy()
     np.savez(outputs_file, **arrays)

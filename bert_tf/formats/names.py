@@ -29,17 +29,15 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 class Names(NamedTuple):
-    """The names of a weight in every library."""
+    """The names of a weight in the libraries of TensorFlow; `architectures` has Hugging Face's."""
 
     kind: str  # Of its layer, which determines the layout.
     google: str
-    huggingface: str
     tensorflow_models: str  # The end of the variable's full name.
     keras_hub: list[str]  # Paths in the weights file; the first that exists is read.
 
 
 # Kind, google-research, tensorflow/models, keras-hub (in older files by attribute, not by class).
-# Hugging Face has dots for slashes, with two exceptions.
 _LAYERS = (
     (
         *("table", WORD_EMBEDDINGS, "word_embeddings"),
@@ -84,25 +82,25 @@ _BLOCK_LAYERS = (
     ("norm", "output/LayerNorm", "output_layer_norm", "_feedforward_layer_norm"),
 )
 KERAS_HUB_BLOCKS = ("layers/transformer_encoder", "transformer_layers/transformer_encoder")
-_HUGGINGFACE = {"cls/squad/": "qa_outputs", "": "classifier"}
-
-_DENSE = (("/kernel", ".weight", "/kernel"), ("/bias", ".bias", "/bias"))
-# Kind of layer -> endings in google-research, Hugging Face, tensorflow/models; keras-hub numbers.
+_DENSE = (("/kernel", "/kernel"), ("/bias", "/bias"))
+# Kind of layer -> endings in google-research, tensorflow/models; keras-hub numbers.
 _ENDINGS = {
-    "table": (("", ".weight", "/embeddings"),),
-    "norm": (("/gamma", ".weight", "/gamma"), ("/beta", ".bias", "/beta")),
+    "table": (("", "/embeddings"),),
+    "norm": (("/gamma", "/gamma"), ("/beta", "/beta")),
     "dense": _DENSE,
     "split heads": _DENSE,
     "joined heads": _DENSE,
-    "scores": (("output_weights", ".weight", ""), ("output_bias", ".bias", "")),
-    "bias": (("output_bias", ".bias", "output_bias/bias"),),
+    "scores": (("output_weights", ""), ("output_bias", "")),
+    "bias": (("output_bias", "output_bias/bias"),),
 }
 _BLOCK = re.compile(r"bert/encoder/layer_(\d+)/")
 # Parts that torch.compile and FSDP put anywhere into a name.
 _WRAPPERS = re.compile(r"(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 # The group is what stands before an encoder's names.
 _EMBEDDINGS = re.compile(r"((?:.*[./])?)embeddings[./](?:word|position)_embeddings(?:\.weight)?")
-_OTHER_MODELS = re.compile(r"(^|[./])(\w*roberta|\w*electra|albert|distilbert|deberta|layoutlm)\W$")
+_OTHER_MODELS = re.compile(
+    r"(^|[./])(bert|\w*roberta|\w*electra|albert|distilbert|deberta|layoutlm)\W$"
+)
 
 
 def weight_table(num_hidden_layers: int) -> dict[str, Names]:
@@ -121,42 +119,44 @@ def weight_table(num_hidden_layers: int) -> dict[str, Names]:
 
 
 def _weights(kind: str, google: str, models: str, *keras_hub: str) -> Iterator[Names]:
-    dotted = google.rstrip("/").replace("/", ".").replace("layer_", "layer.")
-    huggingface = _HUGGINGFACE.get(google, dotted)
-    for number, (ending, theirs, of_models) in enumerate(_ENDINGS[kind]):
+    for number, (ending, of_models) in enumerate(_ENDINGS[kind]):
         places = [f"{layer}/vars/{number}" for layer in keras_hub]
-        yield Names(kind, google + ending, huggingface + theirs, models + of_models, places)
+        yield Names(kind, google + ending, models + of_models, places)
 
 
-def without_prefix(path: str, names: Iterable[str]) -> tuple[dict[str, str], str]:
-    """Returns names -> the names that they have in a plain BERT, and the prefix that was removed.
+def without_prefix(
+    path: str, names: Iterable[str], model: str = "bert"
+) -> tuple[dict[str, str], str]:
+    """Returns names -> the names that they have in a plain model, and the prefix that was removed.
 
     `module.bert.encoder.x`, `model.bert_model.encoder.x` and `encoder.x` become `bert.encoder.x`;
     google-research's names have slashes. `model.classifier.x` beside them becomes `classifier.x`.
-    Raises a ValueError if there are several encoders, or two names become one.
+    `model` is what stands there for `bert` in another architecture. Raises a ValueError if there
+    are several encoders, or two names become one.
     """
     names = {name: _WRAPPERS.sub("", name) for name in names}
     wrapper = next((m[0] for m in map(_WRAPPERS.search, names) if m), "")
     found = {match[1] for match in map(_EMBEDDINGS.fullmatch, names.values()) if match}
-    plain = found & {"", "bert.", "bert/"}
-    if len(plain or found) != 1 or any(map(_OTHER_MODELS.search, found)):
+    plain = found & {"", f"{model}.", f"{model}/"}
+    others = [match[2] for match in map(_OTHER_MODELS.search, found) if match]
+    if len(plain or found) != 1 or set(others) - {model}:
         if not found:
             return names, wrapper
         raise ValueError(
-            f"{path}: the weights of one BERT are needed. Found encoders with the names "
-            f"{', '.join(f'{prefix}embeddings...' for prefix in sorted(found))}. If one of them is "
-            "a BERT, save it alone."
+            f"{path}: the weights of one {_model_name(model)} are needed. Found encoders with the "
+            f"names {', '.join(f'{prefix}embeddings...' for prefix in sorted(found))}. If one of "
+            f"them is a {_model_name(model)}, save it alone."
         )
     (encoder,) = plain or found
     separator = "/" if any("embeddings/" in name for name in names) else "."
-    outer = re.sub(r"(^|[./])bert[./]$", r"\1", encoder)
+    outer = re.sub(rf"(^|[./]){model}[./]$", r"\1", encoder)
     parts = re.findall(r"[^./]*[./]", outer)
     starts = ["".join(parts[:count]) for count in range(len(parts), -1, -1)]
-    body = re.compile(rf"{re.escape(encoder)}((?:embeddings|encoder|pooler)[./].*)")
+    body = re.compile(rf"{re.escape(encoder)}((?:embeddings|encoder|transformer|pooler)[./].*)")
 
     def rename(name: str) -> str:
         if match := body.fullmatch(name):
-            return f"bert{separator}{match[1]}"
+            return f"{model}{separator}{match[1]}"
         return name.removeprefix(next(start for start in starts if name.startswith(start)))
 
     renamed = {name: rename(unwrapped) for name, unwrapped in names.items()}
@@ -165,10 +165,15 @@ def without_prefix(path: str, names: Iterable[str]) -> tuple[dict[str, str], str
     return renamed, outer or wrapper
 
 
-def no_bert(path: str, names: Iterable[str]) -> ValueError:
-    """Returns the error about a file without a BERT's embeddings, with the file's own names."""
+def _model_name(model: str) -> str:
+    return "BERT" if model == "bert" else model
+
+
+def no_bert(path: str, names: Iterable[str], model: str = "bert") -> ValueError:
+    """Returns the error about a file without a model's embeddings, with the file's own names."""
     return ValueError(
-        f"{path}: not a BERT: none of its names ends with embeddings, then word_embeddings. It "
+        f"{path}: not a {_model_name(model)}: none of its names ends with "
+        "embeddings, then word_embeddings. It "
         f"has: {files.some(sorted(names)) or 'nothing'}"
     )
 
@@ -225,7 +230,7 @@ def _built_shapes(config: BertConfig) -> Shapes:
     """Returns the weight shapes of a model with all heads, from a graph: that needs no memory."""
     import tensorflow as tf  # Slow to import, and only shapes need it.
 
-    from bert_tf.model.encoder import make_encoder
+    from bert_tf.model.encoders import make_encoder
     from bert_tf.model.heads import PretrainingModel
     from bert_tf.model.task_heads import ClassificationModel, SpanModel
 

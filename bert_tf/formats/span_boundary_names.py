@@ -7,8 +7,6 @@ Source: facebookresearch/SpanBERT, pretraining/fairseq/models/pair_bert.py,
 `BertPairTargetPredictionHead`.
 """
 
-from bert_tf.formats.names import Names
-
 SPAN_BOUNDARY = "cls/pair_target_predictions/"
 
 _THEIRS = "cls.pair_target_predictions."
@@ -28,7 +26,4 @@ _WEIGHTS = {
         )
     },
 }
-SPAN_BOUNDARY_NAMES = {
-    SPAN_BOUNDARY + ours: Names("", SPAN_BOUNDARY + ours, _THEIRS + theirs, "", [])
-    for ours, theirs in _WEIGHTS.items()
-}
+SPAN_BOUNDARY_NAMES = {SPAN_BOUNDARY + ours: _THEIRS + theirs for ours, theirs in _WEIGHTS.items()}

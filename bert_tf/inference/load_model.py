@@ -23,7 +23,7 @@ from bert_tf.kinds.table import (
     num_scores_of,
 )
 from bert_tf.kinds.text_model import LoadedModel
-from bert_tf.model.encoder import make_encoder
+from bert_tf.model.encoders import make_encoder
 from bert_tf.model.initial_weights import undrawn_weights
 from bert_tf.released.find_model import ModelFiles, find_model
 from bert_tf.released.model_folder import ModelDescription, read_description

@@ -48,7 +48,7 @@ class Kind:
     is_finetuned: bool = True  # Whether `task.json` describes it.
     max_seq_length: int | None = None  # Default, in tokens.
     has_tflite: bool = False  # Whether it can be exported to TFLite.
-    # Hugging Face's classes, with the heads of each.
+    # The ends of the names of Hugging Face's classes, after "Bert" and the like; the heads of each.
     architectures: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     problem_type: str = ""  # In Hugging Face's config.json.
 
@@ -59,7 +59,7 @@ class Kind:
         return getattr(module, self.other_text_model if is_other else self.text_model)
 
     def architecture(self, heads: Iterable[str]) -> str:
-        """Returns the Hugging Face class for a model with these heads."""
+        """Returns the end of the name of the Hugging Face class for a model with these heads."""
         if not self.architectures:
             raise ValueError(f"Hugging Face's transformers has no class for {self.name}.")
         there = set(heads) & set(self.heads)
@@ -67,7 +67,7 @@ class Kind:
         return next(exact, next(iter(self.architectures)))
 
 
-_SEQUENCE_CLASSIFIER = {"BertForSequenceClassification": (CLASSIFIER,)}
+_SEQUENCE_CLASSIFIER = {"ForSequenceClassification": (CLASSIFIER,)}
 _KINDS = (
     Kind(
         "classification",
@@ -105,7 +105,7 @@ _KINDS = (
         list_inputs=("words",),
         has_labels=True,
         needs_pooler=False,
-        architectures={"BertForTokenClassification": (CLASSIFIER,)},
+        architectures={"ForTokenClassification": (CLASSIFIER,)},
     ),
     Kind(
         "span",
@@ -114,7 +114,7 @@ _KINDS = (
         heads=(SPAN,),
         needs_pooler=False,
         max_seq_length=384,
-        architectures={"BertForQuestionAnswering": (SPAN,)},
+        architectures={"ForQuestionAnswering": (SPAN,)},
     ),
     Kind(
         "masked_lm",
@@ -126,9 +126,9 @@ _KINDS = (
         needs_all_heads=False,
         is_finetuned=False,
         architectures={
-            "BertForMaskedLM": (MASKED_LM,),
-            "BertForNextSentencePrediction": (NEXT_SENTENCE,),
-            "BertForPreTraining": (MASKED_LM, NEXT_SENTENCE),
+            "ForMaskedLM": (MASKED_LM,),
+            "ForNextSentencePrediction": (NEXT_SENTENCE,),
+            "ForPreTraining": (MASKED_LM, NEXT_SENTENCE),
         },
     ),
     Kind(
@@ -138,7 +138,7 @@ _KINDS = (
         list_inputs=("choices",),
         ids_rank=3,
         num_scores=1,
-        architectures={"BertForMultipleChoice": (CLASSIFIER,)},
+        architectures={"ForMultipleChoice": (CLASSIFIER,)},
     ),
     Kind(
         "roles",
@@ -146,7 +146,7 @@ _KINDS = (
         inputs=(("sentence", "predicate"),),
         has_labels=True,
         needs_pooler=False,
-        architectures={"BertForTokenClassification": (CLASSIFIER,)},
+        architectures={"ForTokenClassification": (CLASSIFIER,)},
     ),
     Kind(
         "coreference",
@@ -162,7 +162,7 @@ _KINDS = (
         needs_pooler=False,
         is_finetuned=False,
         has_tflite=True,
-        architectures={"BertModel": ()},
+        architectures={"Model": ()},
     ),
 )
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _KINDS}

@@ -34,7 +34,7 @@ class FeatureModel(PresetModel):
     def feature_limits(self) -> dict[str, int]:
         """The number of values, from 0, that each of the encoder's inputs may have."""
         config = self.config
-        sizes = (config.vocab_size, 2, config.type_vocab_size)
+        sizes = (config.vocab_size, 2, config.type_vocab_size or 2)
         return dict(zip(FeatureModel.feature_names, sizes, strict=True))
 
     def __call__(self, inputs=None, *, training: bool | None = None, **named):

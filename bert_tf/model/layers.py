@@ -59,7 +59,7 @@ def layer_norm(epsilon: float = LAYER_NORM_EPSILON) -> fused.LayerNorm:
 
 
 @ops.custom_gradient
-def _rows(table, ids):
+def lookup(table, ids):
     """Returns `table[ids]` with a dense gradient, like that of the tied output weights."""
     num_rows, width = table.shape
 
@@ -124,7 +124,7 @@ class Embeddings(Part):
                 f"max_position_embeddings is {self.max_position_embeddings}."
             )
         # Reshaped to become a tensor: a custom gradient may not see a variable.
-        words = _rows(ops.reshape(self.word_embeddings, self.word_embeddings.shape), input_ids)
+        words = lookup(ops.reshape(self.word_embeddings, self.word_embeddings.shape), input_ids)
         if self.type_vocab_size:
             ids = ops.zeros_like(input_ids) if segment_ids is None else segment_ids
             # With few rows, a matrix product is faster than a gather.

@@ -12,6 +12,8 @@ import sys
 MODULES = (  # With registered classes.
     "bert_tf.model.albert",
     "bert_tf.model.replaced_tokens",
+    "bert_tf.model.distilbert",
+    "bert_tf.model.roberta",
     "bert_tf.model.task_heads",
     "bert_tf.model.tagging_model",
     "bert_tf.model.siamese",

@@ -9,6 +9,7 @@ from bert_tf.model.heads import HeadModel, LinearScores, first_vector
 from bert_tf.model.part import register
 
 _CLASSIFIER_DROPOUT = 0.1  # The original has no setting for it.
+_OTHER_DROPOUT = {"distilbert": 0.2}  # By model_type, of a classifier of sequences.
 _NO_CHOICE = -1e9  # The logit of a choice that is padding: its softmax is 0.
 
 
@@ -40,7 +41,10 @@ class ClassificationModel(HeadModel):
     ):
         super().__init__(encoder, dtype, name)
         self.num_labels = num_labels
-        self.dropout = Dropout(_CLASSIFIER_DROPOUT, encoder.num_dropouts, name="classifier_dropout")
+        rate = _CLASSIFIER_DROPOUT
+        if self.classified == "pooled_output":
+            rate = _OTHER_DROPOUT.get(encoder.config.model_type, rate)
+        self.dropout = Dropout(rate, encoder.num_dropouts, name="classifier_dropout")
         self.scores = LinearScores(encoder.hidden_size, num_labels)
         shape = encoder.compute_output_shape((None, None))[self.classified]
         self.dropout.build(shape)

@@ -14,7 +14,7 @@ import keras
 from bert_tf import files
 from bert_tf.config import BertConfig
 from bert_tf.model.dropout import dropout_seeds
-from bert_tf.model.encoder import make_encoder
+from bert_tf.model.encoders import make_encoder
 from bert_tf.model.lookup_rows import LookupRows
 from bert_tf.pretraining.evaluation import PretrainingEvaluator
 from bert_tf.pretraining.model_folder import (

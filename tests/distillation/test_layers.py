@@ -11,7 +11,7 @@ from bert_tf.distillation.layers import (
     layers_to_start_from,
 )
 from bert_tf.distillation.student import copy_weights
-from bert_tf.model.encoder import make_encoder
+from bert_tf.model.encoders import make_encoder
 from bert_tf.model.task_heads import ClassificationModel
 from bert_tf.training.checkpoint import named_variables
 

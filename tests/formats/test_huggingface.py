@@ -14,6 +14,7 @@ from read_models import all_outputs
 
 from bert_tf.conversion.check import keras_model, random_inputs
 from bert_tf.formats import google, huggingface, huggingface_outputs, names
+from bert_tf.formats.architectures import architecture_of
 from bert_tf.formats.source import Head, TokenizerFiles, detect_format
 from bert_tf.kinds.table import CLASSIFIER, MASKED_LM, NEXT_SENTENCE, SPAN
 from bert_tf.text.tokenization import FullTokenizer
@@ -54,11 +55,13 @@ def folder(tmp_path):
     return tmp_path / "model"
 
 
-def test_the_table_names_every_weight_once():
-    table = names.weight_table(CONFIG.num_hidden_layers)
+def test_the_tables_name_every_weight_once():
     heads = (MASKED_LM, NEXT_SENTENCE, CLASSIFIER, SPAN)
-    assert set(table) == set(names.weight_shapes(CONFIG, heads))
-    assert len({weight.huggingface for weight in table.values()}) == len(table)
+    expected = set(names.weight_shapes(CONFIG, heads))
+    assert set(names.weight_table(CONFIG.num_hidden_layers)) == expected
+    table = architecture_of(CONFIG).names(CONFIG, "ForPreTraining")
+    assert set(table) == expected
+    assert len(set(table.values())) == len(table)
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -380,7 +383,7 @@ def test_what_is_not_said_is_as_there(folder):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"model_type": "roberta"},
+        {"model_type": "xlm-roberta"},
         {"layer_norm_eps": 1e-5},
         {"position_embedding_type": "relative_key"},
         {"num_hidden_groups": 1},

@@ -13,7 +13,7 @@ from family_golden import family_file
 import bert_tf
 from bert_tf.config import BertConfig
 from bert_tf.model.electra import generator_config
-from bert_tf.model.encoder import make_encoder
+from bert_tf.model.encoders import make_encoder
 from bert_tf.model.freezing import frozen_prefixes
 from bert_tf.model.replaced_tokens import (
     DiscriminatorModel,

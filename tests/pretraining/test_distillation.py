@@ -17,7 +17,7 @@ from small_pretraining import (
 )
 
 import bert_tf
-from bert_tf.model.encoder import make_encoder
+from bert_tf.model.encoders import make_encoder
 from bert_tf.model.token_lm import TokenLMModel
 from bert_tf.pretraining.objectives import make_objective
 from bert_tf.pretraining.objectives.distillation import DistillationObjective

@@ -18,7 +18,7 @@ from small_pretraining import (
 )
 
 import bert_tf
-from bert_tf.model.encoder import make_encoder
+from bert_tf.model.encoders import make_encoder
 from bert_tf.pretraining.objectives import find_objective
 from bert_tf.pretraining.objectives.left_to_right import prepare
 from bert_tf.settings import PretrainingSettings

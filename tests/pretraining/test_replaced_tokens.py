@@ -12,7 +12,7 @@ from family_golden import family_file
 from bert_tf.data.counter_hash import hash_counters
 from bert_tf.data.sampled_masking import SampledMasking
 from bert_tf.model.dropout import dropout_seeds
-from bert_tf.model.encoder import make_encoder
+from bert_tf.model.encoders import make_encoder
 from bert_tf.model.replaced_tokens import ReplacedTokensModel
 from bert_tf.pretraining.objectives import replaced_tokens
 from bert_tf.pretraining.objectives.replaced_tokens import ReplacedTokens

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 import bert_tf
 from bert_tf.formats import huggingface
-from bert_tf.model.encoder import make_encoder
+from bert_tf.model.encoders import make_encoder
 from bert_tf.model.span_boundary import SpanBoundaryModel
 from bert_tf.pretraining.objectives import find_objective
 from bert_tf.pretraining.objectives.masked_lm_span_boundary import prepare

@@ -27,6 +27,10 @@ WITH_BILSTM = dataclasses.replace(CONFIG, bilstm_layers=2)
 ALBERT = dataclasses.replace(
     CONFIG, model_type="albert", embedding_size=4, num_hidden_groups=1, inner_group_num=2
 )
+ROBERTA = dataclasses.replace(
+    CONFIG, model_type="roberta", max_position_embeddings=14, layer_norm_eps=1e-5
+)
+DISTILBERT = dataclasses.replace(CONFIG, model_type="distilbert", type_vocab_size=0)
 CAUSAL = dataclasses.replace(CONFIG, is_causal=True)
 _RANDOM = np.random.default_rng(0)
 IDS = _RANDOM.integers(0, 30, (8, 6)).astype("int32")
@@ -50,7 +54,7 @@ def model_cases(num_layers: int = 2) -> dict[str, Case]:
     """The models: what a user compiles and fits."""
     import keras
 
-    from bert_tf.model.encoder import make_encoder
+    from bert_tf.model.encoders import make_encoder
     from bert_tf.model.span_boundary import SpanBoundaryModel
     from bert_tf.pretraining.objectives.masked_lm import MaskedLMModel
 
@@ -87,6 +91,18 @@ def model_cases(num_layers: int = 2) -> dict[str, Case]:
             {**FEATURES, "masked_lm_positions": POSITIONS},
             {"masked_lm_logits": IDS[:, :3], "next_sentence_logits": IDS[:, 0] % 2},
             {"masked_lm_logits": crossentropy(), "next_sentence_logits": crossentropy()},
+        ),
+        "ClassificationModel, RoBERTa": Case(
+            lambda dtype: bert_tf.ClassificationModel(encoder(dtype, ROBERTA), num_labels=3),
+            FEATURES,
+            classes,
+            crossentropy(),
+        ),
+        "ClassificationModel, DistilBERT": Case(
+            lambda dtype: bert_tf.ClassificationModel(encoder(dtype, DISTILBERT), num_labels=3),
+            FEATURES,
+            classes,
+            crossentropy(),
         ),
         "regression": Case(
             lambda dtype: bert_tf.ClassificationModel(encoder(dtype), num_labels=1),

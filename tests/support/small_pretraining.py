@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import bert_tf
 from bert_tf.data import schema
-from bert_tf.model.encoder import make_encoder
+from bert_tf.model.encoders import make_encoder
 from bert_tf.pretraining.objectives.masked_lm import MaskedLMModel
 from bert_tf.pretraining.run import run_pretraining
 from bert_tf.settings import PretrainingSettings
