@@ -19,6 +19,7 @@ from bert_tf.finetuning.task_data import TaskData
 from bert_tf.model.dropout import dropout_seeds
 from bert_tf.model.encoder import make_encoder
 from bert_tf.model.freezing import frozen_prefixes
+from bert_tf.model.layer_rates import layer_rate_scales
 from bert_tf.model.lookup_rows import LookupRows
 from bert_tf.released.model_folder import (
     check_model_folder,
@@ -132,7 +133,7 @@ class FinetuningRun:
         run = TrainingRun(
             settings,
             self.model,
-            TaskObjective(self.task),
+            TaskObjective(self.task, settings.loss_reduction),
             num_steps,
             make_schedule(settings, num_steps, num_steps * settings.warmup_proportion),
             self.strategy,
@@ -209,13 +210,15 @@ class FinetuningRun:
         return not (self.model.is_unneeded(name) or name.startswith(self._frozen))
 
     def _rate_scales(self) -> dict[str, float]:
-        """Returns the factor of the learning rate of each weight of the head, if it has its own."""
-        settings, encoder = self.settings, self.model.encoder.prefix
-        if not settings.head_learning_rate:
-            return {}
-        scale = settings.head_learning_rate / settings.learning_rate
+        """Returns the factors of the learning rate of weights that have another."""
+        settings, encoder, scales = self.settings, self.model.encoder, {}
         names = named_variables(self.model)
-        return {name: scale for name in names if not name.startswith(encoder)}
+        if settings.layer_wise_decay < 1.0:
+            scales = layer_rate_scales(names, encoder, settings.layer_wise_decay)
+        if settings.head_learning_rate:
+            scale = settings.head_learning_rate / settings.learning_rate
+            scales |= {name: scale for name in names if not name.startswith(encoder.prefix)}
+        return scales
 
     def _is_complete(self, fingerprint: dict[str, Any], num_steps: int) -> bool:
         """Returns whether training is complete; refuses the output directory of another run."""
@@ -293,7 +296,7 @@ def _load_tokenizer(settings: FinetuningSettings, config: BertConfig) -> Tokeniz
     """Loads the tokenizer, and checks its vocabulary against the model."""
     vocab_file, do_lower_case = settings.vocab_file, settings.do_lower_case
     validate_case_matches_checkpoint(do_lower_case, settings.init_checkpoint)
-    tokenizer = load_tokenizer(vocab_file, do_lower_case)
+    tokenizer = load_tokenizer(vocab_file, do_lower_case, model_type=config.model_type)
     check_vocabulary(tokenizer.vocab, vocab_file, do_lower_case)
     check_vocabulary_size(
         len(tokenizer.vocab), vocab_file, config.vocab_size, settings.bert_config_file

@@ -33,6 +33,16 @@ class FinetuningSettings(TrainingSettings):
     head_learning_rate: float = setting(
         0.0, "Peak of the head's learning rate; 0: --learning_rate.", interval="[0, inf)"
     )
+    layer_wise_decay: float = setting(
+        1.0,
+        "Factor of the learning rate from each layer to the one below, as 0.8 for ELECTRA.",
+        interval="(0, 1]",
+    )
+    loss_reduction: str = setting(
+        "mean",
+        "sum: the sum over the batch, as ELECTRA's original; only clipping makes a difference.",
+        choices=("mean", "sum"),
+    )
     early_stopping_patience: int = setting(
         0, "Evaluations without improvement after which training ends; 0: never.", at_least=0
     )
