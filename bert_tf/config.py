@@ -158,6 +158,11 @@ class BertConfig:
         """The tokens of the longest sequence; RoBERTa's positions begin after those of padding."""
         return self.max_position_embeddings - (2 if self.model_type == "roberta" else 0)
 
+    @property
+    def scope(self) -> str:
+        """What the names of an encoder's weights begin with."""
+        return "electra" if self.model_type == "electra" else "bert"
+
     @classmethod
     def from_dict(cls, json_object: dict[str, Any]) -> "BertConfig":
         """Builds a config from the keys of a released `bert_config.json`.

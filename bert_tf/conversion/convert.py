@@ -34,6 +34,10 @@ _WRITERS = {"google": google, "huggingface": huggingface}
 # Prefix of a weight's name -> its group in the report.
 _GROUPS = {
     "bert/embeddings/": "embeddings",
+    "electra/embeddings": "embeddings",
+    "electra/encoder/": "layers",
+    "generator": "generator",
+    "discriminator_predictions/": "discriminator",
     "bert/encoder/": "layers",
     "bert/pooler/": "pooler",
     MASKED_LM: "masked LM",
@@ -195,7 +199,9 @@ def _completed(
             f"missing: {files.some(lacking)}. To initialize them, give --allow_missing."
         )
     missing = dict.fromkeys(lacking, "gets its initial value")
+    has_pooler = names.POOLER[0] in names.weight_shapes(model.config)
     pooler = [n for n in names.POOLER if n not in needed and n not in model.weights]
+    pooler = pooler if has_pooler else []
     if pooler and settings.to == "google" and settings.allow_missing:
         missing |= dict.fromkeys(pooler, "gets its initial value; no output needs it")
         shapes = names.weight_shapes(model.config)

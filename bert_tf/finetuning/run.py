@@ -26,6 +26,7 @@ from bert_tf.finetuning.teacher import TaskTeacher
 from bert_tf.model.dropout import dropout_seeds
 from bert_tf.model.encoders import make_encoder
 from bert_tf.model.freezing import frozen_prefixes
+from bert_tf.model.layer_rates import layer_rate_scales
 from bert_tf.model.lookup_rows import LookupRows
 from bert_tf.released.model_folder import (
     check_model_folder,
@@ -229,7 +230,7 @@ class FinetuningRun:
     def _model_and_objective(self) -> tuple[Any, Objective]:
         """Returns what is trained and its loss, with the outputs of the teacher if there is one."""
         if not self._teacher:
-            return self.model, TaskObjective(self.task)
+            return self.model, TaskObjective(self.task, self.settings.loss_reduction)
         objective = DistillationObjective(self.task, self._teacher, self.settings)
         if not (self.settings.teacher_in_each_step or objective.needs_layers):
             self._teacher.add_outputs(self.data, self.strategy)
@@ -239,13 +240,15 @@ class FinetuningRun:
         return not (self.model.is_unneeded(name) or name.startswith(self._frozen))
 
     def _rate_scales(self) -> dict[str, float]:
-        """Returns the factor of the learning rate of each weight of the head, if it has its own."""
-        settings, encoder = self.settings, self.model.encoder.prefix
-        if not settings.head_learning_rate:
-            return {}
-        scale = settings.head_learning_rate / settings.learning_rate
+        """Returns the factors of the learning rate of weights that have another."""
+        settings, encoder, scales = self.settings, self.model.encoder, {}
         names = named_variables(self.model)
-        return {name: scale for name in names if not name.startswith(encoder)}
+        if settings.layer_wise_decay < 1.0:
+            scales = layer_rate_scales(names, encoder, settings.layer_wise_decay)
+        if settings.head_learning_rate:
+            scale = settings.head_learning_rate / settings.learning_rate
+            scales |= {name: scale for name in names if not name.startswith(encoder.prefix)}
+        return scales
 
     def _is_complete(self, fingerprint: dict[str, Any], num_steps: int) -> bool:
         """Returns whether training is complete; refuses the output directory of another run."""
@@ -323,7 +326,7 @@ def _load_tokenizer(settings: FinetuningSettings, config: BertConfig) -> Tokeniz
     """Loads the tokenizer, and checks its vocabulary against the model."""
     vocab_file, do_lower_case = settings.vocab_file, settings.do_lower_case
     validate_case_matches_checkpoint(do_lower_case, settings.init_checkpoint)
-    tokenizer = load_tokenizer(vocab_file, do_lower_case)
+    tokenizer = load_tokenizer(vocab_file, do_lower_case, model_type=config.model_type)
     check_vocabulary(tokenizer.vocab, vocab_file, do_lower_case)
     check_vocabulary_size(
         len(tokenizer.vocab), vocab_file, config.vocab_size, settings.bert_config_file

@@ -160,7 +160,9 @@ def _tokenizer_of(found: ModelFiles, preset: str) -> Tokenizer:
             f"{preset}: there is no {lacking} beside the model. Make the tokenizer: "
             "bert_tf.FullTokenizer(vocab_file, do_lower_case)."
         )
-    return load_tokenizer(found.vocab_file, found.do_lower_case, found.strip_accents)
+    config = BertConfig.from_json_file(found.bert_config_file)
+    rules = (found.do_lower_case, found.strip_accents, config.model_type)
+    return load_tokenizer(found.vocab_file, *rules)
 
 
 def _plain_weights(model: FeatureModel) -> dict[str, np.ndarray]:

@@ -34,6 +34,16 @@ class FinetuningSettings(FinetuningDistillation):
     head_learning_rate: float = setting(
         0.0, "Peak of the head's learning rate; 0: --learning_rate.", interval="[0, inf)"
     )
+    layer_wise_decay: float = setting(
+        1.0,
+        "Factor of the learning rate from each layer to the one below, as 0.8 for ELECTRA.",
+        interval="(0, 1]",
+    )
+    loss_reduction: str = setting(
+        "mean",
+        "sum: the sum over the batch, as ELECTRA's original; only clipping makes a difference.",
+        choices=("mean", "sum"),
+    )
     early_stopping_patience: int = setting(
         0, "Evaluations without improvement after which training ends; 0: never.", at_least=0
     )
@@ -71,6 +81,11 @@ class FinetuningSettings(FinetuningDistillation):
             raise ValueError(
                 "--num_restarts, --num_folds, --learning_rates and --train_batch_sizes need "
                 "--do_train."
+            )
+        if self.loss_reduction == "sum" and self.teacher:
+            raise ValueError(
+                "--loss_reduction=sum is of labels; the losses of a --teacher are means. Give one "
+                "of both."
             )
         if self.num_folds == 1:
             raise ValueError("--num_folds must be 2 or more, or 0 for none. Received: 1")

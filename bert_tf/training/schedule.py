@@ -43,8 +43,7 @@ class WarmupAndDecay(keras.optimizers.schedules.LearningRateSchedule):
 
     def __call__(self, step) -> tf.Tensor:
         peak, num_train_steps, num_warmup_steps, shape, power = dataclasses.astuple(self)
-        is_warming_up = step < num_warmup_steps
-        step = tf.cast(step, tf.float32)
+        whole, step = step, tf.cast(step, tf.float32)
         if shape != "continuous":
             decay_steps = tf.constant(num_train_steps, tf.float32)
             left = 1.0 - tf.minimum(step, decay_steps) / decay_steps
@@ -57,7 +56,7 @@ class WarmupAndDecay(keras.optimizers.schedules.LearningRateSchedule):
             return decayed
         if shape == "product":
             return decayed * tf.minimum(1.0, step / float(num_warmup_steps))
-        return tf.where(is_warming_up, peak * (step / float(num_warmup_steps)), decayed)
+        return tf.where(whole < num_warmup_steps, peak * (step / float(num_warmup_steps)), decayed)
 
     def get_config(self) -> dict:
         return dataclasses.asdict(self)
