@@ -27,6 +27,7 @@ WITH_BILSTM = dataclasses.replace(CONFIG, bilstm_layers=2)
 ALBERT = dataclasses.replace(
     CONFIG, model_type="albert", embedding_size=4, num_hidden_groups=1, inner_group_num=2
 )
+ELECTRA = dataclasses.replace(CONFIG, model_type="electra", embedding_size=4)
 CAUSAL = dataclasses.replace(CONFIG, is_causal=True)
 _RANDOM = np.random.default_rng(0)
 IDS = _RANDOM.integers(0, 30, (8, 6)).astype("int32")
@@ -51,6 +52,7 @@ def model_cases(num_layers: int = 2) -> dict[str, Case]:
     import keras
 
     from bert_tf.model.encoder import make_encoder
+    from bert_tf.model.replaced_tokens import DiscriminatorModel
     from bert_tf.pretraining.objectives.masked_lm import MaskedLMModel
 
     def crossentropy():
@@ -86,6 +88,12 @@ def model_cases(num_layers: int = 2) -> dict[str, Case]:
             {**FEATURES, "masked_lm_positions": POSITIONS},
             {"masked_lm_logits": IDS[:, :3], "next_sentence_logits": IDS[:, 0] % 2},
             {"masked_lm_logits": crossentropy(), "next_sentence_logits": crossentropy()},
+        ),
+        "DiscriminatorModel": Case(
+            lambda dtype: DiscriminatorModel(encoder(dtype, ELECTRA)),
+            FEATURES,
+            np.float32(IDS % 2),
+            keras.losses.BinaryCrossentropy(from_logits=True),
         ),
         "regression": Case(
             lambda dtype: bert_tf.ClassificationModel(encoder(dtype), num_labels=1),
