@@ -31,6 +31,7 @@ ROBERTA = dataclasses.replace(
     CONFIG, model_type="roberta", max_position_embeddings=14, layer_norm_eps=1e-5
 )
 DISTILBERT = dataclasses.replace(CONFIG, model_type="distilbert", type_vocab_size=0)
+ELECTRA = dataclasses.replace(CONFIG, model_type="electra", embedding_size=4)
 CAUSAL = dataclasses.replace(CONFIG, is_causal=True)
 _RANDOM = np.random.default_rng(0)
 IDS = _RANDOM.integers(0, 30, (8, 6)).astype("int32")
@@ -55,6 +56,7 @@ def model_cases(num_layers: int = 2) -> dict[str, Case]:
     import keras
 
     from bert_tf.model.encoders import make_encoder
+    from bert_tf.model.replaced_tokens import DiscriminatorModel
     from bert_tf.model.span_boundary import SpanBoundaryModel
     from bert_tf.pretraining.objectives.masked_lm import MaskedLMModel
 
@@ -103,6 +105,12 @@ def model_cases(num_layers: int = 2) -> dict[str, Case]:
             FEATURES,
             classes,
             crossentropy(),
+        ),
+        "DiscriminatorModel": Case(
+            lambda dtype: DiscriminatorModel(encoder(dtype, ELECTRA)),
+            FEATURES,
+            np.float32(IDS % 2),
+            keras.losses.BinaryCrossentropy(from_logits=True),
         ),
         "regression": Case(
             lambda dtype: bert_tf.ClassificationModel(encoder(dtype), num_labels=1),
