@@ -92,6 +92,27 @@ ARCHITECTURES = {
             "layer_norm_eps": (1e-12, "the epsilon of LayerNorm is 1e-12, as in the original"),
         },
     ),
+    "albert": Architecture(
+        classes="Albert",
+        prefix="albert.",
+        decoder="predictions.decoder",
+        rules=(
+            (r"^cls\.predictions\.(transform\.)?", "predictions."),
+            (r"^cls\.seq_relationship\.", "sop_classifier.classifier."),
+            (r"^bert\.pooler\.dense\.", "albert.pooler."),
+            (r"^bert\.", "albert."),
+            (
+                r"\.transformer\.group_(\d+)\.inner_group_(\d+)\.",
+                r".albert_layer_groups.\1.albert_layers.\2.",
+            ),
+            (r"(\.albert_layers\.\d+)\.LayerNorm\.", r"\1.attention.LayerNorm."),
+            (r"\.LayerNorm_1\.", ".full_layer_layer_norm."),
+            (r"\.attention_1\.(self|output)\.", ".attention."),
+            (r"\.ffn_1\.intermediate\.output\.dense\.", ".ffn_output."),
+            (r"\.ffn_1\.intermediate\.dense\.", ".ffn."),
+        ),
+        heads=(MASKED_LM, NEXT_SENTENCE, SPAN, CLASSIFIER),
+    ),
     "roberta": Architecture(
         classes="Roberta",
         prefix="roberta.",

@@ -88,6 +88,10 @@ def read_tokenizer(folder: str) -> tuple[TokenizerFiles, dict[str, str]]:
     contents = {name: _read_object(folder, name) for name in (_CONFIG_NAME, MAP_NAME)}
     content = _read_object(folder, _TOKENIZER_NAME, _TOKENIZER_FORM)
     contents[_TOKENIZER_NAME] = content
+    if _is_byte_bpe(folder, content):
+        return TokenizerFiles(), {
+            "the tokenizer": "byte-level BPE is not converted; copy its files"
+        }
     known = read_tokenizer_config(folder)
     vocab, added = _read_vocab(folder, content)
     tokenizer = TokenizerFiles(
@@ -143,6 +147,12 @@ def write_tokenizer(folder: str, tokenizer: TokenizerFiles, max_length: int) -> 
     if tokenizer.do_lower_case is not None:
         content["do_lower_case"] = tokenizer.do_lower_case
     write_json(files.join_path(folder, _CONFIG_NAME), content, sort_keys=True)
+
+
+def _is_byte_bpe(folder: str, tokenizer_json: Mapping[str, Any]) -> bool:
+    has_merges = find_beside(folder, "vocab.json", "merges.txt") is not None
+    is_bpe = has_merges or _at(tokenizer_json, "model.type") == "BPE"
+    return is_bpe and find_vocabulary(folder) is None
 
 
 def _read_object(folder: str, name: str, form: Any = dict) -> dict[str, Any]:

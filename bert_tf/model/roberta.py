@@ -57,7 +57,8 @@ class RobertaEncoder(BertEncoder):
 
     Arguments, inputs and outputs are those of `BertEncoder`. The configuration is, as released,
     `model_type="roberta", type_vocab_size=1, layer_norm_eps=1e-5, hidden_act="gelu_erf",
-    max_position_embeddings=514`, for sequences of up to 512 tokens. Padding has the id 1.
+    max_position_embeddings=514`, for sequences of up to 512 tokens. Padding has the id 1; where
+    there is an `input_mask`, other ids of padding are taken for it.
 
     Example:
 
@@ -65,3 +66,11 @@ class RobertaEncoder(BertEncoder):
     """
 
     embeddings_class, pooler_class = RobertaEmbeddings, RobertaPooler
+
+    def _outputs(self, inputs, training, select=None):
+        features = self.named_features(inputs)
+        if "input_mask" in features:  # Padding of any id is taken for `<pad>`.
+            is_padding = ops.equal(features["input_mask"], 0)
+            ids = ops.where(is_padding, PAD_ID, ops.cast(features["input_ids"], "int32"))
+            features = {**features, "input_ids": ids}
+        return super()._outputs(features, training, select)

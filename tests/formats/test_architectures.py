@@ -228,6 +228,28 @@ def test_padding_does_not_move_positions_and_counts_no_place():
     np.testing.assert_allclose(rows[0, :3], alone[0], atol=1e-6)
 
 
+def test_padding_of_any_id_is_that_of_the_vocabulary():
+    model = keras_model(small_model("roberta", "tagging"))
+    mask = np.array([[1, 1, 1, 0, 0], [0, 0, 1, 1, 1]])
+    ids = np.array([[5, 6, 7, 0, 0], [0, 0, 5, 6, 7]])
+    with_zeros = model({"input_ids": ids, "input_mask": mask})
+    padded = model({"input_ids": np.where(mask == 1, ids, 1), "input_mask": mask})
+    np.testing.assert_array_equal(with_zeros, padded)
+    np.testing.assert_allclose(padded[0, :3], padded[1, 2:], atol=1e-6)
+
+
+def test_weights_beside_a_byte_level_tokenizer_are_read_and_it_is_named(tmp_path):
+    huggingface.write(small_model("roberta", "tagging"), str(tmp_path / "model"))
+    (tmp_path / "model" / "vocab.json").write_text("{}")
+    (tmp_path / "model" / "merges.txt").write_text("")
+    read = huggingface.read(str(tmp_path / "model"))
+    assert set(read.weights) == set(small_model("roberta", "tagging").weights)
+    assert read.tokenizer == TokenizerFiles()
+    assert dict(read.dropped) == {
+        "the tokenizer": "byte-level BPE is not converted; copy its files"
+    }
+
+
 def test_a_sequence_may_be_two_shorter_than_the_position_table():
     model = keras_model(small_model("roberta", "tagging"))
     assert model(np.full((1, 8), 5)).shape == (1, 8, 4)
