@@ -112,6 +112,16 @@ ARCHITECTURES = {
             (r"\.ffn_1\.intermediate\.dense\.", ".ffn."),
         ),
         heads=(MASKED_LM, NEXT_SENTENCE, SPAN, CLASSIFIER),
+        defaults={
+            "vocab_size": 30000,
+            "type_vocab_size": 2,
+            "embedding_size": 128,
+            "num_hidden_groups": 1,
+            "inner_group_num": 1,
+        },
+        fixed={
+            "layer_norm_eps": (1e-12, "the epsilon of LayerNorm is 1e-12, as in the original"),
+        },
     ),
     "roberta": Architecture(
         classes="Roberta",
@@ -160,37 +170,6 @@ ARCHITECTURES = {
         },
         defaults={"vocab_size": 30522, "num_hidden_layers": 6},
         constants={"type_vocab_size": 0, "layer_norm_eps": 1e-12},
-    ),
-    "albert": Architecture(
-        classes="Albert",
-        prefix="albert.",
-        decoder="predictions.decoder",
-        rules=(
-            (r"^bert\.pooler\.dense\.", "albert.pooler."),
-            (r"^bert\.", "albert."),
-            (r"^cls\.seq_relationship\.", "sop_classifier.classifier."),
-            (r"^cls\.predictions\.(transform\.)?", "predictions."),
-            (
-                r"\.transformer\.group_(\d+)\.inner_group_(\d+)\.",
-                r".albert_layer_groups.\1.albert_layers.\2.",
-            ),
-            (r"(albert_layers\.\d+)\.LayerNorm\.", r"\1.attention.LayerNorm."),
-            (r"\.LayerNorm_1\.", ".full_layer_layer_norm."),
-            (r"\.attention_1\.(self|output)\.", ".attention."),
-            (r"\.ffn_1\.intermediate\.dense\.", ".ffn."),
-            (r"\.ffn_1\.intermediate\.output\.dense\.", ".ffn_output."),
-        ),
-        heads=(MASKED_LM, NEXT_SENTENCE, SPAN, CLASSIFIER),
-        defaults={
-            "vocab_size": 30000,
-            "type_vocab_size": 2,
-            "embedding_size": 128,
-            "num_hidden_groups": 1,
-            "inner_group_num": 1,
-        },
-        fixed={
-            "layer_norm_eps": (1e-12, "the epsilon of LayerNorm is 1e-12, as in the original"),
-        },
     ),
 }
 
