@@ -64,7 +64,7 @@ def make_step(config: BertConfig, batch_size: int, length: int, max_predictions:
     import tensorflow as tf
 
     from bert_tf.model.dropout import dropout_seeds
-    from bert_tf.model.encoder import make_encoder
+    from bert_tf.model.encoders import make_encoder
     from bert_tf.model.heads import PretrainingModel
     from bert_tf.pretraining.objectives.masked_lm_next_sentence import OBJECTIVE
     from bert_tf.training.checkpoint import named_variables

@@ -1,9 +1,9 @@
 """BERT as published by google-research, on TensorFlow 2 and Keras 3.
 
-    models          BertEncoder, AlbertEncoder, RobertaEncoder, DistilBertEncoder, and the heads
-                    ClassificationModel, MultiLabelModel, TokenClassificationModel, TaggingModel,
-                    RoleModel, SpanModel, ChoiceModel, SiameseModel, CoreferenceModel,
-                    PretrainingModel; each has from_preset, save_to_preset
+    models          BertEncoder, AlbertEncoder, DistilBertEncoder, ElectraEncoder, RobertaEncoder,
+                    and the heads ClassificationModel, MultiLabelModel, TokenClassificationModel,
+                    TaggingModel, RoleModel, SpanModel, ChoiceModel, SiameseModel,
+                    CoreferenceModel, PretrainingModel; each has from_preset, save_to_preset
     presets()       the released models, with parameter counts and published scores
     text            FullTokenizer (BasicTokenizer, WordpieceTokenizer), ByteBpeTokenizer,
                     SentencePieceTokenizer, TextPreprocessor
@@ -31,6 +31,7 @@ _PUBLIC_NAMES = {
     "WordpieceTokenizer": "bert_tf.text.tokenization",
     "BertEncoder": "bert_tf.model.encoder",
     "AlbertEncoder": "bert_tf.model.albert",
+    "ElectraEncoder": "bert_tf.model.electra",
     "RobertaEncoder": "bert_tf.model.roberta",
     "DistilBertEncoder": "bert_tf.model.distilbert",
     "PretrainingModel": "bert_tf.model.heads",

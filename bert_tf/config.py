@@ -16,12 +16,13 @@ MODEL_TYPES = {
     "roberta": (),
     "distilbert": (),
     "albert": ("embedding_size", "num_hidden_groups", "inner_group_num"),
-    "electra": ("embedding_size",),
+    "electra": ("embedding_size", "generator_hidden_size", "generator_layers"),
 }
 # These are written to files only where they differ from the default: the original's have no such.
 _ONLY_IF_SET = (
     *("model_type", "is_causal", "bilstm_layers"),
     *("embedding_size", "num_hidden_groups", "inner_group_num", "layer_norm_eps"),
+    *("generator_hidden_size", "generator_layers"),
 )
 _COUNTS = (
     *("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"),
@@ -66,7 +67,8 @@ class BertConfig:
     num_attention_heads: int = 12  # N; divides `hidden_size`.
     intermediate_size: int = 3072  # Width of the feed-forward layer.
     # Of the feed-forward and masked-LM layers: `gelu` is its tanh form, as Google's models were
-    # trained; `gelu_erf` the exact form, as Hugging Face's were; `relu`, `tanh` or `linear`.
+    # trained; `gelu_erf` the exact form, as Hugging Face's were; `relu`, `tanh` or `linear`. In
+    # ELECTRA `gelu` becomes `gelu_erf`, as its authors and Hugging Face mean that by it.
     hidden_act: str = "gelu"
     hidden_dropout_prob: float = 0.1  # After embeddings and sub-layers; None for 0, as the next.
     attention_probs_dropout_prob: float = 0.1
@@ -80,11 +82,17 @@ class BertConfig:
     num_hidden_groups: int = 0  # Groups of layers that share weights (ALBERT).
     inner_group_num: int = 0  # Blocks in each layer of a group (ALBERT).
     layer_norm_eps: float = 1e-12  # Epsilon of all LayerNorms; 1e-5 in RoBERTa.
+    generator_hidden_size: float = (
+        0.0  # The generator's width as a fraction of H (ELECTRA); 0: 1/4.
+    )
+    generator_layers: float = 0.0  # Its depth as a fraction of the layers (ELECTRA); 0: 1.
     # Unknown keys of a JSON file, which are written out again.
     unknown_keys: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         check_architecture({"model_type": self.model_type})
+        if self.model_type == "electra" and str(self.hidden_act).lower() == "gelu":
+            object.__setattr__(self, "hidden_act", "gelu_erf")
         self._check_fields_of_architecture()
         if not isinstance(self.is_causal, bool):
             raise ValueError(f"is_causal must be true or false. Received: {self.is_causal!r}")
@@ -111,6 +119,8 @@ class BertConfig:
                 check_range(name, getattr(self, name), 0.0, 1.0, includes_high=False)
         check_range("initializer_range", self.initializer_range, 0.0, float("inf"), False, False)
         check_range("layer_norm_eps", self.layer_norm_eps, 0.0, 1.0, includes_low=False)
+        for name in ("generator_hidden_size", "generator_layers"):
+            check_range(name, getattr(self, name), 0.0, 1.0)
         if self.hidden_size % self.num_attention_heads:
             raise ValueError(
                 f"hidden_size must be a multiple of num_attention_heads. Received: "
@@ -147,6 +157,11 @@ class BertConfig:
     def longest_sequence(self) -> int:
         """The tokens of the longest sequence; RoBERTa's positions begin after those of padding."""
         return self.max_position_embeddings - (2 if self.model_type == "roberta" else 0)
+
+    @property
+    def scope(self) -> str:
+        """What the names of an encoder's weights begin with."""
+        return "electra" if self.model_type == "electra" else "bert"
 
     @classmethod
     def from_dict(cls, json_object: dict[str, Any]) -> "BertConfig":

@@ -24,13 +24,15 @@ _GROUPS = {
     "input": r"\w+_(column|source|lm_prob|seq_prob|words|characters|sentences|field)|tokens_per_\w+"
     r"|max_predictions_per_seq|labels|header|delimiter|format|language|regression|source|split"
     r"|tfds\w+|task_options|task_module|random_seed|dupe_factor|mask\w*|next_sentence"
-    r"|eval_languages|eval_set|translated|do_whole_word_mask|word_segmenter|mend_quirks|doc_stride"
+    r"|eval_languages|eval_set|translated|do_\w+_mask|span_geometric_p|word_segmenter|mend_quirks|doc_stride"
     r"|max_query_length|version_2_with_negative|packages|multi_label|label_\w+|thresholds"
+    r"|packing|blanks_separate_docs|strip_accents"
     r"|held_out_share|allow_truncated|truncate_probability|drop_duplicates|sampling_exponent",
-    "model": r"bert_config_file|vocab_file|init_checkpoint|do_lower_case|objective|kind|inputs"
+    "model": r"bert_config_file|vocab_file|init_checkpoint|do_lower_case|objective\w*|kind|inputs"
     r"|untrained|use_one_hot_embeddings|freeze",
     "training": r"seed|num_warmup_steps|warmup_proportion|learning_rate\w+|train_batch_sizes|rounds"
-    r"|optimizer|bias_correction|num_restarts|num_folds|class_weights|phase_schedule",
+    r"|layer_wise_decay|loss_reduction"
+    r"|optimizer|bias_correction|adam_epsilon|num_restarts|num_folds|class_weights|phase_schedule",
     "evaluation and checkpoints": r"(eval|predict)_batch_size|\w*eval_steps|early_\w+"
     r"|log_steps|save_checkpoints_steps|keep_checkpoint_max|keep_optimizer|iterations_per_loop"
     r"|on_corrupt|allow_changed_settings|verbose_logging",

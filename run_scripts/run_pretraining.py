@@ -11,8 +11,9 @@ For the paper's run, with 128 tokens at first and 512 for the last tenth, replac
     --phases='seq128:900000:/tmp/records_128/*.tfrecord,seq512:100000:/tmp/records_512/*.tfrecord'
     --train_batch_size=256 --learning_rate=1e-4 --num_warmup_steps=10000
 
---objective=masked_lm leaves out next-sentence prediction; --objective=left_to_right trains a
-left-to-right language model (docs/objectives.md).
+--objective=masked_lm leaves out next-sentence prediction; --objective=masked_lm+span_boundary is
+SpanBERT's; --objective=left_to_right trains a left-to-right language model (docs/objectives.md).
+--teacher=bert_base_uncased trains a student to answer as a larger model does (docs/family.md).
 
 To continue training a released model, give --model=bert_base_uncased instead of --bert_config_file
 and --init_checkpoint.

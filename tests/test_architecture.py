@@ -38,7 +38,11 @@ MAY_IMPORT = {
     "tasks": {"config", "data", "files", "metrics", "model", "settings", "spans", "text"},
     "corpus": {"config", "files", "progress", "settings", "text", "version"},
     "pretraining_data": {"config", "data", "files", "progress", "settings", "text"},
-    "pretraining": {"config", "data", "files", "model", "progress", "settings", "training"},
+    "distillation": {"config", "files", "formats", "model", "released", "text", "training"},
+    "pretraining": {
+        *("config", "data", "distillation", "files", "model", "progress", "settings", "text"),
+        "training",
+    },
     "features": {"config", "data", "files", "model", "progress", "settings", "text", "training"},
     "formats": {"config", "files", "kinds", "model", "text", "training"},
     "released": {
@@ -48,10 +52,11 @@ MAY_IMPORT = {
     "inference": {"config", "files", "kinds", "model", "released", "text", "training"},
     "finetuning": {
         *("config", "data", "files", "model", "progress", "released", "settings", "tasks", "text"),
-        "training",
+        *("distillation", "training"),
     },
     "conversion": {
         *("config", "files", "formats", "kinds", "model", "released", "settings", "training"),
+        "distillation",
     },
     "planning": {"config", "data", "files", "released", "settings", "text", "version"},
     "serving": {

@@ -24,7 +24,7 @@ from bert_tf.kinds.table import (
     heads_in,
     num_scores_of,
 )
-from bert_tf.model.encoder import make_encoder
+from bert_tf.model.encoders import make_encoder
 from bert_tf.model.feature_model import named_outputs
 from bert_tf.training.checkpoint import named_variables
 

@@ -1,6 +1,6 @@
 """Converts a model to another format, reports what is lost, and checks the result by running it.
 
-read ── average ── strip ── fill ── pad ──> write ── task.json ── run both ──> rename
+read ── average ── layers ── strip ── fill ── pad ──> write ── task.json ── run both ──> rename
                                                |                      |
                                      a temporary folder      removed if they differ
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bert_tf import files
 from bert_tf.conversion.check import check_conversion
-from bert_tf.conversion.weights import average, fill, needed_shapes, pad, without
+from bert_tf.conversion.weights import average, fill, keep_layers, needed_shapes, pad, without
 from bert_tf.formats import google, huggingface, names
 from bert_tf.formats.source import Head, PretrainedModel, folders_of, read_pretrained
 from bert_tf.kinds.pooling import Pooling
@@ -34,6 +34,10 @@ _WRITERS = {"google": google, "huggingface": huggingface}
 # Prefix of a weight's name -> its group in the report.
 _GROUPS = {
     "bert/embeddings/": "embeddings",
+    "electra/embeddings": "embeddings",
+    "electra/encoder/": "layers",
+    "generator": "generator",
+    "discriminator_predictions/": "discriminator",
     "bert/encoder/": "layers",
     "bert/pooler/": "pooler",
     MASKED_LM: "masked LM",
@@ -82,6 +86,8 @@ def convert(settings: ConversionSettings) -> ConversionReport:
     with files.hold_folder(settings.output_dir):
         files.check_free(settings.output_dir, [writer.CONFIG_NAME], settings.overwrite)
         model, description = _with_description(_read(settings))
+        if settings.num_layers:
+            model = keep_layers(model, settings.num_layers)
         model, dropped = _reduced(model, settings)
         is_whole = set(needed_shapes(model)) <= set(model.weights)
         model, missing = _completed(model, settings)
@@ -193,7 +199,9 @@ def _completed(
             f"missing: {files.some(lacking)}. To initialize them, give --allow_missing."
         )
     missing = dict.fromkeys(lacking, "gets its initial value")
+    has_pooler = names.POOLER[0] in names.weight_shapes(model.config)
     pooler = [n for n in names.POOLER if n not in needed and n not in model.weights]
+    pooler = pooler if has_pooler else []
     if pooler and settings.to == "google" and settings.allow_missing:
         missing |= dict.fromkeys(pooler, "gets its initial value; no output needs it")
         shapes = names.weight_shapes(model.config)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 import keras
 import numpy as np
 
+from bert_tf.distillation.layers import layers_to_start_from
 from bert_tf.formats import google, names
 from bert_tf.formats.source import PretrainedModel
 from bert_tf.kinds.table import CLASSIFIER, NEXT_SENTENCE, find_kind, heads_in, num_scores_of
@@ -15,6 +16,7 @@ from bert_tf.training.checkpoint import OPTIMIZER_STATE, STEP_NAME, newest_first
 
 # The bias of padded vocabulary rows, whose probability becomes 0 in float32.
 _NEVER = -10000.0
+_LAYER = re.compile(r"(?<=^bert/encoder/layer_)\d+(?=/)")
 
 
 def average(folder: str, count: int) -> PretrainedModel:
@@ -90,6 +92,24 @@ def _initial_value(name: str, shape: tuple[int, ...], stddev: float) -> np.ndarr
         return np.ones(shape, np.float32)
     seed = zlib.crc32(name.encode()) >> 1  # Keras takes 31 bits.
     return np.asarray(keras.initializers.TruncatedNormal(stddev=stddev, seed=seed)(shape))
+
+
+def keep_layers(model: PretrainedModel, num_layers: int) -> PretrainedModel:
+    """Returns the model with so many of its layers, see `layers_to_start_from`.
+
+    Raises a ValueError if it has fewer.
+    """
+    config = dataclasses.replace(model.config, num_hidden_layers=num_layers)
+    sources = layers_to_start_from(num_layers, model.config.num_hidden_layers)
+    places = {str(source): str(place) for place, source in enumerate(sources)}
+    weights = {}
+    for name, value in model.weights.items():
+        found = _LAYER.search(name)
+        if found is None:
+            weights[name] = value
+        elif found[0] in places:
+            weights[_LAYER.sub(places[found[0]], name, count=1)] = value
+    return dataclasses.replace(model, config=config, weights=weights)
 
 
 def pad(model: PretrainedModel, vocab_size: int) -> PretrainedModel:

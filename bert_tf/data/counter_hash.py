@@ -10,6 +10,8 @@ import tensorflow as tf
 # The second counter, so that no two uses share random numbers.
 BLOCK_ORDER, RECORD_ORDER, WORD_ORDER, REPLACEMENT_KIND, REPLACEMENT_ID = range(1, 6)
 FEATURE_ORDER, BATCH_ORDER = 6, 7
+SPAN_LENGTH, SPAN_ANCHOR = 8, 9
+MASKED_POSITION, IS_MASKED, REPLACEMENT_SEED = 10, 11, 12
 
 
 def hash_counters(*counters: tf.Tensor | int) -> tf.Tensor:
@@ -30,13 +32,15 @@ def uniform_fraction(bits: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.bitwise.right_shift(bits, _uint64(11)), tf.float64) * 2.0**-53
 
 
-def uniform_below(bits: tf.Tensor, limit: int) -> tf.Tensor:
+def uniform_below(bits: tf.Tensor, limit: int | tf.Tensor) -> tf.Tensor:
     """Returns integers <int64>[...] in [0, limit) from the lower 32 bits of <uint64>[...].
 
-    `limit` is at most 2^31. The relative bias is less than limit / 2^32.
+    `limit` is at most 2^31, or a tensor of such, which is broadcast; a limit of 0 gives 0. The
+    relative bias is less than limit / 2^32.
     """
     low = tf.bitwise.bitwise_and(bits, _uint64(0xFFFFFFFF))
-    return tf.cast(tf.bitwise.right_shift(low * _uint64(limit), _uint64(32)), tf.int64)
+    limit = _uint64(limit) if isinstance(limit, int) else tf.cast(limit, tf.uint64)
+    return tf.cast(tf.bitwise.right_shift(low * limit, _uint64(32)), tf.int64)
 
 
 def _mix(bits: tf.Tensor) -> tf.Tensor:

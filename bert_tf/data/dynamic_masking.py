@@ -5,20 +5,25 @@ depend on (seed, epoch, example), not on batch size, hosts or restarts.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
 
 from bert_tf.config import check_form
-from bert_tf.data import counter_hash
-from bert_tf.data.record_index import RecordIndex
-from bert_tf.settings.pretraining_data import MASKING_MIX, parse_masking_mix
+from bert_tf.data import counter_hash, dynamic_spans
+from bert_tf.data.record_index import FileIndex, RecordIndex
+from bert_tf.settings.pretraining_data import (
+    MASKING_MIX,
+    parse_masking_mix,
+    span_length_probabilities,
+)
 
 _RUN_FORM = {
     "settings": {"masked_lm_prob": float, "masking_mix": str | None},
     "masking": {"mask_id": int, "replacement_ranges": [[int]]},
 }
+_SPAN_FORM = {"settings": {"span_geometric_p": float, "max_span_words": int}}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +35,8 @@ class MaskingSettings:
     max_predictions_per_seq: int = 20  # M
     masked_lm_prob: float = 0.15
     mix: tuple[float, float] = (0.8, 0.5)  # See `parse_masking_mix`.
+    # Of masked spans of 1, 2, ... words; words are masked alone if there are none.
+    span_probabilities: tuple[float, ...] = ()
 
 
 def masking_from_manifest(
@@ -50,12 +57,22 @@ def masking_from_manifest(
                 max_predictions_per_seq=max_predictions_per_seq,
                 masked_lm_prob=file.run["settings"]["masked_lm_prob"],
                 mix=parse_masking_mix(file.run["settings"].get("masking_mix") or MASKING_MIX),
+                span_probabilities=_span_probabilities(file),
             )
         found.setdefault(masking, file.path)
     if len(found) > 1:
         listing = "; ".join(f"{path}: {masking or 'static'}" for masking, path in found.items())
         raise ValueError(f"The input files must all be masked by the same rules. {listing}")
     return next(iter(found))
+
+
+def _span_probabilities(file: FileIndex) -> tuple[float, ...]:
+    settings = file.run["settings"]
+    if not settings.get("do_span_mask"):
+        return ()
+    check_form(f"{file.path}: its entry in the manifest", file.run, _SPAN_FORM)
+    rule = settings["span_geometric_p"], settings["max_span_words"]
+    return tuple(span_length_probabilities(*rule))
 
 
 def mask_batch(
@@ -80,23 +97,50 @@ def mask_batch(
     word_ids, input_ids = batch.pop("word_ids"), batch["input_ids"]
     epochs = tf.broadcast_to(tf.cast(epochs, tf.int64), tf.shape(examples))
 
-    def random_bits(use: int) -> tf.Tensor:  # [B, L]; there are at most L words.
-        positions = tf.range(tf.shape(input_ids)[1])
-        return counter_hash.hash_counters(seed, use, epochs[:, None], examples[:, None], positions)
+    def random_bits(use: int, numbers: tf.Tensor) -> tf.Tensor:  # Broadcast to [B, ...].
+        return counter_hash.hash_counters(seed, use, epochs[:, None], examples[:, None], numbers)
 
-    lengths = tf.cast(tf.reduce_sum(batch["input_mask"], axis=1), tf.float64)
-    # Halves are rounded to even, as in Python.
-    num_to_predict = tf.cast(tf.round(lengths * settings.masked_lm_prob), tf.int32)
-    num_to_predict = tf.clip_by_value(num_to_predict, 1, settings.max_predictions_per_seq)
-    is_masked = choose_tokens(word_ids, num_to_predict, random_bits(counter_hash.WORD_ORDER))
+    num_tokens = tf.reduce_sum(batch["input_mask"], axis=1)
+    choose = _choose_spans if settings.span_probabilities else _choose_words
+    is_masked, units = choose(word_ids, num_tokens, settings, random_bits)
     # By default 80 % of the masked tokens become [MASK], 10 % stay, 10 % become a random id.
     masked, kept = settings.mix
-    kind = counter_hash.uniform_fraction(random_bits(counter_hash.REPLACEMENT_KIND))
-    random_ids = _random_ids(random_bits(counter_hash.REPLACEMENT_ID), settings.replacement_ranges)
+    kind = counter_hash.uniform_fraction(random_bits(counter_hash.REPLACEMENT_KIND, units))
+    positions = tf.range(tf.shape(input_ids)[1])
+    random_ids = _random_ids(
+        random_bits(counter_hash.REPLACEMENT_ID, positions), settings.replacement_ranges
+    )
     replaced = tf.where(kind < masked + (1 - masked) * kept, input_ids, random_ids)
     replaced = tf.where(kind < masked, settings.mask_id, replaced)
     batch["input_ids"] = tf.where(is_masked, replaced, input_ids)
     return batch | _labels(input_ids, is_masked, settings.max_predictions_per_seq)
+
+
+def _choose_words(
+    word_ids: tf.Tensor, num_tokens: tf.Tensor, settings: MaskingSettings, random_bits: Callable
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the tokens to mask, and their positions: each is replaced by a draw of its own."""
+    positions = tf.range(tf.shape(word_ids)[1])  # There are at most L words.
+    # Halves are rounded to even, as in Python.
+    share = tf.round(tf.cast(num_tokens, tf.float64) * settings.masked_lm_prob)
+    num_to_predict = _at_most(settings, share)
+    bits = random_bits(counter_hash.WORD_ORDER, positions)
+    return choose_tokens(word_ids, num_to_predict, bits), positions
+
+
+def _choose_spans(
+    word_ids: tf.Tensor, num_tokens: tf.Tensor, settings: MaskingSettings, random_bits: Callable
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the tokens to mask, and the numbers of their spans: one draw replaces a span."""
+    share = tf.math.ceil(tf.cast(num_tokens - 2, tf.float64) * settings.masked_lm_prob)
+    is_masked = dynamic_spans.choose_spans(
+        word_ids, _at_most(settings, share), settings.span_probabilities, random_bits
+    )
+    return is_masked, dynamic_spans.number_spans(is_masked)
+
+
+def _at_most(settings: MaskingSettings, share: tf.Tensor) -> tf.Tensor:
+    return tf.clip_by_value(tf.cast(share, tf.int32), 1, settings.max_predictions_per_seq)
 
 
 def choose_tokens(word_ids: tf.Tensor, num_to_predict: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:

@@ -21,7 +21,12 @@ from bert_tf.data.dynamic_masking import MaskingSettings, mask_batch, masking_fr
 from bert_tf.data.order import host_slice, map_batches, plan_epoch
 from bert_tf.data.record_index import RecordIndex, build_record_index
 from bert_tf.data.records import first_records
-from bert_tf.data.validation import check_manifests, check_records, find_corrupt_record
+from bert_tf.data.validation import (
+    check_manifests,
+    check_records,
+    check_spans,
+    find_corrupt_record,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +46,8 @@ class RecordSet:
     features: Mapping[str, schema.Feature]
     masking: MaskingSettings | None = None  # For records without masks.
     prepare: Callable[[_Batch], _Batch] | None = None  # The last step for each batch.
+    # Changes a batch by chance, given (use, int [n]) -> uint64 [B, n], random bits of each row.
+    randomize: Callable[[_Batch, Callable], _Batch] | None = None
 
     @property
     def num_examples(self) -> int:
@@ -125,7 +132,17 @@ class RecordSet:
         self, records: tf.Tensor, seed: int, epochs: tf.Tensor | int, examples: tf.Tensor
     ) -> _Batch:
         batch = schema.parse_examples(records, self.features)
-        return mask_batch(batch, self.masking, seed, epochs, examples) if self.masking else batch
+        if self.masking:
+            batch = mask_batch(batch, self.masking, seed, epochs, examples)
+        if not self.randomize:
+            return batch
+        epochs = tf.broadcast_to(tf.cast(epochs, tf.int64), tf.shape(examples))
+        return self.randomize(
+            batch,
+            lambda use, numbers: hash_counters(
+                seed, use, epochs[:, None], examples[:, None], numbers
+            ),
+        )
 
     @contextlib.contextmanager
     def named_corruption(self) -> Iterator[None]:
@@ -146,8 +163,10 @@ def open_record_set(
     on_corrupt: str = "fail",
     cache_file: str | None = None,
     next_sentence: bool = True,
+    needs_spans: bool = False,
     masks_tokens: bool = True,
     prepare: Callable[[_Batch], _Batch] | None = None,
+    randomize: Callable[[_Batch, Callable], _Batch] | None = None,
 ) -> RecordSet:
     """Opens record files; raises a ValueError if they do not fit the model and the settings.
 
@@ -155,12 +174,16 @@ def open_record_set(
         on_corrupt: `fail`, or `skip` to leave corrupt records out.
         cache_file: see `build_record_index`.
         next_sentence: whether `next_sentence_labels` are required and read.
+        needs_spans: whether the records must have been made with --do_span_mask.
         masks_tokens: whether to mask the tokens of records made for dynamic masking.
         prepare: the last step for each batch.
+        randomize: see `RecordSet`; then the records need not have masked tokens.
     """
     paths, skips_corrupt = files.expand_input_files(patterns), on_corrupt == "skip"
     index = build_record_index(paths, skips_corrupt, cache_file)
     check_manifests(index, max_seq_length, max_predictions_per_seq, vocab_size)
+    if needs_spans:
+        check_spans(index)
     masking = masking_from_manifest(index, max_predictions_per_seq)
     features = schema.pretraining_features(max_seq_length, max_predictions_per_seq)
     if masking is not None:
@@ -170,10 +193,12 @@ def open_record_set(
     if masking is not None and not masks_tokens:
         del features["word_ids"]
         masking = None
+    elif randomize and find_max_predictions(patterns) is None:
+        features = {name: each for name, each in features.items() if "masked_lm" not in name}
     index = check_records(index, features, vocab_size, type_vocab_size, skips_corrupt)
     counts = index.num_examples, len(paths), len(index.faults)
     logger.info("%d examples in %d files; %d damaged places left out", *counts)
-    return RecordSet(index, features, masking, prepare)
+    return RecordSet(index, features, masking, prepare, randomize)
 
 
 def find_max_predictions(patterns: Sequence[str]) -> int | None:

@@ -50,7 +50,8 @@ def check_manifests(
         check_form(f"{file.path}: its entry in the manifest", file.run, _RUN_FORM)
         settings, vocabulary = file.run["settings"], file.run["vocabulary"]
         wanted = [("max_seq_length", "seq", max_seq_length)]
-        if settings.get("masking", "static") == "static":
+        is_packed = settings.get("packing", "bert") == "electra"
+        if settings.get("masking", "static") == "static" and not is_packed:
             wanted.append(("max_predictions_per_seq", "pred", max_predictions_per_seq))
         for name, in_phases, value in wanted:
             if settings[name] != value:
@@ -61,6 +62,23 @@ def check_manifests(
                 )
         name = f"{file.path}: the vocabulary of its records, {vocabulary['file']},"
         check_vocabulary_size(vocabulary["size"], name, vocab_size, "the bert_config file")
+
+
+def check_spans(index: RecordIndex) -> None:
+    """Raises a ValueError if a manifest says that other tokens than those of spans are masked."""
+    for file in index.files:
+        if file.run is None:
+            logger.warning(
+                "%s: without a manifest.json beside it, nothing says whether its masked tokens are "
+                "spans, as --do_span_mask makes them.",
+                file.path,
+            )
+        elif not file.run["settings"].get("do_span_mask"):
+            raise ValueError(
+                f"{file.path}: its records have no masked spans, which the objective needs. Make "
+                f"them with create_pretraining_data.py --do_span_mask --next_sentence=false, or "
+                f"give --objective=masked_lm. Received: records made with --do_span_mask=false"
+            )
 
 
 def check_records(
@@ -264,7 +282,7 @@ class _ContentRules:
 
 def _advice_if_missing(name: str, stored: Mapping) -> str:
     if name == "next_sentence_labels":
-        return " Give --objective=masked_lm or left_to_right, which do not need it."
+        return " Give another objective that does not need it, such as --objective=masked_lm."
     if "word_ids" in stored and name.startswith("masked_lm"):
         return " It was made with --masking=dynamic and needs the manifest.json of its directory."
     return ""

@@ -14,7 +14,7 @@ from bert_tf.config import BertConfig
 from bert_tf.data.validation import check_vocabulary_size
 from bert_tf.features.extractor import FeatureExtractor
 from bert_tf.features.writers import open_writer
-from bert_tf.model.encoder import make_encoder
+from bert_tf.model.encoders import make_encoder
 from bert_tf.progress import Progress
 from bert_tf.settings import FeatureExtractionSettings
 from bert_tf.text.batch_tokenization import BatchTokenizer

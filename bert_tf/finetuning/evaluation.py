@@ -69,6 +69,8 @@ class TaskEvaluator:
         self.tokenizer = tokenizer
         self.strategy = strategy
         self.step = 0
+        labelled = getattr(self.task, "labelled", self.task)  # Training may be without labels.
+        self._labelled_features = labelled.features("train", data.max_seq_length).keys()
         self._answers: dict[str, SplitAnswers] = {}
         self._collector = OutputCollector(self._outputs, strategy)
 
@@ -239,6 +241,6 @@ class TaskEvaluator:
     def _outputs(self, batch: Batch) -> Mapping[str, tf.Tensor]:
         """Returns the model's outputs and, if the batch has labels, the losses of its windows."""
         outputs = self.model(self.model.select_features(batch), training=False)
-        has_labels = batch.keys() >= self.data.features("train").keys()
+        has_labels = batch.keys() >= self._labelled_features
         losses = window_losses(self.task, batch, outputs) if has_labels else {}
         return {**named_outputs(outputs), **losses}

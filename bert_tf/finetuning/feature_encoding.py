@@ -102,6 +102,7 @@ class Encoding:
     vocab_file: str
     do_lower_case: bool
     max_seq_length: int  # Tokens of a window, padding included.
+    model_type: str = "bert"  # Whose tokenizer it is.
 
     @functools.cached_property
     def features(self) -> dict[str, Feature]:
@@ -113,7 +114,7 @@ class Encoding:
 
     @functools.cached_property
     def _tokenizer(self) -> Tokenizer:
-        return load_tokenizer(self.vocab_file, self.do_lower_case)
+        return load_tokenizer(self.vocab_file, self.do_lower_case, model_type=self.model_type)
 
     def encode(self, examples: Sequence[Any]) -> list[list[EncodedWindow]]:
         """Returns the windows of each example."""

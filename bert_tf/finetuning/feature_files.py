@@ -114,6 +114,7 @@ def _describe(encoding: Encoding, sources: Sequence[str]) -> dict[str, Any]:
         "split": encoding.split,
         "max_seq_length": encoding.max_seq_length,
         "do_lower_case": encoding.do_lower_case,
+        **({"model_type": "electra"} if encoding.model_type == "electra" else {}),
         "vocabulary": _fingerprint(encoding.vocab_file),
         "sources": [{"path": str(source), **_fingerprint(source)} for source in sources],
         "features": {n: dataclasses.asdict(f) for n, f in sorted(encoding.features.items())},

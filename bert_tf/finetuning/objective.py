@@ -11,19 +11,26 @@ from bert_tf.training.trainer import Batch
 
 
 class TaskObjective:
-    """Minimizes the weighted mean of a task's losses over the whole batch.
+    """Minimizes the weighted mean of a task's losses over the whole batch, or their sum.
 
-    The losses are per window, token or span; see `Task.loss_weights`.
+    The losses are per window, token or span; see `Task.loss_weights`. Adam's steps are the same for
+    both, but gradients of the sum are clipped more often.
     """
 
-    def __init__(self, task: Task):
+    def __init__(self, task: Task, reduction: str = "mean"):
+        self._is_sum = reduction == "sum"
         self.epsilons: dict[str, float] = {}
         self.measured = ("accuracy",) if getattr(task, "measures_accuracy", False) else ()
         self._task = task
 
     def weights(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Returns the sum of the weights, the same for the accuracy."""
-        return dict.fromkeys(("loss", *self.measured), tf.reduce_sum(_weights(self._task, batch)))
+        total = tf.reduce_sum(_weights(self._task, batch))
+        weights = dict.fromkeys(("loss", *self.measured), total)
+        if self._is_sum:  # The weights of all replicas add up to 1.
+            replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+            weights["loss"] = tf.constant(1.0 / replicas)
+        return weights
 
     def sums(self, batch: Batch, outputs: Any) -> dict[str, tf.Tensor]:
         """Returns the weighted sums of the losses and of what is answered correctly."""

@@ -9,8 +9,10 @@ import os
 from typing import TextIO
 
 from bert_tf import files
+from bert_tf.distillation.teacher import find_teacher
 from bert_tf.finetuning.run import FinetuningRun
 from bert_tf.finetuning.sweep import run_sweep
+from bert_tf.finetuning.unlabelled import unlabelled_task
 from bert_tf.released.model_folder import read_description
 from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import PURPOSES, Task, find_task, options_chosen_in_training
@@ -68,6 +70,8 @@ def _make_task(settings: FinetuningSettings) -> Task:
             raise ValueError(f"A task option is written name=value. Received: {option!r}")
         options[name] = value
     folders, checkpoint = [settings.output_dir], settings.init_checkpoint
+    if settings.teacher and settings.do_train:  # Its labels are the student's.
+        folders += find_teacher(settings.teacher, settings.max_seq_length).folders
     if checkpoint and not settings.do_train:
         is_folder = files.is_directory(checkpoint)
         folders.append(checkpoint if is_folder else files.split_path(checkpoint)[0])
@@ -77,7 +81,12 @@ def _make_task(settings: FinetuningSettings) -> Task:
         for name, word in options_chosen_in_training(settings.task).items():
             if options.get(name, word) == word and name in trained.options:
                 options[name] = trained.options[name]
-    return find_task(settings.task, options, trained.labels if trained else None)
+    task = find_task(settings.task, options, trained.labels if trained else None)
+    if not (settings.unlabelled_file and settings.do_train):
+        return task
+    if settings.num_folds:
+        raise ValueError("--num_folds needs labels: it goes without --unlabelled_file.")
+    return unlabelled_task(task, settings.unlabelled_file)
 
 
 def _find_purposes(settings: FinetuningSettings, task: Task) -> list[str]:

@@ -13,12 +13,20 @@ from bert_tf import files
 from bert_tf.config import BertConfig
 from bert_tf.data.feature_records import FeatureRecords
 from bert_tf.data.validation import check_vocabulary_size
+from bert_tf.distillation.student import CopyReport, copy_weights
+from bert_tf.finetuning.distillation import (
+    DistillationObjective,
+    check_student,
+    student_model,
+)
 from bert_tf.finetuning.evaluation import TaskEvaluator
 from bert_tf.finetuning.objective import TaskObjective
 from bert_tf.finetuning.task_data import TaskData
+from bert_tf.finetuning.teacher import TaskTeacher
 from bert_tf.model.dropout import dropout_seeds
-from bert_tf.model.encoder import make_encoder
+from bert_tf.model.encoders import make_encoder
 from bert_tf.model.freezing import frozen_prefixes
+from bert_tf.model.layer_rates import layer_rate_scales
 from bert_tf.model.lookup_rows import LookupRows
 from bert_tf.released.model_folder import (
     check_model_folder,
@@ -56,6 +64,7 @@ from bert_tf.training.run import (
 )
 from bert_tf.training.run_directory import EVALUATION, MetricsLog
 from bert_tf.training.schedule import make_schedule
+from bert_tf.training.trainer import Objective
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +103,7 @@ class FinetuningRun:
             self.model = task.head(make_encoder(self.config, will_be_loaded=is_loaded))
         self._frozen = frozen_prefixes(settings.freeze, self.model.encoder)
         self.description = describe_task(task, settings.do_lower_case, max_seq_length)
+        self._teacher = self._load_teacher() if settings.teacher and settings.do_train else None
         output_dir = settings.output_dir
         run_directory.prepare_folder(output_dir)
         run_directory.check_model(output_dir, self.config.to_json_string())
@@ -126,21 +136,23 @@ class FinetuningRun:
             num_examples = feature_file.num_features
         num_steps = num_train_steps(settings, num_examples)
         fingerprint = self.data.fingerprint()
+        if self._teacher:
+            fingerprint["teacher_weights"] = self._teacher.digest
         if self._is_complete(fingerprint, num_steps):
             self.restore()
             return
         run = TrainingRun(
             settings,
-            self.model,
-            TaskObjective(self.task),
+            *self._model_and_objective(),
             num_steps,
-            make_schedule(settings, num_steps, int(num_steps * settings.warmup_proportion)),
+            make_schedule(settings, num_steps, num_steps * settings.warmup_proportion),
             self.strategy,
             dropout_seeds,
             is_trained=self._is_trained,
             stream=self.stream,
             rate_scales=self._rate_scales(),
             lookups=LookupRows.of,
+            initialize=self._copy_teacher if settings.init_from_teacher else None,
         )
         step = run.begin(fingerprint)
         self.best.resume(step)
@@ -205,17 +217,38 @@ class FinetuningRun:
         about = (described.do_lower_case, described.kind, described.labels, described.inputs)
         write_model_card(folder, self.config, made, *about)
 
+    def _load_teacher(self) -> TaskTeacher:
+        settings = self.settings
+        with self.strategy.scope(), precision(settings.mixed_precision):
+            teacher = TaskTeacher(settings, self.task, self.description)
+        check_student(self.task, self.model, teacher.model, settings.hidden_loss_weight)
+        return teacher
+
+    def _copy_teacher(self) -> CopyReport:
+        return copy_weights(self.model, self._teacher.model)
+
+    def _model_and_objective(self) -> tuple[Any, Objective]:
+        """Returns what is trained and its loss, with the outputs of the teacher if there is one."""
+        if not self._teacher:
+            return self.model, TaskObjective(self.task, self.settings.loss_reduction)
+        objective = DistillationObjective(self.task, self._teacher, self.settings)
+        if not (self.settings.teacher_in_each_step or objective.needs_layers):
+            self._teacher.add_outputs(self.data, self.strategy)
+        return student_model(objective, self.model), objective
+
     def _is_trained(self, name: str) -> bool:
         return not (self.model.is_unneeded(name) or name.startswith(self._frozen))
 
     def _rate_scales(self) -> dict[str, float]:
-        """Returns the factor of the learning rate of each weight of the head, if it has its own."""
-        settings, encoder = self.settings, self.model.encoder.prefix
-        if not settings.head_learning_rate:
-            return {}
-        scale = settings.head_learning_rate / settings.learning_rate
+        """Returns the factors of the learning rate of weights that have another."""
+        settings, encoder, scales = self.settings, self.model.encoder, {}
         names = named_variables(self.model)
-        return {name: scale for name in names if not name.startswith(encoder)}
+        if settings.layer_wise_decay < 1.0:
+            scales = layer_rate_scales(names, encoder, settings.layer_wise_decay)
+        if settings.head_learning_rate:
+            scale = settings.head_learning_rate / settings.learning_rate
+            scales |= {name: scale for name in names if not name.startswith(encoder.prefix)}
+        return scales
 
     def _is_complete(self, fingerprint: dict[str, Any], num_steps: int) -> bool:
         """Returns whether training is complete; refuses the output directory of another run."""
@@ -293,7 +326,7 @@ def _load_tokenizer(settings: FinetuningSettings, config: BertConfig) -> Tokeniz
     """Loads the tokenizer, and checks its vocabulary against the model."""
     vocab_file, do_lower_case = settings.vocab_file, settings.do_lower_case
     validate_case_matches_checkpoint(do_lower_case, settings.init_checkpoint)
-    tokenizer = load_tokenizer(vocab_file, do_lower_case)
+    tokenizer = load_tokenizer(vocab_file, do_lower_case, model_type=config.model_type)
     check_vocabulary(tokenizer.vocab, vocab_file, do_lower_case)
     check_vocabulary_size(
         len(tokenizer.vocab), vocab_file, config.vocab_size, settings.bert_config_file

@@ -8,6 +8,7 @@ from typing import Any, TextIO
 import tensorflow as tf
 
 from bert_tf import files
+from bert_tf.config import BertConfig
 from bert_tf.data.feature_records import FeatureRecords
 from bert_tf.data.schema import Feature
 from bert_tf.finetuning.feature_encoding import Encoding
@@ -99,7 +100,9 @@ class TaskData:
 
     def _feature_file(self, split: str) -> FeatureFile:
         vocab_file, do_lower_case = self.settings.vocab_file, self.settings.do_lower_case
-        encoding = Encoding(self.task, split, vocab_file, do_lower_case, self.max_seq_length)
+        model_type = BertConfig.from_json_file(self.settings.bert_config_file).model_type
+        rules = (vocab_file, do_lower_case, self.max_seq_length, model_type)
+        encoding = Encoding(self.task, split, *rules)
         # Training examples are not cached: only their features are needed later.
         read = self.task.read if split == "train" else self.examples
         path = files.join_path(self.folder, f"{split}.tf_record")

@@ -14,6 +14,7 @@ from typing import Any
 
 from bert_tf.config import BertConfig
 from bert_tf.formats import names
+from bert_tf.formats.span_boundary_names import SPAN_BOUNDARY_NAMES
 from bert_tf.kinds.table import CLASSIFIER, MASKED_LM, NEXT_SENTENCE, SPAN, heads_in
 
 # Regular expressions and their replacements, of which each is applied in turn.
@@ -39,6 +40,8 @@ class Architecture:
     # The end of a class's name -> its own rules, which are applied before the others.
     class_rules: Mapping[str, Rules] = dataclasses.field(default_factory=dict)
     heads: tuple[str, ...] = (MASKED_LM, SPAN, CLASSIFIER)
+    # Our names -> theirs, of weights that no class there has.
+    more_names: Mapping[str, str] = dataclasses.field(default_factory=dict)
     # Fields of BertConfig -> the keys of config.json, where they differ.
     keys: Mapping[str, str] = dataclasses.field(default_factory=dict)
     # Values of fields that files may omit, and of those that they do not have.
@@ -59,7 +62,7 @@ class Architecture:
         """
         rules = (*_DOTTED, *self.class_rules.get(class_end, ()), *self.rules)
         shapes = names.weight_shapes(config, self.heads)
-        return {name: _renamed(name, rules) for name in shapes}
+        return {**{name: _renamed(name, rules) for name in shapes}, **self.more_names}
 
     def class_end(self, class_name: str) -> str:
         """Returns the end of the name of a class of this architecture; "" for other classes."""
@@ -83,6 +86,7 @@ ARCHITECTURES = {
         prefix="bert.",
         decoder="cls.predictions.decoder",
         heads=(MASKED_LM, NEXT_SENTENCE, SPAN, CLASSIFIER),
+        more_names=SPAN_BOUNDARY_NAMES,
         defaults={"vocab_size": 30522, "type_vocab_size": 2},
         fixed={
             "layer_norm_eps": (1e-12, "the epsilon of LayerNorm is 1e-12, as in the original"),
@@ -108,6 +112,16 @@ ARCHITECTURES = {
             (r"\.ffn_1\.intermediate\.dense\.", ".ffn."),
         ),
         heads=(MASKED_LM, NEXT_SENTENCE, SPAN, CLASSIFIER),
+        defaults={
+            "vocab_size": 30000,
+            "type_vocab_size": 2,
+            "embedding_size": 128,
+            "num_hidden_groups": 1,
+            "inner_group_num": 1,
+        },
+        fixed={
+            "layer_norm_eps": (1e-12, "the epsilon of LayerNorm is 1e-12, as in the original"),
+        },
     ),
     "roberta": Architecture(
         classes="Roberta",

@@ -63,7 +63,9 @@ def read(path: str) -> PretrainedModel:
         )
     config = _read_config(config_file)
     stored = read_weights(prefix)
-    renamed, removed = names.without_prefix(prefix, stored)
+    renamed, removed = {name: name for name in stored}, ""
+    if config.model_type != "electra":  # Beside its encoder there may be the generator's.
+        renamed, removed = names.without_prefix(prefix, stored)
     weights = {new: stored[old] for old, new in renamed.items()}
     names.check_shapes(prefix, config, weights)
     vocab_folder = next(filter(find_vocabulary, places), folder)

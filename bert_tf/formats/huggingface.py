@@ -187,9 +187,9 @@ def _modern_names(
     """Returns own names -> transformers' names of today, and the prefix that was removed."""
     renamed, prefix = names.without_prefix(path, tensors, architecture.prefix.rstrip("."))
     for old, new in (("gamma", "weight"), ("beta", "bias")):  # 2018's converters kept them.
-        end = f"LayerNorm.{old}"
+        ends = tuple(f"{norm}.{old}" for norm in ("LayerNorm", "layer_norm1", "layer_norm2"))
         renamed = {
-            own: f"{name.removesuffix(old)}{new}" if name.endswith(end) else name
+            own: f"{name.removesuffix(old)}{new}" if name.endswith(ends) else name
             for own, name in renamed.items()
         }
     return renamed, prefix

@@ -93,7 +93,7 @@ _ENDINGS = {
     "scores": (("output_weights", ""), ("output_bias", "")),
     "bias": (("output_bias", "output_bias/bias"),),
 }
-_BLOCK = re.compile(r"bert/encoder/layer_(\d+)/")
+_BLOCK = re.compile(r"(?:bert|electra)/encoder/layer_(\d+)/")
 # Parts that torch.compile and FSDP put anywhere into a name.
 _WRAPPERS = re.compile(r"(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 # The group is what stands before an encoder's names.
@@ -230,7 +230,7 @@ def _built_shapes(config: BertConfig) -> Shapes:
     """Returns the weight shapes of a model with all heads, from a graph: that needs no memory."""
     import tensorflow as tf  # Slow to import, and only shapes need it.
 
-    from bert_tf.model.encoder import make_encoder
+    from bert_tf.model.encoders import make_encoder
     from bert_tf.model.heads import PretrainingModel
     from bert_tf.model.task_heads import ClassificationModel, SpanModel
 
@@ -250,7 +250,7 @@ _TASK_LAYERS = ("roles/",)
 
 def check_shapes(path: str, config: BertConfig, weights: Mapping[str, np.ndarray]) -> None:
     """Raises a ValueError if weights do not have the config's shapes; they may be missing."""
-    if WORD_EMBEDDINGS not in weights:
+    if f"{config.scope}/embeddings/word_embeddings" not in weights:
         raise no_bert(path, weights)
     heads = heads_in(weights)
     num_scores = num_scores_of(weights) if CLASSIFIER in heads else 2

@@ -23,7 +23,7 @@ from bert_tf.kinds.table import (
     num_scores_of,
 )
 from bert_tf.kinds.text_model import LoadedModel
-from bert_tf.model.encoder import make_encoder
+from bert_tf.model.encoders import make_encoder
 from bert_tf.model.initial_weights import undrawn_weights
 from bert_tf.released.find_model import ModelFiles, find_model
 from bert_tf.released.model_folder import ModelDescription, read_description
@@ -109,10 +109,11 @@ def load_model(
 def _check_sizes(path: str, config: BertConfig, shapes: Mapping[str, Sequence[int]]) -> None:
     """Refuses a config of other sizes than the weights before a model takes the memory."""
     hidden, width = config.hidden_size, config.embedding_size or config.hidden_size
+    scope = config.scope
     for name, size in (
-        ("bert/embeddings/word_embeddings", [config.vocab_size, width]),
-        ("bert/embeddings/position_embeddings", [config.max_position_embeddings, width]),
-        ("bert/encoder/layer_0/intermediate/dense/kernel", [hidden, config.intermediate_size]),
+        (f"{scope}/embeddings/word_embeddings", [config.vocab_size, width]),
+        (f"{scope}/embeddings/position_embeddings", [config.max_position_embeddings, width]),
+        (f"{scope}/encoder/layer_0/intermediate/dense/kernel", [hidden, config.intermediate_size]),
     ):
         if list(shapes.get(name, size)) != size:
             raise ValueError(
@@ -140,7 +141,9 @@ def _tokenizer(found: ModelFiles, do_lower_case: bool | None, config: BertConfig
             f"{found.init_checkpoint}: nothing says whether the model was trained on lower-cased "
             "text. Give do_lower_case (--do_lower_case=true or false)."
         )
-    tokenizer = load_tokenizer(found.vocab_file, do_lower_case, found.strip_accents)
+    tokenizer = load_tokenizer(
+        found.vocab_file, do_lower_case, found.strip_accents, config.model_type
+    )
     if tokenizer.vocab_size > config.vocab_size:
         raise ValueError(
             f"{found.vocab_file}: the vocabulary has {tokenizer.vocab_size} rows, the word "

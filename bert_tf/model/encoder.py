@@ -1,12 +1,10 @@
 """Encoders: from token ids to one vector per token and one per sequence.
 
 `TransformerEncoder` runs any embeddings, blocks and pooler; `BertEncoder` makes them from a
-`BertConfig`. A successor of BERT is another subclass, listed in ENCODERS.
+`BertConfig`. A successor of BERT is another subclass, listed in `encoders`.
 """
 
-import contextlib
 import dataclasses
-import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,7 +17,6 @@ from bert_tf.model.bilstm import BiLstm
 from bert_tf.model.block_runs import recomputed, sharing_graph
 from bert_tf.model.dropout import current_seeds, new_generator
 from bert_tf.model.feature_model import FeatureModel
-from bert_tf.model.initial_weights import undrawn_weights
 from bert_tf.model.layers import (
     MASKED_SCORE,
     Attention,
@@ -32,27 +29,8 @@ from bert_tf.model.layers import (
 )
 from bert_tf.model.part import register
 
-# A configuration's model_type -> the encoder's class, by module and name.
-ENCODERS = {
-    "bert": ("bert_tf.model.encoder", "BertEncoder"),
-    "albert": ("bert_tf.model.albert", "AlbertEncoder"),
-    "roberta": ("bert_tf.model.roberta", "RobertaEncoder"),
-    "distilbert": ("bert_tf.model.distilbert", "DistilBertEncoder"),
-}
 # Of the attention probabilities and of the two LayerNorms' inputs.
 DROPOUTS_PER_BLOCK = 3
-
-
-def make_encoder(
-    config: BertConfig, dtype=None, will_be_loaded: bool = False
-) -> "TransformerEncoder":
-    """Makes the encoder that `config.model_type` names, with initial weights.
-
-    These take seconds to draw. If `will_be_loaded`, they are 0 instead, for others to replace.
-    """
-    module, name = ENCODERS[config.model_type]
-    with undrawn_weights() if will_be_loaded else contextlib.nullcontext():
-        return getattr(importlib.import_module(module), name)(config, dtype=dtype)
 
 
 class TransformerEncoder(FeatureModel):
@@ -258,8 +236,7 @@ class BertEncoder(TransformerEncoder):
         preprocessor = bert_tf.TextPreprocessor.from_preset("bert_base_uncased", sequence_length=64)
         vectors = encoder(preprocessor(["A text."]))["sequence_output"]  # [1, 64, H]
 
-    A call raises a ValueError for sequences longer than `config.max_position_embeddings`, or for
-    an input of an unknown name.
+    A call raises a ValueError for sequences that are too long, or an input of an unknown name.
 
     Source: google-research/bert, modeling.py, `BertModel`.
     """

@@ -11,6 +11,7 @@ import sys
 
 MODULES = (  # With registered classes.
     "bert_tf.model.albert",
+    "bert_tf.model.replaced_tokens",
     "bert_tf.model.distilbert",
     "bert_tf.model.roberta",
     "bert_tf.model.task_heads",
@@ -18,6 +19,7 @@ MODULES = (  # With registered classes.
     "bert_tf.model.siamese",
     "bert_tf.model.role_model",
     "bert_tf.model.coreference",
+    "bert_tf.model.token_lm",
     "bert_tf.pretraining.objectives.left_to_right",
     "bert_tf.text.preprocessor",
     "bert_tf.training.keras_optimizer",

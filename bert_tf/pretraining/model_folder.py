@@ -10,6 +10,7 @@ from bert_tf import files
 from bert_tf.config import BertConfig, write_json
 from bert_tf.data.manifest import described_files
 from bert_tf.settings import PretrainingSettings
+from bert_tf.text.vocabulary import load_vocab
 from bert_tf.training.model_card import describe_run, write_model_card
 
 logger = logging.getLogger(__name__)
@@ -29,11 +30,15 @@ def check_vocabulary(settings: PretrainingSettings, config: BertConfig) -> None:
         )
 
 
+def find_vocabulary(settings: PretrainingSettings) -> str | None:
+    """Returns the path of the records' vocabulary, as far as it is known."""
+    return settings.vocab_file or _vocabulary_of(_manifest_of(settings))
+
+
 def write_tokenizer_files(settings: PretrainingSettings) -> None:
     """Writes vocab.txt and tokenizer_config.json, as far as they are known."""
-    run = _manifest_of(settings)
-    vocab_file = settings.vocab_file or _vocabulary_of(run)
-    do_lower_case = run.get("settings", {}).get("do_lower_case")
+    vocab_file = find_vocabulary(settings)
+    do_lower_case = _manifest_of(settings).get("settings", {}).get("do_lower_case")
     copy = files.join_path(settings.output_dir, files.vocabulary_name(vocab_file or ""))
     if vocab_file and files.resolve_path(vocab_file) != files.resolve_path(copy):
         with files.atomic_write(copy) as file:
@@ -49,6 +54,20 @@ def write_tokenizer_files(settings: PretrainingSettings) -> None:
         kind = "Albert" if copy.endswith(".model") else "Bert"
         content = {"do_lower_case": do_lower_case, "tokenizer_class": f"{kind}Tokenizer"}
         write_json(path, content, sort_keys=True)
+
+
+def vocabulary_ids(settings: PretrainingSettings) -> dict[str, int]:
+    """Returns the ids of the tokens of the records' vocabulary.
+
+    Raises a ValueError if nothing tells which it is.
+    """
+    vocab_file = find_vocabulary(settings)
+    if not vocab_file:
+        raise ValueError(
+            f"--objective={settings.objective} needs the vocabulary of the records, and nothing "
+            "tells which it is. Give it as --vocab_file."
+        )
+    return load_vocab(vocab_file)
 
 
 def write_card(

@@ -62,9 +62,11 @@ class PretrainingObjective:
     make_model: Callable[[TransformerEncoder], keras.Model]
     predictions: tuple[Prediction, ...]  # Their losses are added up.
     needs_next_sentence: bool = False  # Whether records must have `next_sentence_labels`.
+    needs_spans: bool = False  # Whether spans must be masked in the records, not single words.
     masks_tokens: bool = True  # Whether tokens of records for dynamic masking are masked.
     is_causal: bool = False  # Whether a token sees only itself and the tokens before it.
     prepare: Callable[[Batch], Batch] | None = None  # Applied to each batch of records first.
+    randomize: Callable | None = None  # The same with random bits: see `data.record_set.RecordSet`.
     measured: tuple[str, ...] = ()  # See `training.trainer.Objective`.
 
     @property

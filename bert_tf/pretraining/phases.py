@@ -104,8 +104,10 @@ def _open_records(
             settings.on_corrupt,
             cache_file=files.join_path(settings.output_dir, cache_name),
             next_sentence=objective.needs_next_sentence,
+            needs_spans=objective.needs_spans,
             masks_tokens=objective.masks_tokens,
             prepare=objective.prepare,
+            randomize=objective.randomize,
         )
 
     evaluates = settings.do_eval or (settings.do_train and settings.eval_steps > 0)

@@ -6,6 +6,7 @@ Source: google-research/bert, run_pretraining.py.
 import contextlib
 import dataclasses
 import logging
+from collections.abc import Mapping
 from typing import TextIO
 
 import keras
@@ -13,7 +14,7 @@ import keras
 from bert_tf import files
 from bert_tf.config import BertConfig
 from bert_tf.model.dropout import dropout_seeds
-from bert_tf.model.encoder import make_encoder
+from bert_tf.model.encoders import make_encoder
 from bert_tf.model.lookup_rows import LookupRows
 from bert_tf.pretraining.evaluation import PretrainingEvaluator
 from bert_tf.pretraining.model_folder import (
@@ -21,7 +22,7 @@ from bert_tf.pretraining.model_folder import (
     write_card,
     write_tokenizer_files,
 )
-from bert_tf.pretraining.objectives import find_objective
+from bert_tf.pretraining.objectives import make_objective
 from bert_tf.pretraining.phases import RunPhase, describe_records, fingerprint, open_phases
 from bert_tf.settings import PretrainingSettings
 from bert_tf.training import distribution, loop, run_directory
@@ -56,7 +57,7 @@ def run_pretraining(
         NonFiniteLoss: naming the step.
         Interrupted: after SIGTERM or Ctrl-C, once everything is saved.
     """
-    objective = find_objective(settings.objective)
+    objective = make_objective(settings)
     config = BertConfig.from_json_file(settings.bert_config_file)
     if objective.is_causal:
         config = dataclasses.replace(config, is_causal=True)
@@ -88,6 +89,7 @@ def run_pretraining(
         evaluator = PretrainingEvaluator(objective, model, strategy, stream)
 
         if settings.do_train:
+            copies = settings.init_from_teacher
             run = TrainingRun(
                 settings,
                 model,
@@ -99,10 +101,12 @@ def run_pretraining(
                 is_trained=lambda name: not model.is_unneeded(name),
                 stream=stream,
                 lookups=LookupRows.of,
+                initialize=(lambda: objective.initialize(model)) if copies else None,
             )
             if workers.is_chief:
                 write_tokenizer_files(settings)
-            step = _train(run, phases, evaluator)
+            also = getattr(objective, "fingerprint", dict)()
+            step = _train(run, phases, evaluator, also)
         else:
             step = restore_weights(model, settings, workers)
         results = None
@@ -115,9 +119,17 @@ def run_pretraining(
         return results
 
 
-def _train(run: TrainingRun, phases: tuple[RunPhase, ...], evaluator: PretrainingEvaluator) -> int:
-    """Trains all phases, from the newest checkpoint if any. Returns the step reached."""
-    step = run.begin(fingerprint(run.settings, phases))
+def _train(
+    run: TrainingRun,
+    phases: tuple[RunPhase, ...],
+    evaluator: PretrainingEvaluator,
+    also: Mapping[str, str],
+) -> int:
+    """Trains all phases, from the newest checkpoint if any. Returns the step reached.
+
+    `also` is what the weights depend on besides settings and records.
+    """
+    step = run.begin({**fingerprint(run.settings, phases), **also})
     if step >= phases[-1].end:
         logger.info("Training is complete at step %d; there is nothing to train.", step)
         if len(phases) == 1:

@@ -55,13 +55,13 @@ class InstanceMaker:
         self, settings: PretrainingDataSettings, tokenizer: Tokenizer, token_of: Sequence[Any]
     ) -> None:
         self._settings = settings
-        special = tokenizer.special_ids
-        self._cls, self._sep = token_of[special.cls], token_of[special.sep]
-        self._mask = token_of[special.mask]
+        special, find = tokenizer.special_ids, token_of.__getitem__
+        self._cls, self._sep, self._mask = map(find, (special.cls, special.sep, special.mask))
         self._mix = parse_masking_mix(settings.masking_mix)
         replacements = masking.replacement_ids(tokenizer.vocab, settings.mend_quirks)
         self._replacements = [token_of[index] for index in replacements]
         self._continuations = find_continuations(settings, tokenizer, token_of)
+        self._segments = segments_of_document
 
     def make(
         self, documents: Documents, rng: random.Random, on_document: Callable[[], None]
@@ -83,7 +83,7 @@ class InstanceMaker:
         if rng.random() < settings.short_seq_prob:  # As fine-tuning has short texts.
             target_length = 2 + masking.draw_below(max_tokens - 1, rng)
         if not settings.next_sentence:
-            return segments_of_document(documents, document, target_length)
+            return self._segments(documents, document, target_length)
         if settings.mend_quirks and len(documents) == 1:
             return pairs_of_only_document(documents, target_length, rng)
         return pairs_of_document(documents, document, target_length, settings.mend_quirks, rng)

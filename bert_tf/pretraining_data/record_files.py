@@ -19,7 +19,7 @@ from bert_tf import files
 from bert_tf.data.manifest import forget_files
 from bert_tf.data.records import RecordWriter
 from bert_tf.files.workers import WorkerKilled, report_progress, run_unordered
-from bert_tf.pretraining_data import masking, ngrams, segmentation
+from bert_tf.pretraining_data import masking, ngrams, packed, segmentation
 from bert_tf.pretraining_data.documents import (
     Documents,
     StartProgress,
@@ -30,6 +30,7 @@ from bert_tf.pretraining_data.documents import (
 from bert_tf.pretraining_data.examples import InstanceMaker, find_continuations
 from bert_tf.pretraining_data.records import RecordEncoder
 from bert_tf.pretraining_data.shards import Shard, remove_notes, write_note
+from bert_tf.pretraining_data.span_masking import SpanInstanceMaker
 from bert_tf.pretraining_data.statistics import CorpusStatistics
 from bert_tf.progress import Progress
 from bert_tf.settings import PretrainingDataSettings
@@ -38,6 +39,7 @@ from bert_tf.text.tokenizer import Tokenizer
 _UPDATE_EVERY = 256  # records
 # The fraction of a shard's time that its stages take.
 _FRACTIONS = {"reading text": 0.2, "making pairs": 0.45, "writing records": 0.35}
+_FRACTIONS[packed.STAGE] = 1.0
 
 
 def make_records(
@@ -52,6 +54,8 @@ def make_records(
         ValueError: if a text file cannot be read (names the line) or there is no text.
         OSError: if a file cannot be written; then none of the shard's files is left.
     """
+    if settings.packing == "electra":
+        return _make_packed(settings, tokenizer, shard, start_progress)
     examples: list[bytes] = []
     rng = random.Random(shard.seed)
     # Opened first, to fail early if they cannot be written.
@@ -67,11 +71,7 @@ def make_records(
                 examples.append(encoder.begin(instance))
         masking.shuffle(examples, rng)
         if not examples:
-            raise ValueError(
-                f"{shard.name}: there is no text to make examples of. Each line should hold a "
-                f"sentence, and blank lines should part documents. Received: {counts.documents} "
-                f"documents with {counts.tokens} tokens"
-            )
+            raise _no_text(shard, counts)
         del documents
         writers = [RecordWriter(output, settings.gzip) for output in outputs]
         with start_progress("writing records", len(examples), "examples") as progress:
@@ -83,12 +83,46 @@ def make_records(
     return entries, counts
 
 
+def _make_packed(
+    settings: PretrainingDataSettings,
+    tokenizer: Tokenizer,
+    shard: Shard,
+    start_progress: StartProgress,
+) -> tuple[list[dict[str, Any]], CorpusStatistics]:
+    counts, num_examples, rng = CorpusStatistics(), 0, random.Random(shard.seed)
+    with files.atomic_writes(shard.output_files) as outputs:
+        writers = [RecordWriter(output, settings.gzip) for output in outputs]
+        records = packed.packed_records(
+            settings, tokenizer, shard.input_files, rng, counts, start_progress
+        )
+        for num_examples, record in enumerate(records, start=1):
+            writers[(num_examples - 1) % len(writers)].write(*record)
+        if not num_examples:
+            raise _no_text(shard, counts)
+        if shard.line_counts:  # Of the whole text.
+            own = ("documents", "sentences", "tokens", "unknown_tokens")
+            counts = dataclasses.replace(
+                shard.line_counts, **{name: getattr(counts, name) for name in own}
+            )
+        return _finish(shard, writers, counts, settings.max_seq_length), counts
+
+
+def _no_text(shard: Shard, counts: CorpusStatistics) -> ValueError:
+    return ValueError(
+        f"{shard.name}: there is no text to make examples of. Each line should hold a sentence, "
+        f"and blank lines should part documents. Received: {counts.documents} documents with "
+        f"{counts.tokens} tokens"
+    )
+
+
 def _make_maker(
     settings: PretrainingDataSettings,
     tokenizer: Tokenizer,
     shard: Shard,
     token_of: Sequence[bytes],
 ) -> InstanceMaker:
+    if settings.do_span_mask:
+        return SpanInstanceMaker(settings, tokenizer, token_of)
     if not settings.ngram:
         return InstanceMaker(settings, tokenizer, token_of)
     offset = settings.ngram_seed - settings.random_seed if settings.ngram_seed is not None else 0

@@ -104,6 +104,14 @@ def _text_problems(
         )
     if statistics.empty_files:
         yield f"Input files that hold no text: {statistics.empty_files}."
+    if settings.do_span_mask:
+        kept = (statistics.example_tokens - 2 * statistics.examples) // settings.dupe_factor
+        if kept < statistics.tokens:
+            yield (
+                f"{statistics.tokens - kept:,} of {statistics.tokens:,} tokens are left out, as in "
+                f"the original: those of sentences too long for an example, and of the sentences "
+                f"before one that ends its document. --mend_quirks splits such sentences."
+            )
     if not settings.next_sentence:
         return
     mean_length = _ratio(statistics.tokens, statistics.sentences)
@@ -150,6 +158,7 @@ def _vocabulary_problems(
         )
     if (
         settings.do_whole_word_mask
+        and not settings.do_span_mask
         and statistics.continuing_tokens < _FEW_CONTINUING * statistics.tokens
     ):
         yield (

@@ -33,7 +33,11 @@ _RECORDS_VERSION = 1
 # Settings that do not change the records, or that the digest covers otherwise.
 _IRRELEVANT = {"input_file", "vocab_file", "output_file", "output_dir", "num_workers"}
 # Later settings, whose defaults are left out too, so that shards from before them stay valid.
-_LATER = ("next_sentence", "ngram", "favor_shorter_ngram", "ngram_seed", "sentence_order")
+_LATER = (
+    *("next_sentence", "ngram", "favor_shorter_ngram", "ngram_seed", "sentence_order"),
+    *("do_span_mask", "span_geometric_p", "max_span_words"),
+    *("packing", "blanks_separate_docs", "strip_accents"),
+)
 _TEXT_FOLDER = ".pretraining-text"
 # Shards and their notes under the temporary names of `files.atomic_write`.
 _PARTIAL_FILE = re.compile(

@@ -126,12 +126,13 @@ def _files_in(path: str) -> ModelFiles | None:
 
 
 def _has_plain_names(prefix: str) -> bool:
-    """Returns whether a checkpoint's first embeddings, whose name its index has whole, are BERT's.
+    """Returns whether a checkpoint's first embeddings, whose name its index has whole, are ours.
 
     If something else stands before `embeddings/`, reading the checkpoint as another format tells.
     """
     first = re.search(rb"([\w./-]*)embeddings/", files.read_bytes(f"{prefix}.index"))
-    return first is None or first[1] == b"bert/"
+    # ELECTRA's are not the first names, so that a byte of the index may stand before them.
+    return first is None or re.fullmatch(rb"bert/|.?electra/", first[1]) is not None
 
 
 def _normalization(folder: str, vocab_file: str | None) -> tuple[bool | None, bool | None]:

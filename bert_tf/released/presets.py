@@ -12,7 +12,8 @@ from bert_tf.config import BertConfig
 from bert_tf.formats import google
 from bert_tf.formats.source import Head, PretrainedModel, TokenizerFiles
 from bert_tf.kinds.table import CLASSIFIER, find_kind, heads_in, num_scores_of
-from bert_tf.model.encoder import TransformerEncoder, make_encoder
+from bert_tf.model.encoder import TransformerEncoder
+from bert_tf.model.encoders import make_encoder
 from bert_tf.model.feature_model import FeatureModel
 from bert_tf.released.find_model import ModelFiles, find_model
 from bert_tf.released.model_folder import ModelDescription, read_description, write_description
@@ -159,7 +160,9 @@ def _tokenizer_of(found: ModelFiles, preset: str) -> Tokenizer:
             f"{preset}: there is no {lacking} beside the model. Make the tokenizer: "
             "bert_tf.FullTokenizer(vocab_file, do_lower_case)."
         )
-    return load_tokenizer(found.vocab_file, found.do_lower_case, found.strip_accents)
+    config = BertConfig.from_json_file(found.bert_config_file)
+    rules = (found.do_lower_case, found.strip_accents, config.model_type)
+    return load_tokenizer(found.vocab_file, *rules)
 
 
 def _plain_weights(model: FeatureModel) -> dict[str, np.ndarray]:

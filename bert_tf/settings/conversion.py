@@ -16,6 +16,12 @@ class ConversionSettings(Settings):
     keep_optimizer: bool = setting(True, "Whether to keep the optimizer state, if the format can.")
     average_last: int = setting(0, "Newest checkpoints to average; 0: only the last.", at_least=0)
     padded_vocab_size: int = setting(0, "Rows to pad the word embeddings to; 0: none.", at_least=0)
+    num_layers: int = setting(
+        0,
+        "Layers to keep, for a smaller model to train further: the first, the last and others "
+        "evenly in between (0, 2, 4, 7, 9, 11 for 6 of 12); 0: all.",
+        at_least=0,
+    )
     inputs: tuple[str, ...] = setting(
         (), "A classifier's texts, if it was made elsewhere: text (the default) or text_a,text_b."
     )

@@ -3,12 +3,13 @@
 import dataclasses
 
 from bert_tf.config import check_range
+from bert_tf.settings.distillation import FinetuningDistillation
 from bert_tf.settings.setting import setting
 from bert_tf.settings.training import TrainingSettings
 
 
 @dataclasses.dataclass(frozen=True)
-class FinetuningSettings(TrainingSettings):
+class FinetuningSettings(FinetuningDistillation):
     """Settings of fine-tuning on a task: the flags that the original's two scripts share, and more.
 
     Source: google-research/bert, run_classifier.py and run_squad.py.
@@ -17,7 +18,7 @@ class FinetuningSettings(TrainingSettings):
     MAY_CHANGE = TrainingSettings.MAY_CHANGE - {"eval_steps"} | {
         *("vocab_file", "do_predict", "predict_batch_size", "keep_optimizer", "num_workers"),
         *("num_restarts", "learning_rates", "train_batch_sizes", "early_stopping_patience"),
-        "num_folds",
+        *("num_folds", "unlabelled_file", "teacher_in_each_step"),
     }
 
     task: str = setting("", "The task, such as glue:mnli or squad.", needed=True)
@@ -32,6 +33,16 @@ class FinetuningSettings(TrainingSettings):
     # Beyond the originals.
     head_learning_rate: float = setting(
         0.0, "Peak of the head's learning rate; 0: --learning_rate.", interval="[0, inf)"
+    )
+    layer_wise_decay: float = setting(
+        1.0,
+        "Factor of the learning rate from each layer to the one below, as 0.8 for ELECTRA.",
+        interval="(0, 1]",
+    )
+    loss_reduction: str = setting(
+        "mean",
+        "sum: the sum over the batch, as ELECTRA's original; only clipping makes a difference.",
+        choices=("mean", "sum"),
     )
     early_stopping_patience: int = setting(
         0, "Evaluations without improvement after which training ends; 0: never.", at_least=0
@@ -70,6 +81,11 @@ class FinetuningSettings(TrainingSettings):
             raise ValueError(
                 "--num_restarts, --num_folds, --learning_rates and --train_batch_sizes need "
                 "--do_train."
+            )
+        if self.loss_reduction == "sum" and self.teacher:
+            raise ValueError(
+                "--loss_reduction=sum is of labels; the losses of a --teacher are means. Give one "
+                "of both."
             )
         if self.num_folds == 1:
             raise ValueError("--num_folds must be 2 or more, or 0 for none. Received: 1")

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+from bert_tf.settings.distillation import PretrainingDistillation
 from bert_tf.settings.phases import Phase, check_sum_of_steps, parse_eval_files, parse_phases
 from bert_tf.settings.setting import setting
 from bert_tf.settings.training import TrainingSettings
@@ -12,15 +13,19 @@ OBJECTIVES = {
     "masked_lm+next_sentence": "masked_lm_next_sentence",
     "masked_lm+sentence_order": "masked_lm_sentence_order",
     "masked_lm": "masked_lm",
+    "masked_lm+span_boundary": "masked_lm_span_boundary",
     "left_to_right": "left_to_right",
+    "distillation": "distillation",
+    "replaced_tokens": "replaced_tokens",
 }
+_OF_TEACHER = "distillation"
 # The fraction of tokens that is masked, rounded up: 20 of 128 and 77 of 512.
 _MASKED_FRACTION = 0.15
 _SCHEDULE = ("learning_rate", "num_warmup_steps")
 
 
 @dataclasses.dataclass(frozen=True)
-class PretrainingSettings(TrainingSettings):
+class PretrainingSettings(PretrainingDistillation):
     """Settings of a pre-training run: the 22 flags of the original's run_pretraining.py, and more.
 
     Source: google-research/bert, run_pretraining.py.
@@ -51,9 +56,15 @@ class PretrainingSettings(TrainingSettings):
     objective: str = setting(
         "masked_lm+next_sentence",
         "masked_lm+sentence_order: whether two parts of a text are swapped, as ALBERT learns. "
-        "masked_lm: without next sentence prediction. left_to_right: to predict each next token; "
-        "bert_config.json in --output_dir then says is_causal.",
+        "masked_lm: without next sentence prediction. masked_lm+span_boundary: SpanBERT's, on "
+        "records of create_pretraining_data.py --do_span_mask. left_to_right: to predict each next "
+        "token; bert_config.json in --output_dir then says is_causal. distillation: to give "
+        "the answers of --teacher. replaced_tokens: which tokens a small masked LM put in, as "
+        "ELECTRA learns.",
         choices=tuple(OBJECTIVES),
+    )
+    objective_options: tuple[str, ...] = setting(
+        (), "Of replaced_tokens, as in mask_prob=0.25,discriminator_weight=50."
     )
     phases: str = setting(
         "",
@@ -71,6 +82,7 @@ class PretrainingSettings(TrainingSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._choose_objective()
         if not self.do_train and not self.do_eval:
             raise ValueError("Nothing to do: at least one of --do_train and --do_eval is needed.")
         if self.phases:
@@ -82,6 +94,16 @@ class PretrainingSettings(TrainingSettings):
                 f"The warm-up is longer than the training, so the learning rate would never reach "
                 f"its peak. Received: --num_warmup_steps={self.num_warmup_steps} and "
                 f"{self.num_train_steps} training steps; a tenth or a hundredth is usual."
+            )
+
+    def _choose_objective(self) -> None:
+        if not self.teacher and self.objective == _OF_TEACHER:
+            raise ValueError("--objective=distillation needs a --teacher.")
+        if self.teacher and self.objective == PretrainingSettings.objective:
+            object.__setattr__(self, "objective", _OF_TEACHER)
+        if self.teacher and self.objective != _OF_TEACHER:
+            raise ValueError(
+                f"--teacher is for --objective=distillation. Received: --objective={self.objective}"
             )
 
     @property

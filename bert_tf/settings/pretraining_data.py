@@ -11,6 +11,14 @@ MASKING_MIX = "80,10,10"
 DUPE_FACTORS = {"static": 10, "dynamic": 1}
 # Those that are not a file of words.
 NAMED_SEGMENTERS = ("jieba", "spaces")
+# SpanBERT's: p of the geometric distribution of span lengths, and the longest span in words.
+SPAN_GEOMETRIC_P, MAX_SPAN_WORDS = 0.2, 10
+
+_OF_MASKS_AND_PAIRS = (
+    *("do_whole_word_mask", "max_predictions_per_seq", "dupe_factor", "masked_lm_prob"),
+    *("short_seq_prob", "masking", "masking_mix", "word_segmenter", "mend_quirks"),
+    *("next_sentence", "ngram", "favor_shorter_ngram", "ngram_seed", "sentence_order"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +47,11 @@ class PretrainingDataSettings(Settings):
         at_least=1,
     )
     masked_lm_prob: float = setting(0.15, "Fraction of tokens to mask.", interval="(0, 1)")
-    short_seq_prob: float = setting(0.1, "Fraction of shorter examples.", interval="[0, 1]")
+    short_seq_prob: float | None = setting(
+        None,
+        "Fraction of shorter examples. Default: 0.1, or 0 with --do_span_mask.",
+        interval="[0, 1]",
+    )
     # Beyond the original: shards are made independently, so that memory is bounded by one shard.
     output_dir: str | None = setting(None, "Folder for shards, instead of --output_file.")
     num_shards: int = setting(1, "Record files in --output_dir.", at_least=1)
@@ -52,6 +64,19 @@ class PretrainingDataSettings(Settings):
     masking_mix: str = setting(
         MASKING_MIX, "Percent of masked tokens that become [MASK], stay, become a random token."
     )
+    do_span_mask: bool = setting(
+        False,
+        "Whether to mask spans of whole words, as SpanBERT does, for "
+        "--objective=masked_lm+span_boundary: see docs/family.md.",
+    )
+    span_geometric_p: float = setting(
+        SPAN_GEOMETRIC_P,
+        "With --do_span_mask: the probability that a span ends after each of its words.",
+        interval="(0, 1]",
+    )
+    max_span_words: int = setting(
+        MAX_SPAN_WORDS, "With --do_span_mask: the longest span that is drawn, in words.", at_least=1
+    )
     word_segmenter: str = setting(
         "",
         "What joins Chinese characters to words, for --do_whole_word_mask: jieba; spaces, where "
@@ -61,10 +86,21 @@ class PretrainingDataSettings(Settings):
     mend_quirks: bool = setting(False, "Whether to fix what harms models: see docs/differences.md.")
     next_sentence: bool = setting(
         True,
-        "Whether to make labelled sentence pairs. If not, an example is one segment, for "
-        "--objective=masked_lm and --objective=left_to_right.",
+        "Whether to make labelled sentence pairs. If not, an example is one segment, for the "
+        "objectives without next sentence prediction.",
     )
-
+    packing: str = setting(
+        "bert",
+        "electra: two segments of consecutive text and no masks, for --objective=replaced_tokens; "
+        "with ELECTRA's tokenizer, which drops unassigned characters.",
+        choices=("bert", "electra"),
+    )
+    blanks_separate_docs: bool = setting(
+        True, "With --packing=electra: whether a blank line ends a document, as the end of a file."
+    )
+    strip_accents: bool | None = setting(
+        None, "Whether to strip accents. Default: as --do_lower_case."
+    )
     ngram: int = setting(
         0,
         "The longest n-gram of words that is masked together, with P(n) ~ 1/n, as ALBERT's 3; "
@@ -87,10 +123,19 @@ class PretrainingDataSettings(Settings):
         super().__post_init__()
         for name in ("input_file", "output_file"):
             object.__setattr__(self, name, tuple(map(str, getattr(self, name))))
+        if self.packing == "electra":
+            self._check_packing()
+            object.__setattr__(self, "dupe_factor", 1)
+            object.__setattr__(self, "next_sentence", False)
+        elif not self.blanks_separate_docs:
+            raise ValueError("--blanks_separate_docs=false needs --packing=electra.")
         if self.dupe_factor is None:
             object.__setattr__(self, "dupe_factor", DUPE_FACTORS[self.masking])
+        if self.short_seq_prob is None:
+            object.__setattr__(self, "short_seq_prob", 0.0 if self.do_span_mask else 0.1)
         parse_masking_mix(self.masking_mix)
         self._check_ngrams()
+        self._check_spans()
         if not any(self.input_file) or not self.vocab_file:
             raise ValueError(
                 f"--input_file and --vocab_file are needed. Received: "
@@ -102,6 +147,22 @@ class PretrainingDataSettings(Settings):
                 f"Received: --word_segmenter={self.word_segmenter}"
             )
         self._check_output()
+
+    @property
+    def tokenizer_of(self) -> str:
+        """The `model_type` whose tokenizer is used."""
+        return "electra" if self.packing == "electra" else "bert"
+
+    def _check_packing(self) -> None:
+        """Refuses settings of masks and pairs, which --packing=electra does not make."""
+        may_be = {"dupe_factor": (None, 1), "next_sentence": (True, False)}
+        fields = {field.name: field.default for field in dataclasses.fields(self)}
+        for name in _OF_MASKS_AND_PAIRS:
+            if getattr(self, name) not in may_be.get(name, (fields[name],)):
+                raise ValueError(
+                    f"--packing=electra makes neither masks nor labelled pairs, so that --{name} "
+                    f"changes nothing. Leave it out. Received: --{name}={getattr(self, name)}"
+                )
 
     def _check_ngrams(self) -> None:
         of_ngrams = {"favor_shorter_ngram": True, "ngram_seed": None, "sentence_order": False}
@@ -121,6 +182,25 @@ class PretrainingDataSettings(Settings):
             raise ValueError(
                 "--sentence_order makes labelled pairs. Leave out --next_sentence=false."
             )
+
+    def _check_spans(self) -> None:
+        drawn = {"span_geometric_p": SPAN_GEOMETRIC_P, "max_span_words": MAX_SPAN_WORDS}
+        unused = [name for name, default in drawn.items() if getattr(self, name) != default]
+        if unused and not self.do_span_mask:
+            raise ValueError(
+                f"--{unused[0]} needs --do_span_mask, as it changes nothing else. "
+                f"Received: --{unused[0]}={getattr(self, unused[0])}"
+            )
+        if self.do_span_mask and self.ngram:
+            raise ValueError(
+                "--do_span_mask and --ngram are two ways of masking. Give one of them."
+            )
+        if self.do_span_mask and self.next_sentence:
+            raise ValueError(
+                "--do_span_mask masks spans of a single segment: give --next_sentence=false too."
+            )
+        if self.do_span_mask:  # The words of a span are whole.
+            object.__setattr__(self, "do_whole_word_mask", True)
 
     def _check_output(self) -> None:
         output_file = ",".join(self.output_file)
@@ -157,3 +237,12 @@ def parse_masking_mix(mix: str) -> tuple[float, float]:
             f"become [MASK], stay, become a random token. Received: {mix!r}"
         )
     return mask / 100, same / (same + random) if mask < 100 else 0.0
+
+
+def span_length_probabilities(geometric_p: float, max_words: int) -> list[float]:
+    """Returns the probabilities of spans of 1, 2, ... words: geometric, cut off and renormalized.
+
+    Source: Joshi et al. 2019, section 3.1.
+    """
+    weights = [geometric_p * (1 - geometric_p) ** number for number in range(max_words)]
+    return [weight / sum(weights) for weight in weights]

@@ -41,7 +41,9 @@ class TrainingSettings(DeviceSettings):
     log_steps: int = setting(100, "Steps between two lines of metrics.jsonl.", at_least=1)
     keep_checkpoint_max: int = setting(5, "How many checkpoints are kept; 0: all.", at_least=0)
     learning_rate_schedule: str = setting(
-        "original", "continuous: no jump after the warm-up.", choices=("original", "continuous")
+        "original",
+        "continuous: no jump after the warm-up. product: decay times warm-up, as in ELECTRA.",
+        choices=("original", "continuous", "product"),
     )
     learning_rate_power: float = setting(1.0, "Power of the decay; 1: linear.", interval="(0, 10]")
     optimizer: str = setting(
@@ -55,6 +57,9 @@ class TrainingSettings(DeviceSettings):
         "rows: clip by the norm of the originals off TPUs, where the rows of a lookup count one by "
         "one, even of the same id.",
         choices=("dense", "rows"),
+    )
+    adam_epsilon: float = setting(
+        1e-6, "Added to the root of Adam's second moment; SpanBERT: 1e-8.", interval="(0, inf)"
     )
     recompute_activations: bool = setting(False, "Whether to recompute activations to save memory.")
     allow_changed_settings: bool = setting(False, "Whether a run may resume with other settings.")

@@ -9,6 +9,7 @@ import itertools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 
+from bert_tf import files
 from bert_tf.tasks.tables import Row, TableLayout, read_rows
 from bert_tf.tasks.task import find_file
 from bert_tf.tasks.text_examples import TextExample, original_split
@@ -42,9 +43,12 @@ class BenchmarkReader:
     only: str = ""  # Rows with another value in the last column are skipped.
     is_mnli: bool = False  # Whether examples are identified by the first column, not by the row.
     may_have_short_rows: bool = False  # Whether labelled rows with too few columns are skipped.
+    test_file: str = ""  # Files to predict, in the layout of `predict`, instead of data_dir's.
 
     def splits(self, purpose: str) -> tuple[str, ...]:
         wanted = [split for split in self.layouts if split.partition("_")[0] == purpose]
+        if self.test_file and purpose == "predict":
+            return (wanted[0],)
         if not wanted:
             raise ValueError(
                 f"{self.name} only has examples to predict, none for {purpose!r}. Fine-tune the "
@@ -85,6 +89,8 @@ class BenchmarkReader:
         return examples
 
     def _find(self, split: str) -> tuple[Layout, list[str]] | None:
+        if self.test_file and split == "predict":
+            return self.layouts[split][0], files.expand_input_files(self.test_file)
         for layout in self.layouts[split]:
             paths = [find_file(self.data_dir, name) for name in layout.files]
             if None not in paths:

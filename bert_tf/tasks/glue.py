@@ -31,6 +31,14 @@ class Options(LongTextOptions):
         "files: GLUE's own files in data_dir. tfds: tensorflow-datasets.",
         choices=("files", "tfds"),
     )
+    test_file: str = setting(
+        "", "Files to predict in the layout of the test file, instead of that in data_dir."
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.test_file and self.data_source == "tfds":
+            raise ValueError("--test_file is for GLUE's own files, --data_source=files.")
 
 
 _BINARY = ("0", "1")
@@ -147,6 +155,7 @@ def make(variant: str, options: Options, labels: tuple[str, ...] | None) -> Text
             is_mnli=variant == "mnli",
             # Some of QQP's questions contain a line break, which leaves two incomplete rows.
             may_have_short_rows=variant == "qqp",
+            test_file=options.test_file,
         )
     else:
         reader = TfdsReader(f"glue/{variant.replace('-', '')}", options.data_dir, texts, numbered)

@@ -21,7 +21,6 @@ import importlib
 import itertools
 import os
 import pkgutil
-import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import ModuleType
@@ -29,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bert_tf import files
 from bert_tf.data.schema import Feature
+from bert_tf.settings.options import parse_options, split_options  # noqa: F401 - for callers.
 from bert_tf.tasks.text_examples import original_split
 from bert_tf.text.tokenizer import Tokenizer
 
@@ -299,49 +299,6 @@ def no_task(name: str, known: Sequence[str] = ()) -> ValueError:
         f"are: {', '.join(known)}. Your own table, as TSV, CSV or JSON lines, is the task tsv. "
         f"finetune.py runs all tasks, and with --task_module your own code."
     )
-
-
-def split_options(text: str) -> dict[str, str]:
-    """Splits "doc_stride=64,labels=a,b" into values by option.
-
-    A comma separates options only if a name and `=` follow it.
-    """
-    values: dict[str, str] = {}
-    for part in re.split(r",(?=\s*[^\W\d]\w*\s*=)", text) if text else []:
-        name, equals, value = part.partition("=")
-        if not equals or not name.strip().isidentifier():
-            raise ValueError(
-                f"Task options are comma-separated name=value pairs. Received: {text!r}"
-            )
-        if name.strip() in values:
-            raise ValueError(f"The task option {name.strip()} is given twice. Received: {text!r}")
-        values[name.strip()] = value
-    return values
-
-
-def parse_options(options_class: type, values: Mapping[str, Any]) -> Any:
-    """Makes an options dataclass, converting text to the types of its fields' defaults."""
-    defaults = {field.name: field.default for field in dataclasses.fields(options_class)}
-    unknown = sorted(set(values) - set(defaults))
-    if unknown:
-        raise ValueError(
-            f"The task has no option {', '.join(unknown)}. It has: {', '.join(defaults)}."
-        )
-    return options_class(
-        **{name: _parse(name, value, type(defaults[name])) for name, value in values.items()}
-    )
-
-
-def _parse(name: str, value: Any, to_type: type) -> Any:
-    if not isinstance(value, str) or to_type is tuple:  # `Settings` splits it.
-        return value
-    try:
-        if to_type is bool:
-            return {"true": True, "1": True, "false": False, "0": False}[value.lower()]
-        return to_type(value)
-    except (KeyError, ValueError):
-        kind = {bool: "true or false", int: "a whole number", float: "a number"}[to_type]
-        raise ValueError(f"Task option {name} must be {kind}. Received: {value!r}") from None
 
 
 def check_length(max_seq_length: int, shortest: int, what: str) -> None:

@@ -33,6 +33,12 @@ def is_dropped(char: str) -> bool:
     return char == "\ufffd" or unicodedata.category(char) in ("Cc", "Cf")
 
 
+def is_dropped_by_electra(char: str) -> bool:
+    """Returns whether ELECTRA drops `char`: unassigned and private characters, too (all of C*)."""
+    is_control = char not in "\t\n\r" and unicodedata.category(char).startswith("C")
+    return is_control or char == "\ufffd"
+
+
 def is_cjk(char: str) -> bool:
     """Returns whether `char` is an ideograph that becomes a word of its own."""
     return any(first <= ord(char) <= last for first, last in CJK_BLOCKS)
@@ -101,6 +107,10 @@ def _clean(char: str) -> str | None:
     return f" {char} " if is_cjk(char) else char
 
 
+def _clean_as_electra(char: str) -> str | None:
+    return None if is_dropped_by_electra(char) else _clean(char)
+
+
 def _split_punctuation(char: str) -> str:
     return f" {char} " if is_punctuation(char) else char
 
@@ -111,6 +121,7 @@ def _drop_marks(char: str) -> str | None:
 
 # First pass: drops control characters, normalizes white space, separates ideographs.
 CLEAN = CharacterTable(_clean)
+CLEAN_OF_ELECTRA = CharacterTable(_clean_as_electra)
 # Second pass, after lower-casing: separates punctuation and, after NFD, drops marks.
 SPLIT_PUNCTUATION = CharacterTable(_split_punctuation)
 DROP_MARKS = CharacterTable(_drop_marks)

@@ -28,6 +28,7 @@ from bert_tf.text.characters import (
     is_accent,
     is_cjk,
     is_dropped,
+    is_dropped_by_electra,
     is_punctuation,
     is_whitespace,
 )
@@ -72,13 +73,16 @@ class CharacterTables(NamedTuple):
 
 
 @functools.lru_cache(maxsize=4)
-def character_tables(do_lower_case: bool, strip_accents: bool) -> CharacterTables:
+def character_tables(
+    do_lower_case: bool, strip_accents: bool, drops_unassigned: bool = False
+) -> CharacterTables:
     """Returns the tables for one way of normalizing. Takes about a second."""
-    entries = np.full(NUM_CODE_POINTS, KEPT | STARTER, np.int32)
+    entries = np.full(NUM_CODE_POINTS, 0 if drops_unassigned else KEPT | STARTER, np.int32)
+    drops = is_dropped_by_electra if drops_unassigned else is_dropped
     orders = _orders_of_kept_marks() if strip_accents else {}
     record_starts, record_values = [0], []
     for code_point in code_points_with_properties():
-        flags, characters = _entry(chr(code_point), do_lower_case, strip_accents, orders)
+        flags, characters = _entry(chr(code_point), do_lower_case, strip_accents, orders, drops)
         if len(characters) > 1:
             flags |= MANY | (len(record_starts) - 1)
             record_values += characters
@@ -90,15 +94,19 @@ def character_tables(do_lower_case: bool, strip_accents: bool) -> CharacterTable
         paged(entries),
         np.array(record_starts, np.int32),
         np.array(record_values or [0], np.int32),
-        paged(find_cases(is_dropped)),
+        paged(find_cases(drops)),
     )
 
 
 def _entry(
-    char: str, do_lower_case: bool, strip_accents: bool, orders: dict[int, int]
+    char: str,
+    do_lower_case: bool,
+    strip_accents: bool,
+    orders: dict[int, int],
+    drops: Callable[[str], bool],
 ) -> tuple[int, list[int]]:
     """Returns the flags of a character and its normalized characters, as in a record."""
-    if is_dropped(char):
+    if drops(char):
         return 0, []
     # Python's str.split also splits at line and paragraph separators.
     if is_whitespace(char) or char.isspace():
@@ -146,6 +154,9 @@ def find_cases(is_dropped: Callable[[str], bool]) -> np.ndarray:
     They are found by lower-casing, as Python does not expose these properties.
     """
     cases = np.zeros(NUM_CODE_POINTS, np.uint8)
+    if is_dropped("\ue000"):  # All that have no properties are.
+        cases[:] = IGNORED
+        cases[code_points_with_properties()] = 0
     for x in code_points_with_properties():
         char = chr(x)
         if is_dropped(char):

@@ -42,7 +42,7 @@ class GraphTokenizer(tf.Module):
     Args:
         vocab: path of a vocabulary, or its tokens in the order of their ids; an invalid one raises
             a ValueError.
-        do_lower_case, strip_accents: see `FullTokenizer`.
+        do_lower_case, strip_accents, drops_unassigned: see `FullTokenizer`.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class GraphTokenizer(tf.Module):
         vocab: str | Sequence[str],
         do_lower_case: bool = True,
         strip_accents: bool | None = None,
+        drops_unassigned: bool = False,
     ):
         super().__init__(name="graph_tokenizer")
         tokens = list(load_vocab(vocab)) if isinstance(vocab, str) else _checked(vocab)
@@ -57,7 +58,7 @@ class GraphTokenizer(tf.Module):
         self._do_lower_case = do_lower_case
         self._split_words = functools.partial(
             split_words,
-            tables=character_tables(do_lower_case, strip_accents),
+            tables=character_tables(do_lower_case, strip_accents, drops_unassigned),
             do_lower_case=do_lower_case,
         )
         self._unk_id = tokens.index(UNK)

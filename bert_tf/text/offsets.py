@@ -11,6 +11,7 @@ accents and control characters are dropped. See `FullTokenizer.tokenize_with_off
 
 import re
 import unicodedata
+from collections.abc import Callable
 from itertools import groupby
 from typing import NamedTuple
 
@@ -29,10 +30,17 @@ class AlignedCharacter(NamedTuple):
     end: int
 
 
+def _clean(char: str) -> str:
+    return CLEAN[ord(char)] or ""
+
+
 def align_words(
-    chunk: str, do_lower_case: bool, strip_accents: bool
+    chunk: str, do_lower_case: bool, strip_accents: bool, clean: Callable[[str], str] = _clean
 ) -> list[list[AlignedCharacter]]:
-    """Returns the words of a text without white space; starts and ends never decrease."""
+    """Returns the words of a text without white space; starts and ends never decrease.
+
+    `clean` returns what a tokenizer keeps of a character.
+    """
     if chunk.isascii() and chunk.isprintable():  # Lengths do not change.
         lowered = chunk.lower() if do_lower_case else chunk
         chars = [AlignedCharacter(char, i, i + 1) for i, char in enumerate(lowered)]
@@ -40,7 +48,7 @@ def align_words(
         chars = [
             AlignedCharacter(char, index, index + 1)
             for index, original in enumerate(chunk)
-            for char in CLEAN[ord(original)] or ""
+            for char in clean(original)
         ]
         if do_lower_case:
             chars = lower_cased(chars)

@@ -46,6 +46,7 @@ class TextPreprocessor(keras.layers.Layer):
         strip_accents: bool | None = None,
         sequence_length: int = 128,
         sentencepiece_model: str = "",
+        drops_unassigned: bool = False,
         dtype=None,
         name: str = "text_preprocessor",
     ):
@@ -55,11 +56,13 @@ class TextPreprocessor(keras.layers.Layer):
         self.strip_accents = strip_accents
         self.sequence_length = sequence_length
         self.sentencepiece_model = sentencepiece_model
+        self.drops_unassigned = drops_unassigned
         if sentencepiece_model:
             model = base64.b64decode(sentencepiece_model)
             self._tokenizer = GraphSentencePieceTokenizer(model, do_lower_case)
         else:
-            self._tokenizer = GraphTokenizer(self.vocabulary, do_lower_case, strip_accents)
+            rules = (do_lower_case, strip_accents, drops_unassigned)
+            self._tokenizer = GraphTokenizer(self.vocabulary, *rules)
         self._cls, self._sep = map(self.vocabulary.index, ("[CLS]", "[SEP]"))
         self.built = True
 
@@ -75,6 +78,7 @@ class TextPreprocessor(keras.layers.Layer):
             tokenizer.strips_accents,
             sequence_length,
             base64.b64encode(getattr(tokenizer, "model", b"")).decode("ascii"),
+            tokenizer.drops_unassigned,
         )
 
     def __call__(self, inputs, training: bool | None = None):
@@ -109,6 +113,7 @@ class TextPreprocessor(keras.layers.Layer):
             "strip_accents": self.strip_accents,
             "sequence_length": self.sequence_length,
             "sentencepiece_model": self.sentencepiece_model,
+            "drops_unassigned": self.drops_unassigned,
         }
 
     @classmethod

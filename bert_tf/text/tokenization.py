@@ -259,7 +259,7 @@ class FullTokenizer(Tokenizer):
     def _aligned_pieces_of(self, chunk: str) -> tuple[tuple[str, int, int], ...]:
         basic = self.basic_tokenizer
         aligned = []
-        for word in align_words(chunk, basic.do_lower_case, basic.strip_accents):
+        for word in align_words(chunk, basic.do_lower_case, basic.strip_accents, basic.clean):
             pieces = self.wordpiece_tokenizer.split_word("".join(char.char for char in word))
             first = 0
             for index, piece in enumerate(pieces):

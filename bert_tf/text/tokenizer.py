@@ -30,6 +30,7 @@ class Tokenizer(Protocol):
     vocab: Mapping[str, int]  # In the order of the ids.
     do_lower_case: bool
     special_ids: SpecialIds
+    drops_unassigned = False  # Whether unassigned and private characters are dropped.
 
     @property
     def vocab_size(self) -> int: ...
@@ -183,14 +184,20 @@ _TOKENIZERS = {
 
 
 def load_tokenizer(
-    vocab_file: str, do_lower_case: bool = True, strip_accents: bool | None = None
+    vocab_file: str,
+    do_lower_case: bool = True,
+    strip_accents: bool | None = None,
+    model_type: str = "bert",
 ) -> Tokenizer:
-    """Returns the tokenizer of a vocabulary file.
+    """Returns the tokenizer of a vocabulary file, for a model of this `model_type`.
 
     It is SentencePiece's for `*.model`, byte-level BPE for `*.json`, WordPiece's for others. For
-    the arguments and errors see the tokenizers; only WordPiece has `strip_accents`.
+    the arguments and errors see the tokenizers; only WordPiece has `strip_accents`. ELECTRA's drops
+    unassigned characters.
     """
     module, name = next(row for end, row in _TOKENIZERS.items() if vocab_file.endswith(end))
+    if name == "FullTokenizer" and model_type == "electra":
+        module, name = "bert_tf.text.electra_tokenization", "ElectraTokenizer"
     tokenizer = getattr(importlib.import_module(module), name)
     accents = {} if strip_accents is None else {"strip_accents": strip_accents}
     return tokenizer(vocab_file, do_lower_case, **accents)

@@ -6,6 +6,7 @@ and the number of steps (`global_step`).
 
 import contextlib
 import dataclasses
+import hashlib
 import logging
 import os
 import re
@@ -61,6 +62,15 @@ def named_variables(model) -> dict[str, tf.Variable]:
             raise ValueError(f"Two weights of {model.name} have the name {weight.path!r}.")
         variables[weight.path] = weight.value
     return variables
+
+
+def weights_digest(model) -> str:
+    """Returns a hash of the names and values of a Keras model's weights."""
+    digest = hashlib.sha256()
+    for name, weight in sorted(named_variables(model).items()):
+        digest.update(name.encode())
+        digest.update(tf.convert_to_tensor(weight).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def load_checkpoint(

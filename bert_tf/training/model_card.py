@@ -96,10 +96,20 @@ def describe_run(settings: Any, num_examples: int, num_steps: int) -> list[str]:
     start = (
         f"from {settings.init_checkpoint}" if settings.init_checkpoint else "from random weights"
     )
+    teacher, learned = getattr(settings, "teacher", ""), []
+    if teacher:
+        start = f"from layers of {teacher}" if settings.init_from_teacher else start
+        learned = [f"Distilled: it learned the outputs of {teacher}{_weights_of_losses(settings)}."]
     return [
         f"Trained {start} for {num_steps:,} steps of {settings.train_batch_size} examples, with a "
-        f"learning rate of {settings.learning_rate:g}, on {num_examples:,} examples."
+        f"learning rate of {settings.learning_rate:g}, on {num_examples:,} examples.",
+        *learned,
     ]
+
+
+def _weights_of_losses(settings: Any) -> str:
+    names = [name for name in vars(settings) if name == "temperature" or name.endswith("_weight")]
+    return "".join(f", {name} {getattr(settings, name):g}" for name in names)
 
 
 def _use(folder: str, kind: str, inputs: Sequence[str]) -> list[str]:

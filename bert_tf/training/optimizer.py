@@ -31,7 +31,7 @@ def clip_scale(gradients: Sequence[tf.Tensor], limit: float) -> tuple[tf.Tensor,
     return limit * tf.minimum(1.0 / norm, 1.0 / limit), norm
 
 
-def adam_update(gradient, m, v, times: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def adam_update(gradient, m, v, times: tf.Tensor | None, epsilon: float = _EPSILON) -> tuple:
     """Returns a weight's new moments and its update, before weight decay.
 
     `times` is the number of updates, including this one, for bias correction; None for none.
@@ -42,7 +42,7 @@ def adam_update(gradient, m, v, times: tf.Tensor | None) -> tuple[tf.Tensor, tf.
     if times is not None:
         times = tf.cast(times, tf.float32)
         scale_m, scale_v = 1.0 / (1.0 - _BETA_1**times), 1.0 / (1.0 - _BETA_2**times)
-    return m, v, (m * scale_m) / (tf.sqrt(v * scale_v) + _EPSILON)
+    return m, v, (m * scale_m) / (tf.sqrt(v * scale_v) + epsilon)
 
 
 @dataclasses.dataclass(repr=False)
@@ -62,6 +62,7 @@ class AdamWeightDecay:
     lamb: bool = False  # Whether to scale updates of all but LayerNorm and biases.
     # Factors of the learning rate by name; 1 for the others.
     rate_scales: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    epsilon: float = _EPSILON  # ε
 
     def __post_init__(self) -> None:
         self.step = replicated_variable(tf.zeros([], tf.int64), STEP_NAME)
@@ -128,7 +129,7 @@ class AdamWeightDecay:
     def _new_values(self, values, gradient, scale, rate, times, is_applied, decays: bool) -> tuple:
         """Returns a weight and its moments after an update."""
         weight, m, v = values
-        m, v, update = adam_update(gradient * scale, m, v, times)
+        m, v, update = adam_update(gradient * scale, m, v, times, self.epsilon)
         if decays:
             update += _WEIGHT_DECAY_RATE * weight
             if self.lamb:

@@ -8,7 +8,6 @@ for event in run.events(batches, log):
 import contextlib
 import dataclasses
 import functools
-import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TextIO
@@ -21,7 +20,12 @@ from bert_tf import files
 from bert_tf.progress import Progress
 from bert_tf.settings import TrainingSettings
 from bert_tf.training import distribution, loop, run_directory
-from bert_tf.training.checkpoint import NumberedCheckpoints, load_checkpoint, named_variables
+from bert_tf.training.checkpoint import (
+    NumberedCheckpoints,
+    load_checkpoint,
+    named_variables,
+    weights_digest,
+)
 from bert_tf.training.devices import is_faster_in_bfloat16
 from bert_tf.training.finite import check_weights
 from bert_tf.training.interruption import EvaluationLeft, Interrupted, StopRequest
@@ -52,6 +56,8 @@ class TrainingRun:
     rate_scales: Mapping[str, float] = dataclasses.field(default_factory=dict)
     # Of the model, made if `settings.gradient_norm` is "rows"; see `Trainer.lookups`.
     lookups: Callable[[keras.Model], Any] | None = None
+    # Sets initial weights and returns what it did, for the log; instead of an initial checkpoint.
+    initialize: Callable[[], Any] | None = None
 
     def __post_init__(self) -> None:
         settings, model, strategy = self.settings, self.model, self.strategy
@@ -71,6 +77,7 @@ class TrainingRun:
                 settings.bias_correction or settings.optimizer == "lamb",
                 lamb=settings.optimizer != "adam",
                 rate_scales=self.rate_scales,
+                epsilon=settings.adam_epsilon,
             )
             loss_scale = LossScale() if settings.mixed_precision == "float16" else None
         self._trainer = Trainer(
@@ -113,6 +120,8 @@ class TrainingRun:
         elif settings.init_checkpoint:
             model, path = self.model, settings.init_checkpoint
             logger.info("%s", load_checkpoint(model, path, allow_other_shape=model.may_lack))
+        elif self.initialize:
+            logger.info("%s", self.initialize())
         else:
             logger.warning(
                 "No --init_checkpoint: training starts from random weights, as pre-training from "
@@ -125,17 +134,13 @@ class TrainingRun:
             )
         step = self.step
         if workers.count > 1:  # Each host may have another initial checkpoint.
-            workers.check_same({"the newest checkpoint's step": step, "weights": self._digest()})
+            workers.check_same(
+                {"the newest checkpoint's step": step, "weights": weights_digest(self.model)[:12]}
+            )
         if step < self.num_steps and workers.is_chief:
             config = self.model.config.to_json_string()
             run_directory.write_run(settings.output_dir, config, fingerprint)
         return step
-
-    def _digest(self) -> str:
-        digest = hashlib.sha256()
-        for _, weight in sorted(named_variables(self.model).items()):
-            digest.update(tf.convert_to_tensor(weight).numpy().tobytes())
-        return digest.hexdigest()[:12]
 
     def events(
         self,

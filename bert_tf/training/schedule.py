@@ -9,7 +9,7 @@ import tensorflow as tf
 from bert_tf.settings import TrainingSettings
 
 Schedule = Callable[[tf.Tensor], tf.Tensor]  # Step, int -> learning rate, float32 scalar.
-_SHAPES = ("original", "continuous")
+_SHAPES = ("original", "continuous", "product")
 
 
 @keras.saving.register_keras_serializable(package="bert_tf")
@@ -22,10 +22,11 @@ class WarmupAndDecay(keras.optimizers.schedules.LearningRateSchedule):
 
     learning_rate: float  # The peak.
     num_train_steps: int  # Steps until the rate is 0.
-    num_warmup_steps: int = 0  # Steps over which the rate rises from 0.
+    num_warmup_steps: float = 0  # Steps over which the rate rises from 0; whole but in `product`.
     # original: the decay is counted from step 0, so that after the warm-up the rate jumps from the
     # peak down to `peak * (1 - num_warmup_steps / num_train_steps)`.
     # continuous: the decay starts where the warm-up ends.
+    # product: the decay is counted from step 0 and multiplied by the warm-up, as in ELECTRA.
     shape: str = "original"
     power: float = 1.0  # The rate decays with this power of the fraction of steps left.
 
@@ -42,9 +43,8 @@ class WarmupAndDecay(keras.optimizers.schedules.LearningRateSchedule):
 
     def __call__(self, step) -> tf.Tensor:
         peak, num_train_steps, num_warmup_steps, shape, power = dataclasses.astuple(self)
-        is_warming_up = step < num_warmup_steps
-        step = tf.cast(step, tf.float32)
-        if shape == "original":
+        whole, step = step, tf.cast(step, tf.float32)
+        if shape != "continuous":
             decay_steps = tf.constant(num_train_steps, tf.float32)
             left = 1.0 - tf.minimum(step, decay_steps) / decay_steps
             decayed = peak * (left if power == 1.0 else tf.pow(left, power))
@@ -54,18 +54,21 @@ class WarmupAndDecay(keras.optimizers.schedules.LearningRateSchedule):
             decayed = peak * left / steps if power == 1.0 else peak * tf.pow(left / steps, power)
         if not num_warmup_steps:
             return decayed
-        return tf.where(is_warming_up, peak * (step / float(num_warmup_steps)), decayed)
+        if shape == "product":
+            return decayed * tf.minimum(1.0, step / float(num_warmup_steps))
+        return tf.where(whole < num_warmup_steps, peak * (step / float(num_warmup_steps)), decayed)
 
     def get_config(self) -> dict:
         return dataclasses.asdict(self)
 
 
-def make_schedule(settings: TrainingSettings, num_steps: int, num_warmup_steps: int) -> Schedule:
-    """Returns the schedule that the settings name."""
+def make_schedule(settings: TrainingSettings, num_steps: int, num_warmup_steps: float) -> Schedule:
+    """Returns the schedule that the settings name; only `product` has parts of warm-up steps."""
+    is_product = settings.learning_rate_schedule == "product"
     return WarmupAndDecay(
         settings.learning_rate,
         num_steps,
-        num_warmup_steps,
+        num_warmup_steps if is_product else int(num_warmup_steps),
         settings.learning_rate_schedule,
         settings.learning_rate_power,
     )

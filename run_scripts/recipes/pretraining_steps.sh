@@ -1,6 +1,6 @@
 # Sourced by the pretrain_*.sh recipes, which set SIZE (mini, medium, base, large) and
 # DEVICE_FLAGS, may change the paper's settings by a function own_settings, and say what is to be
-# expected. From a corpus to a checkpoint:
+# expected. SHORT= leaves out the first of the two lengths. From a corpus to a checkpoint:
 #
 #   1 corpus      prepare_corpus.py: one sentence a line, and some documents held out
 #   2 vocabulary  learn_vocab.py, or that of $VOCAB_FILE
@@ -45,7 +45,7 @@ SHORT=128 SHORT_PREDICTIONS=20 SHORT_STEPS=900000
 LONG=512 LONG_PREDICTIONS=77 LONG_STEPS=100000
 BATCH=256 RATE=1e-4 WARMUP=10000 VOCAB_SIZE=30522 HELD_OUT=0.001 DUPE_FACTOR=10
 SAVE_STEPS=5000 EVAL_STEPS=50000 LOG_STEPS=100
-INIT=0.02 DROPOUT=0.1
+INIT=0.02 DROPOUT=0.1 ACT=gelu LOWER_CASE=True OBJECTIVE=masked_lm+next_sentence RECORD_FLAGS=
 case $SIZE in
   mini) WIDTH=256 LAYERS=4 HEADS=4 ;;
   medium) WIDTH=512 LAYERS=8 HEADS=8 ;;
@@ -54,8 +54,9 @@ case $SIZE in
 esac
 if declare -F own_settings >/dev/null; then own_settings; fi
 if [[ ${DRYRUN:-} ]]; then
-  SHORT=32 SHORT_PREDICTIONS=5 SHORT_STEPS=$((900000 / DRYRUN_PART))
-  LONG=64 LONG_PREDICTIONS=10 LONG_STEPS=$((100000 / DRYRUN_PART))
+  LONG=64 LONG_PREDICTIONS=10 LONG_STEPS=$((1000000 / DRYRUN_PART))
+  [[ ! $SHORT ]] || SHORT=32 SHORT_PREDICTIONS=5 SHORT_STEPS=$((900000 / DRYRUN_PART)) \
+    LONG_STEPS=$((100000 / DRYRUN_PART))
   BATCH=16 RATE=2e-3 WARMUP=$((10000 / DRYRUN_PART)) VOCAB_SIZE=2000 HELD_OUT=0.02 DUPE_FACTOR=1
   SAVE_STEPS=$((400000 / DRYRUN_PART)) EVAL_STEPS=$((500000 / DRYRUN_PART)) LOG_STEPS=10
   NUM_SHARDS=2
@@ -82,10 +83,12 @@ with files.atomic_write(sys.argv[1], "w") as file:
     file.write(sys.stdin.read())' "$1"
 }
 
+# shellcheck disable=SC2086  # RECORD_FLAGS is a list of flags.
 make_records() { # make_records NAME TEXT LENGTH PREDICTIONS FLAGS...
   run create_pretraining_data.py \
     --input_file="$2" --output_dir="$OUTPUT/records/$1" --vocab_file="$VOCAB_FILE" \
-    --max_seq_length="$3" --max_predictions_per_seq="$4" --num_workers="$NUM_WORKERS" "${@:5}"
+    --max_seq_length="$3" --max_predictions_per_seq="$4" --num_workers="$NUM_WORKERS" \
+    --do_lower_case="$LOWER_CASE" $RECORD_FLAGS "${@:5}"
 }
 
 make_data() {
@@ -97,13 +100,13 @@ make_data() {
   if [[ ! ${VOCAB_FILE:-} ]]; then
     VOCAB_FILE=$TEXT/vocab.txt
     there "$VOCAB_FILE" || run learn_vocab.py --input_file="$TEXT/corpus/corpus-*.txt" \
-      --output_file="$VOCAB_FILE" --vocab_size="$VOCAB_SIZE"
+      --output_file="$VOCAB_FILE" --vocab_size="$VOCAB_SIZE" --do_lower_case="$LOWER_CASE"
   fi
 
   step "3/4 The records"
   local dupe=() length predictions
   [[ $MASKING == dynamic ]] || dupe=(--dupe_factor="$DUPE_FACTOR")
-  for length in "$SHORT" "$LONG"; do
+  for length in $SHORT "$LONG"; do
     predictions=$SHORT_PREDICTIONS
     [[ $length == "$SHORT" ]] || predictions=$LONG_PREDICTIONS
     make_records "train_$length" "$TEXT/corpus/corpus-*.txt" "$length" "$predictions" \
@@ -119,7 +122,7 @@ make_data() {
   "num_hidden_layers": $LAYERS,
   "num_attention_heads": $HEADS,
   "intermediate_size": $((4 * WIDTH)),
-  "hidden_act": "gelu",
+  "hidden_act": "$ACT",
   "hidden_dropout_prob": $DROPOUT,
   "attention_probs_dropout_prob": $DROPOUT,
   "initializer_range": $INIT,
@@ -139,16 +142,28 @@ else
   until there "$OUTPUT/data_is_made"; do sleep 5; done
 fi
 
-step "4/4 Training: $SHORT_STEPS steps of $SHORT tokens, $LONG_STEPS of $LONG"
-records() { # records NAME LENGTH PREDICTIONS
+records() { # records NAME LENGTH
   echo "$OUTPUT/records/$1_$2/*.tfrecord"
 }
+PHASES="seq${LONG}pred$LONG_PREDICTIONS:$LONG_STEPS:$(records train "$LONG")"
+EVAL_FILE="seq$LONG:$(records held_out "$LONG")"
+STEPS="$LONG_STEPS steps of $LONG tokens" RESULTS=("$OUTPUT/model/eval_results.txt")
+if [[ $SHORT ]]; then
+  PHASES="seq${SHORT}pred$SHORT_PREDICTIONS:$SHORT_STEPS:$(records train "$SHORT"),$PHASES"
+  EVAL_FILE="seq$SHORT:$(records held_out "$SHORT"),$EVAL_FILE"
+  STEPS="$SHORT_STEPS steps of $SHORT tokens, $LONG_STEPS of $LONG"
+  RESULTS=("$OUTPUT/model/phase_1_seq$SHORT/eval_results.txt"
+    "$OUTPUT/model/phase_2_seq$LONG/eval_results.txt")
+fi
+
+step "4/4 Training: $STEPS"
 # shellcheck disable=SC2086  # Both are lists of flags.
 run run_pretraining.py \
   --bert_config_file="$OUTPUT/bert_config.json" \
   --output_dir="$OUTPUT/model" \
-  --phases="seq${SHORT}pred$SHORT_PREDICTIONS:$SHORT_STEPS:$(records train "$SHORT"),seq${LONG}pred$LONG_PREDICTIONS:$LONG_STEPS:$(records train "$LONG")" \
-  --eval_file="seq$SHORT:$(records held_out "$SHORT"),seq$LONG:$(records held_out "$LONG")" \
+  --objective="$OBJECTIVE" \
+  --phases="$PHASES" \
+  --eval_file="$EVAL_FILE" \
   --do_train --do_eval \
   --train_batch_size="$BATCH" --learning_rate="$RATE" --num_warmup_steps="$WARMUP" \
   --save_checkpoints_steps="$SAVE_STEPS" --eval_steps="$EVAL_STEPS" --log_steps="$LOG_STEPS" \
@@ -156,12 +171,11 @@ run run_pretraining.py \
   $DEVICE_FLAGS ${TRAIN_FLAGS:-}
 
 if [[ $TASK_INDEX == 0 ]]; then
-  step "Done: $OUTPUT/model. After $SHORT tokens and at the end, on text it has not seen:"
+  step "Done: $OUTPUT/model. On text it has not seen, at the end of each length:"
   "$PYTHON" -c '
 import sys
 from bert_tf import files
 for name in sys.argv[1:]:
     with files.open_file(name, "r") as file:
-        print(file.read())' \
-    "$OUTPUT/model/phase_1_seq$SHORT/eval_results.txt" "$OUTPUT/model/phase_2_seq$LONG/eval_results.txt"
+        print(file.read())' "${RESULTS[@]}"
 fi

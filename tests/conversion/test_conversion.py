@@ -390,3 +390,21 @@ def test_files_that_are_there_are_overwritten_only_when_asked(trained, tmp_path)
 def test_settings_that_cannot_be_are_refused_by_flag(values, message):
     with pytest.raises(ValueError, match=message):
         ConversionSettings(**{"source": "a", "to": "google", "output_dir": "b", **values})
+
+
+def test_a_smaller_model_has_the_first_and_the_last_layer(tmp_path):
+    config = dataclasses.replace(TANH, num_hidden_layers=5)
+    whole = with_state(make_model("masked LM", config))
+    google.write(whole, str(tmp_path / "whole"))
+    run(tmp_path / "whole", "google", tmp_path / "small", num_layers=3)
+    small = google.read(str(tmp_path / "small" / "bert_model.ckpt"))
+    assert small.config == dataclasses.replace(TANH, num_hidden_layers=3)
+    names_of_others = [name for name in whole.weights if "/layer_" not in name]
+    for place, source in enumerate((0, 2, 4)):
+        for name in small.weights:
+            if f"/layer_{place}/" in name:
+                theirs = whole.weights[name.replace(f"/layer_{place}/", f"/layer_{source}/")]
+                np.testing.assert_array_equal(small.weights[name], theirs)
+    assert set(names_of_others) <= set(small.weights)
+    with pytest.raises(ValueError, match="at most as many layers as its teacher, 5"):
+        run(tmp_path / "whole", "google", tmp_path / "larger", num_layers=6)

@@ -15,7 +15,8 @@ import bert_tf
 from bert_tf.config import BertConfig
 from bert_tf.finetuning.evaluation import TaskEvaluator
 from bert_tf.finetuning.program import run_finetuning
-from bert_tf.model.encoder import BertEncoder, make_encoder
+from bert_tf.model.encoder import BertEncoder
+from bert_tf.model.encoders import make_encoder
 from bert_tf.released.model_folder import read_description
 from bert_tf.settings import FinetuningSettings
 from bert_tf.training.checkpoint import save_checkpoint

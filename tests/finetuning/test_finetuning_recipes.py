@@ -1,5 +1,6 @@
 """The recipes of fine-tuning: what each says to expect, and that what it runs can be parsed."""
 
+import json
 import os
 import re
 import subprocess
@@ -9,15 +10,19 @@ from pathlib import Path
 import pytest
 from script_flags import flags_of
 
+import bert_tf
 from bert_tf.tasks.task import options_of, split_options
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "run_scripts"
 FOLDER = SCRIPTS / "recipes"
-RECIPES = sorted(FOLDER.glob("finetune_*.sh"))
+RECIPES = sorted([*FOLDER.glob("finetune_*.sh"), *FOLDER.glob("distill_*.sh")])
 
 # Recipe -> its arguments, and what is given in the environment besides OUTPUT. DATA is a folder
 # with files of the names below.
 CALLS = {
+    "distill_compact": ([], {"DATA": "DATA"}),
+    "distill_distilbert": ([], {"RECORDS": "DATA/train.tfrecord"}),
+    "distill_study": ([], {"DATA": "DATA"}),
     "finetune_albert": ([], {"SQUAD": "DATA"}),
     "finetune_codah": ([], {"CODAH": "DATA"}),
     "finetune_coref": ([], {"ONTONOTES": "DATA"}),
@@ -88,8 +93,10 @@ def calls_of(tmp_path):
 
 @pytest.mark.parametrize("recipe", CALLS)
 def test_a_recipe_gives_flags_and_options_that_exist(calls_of, recipe):
-    calls = [call for call in calls_of(recipe) if call[0] != "compare_with_paper.py"]
-    assert any(script == "finetune.py" for script, *_ in calls)
+    reports = ("compare_with_paper.py", "distill_report.py")
+    calls = [call for call in calls_of(recipe) if call[0] not in reports]
+    main = "run_pretraining.py" if recipe == "distill_distilbert" else "finetune.py"
+    assert any(script == main for script, *_ in calls)
     for script, *arguments in calls:
         flags = dict(argument.removeprefix("--").partition("=")[::2] for argument in arguments)
         known = flags_of(SCRIPTS / script)
@@ -98,3 +105,25 @@ def test_a_recipe_gives_flags_and_options_that_exist(calls_of, recipe):
             assert split_options(flags.get("task_options", "")).keys() <= options
             known |= options
         assert flags.keys() <= known
+
+
+@pytest.mark.slow
+def test_the_study_of_distillation_in_miniature(small_model, reviews, tmp_path):
+    model = bert_tf.BertEncoder(bert_tf.BertConfig.from_json_file(small_model["bert_config_file"]))
+    model.save_to_preset(str(tmp_path / "model"), bert_tf.FullTokenizer(small_model["vocab_file"]))
+    given = {"MODEL": tmp_path / "model", "DATA": reviews, "OUTPUT": tmp_path / "study"}
+    given |= {"LAYERS": 1, "SEEDS": 2, "RATE": 2e-3, "EPOCHS": 8, "LENGTH": 24}
+    environment = {**os.environ, "PYTHON": sys.executable, **{n: str(v) for n, v in given.items()}}
+    command = ["bash", FOLDER / "distill_study.sh", "--train_batch_size=16"]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    table = (tmp_path / "study" / "results.md").read_text()
+    assert table in result.stdout
+    rows = {row["model"]: row for row in json.loads((tmp_path / "study/results.json").read_text())}
+    assert list(rows) == ["teacher", "student_1_alone", "student_1_distilled"]
+    assert [row["layers"] for row in rows.values()] == [2, 1, 1]
+    for row in rows.values():
+        assert len(row["scores"]) == 2
+        assert row["mean"] > 0.8
+        assert row["texts_per_second"] > 0
+    assert rows["student_1_alone"]["weights"] < rows["teacher"]["weights"]

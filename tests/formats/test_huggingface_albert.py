@@ -6,7 +6,7 @@ from family_golden import family_file
 
 import bert_tf
 from bert_tf.formats import huggingface
-from bert_tf.model.encoder import make_encoder
+from bert_tf.model.encoders import make_encoder
 from bert_tf.training.checkpoint import named_variables
 
 pytest.importorskip("safetensors", reason="needs: pip install safetensors")

@@ -10,7 +10,7 @@ from family_golden import family_file
 
 import bert_tf
 from bert_tf.model.dropout import dropout_seeds
-from bert_tf.model.encoder import make_encoder
+from bert_tf.model.encoders import make_encoder
 from bert_tf.model.freezing import frozen_prefixes
 
 SMALL = bert_tf.BertConfig(

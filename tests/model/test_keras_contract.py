@@ -20,7 +20,7 @@ NAMES = sorted(all_cases())
 MODELS = sorted(model_cases())
 WITHOUT_POOLER = (
     *("TokenClassificationModel", "SpanModel", "MaskedLMModel", "SiameseModel"),
-    *("RoleModel", "CoreferenceModel"),
+    *("RoleModel", "CoreferenceModel", "SpanBoundaryModel"),
 )
 # Some have no dense layers: an LSTM's kernels are none, and a TaggingModel does not train its
 # encoder, which has them.

@@ -1,74 +1,41 @@
 """The pre-training objectives against numpy, and as whole runs."""
 
-import io
 import json
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from script_process import Script
+from small_pretraining import (
+    CONFIG,
+    LENGTH,
+    PREDICTIONS,
+    checkpoint,
+    make_batch,
+    make_examples,
+    train,
+    write_files,
+)
 
 import bert_tf
-from bert_tf.data import schema
-from bert_tf.model.encoder import make_encoder
+from bert_tf.model.encoders import make_encoder
 from bert_tf.pretraining.objectives import find_objective
 from bert_tf.pretraining.objectives.left_to_right import prepare
-from bert_tf.pretraining.run import run_pretraining
 from bert_tf.settings import PretrainingSettings
 from bert_tf.settings.pretraining import OBJECTIVES
 from bert_tf.training.checkpoint import named_variables
 
-CONFIG = {
-    "vocab_size": 40,
-    "hidden_size": 8,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 16,
-    "max_position_embeddings": 16,
-    "type_vocab_size": 2,
-    "initializer_range": 0.3,
-}
-MASK, LENGTH, PREDICTIONS = 4, 12, 3
 METRICS = {
     "masked_lm+next_sentence": {"masked_lm", "next_sentence"},
     "masked_lm": {"masked_lm"},
+    "masked_lm+span_boundary": {"masked_lm", "span_boundary"},
     "left_to_right": {"next_token"},
 }
-
-
-def make_examples(num_examples, seed, next_sentence=True):
-    """Records of 7 to 12 tokens, two or three of which are masked; and the tokens before that."""
-    rng = np.random.default_rng(seed)
-    examples, originals = [], []
-    for _ in range(num_examples):
-        size, num_masked = rng.integers(7, LENGTH + 1), rng.integers(2, PREDICTIONS + 1)
-        tokens = np.zeros(LENGTH, np.int64)
-        tokens[:size] = rng.integers(5, 40, size)
-        positions = np.sort(rng.choice(np.arange(1, size), num_masked, replace=False))
-        missing = [0, PREDICTIONS - num_masked]
-        masked = tokens.copy()
-        masked[positions] = MASK
-        example = {
-            "input_ids": masked,
-            "input_mask": (np.arange(LENGTH) < size).astype(np.int64),
-            "segment_ids": ((np.arange(LENGTH) >= 4) & (np.arange(LENGTH) < size)).astype(np.int64),
-            "masked_lm_positions": np.pad(positions, missing),
-            "masked_lm_ids": np.pad(tokens[positions], missing),
-            "masked_lm_weights": np.pad(np.ones(num_masked, np.float32), missing),
-        }
-        if next_sentence:
-            example["next_sentence_labels"] = rng.integers(0, 2, 1)
-        examples.append(example)
-        originals.append(tokens)
-    return examples, np.array(originals)
-
-
-def make_batch(examples):
-    arrays = {name: np.stack([example[name] for example in examples]) for name in examples[0]}
-    return {
-        name: tf.constant(value, tf.float32 if value.dtype == np.float32 else tf.int32)
-        for name, value in arrays.items()
-    }
+# The others have tests of their own; all but replaced tokens are here in those of whole runs.
+ALONE = tuple(METRICS)
+PAIRS = ("masked_lm+next_sentence", "masked_lm+sentence_order")
+OF_BERT = [name for name in OBJECTIVES if name != "replaced_tokens"]
+WITHOUT_PAIRS = [name for name in OF_BERT if name not in PAIRS]
 
 
 def make_model(objective, seed=3):
@@ -86,8 +53,8 @@ def log_softmax(logits):
     return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
 
 
-def reference_hidden(weights, batch, is_causal):
-    """BERT's last layer in numpy, in double precision: float64 [B, L, H], and the pooled [B, H]."""
+def reference_layers(weights):
+    """Dense layer, LayerNorm and both with a gelu in numpy, in double precision, by name."""
     w = {name: np.asarray(value, np.float64) for name, value in weights.items()}
 
     def dense(x, name):
@@ -101,6 +68,15 @@ def reference_hidden(weights, batch, is_causal):
     def gelu(x):
         return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
 
+    def transform(x, name):
+        return normalize(gelu(dense(x, f"{name}/dense")), name)
+
+    return w, dense, normalize, gelu, transform
+
+
+def reference_hidden(weights, batch, is_causal):
+    """BERT's last layer in numpy: float64 [B, L, H], and the masked LM's logits."""
+    w, dense, normalize, gelu, transform = reference_layers(weights)
     ids, mask, segments = (np.asarray(batch[n]) for n in ("input_ids", "input_mask", "segment_ids"))
     embeddings = "bert/embeddings"
     hidden = (
@@ -128,23 +104,44 @@ def reference_hidden(weights, batch, is_causal):
         hidden = normalize(hidden + attended, f"{layer}/attention/output")
         inner = gelu(dense(hidden, f"{layer}/intermediate/dense"))
         hidden = normalize(hidden + dense(inner, f"{layer}/output/dense"), f"{layer}/output")
-    transformed = normalize(gelu(dense(hidden, "cls/predictions/transform/dense")), _TRANSFORM)
+    transformed = transform(hidden, "cls/predictions/transform")
     logits = transformed @ w[f"{embeddings}/word_embeddings"].T + w["cls/predictions/output_bias"]
     return hidden, logits
 
 
-_TRANSFORM = "cls/predictions/transform"
+def reference_span_boundary(weights, row, hidden):
+    """Yields (log-probabilities, label) of each token of a row's spans, from their neighbours."""
+    w, *_, transform = reference_layers(weights)
+    head, words = "cls/pair_target_predictions", w["bert/embeddings/word_embeddings"]
+    labels = {
+        place: label
+        for place, label, weight in zip(
+            *(row[f"masked_lm_{part}"] for part in ("positions", "ids", "weights")), strict=True
+        )
+        if weight
+    }
+    special = {0, 3, row["input_mask"].sum() - 1}  # The second segment begins at 4.
+    for start in labels.keys() - {place + 1 for place in labels}:
+        end = next(place for place in range(start, LENGTH + 1) if place not in labels)
+        if special & {start - 1, end} or end == row["input_mask"].sum():
+            continue
+        for number in range(end - start):
+            place = w[f"{head}/position_embeddings"][number]
+            vector = np.concatenate([hidden[start - 1], hidden[end], place])
+            vector = transform(transform(vector, f"{head}/join"), f"{head}/transform")
+            logits = words @ vector + w[f"{head}/output_bias"]
+            yield log_softmax(logits), labels[start + number]
 
 
 def reference_metrics(name, weights, examples, originals):
-    """name -> (loss, accuracy), computed example by example and token by token."""
+    """name -> (loss, accuracy, labels), computed example by example and token by token."""
     rows = [dict(example) for example in examples]
     if name == "left_to_right":
         rows = [{**row, "input_ids": ids} for row, ids in zip(rows, originals, strict=True)]
     batch = {k: np.stack([row[k] for row in rows]) for k in rows[0]}
     hidden, logits = reference_hidden(weights, batch, name == "left_to_right")
     log_probs = log_softmax(logits)
-    labels = {"masked_lm": [], "next_token": [], "next_sentence": []}
+    labels = {"masked_lm": [], "next_token": [], "next_sentence": [], "span_boundary": []}
     for number, row in enumerate(rows):
         for position, label, weight in zip(
             *(row[f"masked_lm_{part}"] for part in ("positions", "ids", "weights")), strict=True
@@ -154,6 +151,8 @@ def reference_metrics(name, weights, examples, originals):
         for position in range(int(row["input_mask"].sum()) - 1):
             label = originals[number][position + 1]
             labels["next_token"].append((log_probs[number, position], label))
+        if "span_boundary" in METRICS[name]:
+            labels["span_boundary"] += reference_span_boundary(weights, row, hidden[number])
         if "next_sentence" in METRICS[name]:
             pooled = np.tanh(
                 hidden[number, 0] @ np.asarray(weights["bert/pooler/dense/kernel"], np.float64)
@@ -166,12 +165,13 @@ def reference_metrics(name, weights, examples, originals):
         part: (
             np.mean([-log_probs[label] for log_probs, label in labels[part]]),
             np.mean([np.argmax(log_probs) == label for log_probs, label in labels[part]]),
+            len(labels[part]),
         )
         for part in METRICS[name]
     }
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", ALONE)
 def test_losses_and_accuracies_agree_with_numpy(name):
     objective = find_objective(name)
     model = make_model(objective)
@@ -187,12 +187,15 @@ def test_losses_and_accuracies_agree_with_numpy(name):
 
     values = {n: v.numpy() for n, v in named_variables(model).items()}
     expected = reference_metrics(name, values, examples, originals)
-    for part, (loss, accuracy) in expected.items():
+    for part, (loss, accuracy, count) in expected.items():
+        assert count > 2
         key = f"{part}_loss"
         assert float(sums[key] / weights[key]) == pytest.approx(loss, rel=1e-5)
         assert metrics[key] == pytest.approx(loss, rel=1e-5)
         assert metrics[f"{part}_accuracy"] == pytest.approx(accuracy)
-    assert metrics["loss"] == pytest.approx(sum(loss for loss, _ in expected.values()), rel=1e-5)
+    divided = {"span_boundary": lambda count: count / (count + 1)}  # As its authors do.
+    total = sum(loss * divided.get(p, lambda _: 1)(n) for p, (loss, _, n) in expected.items())
+    assert metrics["loss"] == pytest.approx(total, rel=1e-5)
     names = {"loss", *(f"{p}_{m}" for p in expected for m in ("loss", "accuracy"))}
     positives = {f"{p.name}_positives" for p in objective.predictions if p.is_binary}
     assert set(metrics) == names | positives
@@ -238,44 +241,7 @@ def test_masked_tokens_are_restored_and_nothing_else_is_changed():
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("records")
-    for name, next_sentence in (("pairs", True), ("segments", False)):
-        with tf.io.TFRecordWriter(str(folder / f"{name}.tfrecord")) as writer:
-            for example in make_examples(40, seed=7, next_sentence=next_sentence)[0]:
-                writer.write(schema.encode_example(example))
-    (folder / "config.json").write_text(json.dumps(CONFIG))
-    without = {**CONFIG, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    (folder / "no_dropout.json").write_text(json.dumps(without))
-    return folder
-
-
-def train(files, output, objective, records="pairs", config="config", **values):
-    values = {
-        "input_file": (f"{files}/{records}.tfrecord",),
-        "max_seq_length": LENGTH,
-        "max_predictions_per_seq": PREDICTIONS,
-        "train_batch_size": 4,
-        "num_train_steps": 8,
-        "num_warmup_steps": 2,
-        "learning_rate": 1e-2,
-        "log_steps": 1,
-        "save_checkpoints_steps": 4,
-        "do_eval": True,
-        **values,
-    }
-    settings = PretrainingSettings(
-        bert_config_file=f"{files}/{config}.json",
-        output_dir=str(output),
-        objective=objective,
-        do_train=True,
-        **values,
-    )
-    return run_pretraining(settings, io.StringIO())
-
-
-def checkpoint(folder, step):
-    reader = tf.train.load_checkpoint(str(folder / f"model.ckpt-{step}"))
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    return write_files(tmp_path_factory.mktemp("records"))
 
 
 def losses(folder):
@@ -283,7 +249,7 @@ def losses(folder):
     return [line["loss"] for line in lines if "loss" in line]
 
 
-@pytest.mark.parametrize("name", ["masked_lm", "left_to_right"])
+@pytest.mark.parametrize("name", WITHOUT_PAIRS)
 def test_a_run_resumes_to_the_same_weights_and_accumulates_to_the_same_losses(
     files, tmp_path, name
 ):
@@ -295,10 +261,12 @@ def test_a_run_resumes_to_the_same_weights_and_accumulates_to_the_same_losses(
     for file, path in whole.items():
         assert path.read_bytes() == (tmp_path / "whole" / file[len("gone-") :]).read_bytes()
     lines = (tmp_path / "whole" / "eval_results.txt").read_text().splitlines()
-    (part,) = METRICS[name]
-    assert [line.split(" = ")[0] for line in lines] == sorted(
-        ["global_step", "loss", f"{part}_accuracy", f"{part}_loss"]
-    )
+    of_parts = [
+        f"{part}_{metric}" for part in METRICS.get(name, ()) for metric in ("accuracy", "loss")
+    ]
+    if name == "distillation":
+        of_parts = ["masked_lm_accuracy", "masked_lm_loss", "cosine_loss", "soft_loss"]
+    assert [line.split(" = ")[0] for line in lines] == sorted(["global_step", "loss", *of_parts])
     for parts in (1, 2):
         train(
             *(files, tmp_path / f"in_{parts}", name, "segments", "no_dropout"),
@@ -307,15 +275,17 @@ def test_a_run_resumes_to_the_same_weights_and_accumulates_to_the_same_losses(
     np.testing.assert_allclose(losses(tmp_path / "in_1"), losses(tmp_path / "in_2"), rtol=2e-5)
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", OF_BERT)
 def test_a_checkpoint_has_the_heads_of_its_objective_and_moments_of_what_it_trains(
     files, tmp_path, name
 ):
     train(files, tmp_path, name, num_train_steps=4)
     names = set(checkpoint(tmp_path, 4))
-    has_pairs = name == "masked_lm+next_sentence"
+    has_pairs = name in PAIRS
     assert "cls/predictions/output_bias" in names
     assert ("cls/seq_relationship/output_weights" in names) == has_pairs
+    has_spans = name == "masked_lm+span_boundary"
+    assert ("cls/pair_target_predictions/join/dense/kernel/adam_m" in names) == has_spans
     assert "bert/pooler/dense/kernel" in names
     assert ("bert/pooler/dense/kernel/adam_m" in names) == has_pairs
     config = bert_tf.BertConfig.from_json_file(str(tmp_path / "bert_config.json"))
@@ -341,7 +311,7 @@ def test_phases_train_a_left_to_right_model(files, tmp_path):
         assert checkpoint(folder, 4 * number)
 
 
-@pytest.mark.parametrize("name", ["masked_lm", "left_to_right"])
+@pytest.mark.parametrize("name", WITHOUT_PAIRS)
 def test_two_devices_give_the_losses_of_one(files, tmp_path, scripts_dir, name):
     train(files, tmp_path / "one", name, config="no_dropout", max_eval_steps=3)
     flags = {
@@ -357,6 +327,7 @@ def test_two_devices_give_the_losses_of_one(files, tmp_path, scripts_dir, name):
         "log_steps": 1,
         "max_eval_steps": 3,
         "num_virtual_devices": 2,
+        "teacher": files / "teacher" if name == "distillation" else None,
     }
     script = Script(scripts_dir / "run_pretraining.py", tmp_path, flags)
     result = script.run("--do_train", "--do_eval")
@@ -387,7 +358,7 @@ def test_an_unknown_objective_is_refused(files, tmp_path):
         train(files, tmp_path, "permuted")
 
 
-@pytest.mark.parametrize("name", ["masked_lm", "left_to_right"])
+@pytest.mark.parametrize("name", WITHOUT_PAIRS)
 def test_a_run_without_next_sentences_is_used_and_fine_tuned(files, tmp_path, name):
     run, tuned = str(tmp_path / name), str(tmp_path / "tuned")
     train(files, run, name, records="segments")
@@ -396,7 +367,7 @@ def test_a_run_without_next_sentences_is_used_and_fine_tuned(files, tmp_path, na
 
     predictor = bert_tf.Predictor(run, do_lower_case=True)
     assert predictor.embed("a b").shape == (8,)
-    if name == "masked_lm":
+    if name != "left_to_right":
         assert len(predictor.fill_mask("a [MASK] b").candidates[0]) == 5
     else:
         with pytest.raises(ValueError, match="no masked-LM head"):

@@ -17,7 +17,11 @@ RECIPES = [
     for devices in ("tpu", "mirrored", "multi_worker")
 ]
 RECIPES += ["pretrain_mini_laptop", "pretrain_base_one_gpu", "pretrain_medium_colab_tpu"]
-LAYERS = {"mini": 1, "medium": 2, "base": 2, "large": 4}  # In a dry run.
+RECIPES += ["pretrain_spanbert_mirrored"]
+LAYERS = {"mini": 1, "medium": 2, "base": 2, "large": 4, "spanbert": 2}  # In a dry run.
+# Folders of checkpoints, with their steps: of two lengths, or of one.
+TWO_LENGTHS = (("phase_1_seq32", 90), ("phase_2_seq64", 100))
+FOLDERS = {"pretrain_spanbert_mirrored": ((".", 100),)}
 
 
 @pytest.fixture(scope="session")
@@ -55,14 +59,16 @@ def dry_run(recipes_dir: Path, name: str, corpus: Path, output: Path):
     )
 
 
-def check_outcome(result, output: Path, num_layers: int) -> None:
+def check_outcome(result, output: Path, num_layers: int, folders=TWO_LENGTHS) -> None:
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-5000:]
     lines = [json.loads(line) for line in (output / "model" / "metrics.jsonl").open()]
     losses = {line["step"]: line["loss"] for line in lines if "loss" in line}
     assert max(losses) == 100
     assert losses[90] < losses[10]
-    assert {90, 100} <= {line["step"] for line in lines if "eval_masked_lm_accuracy" in line}
-    for folder, step in (("phase_1_seq32", 90), ("phase_2_seq64", 100)):
+    assert {step for _, step in folders} <= {
+        line["step"] for line in lines if "eval_masked_lm_accuracy" in line
+    }
+    for folder, step in folders:
         reader = tf.train.load_checkpoint(str(output / "model" / folder / f"model.ckpt-{step}"))
         assert reader.get_tensor("global_step") == step
         weight = reader.get_tensor(f"bert/encoder/layer_{num_layers - 1}/output/dense/kernel")
@@ -82,7 +88,8 @@ def test_a_dry_run_goes_from_a_corpus_to_a_checkpoint_and_on_where_it_was(
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_dry_run_goes_from_a_corpus_to_a_checkpoint(recipes_dir, corpus, tmp_path, name):
     result = dry_run(recipes_dir, name, corpus, tmp_path / "out")
-    check_outcome(result, tmp_path / "out", num_layers=LAYERS[name.split("_")[1]])
+    folders = FOLDERS.get(name, TWO_LENGTHS)
+    check_outcome(result, tmp_path / "out", LAYERS[name.split("_")[1]], folders)
 
     again = dry_run(recipes_dir, name, corpus, tmp_path / "out")
     assert again.returncode == 0, again.stderr

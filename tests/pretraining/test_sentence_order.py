@@ -9,7 +9,7 @@ from family_golden import family_file
 
 import bert_tf
 from bert_tf.model.dropout import dropout_seeds
-from bert_tf.model.encoder import make_encoder
+from bert_tf.model.encoders import make_encoder
 from bert_tf.model.lookup_rows import LookupRows
 from bert_tf.pretraining.objectives import find_objective
 from bert_tf.training.checkpoint import named_variables

@@ -47,7 +47,21 @@ def test_without_a_dupe_factor_unmasked_pairs_are_made_once():
     assert make(dupe_factor=1).dupe_factor == 1
 
 
+def test_spans_are_of_whole_words_and_there_are_no_short_segments():
+    settings = make(do_span_mask=True, next_sentence=False)
+    assert settings.do_whole_word_mask is True
+    assert settings.short_seq_prob == 0.0
+    assert make(do_span_mask=True, next_sentence=False, short_seq_prob=0.2).short_seq_prob == 0.2
+    values = json.loads(json.dumps(dataclasses.asdict(settings)))
+    assert PretrainingDataSettings(**values) == settings
+
+
 BAD = [
+    ({"do_span_mask": True}, "--do_span_mask .* give --next_sentence=false"),
+    ({"span_geometric_p": 0.3}, "--span_geometric_p needs --do_span_mask.*span_geometric_p=0.3"),
+    ({"max_span_words": 5}, "--max_span_words needs --do_span_mask.*Received: --max_span_words=5"),
+    ({"max_span_words": 0}, "max_span_words .* of at least 1. Received: 0"),
+    ({"span_geometric_p": 0.0}, r"span_geometric_p .*\(0.0, 1.0\]. Received: 0.0"),
     ({"max_seq_length": 4}, "max_seq_length .* of at least 5. Received: 4"),
     ({"max_seq_length": 128.0}, "max_seq_length .* Received: 128.0"),
     ({"max_predictions_per_seq": 0}, "max_predictions_per_seq .* of at least 1. Received: 0"),

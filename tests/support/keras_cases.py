@@ -31,6 +31,7 @@ ROBERTA = dataclasses.replace(
     CONFIG, model_type="roberta", max_position_embeddings=14, layer_norm_eps=1e-5
 )
 DISTILBERT = dataclasses.replace(CONFIG, model_type="distilbert", type_vocab_size=0)
+ELECTRA = dataclasses.replace(CONFIG, model_type="electra", embedding_size=4)
 CAUSAL = dataclasses.replace(CONFIG, is_causal=True)
 _RANDOM = np.random.default_rng(0)
 IDS = _RANDOM.integers(0, 30, (8, 6)).astype("int32")
@@ -54,7 +55,9 @@ def model_cases(num_layers: int = 2) -> dict[str, Case]:
     """The models: what a user compiles and fits."""
     import keras
 
-    from bert_tf.model.encoder import make_encoder
+    from bert_tf.model.encoders import make_encoder
+    from bert_tf.model.replaced_tokens import DiscriminatorModel
+    from bert_tf.model.span_boundary import SpanBoundaryModel
     from bert_tf.pretraining.objectives.masked_lm import MaskedLMModel
 
     def crossentropy():
@@ -102,6 +105,12 @@ def model_cases(num_layers: int = 2) -> dict[str, Case]:
             FEATURES,
             classes,
             crossentropy(),
+        ),
+        "DiscriminatorModel": Case(
+            lambda dtype: DiscriminatorModel(encoder(dtype, ELECTRA)),
+            FEATURES,
+            np.float32(IDS % 2),
+            keras.losses.BinaryCrossentropy(from_logits=True),
         ),
         "regression": Case(
             lambda dtype: bert_tf.ClassificationModel(encoder(dtype), num_labels=1),
@@ -174,6 +183,18 @@ def model_cases(num_layers: int = 2) -> dict[str, Case]:
             IDS[:, :3],
             crossentropy(),
         ),
+        "SpanBoundaryModel": Case(
+            lambda dtype: SpanBoundaryModel(encoder(dtype), max_targets=4, place_size=5),
+            {
+                **FEATURES,
+                "masked_lm_positions": POSITIONS,
+                "span_left": POSITIONS // 2,
+                "span_right": POSITIONS,
+                "span_places": POSITIONS % 4,
+            },
+            {"masked_lm_logits": IDS[:, :3], "span_boundary_logits": IDS[:, 3:]},
+            {"masked_lm_logits": crossentropy(), "span_boundary_logits": crossentropy()},
+        ),
         "PretrainingModel": Case(
             lambda dtype: bert_tf.PretrainingModel(encoder(dtype)),
             {**FEATURES, "masked_lm_positions": POSITIONS},
@@ -191,6 +212,7 @@ def layer_cases() -> dict[str, Case]:
     from bert_tf.model.bilstm import BiLstm
     from bert_tf.model.crf import Crf
     from bert_tf.model.dropout import Dropout
+    from bert_tf.model.span_boundary import SpanBoundaryHead
     from bert_tf.model.tagging_model import WeightedSum
 
     def case(make_layer, *inputs, seed=1):
@@ -232,6 +254,10 @@ def layer_cases() -> dict[str, Case]:
             lambda dtype: _TiedHead(heads.MaskedLanguageModel(30, 8, dtype=dtype)),
             HIDDEN,
         ),
+        "SpanBoundaryHead": case(
+            lambda dtype: _TiedHead(SpanBoundaryHead(30, 8, place_size=5, dtype=dtype)),
+            *(HIDDEN, HIDDEN + 1, IDS % 7),
+        ),
         "LinearScores": case(lambda dtype: heads.LinearScores(8, 3), HIDDEN),
         "Crf": case(lambda dtype: Crf(8), HIDDEN),
         "WeightedSum": case(lambda dtype: WeightedSum(6), np.stack([HIDDEN, HIDDEN], axis=1)),
@@ -240,14 +266,14 @@ def layer_cases() -> dict[str, Case]:
 
 
 class _TiedHead:
-    """Calls a masked-LM head with a table [V, H], which it has no weight for."""
+    """Calls a head with a table [V, H], which it has no weight for, after its inputs."""
 
     def __init__(self, head):
         self.head = head
 
-    def __call__(self, vectors):
+    def __call__(self, *inputs):
         table = np.random.default_rng(2).normal(size=(30, 8), scale=0.1).astype("float32")
-        return self.head(vectors, table)
+        return self.head(*inputs, table)
 
 
 def all_cases() -> dict[str, Case]:

@@ -16,7 +16,15 @@ from bert_tf.pretraining.objectives.masked_lm import MaskedLMModel
 
 
 def prepare(batch: Batch) -> Batch:
-    """Returns a batch with the original tokens, and all positions but the last to predict at.
+    """Returns a batch with the original tokens, and all positions but the last to predict at."""
+    batch = restore(batch)
+    tokens = batch["input_ids"]
+    positions = tf.cumsum(tf.ones_like(tokens[:, 1:]), axis=1, exclusive=True)  # 0 to L - 2.
+    return {**batch, "masked_lm_positions": positions}
+
+
+def restore(batch: Batch) -> Batch:
+    """Returns a batch with the original tokens, and without what says which were masked.
 
     Masked tokens are restored from `masked_lm_positions` and `masked_lm_ids`, int [B, M], where
     `masked_lm_weights`, float [B, M], is not 0.
@@ -31,9 +39,8 @@ def prepare(batch: Batch) -> Batch:
         with_spare = tf.pad(tokens, [[0, 0], [0, 1]])
         restored = tf.tensor_scatter_nd_update(with_spare, places, batch["masked_lm_ids"])
         tokens = tf.ensure_shape(restored[:, :-1], tokens.shape)
-    positions = tf.cumsum(tf.ones_like(tokens[:, 1:]), axis=1, exclusive=True)  # 0 to L - 2.
     unchanged = {name: value for name, value in batch.items() if not name.startswith("masked_lm")}
-    return {**unchanged, "input_ids": tokens, "masked_lm_positions": positions}
+    return {**unchanged, "input_ids": tokens}
 
 
 NEXT_TOKEN = Prediction(

@@ -1,0 +1,160 @@
+"""ELECTRA's encoder: BERT's with narrow embeddings, the exact gelu, and no pooler.
+
+    word, position, segment [E] ──> LayerNorm ──> embeddings_project [E, H] ──> layers
+                                 \\──> generator/embeddings_project ──> the generator's layers
+
+In pre-training a smaller encoder, the generator, reads the same embeddings.
+
+Source: google-research/electra, modeling.py; Clark et al. 2020.
+"""
+
+import dataclasses
+
+import keras
+
+from bert_tf.config import BertConfig
+from bert_tf.model.dropout import current_seeds, dropout_seeds
+from bert_tf.model.encoder import BertEncoder
+from bert_tf.model.part import Part, register
+
+# The original's `generator_hidden_size` and `generator_layers`.
+_GENERATOR_SIZE, _GENERATOR_LAYERS = 0.25, 1.0
+_GENERATOR_HEAD_SIZE = 64
+
+
+@register
+class FirstVector(Part):
+    """Stands for the pooler: returns the vector of [CLS] as it is. It has no weights.
+
+    The arguments are those of `Pooler`.
+    """
+
+    def __init__(self, hidden_size: int, stddev: float = 0.02, dtype=None, name: str = "pooler"):
+        super().__init__(name=name, dtype=dtype)
+        self.hidden_size = hidden_size
+        self.stddev = stddev
+
+    def call(self, sequence_output):
+        """Args: float [B, L, H]. Returns: float [B, H]."""
+        return sequence_output[:, 0]
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], input_shape[-1])
+
+
+@register
+class ElectraEncoder(BertEncoder):
+    """The Transformer of ELECTRA, with every weight under its published name (`electra/...`).
+
+    It is the discriminator, which is what ELECTRA fine-tunes. Arguments, inputs and outputs are
+    those of `BertEncoder`; `embedding_output` is [B, L, E], `pooled_output` the vector of [CLS].
+
+    Example:
+
+        config = bert_tf.BertConfig(30522, 256, 12, 4, 1024, type_vocab_size=2,
+                                    model_type="electra", embedding_size=128)  # ELECTRA-Small
+        encoder = bert_tf.ElectraEncoder(config)
+        bert_tf.load_checkpoint(encoder, "electra_small")
+
+    Source: google-research/electra, modeling.py, `BertModel`.
+    """
+
+    pooler_class = FirstVector
+    scope = "electra"
+
+    def build_projection(self) -> None:
+        config, self.projection = self.config, None
+        width = config.embedding_size or config.hidden_size
+        if width != config.hidden_size:
+            # Drawn as the original does, from Glorot's uniform distribution.
+            self.projection = keras.layers.Dense(
+                config.hidden_size, dtype=self.dtype_policy, name="embeddings_project"
+            )
+            self.projection.build((None, None, width))
+
+    def project(self, embedding_output):
+        return embedding_output if self.projection is None else self.projection(embedding_output)
+
+
+@register
+class SharedEmbeddings(Part):
+    """Runs the embeddings of another encoder, which has their weights."""
+
+    def __init__(self, embeddings, dtype=None, name: str = "embeddings"):
+        super().__init__(name=name, dtype=dtype, autocast=False)
+        self.embeddings = embeddings
+        self.built = True
+
+    @property
+    def word_embeddings(self) -> keras.Variable:
+        """The table [V, E]."""
+        return self.embeddings.word_embeddings
+
+    def build(self, input_shape=None):
+        """Does nothing: the owner has made the weights."""
+
+    def call(self, input_ids, segment_ids=None, training: bool = False):
+        """Does what the embeddings do; see `Embeddings`."""
+        return self.embeddings(input_ids, segment_ids, training=training)
+
+    def compute_output_shape(self, input_shape):
+        return self.embeddings.compute_output_shape(input_shape)
+
+
+class Generator(ElectraEncoder):
+    """The smaller encoder of pre-training, under `generator/`; its embeddings are another's.
+
+    Args:
+        discriminator: the encoder whose embeddings it reads.
+        dtype: a Keras dtype policy; by default the discriminator's.
+
+    Its dropouts are numbered after those of the discriminator and its head.
+    """
+
+    scope = "generator"
+
+    def __init__(self, discriminator: ElectraEncoder, dtype=None):
+        self.shared = discriminator.embeddings
+        self.places_before = discriminator.num_dropouts + 1
+        config = generator_config(discriminator.config)
+        super().__init__(config, dtype or discriminator.dtype_policy)
+
+    def embeddings_class(self, *sizes) -> SharedEmbeddings:
+        return SharedEmbeddings(self.shared)
+
+    def _outputs(self, inputs, training: bool, select=None) -> dict:
+        fold_in, algorithm = current_seeds()
+        if fold_in is None:  # Each dropout has a generator, which never draws a mask twice.
+            return super()._outputs(inputs, training, select)
+        with dropout_seeds(lambda place: fold_in(place + self.places_before), algorithm):
+            return super()._outputs(inputs, training, select)
+
+
+def generator_config(config: BertConfig) -> BertConfig:
+    """Returns the configuration of the generator of an ELECTRA.
+
+    Its width is the fraction `generator_hidden_size` of H, its depth `generator_layers` of the
+    layers; a head has 64 columns at least, and the feed-forward layer four times the width.
+
+    Raises a ValueError if the width is no multiple of the number of heads.
+
+    Source: google-research/electra, pretrain/pretrain_helpers.py, `get_generator_config`.
+    """
+    width = round(config.hidden_size * (config.generator_hidden_size or _GENERATOR_SIZE))
+    layers = round(config.num_hidden_layers * (config.generator_layers or _GENERATOR_LAYERS))
+    try:
+        return dataclasses.replace(
+            config,
+            embedding_size=config.embedding_size or config.hidden_size,
+            hidden_size=width,
+            num_hidden_layers=layers,
+            num_attention_heads=max(1, width // _GENERATOR_HEAD_SIZE),
+            intermediate_size=4 * width,
+            generator_hidden_size=0.0,
+            generator_layers=0.0,
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"The generator that generator_hidden_size={config.generator_hidden_size} and "
+            f"generator_layers={config.generator_layers} ask for: {error}"
+        ) from error
