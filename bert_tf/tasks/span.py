@@ -158,15 +158,20 @@ class SpanExtraction(Task):
         """
         passages, verbose = passage_tokenizer(tokenizer), self.options.verbose_logging
         features = windows.read_features()
-        layouts = [features[name] for name in ("input_mask", "input_ids")]
+        sep = tokenizer.special_ids.sep
+        if num_between(sep) > 1:  # Both texts have one segment.
+            is_passage = np.cumsum(features["input_ids"] == sep, axis=1) > 1
+            is_passage &= features["input_ids"] != sep
+        else:
+            is_passage = features["segment_ids"]
+        layouts = [features["input_mask"], is_passage]
         logits = [np.asarray(windows.outputs[name]) for name in ("start_logits", "end_logits")]
         answers: list[SpanAnswer] = []
         text = None
         for example, rows in zip(examples, windows.rows_by_example(), strict=True):
             if text is None or text.context != example.context:
                 text = PassageText(example.context, passages, verbose)
-            sep = tokenizer.special_ids.sep
-            spans, passage_start = self._windows(*(each[rows] for each in layouts), sep)
+            spans, passage_start = self._windows(*(each[rows] for each in layouts))
             scores = QuestionScores(spans, passage_start, *(each[rows] for each in logits))
             answers.append(find_answer(self.options, scores, text.text))
         empty = [each.id for each, n in zip(examples, windows.counts, strict=True) if not n]
@@ -194,12 +199,12 @@ class SpanExtraction(Task):
         return len(given) == 1 and len(correct) > 1
 
     def _windows(
-        self, input_mask: np.ndarray, input_ids: np.ndarray, sep: int
+        self, input_mask: np.ndarray, is_passage: np.ndarray
     ) -> tuple[tuple[Window, ...], int]:
         """Returns the windows of a question's features [S, L], and their passages' position."""
         if not len(input_mask):
             return (), 0
-        passage_start = int(np.argmax(input_ids[0] == sep)) + num_between(sep)
+        passage_start = int(np.argmax(is_passage[0]))
         lengths = (input_mask.sum(axis=1) - passage_start - 1).tolist()  # 1 is for [SEP].
         stride = min(lengths[0], self.options.doc_stride)
         windows = (Window(number * stride, length) for number, length in enumerate(lengths))

@@ -139,7 +139,7 @@ def used_there(tmp_path_factory):
         for head, folder in zip(heads, folders, strict=True):
             huggingface.write(small_model(model_type, head), folder)
         inputs = str(place / f"{model_type}.npz")
-        np.savez(inputs, **inputs_for(config))
+        np.savez(inputs, **random_inputs(config))
         run = subprocess.run(
             [sys.executable, "-c", PROGRAM, inputs, *folders],
             capture_output=True,
@@ -150,20 +150,13 @@ def used_there(tmp_path_factory):
     return place
 
 
-def inputs_for(config):
-    inputs = random_inputs(config)
-    pad_id = 1 if config.model_type == "roberta" else 0
-    inputs["input_ids"] = np.where(inputs["input_mask"] == 1, inputs["input_ids"], pad_id)
-    return inputs
-
-
 @needs_transformers
 @pytest.mark.parametrize(
     ("model_type", "head"),
     [(model_type, head) for model_type, head in CASES if head not in ("choice", "multi-label")],
 )
 def test_transformers_computes_the_same(model_type, head, used_there):
-    model, inputs = small_model(model_type, head), inputs_for(CONFIGS[model_type])
+    model, inputs = small_model(model_type, head), random_inputs(CONFIGS[model_type])
     theirs = dict(np.load(used_there / f"{model_type}-{head}.npz"))
     ours = all_outputs(keras_model(model), inputs)
     layers = np.stack([ours["embedding_output"], *ours["all_encoder_layers"]])
@@ -238,18 +231,6 @@ def test_padding_of_any_id_is_that_of_the_vocabulary():
     padded = model({"input_ids": np.where(mask == 1, ids, 1), "input_mask": mask})
     np.testing.assert_array_equal(with_zeros, padded)
     np.testing.assert_allclose(padded[0, :3], padded[1, 2:], atol=1e-6)
-
-
-def test_weights_beside_a_byte_level_tokenizer_are_read_and_it_is_named(tmp_path):
-    huggingface.write(small_model("roberta", "tagging"), str(tmp_path / "model"))
-    (tmp_path / "model" / "vocab.json").write_text("{}")
-    (tmp_path / "model" / "merges.txt").write_text("")
-    read = huggingface.read(str(tmp_path / "model"))
-    assert set(read.weights) == set(small_model("roberta", "tagging").weights)
-    assert read.tokenizer == TokenizerFiles()
-    assert dict(read.dropped) == {
-        "the tokenizer": "byte-level BPE is not converted; copy its files"
-    }
 
 
 @pytest.mark.parametrize("model_type", CONFIGS)
