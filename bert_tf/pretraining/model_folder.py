@@ -20,7 +20,7 @@ _TOKENIZER_NAME = "tokenizer_config.json"
 
 def check_vocabulary(settings: PretrainingSettings, config: BertConfig) -> None:
     """Raises a ValueError if --vocab_file has more rows than the model's word embeddings."""
-    if not settings.vocab_file or settings.vocab_file.endswith(".model"):
+    if not settings.vocab_file or settings.vocab_file.endswith((".model", ".json")):
         return  # The ids of the records are checked in any case.
     num_rows = files.read_bytes(settings.vocab_file).count(b"\n")
     if num_rows > config.vocab_size:
@@ -50,7 +50,8 @@ def write_tokenizer_files(settings: PretrainingSettings) -> None:
         )
     if isinstance(do_lower_case, bool):
         path = files.join_path(settings.output_dir, _TOKENIZER_NAME)
-        kind = "Albert" if copy.endswith(".model") else "Bert"
+        kinds = {".model": "Albert", ".json": "Roberta"}
+        kind = next((kind for end, kind in kinds.items() if copy.endswith(end)), "Bert")
         content = {"do_lower_case": do_lower_case, "tokenizer_class": f"{kind}Tokenizer"}
         write_json(path, content, sort_keys=True)
 

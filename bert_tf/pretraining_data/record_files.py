@@ -28,6 +28,7 @@ from bert_tf.pretraining_data.documents import (
     without_display,
 )
 from bert_tf.pretraining_data.examples import InstanceMaker, find_continuations
+from bert_tf.pretraining_data.full_sentences import FullSentenceMaker
 from bert_tf.pretraining_data.records import RecordEncoder
 from bert_tf.pretraining_data.shards import Shard, remove_notes, write_note
 from bert_tf.pretraining_data.span_masking import SpanInstanceMaker
@@ -121,6 +122,8 @@ def _make_maker(
     shard: Shard,
     token_of: Sequence[bytes],
 ) -> InstanceMaker:
+    if settings.full_sentences:
+        return FullSentenceMaker(settings, tokenizer, token_of)
     if settings.do_span_mask:
         return SpanInstanceMaker(settings, tokenizer, token_of)
     if not settings.ngram:
@@ -144,7 +147,7 @@ def _read(
     else:
 
         def encode(line: str) -> list[bytes]:
-            return [*map(look_up, tokenizer.encode(line))]
+            return [*map(look_up, tokenizer.encode(tokenizer.word_prefix + line))]
 
     lines = read_lines(shard.input_files, counts, "reading text", start_progress)
     documents = Documents(lines, encode)

@@ -36,7 +36,7 @@ _IRRELEVANT = {"input_file", "vocab_file", "output_file", "output_dir", "num_wor
 _LATER = (
     *("next_sentence", "ngram", "favor_shorter_ngram", "ngram_seed", "sentence_order"),
     *("do_span_mask", "span_geometric_p", "max_span_words"),
-    *("packing", "blanks_separate_docs", "strip_accents"),
+    *("packing", "blanks_separate_docs", "strip_accents", "full_sentences"),
 )
 _TEXT_FOLDER = ".pretraining-text"
 # Shards and their notes under the temporary names of `files.atomic_write`.

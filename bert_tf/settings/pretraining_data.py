@@ -34,7 +34,9 @@ class PretrainingDataSettings(Settings):
     input_file: tuple[str, ...] = setting(
         (), "Text files or patterns: a sentence a line, a blank line between documents."
     )
-    vocab_file: str = setting("", "The vocabulary, a token a line; or a SentencePiece model.")
+    vocab_file: str = setting(
+        "", "The vocabulary, a token a line; a SentencePiece model; or byte-level BPE (vocab.json)."
+    )
     output_file: tuple[str, ...] = setting((), "Record files, written to in turn; or --output_dir.")
     do_lower_case: bool = setting(True, "Whether to lower-case text, as in the vocabulary.")
     do_whole_word_mask: bool = setting(False, "Whether to mask all pieces of a word together.")
@@ -49,7 +51,8 @@ class PretrainingDataSettings(Settings):
     masked_lm_prob: float = setting(0.15, "Fraction of tokens to mask.", interval="(0, 1)")
     short_seq_prob: float | None = setting(
         None,
-        "Fraction of shorter examples. Default: 0.1, or 0 with --do_span_mask.",
+        "Fraction of shorter examples. Default: 0.1, or 0 with --do_span_mask and "
+        "--full_sentences.",
         interval="[0, 1]",
     )
     # Beyond the original: shards are made independently, so that memory is bounded by one shard.
@@ -88,6 +91,12 @@ class PretrainingDataSettings(Settings):
         True,
         "Whether to make labelled sentence pairs. If not, an example is one segment, for the "
         "objectives without next sentence prediction.",
+    )
+    full_sentences: bool = setting(
+        False,
+        "Whether an example is filled with sentences of consecutive documents, with a separator "
+        "between documents, as in RoBERTa. It sets --next_sentence=false and --mend_quirks, so "
+        "that no special token is a random replacement.",
     )
     packing: str = setting(
         "bert",
@@ -129,10 +138,15 @@ class PretrainingDataSettings(Settings):
             object.__setattr__(self, "next_sentence", False)
         elif not self.blanks_separate_docs:
             raise ValueError("--blanks_separate_docs=false needs --packing=electra.")
+        if self.full_sentences:
+            self._check_full_sentences()
+            object.__setattr__(self, "next_sentence", False)
+            object.__setattr__(self, "mend_quirks", True)
         if self.dupe_factor is None:
             object.__setattr__(self, "dupe_factor", DUPE_FACTORS[self.masking])
         if self.short_seq_prob is None:
-            object.__setattr__(self, "short_seq_prob", 0.0 if self.do_span_mask else 0.1)
+            is_filled = self.do_span_mask or self.full_sentences
+            object.__setattr__(self, "short_seq_prob", 0.0 if is_filled else 0.1)
         parse_masking_mix(self.masking_mix)
         self._check_ngrams()
         self._check_spans()
@@ -162,6 +176,15 @@ class PretrainingDataSettings(Settings):
                 raise ValueError(
                     f"--packing=electra makes neither masks nor labelled pairs, so that --{name} "
                     f"changes nothing. Leave it out. Received: --{name}={getattr(self, name)}"
+                )
+
+    def _check_full_sentences(self) -> None:
+        others = {"do_span_mask": False, "ngram": 0, "packing": "bert", "word_segmenter": ""}
+        for name, default in others.items():
+            if getattr(self, name) != default:
+                raise ValueError(
+                    f"--full_sentences makes examples of its own, and cannot be combined with "
+                    f"--{name}. Received: --{name}={getattr(self, name)}"
                 )
 
     def _check_ngrams(self) -> None:
