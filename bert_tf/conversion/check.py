@@ -99,7 +99,9 @@ def random_inputs(config: BertConfig) -> dict[str, np.ndarray]:
     segment_ids = np.zeros((2, length), np.int32)
     if config.type_vocab_size > 1:
         segment_ids[:, length // 2 :] = 1
-    input_ids = rng.integers(0, config.vocab_size, (2, length), np.int32) * input_mask
+    pad_id = 1 if config.model_type == "roberta" else 0
+    input_ids = rng.integers(0, config.vocab_size, (2, length), np.int32)
+    input_ids[input_mask == 0] = pad_id
     return {
         "input_ids": input_ids,
         "input_mask": input_mask,

@@ -9,9 +9,11 @@ from bert_tf.files.kinds import (  # noqa: F401
     SAFETENSORS,
     WIKI_EXTRACTOR,
     XML,
+    copy_vocabulary,
     kind_of,
     refuse_other_kinds,
     remedy_for,
+    vocabulary_copies,
     vocabulary_name,
 )
 from bert_tf.files.paths import (  # noqa: F401

@@ -182,7 +182,28 @@ def kind_of(path: str, head: bytes | None = None) -> str:
 
 def vocabulary_name(path: str) -> str:
     """Returns the name under which a model's folder has a copy of this vocabulary."""
-    return "spiece.model" if path.endswith(".model") else "vocab.txt"
+    names = {".model": "spiece.model", ".json": "tokenizer.json"}
+    return next((name for end, name in names.items() if path.endswith(end)), "vocab.txt")
+
+
+def vocabulary_copies(path: str) -> dict[str, str]:
+    """Returns the files of a vocabulary and the names of their copies in a model's folder.
+
+    Those of byte-level BPE may be two, which keep their names.
+    """
+    merges = paths.join_path(paths.split_path(path)[0], "merges.txt")
+    if path.endswith(".json") and paths.exists(merges):
+        return {path: "vocab.json", merges: "merges.txt"}
+    return {path: vocabulary_name(path)}
+
+
+def copy_vocabulary(path: str, folder: str) -> None:
+    """Copies the files of a vocabulary to a model's folder, unless they lie there."""
+    for source, name in vocabulary_copies(path).items():
+        copy = paths.join_path(folder, name)
+        if paths.resolve_path(copy) != paths.resolve_path(source):
+            with paths.atomic_write(copy) as file:
+                file.write(paths.read_bytes(source))
 
 
 def remedy_for(path: str, kind: str) -> str:

@@ -31,6 +31,7 @@ from bert_tf.formats.source import (
 from bert_tf.formats.tokenizer_files import (
     case_of_folder,
     find_vocabulary,
+    is_byte_bpe,
     is_sentencepiece,
     read_tokenizer,
     read_vocabulary,
@@ -124,7 +125,8 @@ def check_folder(folder: str, released: BertConfig | None = None) -> None:
     vocab = find_vocabulary(folder)
     num_rows = 0
     if vocab:
-        rows = read_vocabulary if is_sentencepiece(vocab) else files.open_text_lines
+        is_plain = not (is_sentencepiece(vocab) or is_byte_bpe(vocab))
+        rows = files.open_text_lines if is_plain else read_vocabulary
         num_rows = sum(1 for _ in rows(vocab))
     if num_rows > config.vocab_size or (released and num_rows < config.vocab_size):
         raise ValueError(

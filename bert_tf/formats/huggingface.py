@@ -35,8 +35,8 @@ from bert_tf.formats.source import CONFIG_NAME as RELEASED_CONFIG_NAME
 from bert_tf.formats.source import Head, PretrainedModel, find_beside, removed_prefix
 from bert_tf.formats.tokenizer_files import (
     MAP_NAME,
-    SPECIAL_TOKENS_MAP,
     read_tokenizer,
+    special_tokens_map,
     write_tokenizer,
 )
 from bert_tf.kinds.pooling import POOLING_WEIGHTS
@@ -158,7 +158,7 @@ def write(model: PretrainedModel, folder: str, overwrite: bool = False) -> None:
             write_modules(model, temporary)
         if model.tokenizer.vocab is not None:
             path = files.join_path(temporary, MAP_NAME)
-            write_json(path, SPECIAL_TOKENS_MAP, sort_keys=True)
+            write_json(path, special_tokens_map(model.tokenizer), sort_keys=True)
 
 
 def _names_in(model: PretrainedModel) -> dict[str, str]:

@@ -73,7 +73,12 @@ class TokenizerFiles:
     vocab: tuple[str, ...] | None = None  # The tokens in the order of their ids.
     do_lower_case: bool | None = None
     strip_accents: bool | None = None
-    model: bytes | None = None  # A SentencePiece model, whose pieces `vocab` has.
+    # The content of a SentencePiece model, or a tokenizer.json, whose tokens `vocab` has.
+    model: bytes | None = None
+
+    @property
+    def is_byte_bpe(self) -> bool:
+        return self.model is not None and self.model.startswith(b"{")
 
 
 @dataclasses.dataclass(frozen=True)

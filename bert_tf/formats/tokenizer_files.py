@@ -2,6 +2,7 @@
 
 vocab.txt               one token a line
 spiece.model            a SentencePiece model instead; 30k-clean.model and spm.model are read, too
+vocab.json, merges.txt  byte-level BPE instead, or tokenizer.json, which is written
 tokenizer.json          Hugging Face: the vocabulary as a dict, the normalizer, and more
 added_tokens.json       Hugging Face: tokens added to the vocabulary, with their ids
 tokenizer_config.json   Hugging Face: `do_lower_case`, `strip_accents` (null: as `do_lower_case`),
@@ -15,12 +16,14 @@ from typing import Any
 from bert_tf import files
 from bert_tf.config import check_form, read_json, write_json
 from bert_tf.formats.source import TokenizerFiles, find_beside
+from bert_tf.text.byte_bpe import ByteBpeTokenizer
 from bert_tf.text.sentencepiece_model import read_pieces
 from bert_tf.text.tokenization import BasicTokenizer
 from bert_tf.text.vocabulary import SPECIAL_TOKENS, case_of_release, load_vocab
 
 VOCAB_NAME = "vocab.txt"
 PIECES_NAME = "spiece.model"
+BYTE_BPE_NAMES = ("vocab.json", "merges.txt")
 # As found beside models: SentencePiece models, and the vocabulary of Chinese ALBERTs.
 _VOCABULARIES = (VOCAB_NAME, PIECES_NAME, "30k-clean.model", "spm.model", "vocab_chinese.txt")
 _TOKENIZER_NAME = "tokenizer.json"
@@ -59,9 +62,25 @@ _AS_IN_BERT = (
 )
 
 
+# The same for byte-level BPE.
+_AS_IN_ROBERTA = (
+    (_CONFIG_NAME, "add_prefix_space", (False,)),
+    (_TOKENIZER_NAME, "normalizer.type", ()),
+    (_TOKENIZER_NAME, "pre_tokenizer.type", ("ByteLevel",)),
+    (_TOKENIZER_NAME, "pre_tokenizer.add_prefix_space", (False,)),
+    (_TOKENIZER_NAME, "post_processor.type", ("RobertaProcessing",)),
+)
+
+
 def find_vocabulary(folder: str) -> str | None:
-    """Returns the path of a folder's vocabulary or SentencePiece model, or None."""
-    return find_beside(folder, *_VOCABULARIES)
+    """Returns the path of a folder's vocabulary, SentencePiece model or byte-level BPE, or None."""
+    if path := find_beside(folder, *_VOCABULARIES):
+        return path
+    if find_beside(folder, BYTE_BPE_NAMES[1]):
+        return find_beside(folder, BYTE_BPE_NAMES[0])
+    content = _read_object(folder, _TOKENIZER_NAME, _TOKENIZER_FORM)
+    is_byte_bpe = _at(content, "model.type") == "BPE"
+    return files.join_path(folder, _TOKENIZER_NAME) if is_byte_bpe else None
 
 
 def is_sentencepiece(path: str) -> bool:
@@ -69,8 +88,15 @@ def is_sentencepiece(path: str) -> bool:
     return path.endswith(".model")
 
 
+def is_byte_bpe(path: str) -> bool:
+    """Returns whether a vocabulary's file is one of byte-level BPE, by its name."""
+    return path.endswith(".json")
+
+
 def read_vocabulary(path: str) -> list[str]:
     """Returns the tokens of a vocabulary or SentencePiece model in the order of their ids."""
+    if is_byte_bpe(path):
+        return list(ByteBpeTokenizer(path).vocab)
     if is_sentencepiece(path):
         return read_pieces(path, files.read_bytes(path))
     return list(load_vocab(path))
@@ -85,13 +111,11 @@ def read_tokenizer(folder: str) -> tuple[TokenizerFiles, dict[str, str]]:
     if path and is_sentencepiece(path):
         case = read_tokenizer_config(folder).get("do_lower_case")
         return TokenizerFiles(tuple(read_vocabulary(path)), case, None, files.read_bytes(path)), {}
+    if path and is_byte_bpe(path):
+        return _read_byte_bpe(folder, path)
     contents = {name: _read_object(folder, name) for name in (_CONFIG_NAME, MAP_NAME)}
     content = _read_object(folder, _TOKENIZER_NAME, _TOKENIZER_FORM)
     contents[_TOKENIZER_NAME] = content
-    if _is_byte_bpe(folder, content):
-        return TokenizerFiles(), {
-            "the tokenizer": "byte-level BPE is not converted; copy its files"
-        }
     known = read_tokenizer_config(folder)
     vocab, added = _read_vocab(folder, content)
     tokenizer = TokenizerFiles(
@@ -127,7 +151,8 @@ def case_of_folder(folder: str) -> bool | None:
 def write_tokenizer(folder: str, tokenizer: TokenizerFiles, max_length: int) -> None:
     """Writes vocab.txt and tokenizer_config.json, if the vocabulary and the case are known."""
     if tokenizer.model is not None:
-        with files.open_file(files.join_path(folder, PIECES_NAME), "wb") as file:
+        name = _TOKENIZER_NAME if tokenizer.is_byte_bpe else PIECES_NAME
+        with files.open_file(files.join_path(folder, name), "wb") as file:
             file.write(tokenizer.model)
     elif tokenizer.vocab is not None:
         with files.open_file(files.join_path(folder, VOCAB_NAME), "w") as file:
@@ -141,7 +166,10 @@ def write_tokenizer(folder: str, tokenizer: TokenizerFiles, max_length: int) -> 
         "tokenize_chinese_chars": True,
         "tokenizer_class": "BertTokenizer",
     }
-    if tokenizer.model is not None:
+    if tokenizer.is_byte_bpe:
+        named = {"tokenizer_class": "RobertaTokenizer", "add_prefix_space": False}
+        content = {**special_tokens_map(tokenizer), "model_max_length": max_length, **named}
+    elif tokenizer.model is not None:
         named = {"pad_token": "<pad>", "unk_token": "<unk>", "tokenizer_class": "AlbertTokenizer"}
         content = {**SPECIAL_TOKENS_MAP, "model_max_length": max_length, **named}
     if tokenizer.do_lower_case is not None:
@@ -149,10 +177,26 @@ def write_tokenizer(folder: str, tokenizer: TokenizerFiles, max_length: int) -> 
     write_json(files.join_path(folder, _CONFIG_NAME), content, sort_keys=True)
 
 
-def _is_byte_bpe(folder: str, tokenizer_json: Mapping[str, Any]) -> bool:
-    has_merges = find_beside(folder, "vocab.json", "merges.txt") is not None
-    is_bpe = has_merges or _at(tokenizer_json, "model.type") == "BPE"
-    return is_bpe and find_vocabulary(folder) is None
+def _read_byte_bpe(folder: str, path: str) -> tuple[TokenizerFiles, dict[str, str]]:
+    tokenizer = ByteBpeTokenizer(path)
+    contents = {
+        _CONFIG_NAME: _read_object(folder, _CONFIG_NAME),
+        _TOKENIZER_NAME: _read_object(folder, _TOKENIZER_NAME),
+    }
+    unlike = {
+        f"{name}: {place} {value}": "texts are not changed before byte-level BPE here"
+        for name, place, allowed in _AS_IN_ROBERTA
+        if (value := _at(contents[name], place)) is not None and value not in allowed
+    }
+    return TokenizerFiles(tuple(tokenizer.vocab), False, None, tokenizer.model), unlike
+
+
+def special_tokens_map(tokenizer: TokenizerFiles) -> dict[str, str]:
+    """Returns the special tokens by transformers' names."""
+    if not tokenizer.is_byte_bpe:
+        return SPECIAL_TOKENS_MAP
+    ends = {"bos_token": "<s>", "cls_token": "<s>", "eos_token": "</s>", "sep_token": "</s>"}
+    return {**ends, "pad_token": "<pad>", "unk_token": "<unk>", "mask_token": "<mask>"}
 
 
 def _read_object(folder: str, name: str, form: Any = dict) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from bert_tf.kinds.length_runner import Batch, in_batches
 from bert_tf.kinds.text_model import TextModel
 from bert_tf.model.coreference import CoreferenceModel
 from bert_tf.spans.coreference import FIRST_SPEAKER, SPECIAL_SPEAKER, CoreferenceOptions
+from bert_tf.spans.offsets import TEXT_WORD, words_with_offsets
 from bert_tf.spans.sentences import ABBREVIATIONS, CLOSES, ENDS
 
 _MOST_TOKENS = 4096  # In a batch of several texts.
@@ -87,7 +88,7 @@ class CoreferenceResolver(TextModel):
     def _pieces(self, text: str) -> tuple[list[int], list[int], list[int]]:
         """Returns the ids of the word pieces, where they start and where they end."""
         tokenizer = self.loaded.tokenizer
-        tokens, offsets = tokenizer.tokenize_with_offsets(text)
+        tokens, offsets = words_with_offsets(text, tokenizer, TEXT_WORD)
         starts, ends = [start for start, _ in offsets], [end for _, end in offsets]
         return tokenizer.convert_tokens_to_ids(tokens), starts, ends
 

@@ -10,6 +10,7 @@ Each [MASK] is one word piece, so a word of two pieces needs two of them.
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -18,8 +19,9 @@ import tensorflow as tf
 from bert_tf.kinds.table import NEXT_SENTENCE, PAIR
 from bert_tf.kinds.text_model import TextModel, largest_difference
 from bert_tf.model.heads import PretrainingModel
+from bert_tf.text.byte_bpe import join_bytes
 
-MASK = "[MASK]"
+MASK, BYTE_BPE_MASK = "[MASK]", "<mask>"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +44,10 @@ class FilledSentence:
     def best(self) -> str:
         """The tokens with every [MASK] filled, joined to words."""
         best = iter(candidates[0].token for candidates in self.candidates)
-        tokens = [next(best) if token == MASK else token for token in self.tokens]
+        mask = _mask_in(self.tokens)
+        tokens = [next(best) if token == mask else token for token in self.tokens]
+        if mask == BYTE_BPE_MASK:
+            return join_bytes(tokens).strip()
         if any(token.startswith("\u2581") for token in tokens):  # SentencePiece's.
             return "".join(tokens).replace("\u2581", " ").strip()
         return " ".join(tokens).replace(" ##", "")
@@ -67,6 +72,9 @@ class MaskFiller(TextModel):
             raise ValueError(f"top_k must be from 1 to {num_candidates}. Received: {top_k}")
         self.top_k = top_k
         self._tokens = list(vocab)
+        self._mask = self._tokens[self.special.mask]
+        # RoBERTa's mask stands for a word and the space before it.
+        self._takes_space = self._mask == BYTE_BPE_MASK
         # Excludes special tokens, and rows of the embedding table without a token.
         self._bias = np.full(loaded.config.vocab_size, -np.inf, np.float32)
         self._bias[: len(vocab)] = 0.0
@@ -87,12 +95,13 @@ class MaskFiller(TextModel):
         longest = self.loaded.config.longest_sequence
         parts, rows = [], []
         for (text,) in examples:
-            _check_has_mask(text)
-            parts += text.split(MASK)
+            _check_has_mask(text, self._mask)
+            *before, last = text.split(self._mask)
+            parts += [*(part.rstrip() if self._takes_space else part for part in before), last]
         encoded = map(self.loaded.tokenizer.encode, parts)
         for (text,) in examples:
             ids = [self.special.cls, *next(encoded)]
-            for _ in range(text.count(MASK)):
+            for _ in range(text.count(self._mask)):
                 ids += [self.special.mask, *next(encoded)]
             ids.append(self.special.sep)
             if len(ids) > longest:
@@ -152,10 +161,11 @@ class MaskFiller(TextModel):
     @staticmethod
     def answer_of(example, outputs):
         (text,) = example
-        _check_has_mask(text)
+        mask = _mask_in([token.decode("utf-8") for token in outputs["tokens"]])
+        _check_has_mask(text, mask)
         is_mask = outputs["positions"] >= 0
-        if np.sum(is_mask) < text.count(MASK):
-            raise ValueError(f"A {MASK} is beyond max_seq_length. Received: {text!r:.200}")
+        if np.sum(is_mask) < text.count(mask):
+            raise ValueError(f"A {mask} is beyond max_seq_length. Received: {text!r:.200}")
         found = (outputs[name][is_mask].tolist() for name in ("candidates", "probabilities"))
         candidates = tuple(
             tuple(
@@ -201,6 +211,11 @@ class NextSentencePredictor(TextModel):
         return float(outputs["probability"])
 
 
-def _check_has_mask(text: str) -> None:
-    if MASK not in text:
-        raise ValueError(f"There is no {MASK} to fill. Received: {text!r}")
+def _mask_in(tokens: Sequence[str]) -> str:
+    """Returns which of both masks is among the tokens; if none is, BERT's."""
+    return BYTE_BPE_MASK if BYTE_BPE_MASK in tokens else MASK
+
+
+def _check_has_mask(text: str, mask: str) -> None:
+    if mask not in text:
+        raise ValueError(f"There is no {mask} to fill. Received: {text!r}")

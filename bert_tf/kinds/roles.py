@@ -17,6 +17,7 @@ from bert_tf.model.crf import best_path
 from bert_tf.model.role_model import RoleModel
 from bert_tf.model.task_heads import TokenClassificationModel
 from bert_tf.spans.bio import PREDICATE_ROLE, role_spans, transition_scores, viterbi
+from bert_tf.spans.offsets import TEXT_WORD, words_with_offsets
 from bert_tf.spans.predicates import (
     NUMBERED,
     PLAIN,
@@ -126,11 +127,11 @@ class RoleLabeller(TextModel):
     def _encode(self, sentence: str, predicate: str):
         """Returns the packed row, the words' first pieces and spans, and the predicate's span."""
         tokenizer, loaded = self.loaded.tokenizer, self.loaded
-        tokens, offsets = tokenizer.tokenize_with_offsets(sentence)
+        tokens, offsets = words_with_offsets(sentence, tokenizer, TEXT_WORD)
         ids = tokenizer.convert_tokens_to_ids(tokens)
         is_first = [not tokenizer.continues_word(token) for token in tokens]
         name, number = split_number(predicate)
-        wanted = tokenizer.encode(name)
+        wanted = tokenizer.encode(tokenizer.word_prefix + name)
         first = find_words(ids, is_first, wanted, number)
         if first is None:
             raise _no_predicate(sentence, predicate)

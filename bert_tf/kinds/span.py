@@ -15,7 +15,7 @@ from bert_tf.spans.offsets import OffsetPassage
 from bert_tf.spans.options import SpanOptions
 from bert_tf.spans.windows import divide_passage
 from bert_tf.text.graph_packing import pack_windows
-from bert_tf.text.packing import pack
+from bert_tf.text.packing import num_between, pack
 
 _WINDOWS_PER_BATCH = 32  # In a SavedModel.
 
@@ -72,11 +72,12 @@ class QuestionAnswerer(TextModel):
         questions, rows = [], []
         num_truncated = 0
         for question, context in examples:
-            ids = tokenizer.encode(question)
+            ids = OffsetPassage(question, tokenizer).ids
             num_truncated += len(ids) > options.max_query_length
             ids = ids[: options.max_query_length]
             passage = OffsetPassage(context, tokenizer)
-            windows = divide_passage(len(passage.ids), len(ids), longest, options.doc_stride)
+            how = longest, options.doc_stride, self.special.sep
+            windows = divide_passage(len(passage.ids), len(ids), *how)
             for start, length in windows:
                 part = passage.ids[start : start + length]
                 rows.append(pack(ids, part, self.special.cls, self.special.sep))
@@ -97,7 +98,8 @@ class QuestionAnswerer(TextModel):
             logits[:, number, :length] = output["start_logits"], output["end_logits"]
         # Padding is no possible answer.
         options = dataclasses.replace(self.loaded.options, mask_padding=True)
-        scores = QuestionScores(windows, len(question_ids) + 2, *logits)
+        passage_start = 1 + len(question_ids) + num_between(self.special.sep)
+        scores = QuestionScores(windows, passage_start, *logits)
         answer = find_answer(options, scores, passage.text, empty="")
         nbest = tuple(
             AnswerSpan(entry.text, entry.probability, *passage.span(*span))

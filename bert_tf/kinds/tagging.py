@@ -16,6 +16,7 @@ from bert_tf.kinds.text_model import TextModel, largest_difference, with_a_colum
 from bert_tf.model.crf import best_tags
 from bert_tf.model.tagging_model import tagging_head
 from bert_tf.model.task_heads import TokenClassificationModel
+from bert_tf.spans.offsets import TEXT_WORD, words_with_offsets
 from bert_tf.spans.words import TaggingOptions, window_stride, word_pieces, word_windows
 from bert_tf.text.graph_packing import pack_windows
 from bert_tf.text.packing import pack
@@ -88,7 +89,7 @@ class Tagger(TextModel):
         places = []  # First token, start and end of each text's words.
         num_truncated = 0
         for text in texts:
-            tokens, offsets = tokenizer.tokenize_with_offsets(text)
+            tokens, offsets = words_with_offsets(text, tokenizer, TEXT_WORD)
             num_truncated += len(tokens) > longest
             tokens, offsets = tokens[:longest], offsets[:longest]
             ids = tokenizer.convert_tokens_to_ids(tokens)

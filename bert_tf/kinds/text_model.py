@@ -136,7 +136,7 @@ class TextModel(abc.ABC):
         encode = self.loaded.tokenizer.encode
         cls, sep, longest = self.special.cls, self.special.sep, self.loaded.max_seq_length
         pairs = [[*map(encode, (*texts, "")[:2])] for texts in examples]
-        self.warn_of_truncated(sum(is_truncated(*pair, longest) for pair in pairs), len(pairs))
+        self.warn_of_truncated(sum(is_truncated(*pair, longest, sep) for pair in pairs), len(pairs))
         return [pack_truncated(*pair, cls, sep, longest) for pair in pairs]
 
     def warn_of_truncated(self, num_truncated: int, num_texts: int, limit: str = "") -> None:

@@ -36,3 +36,6 @@ class DistilBertEncoder(BertEncoder):
     """
 
     pooler_class = ReluPooler
+
+    def may_lack(self, name: str) -> bool:
+        return super().may_lack(name) or name.startswith(self.pooler_prefix)  # As released.

@@ -169,7 +169,7 @@ class HeadModel(FeatureModel):
         return not self.needs_pooler and name.startswith(self.encoder.pooler_prefix)
 
     def may_lack(self, name: str) -> bool:
-        return self.is_unneeded(name) or not name.startswith(self.encoder.prefix)
+        return self.is_unneeded(name) or self.encoder.may_lack(name)
 
 
 @register

@@ -67,6 +67,9 @@ class RobertaEncoder(BertEncoder):
 
     embeddings_class, pooler_class = RobertaEmbeddings, RobertaPooler
 
+    def may_lack(self, name: str) -> bool:
+        return super().may_lack(name) or name.startswith(self.pooler_prefix)  # As released.
+
     def _outputs(self, inputs, training, select=None):
         features = self.named_features(inputs)
         if "input_mask" in features:  # Padding of any id is taken for `<pad>`.

@@ -40,9 +40,8 @@ def write_tokenizer_files(settings: PretrainingSettings) -> None:
     vocab_file = find_vocabulary(settings)
     do_lower_case = _manifest_of(settings).get("settings", {}).get("do_lower_case")
     copy = files.join_path(settings.output_dir, files.vocabulary_name(vocab_file or ""))
-    if vocab_file and files.resolve_path(vocab_file) != files.resolve_path(copy):
-        with files.atomic_write(copy) as file:
-            file.write(files.read_bytes(vocab_file))
+    if vocab_file:
+        files.copy_vocabulary(vocab_file, settings.output_dir)
     elif not files.exists(copy):
         logger.warning(
             "%s gets no vocab.txt, which the model needs for text: nothing tells which vocabulary "

@@ -30,6 +30,7 @@ from bert_tf.formats.source import (
 from bert_tf.formats.tokenizer_files import (
     case_of_folder,
     find_vocabulary,
+    is_byte_bpe,
     read_tokenizer_config,
     read_vocabulary,
 )
@@ -139,6 +140,8 @@ def _normalization(folder: str, vocab_file: str | None) -> tuple[bool | None, bo
     """Returns do_lower_case and strip_accents from the first source that has them."""
     if description := read_description(folder):
         return description.do_lower_case, description.strip_accents
+    if vocab_file and is_byte_bpe(vocab_file):
+        return False, None
     known = read_tokenizer_config(folder)
     if "do_lower_case" in known:
         return known["do_lower_case"], known.get("strip_accents")

@@ -66,10 +66,7 @@ def write_model_folder(
     write_description(folder, description)
     with files.atomic_write(files.join_path(folder, CONFIG_NAME), "w") as file:
         file.write(config.to_json_string())
-    copy = files.join_path(folder, files.vocabulary_name(vocab_file))
-    if files.resolve_path(copy) != files.resolve_path(vocab_file):
-        with files.atomic_write(copy) as file:
-            file.write(files.read_bytes(vocab_file))
+    files.copy_vocabulary(vocab_file, folder)
 
 
 def needs_description(model: PretrainedModel) -> bool:
@@ -136,11 +133,12 @@ def check_model_folder(folder: str, description: ModelDescription, vocab_file: s
             f"{folder}: its model was trained with --do_lower_case={trained.do_lower_case}. "
             f"Received: {description.do_lower_case}"
         )
-    copy = files.join_path(folder, files.vocabulary_name(vocab_file))
-    if files.exists(copy) and files.read_bytes(copy) != files.read_bytes(vocab_file):
-        raise ValueError(
-            f"{folder}: its model was trained with the vocabulary {copy}. {vocab_file} differs."
-        )
+    for source, name in files.vocabulary_copies(vocab_file).items():
+        copy = files.join_path(folder, name)
+        if files.exists(copy) and files.read_bytes(copy) != files.read_bytes(source):
+            raise ValueError(
+                f"{folder}: its model was trained with the vocabulary {copy}. {source} differs."
+            )
     if trained.max_seq_length != description.max_seq_length:
         logger.warning(
             "%s: its model was trained with sequences of %d tokens; these have %d.",

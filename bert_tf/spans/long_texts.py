@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bert_tf.settings.setting import Settings, setting
-from bert_tf.text.packing import Window, divide, pack
+from bert_tf.text.packing import Window, divide, num_special_tokens, pack
 
 AGGREGATES = ("mean", "max", "first")
 SHORTEST = 5  # Tokens of a window: three special ones, and one of each text.
@@ -55,7 +55,7 @@ def check_window_length(max_seq_length: int) -> None:
 
 
 def divide_pair(
-    num_a: int, num_b: int, max_seq_length: int, stride: int
+    num_a: int, num_b: int, max_seq_length: int, stride: int, sep: int = 0
 ) -> tuple[list[tuple[Window, Window]], bool]:
     """Returns the parts of both texts in each window, and whether the shorter text was cut.
 
@@ -64,8 +64,9 @@ def divide_pair(
     Args:
         num_a, num_b: tokens of the texts; `num_b` is 0 for a single one.
         stride: as of `LongTextOptions.window_stride`.
+        sep: the tokenizer's separator, of which there may be two between the texts.
     """
-    room = max_seq_length - (3 if num_b else 2)
+    room = max_seq_length - num_special_tokens(sep, bool(num_b))
     if num_a + num_b <= room:
         return [(Window(0, num_a), Window(0, num_b))], False
     kept = min(num_a, num_b, room // 2)
@@ -85,7 +86,7 @@ def pack_pair_windows(
     stride: int,
 ) -> tuple[list[tuple[list[int], list[int]]], bool]:
     """Returns ids and segments of each window, and whether the shorter text was cut."""
-    parts, is_cut = divide_pair(len(ids_a), len(ids_b), max_seq_length, stride)
+    parts, is_cut = divide_pair(len(ids_a), len(ids_b), max_seq_length, stride, sep)
     both = (((ids_a, a), (ids_b, b)) for a, b in parts)
     texts = ([ids[w.start : w.start + w.length] for ids, w in pair] for pair in both)
     return [pack(*pair, cls, sep) for pair in texts], is_cut

@@ -8,7 +8,34 @@
 Unlike the original's search for the word pieces in the text (`PassageText`), this cannot fail.
 """
 
+import re
+
 from bert_tf.text.tokenizer import Tokenizer
+
+# Words as the passages of `windows` have them, and as BERT's tokenizer does.
+PASSAGE_WORD = re.compile("[^ \t\r\n\u202f]+")
+TEXT_WORD = re.compile(r"\w+|[^\w\s]")
+
+
+def words_with_offsets(
+    text: str, tokenizer: Tokenizer, word: re.Pattern
+) -> tuple[list[str], list[tuple[int, int]]]:
+    """Returns the tokens of a text and their (start, end) in it, in characters.
+
+    A tokenizer with a `word_prefix` gets each match of `word` alone, with this before it, as in
+    the training on words; others divide the text themselves.
+    """
+    prefix = tokenizer.word_prefix
+    if not prefix:
+        return tokenizer.tokenize_with_offsets(text)
+    tokens: list[str] = []
+    offsets: list[tuple[int, int]] = []
+    for match in word.finditer(text):
+        found, places = tokenizer.tokenize_with_offsets(prefix + match[0])
+        moved = match.start() - len(prefix)
+        tokens += found
+        offsets += [(start + moved, end + moved) for start, end in places]
+    return tokens, offsets
 
 
 class OffsetPassage:
@@ -18,7 +45,7 @@ class OffsetPassage:
     """
 
     def __init__(self, context: str, tokenizer: Tokenizer):
-        pieces, offsets = tokenizer.tokenize_with_offsets(context)
+        pieces, offsets = words_with_offsets(context, tokenizer, PASSAGE_WORD)
         self.context = context
         self.ids = tokenizer.convert_tokens_to_ids(pieces)
         self.starts = [start for start, _ in offsets]

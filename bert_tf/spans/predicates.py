@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bert_tf.settings.setting import Settings, setting
-from bert_tf.text.packing import pack
+from bert_tf.text.packing import num_between, num_special_tokens, pack
 
 SHI_LIN, PLAIN = "shi_lin", "plain"
 SENSE = "sense:"  # Begins the labels that are senses of a predicate rather than tags of words.
@@ -53,11 +53,17 @@ def pack_predicate(
 ) -> PackedPredicate:
     """Packs a sentence's pieces, of which `length` from `first` on are the predicate.
 
-    Of a sentence that is too long, the pieces around the predicate are kept.
+    Of a sentence that is too long, the pieces around the predicate are kept. Raises a ValueError
+    for `plain` with a tokenizer whose texts have one segment.
     """
+    if variant == PLAIN and num_between(special.sep) > 1:
+        raise ValueError(
+            "variant=plain marks predicates by segment ids, and this model has one segment. Give "
+            f"variant={SHI_LIN}."
+        )
     predicate = [] if variant == PLAIN else list(ids[first : first + length])
     repeated = predicate[: (max_seq_length - 3) // 2]
-    room = max_seq_length - 2 - (len(repeated) + 1 if repeated else 0)
+    room = max_seq_length - num_special_tokens(special.sep, bool(repeated)) - len(repeated)
     start = max(0, min(first - room // 2, len(ids) - room))
     window = ids[start : start + room]
     input_ids, segment_ids = pack(window, repeated, special.cls, special.sep)

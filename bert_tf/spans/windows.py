@@ -20,14 +20,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bert_tf.text.characters import is_blank
-from bert_tf.text.packing import Window, divide
+from bert_tf.text.packing import Window, divide, num_special_tokens
 from bert_tf.text.tokenizer import Tokenizer
 
-# [CLS] question [SEP] passage [SEP]
-NUM_SPECIAL_TOKENS = 3
-
 _WORD = re.compile("[^ \t\r\n\u202f]+")
-# Every tokenizer splits at each ASCII punctuation mark.
+# Tokenizers without a `word_prefix` split at each ASCII punctuation mark.
 _ASCII_PARTS = re.compile("[A-Za-z0-9]+|[^A-Za-z0-9]")
 # In characters, each about 25 to 50 MB. All passages of SQuAD 1.1 have 14 million.
 _MAX_CACHED_WORDS = 700_000
@@ -70,10 +67,13 @@ class PassageTokenizer:
     def _tokenize(self, text: str) -> PassageTokens:
         ids: list[int] = []
         word_starts = [0]
+        prefix = self.tokenizer.word_prefix
         for word in split_words(text):
             # The parts are cached: there are fewer "end" than "end", "end." and "(end)".
             known = self._part_ids.get(word)
-            if known is not None:
+            if prefix:
+                ids += self._part_ids[prefix + word]
+            elif known is not None:
                 ids += known
             elif word.isascii() and word.isprintable():
                 for part in _ASCII_PARTS.findall(word):
@@ -113,10 +113,13 @@ def split_words(text: str) -> list[str]:
 
 
 def divide_passage(
-    num_tokens: int, num_question_tokens: int, max_seq_length: int, doc_stride: int
+    num_tokens: int, num_question_tokens: int, max_seq_length: int, doc_stride: int, sep: int = 0
 ) -> tuple[Window, ...]:
-    """Returns the windows of a passage with a question; none for a passage without tokens."""
-    max_tokens = max_seq_length - num_question_tokens - NUM_SPECIAL_TOKENS
+    """Returns the windows of a passage with a question; none for a passage without tokens.
+
+    `sep` is the tokenizer's separator, of which there may be two between question and passage.
+    """
+    max_tokens = max_seq_length - num_question_tokens - num_special_tokens(sep, is_pair=True)
     if num_tokens and max_tokens < 1:
         raise ValueError(
             f"A question of {num_question_tokens} tokens leaves no room for its passage in "

@@ -51,7 +51,7 @@ def word_pieces(tokenizer: Tokenizer, words: Sequence[str]) -> WordPieces:
     first: list[int] = []
     for word in words:
         first.append(len(ids))
-        ids += tokenizer.encode(word) or [tokenizer.special_ids.unk]
+        ids += tokenizer.encode(tokenizer.word_prefix + word) or [tokenizer.special_ids.unk]
     return WordPieces(ids, first)
 
 

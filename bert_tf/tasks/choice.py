@@ -140,7 +140,7 @@ class MultipleChoice(Task):
         is_cut = False
         for choice in map(tokenizer.encode, example.choices):
             ids, segments = pack_truncated(context, choice, cls, sep, max_seq_length)
-            is_cut |= is_truncated(context, choice, max_seq_length)
+            is_cut |= is_truncated(context, choice, max_seq_length, sep)
             for name, values in zip(names, (ids, [1] * len(ids), segments), strict=True):
                 row[name] += pad(values, max_seq_length)
         if not split.startswith("predict"):

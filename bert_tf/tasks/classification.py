@@ -208,7 +208,7 @@ class TextClassification(Task):
             weights = {_WINDOW_WEIGHT: [1 / len(packed)]}
         else:
             packed = [pack_truncated(ids_a, ids_b, cls, sep, max_seq_length)]
-            is_cut = is_truncated(ids_a, ids_b, max_seq_length)
+            is_cut = is_truncated(ids_a, ids_b, max_seq_length, sep)
         rest = {"label_ids": self.label_values(example), "is_real_example": [1], **weights}
         row_type = TruncatedRow if is_cut else dict
         return [row_type(input_ids=ids, segment_ids=kinds, **rest) for ids, kinds in packed]

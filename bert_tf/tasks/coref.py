@@ -167,7 +167,7 @@ class Coreference(Task):
     ) -> PieceDocument:
         encode = functools.lru_cache(maxsize=None)(tokenizer.encode)
         sentences = (
-            [encode(_WORD_AS_IS.get(word, word)) for word in sentence]
+            [encode(tokenizer.word_prefix + _WORD_AS_IS.get(word, word)) for word in sentence]
             for sentence in example.sentences
         )
         try:

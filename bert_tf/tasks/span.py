@@ -19,14 +19,9 @@ from bert_tf.data.schema import Feature
 from bert_tf.metrics.squad import normalize_answer
 from bert_tf.spans.answers import PassageText, QuestionScores, SpanAnswer, find_answer
 from bert_tf.spans.options import SpanOptions
-from bert_tf.spans.windows import (
-    NUM_SPECIAL_TOKENS,
-    answer_tokens,
-    divide_passage,
-    passage_tokenizer,
-)
+from bert_tf.spans.windows import answer_tokens, divide_passage, passage_tokenizer
 from bert_tf.tasks.task import Batch, Row, Task, TruncatedRow, Windows
-from bert_tf.text.packing import Window, pack
+from bert_tf.text.packing import Window, num_between, pack
 from bert_tf.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -35,6 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 TRAIN = "train"  # The split whose features have the position of the answer.
+_NUM_SPECIAL_TOKENS = 3  # [CLS] question [SEP] passage [SEP]
 _MASKED_LOGIT = -1e4  # Masks padding: its softmax is 0.
 
 
@@ -83,11 +79,11 @@ class SpanExtraction(Task):
 
     def features(self, split: str, max_seq_length: int) -> dict[str, Feature]:
         """Returns the original's features; no model uses `is_impossible`."""
-        shortest = self.options.max_query_length + NUM_SPECIAL_TOKENS + 1
+        shortest = self.options.max_query_length + _NUM_SPECIAL_TOKENS + 1
         if max_seq_length < shortest:
             raise ValueError(
                 f"max_seq_length must be at least {shortest}: max_query_length = "
-                f"{self.options.max_query_length}, {NUM_SPECIAL_TOKENS} special tokens and one of "
+                f"{self.options.max_query_length}, {_NUM_SPECIAL_TOKENS} special tokens and one of "
                 f"the passage. Received: {max_seq_length}"
             )
         sequences = ("input_ids", "input_mask", "segment_ids")
@@ -113,15 +109,19 @@ class SpanExtraction(Task):
         question = question[: self.options.max_query_length]
         span = None
         if split == TRAIN and not example.is_impossible:
-            answer_ids = passages.encode(example.answers[0])
-            span = answer_tokens(passage, example.first_word, example.last_word, answer_ids)
+            answer, words = example.answers[0], (example.first_word, example.last_word)
+            span = answer_tokens(passage, *words, passages.encode(answer))
+            if tokenizer.word_prefix:  # An answer may begin within a word.
+                inner = answer_tokens(passage, *words, tokenizer.encode(" ".join(answer.split())))
+                span = min(span, inner, key=lambda both: both[1] - both[0])
         stride = self.options.doc_stride
-        for window in divide_passage(len(passage.ids), len(question), max_seq_length, stride):
+        passage_start = 1 + len(question) + num_between(sep)
+        for window in divide_passage(len(passage.ids), len(question), max_seq_length, stride, sep):
             tokens = passage.ids[window.start : window.start + window.length]
             input_ids, segment_ids = pack(question, tokens, cls, sep)
             row = (TruncatedRow if is_cut else dict)(input_ids=input_ids, segment_ids=segment_ids)
             if split == TRAIN:
-                start, end = _position(span, window, len(question) + 2)
+                start, end = _position(span, window, passage_start)
                 row["start_positions"], row["end_positions"] = [start], [end]
                 row["is_impossible"] = [int(bool(example.is_impossible))]
             yield row
@@ -158,7 +158,13 @@ class SpanExtraction(Task):
         """
         passages, verbose = passage_tokenizer(tokenizer), self.options.verbose_logging
         features = windows.read_features()
-        layouts = [features[name] for name in ("input_mask", "segment_ids")]
+        sep = tokenizer.special_ids.sep
+        if num_between(sep) > 1:  # Both texts have one segment.
+            is_passage = np.cumsum(features["input_ids"] == sep, axis=1) > 1
+            is_passage &= features["input_ids"] != sep
+        else:
+            is_passage = features["segment_ids"]
+        layouts = [features["input_mask"], is_passage]
         logits = [np.asarray(windows.outputs[name]) for name in ("start_logits", "end_logits")]
         answers: list[SpanAnswer] = []
         text = None
@@ -193,12 +199,12 @@ class SpanExtraction(Task):
         return len(given) == 1 and len(correct) > 1
 
     def _windows(
-        self, input_mask: np.ndarray, segment_ids: np.ndarray
+        self, input_mask: np.ndarray, is_passage: np.ndarray
     ) -> tuple[tuple[Window, ...], int]:
         """Returns the windows of a question's features [S, L], and their passages' position."""
         if not len(input_mask):
             return (), 0
-        passage_start = int(np.argmax(segment_ids[0]))
+        passage_start = int(np.argmax(is_passage[0]))
         lengths = (input_mask.sum(axis=1) - passage_start - 1).tolist()  # 1 is for [SEP].
         stride = min(lengths[0], self.options.doc_stride)
         windows = (Window(number * stride, length) for number, length in enumerate(lengths))

@@ -134,7 +134,8 @@ class SemanticRoles(Task):
         if example.number is None:
             return
         words, predicate = example.sentence.words, example.predicate
-        pieces = [tokenizer.encode(word) or [tokenizer.special_ids.unk] for word in words]
+        encode, prefix = tokenizer.encode, tokenizer.word_prefix
+        pieces = [encode(prefix + word) or [tokenizer.special_ids.unk] for word in words]
         counts = list(map(len, pieces))
         firsts = np.cumsum([0, *counts])
         packed = pack_predicate(

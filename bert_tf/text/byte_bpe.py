@@ -15,6 +15,7 @@ from collections.abc import Iterable
 
 from bert_tf import files
 from bert_tf.config import check_form, read_json
+from bert_tf.text.packing import DoubledSeparator
 from bert_tf.text.tokenization import convert_to_unicode
 from bert_tf.text.tokenizer import SpecialIds, Tokenizer
 
@@ -39,6 +40,8 @@ class ByteBpeTokenizer(Tokenizer):
         tokenizer = bert_tf.ByteBpeTokenizer("vocab.json")
         ids = tokenizer.encode("A text.")
     """
+
+    word_prefix = " "
 
     def __init__(self, vocab_file: str, do_lower_case: bool = False):
         if do_lower_case:
@@ -82,6 +85,49 @@ class ByteBpeTokenizer(Tokenizer):
     def vocab_size(self) -> int:
         """The number of tokens."""
         return len(self.vocab)
+
+    @property
+    def model(self) -> bytes:
+        """The vocabulary and merges as a `tokenizer.json`, which transformers reads, too."""
+        return self.vocabulary_content()
+
+    def vocabulary_content(self) -> bytes:
+        level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
+        level["use_regex"] = True
+        special = {name: self.vocab[name] for name in _SPECIAL_NAMES}
+        flags = {"single_word": False, "rstrip": False, "normalized": False, "special": True}
+        ends = {"cls": ["<s>", special["<s>"]], "sep": ["</s>", special["</s>"]]}
+        content = {
+            "version": "1.0",
+            "truncation": None,
+            "padding": None,
+            "added_tokens": [
+                {"id": index, "content": name, "lstrip": name == "<mask>", **flags}
+                for name, index in sorted(special.items(), key=lambda item: item[1])
+            ],
+            "normalizer": None,
+            "pre_tokenizer": level,
+            "post_processor": {
+                "type": "RobertaProcessing",
+                **ends,
+                "trim_offsets": True,
+                "add_prefix_space": False,
+            },
+            "decoder": level,
+            "model": {
+                "type": "BPE",
+                "dropout": None,
+                "unk_token": None,
+                "continuing_subword_prefix": "",
+                "end_of_word_suffix": "",
+                "fuse_unk": False,
+                "byte_fallback": False,
+                "ignore_merges": False,
+                "vocab": dict(self.vocab),
+                "merges": [list(merge) for merge in self.merges],
+            },
+        }
+        return (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode("utf-8")
 
     def _encoding(self, text: str | bytes):
         text = convert_to_unicode(text)
@@ -128,15 +174,8 @@ class ByteBpeTokenizer(Tokenizer):
         return convert_to_unicode(text).split()
 
     def join_tokens(self, tokens: Iterable[str]) -> str:
-        """Returns the text of tokens; bytes that are no UTF-8 become U+FFFD."""
-        byte_of, text, held = _bytes_of_characters(), "", bytearray()
-        for token in tokens:
-            if token in _SPECIAL_NAMES:
-                text += held.decode("utf-8", "replace") + token
-                held.clear()
-            else:
-                held += bytes(byte_of[char] for char in token)
-        return text + held.decode("utf-8", "replace")
+        """Returns the text of tokens; see `join_bytes`."""
+        return join_bytes(tokens)
 
     def in_graph(self):
         """Raises a ValueError: TensorFlow has no operation for byte-level BPE."""
@@ -145,6 +184,18 @@ class ByteBpeTokenizer(Tokenizer):
             "(byte-level BPE), so there is no SavedModel or layer that takes raw text for this "
             "model. Divide the text before, with ByteBpeTokenizer, and give ids."
         )
+
+
+def join_bytes(tokens: Iterable[str]) -> str:
+    """Returns the text of byte-level tokens; bytes that are no UTF-8 become U+FFFD."""
+    byte_of, text, held = _bytes_of_characters(), "", bytearray()
+    for token in tokens:
+        if token in _SPECIAL_NAMES:
+            text += held.decode("utf-8", "replace") + token
+            held.clear()
+        else:
+            held += bytes(byte_of[char] for char in token)
+    return text + held.decode("utf-8", "replace")
 
 
 @functools.lru_cache(maxsize=1)
@@ -162,7 +213,7 @@ def _bytes_of_characters() -> dict[str, int]:
 def _read(vocab_file: str) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Returns the ids of the tokens, and the merges in their order."""
     content = read_json(vocab_file, dict)
-    if "model" in content:
+    if isinstance(content.get("model"), dict):  # "model" may be a token, too.
         return _of_tokenizer_json(vocab_file, content)
     check_form(vocab_file, content, {str: int})
     _check_ids(vocab_file, content)
@@ -222,4 +273,5 @@ def _special_ids(path: str, vocab: dict[str, int]) -> SpecialIds:
             f"{path}: the vocabulary has no {', '.join(missing)}. A RoBERTa's has "
             f"{' '.join(_SPECIAL_NAMES)}."
         )
-    return SpecialIds(*(vocab[name] for name in _SPECIAL_NAMES))
+    pad, unk, cls, sep, mask = (vocab[name] for name in _SPECIAL_NAMES)
+    return SpecialIds(pad, unk, cls, DoubledSeparator(sep), mask)

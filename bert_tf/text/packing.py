@@ -4,7 +4,10 @@
     segment_ids     0    0   0   0 0   0   1  1   1    1      1     (padding: 0)
     input_mask      1    1   1   1 1   1   1  1   1    1      1     (padding: 0)
 
-Sequences are lists of tokens or ids.
+Sequences are lists of tokens or ids. Given a `DoubledSeparator`, a pair is packed as in RoBERTa:
+
+    input_ids      <s>  who was he ? </s> </s> a king of france </s>
+    segment_ids     0    0   0   0 0   0    0  0  0   0    0      0
 
 Source: google-research/bert, run_classifier.py, run_squad.py and extract_features.py.
 """
@@ -20,6 +23,23 @@ class Window(NamedTuple):
 
     start: int
     length: int
+
+
+class DoubledSeparator(int):
+    """The id of a separator that stands twice between two texts, which have one segment.
+
+    Source: fairseq, examples/roberta; Hugging Face's RobertaTokenizer.
+    """
+
+
+def num_between(sep) -> int:
+    """Returns how often a separator stands between the texts of a pair."""
+    return 2 if isinstance(sep, DoubledSeparator) else 1
+
+
+def num_special_tokens(sep, is_pair: bool) -> int:
+    """Returns how many special tokens `pack` adds to a text or a pair."""
+    return 2 + num_between(sep) if is_pair else 2
 
 
 def truncate_pair(tokens_a: list, tokens_b: list, max_tokens: int) -> None:
@@ -44,8 +64,9 @@ def pack(
     tokens = [cls, *tokens_a, sep]
     segment_ids = [0] * len(tokens)
     if tokens_b:
-        tokens += [*tokens_b, sep]
-        segment_ids += [1] * (len(tokens_b) + 1)
+        extra = num_between(sep) - 1
+        tokens += [*[sep] * extra, *tokens_b, sep]
+        segment_ids += [0 if extra else 1] * (len(tokens) - len(segment_ids))
     return tokens, segment_ids
 
 
@@ -58,13 +79,19 @@ def pack_truncated(
 ) -> tuple[list[Token], list[int]]:
     """Packs like `pack`, after truncation to `max_seq_length` tokens by `truncate_pair`."""
     tokens_a, tokens_b = list(tokens_a), list(tokens_b)
-    truncate_pair(tokens_a, tokens_b, max_seq_length - (3 if tokens_b else 2))
+    truncate_pair(tokens_a, tokens_b, max_seq_length - num_special_tokens(sep, bool(tokens_b)))
     return pack(tokens_a, tokens_b, cls, sep)
 
 
-def is_truncated(tokens_a: Sequence[Token], tokens_b: Sequence[Token], max_seq_length: int) -> bool:
-    """Returns whether `pack_truncated` leaves tokens out."""
-    return len(tokens_a) + len(tokens_b) > max_seq_length - (3 if tokens_b else 2)
+def is_truncated(
+    tokens_a: Sequence[Token],
+    tokens_b: Sequence[Token],
+    max_seq_length: int,
+    sep: Token | None = None,
+) -> bool:
+    """Returns whether `pack_truncated` leaves tokens out, for this separator."""
+    room = max_seq_length - num_special_tokens(sep, bool(tokens_b))
+    return len(tokens_a) + len(tokens_b) > room
 
 
 def divide(num_tokens: int, max_tokens: int, stride: int) -> list[Window]:

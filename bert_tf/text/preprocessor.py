@@ -72,6 +72,8 @@ class TextPreprocessor(keras.layers.Layer):
         # Looked up when called: finding models comes after tokenizing.
         presets = importlib.import_module("bert_tf.released.presets")
         tokenizer = presets.load_tokenizer_preset(preset)
+        if tokenizer.word_prefix:  # Byte-level BPE.
+            tokenizer.in_graph()  # Raises the reason.
         return cls(
             list(tokenizer.vocab),
             tokenizer.do_lower_case,

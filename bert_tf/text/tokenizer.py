@@ -14,7 +14,10 @@ from bert_tf.text.packing import pack_truncated
 
 
 class SpecialIds(NamedTuple):
-    """Holds the ids of BERT's [PAD], [UNK], [CLS], [SEP] and [MASK]."""
+    """Holds the ids of BERT's [PAD], [UNK], [CLS], [SEP] and [MASK], or what stands for them.
+
+    `sep` may be a `DoubledSeparator`, see `packing`.
+    """
 
     pad: int
     unk: int
@@ -31,6 +34,7 @@ class Tokenizer(Protocol):
     do_lower_case: bool
     special_ids: SpecialIds
     drops_unassigned = False  # Whether unassigned and private characters are dropped.
+    word_prefix = ""  # What stands before a word of which only its own characters are given.
 
     @property
     def vocab_size(self) -> int: ...

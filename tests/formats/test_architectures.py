@@ -12,11 +12,13 @@ from family_golden import family_file
 from random_models import CONFIG, HEADS, make_model
 from read_models import all_outputs
 
+import bert_tf
 from bert_tf.conversion.check import keras_model, random_inputs
-from bert_tf.formats import huggingface, huggingface_outputs, names
+from bert_tf.formats import google, huggingface, huggingface_outputs, names
 from bert_tf.formats.architectures import ARCHITECTURES
 from bert_tf.formats.source import Head, TokenizerFiles
 from bert_tf.kinds.table import CLASSIFIER, MASKED_LM
+from bert_tf.model.encoder import make_encoder
 
 safetensors = pytest.importorskip("safetensors.numpy", reason="needs: pip install safetensors")
 needs_transformers = pytest.mark.skipif(
@@ -136,7 +138,7 @@ def used_there(tmp_path_factory):
         for head, folder in zip(heads, folders, strict=True):
             huggingface.write(small_model(model_type, head), folder)
         inputs = str(place / f"{model_type}.npz")
-        np.savez(inputs, **inputs_for(config))
+        np.savez(inputs, **random_inputs(config))
         run = subprocess.run(
             [sys.executable, "-c", PROGRAM, inputs, *folders],
             capture_output=True,
@@ -147,20 +149,13 @@ def used_there(tmp_path_factory):
     return place
 
 
-def inputs_for(config):
-    inputs = random_inputs(config)
-    pad_id = 1 if config.model_type == "roberta" else 0
-    inputs["input_ids"] = np.where(inputs["input_mask"] == 1, inputs["input_ids"], pad_id)
-    return inputs
-
-
 @needs_transformers
 @pytest.mark.parametrize(
     ("model_type", "head"),
     [(model_type, head) for model_type, head in CASES if head not in ("choice", "multi-label")],
 )
 def test_transformers_computes_the_same(model_type, head, used_there):
-    model, inputs = small_model(model_type, head), inputs_for(CONFIGS[model_type])
+    model, inputs = small_model(model_type, head), random_inputs(CONFIGS[model_type])
     theirs = dict(np.load(used_there / f"{model_type}-{head}.npz"))
     ours = all_outputs(keras_model(model), inputs)
     layers = np.stack([ours["embedding_output"], *ours["all_encoder_layers"]])
@@ -237,16 +232,16 @@ def test_padding_of_any_id_is_that_of_the_vocabulary():
     np.testing.assert_allclose(padded[0, :3], padded[1, 2:], atol=1e-6)
 
 
-def test_weights_beside_a_byte_level_tokenizer_are_read_and_it_is_named(tmp_path):
-    huggingface.write(small_model("roberta", "tagging"), str(tmp_path / "model"))
-    (tmp_path / "model" / "vocab.json").write_text("{}")
-    (tmp_path / "model" / "merges.txt").write_text("")
-    read = huggingface.read(str(tmp_path / "model"))
-    assert set(read.weights) == set(small_model("roberta", "tagging").weights)
-    assert read.tokenizer == TokenizerFiles()
-    assert dict(read.dropped) == {
-        "the tokenizer": "byte-level BPE is not converted; copy its files"
-    }
+@pytest.mark.parametrize("model_type", CONFIGS)
+def test_classifiers_start_from_released_models_which_lack_the_first_layer(model_type, tmp_path):
+    released = small_model(model_type, "masked LM")
+    google.write(released, str(tmp_path / "released"))
+    model = bert_tf.ClassificationModel(make_encoder(CONFIGS[model_type]), num_labels=2)
+    missing = bert_tf.load_checkpoint(model, str(tmp_path / "released")).missing
+    assert set(missing) == {*names.POOLER, "output_weights", "output_bias"}
+    table = model.encoder.word_embeddings
+    np.testing.assert_array_equal(table, released.weights[names.WORD_EMBEDDINGS])
+    assert not model.may_lack("bert/encoder/layer_0/output/dense/kernel")
 
 
 def test_a_sequence_may_be_two_shorter_than_the_position_table():
