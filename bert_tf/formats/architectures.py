@@ -17,6 +17,7 @@ from bert_tf.formats import names
 from bert_tf.formats.span_boundary_names import SPAN_BOUNDARY_NAMES
 from bert_tf.kinds.table import CLASSIFIER, MASKED_LM, NEXT_SENTENCE, SPAN, heads_in
 
+_OURS_ALONE = ("bilstm/",)  # Weights that no class there has.
 # Regular expressions and their replacements, of which each is applied in turn.
 Rules = Sequence[tuple[str, str]]
 
@@ -62,7 +63,8 @@ class Architecture:
         """
         rules = (*_DOTTED, *self.class_rules.get(class_end, ()), *self.rules)
         shapes = names.weight_shapes(config, self.heads)
-        return {**{name: _renamed(name, rules) for name in shapes}, **self.more_names}
+        there = [name for name in shapes if not name.startswith(_OURS_ALONE)]
+        return {**{name: _renamed(name, rules) for name in there}, **self.more_names}
 
     def class_end(self, class_name: str) -> str:
         """Returns the end of the name of a class of this architecture; "" for other classes."""

@@ -31,8 +31,11 @@ HEADS = {
 
 
 def make_model(head="", config=CONFIG, without=(), **fields):
-    """A model with random weights that are far from the usual initial ones."""
-    head, prefixes = HEADS[head]
+    """A model with random weights that are far from the usual initial ones.
+
+    `head` is one of HEADS, or such a pair.
+    """
+    head, prefixes = HEADS[head] if isinstance(head, str) else head
     shapes = names.weight_shapes(config, prefixes, len(head.labels) or 1)
     rng = np.random.default_rng(3)
     weights = {
