@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from bert_tf.text.graph_wordpiece import LONGEST_RUN, make_line_tokenizer
 from bert_tf.text.tokenization import FullTokenizer
+from bert_tf.text.tokenizer import load_tokenizer
 
 _IS_PLAIN = re.compile(r"[\t\n\r -~]*").fullmatch
 _HAS_LONG_RUN = re.compile(rf"[!-~]{{{LONGEST_RUN + 1}}}").search
@@ -28,14 +29,18 @@ def is_plain(text: str) -> bool:
 
 
 class BatchTokenizer:
-    """Encodes batches of texts to the ids of `FullTokenizer`, which has the same arguments."""
+    """Encodes batches of texts to the ids of `load_tokenizer`, which has the same arguments.
+
+    Only those of WordPiece are computed faster.
+    """
 
     def __init__(
         self, vocab_file: str, do_lower_case: bool = True, strip_accents: bool | None = None
     ):
-        self.exact = FullTokenizer(vocab_file, do_lower_case, strip_accents)
+        self.exact = load_tokenizer(vocab_file, do_lower_case, strip_accents)
         self._do_lower_case = do_lower_case
-        self._fast = make_line_tokenizer(list(self.exact.vocab))
+        is_wordpiece = isinstance(self.exact, FullTokenizer)
+        self._fast = make_line_tokenizer(list(self.exact.vocab)) if is_wordpiece else None
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Returns `[exact.encode(text) for text in texts]`, faster."""
