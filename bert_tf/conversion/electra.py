@@ -10,8 +10,8 @@ The generator becomes an ELECTRA of its own, with a copy of the embeddings that 
 import dataclasses
 
 from bert_tf import files
+from bert_tf.config import generator_config
 from bert_tf.formats.source import Head, PretrainedModel
-from bert_tf.model.electra import generator_config
 
 _GENERATOR = "generator/"
 # The generator's names -> those that they have in a model of its own.
