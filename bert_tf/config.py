@@ -29,6 +29,9 @@ _COUNTS = (
     *("intermediate_size", "max_position_embeddings", "type_vocab_size"),
 )
 _MAX_WEIGHTS, _MAX_LAYERS = 10**12, 10**4  # More are a mistake, and would take all memory.
+# The original's `generator_hidden_size` and `generator_layers`.
+_GENERATOR_SIZE, _GENERATOR_LAYERS = 0.25, 1.0
+_GENERATOR_HEAD_SIZE = 64
 # Keys of configurations that have no use here -> the architectures that have them.
 _OTHER_ARCHITECTURES = {
     "relative_attention": "DeBERTa",
@@ -227,6 +230,36 @@ def check_architecture(json_object: dict[str, Any]) -> None:
         f"This is the configuration of another architecture: {found}. "
         f"Supported: {', '.join(MODEL_TYPES)}."
     )
+
+
+def generator_config(config: BertConfig) -> BertConfig:
+    """Returns the configuration of the generator of an ELECTRA.
+
+    Its width is the fraction `generator_hidden_size` of H, its depth `generator_layers` of the
+    layers; a head has 64 columns at least, and the feed-forward layer four times the width.
+
+    Raises a ValueError if the width is no multiple of the number of heads.
+
+    Source: google-research/electra, pretrain/pretrain_helpers.py, `get_generator_config`.
+    """
+    width = round(config.hidden_size * (config.generator_hidden_size or _GENERATOR_SIZE))
+    layers = round(config.num_hidden_layers * (config.generator_layers or _GENERATOR_LAYERS))
+    try:
+        return dataclasses.replace(
+            config,
+            embedding_size=config.embedding_size or config.hidden_size,
+            hidden_size=width,
+            num_hidden_layers=layers,
+            num_attention_heads=max(1, width // _GENERATOR_HEAD_SIZE),
+            intermediate_size=4 * width,
+            generator_hidden_size=0.0,
+            generator_layers=0.0,
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"The generator that generator_hidden_size={config.generator_hidden_size} and "
+            f"generator_layers={config.generator_layers} ask for: {error}"
+        ) from error
 
 
 def is_address(host: str) -> bool:

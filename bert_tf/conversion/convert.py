@@ -1,8 +1,8 @@
 """Converts a model to another format, reports what is lost, and checks the result by running it.
 
-read ── average ── layers ── strip ── fill ── pad ──> write ── task.json ── run both ──> rename
-                                               |                      |
-                                     a temporary folder      removed if they differ
+read ─ average ─ part ─ layers ─ strip ─ fill ─ pad ──> write ── task.json ── run both ──> rename
+                                                          |                      |
+                                                a temporary folder      removed if they differ
 """
 
 import dataclasses
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bert_tf import files
 from bert_tf.conversion.check import check_conversion
+from bert_tf.conversion.electra import take_part
 from bert_tf.conversion.weights import average, fill, keep_layers, needed_shapes, pad, without
 from bert_tf.formats import google, huggingface, names
 from bert_tf.formats.source import Head, PretrainedModel, folders_of, read_pretrained
@@ -86,6 +87,8 @@ def convert(settings: ConversionSettings) -> ConversionReport:
     with files.hold_folder(settings.output_dir):
         files.check_free(settings.output_dir, [writer.CONFIG_NAME], settings.overwrite)
         model, description = _with_description(_read(settings))
+        if settings.part:
+            model = take_part(model, settings.part)
         if settings.num_layers:
             model = keep_layers(model, settings.num_layers)
         model, dropped = _reduced(model, settings)

@@ -30,6 +30,7 @@ _DOTTED: Rules = (
     (r"/(beta|output_bias)$", "/bias"),
     (r"/", "."),
 )
+_DISCRIMINATOR = "discriminator_predictions/"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +42,16 @@ class Architecture:
     # The end of a class's name -> its own rules, which are applied before the others.
     class_rules: Mapping[str, Rules] = dataclasses.field(default_factory=dict)
     heads: tuple[str, ...] = (MASKED_LM, SPAN, CLASSIFIER)
-    # Our names -> theirs, of weights that no class there has.
+    # Our names -> theirs, of weights besides those of `heads`.
     more_names: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    # The end of a class's name -> what our names of its head begin with; here it is an encoder.
+    encoder_heads: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    # The end of a class's name -> why its classifier has no counterpart here.
+    other_classifiers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    # What our names begin with -> why these weights have no place there.
+    without_place: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    # The layer there from E to H, which is an identity where these are equal. We have none then.
+    mapping: str = ""
     # Fields of BertConfig -> the keys of config.json, where they differ.
     keys: Mapping[str, str] = dataclasses.field(default_factory=dict)
     # Values of fields that files may omit, and of those that they do not have.
@@ -62,7 +71,8 @@ class Architecture:
         `class_end` is of a class's name, such as `ForMaskedLM`.
         """
         rules = (*_DOTTED, *self.class_rules.get(class_end, ()), *self.rules)
-        shapes = names.weight_shapes(config, self.heads)
+        lacking = (CLASSIFIER,) if class_end in self.other_classifiers else ()
+        shapes = names.weight_shapes(config, [h for h in self.heads if h not in lacking])
         there = [name for name in shapes if not name.startswith(_OURS_ALONE)]
         return {**{name: _renamed(name, rules) for name in there}, **self.more_names}
 
@@ -113,6 +123,7 @@ ARCHITECTURES = {
             (r"\.ffn_1\.intermediate\.output\.dense\.", ".ffn_output."),
             (r"\.ffn_1\.intermediate\.dense\.", ".ffn."),
         ),
+        mapping="albert.encoder.embedding_hidden_mapping_in",
         heads=(MASKED_LM, NEXT_SENTENCE, SPAN, CLASSIFIER),
         defaults={
             "vocab_size": 30000,
@@ -122,6 +133,46 @@ ARCHITECTURES = {
             "inner_group_num": 1,
         },
         fixed={
+            "layer_norm_eps": (1e-12, "the epsilon of LayerNorm is 1e-12, as in the original"),
+        },
+    ),
+    "electra": Architecture(
+        classes="Electra",
+        prefix="electra.",
+        decoder="generator_lm_head",
+        rules=(
+            (r"^cls\.predictions\.transform\.", "generator_predictions."),
+            (r"^cls\.predictions\.", "generator_lm_head."),
+        ),
+        more_names={
+            f"{_DISCRIMINATOR}{ours}": f"discriminator_predictions.{theirs}"
+            for ours, theirs in (
+                ("dense/kernel", "dense.weight"),
+                ("dense/bias", "dense.bias"),
+                ("dense_1/kernel", "dense_prediction.weight"),
+                ("dense_1/bias", "dense_prediction.bias"),
+            )
+        },
+        encoder_heads={"ForPreTraining": _DISCRIMINATOR},
+        other_classifiers=dict.fromkeys(
+            ("ForSequenceClassification", "ForMultipleChoice"),
+            "its classifier has a dense layer and a gelu before the last, the original's has not",
+        ),
+        without_place=dict.fromkeys(
+            ("generator/", "generator_predictions/"),
+            "the generator is a model of its own there: --part=generator converts it, "
+            "--part=discriminator leaves it out",
+        ),
+        defaults={
+            "vocab_size": 30522,
+            "type_vocab_size": 2,
+            "embedding_size": 128,
+            "hidden_size": 256,
+            "num_attention_heads": 4,
+            "intermediate_size": 1024,
+        },
+        fixed={
+            "hidden_act": ("gelu", "ELECTRA has the exact gelu, in the head of masked LM always"),
             "layer_norm_eps": (1e-12, "the epsilon of LayerNorm is 1e-12, as in the original"),
         },
     ),

@@ -107,8 +107,8 @@ def _widened(value: np.ndarray) -> np.ndarray:
 def check_folder(folder: str, released: BertConfig | None = None) -> None:
     """Raises a ValueError unless a folder holds a complete checkpoint and its config.
 
-    If `released` is given, the config must equal it, and the vocabulary and both pre-training
-    heads must be there.
+    If `released` is given, the config must equal it, and the vocabulary and, of a BERT, both
+    pre-training heads must be there.
     """
     path = find_config(folder) or files.join_path(folder, CONFIG_NAME)
     with warnings.catch_warnings():
@@ -136,7 +136,7 @@ def check_folder(folder: str, released: BertConfig | None = None) -> None:
     if prefix is None:
         raise ValueError(f"{folder}: there is no checkpoint (*.index).")
     weights = read_weights(prefix)
-    heads = (MASKED_LM, NEXT_SENTENCE) if released else ()
+    heads = (MASKED_LM, NEXT_SENTENCE) if released and released.model_type == "bert" else ()
     missing = [name for name in names.weight_shapes(config, heads) if name not in weights]
     if missing:
         raise ValueError(

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from bert_tf import files
-from bert_tf.config import read_json, write_json
+from bert_tf.config import BertConfig, read_json, write_json
 from bert_tf.formats import names
 from bert_tf.formats.architectures import Architecture, architecture_of
 from bert_tf.formats.huggingface_config import (
@@ -75,8 +75,10 @@ def _read_transformer(path: str) -> PretrainedModel:
     found = read_tensors(weights_file)
     modern, prefix = _modern_names(weights_file, found, architecture)
     tensors = {new: found[own] for own, new in modern.items()}
-    theirs = architecture.names(config, architecture.class_end(named_class(content)))
+    class_end = architecture.class_end(named_class(content))
+    theirs = architecture.names(config, class_end)
     redundant = _take_redundant(weights_file, tensors, architecture, theirs[names.MASKED_LM_BIAS])
+    redundant |= _take_identity(weights_file, tensors, architecture, config)
     if architecture.word_embeddings not in tensors:
         raise names.no_bert(weights_file, found, architecture.prefix.rstrip("."))
     weights = {
@@ -84,9 +86,10 @@ def _read_transformer(path: str) -> PretrainedModel:
         for name in sorted(theirs)
         if theirs[name] in tensors
     }
+    other_classifier = architecture.other_classifiers.get(class_end)
     redundant |= {
         name: f"{named_class(content)} does not use it"
-        for name in architecture.names(config, "").values()
+        for name in ([] if other_classifier else architecture.names(config, "").values())
         if tensors.pop(name, None) is not None
     }
     integers = [name for name, value in weights.items() if value.dtype != np.float32]
@@ -106,7 +109,7 @@ def _read_transformer(path: str) -> PretrainedModel:
         | unread_parts(content)
         | _adapter(folder)
         | {
-            own: f"this {architecture.classes.upper()} has no such weight"
+            own: other_classifier or f"this {architecture.classes.upper()} has no such weight"
             for own, new in modern.items()
             if new in tensors
         },
@@ -127,14 +130,15 @@ def without_place(model: PretrainedModel) -> dict[str, str]:
 
     An unused pooler is kept; transformers reports it as unexpected.
     """
-    table = _names_in(model)
+    table, reasons = _names_in(model), architecture_of(model.config).without_place
     own_heads = set(find_kind(model.head.kind).heads)
     left = {}
     for name in model.weights:
         if name.startswith(POOLING_WEIGHTS) and model.options:
             continue
         if name not in table:
-            left[name] = "Hugging Face has no such weight"
+            reason = next((why for start, why in reasons.items() if name.startswith(start)), "")
+            left[name] = reason or "Hugging Face has no such weight"
         elif not own_heads.issuperset(heads_in([name])):
             left[name] = f"{class_of(model)} has no such head"
     return left
@@ -168,12 +172,45 @@ def _names_in(model: PretrainedModel) -> dict[str, str]:
 
 def _tensors_of(model: PretrainedModel) -> dict[str, np.ndarray]:
     """Returns the weights by transformers' names; a bare encoder's lack the prefix `bert.`."""
-    prefix = architecture_of(model.config).prefix if model.head == Head() else ""
-    return {
-        theirs.removeprefix(prefix): _transposed(name, np.asarray(model.weights[name], np.float32))
+    architecture = architecture_of(model.config)
+    is_bare = model.head == Head() and class_end_of(model) not in architecture.encoder_heads
+    tensors = {
+        theirs: _transposed(name, np.asarray(model.weights[name], np.float32))
         for name, theirs in _names_in(model).items()
         if name in model.weights
     }
+    tensors |= _identity(architecture, model.config)
+    prefix = architecture.prefix if is_bare else ""
+    return {name.removeprefix(prefix): value for name, value in tensors.items()}
+
+
+def _identity(architecture: Architecture, config: BertConfig) -> dict[str, np.ndarray]:
+    """Returns the layer from E to H that an architecture has there even if these are equal."""
+    width = config.hidden_size
+    if not architecture.mapping or config.embedding_size != width:
+        return {}
+    return {
+        f"{architecture.mapping}.weight": np.eye(width, dtype=np.float32),
+        f"{architecture.mapping}.bias": np.zeros(width, np.float32),
+    }
+
+
+def _take_identity(
+    path: str, tensors: dict[str, np.ndarray], architecture: Architecture, config: BertConfig
+) -> dict[str, str]:
+    """Removes that layer from `tensors`; returns the reasons. Raises a ValueError for another."""
+    redundant = {}
+    for name, identity in _identity(architecture, config).items():
+        value = tensors.pop(name, None)
+        if value is not None and not np.array_equal(value, identity):
+            raise ValueError(
+                f"{path}: {name} changes the embeddings, though embedding_size is hidden_size, "
+                f"{config.hidden_size}. The original has no such layer then: its weight must be "
+                "an identity and its bias 0."
+            )
+        if value is not None:
+            redundant[name] = "an identity"
+    return redundant
 
 
 def _transposed(name: str, value: np.ndarray) -> np.ndarray:

@@ -111,6 +111,8 @@ def read_head(path: str, content: Mapping[str, Any], weights: Mapping) -> Head:
     """Returns the head that a config.json names, or else the one found in the weights."""
     architecture, class_name = find_architecture(model_type_of(content)), named_class(content)
     class_end = architecture.class_end(class_name)
+    if class_end in (*architecture.encoder_heads, *architecture.other_classifiers):
+        return Head()
     kinds = [kind for kind in KINDS.values() if class_end in kind.architectures]
     # What a classifier is for, and whether a language model is a decoder, only the name tells.
     if not kinds and (CLASSIFIER in heads_in(weights) or "LMHead" in class_name):
@@ -164,8 +166,18 @@ def _labels(path: str, by_id: Mapping[str, Any] | None, rows: int | None) -> tup
 
 def class_end_of(model: PretrainedModel) -> str:
     """Returns the end of the name of transformers' class for a model, such as `ForMaskedLM`."""
-    heads = architecture_of(model.config).heads_of(model.weights)
-    return find_kind(model.head.kind).architecture(heads)
+    architecture, kind = architecture_of(model.config), find_kind(model.head.kind)
+    class_end = kind.architecture(architecture.heads_of(model.weights))
+    if class_end in architecture.other_classifiers:
+        raise ValueError(
+            f"{model.path}: it has no counterpart in Hugging Face's "
+            f"{architecture.classes}{class_end}: {architecture.other_classifiers[class_end]}."
+        )
+    if not kind.heads:
+        for end, prefix in architecture.encoder_heads.items():
+            if any(name.startswith(prefix) for name in model.weights):
+                return end
+    return class_end
 
 
 def class_of(model: PretrainedModel) -> str:
@@ -189,6 +201,11 @@ def write_config(model: PretrainedModel) -> dict[str, Any]:
         "hidden_dropout_prob": config.hidden_dropout_prob or 0.0,
         "attention_probs_dropout_prob": config.attention_probs_dropout_prob or 0.0,
     }
+    if "embedding_size" in values:
+        values["embedding_size"] = config.embedding_size or config.hidden_size
+    for name in ("generator_hidden_size", "generator_layers"):  # For pre-training only.
+        if not values.get(name):
+            values.pop(name, None)
     content = {
         **{key: config.unknown_keys[key] for key in _RELEASED_KEYS if key in config.unknown_keys},
         **{keys[name]: value for name, value in values.items()},
@@ -196,6 +213,12 @@ def write_config(model: PretrainedModel) -> dict[str, Any]:
         "model_type": config.model_type,
         "tie_word_embeddings": True,
     }
+    for name, (value, reason) in architecture.fixed.items():
+        if content.get(name, value) != value:
+            raise ValueError(
+                f"{model.path}: {name} must be {value!r} in Hugging Face's format: {reason}. "
+                f"Received: {content[name]!r}"
+            )
     pad_id, _ = architecture.fixed.get("pad_token_id", (None, ""))
     if pad_id is None:
         pad_id = (model.tokenizer.vocab or ("[PAD]",)).index("[PAD]")

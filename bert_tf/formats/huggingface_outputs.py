@@ -23,6 +23,8 @@ _SCORES = {
     "ForPreTraining": {
         "prediction_logits": "masked_lm_logits",
         "seq_relationship_logits": "next_sentence_logits",
+        "sop_logits": "next_sentence_logits",  # ALBERT's.
+        "logits": "logits",  # ELECTRA's discriminator.
     },
     "ForMaskedLM": {"logits": "masked_lm_logits"},
     "ForNextSentencePrediction": {"logits": "next_sentence_logits"},

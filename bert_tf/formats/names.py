@@ -152,7 +152,8 @@ def without_prefix(
     outer = re.sub(rf"(^|[./]){model}[./]$", r"\1", encoder)
     parts = re.findall(r"[^./]*[./]", outer)
     starts = ["".join(parts[:count]) for count in range(len(parts), -1, -1)]
-    body = re.compile(rf"{re.escape(encoder)}((?:embeddings|encoder|transformer|pooler)[./].*)")
+    parts_of_encoder = "embeddings(?:_project)?|encoder|transformer|pooler"
+    body = re.compile(rf"{re.escape(encoder)}((?:{parts_of_encoder})[./].*)")
 
     def rename(name: str) -> str:
         if match := body.fullmatch(name):

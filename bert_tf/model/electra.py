@@ -8,18 +8,12 @@ In pre-training a smaller encoder, the generator, reads the same embeddings.
 Source: google-research/electra, modeling.py; Clark et al. 2020.
 """
 
-import dataclasses
-
 import keras
 
-from bert_tf.config import BertConfig
+from bert_tf.config import generator_config
 from bert_tf.model.dropout import current_seeds, dropout_seeds
 from bert_tf.model.encoder import BertEncoder
 from bert_tf.model.part import Part, register
-
-# The original's `generator_hidden_size` and `generator_layers`.
-_GENERATOR_SIZE, _GENERATOR_LAYERS = 0.25, 1.0
-_GENERATOR_HEAD_SIZE = 64
 
 
 @register
@@ -128,33 +122,3 @@ class Generator(ElectraEncoder):
             return super()._outputs(inputs, training, select)
         with dropout_seeds(lambda place: fold_in(place + self.places_before), algorithm):
             return super()._outputs(inputs, training, select)
-
-
-def generator_config(config: BertConfig) -> BertConfig:
-    """Returns the configuration of the generator of an ELECTRA.
-
-    Its width is the fraction `generator_hidden_size` of H, its depth `generator_layers` of the
-    layers; a head has 64 columns at least, and the feed-forward layer four times the width.
-
-    Raises a ValueError if the width is no multiple of the number of heads.
-
-    Source: google-research/electra, pretrain/pretrain_helpers.py, `get_generator_config`.
-    """
-    width = round(config.hidden_size * (config.generator_hidden_size or _GENERATOR_SIZE))
-    layers = round(config.num_hidden_layers * (config.generator_layers or _GENERATOR_LAYERS))
-    try:
-        return dataclasses.replace(
-            config,
-            embedding_size=config.embedding_size or config.hidden_size,
-            hidden_size=width,
-            num_hidden_layers=layers,
-            num_attention_heads=max(1, width // _GENERATOR_HEAD_SIZE),
-            intermediate_size=4 * width,
-            generator_hidden_size=0.0,
-            generator_layers=0.0,
-        )
-    except ValueError as error:
-        raise ValueError(
-            f"The generator that generator_hidden_size={config.generator_hidden_size} and "
-            f"generator_layers={config.generator_layers} ask for: {error}"
-        ) from error

@@ -113,7 +113,7 @@ class ReplacedTokensModel(HeadModel):
 
     Args:
         encoder: a `bert_tf.ElectraEncoder`, the discriminator. The generator is made from its
-            configuration, see `bert_tf.model.electra.generator_config`.
+            configuration, see `bert_tf.config.generator_config`.
         temperature: divides the generator's logits before tokens are drawn.
         disallow_correct: whether the generator never draws the masked token itself.
         dtype, name: see `HeadModel`.

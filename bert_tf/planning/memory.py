@@ -8,7 +8,7 @@ clipping waits for all gradients, and then the updates of all weights start at o
 import dataclasses
 
 from bert_tf.config import BertConfig
-from bert_tf.planning.costs import count_pretraining_parameters, num_blocks
+from bert_tf.planning.costs import count_pretraining_parameters, electra_parts, num_blocks
 
 _FLOAT32, _HALF = 4, 2
 _RUNTIME = 2e8  # Beyond all other parts, as in benchmarks/results/plan_pretraining.md.
@@ -67,6 +67,10 @@ class MemoryModel:
 
     def example_bytes(self) -> tuple[float, float]:
         """Returns the bytes of activations and of logits per example."""
+        if self.config.model_type == "electra":  # The discriminator has no logits of words.
+            parts = [dataclasses.replace(self, config=c) for c in electra_parts(self.config)]
+            (generator, logits), (discriminator, _) = (part.example_bytes() for part in parts)
+            return generator + discriminator, logits
         config, block = self.config, self.block_bytes()
         stream = self.max_seq_length * config.hidden_size * _FLOAT32
         narrow = config.embedding_size or config.hidden_size

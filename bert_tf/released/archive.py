@@ -20,14 +20,14 @@ from bert_tf.formats.source import CONFIG_NAME, CONFIG_NAMES, check_growth
 _ENCRYPTED = 0x1
 
 
-def checkpoint_name(path: Path) -> str:
+def checkpoint_name(path: Path, beside: str = CONFIG_NAME) -> str:
     """Returns the name of the zip's folder with the checkpoint, or of the zip if it has none."""
     with _opened(path) as archive:
-        return _checkpoint_folder(path, archive).name or path.stem
+        return _checkpoint_folder(path, archive, beside).name or path.stem
 
 
-def extract_checkpoint(path: Path, folder: Path) -> None:
-    """Extracts `bert_config.json` and the files beside it into `folder`.
+def extract_checkpoint(path: Path, folder: Path, beside: str = CONFIG_NAME) -> None:
+    """Extracts `bert_config.json`, or `beside` in its place, and the files beside it into `folder`.
 
     Raises a ValueError if the zip is damaged or unsafe, or does not have exactly one checkpoint; an
     OSError if the disk is too full.
@@ -36,7 +36,7 @@ def extract_checkpoint(path: Path, folder: Path) -> None:
         _extract_tar(path, folder)
         return
     with _opened(path) as archive:
-        root = _checkpoint_folder(path, archive)
+        root = _checkpoint_folder(path, archive, beside)
         members = [
             member
             for member in archive.infolist()
@@ -114,10 +114,10 @@ def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
         raise ValueError(f"{path}: {name!r} in the zip is encrypted. Extract it and give a folder.")
 
 
-def _checkpoint_folder(path: Path, archive: zipfile.ZipFile) -> PurePosixPath:
+def _checkpoint_folder(path: Path, archive: zipfile.ZipFile, beside: str) -> PurePosixPath:
     names = [PurePosixPath(name) for name in archive.namelist()]
     # macOS adds copies to a zip.
-    folders = [n.parent for n in names if n.name == CONFIG_NAME and "__MACOSX" not in n.parts]
+    folders = [n.parent for n in names if n.name == beside and "__MACOSX" not in n.parts]
     if len(folders) > 1:
         raise ValueError(
             f"{path}: there are {len(folders)} models in the zip, and one is needed. Extract it "
@@ -125,7 +125,7 @@ def _checkpoint_folder(path: Path, archive: zipfile.ZipFile) -> PurePosixPath:
         )
     if not folders:
         raise ValueError(
-            f"{path}: not a google-research checkpoint: there is no {CONFIG_NAME} in the zip. "
+            f"{path}: not a google-research checkpoint: there is no {beside} in the zip. "
             f"There: {files.some(map(str, names)) or 'nothing'}"
         )
     return folders[0]

@@ -8,11 +8,14 @@ After an interruption the same command resumes. Wrong data is removed. A cached 
 network.
 """
 
+import contextlib
 import functools
 import logging
 from pathlib import Path
 
 from bert_tf import files
+from bert_tf.formats.source import CONFIG_NAME, TokenizerFiles
+from bert_tf.formats.tokenizer_files import VOCAB_NAME, write_tokenizer
 from bert_tf.released.archive import checkpoint_name, extract_checkpoint
 from bert_tf.released.cache import cache_folder, cached, plain_name
 from bert_tf.released.models import ReleasedModel, find_released_model, mirror_url
@@ -56,16 +59,35 @@ def download_model(name: str, options: DownloadOptions | None = None) -> str:
 def unpack_archive(zip_path: str, cache_dir: str | None = None) -> str:
     """Returns the cache folder with a zip's checkpoint, after extracting it once by its content."""
     path = Path(zip_path)
+    model = _released_without_config(path.name)
     key = files.file_digest(zip_path)[:KEY_DIGITS]
-    final = cache_folder(cache_dir) / "archives" / key / plain_name(checkpoint_name(path))
-    return cached(final, str(path), functools.partial(_extract, path, None))
+    name = checkpoint_name(path, _found_by(model))
+    final = cache_folder(cache_dir) / "archives" / key / plain_name(name)
+    return cached(final, str(path), functools.partial(_extract, path, model))
+
+
+def _released_without_config(name: str) -> ReleasedModel | None:
+    """Returns the released model of an archive's name, if it is one without a configuration."""
+    with contextlib.suppress(ValueError):
+        model = find_released_model(name.removesuffix(".zip"))
+        return None if model.has_config else model
+    return None
+
+
+def _found_by(model: ReleasedModel | None) -> str:
+    """Returns the name of a file that the folder of a model has in its archive."""
+    return CONFIG_NAME if model is None or model.has_config else VOCAB_NAME
 
 
 def _extract(path: Path, model: ReleasedModel | None, folder: Path) -> None:
     """Extracts a zip to `folder`, and checks that it is `model`, or any model for None."""
     from bert_tf.formats.google import check_folder  # Imports TensorFlow.
 
-    extract_checkpoint(path, folder)
+    extract_checkpoint(path, folder, _found_by(model))
+    if model and not model.has_config and not (folder / CONFIG_NAME).exists():
+        (folder / CONFIG_NAME).write_text(model.config.to_json_string(), encoding="utf-8")
+        case = TokenizerFiles(do_lower_case=model.do_lower_case)
+        write_tokenizer(str(folder), case, model.config.longest_sequence)
     try:
         for name, expected in (model.sha256 if model else {}).items():
             file = folder / name

@@ -39,6 +39,7 @@ class ReleasedModel:
     sha256: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
 
     base_url = BASE_URL
+    has_config = True  # Whether its archive has its configuration.
 
     @property
     def folder(self) -> str:
@@ -79,7 +80,7 @@ class ReleasedModel:
 
 
 def count_parameters(config: BertConfig) -> int:
-    """Returns an encoder's number of parameters, with its pooler and without heads."""
+    """Returns an encoder's number of parameters, with any pooler and without heads."""
     width, inner = config.hidden_size, config.intermediate_size
     norm, narrow = 2 * width, config.embedding_size or width
     rows = config.vocab_size + config.max_position_embeddings + config.type_vocab_size
@@ -89,7 +90,7 @@ def count_parameters(config: BertConfig) -> int:
     attention = 4 * (width * width + width)
     feed_forward = 2 * width * inner + inner + width
     layer = attention + feed_forward + 2 * norm
-    pooler = width * width + width
+    pooler = 0 if config.model_type == "electra" else width * width + width
     num_blocks = config.num_hidden_groups * config.inner_group_num or config.num_hidden_layers
     return embeddings + num_blocks * layer + pooler
 
@@ -101,8 +102,7 @@ def find_released_model(name: str) -> ReleasedModel:
     with similar names if there is none.
     """
     found: dict[str, tuple[str, ReleasedModel]] = {}
-    albert_models = importlib.import_module("bert_tf.released.albert_models")  # It imports this.
-    for model in (*RELEASED_MODELS, *albert_models.ALBERT_MODELS):
+    for model in (*RELEASED_MODELS, *_successors()):
         for known in (model.name, *model.aliases, model.folder):
             found.setdefault(_plain(known), (known, model))
     if _plain(name) in found:
@@ -113,6 +113,13 @@ def find_released_model(name: str) -> ReleasedModel:
         f"There is no released model {name!r}. {similar}For all names, run: "
         "run_scripts/download_checkpoint.py --list"
     )
+
+
+def _successors() -> list[ReleasedModel]:
+    modules = [  # They import this one.
+        importlib.import_module(f"bert_tf.released.{name}_models") for name in ("albert", "electra")
+    ]
+    return [*modules[0].ALBERT_MODELS, *modules[1].ELECTRA_MODELS]
 
 
 def mirror_url(model: ReleasedModel, mirror: str | None = None) -> str:

@@ -22,6 +22,11 @@ class ConversionSettings(Settings):
         "evenly in between (0, 2, 4, 7, 9, 11 for 6 of 12); 0: all.",
         at_least=0,
     )
+    part: str = setting(
+        "",
+        "Of an ELECTRA as it is pre-trained: which of its two models; by default all there is.",
+        choices=("", "discriminator", "generator"),
+    )
     inputs: tuple[str, ...] = setting(
         (), "A classifier's texts, if it was made elsewhere: text (the default) or text_a,text_b."
     )

@@ -1,11 +1,16 @@
 """ALBERT in Hugging Face's format: outputs of transformers, and the same tensors written again."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from family_golden import family_file
+from random_models import CONFIG, make_model
 
 import bert_tf
-from bert_tf.formats import huggingface
+from bert_tf.conversion.check import check_conversion
+from bert_tf.formats import huggingface, huggingface_outputs
+from bert_tf.formats.source import TokenizerFiles
 from bert_tf.model.encoders import make_encoder
 from bert_tf.training.checkpoint import named_variables
 
@@ -51,3 +56,42 @@ def test_outputs_agree_and_the_tensors_are_written_again(tmp_path):
     assert set(again) == set(before)
     for name, value in before.items():
         np.testing.assert_array_equal(again[name], value, err_msg=name)
+
+
+def equally_wide_albert():
+    config = dataclasses.replace(
+        CONFIG, model_type="albert", embedding_size=8, num_hidden_groups=1, inner_group_num=1
+    )
+    return make_model("masked LM", config, tokenizer=TokenizerFiles())
+
+
+def test_where_e_is_h_the_mapping_is_written_as_an_identity_and_only_such_a_one_read(tmp_path):
+    from safetensors.numpy import load_file, save_file
+
+    model, name = equally_wide_albert(), "albert.encoder.embedding_hidden_mapping_in"
+    huggingface.write(model, str(tmp_path / "model"))
+    path = tmp_path / "model" / "model.safetensors"
+    tensors = load_file(path)
+    np.testing.assert_array_equal(tensors[f"{name}.weight"], np.eye(8))
+    np.testing.assert_array_equal(tensors[f"{name}.bias"], np.zeros(8))
+    read = huggingface.read(str(tmp_path / "model"))
+    assert (set(read.weights), dict(read.dropped)) == (set(model.weights), {})
+    assert set(read.redundant) == {f"{name}.weight", f"{name}.bias"}
+    assert "an identity" in read.redundant.values()
+
+    for part, change in (("weight", 0.01), ("bias", 1e-6)):
+        altered = {**tensors, f"{name}.{part}": tensors[f"{name}.{part}"] + np.float32(change)}
+        save_file(altered, path)
+        with pytest.raises(ValueError, match=rf"{part} changes the embeddings.*must be an identi"):
+            huggingface.read(str(tmp_path / "model"))
+
+
+@pytest.mark.skipif(
+    not huggingface_outputs.is_installed(), reason="needs: pip install '.[huggingface]'"
+)
+def test_transformers_computes_the_same_where_e_is_h(tmp_path):
+    model = equally_wide_albert()
+    huggingface.write(model, str(tmp_path / "model"))
+    check = check_conversion(model, str(tmp_path / "model"), "huggingface")
+    assert "masked_lm_logits" in check
+    assert check.endswith("after: transformers")

@@ -11,8 +11,7 @@ from electra_golden import ENCODER_FEATURES, golden, tensors
 from family_golden import family_file
 
 import bert_tf
-from bert_tf.config import BertConfig
-from bert_tf.model.electra import generator_config
+from bert_tf.config import BertConfig, generator_config
 from bert_tf.model.encoders import make_encoder
 from bert_tf.model.freezing import frozen_prefixes
 from bert_tf.model.replaced_tokens import (
