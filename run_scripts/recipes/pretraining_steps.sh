@@ -46,6 +46,7 @@ LONG=512 LONG_PREDICTIONS=77 LONG_STEPS=100000
 BATCH=256 RATE=1e-4 WARMUP=10000 VOCAB_SIZE=30522 HELD_OUT=0.001 DUPE_FACTOR=10
 SAVE_STEPS=5000 EVAL_STEPS=50000 LOG_STEPS=100
 INIT=0.02 DROPOUT=0.1 ACT=gelu LOWER_CASE=True OBJECTIVE=masked_lm+next_sentence RECORD_FLAGS=
+POSITIONS= MORE_CONFIG= # Positions of the model, if more than LONG; more keys of its configuration.
 case $SIZE in
   mini) WIDTH=256 LAYERS=4 HEADS=4 ;;
   medium) WIDTH=512 LAYERS=8 HEADS=8 ;;
@@ -84,11 +85,13 @@ with files.atomic_write(sys.argv[1], "w") as file:
 }
 
 # shellcheck disable=SC2086  # RECORD_FLAGS is a list of flags.
-make_records() { # make_records NAME TEXT LENGTH PREDICTIONS FLAGS...
+make_records() { # make_records NAME TEXT LENGTH NUM_SHARDS FLAGS..., the latter of masks
+  local masks=("${@:5}")
+  [[ $OBJECTIVE != replaced_tokens ]] || masks=() # Its records have none.
   run create_pretraining_data.py \
     --input_file="$2" --output_dir="$OUTPUT/records/$1" --vocab_file="$VOCAB_FILE" \
-    --max_seq_length="$3" --max_predictions_per_seq="$4" --num_workers="$NUM_WORKERS" \
-    --do_lower_case="$LOWER_CASE" $RECORD_FLAGS "${@:5}"
+    --max_seq_length="$3" --num_shards="$4" --num_workers="$NUM_WORKERS" \
+    --do_lower_case="$LOWER_CASE" $RECORD_FLAGS "${masks[@]}"
 }
 
 make_data() {
@@ -109,14 +112,15 @@ make_data() {
   for length in $SHORT "$LONG"; do
     predictions=$SHORT_PREDICTIONS
     [[ $length == "$SHORT" ]] || predictions=$LONG_PREDICTIONS
-    make_records "train_$length" "$TEXT/corpus/corpus-*.txt" "$length" "$predictions" \
-      --num_shards="$NUM_SHARDS" --masking="$MASKING" "${dupe[@]}"
-    make_records "held_out_$length" "$TEXT/corpus/held_out.txt" "$length" "$predictions" \
-      --num_shards=1 --dupe_factor=1
+    make_records "train_$length" "$TEXT/corpus/corpus-*.txt" "$length" "$NUM_SHARDS" \
+      --max_predictions_per_seq="$predictions" --masking="$MASKING" "${dupe[@]}"
+    make_records "held_out_$length" "$TEXT/corpus/held_out.txt" "$length" 1 \
+      --max_predictions_per_seq="$predictions" --dupe_factor=1
   done
 
   put "$OUTPUT/bert_config.json" <<JSON
 {
+  $MORE_CONFIG
   "vocab_size": $("$PYTHON" -c 'import sys; print(len(open(sys.argv[1], "rb").read().splitlines()))' "$VOCAB_FILE"),
   "hidden_size": $WIDTH,
   "num_hidden_layers": $LAYERS,
@@ -126,7 +130,7 @@ make_data() {
   "hidden_dropout_prob": $DROPOUT,
   "attention_probs_dropout_prob": $DROPOUT,
   "initializer_range": $INIT,
-  "max_position_embeddings": $LONG,
+  "max_position_embeddings": ${POSITIONS:-$LONG},
   "type_vocab_size": 2
 }
 JSON
