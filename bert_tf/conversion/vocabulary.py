@@ -1,10 +1,10 @@
 """Gives a WordPiece model new words, whose vectors start from those of their old pieces.
 
-angioplasty    an ##gio ##pl ##ast ##y    the mean of five rows of the word embeddings, and of
-                                          five biases of the masked-LM head
+    angioplasty    ang ##io ##pl ##ast ##y    the mean of five rows of the word embeddings, and of
+                                              five biases of the masked-LM head
 
---new_words    [unused7] becomes angioplasty; all other rows stay
---new_vocab    the rows of another vocabulary: tokens of the old one keep their vectors
+--new_words gives the word the row of [unused7]; all other rows stay. --new_vocab makes the rows of
+another vocabulary, in which tokens of the old one keep their vectors.
 """
 
 import dataclasses

@@ -10,6 +10,7 @@ from random_models import CONFIG, make_model
 import bert_tf
 from bert_tf.conversion.convert import convert
 from bert_tf.conversion.vocabulary import add_words, replace_vocabulary
+from bert_tf.conversion.weights import pad
 from bert_tf.formats import google, huggingface, names
 from bert_tf.formats.source import TokenizerFiles
 from bert_tf.settings import ConversionSettings
@@ -241,3 +242,27 @@ def test_settings_that_exclude_each_other_are_refused():
         ConversionSettings(**given, new_words="w.txt", new_vocab="v.txt")
     with pytest.raises(ValueError, match="--append_words is for"):
         ConversionSettings(**given, append_words=True)
+
+
+@needs_safetensors
+@pytest.mark.parametrize("change", [{"new_words": "words.txt"}, {"num_layers": 1}])
+def test_a_changed_model_is_not_compared_with_its_own_files(tmp_path, monkeypatch, change):
+    def refuse(*_):
+        raise AssertionError("These files are of another vocabulary or other layers.")
+
+    monkeypatch.setattr("bert_tf.conversion.check._run_transformers", refuse)
+    monkeypatch.setattr("bert_tf.formats.huggingface_outputs.is_installed", lambda: True)
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "hearts")
+    huggingface.write(model_of(), "old")
+    report = convert(ConversionSettings(source="old", to="google", output_dir="new", **change))
+    assert report.check.startswith("largest difference 0.0e+00 in ")
+
+
+def test_the_vocabulary_of_an_electra_can_be_padded():
+    old = model_of("electra")
+    new = pad(old, SIZE + 3)
+    for before, after, added in zip(tables(old), tables(new), (0, -10000), strict=True):
+        np.testing.assert_array_equal(after[:SIZE], before)
+        assert (after[SIZE:] == added).all()
+        assert len(after) == SIZE + 3
