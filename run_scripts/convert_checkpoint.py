@@ -9,8 +9,9 @@
 `--from` is a folder, a checkpoint prefix, or the zip or name of a released model. The script prints
 which weights were mapped, dropped and missing, compares both models on the same input, and refuses
 to lose weights unless --allow_missing is given. It can also drop the optimizer state
-(--keep_optimizer=false), average the newest checkpoints of a run (--average_last=5) and pad the
-vocabulary (--padded_vocab_size=30528). See docs/conversion.md.
+(--keep_optimizer=false), average the newest checkpoints of a run (--average_last=5), pad the
+vocabulary (--padded_vocab_size=30528), give it new words (--new_words=words.txt) and replace it
+(--new_vocab=vocab.txt). See docs/conversion.md and docs/domains.md.
 
 BERT-Base takes half a minute on two CPU cores.
 """

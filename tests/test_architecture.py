@@ -56,7 +56,7 @@ MAY_IMPORT = {
     },
     "conversion": {
         *("config", "files", "formats", "kinds", "model", "released", "settings", "training"),
-        "distillation",
+        *("distillation", "text"),
     },
     "planning": {"config", "data", "files", "released", "settings", "text", "version"},
     "serving": {

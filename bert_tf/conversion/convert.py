@@ -1,8 +1,10 @@
 """Converts a model to another format, reports what is lost, and checks the result by running it.
 
-read ─ average ─ part ─ layers ─ strip ─ fill ─ pad ──> write ── task.json ── run both ──> rename
-                                                          |                      |
-                                                a temporary folder      removed if they differ
+read ── average ── part ── layers ── vocabulary ── strip ── fill ── pad ──┐
+                                                                          v
+                  rename <── run both <── task.json <── write to a temporary folder
+                                │
+                                └──> the folder is removed if they differ
 """
 
 import dataclasses
@@ -12,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from bert_tf import files
 from bert_tf.conversion.check import check_conversion
 from bert_tf.conversion.electra import take_part
+from bert_tf.conversion.vocabulary import change_vocabulary
 from bert_tf.conversion.weights import average, fill, keep_layers, needed_shapes, pad, without
 from bert_tf.formats import google, huggingface, names
 from bert_tf.formats.source import Head, PretrainedModel, folders_of, read_pretrained
@@ -91,8 +94,10 @@ def convert(settings: ConversionSettings) -> ConversionReport:
             model = take_part(model, settings.part)
         if settings.num_layers:
             model = keep_layers(model, settings.num_layers)
+        model = change_vocabulary(model, settings)
         model, dropped = _reduced(model, settings)
-        is_whole = set(needed_shapes(model)) <= set(model.weights)
+        is_changed = settings.num_layers or settings.changes_vocabulary
+        is_whole = not is_changed and set(needed_shapes(model)) <= set(model.weights)
         model, missing = _completed(model, settings)
         written = pad(model, settings.padded_vocab_size or model.config.vocab_size)
         with files.new_files(settings.output_dir, settings.overwrite) as folder:
@@ -175,6 +180,7 @@ def _reduced(
 ) -> tuple[PretrainedModel, dict[str, str]]:
     """Returns the model without the weights to drop, and those with the reasons."""
     keeps_state = settings.to == "google" and settings.keep_optimizer
+    keeps_state &= not settings.changes_vocabulary  # Moments of other rows.
     state = [n for n in model.weights if OPTIMIZER_STATE.search(n) and not keeps_state]
     model = without(model, state)
     left = _WRITERS[settings.to].without_place(model)

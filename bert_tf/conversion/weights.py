@@ -16,6 +16,11 @@ from bert_tf.training.checkpoint import OPTIMIZER_STATE, STEP_NAME, newest_first
 
 # The bias of padded vocabulary rows, whose probability becomes 0 in float32.
 _NEVER = -10000.0
+# Weights with a row for each token of the vocabulary, and their Adam's moments.
+VOCABULARY_ROWS = re.compile(
+    r"^(?:(?:bert|electra)/embeddings/word_embeddings|(?:cls/predictions|generator_predictions|"
+    r"cls/pair_target_predictions)/output_bias)(?:/adam_[mv])?$"
+)
 _LAYER = re.compile(r"(?<=^bert/encoder/layer_)\d+(?=/)")
 
 
@@ -122,8 +127,8 @@ def pad(model: PretrainedModel, vocab_size: int) -> PretrainedModel:
         )
     weights = dict(model.weights)
     for name, value in model.weights.items():
-        if re.sub(r"/adam_[mv]$", "", name) in (names.WORD_EMBEDDINGS, names.MASKED_LM_BIAS):
-            fill_value = _NEVER if name == names.MASKED_LM_BIAS else 0
+        if VOCABULARY_ROWS.search(name):
+            fill_value = _NEVER if name.endswith("output_bias") else 0
             rows = np.full((more, *value.shape[1:]), fill_value, value.dtype)
             weights[name] = np.concatenate([value, rows])
     config = dataclasses.replace(model.config, vocab_size=vocab_size)

@@ -27,6 +27,19 @@ class ConversionSettings(Settings):
         "Of an ELECTRA as it is pre-trained: which of its two models; by default all there is.",
         choices=("", "discriminator", "generator"),
     )
+    new_words: str = setting(
+        "",
+        "File of words, one a line, which get [unused] rows of a WordPiece vocabulary and start as "
+        "the mean of their old pieces: docs/domains.md.",
+    )
+    append_words: bool = setting(
+        False, "Whether words of --new_words beyond the [unused] rows get rows at the end."
+    )
+    new_vocab: str = setting(
+        "",
+        "A vocab.txt instead of the model's. Tokens of the old one keep their vectors, others "
+        "start as the mean of their old pieces.",
+    )
     inputs: tuple[str, ...] = setting(
         (), "A classifier's texts, if it was made elsewhere: text (the default) or text_a,text_b."
     )
@@ -36,7 +49,16 @@ class ConversionSettings(Settings):
         if not self.source:
             raise ValueError("--from is needed.")
         super().__post_init__()
+        if self.new_words and self.new_vocab:
+            raise ValueError("Give --new_words or --new_vocab. Received both.")
+        if self.append_words and not self.new_words:
+            raise ValueError("--append_words is for the words of --new_words, which is missing.")
         if tuple(self.inputs) not in ((), ("text",), ("text_a", "text_b")):
             raise ValueError(
                 f"--inputs must be text or text_a,text_b. Received: {','.join(self.inputs)!r}"
             )
+
+    @property
+    def changes_vocabulary(self) -> bool:
+        """Whether the rows of the vocabulary become others."""
+        return bool(self.new_words or self.new_vocab)

@@ -1,8 +1,9 @@
-"""The recipes of fine-tuning: what each says to expect, and that what it runs can be parsed."""
+"""The recipes that start from a model: what each says to expect, and whether their flags exist."""
 
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from bert_tf.tasks.task import options_of, split_options
 SCRIPTS = Path(__file__).resolve().parents[2] / "run_scripts"
 FOLDER = SCRIPTS / "recipes"
 RECIPES = sorted([*FOLDER.glob("finetune_*.sh"), *FOLDER.glob("distill_*.sh")])
+RECIPES += [FOLDER / "pretrain_on_domain.sh"]
 
 # Recipe -> its arguments, and what is given in the environment besides OUTPUT. DATA is a folder
 # with files of the names below.
@@ -37,6 +39,11 @@ CALLS = {
         ["--small"],
         {"CORPUS": "DATA/text", "HELD_OUT": "DATA/text", "VOCAB_FILE": "DATA/vocab.txt"}
         | {"GLUE": "DATA", "SQUAD": "DATA", "CONLL": "DATA", "SEEDS": "1"},
+    ),
+    "pretrain_on_domain": (
+        ["--mixed_precision=bfloat16"],
+        {"TEXT": "DATA/text", "HELD_OUT": "DATA/text", "GENERAL": "DATA/text"}
+        | {"NEW_WORDS": "DATA/words", "APPEND_WORDS": "1"},
     ),
     "paper": ([], {"GLUE": "DATA", "SQUAD": "DATA", "SWAG": "DATA", "CONLL": "DATA"}),
 }
@@ -64,7 +71,7 @@ def test_a_recipe_says_what_to_expect(recipe):
 def test_every_recipe_is_in_the_list():
     names = {path.stem for path in FOLDER.glob("*.sh")}
     others = {name for name in names if name.startswith("pretrain")} | {"dryrun"}
-    assert names - others == CALLS.keys()
+    assert names - (others - {"pretrain_on_domain"}) == CALLS.keys()
 
 
 @pytest.fixture
@@ -93,9 +100,10 @@ def calls_of(tmp_path):
 
 @pytest.mark.parametrize("recipe", CALLS)
 def test_a_recipe_gives_flags_and_options_that_exist(calls_of, recipe):
-    reports = ("compare_with_paper.py", "distill_report.py")
+    reports = ("compare_with_paper.py", "distill_report.py", "domain_report.py")
     calls = [call for call in calls_of(recipe) if call[0] not in reports]
-    main = "run_pretraining.py" if recipe == "distill_distilbert" else "finetune.py"
+    pretrains = recipe in ("distill_distilbert", "pretrain_on_domain")
+    main = "run_pretraining.py" if pretrains else "finetune.py"
     assert any(script == main for script, *_ in calls)
     for script, *arguments in calls:
         flags = dict(argument.removeprefix("--").partition("=")[::2] for argument in arguments)
@@ -127,3 +135,38 @@ def test_the_study_of_distillation_in_miniature(small_model, reviews, tmp_path):
         assert row["mean"] > 0.8
         assert row["texts_per_second"] > 0
     assert rows["student_1_alone"]["weights"] < rows["teacher"]["weights"]
+
+
+@pytest.mark.slow
+def test_a_domain_in_miniature_is_learned_with_new_words(small_model, tmp_path):
+    config = bert_tf.BertConfig.from_json_file(small_model["bert_config_file"])
+    model = bert_tf.PretrainingModel(bert_tf.BertEncoder(config))
+    folder = tmp_path / "model"
+    folder.mkdir()
+    bert_tf.save_checkpoint(model, str(folder / "bert_model.ckpt"))
+    for name in ("vocab_file", "bert_config_file"):
+        shutil.copy(small_model[name], folder)
+    (folder / "tokenizer_config.json").write_text('{"do_lower_case": true}')
+    (tmp_path / "words.txt").write_text("verywas\n")
+    sentences = {"domain": "verywas the film . a verywas plot .", "general": "good cast is bad ."}
+    for name, text in sentences.items():
+        documents = ["\n".join([text] * 6)] * 8
+        (tmp_path / f"{name}.txt").write_text("\n\n".join(documents) + "\n")
+    given = {"TEXT": tmp_path / "domain.txt", "HELD_OUT": tmp_path / "domain.txt"}
+    given |= {"GENERAL": tmp_path / "general.txt", "OUTPUT": tmp_path / "out", "MODEL": folder}
+    given |= {"NEW_WORDS": tmp_path / "words.txt", "APPEND_WORDS": 1, "NUM_SHARDS": 1}
+    given |= {"STEPS": 30, "WARMUP": 3, "BATCH": 8, "RATE": 1e-2, "LENGTH": 24, "PREDICTIONS": 4}
+    environment = {**os.environ, "PYTHON": sys.executable, **{n: str(v) for n, v in given.items()}}
+    command = ["bash", FOLDER / "pretrain_on_domain.sh"]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "out" / "results.md").read_text() in result.stdout
+    rows = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert [row["domain"] for row in rows] == ["domain", "general"]
+    losses = {row["domain"]: (row["before"], row["after"]) for row in rows}
+    before, after = (metrics["masked_lm_loss"] for metrics in losses["domain"])
+    assert after < before / 2
+    assert losses["general"][1]["masked_lm_loss"] > after
+    assert bert_tf.FullTokenizer.from_preset(str(tmp_path / "out/model")).tokenize("Verywas") == [
+        "verywas"
+    ]
