@@ -167,7 +167,9 @@ def _problem_of(word: str, tokenizer: BasicTokenizer, known: set[str]) -> str:
         return f"would never be found: the tokenizer splits text into {' '.join(parts)} there."
     if parts != [word]:
         found = parts[0] if parts else "nothing"
-        return f"would never be found: the tokenizer makes it {found!r}. Write that, or leave it."
+        return (
+            f"would never be found: the tokenizer makes it {found!r}. Write that, or leave it out."
+        )
     if WordpieceTokenizer({word: 0}).split_word(word) != [word]:
         return f"has {len(word)} characters, more than a word may have."
     return ""
