@@ -3,7 +3,8 @@
     models          BertEncoder, AlbertEncoder, DistilBertEncoder, ElectraEncoder, RobertaEncoder,
                     and the heads ClassificationModel, MultiLabelModel, TokenClassificationModel,
                     TaggingModel, RoleModel, SpanModel, ChoiceModel, SiameseModel,
-                    CoreferenceModel, PretrainingModel; each has from_preset, save_to_preset
+                    CoreferenceModel, PretrainingModel, DiscriminatorModel; each has from_preset,
+                    save_to_preset
     presets()       the released models, with parameter counts and published scores
     text            FullTokenizer (BasicTokenizer, WordpieceTokenizer), ByteBpeTokenizer,
                     SentencePieceTokenizer, TextPreprocessor
@@ -35,6 +36,7 @@ _PUBLIC_NAMES = {
     "RobertaEncoder": "bert_tf.model.roberta",
     "DistilBertEncoder": "bert_tf.model.distilbert",
     "PretrainingModel": "bert_tf.model.heads",
+    "DiscriminatorModel": "bert_tf.model.replaced_tokens",
     "ClassificationModel": "bert_tf.model.task_heads",
     "MultiLabelModel": "bert_tf.model.task_heads",
     "TokenClassificationModel": "bert_tf.model.task_heads",
