@@ -4,7 +4,7 @@
     tokenizer.tokenize("A café.")    # ["A", "Ġca", "f", "Ã©", "."]
 
 Each byte is shown as a character, a space as "Ġ": a token that begins with it begins a word. Every
-text has tokens, case and white space included. Extra: `pip install tokenizers`.
+text has tokens, case and white space included. It needs `pip install tokenizers`.
 
 Source: openai/gpt-2, encoder.py; Liu et al. 2019, RoBERTa, section 4.4.
 """
