@@ -1,4 +1,4 @@
-"""Which layers of a teacher a student starts from and learns from, and all layers' outputs.
+"""Which layers of a teacher a student starts from and learns from, and what all layers computed.
 
 For a student of m layers of a teacher of n, where layers are counted from 0:
 
@@ -12,7 +12,9 @@ research_projects/distillation; for the second the uniform rule of TinyBERT, Jia
 """
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 
@@ -47,18 +49,30 @@ def _check(num_student: int, num_teacher: int) -> None:
         )
 
 
-@contextlib.contextmanager
-def observed_layers(encoder: TransformerEncoder) -> Iterator[list[list[tf.Tensor]]]:
-    """Within this context, each run of the encoder adds all layers' outputs to the list.
+@dataclasses.dataclass(frozen=True)
+class ObservedLayers:
+    """What the layers of an encoder computed: one tensor per layer in each list."""
 
-    Each is [B, L, H]. All positions are computed, also where a head needs few.
+    hidden: list[tf.Tensor]  # Their outputs, [B, L, H].
+    scores: list[tf.Tensor]  # Of their attention, before the softmax, float32 [B, N, L, L].
+
+
+@contextlib.contextmanager
+def observed_layers(encoder: TransformerEncoder) -> Iterator[list[ObservedLayers]]:
+    """Within this context, each run of the encoder adds what its layers computed to the list.
+
+    All positions are computed, also where a head needs few. The scores are computed once more, from
+    the inputs of the layers, as what a layer keeps to itself can be in a graph of its own.
     """
-    seen: list[list[tf.Tensor]] = []
+    seen: list[ObservedLayers] = []
     compute = encoder._outputs
 
     def compute_all(inputs, training: bool, select=None) -> dict:
         outputs = compute(inputs, training)
-        seen.append(list(outputs["all_encoder_layers"]))
+        layers = list(outputs["all_encoder_layers"])
+        layer_inputs = [encoder.project(outputs["embedding_output"]), *layers[:-1]]
+        pairs = zip(encoder.blocks, layer_inputs, strict=True)
+        seen.append(ObservedLayers(layers, [block.attention_scores(x) for block, x in pairs]))
         if select is None:
             return outputs
         return {**outputs, "sequence_output": select(outputs["sequence_output"])}
@@ -71,7 +85,7 @@ def observed_layers(encoder: TransformerEncoder) -> Iterator[list[list[tf.Tensor
 
 
 class LayerwiseModel:
-    """A model that returns its outputs and a list of all its layers' outputs, [B, L, H] each.
+    """A model that returns its outputs and what all its layers computed.
 
     In everything else it is the model that it is made from.
     """
@@ -82,7 +96,7 @@ class LayerwiseModel:
     def __getattr__(self, name: str):
         return getattr(self._model, name)
 
-    def __call__(self, inputs, training: bool = False) -> tuple:
+    def __call__(self, inputs, training: bool = False) -> tuple[Any, ObservedLayers]:
         with observed_layers(self._model.encoder) as seen:
             outputs = self._model(inputs, training=training)
         (layers,) = seen

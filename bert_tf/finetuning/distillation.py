@@ -1,9 +1,10 @@
 """Computes the loss of a student in fine-tuning: from its teacher's answers and from the labels.
 
-    loss = (1 - s) * loss of the labels + s * soft loss + h * hidden loss
+    loss = (1 - s) * loss of the labels + s * soft loss + h * hidden loss + a * attention loss
 
     s    soft_loss_weight; 1 for unlabelled examples
     h    hidden_loss_weight
+    a    attention_loss_weight
 
 The soft loss has the weights of the task's own loss: per example, word or span. It depends on the
 kind of the task:
@@ -13,17 +14,20 @@ kind of the task:
     regression                               squared difference of the numbers; T has no effect
 
 The hidden loss is the mean squared difference of the outputs of the layers that
-`bert_tf.distillation.layers` pairs, over all tokens that are not padding.
+`bert_tf.distillation.layers` pairs, over all tokens that are not padding. The attention loss is
+that of the same layers' attention scores, before the softmax, over all heads and pairs of such
+tokens.
 
 Source: Hinton et al. 2015; for unlabelled examples at T = 1, Turc et al. 2019, section 3; for the
-hidden loss, Jiao et al. 2020 (TinyBERT), without its projection: the widths must be the same.
+hidden and attention losses, Jiao et al. 2020 (TinyBERT), without its projection: the widths, or the
+numbers of heads, must be the same.
 """
 
 from typing import Any
 
 import tensorflow as tf
 
-from bert_tf.distillation.layers import LayerwiseModel, layers_to_learn_from
+from bert_tf.distillation.layers import LayerwiseModel, ObservedLayers, layers_to_learn_from
 from bert_tf.distillation.losses import (
     mean_squared_difference,
     soft_binary_cross_entropy,
@@ -39,6 +43,12 @@ from bert_tf.training.prediction import IS_REAL
 from bert_tf.training.trainer import Batch
 
 KINDS = ("classification", "regression", "multi_label", "choice", "tagging", "span")
+_LAYER_LOSSES = ("hidden_loss", "attention_loss")
+# What the losses of layers compare, and the size that must be equal.
+_COMPARED = {
+    "hidden_loss_weight": ("hidden states", "hidden_size"),
+    "attention_loss_weight": ("attention scores", "num_attention_heads"),
+}
 _MASKED_LOGIT = -1e9  # Of the padding of a span's window; its probability is 0.
 
 
@@ -59,6 +69,7 @@ class DistillationObjective:
             "label_loss": 1.0 - share,
             "soft_loss": share,
             "hidden_loss": settings.hidden_loss_weight,
+            "attention_loss": settings.attention_loss_weight,
         }
         self._labelled = TaskObjective(task) if has_labels else None
         self.measured = self._labelled.measured if has_labels else ()
@@ -66,13 +77,13 @@ class DistillationObjective:
     @property
     def needs_layers(self) -> bool:
         """Whether the model's outputs must be those of a `LayerwiseModel`."""
-        return self._factors["hidden_loss"] > 0
+        return self._factors["hidden_loss"] > 0 or self._factors["attention_loss"] > 0
 
     def weights(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Returns the sum of the weights of each term."""
         weights = {
             "soft_loss": tf.reduce_sum(_soft_weights(self._task, batch)),
-            "hidden_loss": tf.reduce_sum(_real_tokens(batch)),
+            **dict.fromkeys(_LAYER_LOSSES, tf.reduce_sum(_real_tokens(batch))),
         }
         if self._labelled:
             own = self._labelled.weights(batch)
@@ -81,12 +92,13 @@ class DistillationObjective:
 
     def sums(self, batch: Batch, outputs: Any) -> dict[str, tf.Tensor]:
         """Returns the weighted sum of each term, times its factor, and the correct answers."""
-        outputs, layers = outputs if self.needs_layers else (outputs, [])
+        outputs, layers = outputs if self.needs_layers else (outputs, None)
         theirs, their_layers = self._of_teacher(batch)
         losses = self._soft_losses(batch, theirs, named_outputs(outputs))
         sums = {"soft_loss": tf.reduce_sum(losses * _soft_weights(self._task, batch))}
         if self.needs_layers:
-            sums["hidden_loss"] = _hidden_sum(batch, their_layers, layers)
+            needed = (name for name in _LAYER_LOSSES if self._factors[name])
+            sums |= {name: _layer_sum(name, batch, their_layers, layers) for name in needed}
         if self._labelled:
             own = self._labelled.sums(batch, outputs)
             sums |= {"label_loss": own.pop("loss"), **own}
@@ -99,11 +111,11 @@ class DistillationObjective:
     def _kept(self, terms: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return {name: each for name, each in terms.items() if self._factors.get(name, 1.0)}
 
-    def _of_teacher(self, batch: Batch) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
+    def _of_teacher(self, batch: Batch) -> tuple[dict[str, tf.Tensor], ObservedLayers | None]:
         if self.needs_layers:
             return self._teacher.outputs_and_layers(batch)
         there = {n.removeprefix(PREFIX): x for n, x in batch.items() if n.startswith(PREFIX)}
-        return there or self._teacher.outputs(batch), []
+        return there or self._teacher.outputs(batch), None
 
     def _soft_losses(self, batch: Batch, theirs: dict, ours: dict) -> tf.Tensor:
         """Returns the soft losses, float32 [B] or [B, L]: the mean over the outputs."""
@@ -129,23 +141,26 @@ class DistillationObjective:
         return soft_cross_entropy(teacher, student, self._temperature)
 
 
-def check_student(task: Task, student: HeadModel, teacher: HeadModel, hidden_loss: float) -> None:
+def check_student(
+    task: Task, student: HeadModel, teacher: HeadModel, settings: FinetuningSettings
+) -> None:
     """Raises a ValueError for a task or model that cannot be distilled so."""
     if task.kind not in KINDS or getattr(task.options, "crf", False):
         raise ValueError(
             f"--teacher is for tasks of the kinds {', '.join(KINDS)}, without a CRF. Received: "
             f"{task.name}, {task.kind}{' with a CRF' if task.kind in KINDS else ''}"
         )
-    if not hidden_loss:
-        return
-    layers_to_learn_from(student.encoder.num_layers, teacher.encoder.num_layers)
-    widths = [model.encoder.hidden_size for model in (student, teacher)]
-    if widths[0] != widths[1]:
-        raise ValueError(
-            f"--hidden_loss_weight compares the hidden states of student and teacher, whose widths "
-            f"are {widths[0]} and {widths[1]}: there is no projection between them. Use a student "
-            "of the teacher's width, or --hidden_loss_weight=0."
-        )
+    for name, (what, field) in _COMPARED.items():
+        if not getattr(settings, name):
+            continue
+        layers_to_learn_from(student.encoder.num_layers, teacher.encoder.num_layers)
+        sizes = [getattr(model.encoder.config, field) for model in (student, teacher)]
+        if sizes[0] != sizes[1]:
+            raise ValueError(
+                f"--{name} compares the {what} of student and teacher, whose {field} is "
+                f"{sizes[0]} and {sizes[1]}: there is no projection between them. Use a student "
+                f"with the teacher's {field}, or --{name}=0."
+            )
 
 
 def student_model(objective: DistillationObjective, model: HeadModel) -> HeadModel | LayerwiseModel:
@@ -168,11 +183,21 @@ def _real_tokens(batch: Batch) -> tf.Tensor:
     return mask * tf.reshape(batch[IS_REAL], [-1] + [1] * (mask.shape.rank - 1))
 
 
-def _hidden_sum(batch: Batch, theirs: list[tf.Tensor], ours: list[tf.Tensor]) -> tf.Tensor:
+def _layer_sum(name: str, batch: Batch, theirs: ObservedLayers, ours: ObservedLayers) -> tf.Tensor:
     """Returns the sum over tokens of the mean over pairs of layers."""
-    losses = [
-        mean_squared_difference(tf.cast(theirs[number], tf.float32), tf.cast(own, tf.float32))
-        for own, number in zip(ours, layers_to_learn_from(len(ours), len(theirs)), strict=True)
-    ]
-    real = tf.reshape(_real_tokens(batch), tf.shape(losses[0]))  # [B, L], or choices as rows.
+    pairs = layers_to_learn_from(len(ours.hidden), len(theirs.hidden))
+    real = tf.reshape(_real_tokens(batch), tf.shape(ours.hidden[0])[:2])  # Choices as rows.
+    if name == "hidden_loss":
+        losses = [_distance(theirs.hidden[n], x) for x, n in zip(ours.hidden, pairs, strict=True)]
+    else:
+        num_keys = tf.maximum(tf.reduce_sum(real, axis=-1), 1.0)[:, tf.newaxis]
+        losses = []
+        for own, number in zip(ours.scores, pairs, strict=True):
+            heads = tf.math.squared_difference(tf.stop_gradient(theirs.scores[number]), own)
+            of_pairs = tf.reduce_mean(heads, axis=1) * real[:, tf.newaxis]  # [B, L, L]
+            losses.append(tf.reduce_sum(of_pairs, axis=-1) / num_keys)
     return tf.reduce_sum(tf.add_n(losses) / len(losses) * real)
+
+
+def _distance(theirs: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
+    return mean_squared_difference(tf.cast(theirs, tf.float32), tf.cast(own, tf.float32))

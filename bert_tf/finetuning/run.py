@@ -221,7 +221,7 @@ class FinetuningRun:
         settings = self.settings
         with self.strategy.scope(), precision(settings.mixed_precision):
             teacher = TaskTeacher(settings, self.task, self.description)
-        check_student(self.task, self.model, teacher.model, settings.hidden_loss_weight)
+        check_student(self.task, self.model, teacher.model, settings)
         return teacher
 
     def _copy_teacher(self) -> CopyReport:

@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from bert_tf import files
-from bert_tf.distillation.layers import LayerwiseModel
+from bert_tf.distillation.layers import LayerwiseModel, ObservedLayers
 from bert_tf.distillation.teacher import Teacher, check_vocabularies, find_teacher
 from bert_tf.finetuning.task_data import TaskData
 from bert_tf.model.feature_model import named_outputs
@@ -66,8 +66,8 @@ class TaskTeacher:
         outputs = self.model(self.model.select_features(batch), training=False)
         return {name: tf.cast(x, tf.float32) for name, x in named_outputs(outputs).items()}
 
-    def outputs_and_layers(self, batch: Batch) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
-        """Returns `outputs`, and the outputs of all layers, [B, L, H] each."""
+    def outputs_and_layers(self, batch: Batch) -> tuple[dict[str, tf.Tensor], ObservedLayers]:
+        """Returns `outputs`, and what all layers computed."""
         inputs = self.model.select_features(batch)
         outputs, layers = LayerwiseModel(self.model)(inputs, training=False)
         return {n: tf.cast(x, tf.float32) for n, x in named_outputs(outputs).items()}, layers

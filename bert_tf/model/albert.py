@@ -82,6 +82,10 @@ class SharedBlock(Part):
         with dropout_seeds(lambda place: fold_in(place + self.places_before), algorithm):
             return self.block(hidden, context, training=training, select=select)
 
+    def attention_scores(self, hidden):
+        """Does what the block does; see `TransformerBlock`."""
+        return self.block.attention_scores(hidden)
+
 
 @register
 class AlbertEncoder(BertEncoder):

@@ -185,10 +185,8 @@ class SelfAttention(Part):
         """
         hidden = ops.cast(hidden, self.compute_dtype)
         queries = hidden if queries is None else ops.cast(queries, self.compute_dtype)
-        query = self._split_heads(self.query(queries))
-        key, value = self._split_heads(self.key(hidden)), self._split_heads(self.value(hidden))
-        scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))  # [B, N, L, L]
-        scores = ops.cast(scores, "float32") / math.sqrt(self.head_size)
+        value = self._split_heads(self.value(hidden))
+        scores = self.scores(hidden, queries)
         if score_bias is not None:
             scores = scores + score_bias
         probabilities = ops.cast(ops.softmax(scores, axis=-1), value.dtype)
@@ -196,6 +194,13 @@ class SelfAttention(Part):
         context = ops.matmul(probabilities, value)  # [B, N, L, D]
         context = ops.transpose(context, (0, 2, 1, 3))
         return ops.reshape(context, ops.shape(queries))  # [B, L, H]
+
+    def scores(self, hidden, queries):
+        """Returns the scores before the softmax and its bias: [B, L, H] -> float32 [B, N, L, L]."""
+        hidden, queries = (ops.cast(x, self.compute_dtype) for x in (hidden, queries))
+        query, key = self._split_heads(self.query(queries)), self._split_heads(self.key(hidden))
+        scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
+        return ops.cast(scores, "float32") / math.sqrt(self.head_size)
 
     def _split_heads(self, x):
         batch, length = ops.shape(x)[:2]
@@ -326,6 +331,10 @@ class TransformerBlock(Part):
         return self.output_part(
             self.intermediate(attended, training=training), attended, training=training
         )
+
+    def attention_scores(self, hidden):
+        """Returns the scores of its attention, see `SelfAttention.scores`: [B, N, L, L]."""
+        return self.attention.attend.scores(hidden, hidden)
 
 
 @register

@@ -77,7 +77,8 @@ class FinetuningDistillation(DistillationSettings):
 
     NEED_TEACHER = (
         *DistillationSettings.NEED_TEACHER,
-        *("hidden_loss_weight", "unlabelled_file", "teacher_in_each_step"),
+        *("hidden_loss_weight", "attention_loss_weight"),
+        *("unlabelled_file", "teacher_in_each_step"),
     )
 
     teacher: str = setting("", f"{_TEACHER} It is fine-tuned for the same task.")
@@ -93,6 +94,11 @@ class FinetuningDistillation(DistillationSettings):
     hidden_loss_weight: float = setting(
         0.0,
         "Weight of the mean squared difference of the hidden states, which is added.",
+        interval=_INTERVAL,
+    )
+    attention_loss_weight: float = setting(
+        0.0,
+        "Weight of the mean squared difference of the attention scores, which is added.",
         interval=_INTERVAL,
     )
     unlabelled_file: tuple[str, ...] = setting(

@@ -11,6 +11,7 @@ from bert_tf.distillation.layers import (
     layers_to_start_from,
 )
 from bert_tf.distillation.student import copy_weights
+from bert_tf.model import layers as bert_layers
 from bert_tf.model.encoders import make_encoder
 from bert_tf.model.task_heads import ClassificationModel
 from bert_tf.training.checkpoint import named_variables
@@ -22,6 +23,14 @@ CONFIG = {
     "intermediate_size": 12,
     "max_position_embeddings": 10,
     "type_vocab_size": 2,
+}
+
+
+ALBERT = {
+    "model_type": "albert",
+    "embedding_size": 4,
+    "num_hidden_groups": 1,
+    "inner_group_num": 1,
 }
 
 
@@ -86,7 +95,23 @@ def test_all_layers_are_returned_at_all_positions_beside_the_same_outputs():
     outputs, layers = LayerwiseModel(model)(batch)
     np.testing.assert_allclose(outputs, model(batch), atol=1e-6)
     expected = model.encoder(batch)["all_encoder_layers"]
-    assert len(layers) == 3
-    for layer, of_encoder in zip(layers, expected, strict=True):
+    assert len(layers.hidden) == 3
+    for layer, of_encoder in zip(layers.hidden, expected, strict=True):
         np.testing.assert_array_equal(layer, of_encoder)
     assert LayerwiseModel(model).encoder is model.encoder
+
+
+@pytest.mark.parametrize("successor", [{}, ALBERT])
+def test_scores_are_those_that_the_softmax_gets(successor, monkeypatch):
+    model = make_model(2, seed=1, **successor)
+    batch = {"input_ids": np.array([[2, 5, 6, 3], [2, 7, 3, 0]], np.int32)}
+    batch["input_mask"] = (batch["input_ids"] > 0).astype(np.int32)
+    seen, softmax = [], bert_layers.ops.softmax
+    monkeypatch.setattr(
+        bert_layers.ops, "softmax", lambda x, axis: seen.append(x.numpy()) or softmax(x, axis=axis)
+    )
+    _, layers = LayerwiseModel(model)(batch)
+    assert len(layers.scores) == len(seen) == 2
+    for scores, of_softmax in zip(layers.scores, seen, strict=True):
+        real = np.broadcast_to(batch["input_mask"][:, None, None] > 0, of_softmax.shape)
+        np.testing.assert_allclose(scores.numpy()[real], of_softmax[real], atol=1e-6)

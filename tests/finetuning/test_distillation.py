@@ -11,6 +11,7 @@ from script_process import Script
 from small_finetuning import small_finetuning
 
 import bert_tf
+from bert_tf.distillation.layers import ObservedLayers
 from bert_tf.finetuning.distillation import DistillationObjective
 from bert_tf.finetuning.program import run_finetuning
 from bert_tf.finetuning.run import FinetuningRun
@@ -191,6 +192,42 @@ def test_soft_labels_alone_are_turcs_cross_entropy(golden_dir):
     np.testing.assert_allclose(gradient, golden["soft/gradient_student_logits"], atol=1e-6)
 
 
+def test_losses_of_layers_are_means_over_real_tokens():
+    """Of one layer that learns from the last of two, in numpy, on its definition."""
+    rng, mask = np.random.default_rng(3), np.array([[1, 1, 1], [1, 0, 0]], np.float32)
+    hidden, scores = (
+        [rng.normal(size=(2, *shape)).astype(np.float32) for _ in range(3)]
+        for shape in ((3, 4), (2, 3, 3))
+    )
+    tensors, of_scores = ([tf.constant(x) for x in each] for each in (hidden, scores))
+    theirs = ObservedLayers(tensors[:2], of_scores[:2])
+    ours = ObservedLayers(tensors[2:], of_scores[2:])
+    task = find_task("tsv", {"text_a_column": "t", "label_column": "l"}, ("a", "b"))
+    settings = small_finetuning(
+        {"bert_config_file": "c", "vocab_file": "v"},
+        *("tsv", "o"),
+        teacher="t",
+        hidden_loss_weight=2.0,
+        attention_loss_weight=3.0,
+    )
+    logits = tf.zeros([2, 2])
+    teacher = FixedTeacher({"logits": logits})
+    teacher.outputs_and_layers = lambda _: ({"logits": logits}, theirs)
+    objective = DistillationObjective(task, teacher, settings)
+    batch = {"input_mask": tf.cast(mask, tf.int32), "is_real_example": tf.ones([2])}
+    batch["label_ids"] = tf.constant([0, 1])
+    sums, weights = objective.sums(batch, (logits, ours)), objective.weights(batch)
+    of_tokens = np.mean((hidden[1] - hidden[2]) ** 2, axis=-1)[mask > 0]
+    np.testing.assert_allclose(
+        sums["hidden_loss"] / weights["hidden_loss"], 2 * of_tokens.mean(), rtol=1e-5
+    )
+    squares = (scores[1] - scores[2]) ** 2
+    of_tokens = [*squares[0].mean(axis=(0, 2)), squares[1, :, 0, 0].mean()]
+    np.testing.assert_allclose(
+        sums["attention_loss"] / weights["attention_loss"], 3 * np.mean(of_tokens), rtol=1e-5
+    )
+
+
 @pytest.fixture(scope="module")
 def distilled(student, teacher, reviews, tmp_path_factory):
     folder = tmp_path_factory.mktemp("distilled")
@@ -252,16 +289,22 @@ def test_outputs_are_computed_again_only_for_another_teacher(
         assert "Wrote the teacher's outputs" in caplog.text
 
 
-def test_hidden_states_of_all_tokens_are_learned(student, teacher, reviews, tmp_path):
+def test_hidden_states_and_attention_of_all_tokens_are_learned(student, teacher, reviews, tmp_path):
     settings = settings_for(
-        student, teacher, reviews, tmp_path, hidden_loss_weight=3.0, soft_loss_weight=0.0
+        *(student, teacher, reviews, tmp_path),
+        hidden_loss_weight=3.0,
+        attention_loss_weight=2.0,
+        soft_loss_weight=0.0,
     )
     run_finetuning(dataclasses.replace(settings, num_train_epochs=6.0))
     lines = metrics(tmp_path)
-    hidden = [line["hidden_loss"] for line in lines]
-    assert np.mean(hidden[-5:]) < 0.5 * np.mean(hidden[:5])
+    names = ("hidden_loss", "attention_loss")
+    hidden, attention = ([line[name] for line in lines] for name in names)
+    for losses in (hidden, attention):
+        assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
     assert "soft_loss" not in lines[0]
-    assert lines[0]["loss"] == pytest.approx(lines[0]["label_loss"] + hidden[0], rel=1e-5)
+    terms = lines[0]["label_loss"] + hidden[0] + attention[0]
+    assert lines[0]["loss"] == pytest.approx(terms, rel=1e-5)
 
 
 def test_a_student_starts_from_the_teachers_layers_and_head(student, teacher, reviews, tmp_path):
@@ -398,9 +441,13 @@ def test_teachers_that_do_not_fit_are_refused(small_model, student, teacher, rev
     config = json.loads(Path(student["bert_config_file"]).read_text()) | {"hidden_size": 8}
     (tmp_path / "narrow.json").write_text(json.dumps(config))
     narrow = {**student, "bert_config_file": str(tmp_path / "narrow.json")}
-    refuse(r"whose widths are 8 and 16.*no projection", narrow, *given[1:], hidden_loss_weight=1.0)
+    refuse(r"hidden_size is 8 and 16.*no projection", narrow, *given[1:], hidden_loss_weight=1.0)
     refuse(r"student of the teacher's widths", narrow, *given[1:], init_from_teacher=True)
-    config["hidden_size"], config["num_hidden_layers"] = 16, 3
+    config |= {"hidden_size": 16, "num_attention_heads": 4}
+    (tmp_path / "heads.json").write_text(json.dumps(config))
+    heads = {**student, "bert_config_file": str(tmp_path / "heads.json")}
+    refuse(r"num_attention_heads is 4 and 2", heads, *given[1:], attention_loss_weight=1.0)
+    config["num_hidden_layers"] = 3
     (tmp_path / "deep.json").write_text(json.dumps(config))
     deep = {**student, "bert_config_file": str(tmp_path / "deep.json")}
     refuse(r"as its teacher, 2\. Received: 3 layers", deep, *given[1:], hidden_loss_weight=1.0)
