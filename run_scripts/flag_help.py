@@ -32,7 +32,8 @@ _GROUPS = {
     r"|untrained|use_one_hot_embeddings|freeze",
     "training": r"seed|num_warmup_steps|warmup_proportion|learning_rate\w+|train_batch_sizes|rounds"
     r"|layer_wise_decay|loss_reduction"
-    r"|optimizer|bias_correction|adam_epsilon|num_restarts|num_folds|class_weights|phase_schedule",
+    r"|optimizer|bias_correction|adam_\w+|weight_decay_rate|clip_norm|num_restarts|num_folds"
+    r"|class_weights|phase_schedule",
     "evaluation and checkpoints": r"(eval|predict)_batch_size|\w*eval_steps|early_\w+"
     r"|log_steps|save_checkpoints_steps|keep_checkpoint_max|keep_optimizer|iterations_per_loop"
     r"|on_corrupt|allow_changed_settings|verbose_logging",

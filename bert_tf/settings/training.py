@@ -61,6 +61,15 @@ class TrainingSettings(DeviceSettings):
     adam_epsilon: float = setting(
         1e-6, "Added to the root of Adam's second moment; SpanBERT: 1e-8.", interval="(0, inf)"
     )
+    adam_beta_2: float = setting(
+        0.999, "Decay of Adam's second moment; RoBERTa: 0.98.", interval="(0, 1)"
+    )
+    weight_decay_rate: float = setting(
+        0.01, "Decay of all weights but LayerNorm's and biases.", interval="[0, 1)"
+    )
+    clip_norm: float = setting(
+        1.0, "The largest norm of the gradients; 0: any, as RoBERTa.", interval="[0, inf)"
+    )
     recompute_activations: bool = setting(False, "Whether to recompute activations to save memory.")
     allow_changed_settings: bool = setting(False, "Whether a run may resume with other settings.")
     untrained: bool = setting(False, "Whether to evaluate random weights if there are no others.")

@@ -31,17 +31,19 @@ def clip_scale(gradients: Sequence[tf.Tensor], limit: float) -> tuple[tf.Tensor,
     return limit * tf.minimum(1.0 / norm, 1.0 / limit), norm
 
 
-def adam_update(gradient, m, v, times: tf.Tensor | None, epsilon: float = _EPSILON) -> tuple:
+def adam_update(
+    gradient, m, v, times: tf.Tensor | None, epsilon: float = _EPSILON, beta_2: float = _BETA_2
+) -> tuple:
     """Returns a weight's new moments and its update, before weight decay.
 
     `times` is the number of updates, including this one, for bias correction; None for none.
     """
     m = _BETA_1 * m + (1.0 - _BETA_1) * gradient
-    v = _BETA_2 * v + (1.0 - _BETA_2) * tf.square(gradient)
+    v = beta_2 * v + (1.0 - beta_2) * tf.square(gradient)
     scale_m = scale_v = 1.0
     if times is not None:
         times = tf.cast(times, tf.float32)
-        scale_m, scale_v = 1.0 / (1.0 - _BETA_1**times), 1.0 / (1.0 - _BETA_2**times)
+        scale_m, scale_v = 1.0 / (1.0 - _BETA_1**times), 1.0 / (1.0 - beta_2**times)
     return m, v, (m * scale_m) / (tf.sqrt(v * scale_v) + epsilon)
 
 
@@ -63,6 +65,8 @@ class AdamWeightDecay:
     # Factors of the learning rate by name; 1 for the others.
     rate_scales: Mapping[str, float] = dataclasses.field(default_factory=dict)
     epsilon: float = _EPSILON  # ε
+    beta_2: float = _BETA_2  # β2
+    weight_decay_rate: float = _WEIGHT_DECAY_RATE  # decay
 
     def __post_init__(self) -> None:
         self.step = replicated_variable(tf.zeros([], tf.int64), STEP_NAME)
@@ -129,9 +133,9 @@ class AdamWeightDecay:
     def _new_values(self, values, gradient, scale, rate, times, is_applied, decays: bool) -> tuple:
         """Returns a weight and its moments after an update."""
         weight, m, v = values
-        m, v, update = adam_update(gradient * scale, m, v, times, self.epsilon)
+        m, v, update = adam_update(gradient * scale, m, v, times, self.epsilon, self.beta_2)
         if decays:
-            update += _WEIGHT_DECAY_RATE * weight
+            update += self.weight_decay_rate * weight
             if self.lamb:
                 update = scale_to_layer(weight, update)
         new_values = weight - rate * update, m, v

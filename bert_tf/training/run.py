@@ -78,6 +78,8 @@ class TrainingRun:
                 lamb=settings.optimizer != "adam",
                 rate_scales=self.rate_scales,
                 epsilon=settings.adam_epsilon,
+                beta_2=settings.adam_beta_2,
+                weight_decay_rate=settings.weight_decay_rate,
             )
             loss_scale = LossScale() if settings.mixed_precision == "float16" else None
         self._trainer = Trainer(
@@ -87,6 +89,7 @@ class TrainingRun:
             settings.seed,
             # A TPU draws fast in its own way; all other devices draw alike.
             functools.partial(self.random_scope, algorithm="auto_select" if is_tpu else None),
+            clip_norm=settings.clip_norm,
             lookups=self.lookups(model) if settings.gradient_norm == "rows" else None,
             loss_scale=loss_scale,
             jit_compile=jit_compile,

@@ -10,7 +10,7 @@ All randomness of a step is derived from (seed, step, replica, part of the batch
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import tensorflow as tf
@@ -49,7 +49,7 @@ class Trainer:
     # Returns a context in which the model draws random numbers by a function place (int) -> seed.
     random_scope: Callable[[Callable], contextlib.AbstractContextManager]
     accumulation_steps: int = 1  # Parts of a batch, computed in turn to save memory.
-    clip_norm: float = 1.0  # The largest global norm of the gradients.
+    clip_norm: float = 1.0  # The largest global norm of the gradients; 0: any.
     lookups: Any = None  # If given, see `bert_tf.model.lookup_rows`, the norm counts their rows.
     loss_scale: LossScale | None = None  # For float16.
     jit_compile: bool = False  # Whether to compile a step with XLA.
@@ -126,10 +126,10 @@ class Trainer:
             named = dict(zip(self.optimizer.variables, gradients, strict=True))
             measured = self.lookups.measured(named, squares)
         if scale is None:
-            clip, norm = clip_scale(measured, self.clip_norm)
+            clip, norm = self._clip_scale(measured, 1.0)
             self.optimizer.apply(gradients, scale=clip)
         else:
-            clip, norm = clip_scale(measured, self.clip_norm * scale)
+            clip, norm = self._clip_scale(measured, scale)
             norm /= scale
             is_finite = tf.math.is_finite(norm)
             self.optimizer.apply(gradients, is_finite, clip / scale)
@@ -138,6 +138,11 @@ class Trainer:
             norm = tf.where(is_finite, norm, 0.0)
         loss = self._total(losses)
         return {"loss": loss, **losses, **counts, "learning_rate": rate, "gradient_norm": norm}
+
+    def _clip_scale(self, gradients: Sequence[tf.Tensor], scale: tf.Tensor | float) -> tuple:
+        """Returns the factor that clips gradients, given times `scale`, and their norm."""
+        clip, norm = clip_scale(gradients, (self.clip_norm or 1.0) * scale)
+        return (clip if self.clip_norm else 1.0), norm
 
     def _losses_and_gradients(self, batch: Batch, divisors: dict, scale: tf.Tensor | None):
         if self.accumulation_steps == 1:

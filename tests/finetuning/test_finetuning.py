@@ -195,6 +195,28 @@ def test_what_cannot_be_frozen_is_refused(settings, part):
         run_finetuning(dataclasses.replace(settings, freeze=(part,)))
 
 
+@pytest.mark.parametrize("mixed_precision", ["", "float16"])
+def test_gradients_are_clipped_to_the_norm_that_is_asked_for(settings, tmp_path, mixed_precision):
+    """With a large epsilon, the first update is a multiple of the gradient."""
+    changes = {"adam_epsilon": 1e3, "weight_decay_rate": 0.0, "learning_rate": 1e4}
+    changes |= {
+        "num_train_epochs": 1 / 16,
+        "warmup_proportion": 0.0,
+        "do_eval": False,
+        "log_steps": 1,
+    }
+    updates, norms = [], []
+    for clip_norm in (0.0, 1e-2):
+        folder = tmp_path / str(clip_norm)
+        one = dataclasses.replace(settings, **changes, clip_norm=clip_norm, output_dir=str(folder))
+        run_finetuning(dataclasses.replace(one, mixed_precision=mixed_precision))
+        reader = tf.train.load_checkpoint(str(folder / "model.ckpt-1"))
+        updates.append(reader.get_tensor("output_bias"))  # It starts at 0.
+        norms.append(json.loads((folder / "metrics.jsonl").read_text())["gradient_norm"])
+    assert norms[0] == pytest.approx(norms[1])
+    np.testing.assert_allclose(updates[1], updates[0] * 1e-2 / norms[0], rtol=1e-2)
+
+
 def test_the_final_checkpoint_can_be_lean(settings):
     lean = dataclasses.replace(
         settings, keep_optimizer=False, num_train_epochs=1.0, save_checkpoints_steps=5

@@ -33,12 +33,12 @@ def test_without_warm_up_the_first_rate_is_the_peak():
     assert rates(WarmupAndDecay(0.3, 10), [0]) == pytest.approx([0.3])
 
 
-def reference_adam(w, gradients, rate, decay, bias_correction=False, epsilon=1e-6):
+def reference_adam(w, gradients, rate, decay, bias_correction=False, epsilon=1e-6, beta_2=0.999):
     """Adam in numpy, in double precision."""
     m = v = 0.0
     for t, g in enumerate(gradients, start=1):
-        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
-        scale_m, scale_v = (1 / (1 - 0.9**t), 1 / (1 - 0.999**t)) if bias_correction else (1, 1)
+        m, v = 0.9 * m + 0.1 * g, beta_2 * v + (1 - beta_2) * g**2
+        scale_m, scale_v = (1 / (1 - 0.9**t), 1 / (1 - beta_2**t)) if bias_correction else (1, 1)
         w = w - rate * (m * scale_m / (np.sqrt(v * scale_v) + epsilon) + decay * w)
     return w
 
@@ -62,13 +62,17 @@ def test_adam_is_the_published_one_and_spares_biases_and_layer_norm(name, decay,
     assert set(adam.named_variables()) == {"global_step", f"{name}/adam_m", f"{name}/adam_v"}
 
 
-def test_adams_epsilon_can_be_chosen():
-    weight, gradient = np.array([1.0, -2.0]), np.array([1e-3, -1e-4])
+@pytest.mark.parametrize("bias_correction", [False, True])
+def test_adams_epsilon_second_decay_and_weight_decay_can_be_chosen(bias_correction):
+    weight, gradients = np.array([1.0, -2.0]), np.array([[1e-3, -1e-4], [0.3, 0.2]])
     variable = tf.Variable(weight, dtype=tf.float32)
-    adam = AdamWeightDecay({"kernel": variable}, lambda step: 0.1, epsilon=0.5)
-    adam.apply([tf.constant(gradient, tf.float32)])
-    expected = reference_adam(weight, [gradient], 0.1, 0.01, epsilon=0.5)
-    np.testing.assert_allclose(variable, expected, rtol=1e-6)
+    own = {"bias_correction": bias_correction, "epsilon": 0.5, "beta_2": 0.98}
+    adam = AdamWeightDecay({"kernel": variable}, lambda step: 0.1, weight_decay_rate=0.2, **own)
+    for gradient in gradients:
+        adam.apply([tf.constant(gradient, tf.float32)])
+    np.testing.assert_allclose(
+        variable, reference_adam(weight, gradients, 0.1, 0.2, **own), rtol=1e-6
+    )
 
 
 def test_clipping_scales_all_gradients_by_their_joint_norm():
