@@ -1,11 +1,14 @@
-"""Learns a WordPiece vocabulary from text.
+"""Learns a vocabulary from text: of WordPiece, or of byte-level BPE, RoBERTa's.
 
     python run_scripts/learn_vocab.py --input_file='text/*.txt.gz' --output_file=vocab.txt \\
         --vocab_size=30522 --do_lower_case=True
+    python run_scripts/learn_vocab.py --input_file='text/*.txt.gz' --output_file=tokenizer.json \\
+        --vocab_size=50265
 
-Writes exactly --vocab_size lines: [PAD], [UNK], [CLS], [SEP], [MASK] and the unused rows in the
-places where Google's vocabularies have them, then single characters, then longer pieces. The same
-text always gives the same file. 64 MB of English text take about 15 seconds.
+*.json becomes byte-level BPE: a tokenizer.json, with the merges. Every other name becomes WordPiece
+of exactly --vocab_size lines: [PAD], [UNK], [CLS], [SEP], [MASK] and the unused rows in the places
+where Google's vocabularies have them, then single characters, then longer pieces. The same text
+always gives the same file. 64 MB of English text take about 15 seconds.
 
 Needs `pip install tokenizers`.
 """
@@ -15,6 +18,7 @@ import sys
 import command_line
 from absl import flags
 
+from bert_tf.text.byte_bpe_learner import learn_byte_bpe
 from bert_tf.text.wordpiece import learn_vocab
 
 FLAGS = flags.FLAGS
@@ -25,13 +29,17 @@ flags.DEFINE_string(
     "UTF-8 text files, as for create_pretraining_data.py: paths or patterns, separated by commas. "
     "Gzipped files are decompressed.",
 )
-flags.DEFINE_string("output_file", None, "The vocabulary to write, one token per line.")
+flags.DEFINE_string(
+    "output_file",
+    None,
+    "The vocabulary to write: one token per line, or a tokenizer.json with the merges, too.",
+)
 flags.DEFINE_integer("vocab_size", 30522, "Number of tokens in the vocabulary.", lower_bound=6)
 flags.DEFINE_bool(
     "do_lower_case",
-    True,
+    None,
     "Whether to lower-case words and strip accents. Give the same value wherever the vocabulary is "
-    "used.",
+    "used. Default: true; byte-level BPE keeps the case.",
 )
 flags.DEFINE_integer(
     "num_unused",
@@ -43,14 +51,18 @@ flags.DEFINE_integer(
 
 
 def main(_: list[str]) -> None:
-    rows = learn_vocab(
-        input_file=FLAGS.input_file,
-        output_file=FLAGS.output_file,
-        vocab_size=FLAGS.vocab_size,
-        do_lower_case=FLAGS.do_lower_case,
-        num_unused=FLAGS.num_unused,
-        stream=sys.stderr,
-    )
+    common = (FLAGS.input_file, FLAGS.output_file, FLAGS.vocab_size)
+    if FLAGS.output_file.endswith(".json"):
+        for name in ("do_lower_case", "num_unused"):
+            if FLAGS[name].value:
+                raise ValueError(
+                    f"--{name} is for WordPiece: {FLAGS.output_file} becomes a byte-level BPE "
+                    "vocabulary, which has all characters in both cases and no unused rows."
+                )
+        rows = learn_byte_bpe(*common, stream=sys.stderr)
+    else:
+        lower = FLAGS.do_lower_case is not False
+        rows = learn_vocab(*common, lower, FLAGS.num_unused, stream=sys.stderr)
     print(f"{len(rows):,} tokens in {FLAGS.output_file}")
 
 

@@ -11,7 +11,7 @@ Source: openai/gpt-2, encoder.py; Liu et al. 2019, RoBERTa, section 4.4.
 
 import functools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from bert_tf import files
 from bert_tf.config import check_form, read_json
@@ -92,42 +92,7 @@ class ByteBpeTokenizer(Tokenizer):
         return self.vocabulary_content()
 
     def vocabulary_content(self) -> bytes:
-        level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
-        level["use_regex"] = True
-        special = {name: self.vocab[name] for name in _SPECIAL_NAMES}
-        flags = {"single_word": False, "rstrip": False, "normalized": False, "special": True}
-        ends = {"cls": ["<s>", special["<s>"]], "sep": ["</s>", special["</s>"]]}
-        content = {
-            "version": "1.0",
-            "truncation": None,
-            "padding": None,
-            "added_tokens": [
-                {"id": index, "content": name, "lstrip": name == "<mask>", **flags}
-                for name, index in sorted(special.items(), key=lambda item: item[1])
-            ],
-            "normalizer": None,
-            "pre_tokenizer": level,
-            "post_processor": {
-                "type": "RobertaProcessing",
-                **ends,
-                "trim_offsets": True,
-                "add_prefix_space": False,
-            },
-            "decoder": level,
-            "model": {
-                "type": "BPE",
-                "dropout": None,
-                "unk_token": None,
-                "continuing_subword_prefix": "",
-                "end_of_word_suffix": "",
-                "fuse_unk": False,
-                "byte_fallback": False,
-                "ignore_merges": False,
-                "vocab": dict(self.vocab),
-                "merges": [list(merge) for merge in self.merges],
-            },
-        }
-        return (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode("utf-8")
+        return tokenizer_json(self.vocab, self.merges)
 
     def _encoding(self, text: str | bytes):
         text = convert_to_unicode(text)
@@ -184,6 +149,46 @@ class ByteBpeTokenizer(Tokenizer):
             "(byte-level BPE), so there is no SavedModel or layer that takes raw text for this "
             "model. Divide the text before, with ByteBpeTokenizer, and give ids."
         )
+
+
+def tokenizer_json(vocab: Mapping[str, int], merges: Iterable[Sequence[str]]) -> bytes:
+    """Returns the content of a `tokenizer.json` with a vocabulary and its merges."""
+    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
+    level["use_regex"] = True
+    special = {name: vocab[name] for name in _SPECIAL_NAMES}
+    flags = {"single_word": False, "rstrip": False, "normalized": False, "special": True}
+    ends = {"cls": ["<s>", special["<s>"]], "sep": ["</s>", special["</s>"]]}
+    content = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [
+            {"id": index, "content": name, "lstrip": name == "<mask>", **flags}
+            for name, index in sorted(special.items(), key=lambda item: item[1])
+        ],
+        "normalizer": None,
+        "pre_tokenizer": level,
+        "post_processor": {
+            "type": "RobertaProcessing",
+            **ends,
+            "trim_offsets": True,
+            "add_prefix_space": False,
+        },
+        "decoder": level,
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": None,
+            "continuing_subword_prefix": "",
+            "end_of_word_suffix": "",
+            "fuse_unk": False,
+            "byte_fallback": False,
+            "ignore_merges": False,
+            "vocab": dict(vocab),
+            "merges": [list(merge) for merge in merges],
+        },
+    }
+    return (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode("utf-8")
 
 
 def join_bytes(tokens: Iterable[str]) -> str:

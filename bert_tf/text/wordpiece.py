@@ -64,7 +64,7 @@ def learn_vocab(
             f"vocab_size must be more than the {len(special)} rows of special and unused tokens. "
             f"Received: vocab_size={vocab_size}, num_unused={num_unused}"
         )
-    _trainer_library()  # Fails early if it is missing.
+    trainer_library()  # Fails early if it is missing.
     paths = files.expand_input_files(input_file)
     if files.resolve_path(output_file) in map(files.resolve_path, paths):
         raise ValueError(f"{output_file}: an input file; the vocabulary needs a file of its own.")
@@ -154,7 +154,7 @@ def _train(
     counts: Mapping[str, int], singles: list[str], num_pieces: int, stream: TextIO
 ) -> list[str]:
     """Returns at most `num_pieces` pieces in the order of learning, `singles` first."""
-    tokenizers = _trainer_library()
+    tokenizers = trainer_library()
     tokenizer = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token="[UNK]"))
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
     trainer = tokenizers.trainers.WordPieceTrainer(
@@ -170,7 +170,8 @@ def _train(
     return sorted(vocab, key=vocab.__getitem__)
 
 
-def _trainer_library() -> ModuleType:
+def trainer_library() -> ModuleType:
+    """Returns the package tokenizers; a ValueError says if it is missing."""
     try:
         import tokenizers
     except ModuleNotFoundError as error:

@@ -14,9 +14,8 @@
 #             of such a machine
 #
 # Given in the environment: TEACHER (bert_base_uncased), LAYERS (6), PYTHON. The batch of 250 is that
-# of their example, 5 in 50 parts; arguments go to run_pretraining.py. What differs: Adam's beta 2,
-# epsilon and decay, and the norm that gradients are clipped to, are BERT's; tokens are masked with
-# equal probability, not by their frequency.
+# of their example, 5 in 50 parts, as are Adam's settings; arguments go to run_pretraining.py. What
+# differs: tokens are masked with equal probability, not by their frequency.
 set -euo pipefail
 SCRIPTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export TF_CPP_MIN_LOG_LEVEL=${TF_CPP_MIN_LOG_LEVEL:-3}
@@ -31,4 +30,5 @@ START=${OUTPUT%/}_start
   --input_file="${RECORDS:?the records to train on}" --output_dir="$OUTPUT" --do_train \
   --max_seq_length="${LENGTH:-128}" --max_predictions_per_seq="${PREDICTIONS:-20}" \
   --train_batch_size=250 --gradient_accumulation_steps=50 --learning_rate=5e-4 \
+  --bias_correction --adam_beta_2=0.98 --weight_decay_rate=0 --clip_norm=5 \
   --num_train_steps="${STEPS:-300000}" --num_warmup_steps="${WARMUP:-15000}" "$@"

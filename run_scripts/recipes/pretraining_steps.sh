@@ -47,6 +47,7 @@ BATCH=256 RATE=1e-4 WARMUP=10000 VOCAB_SIZE=30522 HELD_OUT=0.001 DUPE_FACTOR=10
 SAVE_STEPS=5000 EVAL_STEPS=50000 LOG_STEPS=100
 INIT=0.02 DROPOUT=0.1 ACT=gelu LOWER_CASE=True OBJECTIVE=masked_lm+next_sentence RECORD_FLAGS=
 POSITIONS= MORE_CONFIG= # Positions of the model, if more than LONG; more keys of its configuration.
+VOCAB_NAME=vocab.txt TYPES=2 # tokenizer.json: byte-level BPE.
 case $SIZE in
   mini) WIDTH=256 LAYERS=4 HEADS=4 ;;
   medium) WIDTH=512 LAYERS=8 HEADS=8 ;;
@@ -84,6 +85,14 @@ with files.atomic_write(sys.argv[1], "w") as file:
     file.write(sys.stdin.read())' "$1"
 }
 
+vocabulary_size() {
+  "$PYTHON" -c '
+import sys
+from bert_tf.text.tokenizer import load_tokenizer
+print(load_tokenizer(sys.argv[1], do_lower_case=sys.argv[2] == "True").vocab_size)' \
+    "$VOCAB_FILE" "$LOWER_CASE"
+}
+
 # shellcheck disable=SC2086  # RECORD_FLAGS is a list of flags.
 make_records() { # make_records NAME TEXT LENGTH NUM_SHARDS FLAGS..., the latter of masks
   local masks=("${@:5}")
@@ -101,7 +110,7 @@ make_data() {
 
   step "2/4 The vocabulary"
   if [[ ! ${VOCAB_FILE:-} ]]; then
-    VOCAB_FILE=$TEXT/vocab.txt
+    VOCAB_FILE=$TEXT/$VOCAB_NAME
     there "$VOCAB_FILE" || run learn_vocab.py --input_file="$TEXT/corpus/corpus-*.txt" \
       --output_file="$VOCAB_FILE" --vocab_size="$VOCAB_SIZE" --do_lower_case="$LOWER_CASE"
   fi
@@ -121,7 +130,7 @@ make_data() {
   put "$OUTPUT/bert_config.json" <<JSON
 {
   $MORE_CONFIG
-  "vocab_size": $("$PYTHON" -c 'import sys; print(len(open(sys.argv[1], "rb").read().splitlines()))' "$VOCAB_FILE"),
+  "vocab_size": $(vocabulary_size),
   "hidden_size": $WIDTH,
   "num_hidden_layers": $LAYERS,
   "num_attention_heads": $HEADS,
@@ -131,10 +140,13 @@ make_data() {
   "attention_probs_dropout_prob": $DROPOUT,
   "initializer_range": $INIT,
   "max_position_embeddings": ${POSITIONS:-$LONG},
-  "type_vocab_size": 2
+  "type_vocab_size": $TYPES
 }
 JSON
-  put "$OUTPUT/vocab.txt" <"$VOCAB_FILE"
+  "$PYTHON" -c '
+import sys
+from bert_tf import files
+files.copy_vocabulary(*sys.argv[1:])' "$VOCAB_FILE" "$OUTPUT"
   echo "made" | put "$OUTPUT/data_is_made"
 }
 

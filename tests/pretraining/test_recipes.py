@@ -18,11 +18,13 @@ RECIPES = [
 ]
 RECIPES += ["pretrain_mini_laptop", "pretrain_base_one_gpu", "pretrain_medium_colab_tpu"]
 RECIPES += ["pretrain_spanbert_mirrored", "pretrain_electra_small_one_gpu"]
+RECIPES += ["pretrain_roberta_mirrored"]
 # In a dry run.
-LAYERS = {"mini": 1, "medium": 2, "base": 2, "large": 4, "spanbert": 2, "electra": 2}
+LAYERS = {"mini": 1, "medium": 2, "base": 2, "large": 4}
+LAYERS |= {"spanbert": 2, "electra": 2, "roberta": 2}
 # Folders of checkpoints, with their steps: of two lengths, or of one.
 TWO_LENGTHS = (("phase_1_seq32", 90), ("phase_2_seq64", 100))
-FOLDERS = dict.fromkeys(RECIPES[-2:], ((".", 100),))
+FOLDERS = dict.fromkeys(RECIPES[-3:], ((".", 100),))
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +75,7 @@ def check_outcome(result, output: Path, num_layers: int, folders=TWO_LENGTHS) ->
         reader = tf.train.load_checkpoint(str(output / "model" / folder / f"model.ckpt-{step}"))
         assert reader.get_tensor("global_step") == step
         layer = f"encoder/layer_{num_layers - 1}/output/dense/kernel"
-        scope = next(s for s in ("bert", "electra") if reader.has_tensor(f"{s}/{layer}"))
+        scope = next(s for s in ("bert", "electra", "roberta") if reader.has_tensor(f"{s}/{layer}"))
         weight = reader.get_tensor(f"{scope}/{layer}")
         assert np.isfinite(weight).all()
         assert f"global_step = {step}" in result.stdout

@@ -2,11 +2,14 @@
 
 import gzip
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from bert_tf.text.byte_bpe import ByteBpeTokenizer
 
 LICENSE = Path(__file__).resolve().parents[2] / "LICENSE"
 TEXT = LICENSE.read_text(encoding="utf-8") * 2 + "Café naïve résumé\n"
@@ -123,3 +126,43 @@ def test_needed_flags_are_named(run):
 
     assert result.returncode != 0
     assert "--input_file" in result.stderr + result.stdout
+
+
+def test_byte_bpe_is_learned_into_the_file_that_the_tokenizers_read(run, text_files, tmp_path):
+    outputs = [tmp_path / "1.json", tmp_path / "2.json"]
+    for output, threads in zip(outputs, ("1", "3"), strict=True):
+        result = run(
+            *(f"--input_file={text_files}", f"--output_file={output}", "--vocab_size=500"),
+            RAYON_NUM_THREADS=threads,
+            PYTHONHASHSEED=threads,
+        )
+        assert result.returncode == 0, result.stderr
+        assert result.stdout == f"500 tokens in {output}\n"
+    assert outputs[0].read_bytes() == outputs[1].read_bytes()
+    tokenizer = ByteBpeTokenizer(str(outputs[0]))
+    assert tokenizer.vocab_size == 500
+    assert (*tokenizer.special_ids[:3], tokenizer.special_ids.mask) == (1, 3, 0, 499)
+    text = " Licensed under the LICENSE; naïve, 😀"
+    assert tokenizer.join_tokens(tokenizer.tokenize(text)) == text
+    assert "Ġthe" in tokenizer.tokenize(text)
+    transformers = pytest.importorskip("transformers", reason="needs: pip install transformers")
+    again = transformers.PreTrainedTokenizerFast(tokenizer_file=str(outputs[0]))
+    assert again(text)["input_ids"][1:-1] == tokenizer.encode(text)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--do_lower_case",), "--do_lower_case is for WordPiece"),
+        (("--num_unused=3",), "--num_unused is for WordPiece"),
+        (("--vocab_size=260",), "vocab_size must be at least 261"),
+        (("--vocab_size=90000",), r"too small for vocab_size=90000: .* at most --vocab_size="),
+    ],
+)
+def test_byte_bpe_that_cannot_be_learned_is_refused(run, text_files, tmp_path, flags, message):
+    output = tmp_path / "tokenizer.json"
+    common = (f"--input_file={text_files}", f"--output_file={output}", "--vocab_size=500")
+    result = run(*common, *flags)
+    assert result.returncode == 1
+    assert re.search(message, result.stderr)
+    assert not output.exists()
