@@ -12,7 +12,7 @@ NOTEBOOK = [*VOCAB, "ipykernel", "nbclient", "nbformat", "matplotlib"]
 # tensorflow-datasets needs it to prepare data sets, and does not say so.
 TFDS = ["importlib_resources"]
 # Reads model.safetensors and pytorch_model.bin; transformers runs what was converted.
-HUGGINGFACE = ["safetensors>=0.4", "torch>=2.2", "transformers>=4.40"]
+HUGGINGFACE = ["huggingface_hub>=0.24", "safetensors>=0.4", "torch>=2.2", "transformers>=4.40"]
 # Writes the requests that warm TensorFlow Serving up. Its minor version is TensorFlow's own.
 SERVING = ["tensorflow-serving-api>=2.18,<2.22"]
 # Takes the markup out of Wikipedia's pages, and finds the ends of sentences in many languages.

@@ -1,4 +1,4 @@
-"""Downloads and verifies a model that google-research/bert released.
+"""Downloads and verifies a released model: a BERT of google-research, or a successor.
 
     python run_scripts/download_checkpoint.py --list
     python run_scripts/download_checkpoint.py --model=bert_base_uncased
@@ -16,7 +16,7 @@ import sys
 import command_line
 from absl import flags
 
-from bert_tf.released.models import RELEASED_MODELS, ReleasedModel, find_released_model
+from bert_tf.released.models import ReleasedModel, all_released_models, find_released_model
 
 FLAGS = flags.FLAGS
 
@@ -45,7 +45,7 @@ _COLUMNS = ("name", "layers", "width", "heads", "vocabulary", "parameters", "tex
 
 def main(_: list[str]) -> None:
     if FLAGS.list and not FLAGS.model:
-        print("\n".join(table(RELEASED_MODELS)))
+        print("\n".join(table(all_released_models())))
         return
     if not FLAGS.model:
         raise ValueError("--model is needed; --list prints the names.")

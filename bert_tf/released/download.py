@@ -18,6 +18,7 @@ from bert_tf.formats.source import CONFIG_NAME, TokenizerFiles
 from bert_tf.formats.tokenizer_files import VOCAB_NAME, write_tokenizer
 from bert_tf.released.archive import checkpoint_name, extract_checkpoint
 from bert_tf.released.cache import cache_folder, cached, plain_name
+from bert_tf.released.hub import PREFIX, download_from_hub
 from bert_tf.released.models import ReleasedModel, find_released_model, mirror_url
 from bert_tf.released.transfer import DownloadOptions, discard, fetch_zip
 
@@ -30,7 +31,8 @@ KEY_DIGITS = 16
 def download_model(name: str, options: DownloadOptions | None = None) -> str:
     """Returns the folder of a released model, after downloading it unless it is cached.
 
-    The folder holds bert_config.json, vocab.txt and bert_model.ckpt.*.
+    The folder holds bert_config.json, vocab.txt and bert_model.ckpt.*; or, of a model in the Hub,
+    what Hugging Face's libraries read.
 
     Raises:
         ValueError: if there is no such model, or the downloaded file is not that model.
@@ -38,6 +40,8 @@ def download_model(name: str, options: DownloadOptions | None = None) -> str:
     """
     options = options or DownloadOptions()
     model = find_released_model(name)
+    if model.is_on_hub:
+        return download_from_hub(f"{PREFIX}{model.path}", options.cache_dir)
     path = model.path.removesuffix(".zip").removesuffix(".tar.gz")
     final = cache_folder(options.cache_dir) / path
     part = final.with_name(f"{final.name}.zip.part")

@@ -5,6 +5,7 @@
     find_model("models/uncased_L-12_H-768_A-12")
     find_model("output/model.ckpt-343")         # a prefix; or an output directory of training
     find_model("bert-base-uncased-pytorch")     # another format: converted into the cache
+    find_model("hf://FacebookAI/roberta-base")  # of the Hugging Face Hub: downloaded, converted
 
 Local paths take precedence over released names.
 """
@@ -36,6 +37,7 @@ from bert_tf.formats.tokenizer_files import (
 )
 from bert_tf.released.cache import cache_folder, cached, plain_name
 from bert_tf.released.download import KEY_DIGITS, DownloadOptions, download_model, unpack_archive
+from bert_tf.released.hub import PREFIX, download_from_hub
 from bert_tf.released.model_folder import (
     description_of,
     needs_description,
@@ -69,26 +71,35 @@ def find_model(model: str, options: DownloadOptions | None = None) -> ModelFiles
     """Returns a model's files, after downloading, extracting or converting it if needed.
 
     Args:
-        model: a released name; or the path of a folder, a checkpoint's prefix, a zip of these, or
-            another format's folder or file (see `bert_tf.formats.source`).
+        model: a released name; `hf://OWNER/NAME` in the Hugging Face Hub; or the path of a folder,
+            a checkpoint's prefix, a zip of these, or another format's folder or file (see
+            `bert_tf.formats.source`).
 
     Raises:
         ValueError: if there is no such model, or it is damaged.
         OSError: if it cannot be downloaded or read, or the cache cannot be written.
     """
     options = options or DownloadOptions()
+    path = _local_path(model, options)
     with files.naming_damage(model):
-        if is_zip(model):
-            return _files_in(unpack_archive(model, options.cache_dir))
-        if files.exists(model) or files.exists(f"{model}.index"):
-            return _files_in(model) or _files_in(_convert(model, options.cache_dir))
-        try:
-            find_released_model(model)
-        except ValueError as error:
-            raise ValueError(
-                f"There is no file or folder {model!r} (working directory: {Path.cwd()}). {error}"
-            ) from None
-        return _files_in(download_model(model, options))
+        if is_zip(path):
+            return _files_in(unpack_archive(path, options.cache_dir))
+        return _files_in(path) or _files_in(_convert(path, options.cache_dir))
+
+
+def _local_path(model: str, options: DownloadOptions) -> str:
+    """Returns the path of a model, after downloading it if it is named."""
+    if model.startswith(PREFIX):
+        return download_from_hub(model, options.cache_dir)
+    if is_zip(model) or files.exists(model) or files.exists(f"{model}.index"):
+        return model
+    try:
+        find_released_model(model)
+    except ValueError as error:
+        raise ValueError(
+            f"There is no file or folder {model!r} (working directory: {Path.cwd()}). {error}"
+        ) from None
+    return download_model(model, options)
 
 
 def find_init_checkpoint(path: str) -> str:

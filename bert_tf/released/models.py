@@ -1,4 +1,4 @@
-"""Lists every model that google-research/bert released.
+"""Lists every model that google-research/bert released, and finds those of its successors.
 
     model = find_released_model("bert_base_uncased")
     model.url             # .../2018_10_18/uncased_L-12_H-768_A-12.zip
@@ -19,6 +19,7 @@ from bert_tf.released.published import SCORES, SHA256, Score
 
 BASE_URL = "https://storage.googleapis.com/bert_models"
 MIRROR_VARIABLE = "BERT_TF_MIRROR"
+_SUCCESSORS = ("albert", "electra", "hub")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +41,7 @@ class ReleasedModel:
 
     base_url = BASE_URL
     has_config = True  # Whether its archive has its configuration.
+    is_on_hub = False  # Whether `path` is a repository of the Hugging Face Hub.
 
     @property
     def folder(self) -> str:
@@ -90,7 +92,7 @@ def count_parameters(config: BertConfig) -> int:
     attention = 4 * (width * width + width)
     feed_forward = 2 * width * inner + inner + width
     layer = attention + feed_forward + 2 * norm
-    pooler = 0 if config.model_type == "electra" else width * width + width
+    pooler = 0 if config.model_type in ("electra", "distilbert") else width * width + width
     num_blocks = config.num_hidden_groups * config.inner_group_num or config.num_hidden_layers
     return embeddings + num_blocks * layer + pooler
 
@@ -102,7 +104,7 @@ def find_released_model(name: str) -> ReleasedModel:
     with similar names if there is none.
     """
     found: dict[str, tuple[str, ReleasedModel]] = {}
-    for model in (*RELEASED_MODELS, *_successors()):
+    for model in all_released_models():
         for known in (model.name, *model.aliases, model.folder):
             found.setdefault(_plain(known), (known, model))
     if _plain(name) in found:
@@ -115,11 +117,13 @@ def find_released_model(name: str) -> ReleasedModel:
     )
 
 
-def _successors() -> list[ReleasedModel]:
-    modules = [  # They import this one.
-        importlib.import_module(f"bert_tf.released.{name}_models") for name in ("albert", "electra")
-    ]
-    return [*modules[0].ALBERT_MODELS, *modules[1].ELECTRA_MODELS]
+def all_released_models() -> list[ReleasedModel]:
+    """Returns all models that are known by name: BERTs, then their successors."""
+    models = list(RELEASED_MODELS)
+    for name in _SUCCESSORS:
+        module = importlib.import_module(f"bert_tf.released.{name}_models")  # It imports this one.
+        models += getattr(module, f"{name.upper()}_MODELS")
+    return models
 
 
 def mirror_url(model: ReleasedModel, mirror: str | None = None) -> str:

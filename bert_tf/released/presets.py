@@ -17,7 +17,7 @@ from bert_tf.model.encoders import make_encoder
 from bert_tf.model.feature_model import FeatureModel
 from bert_tf.released.find_model import ModelFiles, find_model
 from bert_tf.released.model_folder import ModelDescription, read_description, write_description
-from bert_tf.released.models import RELEASED_MODELS, ReleasedModel
+from bert_tf.released.models import ReleasedModel, all_released_models
 from bert_tf.text.tokenizer import Tokenizer, load_tokenizer
 from bert_tf.training.checkpoint import (
     has_encoder,
@@ -33,18 +33,18 @@ class Presets(tuple[ReleasedModel, ...]):
     """The released models, shown as a table."""
 
     def __repr__(self) -> str:
-        lines = [f"{'name':30}  {'parameters':11}  layers  width  published scores"]
+        lines = [f"{'name':34}  {'parameters':11}  layers  width  published scores"]
         for model in self:
             scores = "; ".join(f"{score.task} {score.value}" for score in model.scores[:2])
             lines.append(
-                f"{model.name:30}  {model.num_parameters:<11,}  {model.num_hidden_layers:<6}  "
+                f"{model.name:34}  {model.num_parameters:<11,}  {model.num_hidden_layers:<6}  "
                 f"{model.hidden_size:<5}  {scores}".rstrip()
             )
         return "\n".join(lines)
 
 
 def presets() -> Presets:
-    """Returns every released BERT that `from_preset` knows by name; it knows ALBERTs, too.
+    """Returns every released model that `from_preset` knows by name.
 
     Each has `name`, `num_parameters`, `config` and `scores` with their sources.
 
@@ -53,7 +53,7 @@ def presets() -> Presets:
         bert_tf.presets()           # a table
         bert_tf.presets()[0].name   # "bert_base_uncased"
     """
-    return Presets(RELEASED_MODELS)
+    return Presets(all_released_models())
 
 
 def load_model_preset(
