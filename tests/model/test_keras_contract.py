@@ -27,6 +27,16 @@ WITHOUT_POOLER = (
 WITHOUT_DENSE = {"Dropout", "Embeddings", "LinearScores", "BiLstm", "Crf", "WeightedSum"}
 WITHOUT_DENSE |= {"ClassificationModel, BiLSTM", "TaggingModel", "RoleModel"}
 WITH_DENSE = sorted(set(NAMES) - WITHOUT_DENSE)
+# What takes seconds for each model is tried with these; with the others by the slow tests.
+USUAL = {"BertEncoder", "ClassificationModel", "PretrainingModel"}
+
+
+def usual_first(names: list[str]) -> list:
+    """Parameters of a test: other models than the usual are slow."""
+    return [
+        pytest.param(name, marks=pytest.mark.slow) if name in set(MODELS) - USUAL else name
+        for name in names
+    ]
 
 
 def run_program(*arguments):
@@ -60,9 +70,17 @@ def reloaded(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def mirrored(tmp_path_factory):
+    """Returns the losses of one device and of two by the name of a model."""
     path = tmp_path_factory.mktemp("mirrored") / "losses.json"
-    run_program("mirrored", path)
-    return json.loads(path.read_text())
+    losses = {}
+
+    def losses_of(name):
+        if name not in losses:  # Those of all others, or of the usual ones.
+            run_program("mirrored", path, *(USUAL if name in USUAL else set(MODELS) - USUAL))
+            losses.update(json.loads(path.read_text()))
+        return losses[name]
+
+    return losses_of
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -114,7 +132,12 @@ def test_its_weights_are_saved_and_loaded_as_h5(name, tmp_path):
     ("name", "dtype"),
     [
         *((name, None) for name in NAMES if name != "Dropout"),  # It has no weights.
-        *((name, dtype) for name in MODELS for dtype in ("mixed_bfloat16", "mixed_float16")),
+        *((name, dtype) for name in sorted(USUAL) for dtype in ("mixed_bfloat16", "mixed_float16")),
+        *(
+            pytest.param(name, dtype, marks=pytest.mark.slow)
+            for name in sorted(set(MODELS) - USUAL)
+            for dtype in ("mixed_bfloat16", "mixed_float16")
+        ),
     ],
 )
 def test_it_trains_evaluates_and_predicts_on_a_dataset(name, dtype):
@@ -128,9 +151,9 @@ def test_it_trains_evaluates_and_predicts_on_a_dataset(name, dtype):
     assert {w.dtype for w in model.trainable_weights} <= {"float32"}
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", usual_first(MODELS))
 def test_two_devices_train_it(name, mirrored):
-    (one, one_rows), (two, two_rows) = mirrored[name]
+    (one, one_rows), (two, two_rows) = mirrored(name)
     assert one_rows == two_rows == 8
     np.testing.assert_allclose(two, one, rtol=1e-5)
 
@@ -139,7 +162,7 @@ def dense_layers(model):
     return [x for x in model._flatten_layers() if isinstance(x, keras.layers.Dense)]
 
 
-@pytest.mark.parametrize("name", WITH_DENSE)
+@pytest.mark.parametrize("name", usual_first(WITH_DENSE))
 def test_lora_trains_its_dense_layers_and_is_saved(name, tmp_path):
     case = all_cases()[name]
     model = case.make(None)
@@ -173,7 +196,7 @@ def _little_garbage():
 
 @pytest.mark.usefixtures("_little_garbage")
 @pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
-@pytest.mark.parametrize("name", WITH_DENSE)
+@pytest.mark.parametrize("name", usual_first(WITH_DENSE))
 def test_its_dense_layers_are_quantized_and_stay_so(name, tmp_path):
     case = all_cases()[name]
     model = case.make(None)

@@ -121,6 +121,17 @@ def test_the_defaults_are_the_originals(folder):
         "gzip": False,
         "mend_quirks": False,
         "next_sentence": True,
+        "do_span_mask": False,
+        "span_geometric_p": 0.2,
+        "max_span_words": 10,
+        "full_sentences": False,
+        "packing": "bert",
+        "blanks_separate_docs": True,
+        "strip_accents": None,
+        "ngram": 0,
+        "favor_shorter_ngram": True,
+        "ngram_seed": None,
+        "sentence_order": False,
     }
 
 

@@ -1,7 +1,7 @@
 """Every layer and model of the package as a Keras model with a batch to train on.
 
-python keras_cases.py load FOLDER     loads each FOLDER/NAME.keras and writes its outputs
-python keras_cases.py mirrored FILE   trains each case on one device and on two, writes losses
+python keras_cases.py load FOLDER             loads each FOLDER/NAME.keras, writes its outputs
+python keras_cases.py mirrored FILE NAME...   trains cases on one device and on two, writes losses
 """
 
 import dataclasses
@@ -305,7 +305,7 @@ def _load(folder: Path) -> None:
         path.with_suffix(".json").write_text(json.dumps(sorted(policies)))
 
 
-def _mirrored(path: Path) -> None:
+def _mirrored(path: Path, *names: str) -> None:
     import keras
     import tensorflow as tf
 
@@ -315,7 +315,9 @@ def _mirrored(path: Path) -> None:
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     one, two = tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     losses = {}
-    for name, case in model_cases(num_layers=1).items():
+    cases = model_cases(num_layers=1)
+    for name in names:
+        case = cases[name]
         for strategy in (one, two):
             keras.utils.set_random_seed(1)
             with strategy.scope():
@@ -332,4 +334,4 @@ def _mirrored(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    {"load": _load, "mirrored": _mirrored}[sys.argv[1]](Path(sys.argv[2]))
+    {"load": _load, "mirrored": _mirrored}[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:])
