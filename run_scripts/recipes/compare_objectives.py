@@ -147,6 +147,7 @@ class Study:
                 f"--max_seq_length={arguments.length}",
             ]
             common += [f"--output_dir={self.output}/records/{system}", "--num_shards=8"]
+            common.append(f"--num_workers={self.jobs}")
             self.run("create_pretraining_data.py", [*common, *flags], alone=True)
 
     def pretrain(self, system: str) -> dict:
