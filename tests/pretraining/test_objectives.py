@@ -1,6 +1,7 @@
 """The pre-training objectives against numpy, and as whole runs."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -244,6 +245,21 @@ def files(tmp_path_factory):
     return write_files(tmp_path_factory.mktemp("records"))
 
 
+@pytest.fixture(scope="module")
+def trained(files, tmp_path_factory):
+    """Returns the folder and the results of a whole run by an objective, which is made once."""
+    runs = {}
+
+    def run(name, config="config"):
+        if (name, config) not in runs:
+            folder = tmp_path_factory.mktemp("trained")
+            results = train(files, folder, name, "segments", config, max_eval_steps=3)
+            runs[name, config] = (folder, results)
+        return runs[name, config]
+
+    return run
+
+
 def losses(folder):
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return [line["loss"] for line in lines if "loss" in line]
@@ -251,36 +267,42 @@ def losses(folder):
 
 @pytest.mark.parametrize("name", WITHOUT_PAIRS)
 def test_a_run_resumes_to_the_same_weights_and_accumulates_to_the_same_losses(
-    files, tmp_path, name
+    files, trained, tmp_path, name
 ):
-    results = train(files, tmp_path / "whole", name, records="segments")
-    for other in tmp_path.glob("whole/model.ckpt-8*"):
-        other.rename(other.with_name(f"gone-{other.name}"))
-    whole = {n.name: n for n in tmp_path.glob("whole/gone-*")}
-    assert train(files, tmp_path / "whole", name, records="segments") == pytest.approx(results)
-    for file, path in whole.items():
-        assert path.read_bytes() == (tmp_path / "whole" / file[len("gone-") :]).read_bytes()
-    lines = (tmp_path / "whole" / "eval_results.txt").read_text().splitlines()
+    whole, results = trained(name)
+    again = tmp_path / "again"
+    shutil.copytree(whole, again)
+    for path in again.glob("model.ckpt-8*"):
+        path.unlink()
+    resumed = train(files, again, name, records="segments", max_eval_steps=3)
+    assert resumed == pytest.approx(results)
+    written = list(whole.glob("model.ckpt-8*"))
+    assert len(written) == 2
+    for path in written:
+        assert path.read_bytes() == (again / path.name).read_bytes()
+    lines = (whole / "eval_results.txt").read_text().splitlines()
     of_parts = [
         f"{part}_{metric}" for part in METRICS.get(name, ()) for metric in ("accuracy", "loss")
     ]
     if name == "distillation":
         of_parts = ["masked_lm_accuracy", "masked_lm_loss", "cosine_loss", "soft_loss"]
     assert [line.split(" = ")[0] for line in lines] == sorted(["global_step", "loss", *of_parts])
-    for parts in (1, 2):
-        train(
-            *(files, tmp_path / f"in_{parts}", name, "segments", "no_dropout"),
-            gradient_accumulation_steps=parts,
-        )
-    np.testing.assert_allclose(losses(tmp_path / "in_1"), losses(tmp_path / "in_2"), rtol=2e-5)
+    one, _ = trained(name, "no_dropout")
+    parts = {"gradient_accumulation_steps": 2, "do_eval": False}
+    train(files, tmp_path / "in_2", name, "segments", "no_dropout", **parts)
+    np.testing.assert_allclose(losses(one), losses(tmp_path / "in_2"), rtol=2e-5)
 
 
 @pytest.mark.parametrize("name", OF_BERT)
 def test_a_checkpoint_has_the_heads_of_its_objective_and_moments_of_what_it_trains(
-    files, tmp_path, name
+    files, trained, tmp_path, name
 ):
-    train(files, tmp_path, name, num_train_steps=4)
-    names = set(checkpoint(tmp_path, 4))
+    if name in PAIRS:
+        folder = tmp_path
+        train(files, folder, name, do_eval=False)
+    else:
+        folder, _ = trained(name)
+    names = set(checkpoint(folder, 8))
     has_pairs = name in PAIRS
     assert "cls/predictions/output_bias" in names
     assert ("cls/seq_relationship/output_weights" in names) == has_pairs
@@ -288,7 +310,7 @@ def test_a_checkpoint_has_the_heads_of_its_objective_and_moments_of_what_it_trai
     assert ("cls/pair_target_predictions/join/dense/kernel/adam_m" in names) == has_spans
     assert "bert/pooler/dense/kernel" in names
     assert ("bert/pooler/dense/kernel/adam_m" in names) == has_pairs
-    config = bert_tf.BertConfig.from_json_file(str(tmp_path / "bert_config.json"))
+    config = bert_tf.BertConfig.from_json_file(str(folder / "bert_config.json"))
     assert config.is_causal == (name == "left_to_right")
 
 
@@ -312,11 +334,11 @@ def test_phases_train_a_left_to_right_model(files, tmp_path):
 
 
 @pytest.mark.parametrize("name", WITHOUT_PAIRS)
-def test_two_devices_give_the_losses_of_one(files, tmp_path, scripts_dir, name):
-    train(files, tmp_path / "one", name, config="no_dropout", max_eval_steps=3)
+def test_two_devices_give_the_losses_of_one(files, trained, tmp_path, scripts_dir, name):
+    alone, _ = trained(name, "no_dropout")
     flags = {
         "bert_config_file": files / "no_dropout.json",
-        "input_file": files / "pairs.tfrecord",
+        "input_file": files / "segments.tfrecord",
         "objective": name,
         "max_seq_length": LENGTH,
         "max_predictions_per_seq": PREDICTIONS,
@@ -332,10 +354,10 @@ def test_two_devices_give_the_losses_of_one(files, tmp_path, scripts_dir, name):
     script = Script(scripts_dir / "run_pretraining.py", tmp_path, flags)
     result = script.run("--do_train", "--do_eval")
     assert result.returncode == 0, result.stderr
-    np.testing.assert_allclose(losses(tmp_path / "out"), losses(tmp_path / "one"), rtol=2e-5)
+    np.testing.assert_allclose(losses(tmp_path / "out"), losses(alone), rtol=2e-5)
     one, two = (
-        dict(line.split(" = ") for line in (tmp_path / n / "eval_results.txt").open())
-        for n in ("one", "out")
+        dict(line.split(" = ") for line in (folder / "eval_results.txt").open())
+        for folder in (alone, tmp_path / "out")
     )
     assert {k: float(v) for k, v in two.items()} == pytest.approx(
         {k: float(v) for k, v in one.items()}, rel=1e-4
@@ -359,9 +381,9 @@ def test_an_unknown_objective_is_refused(files, tmp_path):
 
 
 @pytest.mark.parametrize("name", WITHOUT_PAIRS)
-def test_a_run_without_next_sentences_is_used_and_fine_tuned(files, tmp_path, name):
+def test_a_run_without_next_sentences_is_used_and_fine_tuned(trained, tmp_path, name):
     run, tuned = str(tmp_path / name), str(tmp_path / "tuned")
-    train(files, run, name, records="segments")
+    shutil.copytree(trained(name)[0], run)
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghij"]
     (tmp_path / name / "vocab.txt").write_text("\n".join(words))
 

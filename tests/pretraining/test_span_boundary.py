@@ -221,7 +221,7 @@ def train(folder, records, output, **values):
     return run_pretraining(settings, io.StringIO())
 
 
-@pytest.mark.parametrize("masking", ["static", "dynamic"])
+@pytest.mark.parametrize("masking", [pytest.param("static", marks=pytest.mark.slow), "dynamic"])
 def test_a_run_from_text_fills_masks_and_resumes_to_the_same_weights(
     folder, golden, tmp_path, masking
 ):
