@@ -21,7 +21,7 @@ from bert_tf.formats.source import Head, PretrainedModel, folders_of, read_pretr
 from bert_tf.kinds.pooling import Pooling
 from bert_tf.kinds.table import MASKED_LM, NEXT_SENTENCE, SPAN, find_kind, heads_in
 from bert_tf.released.download import unpack_archive
-from bert_tf.released.find_model import find_model, is_zip
+from bert_tf.released.find_model import is_zip, local_path
 from bert_tf.released.model_folder import (
     TASK_NAME,
     ModelDescription,
@@ -136,10 +136,8 @@ def _read(settings: ConversionSettings) -> PretrainedModel:
     if settings.average_last:
         return average(source, settings.average_last)
     if is_zip(source):
-        source = unpack_archive(source)
-    elif not files.exists(source) and not files.exists(f"{source}.index"):
-        source = find_model(source).init_checkpoint  # A released model's name.
-    return read_pretrained(source)
+        return read_pretrained(unpack_archive(source))
+    return read_pretrained(local_path(source))
 
 
 def _with_description(model: PretrainedModel) -> tuple[PretrainedModel, ModelDescription | None]:

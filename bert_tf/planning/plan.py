@@ -13,6 +13,7 @@ from bert_tf.planning.hardware import HARDWARE, Hardware, Rate, find_hardware
 from bert_tf.planning.memory import Memory, MemoryModel
 from bert_tf.planning.records import Examples, estimate_examples
 from bert_tf.released.find_model import find_config, find_model
+from bert_tf.released.hub import PREFIX
 from bert_tf.released.models import find_released_model
 from bert_tf.settings import PlanningSettings
 from bert_tf.settings.phases import Phase, parse_phases
@@ -103,10 +104,12 @@ def make_plan(settings: PlanningSettings) -> Plan:
 
 
 def _read_config(settings: PlanningSettings) -> BertConfig:
-    path = settings.bert_config_file or find_config(settings.model)  # A plan needs no weights.
-    if not path:
-        with contextlib.suppress(ValueError):
-            return find_released_model(settings.model).config
+    path = settings.bert_config_file
+    if not (path or settings.model.startswith(PREFIX)):  # A plan needs no weights.
+        path = find_config(settings.model)
+        if not path:
+            with contextlib.suppress(ValueError):
+                return find_released_model(settings.model).config
     return BertConfig.from_json_file(path or find_model(settings.model).bert_config_file)
 
 

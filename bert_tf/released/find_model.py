@@ -80,15 +80,19 @@ def find_model(model: str, options: DownloadOptions | None = None) -> ModelFiles
         OSError: if it cannot be downloaded or read, or the cache cannot be written.
     """
     options = options or DownloadOptions()
-    path = _local_path(model, options)
+    path = local_path(model, options)
     with files.naming_damage(model):
         if is_zip(path):
             return _files_in(unpack_archive(path, options.cache_dir))
         return _files_in(path) or _files_in(_convert(path, options.cache_dir))
 
 
-def _local_path(model: str, options: DownloadOptions) -> str:
-    """Returns the path of a model, after downloading it if it is named."""
+def local_path(model: str, options: DownloadOptions | None = None) -> str:
+    """Returns the path of a model in its own format, after downloading it if it is named.
+
+    Arguments and errors are those of `find_model`.
+    """
+    options = options or DownloadOptions()
     if model.startswith(PREFIX):
         return download_from_hub(model, options.cache_dir)
     if is_zip(model) or files.exists(model) or files.exists(f"{model}.index"):

@@ -75,6 +75,26 @@ def test_a_model_is_downloaded_and_converted_once_and_then_needs_no_network(name
     assert find(name, HF_HUB_OFFLINE="1") == found
 
 
+def test_programs_take_the_name(hub, scripts_dir, tmp_path):
+    own = {"HF_ENDPOINT": hub.address, "BERT_TF_CACHE": str(tmp_path / "cache")}
+    for command in (
+        ("plan_pretraining.py", "--model=hf://someone/small", "--phases=seq16:100"),
+        (
+            *("convert_checkpoint.py", "--from=hf://someone/small", "--to=google"),
+            f"--output_dir={tmp_path}/converted",
+        ),
+    ):
+        result = subprocess.run(
+            [sys.executable, scripts_dir / command[0], *command[1:]],
+            env={**os.environ, **own},
+            capture_output=True,
+            text=True,
+        )
+        assert result.returncode == 0, result.stderr
+    assert (tmp_path / "converted" / "bert_model.ckpt.index").exists()
+    assert (tmp_path / "converted" / "tokenizer.json").exists()
+
+
 def test_a_revision_has_a_folder_of_its_own(find):
     main, other = find("hf://someone/small"), find("hf://someone/small@main")
     assert "small_main" in other["init_checkpoint"]
