@@ -189,6 +189,7 @@ def test_the_wheel_has_the_command_and_every_script(scripts_dir):
 
 # What pip can install by the commands that are printed: this package from its folder, or a library.
 LIBRARIES = {
+    "huggingface_hub",
     *("tensorflow", "tensorflow-tpu", "tensorflow-text", "tensorflow-datasets", "absl-py"),
     *("importlib_resources", "tokenizers", "mwparserfromhell", "sentencex", "safetensors", "torch"),
     *("jieba", "sentencepiece"),
