@@ -1,7 +1,9 @@
 """Every public class says what it is and has an example in its docstring, which runs."""
 
+import dataclasses
 import inspect
 import re
+import shutil
 import textwrap
 
 import pytest
@@ -13,6 +15,20 @@ CLASSES = sorted(name for name in bert_tf.__all__ if inspect.isclass(getattr(ber
 FUNCTIONS = ("presets", "create_optimizer", "load_dataset", "load_checkpoint", "save_checkpoint")
 
 
+# Released models in examples -> what their stand-ins differ in from a BERT.
+SUCCESSORS = {
+    "albert_base_v2": {
+        "model_type": "albert",
+        "embedding_size": 4,
+        "num_hidden_groups": 1,
+        "inner_group_num": 1,
+    },
+    "electra_small": {"model_type": "electra", "embedding_size": 4},
+    "roberta_base": {"model_type": "roberta", "type_vocab_size": 1},
+    "distilbert_base_uncased": {"model_type": "distilbert", "type_vocab_size": 0},
+}
+
+
 def example_of(docstring: str) -> str:
     """The indented lines after `Example:`."""
     match = re.search(r"^Example:\n\n((?:    .*\n|\n)+)", inspect.cleandoc(docstring) + "\n", re.M)
@@ -21,13 +37,14 @@ def example_of(docstring: str) -> str:
 
 
 @pytest.fixture
-def names(tmp_path, monkeypatch):
+def names(tmp_path, monkeypatch, golden_dir):
     """What examples use: the files of a small model, which stands in for a released one."""
     import keras
     import numpy as np
 
     from bert_tf.finetuning import dataset
     from bert_tf.inference import load_model
+    from bert_tf.model.encoders import make_encoder
     from bert_tf.released import presets
 
     config = bert_tf.BertConfig(
@@ -52,11 +69,23 @@ def names(tmp_path, monkeypatch):
         name = f"msr_paraphrase_{split}.txt"
         (tmp_path / "glue" / "MRPC" / name).write_text("\n".join(rows) + "\n")
         (tmp_path / "glue" / "MRPC" / f"{split}.tsv").write_text("\n".join(rows) + "\n")
+    family = golden_dir / "family"
+    shutil.copy(family / "albert" / "spm.model", tmp_path / "30k-clean.model")
+    for name in ("vocab.json", "merges.txt"):
+        shutil.copy(family / "roberta" / name, tmp_path / name)
     find_model = presets.find_model
+
+    def find_stand_in(name):
+        if name in SUCCESSORS:
+            encoder = make_encoder(dataclasses.replace(config, **SUCCESSORS[name]))
+            encoder.save_to_preset(str(tmp_path / name), tokenizer)
+            if name == "electra_small":
+                discriminator = bert_tf.DiscriminatorModel(encoder)
+                bert_tf.save_checkpoint(discriminator, str(tmp_path / name / "bert_model.ckpt"))
+        return find_model("." if name == "bert_base_uncased" else name)
+
     for module in (presets, load_model, dataset):
-        monkeypatch.setattr(
-            module, "find_model", lambda name: find_model(name.replace("bert_base_uncased", "."))
-        )
+        monkeypatch.setattr(module, "find_model", find_stand_in)
     monkeypatch.chdir(tmp_path)
     head = bert_tf.ClassificationModel(bert_tf.BertEncoder(config), num_labels=2)
     head.preset = find_model(str(tmp_path))

@@ -97,9 +97,7 @@ class AlbertEncoder(BertEncoder):
 
     Example:
 
-        config = bert_tf.BertConfig.from_json_file("albert_config.json")
-        encoder = bert_tf.AlbertEncoder(config)
-        bert_tf.load_checkpoint(encoder, "model.ckpt-best")
+        encoder = bert_tf.AlbertEncoder.from_preset("albert_base_v2")
 
     Source: google-research/albert, modeling.py, `AlbertModel`.
     """

@@ -32,7 +32,7 @@ class DistilBertEncoder(BertEncoder):
 
     Example:
 
-        encoder = bert_tf.DistilBertEncoder.from_preset("distilbert-base-uncased")  # A folder.
+        encoder = bert_tf.DistilBertEncoder.from_preset("distilbert_base_uncased")
     """
 
     pooler_class = ReluPooler

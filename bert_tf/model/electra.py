@@ -45,10 +45,7 @@ class ElectraEncoder(BertEncoder):
 
     Example:
 
-        config = bert_tf.BertConfig(30522, 256, 12, 4, 1024, type_vocab_size=2,
-                                    model_type="electra", embedding_size=128)  # ELECTRA-Small
-        encoder = bert_tf.ElectraEncoder(config)
-        bert_tf.load_checkpoint(encoder, "electra_small")
+        encoder = bert_tf.ElectraEncoder.from_preset("electra_small")
 
     Source: google-research/electra, modeling.py, `BertModel`.
     """

@@ -87,8 +87,7 @@ class DiscriminatorModel(HeadModel):
 
     Example:
 
-        model = bert_tf.DiscriminatorModel(bert_tf.ElectraEncoder(config))
-        bert_tf.load_checkpoint(model, "electra_small")
+        model = bert_tf.DiscriminatorModel.from_preset("electra_small")
         model({"input_ids": np.ones((2, 16), "int32")})  # [2, 16]
 
     Source: google-research/electra, run_pretraining.py, `_get_discriminator_output`.

@@ -62,7 +62,7 @@ class RobertaEncoder(BertEncoder):
 
     Example:
 
-        encoder = bert_tf.RobertaEncoder.from_preset("roberta-base")  # A Hugging Face folder.
+        encoder = bert_tf.RobertaEncoder.from_preset("roberta_base")
     """
 
     embeddings_class, pooler_class = RobertaEmbeddings, RobertaPooler

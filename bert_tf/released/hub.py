@@ -36,7 +36,9 @@ def download_from_hub(name: str, cache_dir: str | None = None) -> str:
         import huggingface_hub
         from huggingface_hub import errors
     except ImportError as error:
-        raise ImportError(f"{name} needs the Hub's package: pip install huggingface_hub") from error
+        raise ImportError(
+            f"{name} needs the package of the Hugging Face Hub: pip install huggingface_hub"
+        ) from error
     repository, revision = match.groups()
     folder = cache_folder(cache_dir) / "hub" / repository
     if revision:
