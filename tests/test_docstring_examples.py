@@ -78,10 +78,9 @@ def names(tmp_path, monkeypatch, golden_dir):
     def find_stand_in(name):
         if name in SUCCESSORS:
             encoder = make_encoder(dataclasses.replace(config, **SUCCESSORS[name]))
-            encoder.save_to_preset(str(tmp_path / name), tokenizer)
-            if name == "electra_small":
-                discriminator = bert_tf.DiscriminatorModel(encoder)
-                bert_tf.save_checkpoint(discriminator, str(tmp_path / name / "bert_model.ckpt"))
+            is_electra = name == "electra_small"
+            model = bert_tf.DiscriminatorModel(encoder) if is_electra else encoder
+            model.save_to_preset(str(tmp_path / name), tokenizer)
         return find_model("." if name == "bert_base_uncased" else name)
 
     for module in (presets, load_model, dataset):

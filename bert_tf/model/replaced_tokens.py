@@ -93,7 +93,7 @@ class DiscriminatorModel(HeadModel):
     Source: google-research/electra, run_pretraining.py, `_get_discriminator_output`.
     """
 
-    kind = "replaced_tokens"
+    kind = "encoder"
     needs_pooler = False
 
     def __init__(self, encoder: TransformerEncoder, dtype=None, name: str = "discriminator_model"):
