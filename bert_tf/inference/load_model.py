@@ -26,7 +26,7 @@ from bert_tf.kinds.text_model import LoadedModel
 from bert_tf.model.encoders import make_encoder
 from bert_tf.model.initial_weights import undrawn_weights
 from bert_tf.released.find_model import ModelFiles, find_model
-from bert_tf.released.model_folder import ModelDescription, read_description
+from bert_tf.released.model_folder import ModelDescription, description_beside
 from bert_tf.text.tokenizer import Tokenizer, load_tokenizer
 from bert_tf.training.checkpoint import find_checkpoint, load_checkpoint, read_shapes
 
@@ -155,7 +155,7 @@ def _tokenizer(found: ModelFiles, do_lower_case: bool | None, config: BertConfig
 def _description(prefix: str, kind: str) -> ModelDescription:
     """Returns the parts of `task.json` that apply to a model of this kind."""
     nothing = ModelDescription("", "", (), (), {}, max_seq_length=0, do_lower_case=True)
-    found = read_description(files.split_path(prefix)[0]) if prefix else None
+    found = description_beside(prefix) if prefix else None
     if found is None or kind in ("", found.kind):
         return found or nothing
     if find_kind(kind).has_labels and find_kind(found.kind).has_labels:

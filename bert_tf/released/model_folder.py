@@ -7,7 +7,7 @@ from typing import Any
 
 from bert_tf import files
 from bert_tf.config import BertConfig, read_json, write_json
-from bert_tf.formats.source import CONFIG_NAME, PretrainedModel
+from bert_tf.formats.source import CONFIG_NAME, PretrainedModel, folders_of
 from bert_tf.kinds.table import find_kind
 from bert_tf.tasks.task import Task, find_task
 
@@ -116,6 +116,11 @@ def read_description(folder: str) -> ModelDescription | None:
         if len(set(content["labels"])) != len(content["labels"]):
             raise ValueError(f"{path}: a label is there twice: {', '.join(content['labels'])}")
         return ModelDescription(**content)
+
+
+def description_beside(prefix: str) -> ModelDescription | None:
+    """Reads the `task.json` of a checkpoint, which may be in a run's folder `best`; or None."""
+    return next(filter(None, map(read_description, folders_of(prefix))), None)
 
 
 def check_model_folder(folder: str, description: ModelDescription, vocab_file: str) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bert_tf import files
 from bert_tf.config import BertConfig
 from bert_tf.formats import google
 from bert_tf.formats.source import Head, PretrainedModel, TokenizerFiles
@@ -16,7 +15,7 @@ from bert_tf.model.encoder import TransformerEncoder
 from bert_tf.model.encoders import make_encoder
 from bert_tf.model.feature_model import FeatureModel
 from bert_tf.released.find_model import ModelFiles, find_model
-from bert_tf.released.model_folder import ModelDescription, read_description, write_description
+from bert_tf.released.model_folder import ModelDescription, description_beside, write_description
 from bert_tf.released.models import ReleasedModel, all_released_models
 from bert_tf.text.tokenizer import Tokenizer, load_tokenizer
 from bert_tf.training.checkpoint import (
@@ -72,7 +71,7 @@ def load_model_preset(
     elif num_labels is not None:
         raise ValueError(f"{model_class.__name__} takes no num_labels. Received: {num_labels}")
     if found.init_checkpoint:
-        trained = read_description(files.split_path(found.init_checkpoint)[0])
+        trained = description_beside(found.init_checkpoint)
         arguments |= model_class.preset_arguments(trained.options) if trained else {}
     if issubclass(model_class, TransformerEncoder):
         model = model_class(config, **arguments)
@@ -120,7 +119,7 @@ def save_preset(
         tokenizer = _tokenizer_of(loaded, loaded.init_checkpoint)
     config = getattr(model, "encoder", model).config
     kind = find_kind(model.kind)
-    before = read_description(files.split_path(loaded.init_checkpoint)[0]) if loaded else None
+    before = description_beside(loaded.init_checkpoint) if loaded else None
     if kind.has_labels:
         labels = _checked_labels(model.num_labels, labels, before)
     case = (tokenizer.do_lower_case, tokenizer.strips_accents)

@@ -258,6 +258,8 @@ def test_restarts_and_a_grid_keep_the_best_and_tell_of_all(settings, tmp_path, c
     assert f"with a learning rate of {best['learning_rate']:g}, on" in readme
     assert "`runs.tsv`" in readme
     assert "run_settings.json" not in readme
+    predictor = bert_tf.Predictor(str(folder))  # By the task.json beside `best`.
+    assert "labels=0, 1, max_seq_length=24" in repr(predictor)
     # Restarts differ, as their seeds do.
     losses = [run["figures"]["eval_loss"] for run in content["runs"]]
     assert len(set(losses)) == 4
