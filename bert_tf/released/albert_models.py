@@ -8,7 +8,6 @@ Source: README of google-research/albert; Lan et al. 2020, tables 1 and 2.
 
 import dataclasses
 
-from bert_tf.config import BertConfig
 from bert_tf.released.models import ReleasedModel
 from bert_tf.released.published import Score
 
@@ -22,25 +21,6 @@ class ReleasedAlbert(ReleasedModel):
 
     base_url = _URL
     checked_config = None  # What is not stated there, as dropout, is not known.
-
-    @property
-    def config(self) -> BertConfig:
-        """Its sizes. Version 2 was trained without dropout, as all xxlarge ones."""
-        has_dropout = self.name.endswith("v1") and "xxlarge" not in self.name
-        return BertConfig(
-            vocab_size=self.vocab_size,
-            hidden_size=self.hidden_size,
-            num_hidden_layers=self.num_hidden_layers,
-            num_attention_heads=self.num_attention_heads,
-            intermediate_size=4 * self.hidden_size,
-            type_vocab_size=2,
-            hidden_dropout_prob=0.1 if has_dropout else 0.0,
-            attention_probs_dropout_prob=0.1 if has_dropout else 0.0,
-            model_type="albert",
-            embedding_size=128,
-            num_hidden_groups=1,
-            inner_group_num=1,
-        )
 
 
 _TASKS = ("average", "SQuAD 1.1 dev F1/EM", "SQuAD 2.0 dev F1/EM", "MNLI", "SST-2", "RACE")
@@ -56,6 +36,8 @@ _SIZES = {
 def _released(size: str, version: int) -> ReleasedAlbert:
     sizes, *scores = _SIZES[size]
     values = scores[0 if version == 2 else 1].split()
+    # Version 2 was trained without dropout, as all xxlarge ones.
+    dropout = 0.1 if version == 1 and size != "xxlarge" else 0.0
     return ReleasedAlbert(
         f"albert_{size}_v{version}",
         f"albert_{size}_v{version}.tar.gz",
@@ -63,6 +45,14 @@ def _released(size: str, version: int) -> ReleasedAlbert:
         scores=tuple(
             Score(task, value, _SOURCE) for task, value in zip(_TASKS, values, strict=False)
         ),
+        own_config={
+            "model_type": "albert",
+            "embedding_size": 128,
+            "num_hidden_groups": 1,
+            "inner_group_num": 1,
+            "hidden_dropout_prob": dropout,
+            "attention_probs_dropout_prob": dropout,
+        },
     )
 
 

@@ -6,7 +6,6 @@ et al. 2019, and README of facebookresearch/SpanBERT.
 
 import dataclasses
 
-from bert_tf.config import BertConfig
 from bert_tf.released.models import ReleasedModel
 from bert_tf.released.published import Score
 
@@ -18,29 +17,15 @@ _ROBERTA = {
     "hidden_act": "gelu_erf",
 }
 _DISTILBERT = {"model_type": "distilbert", "type_vocab_size": 0, "hidden_act": "gelu_erf"}
-_SPANBERT = {"type_vocab_size": 2, "hidden_act": "gelu_erf"}
+_SPANBERT = {"hidden_act": "gelu_erf"}
 
 
 @dataclasses.dataclass(frozen=True)
 class HubModel(ReleasedModel):
     """A model whose `path` is that of a repository in the Hub."""
 
-    own_config: tuple[tuple[str, object], ...] = ()  # Where it differs from BERT's.
-
     base_url = "https://huggingface.co"
     is_on_hub = True
-
-    @property
-    def config(self) -> BertConfig:
-        """Its sizes; a downloaded model has its own file."""
-        return BertConfig(
-            vocab_size=self.vocab_size,
-            hidden_size=self.hidden_size,
-            num_hidden_layers=self.num_hidden_layers,
-            num_attention_heads=self.num_attention_heads,
-            intermediate_size=4 * self.hidden_size,
-            **dict(self.own_config),
-        )
 
 
 _GLUE_DEV = ("MNLI", "QNLI", "QQP", "RTE", "SST-2", "MRPC", "CoLA Matthews", "STS-B")
@@ -55,7 +40,7 @@ def _row(name, path, sizes, vocabulary, config, licence, source="", tasks=(), va
         *(name, path, *sizes, *vocabulary),
         licence=licence,
         scores=tuple(Score(task, value, source) for task, value in pairs),
-        own_config=tuple(config.items()),
+        own_config=config,
     )
 
 

@@ -13,6 +13,7 @@ import difflib
 import importlib
 import os
 from collections.abc import Mapping
+from typing import Any
 
 from bert_tf.config import BertConfig
 from bert_tf.released.published import SCORES, SHA256, Score
@@ -38,6 +39,8 @@ class ReleasedModel:
     scores: tuple[Score, ...] = ()
     # File in the zip -> its published sum, if any.
     sha256: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
+    # What its configuration has beside these sizes, and where it differs from BERT's.
+    own_config: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
 
     base_url = BASE_URL
     has_config = True  # Whether its archive has its configuration.
@@ -67,7 +70,7 @@ class ReleasedModel:
             num_hidden_layers=self.num_hidden_layers,
             num_attention_heads=self.num_attention_heads,
             intermediate_size=4 * self.hidden_size,
-            type_vocab_size=2,
+            **{"type_vocab_size": 2, **self.own_config},
         )
 
     @property
