@@ -18,7 +18,7 @@ Totals = dict[str, tuple[tf.Tensor, tf.Tensor]]  # Metric -> (sum, weight); it i
 class Prediction:
     """Defines a loss term, with the metrics NAME_loss and NAME_accuracy.
 
-    Its logits, float32 [..., C], are the model's only output or its output `NAME_logits`.
+    Its logits, float32 [..., C], are the model's only output or its output `output`.
     """
 
     name: str
@@ -26,6 +26,7 @@ class Prediction:
     weights: Callable[[Batch], tf.Tensor]  # -> float32 [...], 0 for labels that do not count.
     epsilon: float = 0.0  # Added to the sum of the weights before the loss is divided by it.
     is_binary: bool = False  # Whether labels are 0 and 1; then NAME_positives is their mean.
+    output: str = ""  # Of the model; by default NAME_logits.
 
     @property
     def loss_name(self) -> str:
@@ -35,7 +36,7 @@ class Prediction:
     def logits(self, outputs) -> tf.Tensor:
         """Returns the logits among a model's outputs."""
         outputs = named_outputs(outputs)
-        return outputs.get(f"{self.name}_logits", outputs.get("logits"))
+        return outputs.get(self.output or f"{self.name}_logits", outputs.get("logits"))
 
     def loss(self, batch: Batch, outputs) -> tf.Tensor:
         """Returns the sum of the weighted cross-entropies, a float32 scalar."""

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import shutil
 import subprocess
 import sys
 
@@ -89,14 +88,7 @@ def test_what_is_written_is_read_back_the_same(head, config, tmp_path):
 @pytest.fixture(scope="module")
 def pretrained(tmp_path_factory):
     """The golden checkpoint of both models, as a training leaves it."""
-    folder = tmp_path_factory.mktemp("electra")
-    source = family_file("electra/model.ckpt")
-    for part in ("index", "data-00000-of-00001"):
-        shutil.copy(f"{source}.{part}", folder / f"bert_model.ckpt.{part}")
-    (folder / "bert_config.json").write_text(electra_golden.config().to_json_string())
-    shutil.copy(family_file("electra/vocab.txt"), folder / "vocab.txt")
-    (folder / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": True}))
-    return str(folder)
+    return electra_golden.write_folder(tmp_path_factory.mktemp("electra"))
 
 
 def run(source, to, output_dir, **settings):

@@ -7,7 +7,6 @@ import electra_golden
 import numpy as np
 import pytest
 import tensorflow as tf
-from family_golden import family_file
 
 import bert_tf
 from bert_tf.conversion.convert import convert
@@ -20,14 +19,7 @@ TEXTS = ["The man\ue000 sat.", "A \u0378 house, and a CAT!", ""]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """The golden checkpoint as a training leaves it: configuration, vocabulary, weights."""
-    folder = tmp_path_factory.mktemp("electra")
-    source = family_file("electra/model.ckpt")
-    for part in ("index", "data-00000-of-00001"):
-        shutil.copy(f"{source}.{part}", folder / f"bert_model.ckpt.{part}")
-    (folder / "bert_config.json").write_text(electra_golden.config().to_json_string())
-    shutil.copy(family_file("electra/vocab.txt"), folder / "vocab.txt")
-    (folder / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": True}))
-    return str(folder)
+    return electra_golden.write_folder(tmp_path_factory.mktemp("electra"))
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """The small ELECTRA of which google-research's code computed the golden values."""
 
 import json
+import shutil
 
 import numpy as np
 import tensorflow as tf
@@ -26,6 +27,17 @@ def config():
         generator_layers=settings["generator_layers"],
         **settings["model_hparam_overrides"],
     )
+
+
+def write_folder(folder):
+    """Writes the checkpoint of both models as a training leaves it. Returns the folder's path."""
+    source = family_file("electra/model.ckpt")
+    for part in ("index", "data-00000-of-00001"):
+        shutil.copy(f"{source}.{part}", folder / f"bert_model.ckpt.{part}")
+    (folder / "bert_config.json").write_text(config().to_json_string())
+    shutil.copy(family_file("electra/vocab.txt"), folder / "vocab.txt")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": True}))
+    return str(folder)
 
 
 def load(model):

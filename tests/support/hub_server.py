@@ -1,43 +1,25 @@
 """A server that answers as the Hugging Face Hub does, of repositories that are folders here."""
 
 import hashlib
-import http.server
 import json
-import threading
 import urllib.parse
 from pathlib import Path
+
+from local_server import LocalServer
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
-class HubServer:
+class HubServer(LocalServer):
     """Serves `folders`, by the names of the repositories; `requests` are the paths that came."""
 
     def __init__(self, folders: dict[str, Path]):
         self.folders = folders
         self.requests: list[str] = []
-        server = self
+        super().__init__()
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                server._answer(self, has_body=True)
-
-            def do_HEAD(self):
-                server._answer(self, has_body=False)
-
-            def log_message(self, *_):
-                pass
-
-        self._http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
-        self.address = f"http://127.0.0.1:{self._http.server_port}"
-        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
-
-    def stop(self) -> None:
-        self._http.shutdown()
-        self._http.server_close()
-
-    def _answer(self, request, has_body: bool) -> None:
+    def answer(self, request) -> None:
+        has_body = request.command != "HEAD"
         path = urllib.parse.unquote(urllib.parse.urlparse(request.path).path).strip("/")
         self.requests.append(f"{request.command} {path}")
         parts = path.removeprefix("api/models/").split("/")

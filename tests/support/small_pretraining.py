@@ -85,16 +85,22 @@ def write_teacher(folder, **changes):
     save_checkpoint(model, str(folder / "bert_model.ckpt"))
 
 
+# Of a run of two checkpoints.
+SETTINGS = {
+    "max_seq_length": LENGTH,
+    "max_predictions_per_seq": PREDICTIONS,
+    "train_batch_size": 4,
+    "num_train_steps": 8,
+    "num_warmup_steps": 2,
+    "learning_rate": 1e-2,
+    "log_steps": 1,
+}
+
+
 def train(files, output, objective, records="pairs", config="config", **values):
     values = {
         "input_file": (f"{files}/{records}.tfrecord",),
-        "max_seq_length": LENGTH,
-        "max_predictions_per_seq": PREDICTIONS,
-        "train_batch_size": 4,
-        "num_train_steps": 8,
-        "num_warmup_steps": 2,
-        "learning_rate": 1e-2,
-        "log_steps": 1,
+        **SETTINGS,
         "save_checkpoints_steps": 4,
         "do_eval": True,
         **({"teacher": f"{files}/teacher"} if objective == "distillation" else {}),

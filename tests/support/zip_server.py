@@ -2,10 +2,11 @@
 
 import base64
 import hashlib
-import http.server
 import re
 import threading
 from dataclasses import dataclass
+
+from local_server import LocalServer
 
 HTML = b"<!DOCTYPE html><html><title>Sign in</title><p>Welcome to the hotel's network</p></html>"
 
@@ -35,7 +36,7 @@ class Reply:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class ZipServer:
+class ZipServer(LocalServer):
     """Serves `content` on 127.0.0.1; `requests` are the paths and headers that came."""
 
     def __init__(self, content: bytes, replies: list[Reply]):
@@ -43,24 +44,11 @@ class ZipServer:
         self.replies = list(replies)
         self.requests: list[tuple[str, dict]] = []
         self.stopped = threading.Event()
-        server = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                server.answer(self)
-
-            def log_message(self, *_):
-                pass
-
-        self._http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
-        self.address = f"http://127.0.0.1:{self._http.server_port}"
-        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
+        super().__init__()
 
     def stop(self) -> None:
         self.stopped.set()
-        self._http.shutdown()
-        self._http.server_close()
+        super().stop()
 
     def ranges(self) -> list[str | None]:
         return [headers.get("Range") for _, headers in self.requests]
