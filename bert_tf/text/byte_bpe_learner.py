@@ -17,7 +17,7 @@ from typing import TextIO
 from bert_tf import files
 from bert_tf.progress import Progress
 from bert_tf.text.byte_bpe import tokenizer_json
-from bert_tf.text.wordpiece import trainer_library
+from bert_tf.text.wordpiece import input_paths, trainer_library
 
 _FIRST, _LAST = ("<s>", "<pad>", "</s>", "<unk>"), "<mask>"
 _NUM_BYTES = 256
@@ -43,9 +43,7 @@ def learn_byte_bpe(
             f"Received: {vocab_size}"
         )
     tokenizers = trainer_library()
-    paths = files.expand_input_files(input_file)
-    if files.resolve_path(output_file) in map(files.resolve_path, paths):
-        raise ValueError(f"{output_file}: an input file; the vocabulary needs a file of its own.")
+    paths = input_paths(input_file, output_file)
     level = tokenizers.pre_tokenizers.ByteLevel
     learned = tokenizers.Tokenizer(tokenizers.models.BPE())
     learned.pre_tokenizer = level(add_prefix_space=True)

@@ -65,9 +65,7 @@ def learn_vocab(
             f"Received: vocab_size={vocab_size}, num_unused={num_unused}"
         )
     trainer_library()  # Fails early if it is missing.
-    paths = files.expand_input_files(input_file)
-    if files.resolve_path(output_file) in map(files.resolve_path, paths):
-        raise ValueError(f"{output_file}: an input file; the vocabulary needs a file of its own.")
+    paths = input_paths(input_file, output_file)
     with files.hold_file(output_file), files.atomic_write(output_file) as file:
         with Progress(sum(map(files.file_size, paths)) / 1e6, "MB", stream, "reading") as progress:
             counts = count_words(paths, do_lower_case, lambda size: progress.update(size / 1e6))
@@ -83,6 +81,14 @@ def learn_vocab(
             )
         file.write("".join(f"{row}\n" for row in rows).encode())
     return rows
+
+
+def input_paths(input_file: str, output_file: str) -> list[str]:
+    """Returns the files of a text; raises a ValueError for none, or if one is the output."""
+    paths = files.expand_input_files(input_file)
+    if files.resolve_path(output_file) in map(files.resolve_path, paths):
+        raise ValueError(f"{output_file}: an input file; the vocabulary needs a file of its own.")
+    return paths
 
 
 def special_rows(num_unused: int) -> list[str]:
