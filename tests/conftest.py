@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 # Fixtures that the tests of several packages share, in tests/support.
-pytest_plugins = ["record_fixtures", "served_model_fixtures"]
+pytest_plugins = ["browser", "record_fixtures", "served_model_fixtures"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # A shell has what it starts in the background ignore Ctrl-C, and so would all that is started here.
