@@ -35,7 +35,8 @@ def test_a_good_page_passes(browser_page, address):
 
 
 def test_messages_exceptions_and_failed_requests_are_seen(browser_page, address):
-    browser_page.goto(f"{address}/errors", wait_until="networkidle")
+    with browser_page.expect_response("**/missing.png"):
+        browser_page.goto(f"{address}/errors")
     text = "\n".join(browser_page.errors)
     assert "console: spoken" in text
     assert "exception: missing is not defined" in text
@@ -45,7 +46,7 @@ def test_messages_exceptions_and_failed_requests_are_seen(browser_page, address)
 
 
 def test_requests_to_other_machines_are_refused_and_seen(browser_page, address):
-    browser_page.goto(f"{address}/external", wait_until="networkidle")
+    browser_page.goto(f"{address}/external")
     assert browser_page.external == ["https://example.com/picture.png"]
 
 

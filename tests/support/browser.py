@@ -45,6 +45,7 @@ class BrowserPage:
         page.on("console", self._note_console)
         page.on("pageerror", lambda error: self.errors.append(f"exception: {error}"))
         page.on("response", self._note_response)
+        page.on("requestfailed", self._note_failure)
 
     def __getattr__(self, name: str):
         return getattr(self.page, name)
@@ -75,6 +76,10 @@ class BrowserPage:
     def _note_response(self, response) -> None:
         if response.status >= 400:
             self.errors.append(f"status {response.status}: {response.url}")
+
+    def _note_failure(self, request) -> None:
+        if request.url not in self.external:
+            self.errors.append(f"{request.failure}: {request.url}")
 
 
 class Browser:
