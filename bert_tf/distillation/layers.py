@@ -18,6 +18,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from bert_tf.model.attention_maps import attention_scores
 from bert_tf.model.encoder import TransformerEncoder
 from bert_tf.model.heads import HeadModel
 
@@ -61,18 +62,15 @@ class ObservedLayers:
 def observed_layers(encoder: TransformerEncoder) -> Iterator[list[ObservedLayers]]:
     """Within this context, each run of the encoder adds what its layers computed to the list.
 
-    All positions are computed, also where a head needs few. The scores are computed once more, from
-    the inputs of the layers, as what a layer keeps to itself can be in a graph of its own.
+    All positions are computed, also where a head needs few, and the scores once more.
     """
     seen: list[ObservedLayers] = []
     compute = encoder._outputs
 
     def compute_all(inputs, training: bool, select=None) -> dict:
         outputs = compute(inputs, training)
-        layers = list(outputs["all_encoder_layers"])
-        layer_inputs = [encoder.project(outputs["embedding_output"]), *layers[:-1]]
-        pairs = zip(encoder.blocks, layer_inputs, strict=True)
-        seen.append(ObservedLayers(layers, [block.attention_scores(x) for block, x in pairs]))
+        scores = attention_scores(encoder, outputs)
+        seen.append(ObservedLayers(list(outputs["all_encoder_layers"]), scores))
         if select is None:
             return outputs
         return {**outputs, "sequence_output": select(outputs["sequence_output"])}

@@ -13,14 +13,23 @@ from bert_tf.inference.examples import is_one_example, read_examples
 from bert_tf.inference.load_model import load_model, need_head
 from bert_tf.inference.saved_model import SavedModel
 from bert_tf.inference.versions import find_saved_model
+from bert_tf.kinds.attention import AttentionMaps, AttentionReader
+from bert_tf.kinds.attributions import KINDS_WITH_ATTRIBUTIONS, Attributions, Attributor
 from bert_tf.kinds.choice import ChoiceAnswer, Chooser
 from bert_tf.kinds.coreference import CoreferenceResolver, in_words, join_words
 from bert_tf.kinds.encoder import POOLS, Embedder
-from bert_tf.kinds.masked_lm import FilledSentence, MaskFiller, NextSentencePredictor
+from bert_tf.kinds.masked_lm import (
+    MASK,
+    FilledSentence,
+    MaskFiller,
+    NextSentencePredictor,
+    mask_token,
+)
 from bert_tf.kinds.roles import RoleAnswer, RoleLabeller
 from bert_tf.kinds.span import Answer, QuestionAnswerer
 from bert_tf.kinds.table import MASKED_LM, NEXT_SENTENCE, PAIR, find_kind
 from bert_tf.kinds.text_model import LoadedModel, TextModel
+from bert_tf.model.attention_maps import has_attention_scores
 
 Example = str | tuple[str | Sequence[str], ...] | Mapping[str, str | Sequence[str]]
 
@@ -108,6 +117,31 @@ class Predictor:
             f"<Predictor: {self.kind} of ({', '.join(self.inputs)}){labels}, "
             f"max_seq_length={self.max_seq_length}, from {self._path}>"
         )
+
+    @property
+    def abilities(self) -> tuple[str, ...]:
+        """The names of the methods that this model can answer."""
+        is_loaded, heads = isinstance(self._model, LoadedModel), self._model.heads
+        has_vectors = is_loaded or self.kind == "encoder"
+        can = {
+            "predict": True,
+            "fill_mask": MASKED_LM in heads,
+            "next_sentence_probability": NEXT_SENTENCE in heads,
+            "answer": self._default is QuestionAnswerer,
+            "roles": self._default is RoleLabeller,
+            "choose": self._default is Chooser,
+            "coreference": self._default is CoreferenceResolver,
+            "embed": has_vectors,
+            "search": has_vectors,
+            "attention": is_loaded and has_attention_scores(self._model.encoder),
+            "attributions": is_loaded and self.kind in KINDS_WITH_ATTRIBUTIONS,
+        }
+        return tuple(name for name, is_able in can.items() if is_able)
+
+    @property
+    def mask_token(self) -> str:
+        """What stands for a masked token in the texts of `fill_mask`: [MASK], or RoBERTa's."""
+        return mask_token(self._model.tokenizer) if isinstance(self._model, LoadedModel) else MASK
 
     def predict(self, examples: Example | Iterable[Example]) -> list[Any]:
         """Returns the answer to each example, in order.
@@ -248,6 +282,48 @@ class Predictor:
         need_head(self._model, NEXT_SENTENCE, "next-sentence")
         pair = read_examples([(text_a, text_b)], PAIR)
         return self._answers(NextSentencePredictor, pair)[0]
+
+    def attention(self, text: str, text_b: str = "") -> AttentionMaps:
+        """Returns how much each token of a text or pair attends to each other, by layer and head.
+
+        [MASK] in a text is one token. The probabilities are those without dropout.
+
+        Raises a ValueError for a SavedModel, or an encoder without such probabilities.
+
+        Example:
+
+            maps = predictor.attention("The cat sat on the mat.")
+            maps.tokens  # ("[CLS]", "the", "cat", ...)
+            maps.probabilities[3, 0, 2]  # What "cat" attends to, in the first head of layer 3.
+        """
+        self._need_layers("attention")
+        return self._answers(AttentionReader, read_examples([(text, text_b)], PAIR))[0]
+
+    def attributions(self, example: Example, label: str | None = None) -> Attributions:
+        """Returns how much each token contributes to a class, or to a regression's number.
+
+        They are integrated gradients, see `bert_tf.kinds.attributions`.
+
+        Args:
+            example: one text, or pair, as of `predict`.
+            label: the class to explain; by default the most probable one.
+
+        Raises a ValueError for a SavedModel, a model of another kind, or an unknown label.
+
+        Example:
+
+            found = predictor.attributions("A good film.")
+            list(zip(found.tokens, found.values))  # [("[CLS]", 0.0), ("a", -0.1), ...]
+        """
+        self._need_layers("attributions")
+        return self._made(Attributor).attribute(*self._read([example]), label)
+
+    def _need_layers(self, what: str) -> None:
+        if isinstance(self._model, SavedModel):
+            raise ValueError(
+                f"{self._path}: a SavedModel has answers only. For {what}, load the model that it "
+                "was exported from."
+            )
 
     def _read(self, examples) -> list[tuple]:
         remedy = ""

@@ -20,6 +20,7 @@ from bert_tf.kinds.table import NEXT_SENTENCE, PAIR
 from bert_tf.kinds.text_model import TextModel, largest_difference
 from bert_tf.model.heads import PretrainingModel
 from bert_tf.text.byte_bpe import join_bytes
+from bert_tf.text.tokenizer import Tokenizer
 
 MASK, BYTE_BPE_MASK = "[MASK]", "<mask>"
 
@@ -72,9 +73,7 @@ class MaskFiller(TextModel):
             raise ValueError(f"top_k must be from 1 to {num_candidates}. Received: {top_k}")
         self.top_k = top_k
         self._tokens = list(vocab)
-        self._mask = self._tokens[self.special.mask]
-        # RoBERTa's mask stands for a word and the space before it.
-        self._takes_space = self._mask == BYTE_BPE_MASK
+        self._mask = mask_token(loaded.tokenizer)
         # Excludes special tokens, and rows of the embedding table without a token.
         self._bias = np.full(loaded.config.vocab_size, -np.inf, np.float32)
         self._bias[: len(vocab)] = 0.0
@@ -91,19 +90,13 @@ class MaskFiller(TextModel):
             return False
 
     def rows(self, examples):
-        """Returns `[CLS] text [SEP]`. The tokenizer would split [MASK], so it is added here."""
+        """Returns `[CLS] text [SEP]`."""
         longest = self.loaded.config.longest_sequence
-        parts, rows = [], []
+        rows = []
         for (text,) in examples:
             _check_has_mask(text, self._mask)
-            *before, last = text.split(self._mask)
-            parts += [*(part.rstrip() if self._takes_space else part for part in before), last]
-        encoded = map(self.loaded.tokenizer.encode, parts)
-        for (text,) in examples:
-            ids = [self.special.cls, *next(encoded)]
-            for _ in range(text.count(self._mask)):
-                ids += [self.special.mask, *next(encoded)]
-            ids.append(self.special.sep)
+            ids = encode_with_masks(self.loaded.tokenizer, text)
+            ids = [self.special.cls, *ids, self.special.sep]
             if len(ids) > longest:
                 raise ValueError(
                     f"A sentence has {len(ids)} tokens with [CLS] and [SEP]; the model reads "
@@ -209,6 +202,23 @@ class NextSentencePredictor(TextModel):
     @staticmethod
     def answer_of(example, outputs):
         return float(outputs["probability"])
+
+
+def mask_token(tokenizer: Tokenizer) -> str:
+    """Returns what a text has where a token is to be predicted: [MASK], or RoBERTa's <mask>."""
+    return tokenizer.convert_ids_to_tokens([tokenizer.special_ids.mask])[0]
+
+
+def encode_with_masks(tokenizer: Tokenizer, text: str) -> list[int]:
+    """Returns the ids of a text in which each [MASK] is one token; `encode` would split it."""
+    mask = mask_token(tokenizer)
+    *before, last = text.split(mask)
+    ids = []
+    for part in before:
+        # RoBERTa's mask stands for a word and the space before it.
+        ids += tokenizer.encode(part.rstrip() if mask == BYTE_BPE_MASK else part)
+        ids.append(tokenizer.special_ids.mask)
+    return ids + tokenizer.encode(last)
 
 
 def _mask_in(tokens: Sequence[str]) -> str:

@@ -27,6 +27,7 @@ from bert_tf.model.dropout import Dropout
 from bert_tf.model.initial_weights import truncated_normal
 from bert_tf.model.lookup_rows import counted
 from bert_tf.model.part import Part, register
+from bert_tf.model.shifted_words import shifted
 
 # Added to the attention scores of padding: exp() of it is 0, and it fits float16. The original's.
 MASKED_SCORE = -10000.0
@@ -130,7 +131,7 @@ class Embeddings(Part):
             # With few rows, a matrix product is faster than a gather.
             one_hot = ops.one_hot(ids, self.type_vocab_size, dtype=words.dtype)
             words += ops.matmul(one_hot, ops.convert_to_tensor(self.token_type_embeddings))
-        summed = counted(words + self.positions(input_ids, length))  # [B, L, H]
+        summed = counted(shifted(words) + self.positions(input_ids, length))  # [B, L, H]
         return self.dropout(self.normalize(summed, training=training), training=training)
 
     def positions(self, input_ids, length):

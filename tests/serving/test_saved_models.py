@@ -230,6 +230,8 @@ def test_what_a_saved_model_cannot_do_is_said(saved, exports, tmp_path):
         saved["masked_lm"].fill_mask("a [MASK]", top_k=6)
     with pytest.raises(ValueError, match="--kind=encoder"):
         saved["span"].embed("a")
+    with pytest.raises(ValueError, match=r"answers only\. For attention, load the model"):
+        saved["masked_lm"].attention("a")
     with pytest.raises(ValueError, match="takes text_a, text_b"):
         saved["classification"].predict(["only one"])
     with pytest.raises(ValueError, match="settings are fixed"):
