@@ -30,7 +30,7 @@ from bert_tf.tasks.task import add_task_module, options_of, split_options, task_
 
 flags.DEFINE_string("data_dir", None, "The folder of the task's files, for tasks that read one.")
 flags.DEFINE_bool("list_tasks", False, "Print all tasks and their options, and exit.")
-flags.DEFINE_string("task_module", None, "A Python file with a task of your own (docs/tasks.md).")
+flags.DEFINE_string("task_module", None, "A Python file with your own task (docs/own_task.md).")
 command_line.define_model_flag()
 command_line.define_flags(FinetuningSettings)
 

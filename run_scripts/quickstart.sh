@@ -140,5 +140,5 @@ What to run next, in $REPOSITORY:
   tensorboard --logdir=$MODEL
   bash run_scripts/test.sh
 
-README.md says how to pre-train on your own text.
+docs/pretrain_tutorial.md says how to pre-train on your own text.
 TEXT

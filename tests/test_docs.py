@@ -6,7 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from script_flags import flags_of
+
+import bert_tf
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAGES = [
@@ -15,6 +18,7 @@ PAGES = [
     *sorted((REPOSITORY / "docs").glob("*.md")),
 ]
 MAX_CORE_LINES = 2500
+MAX_README_LINES = 150
 
 for_each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
@@ -47,8 +51,6 @@ def test_what_the_examples_import_exists(page):
         for name in names.split(", "):
             found = importlib.import_module(module)
             assert hasattr(found, name) or importlib.import_module(f"{module}.{name}")
-    import bert_tf
-
     names = re.findall(r"\bbert_tf\.(\w+)\(", text)
     assert all(hasattr(bert_tf, name) for name in names), names
 
@@ -65,8 +67,18 @@ def test_the_core_path_of_the_readme_is_short_and_counted():
         assert counted == pytest.approx(int(lines), rel=0.1), path
 
 
-def test_the_readme_lists_every_package_and_script():
+def test_the_readme_is_short():
     text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= MAX_README_LINES
+
+
+def test_the_citation_has_the_package_s_version():
+    citation = (REPOSITORY / "CITATION.cff").read_text(encoding="utf-8")
+    assert yaml.safe_load(citation)["version"] == bert_tf.__version__
+
+
+def test_the_page_on_the_code_lists_every_package_and_script():
+    text = (REPOSITORY / "docs" / "code.md").read_text(encoding="utf-8")
     packages = [path.parent.name for path in (REPOSITORY / "bert_tf").glob("*/__init__.py")]
     assert [name for name in packages if f"`{name}/`" not in text] == []
     scripts = [path.name for path in (REPOSITORY / "run_scripts").glob("*.py")]
@@ -90,8 +102,6 @@ def test_the_examples_of_keras_md_run(tmp_path, monkeypatch):
 
 @pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
 def test_the_keras_example_of_the_readme_runs(small_model, reviews, tmp_path, monkeypatch):
-    import bert_tf
-
     folder = tmp_path / "preset"
     config = bert_tf.BertConfig.from_json_file(small_model["bert_config_file"])
     config = dataclasses.replace(config, max_position_embeddings=128)

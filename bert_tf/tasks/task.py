@@ -285,7 +285,7 @@ def add_task_module(path: str) -> str:
     lacking = [part for part in ("Options", "VARIANTS", "make") if not hasattr(module, part)]
     if lacking or name.lower() in _task_modules().keys() - _added.keys():
         problem = f"lacks {', '.join(lacking)}" if lacking else "has the name of another task"
-        raise ValueError(f"{path} {problem}. See 'How to write a new task' in docs/tasks.md.")
+        raise ValueError(f"{path} {problem}. See docs/own_task.md.")
     _added[name.lower()] = module
     return name.lower()
 

@@ -168,7 +168,7 @@ def test_finetune_is_the_general_form(script, scripts_dir, reviews):
 
 
 def test_the_guide_s_own_task_is_trained_from_any_folder(script, scripts_dir, tmp_path):
-    guide = (scripts_dir.parent / "docs" / "tasks.md").read_text().partition("## How to write")[2]
+    guide = (scripts_dir.parent / "docs" / "own_task.md").read_text()
     (code,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
     (tmp_path / "trec.py").write_text(code)
     # So many that they are encoded by other processes, which must find the task too.

@@ -1,4 +1,4 @@
-"""Finding a task by its name, its options as texts, and the worked example of docs/tasks.md."""
+"""Finding a task by its name, its options as texts, and the worked example of docs/own_task.md."""
 
 import dataclasses
 import importlib
@@ -27,7 +27,7 @@ from bert_tf.tasks.task import (
 )
 from bert_tf.text.tokenization import FullTokenizer
 
-DOCS = Path(__file__).resolve().parent.parent.parent / "docs" / "tasks.md"
+DOCS = Path(__file__).resolve().parent.parent.parent / "docs" / "own_task.md"
 
 # Gives back what it was made with.
 ECHO = """
@@ -59,7 +59,7 @@ class Options:
 
 
 def example_of_the_guide() -> str:
-    guide = DOCS.read_text(encoding="utf-8").partition("## How to write a new task")[2]
+    guide = DOCS.read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
     return code
 
@@ -208,7 +208,7 @@ def test_a_task_may_be_a_file_anywhere(add_module):
     ("name", "code", "message"),
     [
         ("own.txt", "", "must be the path of a Python file. Received: .*own.txt"),
-        ("own.py", "def make(): ...", r"own\.py lacks Options, VARIANTS\. See 'How to write a new"),
+        ("own.py", "def make(): ...", r"own\.py lacks Options, VARIANTS\. See docs/own_task\.md"),
         ("squad.py", ECHO.format(variants=()), r"squad\.py has the name of another task"),
         ("tokenize.py", "", r"tokenize\.py: rename this file, .* its name: .*tokenize\.py"),
         ("broken.py", "x = (", r"broken\.py: SyntaxError: .*line 1"),
@@ -236,7 +236,7 @@ def test_a_similar_name_is_suggested():
 
 @pytest.fixture
 def trec(add_module, tmp_path):
-    """The task that docs/tasks.md shows how to write, with a few questions."""
+    """The task that docs/own_task.md shows how to write, with a few questions."""
     add_module("trec.py", example_of_the_guide())
     for name in ("train_5500.label", "TREC_10.label"):
         (tmp_path / name).write_text(
