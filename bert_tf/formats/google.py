@@ -3,6 +3,8 @@
 bert_model.ckpt.index, .data-00000-of-00001     all variables, Adam's moments and `global_step`
 bert_config.json, vocab.txt
 tokenizer_config.json                           the case, if known; the original ignores it
+
+or a TF-Hub module of TensorFlow 1: `hub_module`.
 """
 
 import dataclasses
@@ -13,7 +15,7 @@ import tensorflow as tf
 
 from bert_tf import files
 from bert_tf.config import BertConfig, read_json
-from bert_tf.formats import huggingface_config, names
+from bert_tf.formats import hub_module, huggingface_config, names
 from bert_tf.formats.source import (
     BEST_FOLDER,
     CHECKPOINT_NAME,
@@ -56,25 +58,30 @@ def read(path: str) -> PretrainedModel:
     folder = files.split_path(prefix)[0]
     places = folders_of(prefix)
     found = [find_beside(place, *CONFIG_NAMES, "config.json") for place in places]
-    config_file = next(filter(None, found), None)
-    if config_file is None:
+    config_file, module = next(filter(None, found), None), hub_module.module_of(prefix)
+    if config_file is None and module is None:
         raise ValueError(
             f"{folder}: there is no {CONFIG_NAME} beside the checkpoint {prefix}. Put the model's "
             "there: the weights do not show the number of attention heads."
         )
-    config = _read_config(config_file)
+    config = _read_config(config_file) if config_file else None
     stored = read_weights(prefix)
     renamed, removed = {name: name for name in stored}, ""
-    if config.model_type != "electra":  # Beside its encoder there may be the generator's.
+    # Beside ELECTRA's encoder there may be the generator's.
+    if config is None or config.model_type != "electra":
         renamed, removed = names.without_prefix(prefix, stored)
     weights = {new: stored[old] for old, new in renamed.items()}
+    notes = removed_prefix(removed)
+    if config is None:
+        config = hub_module.read_config(module, {n: w.shape for n, w in weights.items()})
+        notes += (f"the configuration is that of its graph, {module}, with BERT's dropout of 0.1.",)
     names.check_shapes(prefix, config, weights)
     vocab_folder = next(filter(find_vocabulary, places), folder)
     tokenizer, dropped = read_tokenizer(vocab_folder)
     if tokenizer.do_lower_case is None:
-        tokenizer = dataclasses.replace(tokenizer, do_lower_case=case_of_folder(vocab_folder))
+        case = hub_module.read_case(module) if module else case_of_folder(vocab_folder)
+        tokenizer = dataclasses.replace(tokenizer, do_lower_case=case)
     head = Head(kind_of_weights(weights))
-    notes = removed_prefix(removed)
     if files.split_path(folder)[1] == BEST_FOLDER:
         notes += ("these are the best weights of the training, which are not always the newest.",)
     return PretrainedModel("google", prefix, config, weights, head, tokenizer, dropped, notes=notes)

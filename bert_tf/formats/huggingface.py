@@ -1,13 +1,15 @@
 """Reads and writes models in Hugging Face's format, as transformers saves and loads them.
 
 config.json                     configuration, head and labels: `huggingface_config`
-model.safetensors               weights, named as in `architectures`; pytorch_model.bin and sharded
-                                files can be read too: `huggingface_tensors`
+model.safetensors               weights, named as in `architectures`; pytorch_model.bin, tf_model.h5
+                                and sharded files can be read too: `huggingface_tensors`
+NAME.h5                         a whole Keras model, which needs no config.json: `transformers_h5`
 vocab.txt, tokenizer.json       `tokenizer_files`
 modules.json                    of models made for vectors: `sentence_transformers`
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -39,6 +41,7 @@ from bert_tf.formats.tokenizer_files import (
     special_tokens_map,
     write_tokenizer,
 )
+from bert_tf.formats.transformers_h5 import is_h5, read_h5_config
 from bert_tf.kinds.pooling import POOLING_WEIGHTS
 from bert_tf.kinds.table import find_kind, heads_in
 
@@ -65,10 +68,7 @@ def _read_transformer(path: str) -> PretrainedModel:
     if weights_file is None:
         raise ValueError(f"{path}: there is neither {SAFETENSORS_NAME} nor pytorch_model.bin.")
     folder = files.split_path(weights_file)[0]
-    config_file = find_beside(folder, CONFIG_NAME, RELEASED_CONFIG_NAME)
-    if config_file is None:
-        raise ValueError(f"{folder}: there is no {CONFIG_NAME} beside {weights_file}.")
-    content = read_json(config_file, dict)
+    config_file, content = _find_config(folder, weights_file)
     config = read_config(config_file, content)
     architecture = architecture_of(config)
     tokenizer, dropped = read_tokenizer(folder)
@@ -116,6 +116,16 @@ def _read_transformer(path: str) -> PretrainedModel:
         redundant=redundant,
         notes=removed_prefix(prefix),
     )
+
+
+def _find_config(folder: str, weights_file: str) -> tuple[str, dict[str, Any]]:
+    """Returns the path and content of the configuration of a weights file."""
+    if is_h5(weights_file) and (content := read_h5_config(weights_file)):
+        return weights_file, content
+    path = find_beside(folder, CONFIG_NAME, RELEASED_CONFIG_NAME)
+    if path is None:
+        raise ValueError(f"{folder}: there is no {CONFIG_NAME} beside {weights_file}.")
+    return path, read_json(path, dict)
 
 
 def _adapter(folder: str) -> dict[str, str]:

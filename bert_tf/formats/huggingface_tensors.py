@@ -1,8 +1,9 @@
-"""Reads the tensors of a Hugging Face folder from safetensors or PyTorch files.
+"""Reads the tensors of a Hugging Face folder from safetensors, PyTorch or HDF5 files.
 
 model.safetensors                    or shards listed in model.safetensors.index.json
 pytorch_model.bin                    or shards listed in pytorch_model.bin.index.json
-NAME.safetensors, .bin, .pt, .ckpt   if it is the only one
+tf_model.h5                          or shards listed in tf_model.h5.index.json: `transformers_h5`
+NAME.safetensors, .bin, .pt, .h5, .ckpt     if it is the only one
 modules.json                         names the subfolder with these files, in sentence-transformers
 """
 
@@ -10,6 +11,7 @@ import importlib
 import pickle
 import re
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
 import ml_dtypes  # noqa: F401 - gives NumPy the type bfloat16
@@ -17,6 +19,7 @@ import numpy as np
 
 from bert_tf import files
 from bert_tf.config import read_json
+from bert_tf.formats import transformers_h5
 from bert_tf.formats.source import find_beside
 
 # Where training programs keep the weights beside an optimizer's state, in order of preference.
@@ -26,6 +29,7 @@ SAFETENSORS_NAME = "model.safetensors"
 _WEIGHTS_NAMES = (
     *(SAFETENSORS_NAME, "model.safetensors.index.json"),
     *("pytorch_model.bin", "pytorch_model.bin.index.json"),
+    *transformers_h5.WEIGHTS_NAMES,
 )
 # Of files with other names, which are read if there is one; and what else has such endings.
 _SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
@@ -38,14 +42,18 @@ def find_weights(path: str) -> str | None:
     """Returns the weights file or shard index that `path` is or contains, or None."""
     if not files.is_directory(path):
         name = files.split_path(path)[1]
-        is_weights = name in _WEIGHTS_NAMES or name.endswith(_SUFFIXES)
+        is_weights = name in _WEIGHTS_NAMES or _has_weights_ending(name)
         return path if is_weights and files.exists(path) else None
     folder = transformer_folder(path)
     if found := find_beside(folder, *_WEIGHTS_NAMES):
         return found
-    named = [name for name in files.list_folder(folder) if name.endswith(_SUFFIXES)]
+    named = [name for name in files.list_folder(folder) if _has_weights_ending(name)]
     others = [name for name in named if not _NO_WEIGHTS.match(name)]
     return files.join_path(folder, others[0]) if len(others) == 1 else None
+
+
+def _has_weights_ending(name: str) -> bool:
+    return name.endswith(_SUFFIXES) or transformers_h5.is_h5(name)
 
 
 def transformer_folder(folder: str) -> str:
@@ -67,23 +75,31 @@ def read_tensors(path: str) -> dict[str, np.ndarray]:
     if not path.endswith(".index.json"):
         if not files.exists(path):
             raise ValueError(f"{path}: cannot be read: there is no such file.")
-        files.refuse_other_kinds(path, "tensors")
-        kind = files.kind_of(path)
-        is_damaged = kind == files.BINARY and path.endswith(".safetensors")
-        read = _read_safetensors if kind == files.SAFETENSORS or is_damaged else _read_pytorch
+        read = _reader_of(path)
         with files.naming_damage(path):
             return {name: _as_float32(path, name, value) for name, value in read(path).items()}
     weight_map = read_json(path, {"weight_map": {str: str}})["weight_map"]
     folder = files.split_path(path)[0]
     tensors: dict[str, np.ndarray] = {}
     for name in sorted(set(weight_map.values())):
-        if not name.endswith(_SUFFIXES):
+        if not _has_weights_ending(name):
             raise ValueError(f"{path}: it names {name!r:.80}, which is no weights file.")
         tensors |= read_tensors(inside(path, folder, name))
+    if path.endswith(transformers_h5.INDEX_SUFFIX):  # Its names begin with the class's.
+        weight_map = {transformers_h5.torch_name(name.partition("/")[2]) for name in weight_map}
     missing = sorted(set(weight_map) - set(tensors))
     if missing or not tensors:
         raise ValueError(f"{path}: its files lack {files.some(missing) or 'everything'}.")
     return tensors
+
+
+def _reader_of(path: str) -> Callable[[str], dict[str, np.ndarray]]:
+    if transformers_h5.is_h5(path):
+        return transformers_h5.read_h5
+    files.refuse_other_kinds(path, "tensors")
+    kind = files.kind_of(path)
+    is_damaged = kind == files.BINARY and path.endswith(".safetensors")
+    return _read_safetensors if kind == files.SAFETENSORS or is_damaged else _read_pytorch
 
 
 def write_safetensors(tensors: dict[str, np.ndarray], path: str) -> None:

@@ -37,8 +37,6 @@ _SAVE = (
 )
 # Pattern of a file's name -> what it is, and the step to a format that is read.
 _ONE_STEP_AWAY = {
-    "tf_model*.h5": "weights of transformers 4 with TensorFlow. AutoModel."
-    + _SAVE.format(", from_tf=True"),
     "flax_model*.msgpack": "weights of transformers 4 with Flax. AutoModel."
     + _SAVE.format(", from_flax=True"),
     "adapter_*": "a PEFT adapter without its base model. AutoPeftModel.from_pretrained(FOLDER)"
@@ -129,10 +127,11 @@ def detect_format(path: str) -> str:
         seen = [f"It is {kind}{f' ({remedy})' if remedy else ''}."]
     raise ValueError(
         f"{path}: no model of a known format. {' '.join([*seen, ''])}Supported: a google-research "
-        "checkpoint "
-        "(bert_config.json and bert_model.ckpt.index, or a zip of these), a Hugging Face folder "
-        "(config.json and model.safetensors or pytorch_model.bin), a keras-hub preset (config.json "
-        "and *.weights.h5, or a .keras file), a tensorflow/models checkpoint (.index)."
+        "checkpoint (bert_config.json and bert_model.ckpt.index, or a zip of these), a TF-Hub "
+        "module (saved_model.pb and variables), a Hugging Face folder (config.json and "
+        "model.safetensors, pytorch_model.bin or tf_model.h5), a Keras model with a TFBertModel "
+        "(.h5), a keras-hub preset (config.json and *.weights.h5, or a .keras file), a "
+        "tensorflow/models checkpoint (.index)."
     )
 
 

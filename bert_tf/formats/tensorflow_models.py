@@ -1,4 +1,4 @@
-"""Reads tensorflow/models' BERT checkpoints; that library need not be installed.
+"""Reads tensorflow/models' BERT checkpoints, and the TF-Hub modules of TensorFlow 2 made of them.
 
 They are object-based: a key is the path of attributes to the variable, which varies with the model
 around the encoder and with versions. Variables are therefore found by the ends of their full names
@@ -22,16 +22,19 @@ from bert_tf import files
 from bert_tf.config import BertConfig
 from bert_tf.formats import names
 from bert_tf.formats.google import READ_ERRORS
+from bert_tf.formats.hub_module import CASE, module_of, read_case
 from bert_tf.formats.source import (
     CONFIG_NAME,
     OBJECT_GRAPH,
     Head,
     PretrainedModel,
+    TokenizerFiles,
     find_prefix,
+    folders_of,
     is_object_based,
 )
 from bert_tf.formats.tensorflow_models_config import PARAMS_NAME, read_config
-from bert_tf.formats.tokenizer_files import read_tokenizer
+from bert_tf.formats.tokenizer_files import find_vocabulary, read_tokenizer
 from bert_tf.kinds.table import CLASSIFIER, MASKED_LM, NEXT_SENTENCE, SPAN, kind_of_weights
 from bert_tf.training.checkpoint import DamagedCheckpoint, damage_in, find_checkpoint
 
@@ -65,6 +68,11 @@ class _Checkpoint:
     others: list[str]  # Keys of variables outside BERT.
     attributes: set[str]  # Of all objects in the graph.
 
+    @property
+    def module(self) -> str | None:
+        """The path of the graph of the TF-Hub module that has these weights, if any."""
+        return module_of(self.prefix)
+
     def shape(self, end: str) -> tuple[int, ...]:
         """Returns a variable's shape; raises a ValueError if it is missing."""
         if end not in self.keys:
@@ -95,6 +103,11 @@ def read(path: str) -> PretrainedModel:
     prefix = find_prefix(str(path)) or find_checkpoint(str(path))
     folder = files.split_path(prefix)[0]
     checkpoint = _open(prefix)
+    if not checkpoint.keys and checkpoint.module and read_case(checkpoint.module) is not None:
+        raise ValueError(
+            f"{checkpoint.module}: a TF-Hub module that only splits text. Give the encoder's; the "
+            "vocabulary of both is in assets/."
+        )
     num_layers = len({match[1] for match in map(_LAYER.match, checkpoint.keys) if match})
     config, unlike = read_config(folder) or (_config_of_weights(checkpoint, num_layers), {})
     if num_layers > config.num_hidden_layers:
@@ -111,7 +124,7 @@ def read(path: str) -> PretrainedModel:
     kind = kind_of_weights(weights)
     if start == _TRANSFORM and kind in ("classification", "regression"):
         kind = "tagging"
-    tokenizer, other_ways = read_tokenizer(folder)
+    tokenizer, other_ways = _read_tokenizer(checkpoint)
     return PretrainedModel(
         format="tensorflow_models",
         path=prefix,
@@ -152,6 +165,16 @@ def _open(prefix: str) -> _Checkpoint:
         else:
             checkpoint.shapes[match[1]] = tuple(shapes[variable])
     return checkpoint
+
+
+def _read_tokenizer(checkpoint: _Checkpoint) -> tuple[TokenizerFiles, dict[str, str]]:
+    """Returns the tokenizer beside a checkpoint, or that of its TF-Hub module."""
+    places = folders_of(checkpoint.prefix)
+    tokenizer, other_ways = read_tokenizer(next(filter(find_vocabulary, places), places[0]))
+    if tokenizer.do_lower_case is None and checkpoint.module and CASE in checkpoint.others:
+        case = bool(checkpoint.reader.get_tensor(CASE + _ATTRIBUTE))
+        tokenizer = dataclasses.replace(tokenizer, do_lower_case=case)
+    return tokenizer, other_ways
 
 
 def _config_of_weights(checkpoint: _Checkpoint, num_layers: int) -> BertConfig:
@@ -245,7 +268,8 @@ def _dropped(
         for other, reason in unlike.items():
             if end.startswith(other):
                 reasons[key] = reason
-    for key in checkpoint.others:
+    others = set(checkpoint.others) - ({CASE} if checkpoint.module else set())
+    for key in others:
         reasons[key] = "not a part of BERT's encoder or of a supported head"
         if _OPTIMIZER.search(key):
             reasons[key] = "state of tensorflow/models' optimizer, which differs from BERT's"

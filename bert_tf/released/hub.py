@@ -17,8 +17,8 @@ PREFIX = "hf://"
 _NAME = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 _FILES = ("*.json", "*.txt", "*.model")
 # Weights as they are looked for. The same ones may be there in several formats.
-_WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
-_OTHER_FORMATS = ("onnx/*", "openvino/*", "coreml/*", "*.msgpack", "*.h5")
+_WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "tf_model*.h5")
+_OTHER_FORMATS = ("onnx/*", "openvino/*", "coreml/*", "*.msgpack")
 
 
 def download_from_hub(name: str, cache_dir: str | None = None) -> str:
@@ -64,7 +64,9 @@ def download_from_hub(name: str, cache_dir: str | None = None) -> str:
         raise ValueError(f"{name} is not in the Hub, or needs a token: {reason}") from None
     except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError) as error:
         raise ConnectionError(f"{name} cannot be downloaded: {error}") from error
-    raise ValueError(f"{name} has no weights in safetensors or of PyTorch: {_listed(folder)}")
+    raise ValueError(
+        f"{name} has no weights in safetensors, of PyTorch or of TensorFlow: {_listed(folder)}"
+    )
 
 
 def _listed(folder: Path) -> str:

@@ -95,7 +95,6 @@ def test_the_report_lists_what_became_of_everything(trained, tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("tf_model.h5", r"from_tf=True\)\.save_pretrained"),
         ("flax_model.msgpack", "from_flax=True"),
         ("adapter_model.safetensors", "merge_and_unload"),
         ("model.onnx", "the model from which it was exported"),

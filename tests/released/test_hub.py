@@ -42,7 +42,9 @@ def hub(golden_dir, tmp_path):
     empty.mkdir()
     (empty / "config.json").write_text((folder / "config.json").read_text())
     names = ("someone/small", "FacebookAI/roberta-base")
-    server = HubServer({**dict.fromkeys(names, folder), "someone/empty": empty})
+    old = golden_dir / "transformers_tensorflow" / "classifier"
+    others = {"someone/empty": empty, "someone/tensorflow": old}
+    server = HubServer({**dict.fromkeys(names, folder), **others})
     yield server
     server.stop()
 
@@ -73,6 +75,11 @@ def test_a_model_is_downloaded_and_converted_once_and_then_needs_no_network(name
     assert not [request for request in hub.requests if "onnx/model.json" in request]
     hub.stop()
     assert find(name, HF_HUB_OFFLINE="1") == found
+
+
+def test_a_repository_with_weights_of_tensorflow_alone_is_read(find):
+    config = json.loads(Path(find("hf://someone/tensorflow")["bert_config_file"]).read_text())
+    assert (config["hidden_size"], config["hidden_act"]) == (8, "gelu_erf")
 
 
 def test_programs_take_the_name(hub, scripts_dir, tmp_path):
@@ -106,7 +113,7 @@ def test_a_revision_has_a_folder_of_its_own(find):
     [
         ("hf://someone/nothing", "ValueError", "hf://someone/nothing is not in the Hub, or needs"),
         ("hf://someone/small@v9", "ValueError", "hf://someone/small@v9 is not in the Hub"),
-        ("hf://someone/empty", "ValueError", "no weights in safetensors or of PyTorch: there are"),
+        ("hf://someone/empty", "ValueError", "has no weights in safetensors, of PyTorch or"),
     ],
 )
 def test_what_is_not_there_is_named(name, kind, message, find):
