@@ -102,7 +102,9 @@ class GraphSentencePieceTokenizer(tf.Module):
     ) -> tuple[tf.RaggedTensor, tf.RaggedTensor, tf.RaggedTensor]:
         """Returns pieces [N, (T)] and their spans in bytes; numbers are apart from their comma."""
         divide = self._pieces.tokenize_with_offsets
-        pieces, starts, ends = divide(tf.strings.unicode_encode(characters, "UTF-8"))
+        pieces, starts, ends = divide(
+            tf.strings.unicode_encode(characters, "UTF-8", errors="ignore")
+        )
         starts, ends = tf.cast(starts, tf.int32), tf.cast(ends, tf.int32)
         is_number = tf.strings.regex_full_match(pieces.values, f"(?s).*{_digits()},")
         numbers, others = tf.where(is_number)[:, 0], tf.where(~is_number)[:, 0]

@@ -80,7 +80,8 @@ def split_words(texts: tf.Tensor, tables: CharacterTables, do_lower_case: bool) 
         tf.bitwise.bitwise_and(packed, CODE_POINT), word_starts, validate=False
     )
     return GraphWords(
-        tf.strings.unicode_encode(words, "UTF-8"),
+        # TensorFlow before 2.20 takes noncharacters, such as U+FFFE, for errors.
+        tf.strings.unicode_encode(words, "UTF-8", errors="ignore"),
         tf.cast(words.row_lengths(), tf.int32),
         tf.searchsorted(tf.gather(sources, word_starts), text_splits, out_type=tf.int64),
         starts,
