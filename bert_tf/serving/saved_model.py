@@ -1,4 +1,9 @@
-"""Writes a SavedModel with its description and warm-up requests, see `inference.versions`."""
+"""Writes a SavedModel with all that is beside it, see `inference.versions`.
+
+assets.extra/serving.json                       its description
+assets.extra/tf_serving_warmup_requests         what TensorFlow Serving runs before it is ready
+batching_params.pbtxt                           read with --enable_per_model_batching_parameters
+"""
 
 import importlib.util
 import json
@@ -19,6 +24,8 @@ from bert_tf.version import __version__
 logger = logging.getLogger(__name__)
 
 _WARMUP_REQUESTS = "assets.extra/tf_serving_warmup_requests"
+_BATCHING = "batching_params.pbtxt"
+BATCH_SIZES = (1, 2, 4, 8, 16, 32)  # To which the server fills up what it combines.
 _README = """# A BERT model for {kind}, as a SavedModel
 
 Written by bert-tf {version} with TensorFlow {tensorflow}. It takes raw text ({inputs}). To call it
@@ -51,6 +58,7 @@ def write_saved_model(folder: str, loaded: LoadedModel, graph: ServedGraph) -> d
         files.join_path(folder, "README.md"): _readme(description).rstrip(),
         files.join_path(extra, "bert_config.json"): loaded.config.to_json_string().rstrip(),
     }
+    contents[files.join_path(folder, _BATCHING)] = _batching()
     for path, content in contents.items():
         with files.open_file(path, "w") as file:
             file.write(content + "\n")
@@ -58,6 +66,17 @@ def write_saved_model(folder: str, loaded: LoadedModel, graph: ServedGraph) -> d
     with files.open_file(files.join_path(extra, name), "wb") as file:
         file.write(loaded.tokenizer.vocabulary_content())
     return description
+
+
+def _batching() -> str:
+    """Returns parameters for online requests; the number of threads is the server's own."""
+    return "\n".join(
+        [
+            f"max_batch_size {{ value: {BATCH_SIZES[-1]} }}",
+            "batch_timeout_micros { value: 1000 }",
+            *(f"allowed_batch_sizes: {size}" for size in BATCH_SIZES),
+        ]
+    )
 
 
 def _description(
@@ -115,7 +134,7 @@ def _signature(call: tf.types.experimental.ConcreteFunction) -> dict[str, dict[s
 
 
 def write_warmup_requests(folder: str, model_name: str, loaded: LoadedModel) -> int:
-    """Writes requests that TensorFlow Serving runs at start, since a first call takes seconds.
+    """Writes a request of each of BATCH_SIZES, as the first of each takes longer.
 
     Returns their number; 0 without the extra `serving`.
     """
@@ -128,7 +147,8 @@ def write_warmup_requests(folder: str, model_name: str, loaded: LoadedModel) -> 
     from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
     lists = find_kind(loaded.kind).list_inputs
-    batches = [[_TEXT], [_TEXT * number for number in range(1, 9)]]  # Different lengths.
+    # Of different lengths.
+    batches = [[_TEXT * (1 + number % 8) for number in range(size)] for size in BATCH_SIZES]
     with tf.io.TFRecordWriter(files.join_path(folder, _WARMUP_REQUESTS)) as writer:
         for texts in batches:
             request = predict_pb2.PredictRequest(

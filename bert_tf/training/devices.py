@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import glob
+import importlib.metadata
 import importlib.util
 import logging
 import socket
@@ -137,6 +138,20 @@ def has_tpu() -> bool:
     return bool(devices) and importlib.util.find_spec("libtpu") is not None
 
 
+def _installed() -> str:
+    """Returns what to say of the installed TensorFlow, which often is the cause."""
+    versions = {}
+    for name in ("tensorflow", "tensorflow-cpu", "tensorflow-tpu", "libtpu"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    found = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return (
+        f"Installed: {found}. A TPU needs tensorflow-tpu alone and its libtpu: pip uninstall -y "
+        "tensorflow tensorflow-cpu; pip install tensorflow-tpu==2.19.1; pip install --no-deps "
+        "tensorflow-text==2.19.0 (Python 3.10 to 3.12; docs/tpu.md)."
+    )
+
+
 def tpu_strategy(settings: DeviceSettings) -> tf.distribute.Strategy:
     """Connects to a TPU and initializes it; raises a ValueError if none answers."""
     address = settings.tpu_name or settings.master or "local"
@@ -154,10 +169,11 @@ def tpu_strategy(settings: DeviceSettings) -> tf.distribute.Strategy:
     except Exception as error:  # The resolver raises whatever its transport does.
         raise ValueError(
             f"No TPU answers at {address!r} (zone {settings.tpu_zone or 'of this machine'}, "
-            f"project {settings.gcp_project or 'of this machine'}): {error}\nCheck the TPU's name, "
-            "zone and project, that its state is READY, that its TensorFlow version is this "
-            f"program's ({tf.__version__}), and, on a TPU VM, that no other process holds it. "
-            "Without a TPU, leave out --use_tpu, or use --distribution_strategy=auto."
+            f"project {settings.gcp_project or 'of this machine'}): {error}\n{_installed()} Then "
+            "check the TPU's name, zone and project, that its state is READY, that its TensorFlow "
+            f"version is this program's ({tf.__version__}), and, on a TPU VM, that no other "
+            "process holds it. Without a TPU, leave out --use_tpu, or use "
+            "--distribution_strategy=auto."
         ) from error
     if strategy.num_replicas_in_sync != settings.num_tpu_cores:
         message = "The TPU has %d cores, not the %d of --num_tpu_cores; all of them are used."

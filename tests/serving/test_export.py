@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from served_models import VOCAB, make_model, small_config, write_model
+from tensorflow.core.protobuf import saved_model_pb2
 
 import bert_tf
 from bert_tf.inference.load_model import load_model
@@ -126,7 +127,8 @@ def test_warm_up_requests_are_answered_by_the_model(exported):
     folder = exported[0] / "1"
     path = str(folder / "assets.extra" / "tf_serving_warmup_requests")
     logs = [apis.PredictionLog.FromString(r.numpy()) for r in tf.data.TFRecordDataset(path)]
-    assert len(logs) == 2
+    sizes = [log.predict_log.request.inputs["text_a"].tensor_shape.dim[0].size for log in logs]
+    assert sizes == [1, 2, 4, 8, 16, 32]
     signatures = tf.saved_model.load(str(folder)).signatures
     for log in logs:
         request = log.predict_log.request
@@ -135,6 +137,26 @@ def test_warm_up_requests_are_answered_by_the_model(exported):
             name: tf.constant(tf.make_ndarray(tensor)) for name, tensor in request.inputs.items()
         }
         assert signatures[request.model_spec.signature_name](**inputs)["label"].shape[0] > 0
+
+
+def test_the_batches_that_the_server_makes_are_those_it_was_warmed_with(exported):
+    lines = (exported[0] / "1" / "batching_params.pbtxt").read_text().splitlines()
+    allowed = [int(line.split()[1]) for line in lines if line.startswith("allowed_batch_sizes: ")]
+    assert allowed == [1, 2, 4, 8, 16, 32]
+    assert "max_batch_size { value: 32 }" in lines  # It must be the last of them.
+
+
+def test_the_graph_runs_on_servers_since_2_13(exported):
+    """It has one operation of TensorFlow Text, unchanged since 2.12, and none for XLA alone."""
+    content = (exported[0] / "1" / "saved_model.pb").read_bytes()
+    (meta,) = saved_model_pb2.SavedModel.FromString(content).meta_graphs
+    functions = meta.graph_def.library.function
+    nodes = [*meta.graph_def.node, *(node for f in functions for node in f.node_def)]
+    names = {f.signature.name for f in functions}
+    others = {node.op for node in nodes} - set(dir(tf.raw_ops)) - names
+    assert others == {"FastWordpieceTokenizeWithOffsets"}
+    assert not [node.name for node in nodes if node.attr["_XlaMustCompile"].b]
+    assert not [f.signature.name for f in functions if f.attr["_XlaMustCompile"].b]
 
 
 def test_half_precision_halves_the_weights_and_keeps_the_answers(folders, tmp_path):

@@ -67,7 +67,8 @@ def test_two_devices_train_to_the_weights_of_the_original(golden_dir):
 def test_without_a_tpu_the_error_says_what_to_check():
     with pytest.raises(ValueError, match="No TPU answers at 'local'") as refusal:
         tpu_strategy(DeviceSettings())
-    for hint in ("name, zone and project", f"this program's ({tf.__version__})"):
+    build = f"Installed: tensorflow {tf.__version__}"
+    for hint in (build, "pip install tensorflow-tpu", "name, zone and project"):
         assert hint in str(refusal.value)
 
 
