@@ -87,6 +87,11 @@ def need_flags(names: Iterable[str]) -> None:
     _needed.extend(names)
 
 
+def needed_flags() -> tuple[str, ...]:
+    """Returns the names of the required flags."""
+    return tuple(_needed)
+
+
 def model_values() -> dict[str, str | bool]:
     """Returns values from --model for those flags that it replaces and that were not given.
 

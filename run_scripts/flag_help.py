@@ -108,26 +108,30 @@ def own_flags() -> dict[str, flags.Flag]:
     return {name: values[name] for name in names}
 
 
-def help_text(about: str, needed: Collection[str]) -> str:
-    """Returns what `--help` prints: the script's documentation, and its flags in groups."""
-    width = min(100, shutil.get_terminal_size((80, 24)).columns)
+def grouped_flags(needed: Collection[str]) -> dict[str, list[str]]:
+    """Returns the names of the script's flags by group, in the order of `--help`."""
     first = [*needed, *(name for name in _ESSENTIALS if name not in needed)]
     there = own_flags()
     grouped = {"essentials": [name for name in first if name in there]}
     for name in sorted(there.keys() - {*first}):
         title = next(title for title, names in _GROUPS.items() if _is(names, name))
         grouped.setdefault(title, []).append(name)
+    return {title: grouped[title] for title in ("essentials", *_GROUPS) if grouped.get(title)}
+
+
+def help_text(about: str, needed: Collection[str]) -> str:
+    """Returns what `--help` prints: the script's documentation, and its flags in groups."""
+    width = min(100, shutil.get_terminal_size((80, 24)).columns)
     lines = [inspect.cleandoc(about)]
-    for title in ("essentials", *_GROUPS):
-        names = grouped.get(title, ())
-        lines += ["", f"{title}:"] if names else []
+    for title, names in grouped_flags(needed).items():
+        lines += ["", f"{title}:"]
         for name in names:
             lines += _described(name, flags.FLAGS[name], name in needed, width)
     return "\n".join([*lines, "", "--helpfull lists the flags of absl, such as --flagfile, too."])
 
 
 def _described(name: str, flag: flags.Flag, is_needed: bool, width: int) -> list[str]:
-    text = flag.help + (f" Needed{_unless_model(name)}." if is_needed else "")
+    text = flag.help + (f" Needed{unless_model(name)}." if is_needed else "")
     if flag.boolean:
         head = f"--[no]{name}" if flag.default else f"--{name}"
         text += " Default: yes." if flag.default else ""
@@ -140,7 +144,8 @@ def _described(name: str, flag: flags.Flag, is_needed: bool, width: int) -> list
     return [f"  {head:<28}{lines[0]}", *(" " * 30 + line for line in lines[1:])]
 
 
-def _unless_model(name: str) -> str:
+def unless_model(name: str) -> str:
+    """Returns what to add to "needed", for a flag that --model replaces."""
     is_part = "model" in flags.FLAGS and name in ("bert_config_file", "vocab_file")
     return ", or --model" if is_part else ""
 
