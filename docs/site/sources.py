@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\]\([^)]*\))*)\]\(([^)\s]+)\)")
+_INDEX = PurePosixPath("docs/index.md")
 _FENCED = re.compile(r"^ *(```+|~~~+).*?^ *\1 *$", re.MULTILINE | re.DOTALL)
 _ENTRY = re.compile(r"- \[([^\]]+)\]\(([^)\s]+)\)")
 # The link to Colab, a picture from elsewhere.
@@ -72,15 +73,15 @@ class Sources:
         `generated` are title and page of what the reference has besides.
         """
         docs = self.repository / "docs"
-        index = (docs / "index.md").read_text(encoding="utf-8")
+        index = (self.repository / _INDEX).read_text(encoding="utf-8")
         for path in docs.glob("*.md"):
-            if path.name != "index.md":
+            if path.name != _INDEX.name:
                 self._add(PurePosixPath("docs") / path.name)
         self._write_index(index, generated)
         done: set[PurePosixPath] = set()
         while self._queue:
             path = self._queue.pop()
-            if path not in done:
+            if path not in done and path != _INDEX:
                 done.add(path)
                 self._write_file(path)
 
@@ -127,8 +128,9 @@ class Sources:
                 return f"{picture}[{label}]({link})"
             found = PurePosixPath(os.path.normpath(path.parent / target))
             place = self.repository / found
-            if place.is_dir() and (place / "README.md").exists():
-                found, place = found / "README.md", place / "README.md"
+            for name_of_folder in ("index.md", "README.md"):
+                if (place / name_of_folder).exists():
+                    found, place = found / name_of_folder, place / name_of_folder
             if place.is_dir():
                 return label
             if not place.exists() or found.parts[0] == "..":
@@ -139,16 +141,15 @@ class Sources:
         return _outside_code(text, lambda line: _LINK.sub(rewritten, line))
 
     def _write_index(self, index: str, generated: list[tuple[str, str]]) -> None:
-        path = PurePosixPath("docs/index.md")
         sections = [self._section(section) for section in _sections(index)]
         pages = [section.page for section in sections if section.groups]
         menu = _toctree("", [("", page) for page in pages])
-        self.write("index.md", self._with_links(index, path, "index.md") + menu)
+        self.write("index.md", self._with_links(index, _INDEX, "index.md") + menu)
         for section in sections:
             lines = [re.sub("^###", "##", line) for line in section.lines]
             text = "\n".join([f"# {section.title}", *lines, ""])
             name = f"{section.page}.md"
-            text = self._with_links(text, path, name)
+            text = self._with_links(text, _INDEX, name)
             if section.title == "Reference":
                 section.groups["From the code"] = generated
                 entries = [f"- [{title}]({page})" for title, page in generated]
@@ -196,6 +197,7 @@ def _toctree(caption: str, links: list[tuple[str, str]]) -> str:
     lines = ["", "```{toctree}", ":hidden:", *([f":caption: {caption}"] if caption else []), ""]
     for title, page in links:
         page = re.sub(r"\.(md|ipynb)$", "", page)
+        title = title.replace("`", "")  # Menus are plain text.
         lines.append(f"{title} <{page}>" if title else page)
     return "\n".join([*lines, "```", ""])
 
