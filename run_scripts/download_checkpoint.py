@@ -16,7 +16,8 @@ import sys
 import command_line
 from absl import flags
 
-from bert_tf.released.models import ReleasedModel, all_released_models, find_released_model
+from bert_tf.released.models import all_released_models, find_released_model
+from bert_tf.released.released_model import ReleasedModel
 
 FLAGS = flags.FLAGS
 

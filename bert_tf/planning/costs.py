@@ -7,7 +7,7 @@ pass: a product of the same size for the gradient of each factor. Padding costs 
 import dataclasses
 
 from bert_tf.config import BertConfig, generator_config
-from bert_tf.released.models import count_parameters
+from bert_tf.released.released_model import count_parameters
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,8 @@ from bert_tf.formats.tokenizer_files import VOCAB_NAME, write_tokenizer
 from bert_tf.released.archive import checkpoint_name, extract_checkpoint
 from bert_tf.released.cache import cache_folder, cached, plain_name
 from bert_tf.released.hub import PREFIX, download_from_hub
-from bert_tf.released.models import ReleasedModel, find_released_model, mirror_url
+from bert_tf.released.models import find_released_model, mirror_url
+from bert_tf.released.released_model import ReleasedModel
 from bert_tf.released.transfer import DownloadOptions, discard, fetch_zip
 
 logger = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ def _extract(path: Path, model: ReleasedModel | None, folder: Path) -> None:
             found = files.file_digest(str(file)) if file.exists() else "no such file"
             if found != expected:
                 raise ValueError(f"{name}: its SHA-256 is {expected}. Received: {found}")
-        check_folder(str(folder), model and model.checked_config)
+        check_folder(str(folder), model.config if model and model.is_config_known else None)
     except ValueError as error:
         # Leaves out the temporary folder.
         raise ValueError(f"{path}: {str(error).replace(f'{folder}/', '')}") from error

@@ -1,4 +1,4 @@
-"""Lists every model that google-research/bert released, and finds those of its successors.
+"""Lists every model that google-research/bert released; finds these and those of successors.
 
     model = find_released_model("bert_base_uncased")
     model.url             # .../2018_10_18/uncased_L-12_H-768_A-12.zip
@@ -8,96 +8,14 @@
 All of them are under the Apache License 2.0. `bert_tf.released.download` downloads them.
 """
 
-import dataclasses
 import difflib
-import importlib
 import os
-from collections.abc import Mapping
-from typing import Any
 
-from bert_tf.config import BertConfig
-from bert_tf.released.published import SCORES, SHA256, Score
+from bert_tf.released.published import SCORES, SHA256
+from bert_tf.released.released_model import BASE_URL, ReleasedModel
+from bert_tf.released.successors import SUCCESSORS
 
-BASE_URL = "https://storage.googleapis.com/bert_models"
 MIRROR_VARIABLE = "BERT_TF_MIRROR"
-_SUCCESSORS = ("albert", "electra", "hub")
-
-
-@dataclasses.dataclass(frozen=True)
-class ReleasedModel:
-    """A released model; all have an intermediate size of 4 H, 512 positions and 2 segment ids."""
-
-    name: str
-    path: str  # Of its zip, relative to BASE_URL or a mirror.
-    num_hidden_layers: int
-    hidden_size: int
-    num_attention_heads: int
-    vocab_size: int
-    do_lower_case: bool  # Whether text was lower-cased and stripped of accents.
-    aliases: tuple[str, ...] = ()
-    licence: str = "Apache-2.0"
-    scores: tuple[Score, ...] = ()
-    # File in the zip -> its published sum, if any.
-    sha256: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
-    # What its configuration has beside these sizes, and where it differs from BERT's.
-    own_config: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
-
-    base_url = BASE_URL
-    has_config = True  # Whether its archive has its configuration.
-    is_on_hub = False  # Whether `path` is a repository of the Hugging Face Hub.
-
-    @property
-    def folder(self) -> str:
-        """The name of its folder in the release: `uncased_L-12_H-768_A-12`."""
-        return self.path.rpartition("/")[2].removesuffix(".zip").removesuffix(".tar.gz")
-
-    @property
-    def url(self) -> str:
-        """The address of its archive."""
-        return f"{self.base_url}/{self.path}"
-
-    @property
-    def checked_config(self) -> BertConfig | None:
-        """The configuration that its archive must have; None if that is not known."""
-        return self.config
-
-    @property
-    def config(self) -> BertConfig:
-        """Its configuration, as in its bert_config.json."""
-        return BertConfig(
-            vocab_size=self.vocab_size,
-            hidden_size=self.hidden_size,
-            num_hidden_layers=self.num_hidden_layers,
-            num_attention_heads=self.num_attention_heads,
-            intermediate_size=4 * self.hidden_size,
-            **{"type_vocab_size": 2, **self.own_config},
-        )
-
-    @property
-    def num_parameters(self) -> int:
-        """The encoder's number of parameters; see `count_parameters`."""
-        return count_parameters(self.config)
-
-    @property
-    def max_zip_bytes(self) -> int:
-        """More bytes than its zip can have: float32 weights with both heads, and other files."""
-        return 6 * self.num_parameters + (1 << 24)
-
-
-def count_parameters(config: BertConfig) -> int:
-    """Returns an encoder's number of parameters, with any pooler and without heads."""
-    width, inner = config.hidden_size, config.intermediate_size
-    norm, narrow = 2 * width, config.embedding_size or width
-    rows = config.vocab_size + config.max_position_embeddings + config.type_vocab_size
-    embeddings = rows * narrow + 2 * narrow
-    if narrow != width:
-        embeddings += narrow * width + width  # The projection.
-    attention = 4 * (width * width + width)
-    feed_forward = 2 * width * inner + inner + width
-    layer = attention + feed_forward + 2 * norm
-    pooler = 0 if config.model_type in ("electra", "distilbert") else width * width + width
-    num_blocks = config.num_hidden_groups * config.inner_group_num or config.num_hidden_layers
-    return embeddings + num_blocks * layer + pooler
 
 
 def find_released_model(name: str) -> ReleasedModel:
@@ -122,11 +40,7 @@ def find_released_model(name: str) -> ReleasedModel:
 
 def all_released_models() -> list[ReleasedModel]:
     """Returns all models that are known by name: BERTs, then their successors."""
-    models = list(RELEASED_MODELS)
-    for name in _SUCCESSORS:
-        module = importlib.import_module(f"bert_tf.released.{name}_models")  # It imports this one.
-        models += getattr(module, f"{name.upper()}_MODELS")
-    return models
+    return [*RELEASED_MODELS, *SUCCESSORS]
 
 
 def mirror_url(model: ReleasedModel, mirror: str | None = None) -> str:

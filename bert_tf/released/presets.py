@@ -16,7 +16,8 @@ from bert_tf.model.encoders import make_encoder
 from bert_tf.model.feature_model import FeatureModel
 from bert_tf.released.find_model import ModelFiles, find_model
 from bert_tf.released.model_folder import ModelDescription, description_beside, write_description
-from bert_tf.released.models import ReleasedModel, all_released_models
+from bert_tf.released.models import all_released_models
+from bert_tf.released.released_model import ReleasedModel
 from bert_tf.text.tokenizer import Tokenizer, load_tokenizer
 from bert_tf.training.checkpoint import (
     has_encoder,

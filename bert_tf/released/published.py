@@ -1,25 +1,9 @@
-"""Lists what was published about the released models: scores and SHA-256 sums.
+"""Lists what was published about google-research's BERTs: scores and SHA-256 sums.
 
 The keys are names in `bert_tf.released.models`. Scores are percentages, or correlations times 100.
 """
 
-import dataclasses
-
-
-@dataclasses.dataclass(frozen=True)
-class Score:
-    """A published score."""
-
-    task: str  # The data set, its split and the metrics, such as `SQuAD 1.1 dev EM/F1`.
-    value: str  # As published, with a / between metrics.
-    source: str
-
-
-def _scores(source: str, tasks: tuple[str, ...], values: str) -> tuple[Score, ...]:
-    return tuple(
-        Score(task, value, source) for task, value in zip(tasks, values.split(), strict=True)
-    )
-
+from bert_tf.released.released_model import Score, scores
 
 # Sources: the paper, arXiv 1810.04805v2; README and multilingual.md of google-research/bert. The
 # paper's models are cased for CoNLL-2003; its other scores are listed as uncased, as in README.
@@ -42,26 +26,26 @@ _WHOLE_WORDS = "README, May 31st, 2019"
 _TRANSLATED = "multilingual.md, trained on translations"
 
 
-def _small_scores(values: str) -> tuple[Score, ...]:
-    return _scores("README, March 11th, 2020 (GLUE test)", _SMALL_GLUE, values)
+def _glue_of_small(values: str) -> tuple[Score, ...]:
+    return scores("README, March 11th, 2020 (GLUE test)", _SMALL_GLUE, values)
 
 
 SCORES = {
     "bert_base_uncased": (
-        *_scores(_PAPER_GLUE, _GLUE, "79.6 84.6/83.4 71.2 90.5 93.5 52.1 85.8 88.9 66.4"),
+        *scores(_PAPER_GLUE, _GLUE, "79.6 84.6/83.4 71.2 90.5 93.5 52.1 85.8 88.9 66.4"),
         Score("SQuAD 1.1 dev EM/F1", "80.8/88.5", "paper, table 2"),
         Score("SQuAD 1.1 dev EM/F1", "81.2/88.4", "README, its example"),
         Score("SWAG dev", "81.6", "paper, table 4"),
         Score("MRPC dev", "84.6", "README, its example; 84 to 88"),
     ),
     "bert_large_uncased": (
-        *_scores(_PAPER_GLUE, _GLUE, "82.1 86.7/85.9 72.1 92.7 94.9 60.5 86.5 89.3 70.1"),
+        *scores(_PAPER_GLUE, _GLUE, "82.1 86.7/85.9 72.1 92.7 94.9 60.5 86.5 89.3 70.1"),
         Score("SQuAD 1.1 dev EM/F1", "84.1/90.9", "paper, table 2"),
         Score("SQuAD 1.1 dev EM/F1", "84.4/90.9", "README, its example"),
         Score("SQuAD 2.0 dev EM/F1", "78.7/81.9", "paper, table 3"),
         Score("SWAG dev", "86.6", "paper, table 4"),
         Score("SWAG test", "86.3", "paper, table 4"),
-        *_scores(_WHOLE_WORDS, _WHOLE_WORD_TASKS, "91.0/84.3 86.05"),
+        *scores(_WHOLE_WORDS, _WHOLE_WORD_TASKS, "91.0/84.3 86.05"),
     ),
     "bert_base_cased": (
         Score("CoNLL-2003 dev F1", "96.4", "paper, table 7"),
@@ -70,27 +54,27 @@ SCORES = {
     "bert_large_cased": (
         Score("CoNLL-2003 dev F1", "96.6", "paper, table 7"),
         Score("CoNLL-2003 test F1", "92.8", "paper, table 7"),
-        *_scores(_WHOLE_WORDS, _WHOLE_WORD_TASKS, "91.5/84.8 86.09"),
+        *scores(_WHOLE_WORDS, _WHOLE_WORD_TASKS, "91.5/84.8 86.09"),
     ),
-    "bert_large_uncased_wwm": _scores(_WHOLE_WORDS, _WHOLE_WORD_TASKS, "92.8/86.7 87.07"),
-    "bert_large_cased_wwm": _scores(_WHOLE_WORDS, _WHOLE_WORD_TASKS, "92.9/86.7 86.46"),
-    "bert_base_multilingual_cased": _scores(
+    "bert_large_uncased_wwm": scores(_WHOLE_WORDS, _WHOLE_WORD_TASKS, "92.8/86.7 87.07"),
+    "bert_large_cased_wwm": scores(_WHOLE_WORDS, _WHOLE_WORD_TASKS, "92.9/86.7 86.46"),
+    "bert_base_multilingual_cased": scores(
         _TRANSLATED, _LANGUAGES, "81.9 76.6 77.8 75.9 70.7 61.6"
     ),
-    "bert_base_multilingual_uncased": _scores(
+    "bert_base_multilingual_uncased": scores(
         _TRANSLATED, _LANGUAGES, "81.4 74.2 77.3 75.2 70.5 61.7"
     ),
     "bert_base_chinese": (Score("XNLI test Chinese", "77.2", "multilingual.md"),),
-    "bert_uncased_L-2_H-128_A-2": _small_scores(
+    "bert_uncased_L-2_H-128_A-2": _glue_of_small(
         "64.2 0.0 83.2 81.1/71.1 74.3/73.6 62.2/83.4 70.2/70.3 81.5 57.2 62.3 21.0"
     ),
-    "bert_uncased_L-4_H-256_A-4": _small_scores(
+    "bert_uncased_L-4_H-256_A-4": _glue_of_small(
         "65.8 0.0 85.9 81.1/71.8 75.4/73.3 66.4/86.2 74.8/74.3 84.1 57.9 62.3 26.1"
     ),
-    "bert_uncased_L-4_H-512_A-8": _small_scores(
+    "bert_uncased_L-4_H-512_A-8": _glue_of_small(
         "71.2 27.8 89.7 83.4/76.2 78.8/77.0 68.1/87.0 77.6/77.0 86.4 61.8 62.3 28.6"
     ),
-    "bert_uncased_L-8_H-512_A-8": _small_scores(
+    "bert_uncased_L-8_H-512_A-8": _glue_of_small(
         "73.5 38.0 89.6 86.6/81.6 80.4/78.4 69.6/87.9 80.0/79.1 87.7 62.2 62.3 30.5"
     ),
 }

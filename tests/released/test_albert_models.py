@@ -8,10 +8,11 @@ from family_golden import family_file
 from bert_tf.formats.names import weight_shapes
 from bert_tf.planning.plan import make_plan
 from bert_tf.released import download
-from bert_tf.released.albert_models import ALBERT_MODELS
 from bert_tf.released.archive import extract_checkpoint
-from bert_tf.released.models import count_parameters, find_released_model, mirror_url
+from bert_tf.released.models import find_released_model, mirror_url
 from bert_tf.released.presets import Presets
+from bert_tf.released.released_model import count_parameters
+from bert_tf.released.successors import SUCCESSORS
 from bert_tf.settings import PlanningSettings
 
 # Of the encoders with their poolers, as Hugging Face counts them.
@@ -43,11 +44,12 @@ def test_counts_agree_with_the_weights():
 
 
 def test_they_are_listed_with_their_scores():
-    assert len(Presets(ALBERT_MODELS)) == 8
-    assert "11,683,584" in repr(Presets(ALBERT_MODELS))
+    models = [model for model in SUCCESSORS if model.config.model_type == "albert"]
+    assert len(models) == 8
+    assert "11,683,584" in repr(Presets(models))
     (score,) = [s for s in find_released_model("albert_xxlarge_v2").scores if s.task == "RACE"]
     assert score.value == "86.8"
-    assert mirror_url(ALBERT_MODELS[0], "http://x").endswith("x/albert_base_v1.tar.gz")
+    assert mirror_url(models[0], "http://x").endswith("x/albert_base_v1.tar.gz")
 
 
 def test_a_plan_counts_shared_blocks_once_in_memory_and_each_time_in_flops():

@@ -16,8 +16,9 @@ from bert_tf.model.replaced_tokens import ReplacedTokensModel
 from bert_tf.planning.costs import count_pretraining_parameters
 from bert_tf.planning.plan import make_plan
 from bert_tf.released import download, find_model
-from bert_tf.released.electra_models import ELECTRA_MODELS, ReleasedElectra
-from bert_tf.released.models import count_parameters, find_released_model
+from bert_tf.released.models import find_released_model
+from bert_tf.released.released_model import ReleasedModel, count_parameters
+from bert_tf.released.successors import SUCCESSORS
 from bert_tf.settings import PlanningSettings
 
 # Of the discriminators' encoders, as Hugging Face counts them; the generators' width and heads.
@@ -74,15 +75,16 @@ def released(tmp_path, monkeypatch):
         archive.writestr("electra_test/vocab.txt", words)
         archive.writestr("__MACOSX/vocab.txt", "")
 
-    class Small(ReleasedElectra):
+    class Small(ReleasedModel):
         @property
         def config(self):
             return config
 
     sizes = (config.num_hidden_layers, config.hidden_size, config.num_attention_heads)
-    row = Small("electra_test", "electra_test.zip", *sizes, config.vocab_size, True)
-    module = "bert_tf.released.electra_models.ELECTRA_MODELS"
-    monkeypatch.setattr(module, (*ELECTRA_MODELS, row))
+    row = Small(
+        "electra_test", "electra_test.zip", *sizes, config.vocab_size, True, has_config=False
+    )
+    monkeypatch.setattr("bert_tf.released.models.SUCCESSORS", (*SUCCESSORS, row))
     monkeypatch.setenv("BERT_TF_CACHE", str(tmp_path / "cache"))
     return path, row
 
@@ -106,7 +108,8 @@ def test_a_download_is_checked_against_the_sizes(released, tmp_path):
         folder.mkdir()
         config = dataclasses.replace(row.config, num_hidden_layers=layers)
         model = type("Other", (type(row),), {"config": config})(
-            *(row.name, row.path, layers, row.hidden_size, 4, row.vocab_size, True)
+            *(row.name, row.path, layers, row.hidden_size, 4, row.vocab_size, True),
+            has_config=False,
         )
         if layers == row.num_hidden_layers:
             download._extract(path, model, folder)

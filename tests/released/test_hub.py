@@ -12,8 +12,8 @@ import pytest
 from hub_server import HubServer
 
 from bert_tf.released.hub import download_from_hub
-from bert_tf.released.hub_models import HUB_MODELS
 from bert_tf.released.models import find_released_model
+from bert_tf.released.successors import SUCCESSORS
 from bert_tf.text.byte_bpe_learner import learn_byte_bpe
 
 pytest.importorskip("huggingface_hub", reason="needs: pip install huggingface_hub")
@@ -147,7 +147,7 @@ SIZES = {
 
 
 def test_released_models_of_the_hub_are_known_by_name_with_their_sizes():
-    assert {model.name for model in HUB_MODELS} >= set(SIZES)
+    assert {model.name for model in SUCCESSORS if model.is_on_hub} >= set(SIZES)
     for name, size in SIZES.items():
         assert find_released_model(name).num_parameters == size
     assert find_released_model("roberta-large").url.endswith("co/FacebookAI/roberta-large")

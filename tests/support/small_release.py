@@ -4,7 +4,7 @@ import zipfile
 from pathlib import Path
 
 from bert_tf import BertEncoder, PretrainingModel, save_checkpoint
-from bert_tf.released.models import ReleasedModel
+from bert_tf.released.released_model import ReleasedModel
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "man", "went", "##ing", "."]
 
