@@ -104,10 +104,6 @@ class DistillationObjective:
             sums |= {"label_loss": own.pop("loss"), **own}
         return {n: self._factors.get(n, 1.0) * each for n, each in self._kept(sums).items()}
 
-    def counts(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Returns the number of tokens that are not padding."""
-        return {"tokens": tf.cast(tf.reduce_sum(batch["input_mask"]), tf.float32)}
-
     def _kept(self, terms: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return {name: each for name, each in terms.items() if self._factors.get(name, 1.0)}
 

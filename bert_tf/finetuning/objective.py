@@ -39,10 +39,6 @@ class TaskObjective:
         weights = _weights(self._task, batch)
         return {name: tf.reduce_sum(each * weights) for name, each in values.items()}
 
-    def counts(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Returns the number of tokens that are not padding."""
-        return {"tokens": tf.cast(tf.reduce_sum(batch["input_mask"]), tf.float32)}
-
 
 def window_losses(task: Task, batch: Batch, outputs: Any) -> Mapping[str, tf.Tensor]:
     """Returns each window's weighted sum of losses, `loss`, and its `loss_weight`, float32 [B]."""

@@ -83,10 +83,6 @@ class PretrainingObjective:
         """Returns each loss term, summed over its labels."""
         return {p.loss_name: p.loss(batch, outputs) for p in self.predictions}
 
-    def counts(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Returns the number of tokens that are not padding."""
-        return {"tokens": tf.cast(tf.reduce_sum(batch["input_mask"]), tf.float32)}
-
     def metrics(self, batch: Batch, outputs, all_reduce: Callable) -> Totals:
         """Returns the metrics of an evaluation batch, each as (sum, weight) over all replicas.
 

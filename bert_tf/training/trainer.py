@@ -25,7 +25,7 @@ Batch = dict[str, tf.Tensor]
 class Objective(Protocol):
     """The loss that training minimizes: the sum over terms k of sum_k / (weight_k + epsilon_k).
 
-    `counts` are further metrics of a step. All values are float32 scalars, of a replica's rows.
+    All values are float32 scalars, of a replica's rows.
     """
 
     epsilons: dict[str, float]
@@ -34,8 +34,6 @@ class Objective(Protocol):
     def weights(self, batch: Batch) -> dict[str, tf.Tensor]: ...
 
     def sums(self, batch: Batch, outputs: Any) -> dict[str, tf.Tensor]: ...
-
-    def counts(self, batch: Batch) -> dict[str, tf.Tensor]: ...
 
 
 @dataclasses.dataclass
@@ -112,9 +110,9 @@ class Trainer:
     def _replica_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         context = tf.distribute.get_replica_context()
         scale = self.loss_scale.scale + 0.0 if self.loss_scale else None
+        num_tokens = tf.cast(tf.reduce_sum(batch["input_mask"]), tf.float32)
         weights, counts = context.all_reduce(
-            tf.distribute.ReduceOp.SUM,
-            (self.objective.weights(batch), self.objective.counts(batch)),
+            tf.distribute.ReduceOp.SUM, (self.objective.weights(batch), {"tokens": num_tokens})
         )
         epsilons = self.objective.epsilons
         divisors = {name: weight + epsilons.get(name, 0.0) for name, weight in weights.items()}
