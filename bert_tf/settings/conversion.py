@@ -33,7 +33,9 @@ class ConversionSettings(Settings):
         "the mean of their old pieces: docs/domains.md.",
     )
     append_words: bool = setting(
-        False, "Whether words of --new_words beyond the [unused] rows get rows at the end."
+        False,
+        "Whether words of --new_words beyond the [unused] rows get rows at the end.",
+        only_with="new_words",
     )
     new_vocab: str = setting(
         "",
@@ -51,8 +53,6 @@ class ConversionSettings(Settings):
         super().__post_init__()
         if self.new_words and self.new_vocab:
             raise ValueError("Give --new_words or --new_vocab. Received both.")
-        if self.append_words and not self.new_words:
-            raise ValueError("--append_words is for the words of --new_words, which is missing.")
         if tuple(self.inputs) not in ((), ("text",), ("text_a", "text_b")):
             raise ValueError(
                 f"--inputs must be text or text_a,text_b. Received: {','.join(self.inputs)!r}"

@@ -45,7 +45,10 @@ class FinetuningSettings(FinetuningDistillation):
         choices=("mean", "sum"),
     )
     early_stopping_patience: int = setting(
-        0, "Evaluations without improvement after which training ends; 0: never.", at_least=0
+        0,
+        "Evaluations without improvement after which training ends; 0: never.",
+        at_least=0,
+        only_with="eval_steps",
     )
     num_restarts: int = setting(1, "Runs with different seeds; the best one is kept.", at_least=1)
     learning_rates: tuple[str, ...] = setting((), "To try, as in 5e-5,3e-5; the best is kept.")
@@ -91,8 +94,6 @@ class FinetuningSettings(FinetuningDistillation):
             raise ValueError("--num_folds must be 2 or more, or 0 for none. Received: 1")
         if self.head_learning_rate and not min(self.learning_rate_grid):
             raise ValueError("--head_learning_rate needs a --learning_rate above 0.")
-        if self.early_stopping_patience and not self.eval_steps:
-            raise ValueError("--early_stopping_patience counts evaluations: it needs --eval_steps.")
 
     @property
     def learning_rate_grid(self) -> tuple[float, ...]:

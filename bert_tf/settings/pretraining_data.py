@@ -76,9 +76,13 @@ class PretrainingDataSettings(Settings):
         SPAN_GEOMETRIC_P,
         "With --do_span_mask: the probability that a span ends after each of its words.",
         interval="(0, 1]",
+        only_with="do_span_mask",
     )
     max_span_words: int = setting(
-        MAX_SPAN_WORDS, "With --do_span_mask: the longest span that is drawn, in words.", at_least=1
+        MAX_SPAN_WORDS,
+        "With --do_span_mask: the longest span that is drawn, in words.",
+        at_least=1,
+        only_with="do_span_mask",
     )
     word_segmenter: str = setting(
         "",
@@ -117,15 +121,20 @@ class PretrainingDataSettings(Settings):
         at_least=0,
     )
     favor_shorter_ngram: bool = setting(
-        True, "With --ngram: whether short n-grams are more frequent, and not long ones."
+        True,
+        "With --ngram: whether short n-grams are more frequent, and not long ones.",
+        only_with="ngram",
     )
     ngram_seed: int | None = setting(
-        None, "With --ngram: seed of the lengths of n-grams. Default: --random_seed."
+        None,
+        "With --ngram: seed of the lengths of n-grams. Default: --random_seed.",
+        only_with="ngram",
     )
     sentence_order: bool = setting(
         False,
         "With --ngram: whether label 1 means that A and B are swapped, for "
         "--objective=masked_lm+sentence_order, and not that B was drawn at random.",
+        only_with="ngram",
     )
 
     def __post_init__(self) -> None:
@@ -188,13 +197,6 @@ class PretrainingDataSettings(Settings):
                 )
 
     def _check_ngrams(self) -> None:
-        of_ngrams = {"favor_shorter_ngram": True, "ngram_seed": None, "sentence_order": False}
-        given = [name for name, default in of_ngrams.items() if getattr(self, name) != default]
-        if given and not self.ngram:
-            raise ValueError(
-                f"--{given[0]} needs --ngram, as it changes nothing else. Give --ngram=3, as "
-                f"ALBERT does. Received: --{given[0]}={getattr(self, given[0])}"
-            )
         if self.ngram and (self.masking != "static" or self.word_segmenter):
             raise ValueError(
                 "--ngram masks words of the tokenizer when records are made, so it cannot be "
@@ -207,13 +209,6 @@ class PretrainingDataSettings(Settings):
             )
 
     def _check_spans(self) -> None:
-        drawn = {"span_geometric_p": SPAN_GEOMETRIC_P, "max_span_words": MAX_SPAN_WORDS}
-        unused = [name for name, default in drawn.items() if getattr(self, name) != default]
-        if unused and not self.do_span_mask:
-            raise ValueError(
-                f"--{unused[0]} needs --do_span_mask, as it changes nothing else. "
-                f"Received: --{unused[0]}={getattr(self, unused[0])}"
-            )
         if self.do_span_mask and self.ngram:
             raise ValueError(
                 "--do_span_mask and --ngram are two ways of masking. Give one of them."

@@ -21,15 +21,18 @@ def setting(
     choices: Sequence[str] = (),
     at_least: int | None = None,
     interval: str = "",
+    only_with: str = "",
 ) -> Any:
     """Returns a dataclass field with the help text and the limits of its flag.
 
     Neither a `needed` value nor its elements may be empty. `interval`: a range such as "[0, 1)".
+    `only_with` names a setting without which this one changes nothing, and must have its default.
     """
     if choices:
         help_text += f" One of: {', '.join(filter(None, choices))}."
     rules = {"needed": needed, "choices": choices, "at_least": at_least, "interval": interval}
-    return dataclasses.field(default=default, metadata={"help": help_text, **rules})
+    metadata = {"help": help_text, "only_with": only_with, **rules}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 class Settings:
@@ -46,6 +49,12 @@ class Settings:
                 object.__setattr__(self, field.name, value)
             if field.metadata and (value is not None or field.metadata["needed"]):
                 _check(f"--{field.name}", value, field)
+            other = field.metadata.get("only_with")
+            if other and value != field.default and not getattr(self, other):
+                raise ValueError(
+                    f"--{field.name} needs --{other}, and changes nothing without it. "
+                    f"Received: --{field.name}={value}"
+                )
 
 
 def _check(flag: str, value: Any, field: dataclasses.Field) -> None:

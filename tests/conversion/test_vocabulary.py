@@ -240,7 +240,7 @@ def test_settings_that_exclude_each_other_are_refused():
     given = {"source": "a", "to": "google", "output_dir": "b"}
     with pytest.raises(ValueError, match=r"--new_words or --new_vocab\. Received both"):
         ConversionSettings(**given, new_words="w.txt", new_vocab="v.txt")
-    with pytest.raises(ValueError, match="--append_words is for"):
+    with pytest.raises(ValueError, match="--append_words needs --new_words"):
         ConversionSettings(**given, append_words=True)
 
 

@@ -483,5 +483,5 @@ def test_a_pretrained_model_is_no_teacher(small_model, student, reviews, tmp_pat
 
 def test_settings_need_a_teacher(student):
     for name, value in (("soft_loss_weight", 0.7), ("unlabelled_file", ("x",))):
-        with pytest.raises(ValueError, match=f"--{name} is for distillation: it needs a --teacher"):
+        with pytest.raises(ValueError, match=f"--{name} needs --teacher"):
             small_finetuning(student, "glue:sst-2", "out", **{name: value})

@@ -233,7 +233,7 @@ def test_another_vocabulary_is_refused_with_its_first_row(files, tmp_path):
 
 def test_settings_of_a_distillation_need_a_teacher_and_its_objective():
     common = {"bert_config_file": "c", "output_dir": "o", "input_file": ("r",), "do_train": True}
-    with pytest.raises(ValueError, match="--temperature is for distillation: it needs a --teacher"):
+    with pytest.raises(ValueError, match="--temperature needs --teacher"):
         PretrainingSettings(**common, temperature=3.0)
     with pytest.raises(ValueError, match="--objective=distillation needs a --teacher"):
         PretrainingSettings(**common, objective="distillation")
