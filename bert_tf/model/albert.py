@@ -68,7 +68,6 @@ class SharedBlock(Part):
     def __init__(self, block, places_before: int = 0, dtype=None, name: str = "layer_0"):
         super().__init__(name=name, dtype=dtype, autocast=False)
         self.block = block
-        self.places_before = places_before
 
     def build(self, input_shape):
         if not self.block.built:

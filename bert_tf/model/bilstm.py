@@ -34,8 +34,6 @@ class BiLstm(Part):
 
     def __init__(self, units: int, num_layers: int = 2, dtype=None, name: str = "bilstm"):
         super().__init__(name=name, dtype=dtype)
-        self.units = units
-        self.num_layers = num_layers
         self.layers = [
             keras.layers.Bidirectional(
                 keras.layers.LSTM(

@@ -122,15 +122,6 @@ class CoreferenceModel(HeadModel):
         name: str = "coreference_model",
     ):
         super().__init__(encoder, dtype, name)
-        self.max_span_width = max_span_width
-        self.top_span_ratio = top_span_ratio
-        self.max_top_antecedents = max_top_antecedents
-        self.coref_depth = coref_depth
-        self.ffnn_size = ffnn_size
-        self.ffnn_depth = ffnn_depth
-        self.feature_size = feature_size
-        self.max_training_segments = max_training_segments
-        self.dropout_rate = dropout_rate
         self._window_place = encoder.num_dropouts
         self._window_seeds = new_generator()
         self.head = CoreferenceHead(

@@ -54,8 +54,6 @@ class Projection(_Weights):
 
     def __init__(self, input_size: int, output_size: int, dtype=None, name: str = "projection"):
         super().__init__(name=name, dtype=dtype, autocast=False)
-        self.input_size = input_size
-        self.output_size = output_size
         self.output_weights = self._weight("output_weights", input_size, output_size)
         self.output_bias = self._weight("output_bias", output_size)
         self.built = True  # For Keras, which quantizes built layers only.
@@ -86,11 +84,6 @@ class Scorer(_Weights):
         name: str = "scorer",
     ):
         super().__init__(name=name, dtype=dtype, autocast=False)
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self.depth = depth
-        self.dropout_rate = dropout_rate
-        self.place = place
         sizes = [input_size, *[hidden_size] * depth]
         self.hidden_weights, self.hidden_biases, self.dropouts = [], [], []
         for i in range(depth):
@@ -142,16 +135,6 @@ class CoreferenceHead(_Weights):
         name: str = "coreference",
     ):
         super().__init__(name=name, dtype=dtype, autocast=False)
-        self.token_size = token_size
-        self.max_span_width = max_span_width
-        self.feature_size = feature_size
-        self.ffnn_size = ffnn_size
-        self.ffnn_depth = ffnn_depth
-        self.max_top_antecedents = max_top_antecedents
-        self.coref_depth = coref_depth
-        self.max_training_segments = max_training_segments
-        self.dropout_rate = dropout_rate
-        self.place = place
         self._first_place = place + self.NUM_DROPOUTS
         self.dropouts = [
             Dropout(dropout_rate, place + i, name=f"dropout_{i}") for i in range(self.NUM_DROPOUTS)

@@ -26,7 +26,6 @@ class Crf(Part):
 
     def __init__(self, num_labels: int, dtype="float32", name: str = "crf"):
         super().__init__(name=name, dtype=dtype, autocast=False)
-        self.num_labels = num_labels
 
     def build(self, emissions_shape=None):
         shape = self.num_labels + 2, self.num_labels

@@ -48,8 +48,6 @@ class Dropout(Part):
 
     def __init__(self, rate: float, place: int = 0, dtype=None, name: str = "dropout"):
         super().__init__(name=name, dtype=dtype, autocast=False)
-        self.rate = rate
-        self.place = place
         self.seed_generator = new_generator()
         self.built = True  # There are no weights.
 

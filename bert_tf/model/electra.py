@@ -25,8 +25,6 @@ class FirstVector(Part):
 
     def __init__(self, hidden_size: int, stddev: float = 0.02, dtype=None, name: str = "pooler"):
         super().__init__(name=name, dtype=dtype)
-        self.hidden_size = hidden_size
-        self.stddev = stddev
 
     def call(self, sequence_output):
         """Args: float [B, L, H]. Returns: float [B, H]."""

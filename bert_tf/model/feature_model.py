@@ -1,22 +1,20 @@
 """The base of this package's models: inputs by name, saving and loading as in Keras."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from bert_tf.model.features import check_features, named_features
-from bert_tf.model.part import constructor_values, deserialized
+from bert_tf.model.part import Configured, constructor_values, deserialized
 from bert_tf.model.preset_model import PresetModel
 
 
-class FeatureModel(PresetModel):
+class FeatureModel(Configured, PresetModel):
     """Takes named integer tensors, and has a complete Keras config.
 
-    A reloaded model has the same dtype policy, frozen layers and quantized layers. A subclass keeps
-    its constructor's arguments as attributes of the same names.
+    A reloaded model has the same dtype policy, frozen layers and quantized layers.
     """
 
     feature_names: tuple[str, ...] = ("input_ids", "input_mask", "segment_ids")
@@ -112,12 +110,6 @@ class FeatureModel(PresetModel):
 def named_outputs(outputs) -> dict[str, Any]:
     """Returns a model's outputs by name: a single tensor is called `logits`."""
     return dict(outputs) if isinstance(outputs, Mapping) else {"logits": outputs}
-
-
-def weight_shapes(make_model: Callable[[], keras.Model]) -> dict[str, tuple[int, ...]]:
-    """Returns the shapes of the weights of `make_model()` by name, without allocating them."""
-    with tf.Graph().as_default():
-        return {weight.path: tuple(weight.shape) for weight in make_model().weights}
 
 
 def _leaves(model: keras.Model) -> list[keras.layers.Layer]:

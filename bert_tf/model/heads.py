@@ -49,11 +49,6 @@ class MaskedLanguageModel(Part):
         name: str = "predictions",
     ):
         super().__init__(name=name, dtype=dtype)
-        self.vocab_size = vocab_size
-        self.hidden_size = hidden_size
-        self.hidden_act = hidden_act
-        self.stddev = stddev
-        self.epsilon = epsilon
         self.transform = Transform(hidden_size, hidden_act, stddev, self.dtype_policy, "transform")
         self.transform.epsilon = epsilon
 
@@ -94,9 +89,6 @@ class LinearScores(Part):
         name: str = "scores",
     ):
         super().__init__(name=name, dtype=dtype, autocast=False)
-        self.hidden_size = hidden_size
-        self.num_scores = num_scores
-        self.stddev = stddev
         # `add_weight` would put this layer's own name before theirs.
         self.output_weights = keras.Variable(
             truncated_normal(stddev),

@@ -92,14 +92,6 @@ class Embeddings(Part):
         name: str = "embeddings",
     ):
         super().__init__(name=name, dtype=dtype)
-        self.vocab_size = vocab_size
-        self.hidden_size = hidden_size
-        self.max_position_embeddings = max_position_embeddings
-        self.type_vocab_size = type_vocab_size
-        self.dropout_rate = dropout_rate
-        self.stddev = stddev
-        self.epsilon = epsilon
-        self.place = place
         self.normalize = layer_norm(epsilon)
         self.dropout = Dropout(dropout_rate, place, dtype="float32")
 
@@ -160,12 +152,7 @@ class SelfAttention(Part):
         name: str = "self",
     ):
         super().__init__(name=name, dtype=dtype, autocast=False)
-        self.hidden_size = hidden_size
-        self.num_heads = num_heads
         self.head_size = hidden_size // num_heads
-        self.dropout_rate = dropout_rate
-        self.stddev = stddev
-        self.place = place
         self.query, self.key, self.value = (
             dense(hidden_size, stddev, self.dtype_policy, part)
             for part in ("query", "key", "value")
@@ -224,11 +211,6 @@ class ResidualOutput(Part):
         name: str = "output",
     ):
         super().__init__(name=name, dtype=dtype, autocast=False)
-        self.hidden_size = hidden_size
-        self.dropout_rate = dropout_rate
-        self.stddev = stddev
-        self.epsilon = epsilon
-        self.place = place
         self.dense = dense(hidden_size, stddev, self.dtype_policy)
         self.dropout = Dropout(dropout_rate, place, dtype=self.dtype_policy)
         self.normalize = layer_norm(epsilon)
@@ -284,9 +266,6 @@ class Intermediate(Part):
         name: str = "intermediate",
     ):
         super().__init__(name=name, dtype=dtype)
-        self.intermediate_size = intermediate_size
-        self.hidden_act = hidden_act
-        self.stddev = stddev
         self.dense = dense(intermediate_size, stddev, self.dtype_policy)
         self.activate = activation(hidden_act)
 
@@ -344,8 +323,6 @@ class Pooler(Part):
 
     def __init__(self, hidden_size: int, stddev: float = 0.02, dtype=None, name: str = "pooler"):
         super().__init__(name=name, dtype=dtype)
-        self.hidden_size = hidden_size
-        self.stddev = stddev
         self.dense = dense(hidden_size, stddev, self.dtype_policy)
 
     def build(self, input_shape):

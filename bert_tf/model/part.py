@@ -7,17 +7,35 @@ import keras
 register = keras.saving.register_keras_serializable(package="bert_tf")
 
 
-def constructor_values(layer: keras.layers.Layer) -> dict:
-    """Returns a layer's constructor arguments for `get_config`; layers are serialized.
+class Configured:
+    """Makes the arguments of a subclass's constructor attributes, as a dataclass does.
 
-    A layer keeps each argument as an attribute of the same name.
+    The constructor itself keeps those that are layers, since their order is that of the weights.
     """
-    names = list(inspect.signature(type(layer).__init__).parameters)[1:]
-    values = {name: getattr(layer, name) for name in names if name not in ("dtype", "name")}
+
+    def __new__(cls, *args, **kwargs):
+        layer = super().__new__(cls, *args, **kwargs)
+        bound = inspect.signature(cls.__init__).bind_partial(layer, *args, **kwargs)
+        bound.apply_defaults()
+        for name, value in bound.arguments.items():
+            if name in _argument_names(cls) and not isinstance(value, keras.layers.Layer):
+                setattr(layer, name, value)
+        return layer
+
+
+def constructor_values(layer: Configured) -> dict:
+    """Returns a layer's constructor arguments for `get_config`; layers are serialized."""
+    values = {name: getattr(layer, name) for name in _argument_names(type(layer))}
     for name, value in values.items():
         if isinstance(value, keras.layers.Layer):
             values[name] = keras.saving.serialize_keras_object(value)
     return values
+
+
+def _argument_names(layer_class: type) -> list[str]:
+    """Returns the names of a constructor's arguments without those that Keras keeps."""
+    names = inspect.signature(layer_class.__init__).parameters
+    return [name for name in names if name not in ("self", "dtype", "name")]
 
 
 def deserialized(config: dict) -> dict:
@@ -30,7 +48,7 @@ def deserialized(config: dict) -> dict:
     }
 
 
-class Part(keras.layers.Layer):
+class Part(Configured, keras.layers.Layer):
     """A layer that its parent builds, in the name scope that gives its weights their names."""
 
     def get_build_config(self) -> None:

@@ -43,9 +43,6 @@ class DiscriminatorHead(Part):
         name: str = "discriminator_predictions",
     ):
         super().__init__(name=name, dtype=dtype)
-        self.hidden_size = hidden_size
-        self.hidden_act = hidden_act
-        self.stddev = stddev
         self.dense = dense(hidden_size, stddev, self.dtype_policy)
         # Drawn as the original does, from Glorot's uniform distribution.
         self.scores = keras.layers.Dense(1, dtype="float32", name="dense_1")
@@ -145,8 +142,6 @@ class ReplacedTokensModel(HeadModel):
         name: str = "replaced_tokens_model",
     ):
         super().__init__(encoder, dtype, name)
-        self.temperature = temperature
-        self.disallow_correct = disallow_correct
         self.replaced = _discriminator_head(encoder, self.dtype_policy)
         self.generator = Generator(encoder)
         config, (words, width) = self.generator.config, encoder.word_embeddings.shape

@@ -60,10 +60,6 @@ class RoleModel(HeadModel):
         name: str = "role_model",
     ):
         super().__init__(encoder, dtype, name)
-        self.num_labels = num_labels
-        self.indicator_size = indicator_size
-        self.lstm_units = lstm_units
-        self.mlp_units = mlp_units
         policy = self.dtype_policy
         self.dropout = Dropout(_DROPOUT, encoder.num_dropouts, name="roles_dropout")
         self.indicator = keras.layers.Embedding(

@@ -46,7 +46,6 @@ class SiameseModel(HeadModel):
         if pooling not in POOLINGS:
             raise ValueError(f"pooling must be one of {', '.join(POOLINGS)}. Received: {pooling!r}")
         super().__init__(encoder, dtype, name)
-        self.pooling = pooling
         self.build((None, None, None))
 
     def call(self, inputs, training: bool = False):

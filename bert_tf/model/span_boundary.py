@@ -53,8 +53,6 @@ class SpanBoundaryHead(MaskedLanguageModel):
         name: str = "pair_target_predictions",
     ):
         super().__init__(vocab_size, hidden_size, hidden_act, stddev, epsilon, dtype, name)
-        self.max_targets = max_targets
-        self.place_size = place_size
         self.join = Transform(hidden_size, hidden_act, stddev, self.dtype_policy, "join")
         self.join.epsilon = epsilon
 
@@ -110,8 +108,6 @@ class SpanBoundaryModel(HeadModel):
         name: str = "span_boundary_model",
     ):
         super().__init__(encoder, dtype, name)
-        self.max_targets = max_targets
-        self.place_size = place_size
         self.masked_lm = masked_lm_head(encoder, self.dtype_policy)
         config, (words, width) = encoder.config, encoder.word_embeddings.shape
         values = (config.hidden_act, config.initializer_range, config.layer_norm_eps)

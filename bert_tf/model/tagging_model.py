@@ -41,7 +41,6 @@ class WeightedSum(Part):
 
     def __init__(self, num_layers: int, dtype="float32", name: str = "weighted_sum"):
         super().__init__(name=name, dtype=dtype, autocast=False)
-        self.num_layers = num_layers
 
     def build(self, vectors_shape=None):
         self.layer_weights = self.add_weight(
@@ -99,10 +98,6 @@ class TaggingModel(HeadModel):
         name: str = "tagging_model",
     ):
         super().__init__(encoder, dtype, name)
-        self.num_labels = num_labels
-        self.feature_layers = feature_layers
-        self.has_crf = has_crf
-        self.lstm_units = lstm_units
         width = encoder.hidden_size
         if feature_layers:
             width = self._build_features(width)

@@ -34,7 +34,6 @@ class TokenLMModel(HeadModel):
         name: str = "token_lm_model",
     ):
         super().__init__(encoder, dtype, name)
-        self.predicts_all = predicts_all
         self.masked_lm = masked_lm_head(encoder, self.dtype_policy)
         self.build((None, None))
 
