@@ -119,7 +119,7 @@ class CoreferenceModel(HeadModel):
         max_training_segments: int = 11,
         dropout_rate: float = 0.3,
         dtype=None,
-        name: str = "coreference_model",
+        name: str | None = None,
     ):
         super().__init__(encoder, dtype, name)
         self._window_place = encoder.num_dropouts

@@ -3,6 +3,7 @@
 A head returns what a Keras loss takes: a tensor of logits, or a dict if it has several outputs.
 """
 
+import re
 from collections.abc import Callable
 
 import keras
@@ -119,6 +120,7 @@ class HeadModel(FeatureModel):
     Args:
         encoder: see `bert_tf.BertEncoder`; it is not copied.
         dtype: a Keras dtype policy of the head's matrix products; by default the encoder's.
+        name: the Keras name; by default that of the class, as in `span_model`.
     """
 
     needs_pooler = True  # Whether an output depends on the encoder's pooler.
@@ -129,7 +131,8 @@ class HeadModel(FeatureModel):
                 f"{type(self).__name__} takes an encoder, such as bert_tf.BertEncoder(config). "
                 f"Received: {encoder!r:.200}"
             )
-        super().__init__(name=name, dtype=dtype or encoder.dtype_policy)
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])|(?=[A-Z][a-z])(?<!^)", "_", type(self).__name__)
+        super().__init__(name=name or words.lower(), dtype=dtype or encoder.dtype_policy)
         self.encoder = encoder
 
     @property
@@ -186,7 +189,7 @@ class PretrainingModel(HeadModel):
     feature_names = (*FeatureModel.feature_names, "masked_lm_positions")
     kind = "masked_lm"
 
-    def __init__(self, encoder: TransformerEncoder, dtype=None, name: str = "pretraining_model"):
+    def __init__(self, encoder: TransformerEncoder, dtype=None, name: str | None = None):
         super().__init__(encoder, dtype, name)
         self.masked_lm = masked_lm_head(encoder, self.dtype_policy)
         with keras.name_scope("cls"), keras.name_scope("seq_relationship"):

@@ -93,7 +93,7 @@ class DiscriminatorModel(HeadModel):
     kind = "encoder"
     needs_pooler = False
 
-    def __init__(self, encoder: TransformerEncoder, dtype=None, name: str = "discriminator_model"):
+    def __init__(self, encoder: TransformerEncoder, dtype=None, name: str | None = None):
         super().__init__(encoder, dtype, name)
         self.replaced = _discriminator_head(encoder, self.dtype_policy)
         self.build((None, None))
@@ -139,7 +139,7 @@ class ReplacedTokensModel(HeadModel):
         temperature: float = 1.0,
         disallow_correct: bool = False,
         dtype=None,
-        name: str = "replaced_tokens_model",
+        name: str | None = None,
     ):
         super().__init__(encoder, dtype, name)
         self.replaced = _discriminator_head(encoder, self.dtype_policy)

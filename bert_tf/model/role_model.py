@@ -57,7 +57,7 @@ class RoleModel(HeadModel):
         lstm_units: int = 768,
         mlp_units: int = 300,
         dtype=None,
-        name: str = "role_model",
+        name: str | None = None,
     ):
         super().__init__(encoder, dtype, name)
         policy = self.dtype_policy

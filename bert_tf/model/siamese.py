@@ -41,7 +41,7 @@ class SiameseModel(HeadModel):
         encoder: TransformerEncoder,
         pooling: str = "mean",
         dtype=None,
-        name: str = "siamese_model",
+        name: str | None = None,
     ):
         if pooling not in POOLINGS:
             raise ValueError(f"pooling must be one of {', '.join(POOLINGS)}. Received: {pooling!r}")

@@ -105,7 +105,7 @@ class SpanBoundaryModel(HeadModel):
         max_targets: int = MAX_TARGETS,
         place_size: int = PLACE_SIZE,
         dtype=None,
-        name: str = "span_boundary_model",
+        name: str | None = None,
     ):
         super().__init__(encoder, dtype, name)
         self.masked_lm = masked_lm_head(encoder, self.dtype_policy)

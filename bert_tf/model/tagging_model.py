@@ -95,7 +95,7 @@ class TaggingModel(HeadModel):
         has_crf: bool = False,
         lstm_units: int = 768,
         dtype=None,
-        name: str = "tagging_model",
+        name: str | None = None,
     ):
         super().__init__(encoder, dtype, name)
         width = encoder.hidden_size

@@ -37,7 +37,7 @@ class ClassificationModel(HeadModel):
         encoder: TransformerEncoder,
         num_labels: int,
         dtype=None,
-        name: str = "classification_model",
+        name: str | None = None,
     ):
         super().__init__(encoder, dtype, name)
         self.num_labels = num_labels
@@ -84,15 +84,6 @@ class MultiLabelModel(ClassificationModel):
 
     kind = "multi_label"
 
-    def __init__(
-        self,
-        encoder: TransformerEncoder,
-        num_labels: int,
-        dtype=None,
-        name: str = "multi_label_model",
-    ):
-        super().__init__(encoder, num_labels, dtype, name)
-
 
 @register
 class TokenClassificationModel(ClassificationModel):
@@ -112,15 +103,6 @@ class TokenClassificationModel(ClassificationModel):
     kind = "tagging"
     needs_pooler = False
     classified = "sequence_output"
-
-    def __init__(
-        self,
-        encoder: TransformerEncoder,
-        num_labels: int,
-        dtype=None,
-        name: str = "token_classification_model",
-    ):
-        super().__init__(encoder, num_labels, dtype, name)
 
 
 @register
@@ -147,7 +129,7 @@ class ChoiceModel(ClassificationModel):
     kind = "choice"
     ids_rank = 3
 
-    def __init__(self, encoder, dtype=None, name: str = "choice_model"):
+    def __init__(self, encoder, dtype=None, name: str | None = None):
         super().__init__(encoder, 1, dtype, name)
 
     def call(self, inputs, training: bool = False):
@@ -181,7 +163,7 @@ class SpanModel(HeadModel):
     kind = "span"
     needs_pooler = False
 
-    def __init__(self, encoder: TransformerEncoder, dtype=None, name: str = "span_model"):
+    def __init__(self, encoder: TransformerEncoder, dtype=None, name: str | None = None):
         super().__init__(encoder, dtype, name)
         with keras.name_scope("cls"), keras.name_scope("squad"):
             self.scores = LinearScores(encoder.hidden_size, 2)

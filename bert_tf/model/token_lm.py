@@ -31,7 +31,7 @@ class TokenLMModel(HeadModel):
         encoder: TransformerEncoder,
         predicts_all: bool = True,
         dtype=None,
-        name: str = "token_lm_model",
+        name: str | None = None,
     ):
         super().__init__(encoder, dtype, name)
         self.masked_lm = masked_lm_head(encoder, self.dtype_policy)

@@ -21,7 +21,7 @@ class MaskedLMModel(HeadModel):
     kind = "masked_lm"
     needs_pooler = False
 
-    def __init__(self, encoder: TransformerEncoder, dtype=None, name: str = "masked_lm_model"):
+    def __init__(self, encoder: TransformerEncoder, dtype=None, name: str | None = None):
         super().__init__(encoder, dtype, name)
         self.masked_lm = masked_lm_head(encoder, self.dtype_policy)
         self.build((None, None))
