@@ -14,15 +14,8 @@ import keras
 
 from bert_tf.config import BertConfig
 from bert_tf.model.dropout import current_seeds, dropout_seeds
-from bert_tf.model.encoder import DROPOUTS_PER_BLOCK, BertEncoder
-from bert_tf.model.layers import (
-    Attention,
-    Intermediate,
-    ResidualOutput,
-    SelfAttention,
-    TransformerBlock,
-    dense,
-)
+from bert_tf.model.encoder import DROPOUTS_PER_BLOCK, BertEncoder, make_block
+from bert_tf.model.layers import ResidualOutput, TransformerBlock, dense
 from bert_tf.model.part import Part, register
 
 
@@ -115,20 +108,12 @@ class AlbertEncoder(BertEncoder):
             blocks.append(SharedBlock(shared[place], places_before, dtype=policy, name=name))
         return blocks
 
-    def build_projection(self) -> None:
-        config, self.projection = self.config, None
-        if config.embedding_size != config.hidden_size:
-            self.projection = dense(
-                config.hidden_size,
-                config.initializer_range,
-                self.dtype_policy,
-                name="embedding_hidden_mapping_in",
-            )
-            with keras.name_scope("encoder"):
-                self.projection.build((None, None, config.embedding_size))
-
-    def project(self, embedding_output):
-        return embedding_output if self.projection is None else self.projection(embedding_output)
+    def make_projection(self, width: int) -> keras.layers.Layer:
+        values = (self.hidden_size, self.config.initializer_range, self.dtype_policy)
+        projection = dense(*values, name="embedding_hidden_mapping_in")
+        with keras.name_scope("encoder"):
+            projection.build((None, None, width))
+        return projection
 
     def layer_prefix(self, number: int) -> str:
         """Returns the prefix of the weights of a block; other layers may share them."""
@@ -147,21 +132,10 @@ def _places(config: BertConfig) -> list[tuple[int, int]]:
 
 
 def _built_block(config: BertConfig, group: int, inner: int, policy) -> AlbertBlock:
-    width, stddev = config.hidden_size, config.initializer_range
-    sums = (width, config.hidden_dropout_prob or 0.0, stddev, config.layer_norm_eps)
-    attention_dropout = config.attention_probs_dropout_prob or 0.0
-    heads = config.num_attention_heads
-    attend = SelfAttention(width, heads, attention_dropout, stddev, 1, dtype=policy)
-    output_part = AlbertOutput(*sums, 2, dtype=policy)
-    block = AlbertBlock(
-        Attention(attend, output_part, dtype=policy, name="attention_1"),
-        Intermediate(config.intermediate_size, config.hidden_act, stddev, dtype=policy),
-        AlbertOutput(*sums, 3, dtype=policy),
-        dtype=policy,
-        name=f"inner_group_{inner}",
-    )
+    name = f"inner_group_{inner}"
+    block = make_block(config, 1, policy, name, AlbertBlock, AlbertOutput, "attention_1")
     with contextlib.ExitStack() as scopes:
         for name in (AlbertEncoder.scope, "encoder", "transformer", f"group_{group}"):
             scopes.enter_context(keras.name_scope(name))
-        block.build((None, None, width))
+        block.build((None, None, config.hidden_size))
     return block

@@ -51,18 +51,12 @@ class ElectraEncoder(BertEncoder):
     pooler_class = FirstVector
     scope = "electra"
 
-    def build_projection(self) -> None:
-        config, self.projection = self.config, None
-        width = config.embedding_size or config.hidden_size
-        if width != config.hidden_size:
-            # Drawn as the original does, from Glorot's uniform distribution.
-            self.projection = keras.layers.Dense(
-                config.hidden_size, dtype=self.dtype_policy, name="embeddings_project"
-            )
-            self.projection.build((None, None, width))
-
-    def project(self, embedding_output):
-        return embedding_output if self.projection is None else self.projection(embedding_output)
+    def make_projection(self, width: int) -> keras.layers.Layer:
+        # Drawn as the original does, from Glorot's uniform distribution.
+        dense = keras.layers.Dense
+        projection = dense(self.hidden_size, dtype=self.dtype_policy, name="embeddings_project")
+        projection.build((None, None, width))
+        return projection
 
 
 @register

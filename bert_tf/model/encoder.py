@@ -75,7 +75,9 @@ class TransformerEncoder(FeatureModel):
         shape = (None, None, self.hidden_size)
         with keras.name_scope(self.scope):
             self.embeddings.build((None, None))
-            self.build_projection()
+            width = config.embedding_size or self.hidden_size
+            is_other = width != self.hidden_size
+            self.projection = self.make_projection(width) if is_other else None
             with keras.name_scope("encoder"):
                 for block in self.blocks:
                     block.build(shape)
@@ -122,12 +124,13 @@ class TransformerEncoder(FeatureModel):
     def may_lack(self, name: str) -> bool:
         return not name.startswith(self.prefix)
 
-    def build_projection(self) -> None:
-        """Makes the weights of `project`, if there are any."""
+    def make_projection(self, width: int) -> keras.layers.Layer:
+        """Makes the layer from embeddings of another width E to H, and its weights."""
+        raise ValueError(f"{self.name} has no embeddings of another width. Received: {width}")
 
     def project(self, embedding_output):
         """Returns the input of the first block: [B, L, E] -> [B, L, H]."""
-        return embedding_output
+        return embedding_output if self.projection is None else self.projection(embedding_output)
 
     def attention_context(self, input_ids, input_mask) -> Any:
         """Returns what every block's attention needs besides its input: BERT's score bias.
@@ -261,7 +264,10 @@ class BertEncoder(TransformerEncoder):
 
     def make_blocks(self, config: BertConfig, policy) -> list[keras.layers.Layer]:
         """Returns the blocks, in their order; one may be there several times."""
-        return [make_block(config, number, policy) for number in range(config.num_hidden_layers)]
+        return [
+            make_block(config, 1 + DROPOUTS_PER_BLOCK * number, policy, f"layer_{number}")
+            for number in range(config.num_hidden_layers)
+        ]
 
     @classmethod
     def _constructor_arguments(cls, config: dict) -> dict:
@@ -276,19 +282,27 @@ def _last_tokens(hidden, input_mask):
     return ops.take_along_axis(hidden, ops.reshape(last, (-1, 1, 1)), axis=1)
 
 
-def make_block(config: BertConfig, number: int, policy) -> TransformerBlock:
-    """Returns the block of this number, from 0, which counts its dropouts."""
+def make_block(
+    config: BertConfig,
+    place: int,
+    policy,
+    name: str,
+    block_class: type[TransformerBlock] = TransformerBlock,
+    output_class: type[ResidualOutput] = ResidualOutput,
+    attention_name: str = "attention",
+) -> TransformerBlock:
+    """Returns a block whose first dropout has the number `place`."""
     width, stddev = config.hidden_size, config.initializer_range
-    place = 1 + DROPOUTS_PER_BLOCK * number
     sums = (width, config.hidden_dropout_prob or 0.0, stddev, config.layer_norm_eps)
     attention_dropout = config.attention_probs_dropout_prob or 0.0
     attend = SelfAttention(
         width, config.num_attention_heads, attention_dropout, stddev, place, dtype=policy
     )
-    return TransformerBlock(
-        Attention(attend, ResidualOutput(*sums, place + 1, dtype=policy), dtype=policy),
+    after_attention = output_class(*sums, place + 1, dtype=policy)
+    return block_class(
+        Attention(attend, after_attention, dtype=policy, name=attention_name),
         Intermediate(config.intermediate_size, config.hidden_act, stddev, dtype=policy),
-        ResidualOutput(*sums, place + 2, dtype=policy),
+        output_class(*sums, place + 2, dtype=policy),
         dtype=policy,
-        name=f"layer_{number}",
+        name=name,
     )
