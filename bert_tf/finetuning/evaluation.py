@@ -14,11 +14,9 @@ from bert_tf.config import read_json, write_json
 from bert_tf.finetuning.objective import window_losses
 from bert_tf.finetuning.task_data import TaskData
 from bert_tf.model.feature_model import named_outputs
-from bert_tf.progress import Progress
 from bert_tf.tasks.evaluation_report import write_report
 from bert_tf.tasks.task import Windows
 from bert_tf.text.tokenizer import Tokenizer
-from bert_tf.training import distribution
 from bert_tf.training.model_card import update_metrics
 from bert_tf.training.prediction import OutputCollector
 from bert_tf.training.run import write_eval_results
@@ -216,21 +214,7 @@ class TaskEvaluator:
         is_evaluation = split.startswith("eval")
         settings = self.settings
         batch_size = settings.eval_batch_size if is_evaluation else settings.predict_batch_size
-        num_rows = distribution.padded_batch_size(self.strategy, batch_size)
-        batches = distribution.distribute(
-            self.strategy,
-            lambda num_hosts, host_index: records.ordered_batches(
-                batch_size, num_hosts, host_index, self.data.is_bucketed, num_rows
-            ),
-            num_rows,
-        )
-        with Progress(file.num_features, "examples", self.data.stream, split) as progress:
-
-            def done(count: int) -> None:
-                progress.update(count)
-                between_batches()
-
-            outputs = self._collector.run(batches, file.num_features, done)
+        outputs = self.data.outputs(split, self._collector, batch_size, split, between_batches)
         losses, weights = outputs.pop("loss", None), outputs.pop("loss_weight", None)
         if set(outputs) == set(named_outputs(None)):
             (outputs,) = outputs.values()  # A head with one output returns it without a name.

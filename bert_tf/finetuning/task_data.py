@@ -2,9 +2,10 @@
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
+import numpy as np
 import tensorflow as tf
 
 from bert_tf import files
@@ -13,9 +14,11 @@ from bert_tf.data.feature_records import FeatureRecords
 from bert_tf.data.schema import Feature
 from bert_tf.finetuning.feature_encoding import Encoding
 from bert_tf.finetuning.feature_files import FeatureFile, ensure_features, report_truncated
+from bert_tf.progress import Progress
 from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import Task
 from bert_tf.training import distribution
+from bert_tf.training.prediction import OutputCollector
 from bert_tf.training.workers import Workers
 
 
@@ -80,6 +83,35 @@ class TaskData:
             records = FeatureRecords(file.path, self.features(split), length, windows)
             self._records[split] = file, records
         return self._records[split]
+
+    def outputs(
+        self,
+        split: str,
+        collector: OutputCollector,
+        batch_size: int,
+        label: str,
+        between_batches: Callable[[], None] = lambda: None,
+    ) -> dict[str, np.ndarray]:
+        """Returns what `collector` computes for the features of a split, in their order.
+
+        `label` names the work in the progress bar; `between_batches` may raise to end it.
+        """
+        file, records = self.records(split)
+        num_rows = distribution.padded_batch_size(collector.strategy, batch_size)
+        batches = distribution.distribute(
+            collector.strategy,
+            lambda num_hosts, host_index: records.ordered_batches(
+                batch_size, num_hosts, host_index, self.is_bucketed, num_rows
+            ),
+            num_rows,
+        )
+        with Progress(file.num_features, "examples", self.stream, label) as progress:
+
+            def done(count: int) -> None:
+                progress.update(count)
+                between_batches()
+
+            return collector.run(batches, file.num_features, done)
 
     def fingerprint(self) -> dict[str, Any]:
         """Returns everything that trained weights depend on, as JSON values."""

@@ -21,11 +21,9 @@ from bert_tf.distillation.layers import LayerwiseModel, ObservedLayers
 from bert_tf.distillation.teacher import Teacher, check_vocabularies, find_teacher
 from bert_tf.finetuning.task_data import TaskData
 from bert_tf.model.feature_model import named_outputs
-from bert_tf.progress import Progress
 from bert_tf.released.model_folder import ModelDescription, check_model_folder
 from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import Task
-from bert_tf.training import distribution
 from bert_tf.training.checkpoint import weights_digest
 from bert_tf.training.prediction import NO_SCORE, OutputCollector
 from bert_tf.training.trainer import Batch
@@ -97,19 +95,8 @@ class TaskTeacher:
         records.add_columns({f"{PREFIX}{name}": values for name, values in found.items()})
 
     def _compute(self, data: TaskData, strategy: tf.distribute.Strategy) -> dict[str, np.ndarray]:
-        file, records = data.records("train")
-        batch_size = data.settings.train_batch_size
-        num_rows = distribution.padded_batch_size(strategy, batch_size)
-        batches = distribution.distribute(
-            strategy,
-            lambda num_hosts, host_index: records.ordered_batches(
-                batch_size, num_hosts, host_index, data.is_bucketed, num_rows
-            ),
-            num_rows,
-        )
         collector = OutputCollector(self.outputs, strategy)
-        with Progress(file.num_features, "examples", data.stream, "teacher") as progress:
-            found = collector.run(batches, file.num_features, progress.update)
+        found = data.outputs("train", collector, data.settings.train_batch_size, "teacher")
         if not self._per_token:
             return found
         # Batches of training may be longer than these.
