@@ -18,7 +18,8 @@ from bert_tf.config import check_range
 from bert_tf.data.sampled_masking import SampledMasking
 from bert_tf.model.replaced_tokens import ReplacedTokensModel
 from bert_tf.pretraining.model_folder import vocabulary_ids
-from bert_tf.pretraining.objective import Batch, Prediction, PretrainingObjective, Totals
+from bert_tf.pretraining.objective import Batch, PretrainingObjective, Totals
+from bert_tf.pretraining.objectives import masked_lm
 from bert_tf.pretraining.objectives.left_to_right import restore
 from bert_tf.settings import PretrainingSettings
 from bert_tf.settings.options import parse_options, split_options
@@ -45,12 +46,7 @@ class Options:
         check_range("temperature", self.temperature, 0.0, float("inf"), False, False)
 
 
-MASKED_LM = Prediction(
-    name="masked_lm",
-    labels=lambda batch: batch["masked_lm_ids"],
-    weights=lambda batch: batch["masked_lm_weights"],
-    epsilon=_EPSILON,
-)
+MASKED_LM = dataclasses.replace(masked_lm.MASKED_LM, epsilon=_EPSILON)
 
 
 @dataclasses.dataclass(frozen=True)
