@@ -25,9 +25,9 @@ from bert_tf.released.find_model import is_zip, local_path
 from bert_tf.released.model_folder import (
     TASK_NAME,
     ModelDescription,
+    description_beside,
     description_of,
     needs_description,
-    read_description,
     write_description,
 )
 from bert_tf.settings import ConversionSettings
@@ -144,8 +144,7 @@ def _with_description(model: PretrainedModel) -> tuple[PretrainedModel, ModelDes
     """Returns the model with the kind, labels and case in any `task.json`, and the description."""
     if model.format != "google":  # Only this package writes the file.
         return model, None
-    found = map(read_description, folders_of(model.path))
-    description = next(filter(None, found), None)
+    description = description_beside(model.path)
     if description is None:
         return model, None
     labels = description.labels

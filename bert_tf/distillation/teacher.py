@@ -15,7 +15,7 @@ from bert_tf.model.encoders import make_encoder
 from bert_tf.model.heads import HeadModel
 from bert_tf.model.initial_weights import undrawn_weights
 from bert_tf.released.find_model import ModelFiles, find_model
-from bert_tf.released.model_folder import ModelDescription, read_description
+from bert_tf.released.model_folder import ModelDescription, description_beside
 from bert_tf.text.vocabulary import load_vocab
 from bert_tf.training.checkpoint import load_checkpoint
 
@@ -31,7 +31,7 @@ class Teacher:
     @property
     def description(self) -> ModelDescription | None:
         """Its `task.json`, if it is a fine-tuned model."""
-        return next(filter(None, map(read_description, self.folders)), None)
+        return description_beside(self.files.init_checkpoint)
 
     @property
     def folders(self) -> list[str]:
