@@ -35,7 +35,6 @@ from bert_tf.data.schema import encode_example
 from bert_tf.finetuning.feature_encoding import Encoding
 from bert_tf.finetuning.feature_files import ensure_features
 from bert_tf.finetuning.objective import TaskObjective
-from bert_tf.model.dropout import dropout_seeds
 from bert_tf.tasks.task import find_task
 from bert_tf.training import distribution
 from bert_tf.training.checkpoint import named_variables
@@ -112,7 +111,6 @@ class Run:
             objective=TaskObjective(task),
             optimizer=AdamWeightDecay(named_variables(model), schedule),
             seed=1,
-            random_scope=dropout_seeds,
         )
         self.batches = distribution.distribute(
             tf.distribute.get_strategy(), self._dataset(records, bucketed), FLAGS.batch_size

@@ -63,7 +63,6 @@ def make_step(config: BertConfig, batch_size: int, length: int, max_predictions:
     """A function that trains for a step."""
     import tensorflow as tf
 
-    from bert_tf.model.dropout import dropout_seeds
     from bert_tf.model.encoders import make_encoder
     from bert_tf.model.heads import PretrainingModel
     from bert_tf.pretraining.objectives.masked_lm_next_sentence import OBJECTIVE
@@ -79,7 +78,6 @@ def make_step(config: BertConfig, batch_size: int, length: int, max_predictions:
         objective=OBJECTIVE,
         optimizer=AdamWeightDecay(named_variables(model), WarmupAndDecay(1e-4, 1000, 100)),
         seed=1,
-        random_scope=dropout_seeds,
         jit_compile=FLAGS.xla,
     )
     rng = np.random.default_rng(0)

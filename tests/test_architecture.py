@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "text": {"config", "files", "progress"},
     "data": {"config", "files", "processors", "settings"},
     "model": {"config", "processors"},
-    "training": {"config", "files", "progress", "processors", "settings"},
+    "training": {"config", "files", "model", "progress", "processors", "settings"},
     "spans": {"settings", "text"},
     "kinds": {
         *("config", "files", "metrics", "model", "processors", "spans", "text", "training"),

@@ -23,11 +23,9 @@ from bert_tf.finetuning.evaluation import TaskEvaluator
 from bert_tf.finetuning.objective import TaskObjective
 from bert_tf.finetuning.task_data import TaskData
 from bert_tf.finetuning.teacher import TaskTeacher
-from bert_tf.model.dropout import dropout_seeds
 from bert_tf.model.encoders import make_encoder
 from bert_tf.model.freezing import frozen_prefixes
 from bert_tf.model.layer_rates import layer_rate_scales
-from bert_tf.model.lookup_rows import LookupRows
 from bert_tf.released.model_folder import (
     check_model_folder,
     describe_task,
@@ -147,11 +145,9 @@ class FinetuningRun:
             num_steps,
             make_schedule(settings, num_steps, num_steps * settings.warmup_proportion),
             self.strategy,
-            dropout_seeds,
             is_trained=self._is_trained,
             stream=self.stream,
             rate_scales=self._rate_scales(),
-            lookups=LookupRows.of,
             initialize=self._copy_teacher if settings.init_from_teacher else None,
         )
         step = run.begin(fingerprint)

@@ -13,9 +13,7 @@ import keras
 
 from bert_tf import files
 from bert_tf.config import BertConfig
-from bert_tf.model.dropout import dropout_seeds
 from bert_tf.model.encoders import make_encoder
-from bert_tf.model.lookup_rows import LookupRows
 from bert_tf.pretraining.evaluation import PretrainingEvaluator
 from bert_tf.pretraining.model_folder import (
     check_vocabulary,
@@ -97,10 +95,8 @@ def run_pretraining(
                 phases[-1].end,
                 _schedule(phases[0]),
                 strategy,
-                dropout_seeds,
                 is_trained=lambda name: not model.is_unneeded(name),
                 stream=stream,
-                lookups=LookupRows.of,
                 initialize=(lambda: objective.initialize(model)) if copies else None,
             )
             if workers.is_chief:

@@ -7,7 +7,6 @@ for event in run.events(batches, log):
 
 import contextlib
 import dataclasses
-import functools
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TextIO
@@ -17,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from bert_tf import files
+from bert_tf.model.lookup_rows import LookupRows
 from bert_tf.progress import Progress
 from bert_tf.settings import TrainingSettings
 from bert_tf.training import distribution, loop, run_directory
@@ -48,14 +48,10 @@ class TrainingRun:
     num_steps: int  # The step at which training ends.
     schedule: Schedule
     strategy: tf.distribute.Strategy
-    # See `Trainer.random_scope`; also takes `algorithm`, as `dropout_seeds` does.
-    random_scope: Callable[..., contextlib.AbstractContextManager]
     is_trained: Callable[[str], bool]  # Whether the weight of a name is trained.
     stream: TextIO | None = None  # Where progress is shown.
     # Factors of the learning rate by name of a weight; see `AdamWeightDecay`.
     rate_scales: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    # Of the model, made if `settings.gradient_norm` is "rows"; see `Trainer.lookups`.
-    lookups: Callable[[keras.Model], Any] | None = None
     # Sets initial weights and returns what it did, for the log; instead of an initial checkpoint.
     initialize: Callable[[], Any] | None = None
 
@@ -87,10 +83,10 @@ class TrainingRun:
             self.objective,
             self.optimizer,
             settings.seed,
-            # A TPU draws fast in its own way; all other devices draw alike.
-            functools.partial(self.random_scope, algorithm="auto_select" if is_tpu else None),
             clip_norm=settings.clip_norm,
-            lookups=self.lookups(model) if settings.gradient_norm == "rows" else None,
+            lookups=LookupRows.of(model) if settings.gradient_norm == "rows" else None,
+            # A TPU draws fast in its own way; all other devices draw alike.
+            dropout_algorithm="auto_select" if is_tpu else None,
             loss_scale=loss_scale,
             jit_compile=jit_compile,
             strategy=strategy,

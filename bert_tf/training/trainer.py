@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
+from bert_tf.model.dropout import dropout_seeds
 from bert_tf.training.finite import NonFiniteLoss, check_weights  # noqa: F401 - for callers.
 from bert_tf.training.loss_scale import LossScale
 from bert_tf.training.optimizer import AdamWeightDecay, clip_scale
@@ -44,12 +45,11 @@ class Trainer:
     objective: Objective
     optimizer: AdamWeightDecay
     seed: int  # Of everything random in a step.
-    # Returns a context in which the model draws random numbers by a function place (int) -> seed.
-    random_scope: Callable[[Callable], contextlib.AbstractContextManager]
     accumulation_steps: int = 1  # Parts of a batch, computed in turn to save memory.
     clip_norm: float = 1.0  # The largest global norm of the gradients; 0: any.
     lookups: Any = None  # If given, see `bert_tf.model.lookup_rows`, the norm counts their rows.
     loss_scale: LossScale | None = None  # For float16.
+    dropout_algorithm: str | None = None  # See `dropout_seeds`.
     jit_compile: bool = False  # Whether to compile a step with XLA.
     strategy: tf.distribute.Strategy = dataclasses.field(default_factory=tf.distribute.get_strategy)
 
@@ -168,7 +168,7 @@ class Trainer:
         counting = self.lookups.counting(*probes) if probes else contextlib.nullcontext()
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([*weights, *probes])
-            with self.random_scope(self._seeds(number)), counting:
+            with dropout_seeds(self._seeds(number), self.dropout_algorithm), counting:
                 outputs = self.model(self.model.select_features(batch), training=True)
             sums = self.objective.sums(batch, outputs)
             losses = {name: sums[name] / divisors[name] for name in sums}

@@ -82,7 +82,6 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 import bert_tf
 from bert_tf.data.feature_records import FeatureRecords
 from bert_tf.model.task_heads import ClassificationModel
-from bert_tf.model.dropout import dropout_seeds
 from bert_tf.training import distribution
 from bert_tf.training.trainer import Trainer
 from bert_tf.training.checkpoint import named_variables
@@ -127,7 +126,7 @@ def train(strategy, bucketed):
         first = {name: variable.numpy() for name, variable in variables.items()}
     for name, variable in variables.items():
         variable.assign(first[name])
-    trainer = Trainer(model, Objective(), optimizer, 1, dropout_seeds, strategy=strategy)
+    trainer = Trainer(model, Objective(), optimizer, 1, strategy=strategy)
     iterator = distribution.distribute(
         strategy,
         lambda num_hosts, host_index: records.training_batches(

@@ -9,7 +9,6 @@ from family_golden import family_file
 
 import bert_tf
 from bert_tf.finetuning.objective import TaskObjective
-from bert_tf.model.dropout import dropout_seeds
 from bert_tf.model.encoders import make_encoder
 from bert_tf.model.layer_rates import layer_rate_scales
 from bert_tf.model.lookup_rows import LookupRows
@@ -51,7 +50,7 @@ def test_a_training_with_layer_wise_rates_follows_the_originals():
     )
     objective = TaskObjective(TASK, "sum")
     lookups = LookupRows.of(model)
-    trainer = Trainer(model, objective, optimizer, 1, dropout_seeds, lookups=lookups)
+    trainer = Trainer(model, objective, optimizer, 1, lookups=lookups)
     batches = batches_of(values)
     for step, loss in enumerate(values["loss"]):
         metrics = trainer.run(batches, 1)
@@ -81,7 +80,7 @@ def test_berts_training_clips_by_rows_as_the_original_off_tpus(golden_dir, is_wh
     weights = named_variables(model)
     optimizer = AdamWeightDecay(weights, schedule)
     lookups = LookupRows.of(model)
-    trainer = Trainer(model, TaskObjective(TASK), optimizer, 1, dropout_seeds, lookups=lookups)
+    trainer = Trainer(model, TaskObjective(TASK), optimizer, 1, lookups=lookups)
     batches = batches_of(values)
     for step, norm in enumerate(values["lookup/global_norm_of_graph"]):
         metrics = trainer.run(batches, 1)

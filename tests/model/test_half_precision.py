@@ -6,7 +6,6 @@ import pytest
 import tensorflow as tf
 
 import bert_tf
-from bert_tf.model.dropout import dropout_seeds
 from bert_tf.pretraining.objectives.masked_lm_next_sentence import OBJECTIVE
 from bert_tf.training.checkpoint import named_variables
 from bert_tf.training.loss_scale import LossScale
@@ -33,7 +32,7 @@ def make_trainer(precision, loss_scale=None):
     finally:
         keras.config.set_dtype_policy("float32")
     optimizer = AdamWeightDecay(named_variables(model), lambda step: 0.1, lamb=True)
-    return Trainer(model, OBJECTIVE, optimizer, 1, dropout_seeds, loss_scale=loss_scale)
+    return Trainer(model, OBJECTIVE, optimizer, 1, loss_scale=loss_scale)
 
 
 def make_batch():

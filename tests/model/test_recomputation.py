@@ -167,7 +167,6 @@ def train(strategy, dropout, recompute, accumulation_steps=1):
         OBJECTIVE,
         optimizer,
         1,
-        dropout_seeds,
         accumulation_steps=accumulation_steps,
         strategy=strategy,
     )

@@ -11,7 +11,6 @@ from family_golden import family_file
 
 from bert_tf.data.counter_hash import hash_counters
 from bert_tf.data.sampled_masking import SampledMasking
-from bert_tf.model.dropout import dropout_seeds
 from bert_tf.model.encoders import make_encoder
 from bert_tf.model.replaced_tokens import ReplacedTokensModel
 from bert_tf.pretraining.objectives import replaced_tokens
@@ -51,7 +50,7 @@ def batch_of(values, step=...):
 def make_trainer(schedule, **values):
     model = electra_golden.load(GivenSamples(make_encoder(electra_golden.config())))
     optimizer = AdamWeightDecay(named_variables(model), schedule)
-    return Trainer(model, OBJECTIVE, optimizer, 1, dropout_seeds, **values)
+    return Trainer(model, OBJECTIVE, optimizer, 1, **values)
 
 
 @pytest.mark.parametrize("name", ["forward", "trajectory"])

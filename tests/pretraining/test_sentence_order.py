@@ -8,7 +8,6 @@ import tensorflow as tf
 from family_golden import family_file
 
 import bert_tf
-from bert_tf.model.dropout import dropout_seeds
 from bert_tf.model.encoders import make_encoder
 from bert_tf.model.lookup_rows import LookupRows
 from bert_tf.pretraining.objectives import find_objective
@@ -46,7 +45,7 @@ def trainer_of(model, schedule, lookups=True, **values):
         bias_correction=False,
     )
     lookups = LookupRows.of(model) if lookups else None
-    return Trainer(model, OBJECTIVE, optimizer, 1, dropout_seeds, lookups=lookups, **values)
+    return Trainer(model, OBJECTIVE, optimizer, 1, lookups=lookups, **values)
 
 
 @pytest.mark.parametrize("name", ["albert", "albert/variant"])

@@ -82,7 +82,6 @@ def make_trainer(strategy, config=CONFIG, parts: int = 1, learning_rate: float =
         OBJECTIVE,
         optimizer,
         11,
-        dropout_seeds,
         accumulation_steps=parts,
         clip_norm=0.1,
         strategy=strategy,

@@ -19,7 +19,6 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 import bert_tf
-from bert_tf.model.dropout import dropout_seeds
 from bert_tf.pretraining.objectives.masked_lm_next_sentence import OBJECTIVE
 from bert_tf.training import distribution
 from bert_tf.training.checkpoint import named_variables
@@ -38,7 +37,7 @@ with strategy.scope():
     optimizer = AdamWeightDecay(named_variables(model), schedule)
 bert_tf.load_checkpoint(model, f"{folder}/bert_model.ckpt")
 trainer = Trainer(
-    model, OBJECTIVE, optimizer, 1, dropout_seeds, strategy=strategy
+    model, OBJECTIVE, optimizer, 1, strategy=strategy
 )
 batches = {name[6:]: recorded[name] for name in recorded.files if name.startswith("batch_")}
 iterator = distribution.distribute(

@@ -8,7 +8,6 @@ import pytest
 import tensorflow as tf
 
 import bert_tf
-from bert_tf.model.dropout import dropout_seeds
 from bert_tf.pretraining.objective import PretrainingObjective
 from bert_tf.pretraining.objectives.masked_lm_next_sentence import OBJECTIVE
 from bert_tf.settings import TrainingSettings
@@ -48,7 +47,6 @@ def new_trainer(golden_dir, trajectory, dropout=0.0, policy="float32", **setting
         objective=OBJECTIVE,
         optimizer=optimizer,
         seed=11,
-        random_scope=dropout_seeds,
         **settings,
     )
 

@@ -16,7 +16,6 @@ from bert_tf.data.feature_records import FeatureRecords
 from bert_tf.data.record_set import open_record_set
 from bert_tf.finetuning.objective import TaskObjective
 from bert_tf.finetuning.program import run_finetuning
-from bert_tf.model.dropout import dropout_seeds
 from bert_tf.pretraining.objectives.masked_lm_next_sentence import OBJECTIVE
 from bert_tf.pretraining.run import run_pretraining
 from bert_tf.settings import PretrainingSettings
@@ -70,7 +69,6 @@ def make_trainer(objective, model, optimizer: str = "adam", **settings) -> Train
         objective,
         AdamWeightDecay(weights, schedule, lamb=optimizer == "lamb"),
         1,
-        dropout_seeds,
         **{"jit_compile": True, **settings},
     )
 

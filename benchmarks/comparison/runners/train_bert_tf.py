@@ -6,7 +6,6 @@ from reporting import read_settings, report_versions
 from training_batch import make_batch, time_steps
 
 import bert_tf
-from bert_tf.model.dropout import dropout_seeds
 from bert_tf.pretraining.objectives.masked_lm_next_sentence import OBJECTIVE
 from bert_tf.training.checkpoint import load_checkpoint, named_variables
 from bert_tf.training.optimizer import AdamWeightDecay
@@ -32,9 +31,7 @@ model.encoder.recompute_activations = settings.variant == "recompute"
 if settings.weights:
     load_checkpoint(model, f"{settings.work_dir}/{settings.weights}/google/bert_model.ckpt")
 optimizer = AdamWeightDecay(named_variables(model), WarmupAndDecay(1e-4, 1000, 10))
-trainer = Trainer(
-    model, OBJECTIVE, optimizer, 1, dropout_seeds, jit_compile=settings.variant == "xla"
-)
+trainer = Trainer(model, OBJECTIVE, optimizer, 1, jit_compile=settings.variant == "xla")
 batches = iter(tf.data.Dataset.from_tensors(make_batch(settings)).repeat())
 time_steps(lambda: trainer.run(batches, 1)["loss"], settings)
 report_versions("tensorflow", "keras")
