@@ -12,6 +12,7 @@ import tensorflow as tf
 from bert_tf import files
 from bert_tf.config import read_json, write_json
 from bert_tf.finetuning.objective import window_losses
+from bert_tf.finetuning.other_examples import OtherExamples
 from bert_tf.finetuning.task_data import TaskData
 from bert_tf.model.feature_model import named_outputs
 from bert_tf.tasks.evaluation_report import write_report
@@ -67,7 +68,8 @@ class TaskEvaluator:
         self.tokenizer = tokenizer
         self.strategy = strategy
         self.step = 0
-        labelled = getattr(self.task, "labelled", self.task)  # Training may be without labels.
+        # Training may be without labels.
+        labelled = self.task.task if isinstance(self.task, OtherExamples) else self.task
         self._labelled_features = labelled.features("train", data.max_seq_length).keys()
         self._answers: dict[str, SplitAnswers] = {}
         self._collector = OutputCollector(self._outputs, strategy)

@@ -10,9 +10,9 @@ from typing import TextIO
 
 from bert_tf import files
 from bert_tf.distillation.teacher import find_teacher
+from bert_tf.finetuning.other_examples import unlabelled_task
 from bert_tf.finetuning.run import FinetuningRun
 from bert_tf.finetuning.sweep import run_sweep
-from bert_tf.finetuning.unlabelled import unlabelled_task
 from bert_tf.released.model_folder import read_description
 from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import PURPOSES, Task, find_task, options_chosen_in_training

@@ -7,7 +7,7 @@ On small data sets BERT-Large in particular sometimes collapses to one answer fo
     OUTPUT_DIR/runs.tsv, runs.json                   a line per run; mean and deviation per setting
     OUTPUT_DIR/best/model.ckpt-STEP, run.json        the weights of the best run, and its name
 
-In a cross-validation each fold is a run, see `folds.py`; eval_results.txt has mean and deviation.
+In a cross-validation each fold is a run, see `FoldTask`; eval_results.txt has mean and deviation.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ import keras
 
 from bert_tf import files
 from bert_tf.config import read_json, write_json
-from bert_tf.finetuning.folds import FoldTask
+from bert_tf.finetuning.other_examples import FoldTask
 from bert_tf.finetuning.run import FinetuningRun, num_train_steps
 from bert_tf.progress import format_number
 from bert_tf.settings import FinetuningSettings

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from small_finetuning import small_finetuning
 
-from bert_tf.finetuning.folds import FoldTask, fold_numbers
+from bert_tf.finetuning.other_examples import FoldTask, fold_numbers
 from bert_tf.finetuning.program import run_finetuning
 from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import find_task
