@@ -14,7 +14,6 @@ from typing import Any
 
 from bert_tf.config import BertConfig
 from bert_tf.formats import names
-from bert_tf.formats.span_boundary_names import SPAN_BOUNDARY_NAMES
 from bert_tf.kinds.table import CLASSIFIER, MASKED_LM, NEXT_SENTENCE, SPAN, heads_in
 
 _OURS_ALONE = ("bilstm/",)  # Weights that no class there has.
@@ -31,6 +30,23 @@ _DOTTED: Rules = (
     (r"/", "."),
 )
 _DISCRIMINATOR = "discriminator_predictions/"
+# The head of SpanBERT, which transformers ignores and the released models lack, in files of its
+# authors: facebookresearch/SpanBERT, pretraining/fairseq/models/pair_bert.py.
+_SPAN_BOUNDARY = {
+    "position_embeddings": "position_embeddings.weight",
+    "output_bias": "bias",
+    **{
+        f"{ours}/{weight}": f"mlp_layer_norm.{layer}{number}.{theirs}"
+        for ours, number in (("join", 1), ("transform", 2))
+        for weight, layer, theirs in (
+            *(("dense/kernel", "linear", "weight"), ("dense/bias", "linear", "bias")),
+            *(
+                ("LayerNorm/gamma", "layer_norm", "weight"),
+                ("LayerNorm/beta", "layer_norm", "bias"),
+            ),
+        )
+    },
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +114,10 @@ ARCHITECTURES = {
         prefix="bert.",
         decoder="cls.predictions.decoder",
         heads=(MASKED_LM, NEXT_SENTENCE, SPAN, CLASSIFIER),
-        more_names=SPAN_BOUNDARY_NAMES,
+        more_names={
+            f"cls/pair_target_predictions/{ours}": f"cls.pair_target_predictions.{theirs}"
+            for ours, theirs in _SPAN_BOUNDARY.items()
+        },
         defaults={"vocab_size": 30522, "type_vocab_size": 2},
         fixed={
             "layer_norm_eps": (1e-12, "the epsilon of LayerNorm is 1e-12, as in the original"),

@@ -227,14 +227,13 @@ def _padded(found: dict, offset, most, width) -> dict:
     wider = width - tf.shape(found["antecedents"])[1]
     scores = tf.pad(found["antecedent_scores"], [[0, 0], [0, wider]], constant_values=NO_ANTECEDENT)
     fill = tf.pad(tf.zeros([more, 1]), [[0, 0], [0, width]], constant_values=NO_ANTECEDENT)
-    both = ([[0, more]], -1)
+    starts, ends = (
+        tf.pad(found[name] + offset, [[0, more]], constant_values=-1)
+        for name in ("span_starts", "span_ends")
+    )
     return {
-        "span_starts": tf.cast(_pad(found["span_starts"] + offset, *both), tf.float32),
-        "span_ends": tf.cast(_pad(found["span_ends"] + offset, *both), tf.float32),
+        "span_starts": tf.cast(starts, tf.float32),
+        "span_ends": tf.cast(ends, tf.float32),
         "antecedents": tf.cast(tf.pad(found["antecedents"], [[0, more], [0, wider]]), tf.float32),
         "antecedent_scores": tf.concat([scores, fill], axis=0),
     }
-
-
-def _pad(values, paddings, value):
-    return tf.pad(values, paddings, constant_values=value)

@@ -14,9 +14,8 @@ from read_models import all_outputs
 
 from bert_tf.conversion.check import keras_model, random_inputs
 from bert_tf.formats import google, huggingface, huggingface_outputs, names
-from bert_tf.formats.architectures import architecture_of
+from bert_tf.formats.architectures import ARCHITECTURES, architecture_of
 from bert_tf.formats.source import Head, TokenizerFiles, detect_format
-from bert_tf.formats.span_boundary_names import SPAN_BOUNDARY_NAMES
 from bert_tf.kinds.table import CLASSIFIER, MASKED_LM, NEXT_SENTENCE, SPAN
 from bert_tf.text.tokenization import FullTokenizer
 
@@ -61,7 +60,7 @@ def test_the_tables_name_every_weight_once():
     expected = set(names.weight_shapes(CONFIG, heads))
     assert set(names.weight_table(CONFIG.num_hidden_layers)) == expected
     table = architecture_of(CONFIG).names(CONFIG, "ForPreTraining")
-    assert set(table) == expected | set(SPAN_BOUNDARY_NAMES)
+    assert set(table) == expected | set(ARCHITECTURES["bert"].more_names)
     assert len(set(table.values())) == len(table)
 
 
