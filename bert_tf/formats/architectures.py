@@ -30,6 +30,7 @@ _DOTTED: Rules = (
     (r"/", "."),
 )
 _DISCRIMINATOR = "discriminator_predictions/"
+_EPSILON = {"layer_norm_eps": (1e-12, "the epsilon of LayerNorm is 1e-12, as in the original")}
 # The head of SpanBERT, which transformers ignores and the released models lack, in files of its
 # authors: facebookresearch/SpanBERT, pretraining/fairseq/models/pair_bert.py.
 _SPAN_BOUNDARY = {
@@ -39,11 +40,10 @@ _SPAN_BOUNDARY = {
         f"{ours}/{weight}": f"mlp_layer_norm.{layer}{number}.{theirs}"
         for ours, number in (("join", 1), ("transform", 2))
         for weight, layer, theirs in (
-            *(("dense/kernel", "linear", "weight"), ("dense/bias", "linear", "bias")),
-            *(
-                ("LayerNorm/gamma", "layer_norm", "weight"),
-                ("LayerNorm/beta", "layer_norm", "bias"),
-            ),
+            ("dense/kernel", "linear", "weight"),
+            ("dense/bias", "linear", "bias"),
+            ("LayerNorm/gamma", "layer_norm", "weight"),
+            ("LayerNorm/beta", "layer_norm", "bias"),
         )
     },
 }
@@ -119,9 +119,7 @@ ARCHITECTURES = {
             for ours, theirs in _SPAN_BOUNDARY.items()
         },
         defaults={"vocab_size": 30522, "type_vocab_size": 2},
-        fixed={
-            "layer_norm_eps": (1e-12, "the epsilon of LayerNorm is 1e-12, as in the original"),
-        },
+        fixed=_EPSILON,
     ),
     "albert": Architecture(
         classes="Albert",
@@ -151,9 +149,7 @@ ARCHITECTURES = {
             "num_hidden_groups": 1,
             "inner_group_num": 1,
         },
-        fixed={
-            "layer_norm_eps": (1e-12, "the epsilon of LayerNorm is 1e-12, as in the original"),
-        },
+        fixed=_EPSILON,
     ),
     "electra": Architecture(
         classes="Electra",
@@ -192,7 +188,7 @@ ARCHITECTURES = {
         },
         fixed={
             "hidden_act": ("gelu", "ELECTRA has the exact gelu, in the head of masked LM always"),
-            "layer_norm_eps": (1e-12, "the epsilon of LayerNorm is 1e-12, as in the original"),
+            **_EPSILON,
         },
     ),
     "roberta": Architecture(
