@@ -27,7 +27,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from bert_tf.distillation.layers import LayerwiseModel, ObservedLayers, layers_to_learn_from
+from bert_tf.distillation.layers import ObservedLayers, layers_to_learn_from
 from bert_tf.distillation.losses import (
     mean_squared_difference,
     soft_binary_cross_entropy,
@@ -157,11 +157,6 @@ def check_student(
                 f"{sizes[0]} and {sizes[1]}: there is no projection between them. Use a student "
                 f"with the teacher's {field}, or --{name}=0."
             )
-
-
-def student_model(objective: DistillationObjective, model: HeadModel) -> HeadModel | LayerwiseModel:
-    """Returns the model that is trained: `model`, with the outputs that the objective needs."""
-    return LayerwiseModel(model) if objective.needs_layers else model
 
 
 def _soft_weights(task: Task, batch: Batch) -> tf.Tensor:

@@ -13,12 +13,9 @@ from bert_tf import files
 from bert_tf.config import BertConfig
 from bert_tf.data.feature_records import FeatureRecords
 from bert_tf.data.validation import check_vocabulary_size
+from bert_tf.distillation.layers import LayerwiseModel
 from bert_tf.distillation.student import CopyReport, copy_weights
-from bert_tf.finetuning.distillation import (
-    DistillationObjective,
-    check_student,
-    student_model,
-)
+from bert_tf.finetuning.distillation import DistillationObjective, check_student
 from bert_tf.finetuning.evaluation import TaskEvaluator
 from bert_tf.finetuning.objective import TaskObjective
 from bert_tf.finetuning.task_data import TaskData
@@ -230,7 +227,7 @@ class FinetuningRun:
         objective = DistillationObjective(self.task, self._teacher, self.settings)
         if not (self.settings.teacher_in_each_step or objective.needs_layers):
             self._teacher.add_outputs(self.data, self.strategy)
-        return student_model(objective, self.model), objective
+        return LayerwiseModel(self.model) if objective.needs_layers else self.model, objective
 
     def _is_trained(self, name: str) -> bool:
         return not (self.model.is_unneeded(name) or name.startswith(self._frozen))
