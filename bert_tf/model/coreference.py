@@ -10,6 +10,8 @@ Source: Lee et al. 2018, Higher-order Coreference Resolution with Coarse-to-fine
 al. 2019, BERT for Coreference Resolution; mandarjoshi90/coref, independent.py.
 """
 
+from typing import ClassVar
+
 import tensorflow as tf
 
 from bert_tf.model.coreference_head import NO_ANTECEDENT, NUM_SPEAKERS, CoreferenceHead
@@ -105,6 +107,13 @@ class CoreferenceModel(HeadModel):
     kind = "coreference"
     ids_rank = 3
     needs_pooler = False
+    OPTIONS: ClassVar = {
+        name: name
+        for name in (
+            *("max_span_width", "top_span_ratio", "max_top_antecedents", "coref_depth"),
+            *("ffnn_size", "ffnn_depth", "feature_size", "max_training_segments", "dropout_rate"),
+        )
+    }
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 import importlib
 from collections.abc import Mapping, Sequence
 from types import ModuleType
-from typing import Any
+from typing import ClassVar
 
 import keras
 
@@ -12,6 +12,9 @@ class PresetModel(keras.Model):
     """A model with `from_preset` and `save_to_preset`."""
 
     preset = None  # The files that `from_preset` loaded it from.
+    # The options of a preset's `task.json` that determine the model's layers -> the arguments of
+    # the constructor, which are attributes too.
+    OPTIONS: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
     def from_preset(
@@ -67,16 +70,6 @@ class PresetModel(keras.Model):
             model.save_to_preset("my_model", labels=["negative", "positive"])
         """
         _presets().save_preset(self, folder, tokenizer, labels, inputs, max_seq_length)
-
-    @property
-    def preset_options(self) -> dict[str, Any]:
-        """The options of `task.json` that determine the model's layers."""
-        return {}
-
-    @classmethod
-    def preset_arguments(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the constructor's arguments for the options of a preset's `task.json`."""
-        return {}
 
 
 def _presets() -> ModuleType:

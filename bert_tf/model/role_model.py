@@ -6,6 +6,8 @@
 Source: Shi and Lin 2019, "Simple BERT models for relation extraction and semantic role labeling".
 """
 
+from typing import ClassVar
+
 import keras
 from keras import ops
 
@@ -48,6 +50,7 @@ class RoleModel(HeadModel):
     feature_names = (*HeadModel.feature_names, "predicate_mask")
     kind = "roles"
     needs_pooler = False
+    OPTIONS: ClassVar = {n: n for n in ("indicator_size", "lstm_units", "mlp_units")}
 
     def __init__(
         self,
@@ -76,11 +79,6 @@ class RoleModel(HeadModel):
             self.mlp.build((None, None, 4 * lstm_units))
         self.scores.build((None, None, mlp_units))
         self.build((None, None))
-
-    @property
-    def options(self) -> dict[str, int]:
-        """The options in `task.json` with which the model is loaded."""
-        return {name: getattr(self, name) for name in ("indicator_size", "lstm_units", "mlp_units")}
 
     @property
     def feature_limits(self) -> dict[str, int]:

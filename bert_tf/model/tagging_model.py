@@ -4,8 +4,8 @@ fine-tuned       input_ids --> encoder --> last layer --> dropout --> logits [--
 feature-based    input_ids --> frozen encoder --> layers --> BiLSTM --> dropout --> logits [...]
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import ClassVar
 
 from keras import ops
 
@@ -86,6 +86,11 @@ class TaggingModel(HeadModel):
 
     kind = "tagging"
     needs_pooler = False
+    OPTIONS: ClassVar = {
+        "crf": "has_crf",
+        "feature_based": "feature_layers",
+        "lstm_units": "lstm_units",
+    }
 
     def __init__(
         self,
@@ -127,17 +132,6 @@ class TaggingModel(HeadModel):
         self.bilstm = BiLstm(self.lstm_units, dtype=self.dtype_policy)
         self.bilstm.build((None, None, width))
         return 2 * self.lstm_units
-
-    @property
-    def preset_options(self) -> dict[str, Any]:
-        names = ("crf", "feature_based", "lstm_units")
-        values = (self.has_crf, self.feature_layers, self.lstm_units)
-        return dict(zip(names, values, strict=True))
-
-    @classmethod
-    def preset_arguments(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        names = {"crf": "has_crf", "feature_based": "feature_layers", "lstm_units": "lstm_units"}
-        return {ours: options[name] for name, ours in names.items() if name in options}
 
     def is_unneeded(self, name: str) -> bool:
         """Returns whether this weight is not trained: all of the encoder's, if it is frozen."""

@@ -73,7 +73,8 @@ def load_model_preset(
         raise ValueError(f"{model_class.__name__} takes no num_labels. Received: {num_labels}")
     if found.init_checkpoint:
         trained = description_beside(found.init_checkpoint)
-        arguments |= model_class.preset_arguments(trained.options) if trained else {}
+        given, names = trained.options if trained else {}, model_class.OPTIONS
+        arguments |= {name: given[option] for option, name in names.items() if option in given}
     if issubclass(model_class, TransformerEncoder):
         model = model_class(config, **arguments)
     else:
@@ -139,8 +140,8 @@ def save_preset(
         return
     if before is None or before.kind != kind.name:
         longest = min(config.longest_sequence, kind.max_seq_length or 512)
-        options = dict(getattr(model, "options", {}))
-        before = ModelDescription("", kind.name, kind.inputs[0], (), options, longest, *case)
+        before = ModelDescription("", kind.name, kind.inputs[0], (), {}, longest, *case)
+    own = {option: getattr(model, name) for option, name in model.OPTIONS.items()}
     description = dataclasses.replace(
         before,
         inputs=tuple(inputs or before.inputs),
@@ -148,7 +149,7 @@ def save_preset(
         max_seq_length=max_seq_length or before.max_seq_length,
         do_lower_case=case[0],
         strip_accents=case[1],
-        options={**before.options, **model.preset_options},
+        options={**before.options, **own},
     )
     write_description(folder, description)
 

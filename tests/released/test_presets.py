@@ -47,6 +47,9 @@ def make_heads():
         "tagging": bert_tf.TokenClassificationModel(encoder(CONFIG), 3),
         "span": bert_tf.SpanModel(encoder(CONFIG)),
         "choice": bert_tf.ChoiceModel(encoder(CONFIG)),
+        # Of other sizes than by default, which the preset must tell.
+        "roles": bert_tf.RoleModel(encoder(CONFIG), 3, indicator_size=2, lstm_units=3, mlp_units=4),
+        "coreference": bert_tf.CoreferenceModel(encoder(CONFIG), ffnn_size=5, feature_size=2),
     }
 
 
