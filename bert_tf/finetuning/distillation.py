@@ -118,14 +118,12 @@ class DistillationObjective:
         kind, losses = self._task.kind, []
         for name, student in ours.items():
             teacher, student = theirs[name], tf.cast(student, tf.float32)
-            if kind == "tagging":
+            if kind in ("tagging", "span"):
                 teacher = teacher[:, : tf.shape(student)[1]]  # Batches differ in length.
-            elif kind == "span":
-                teacher = teacher[:, : tf.shape(student)[1]]
-                if not self._task.padding_matters:
-                    is_token = batch["input_mask"] > 0
-                    teacher = tf.where(is_token, teacher, _MASKED_LOGIT)
-                    student = tf.where(is_token, student, _MASKED_LOGIT)
+            if kind == "span" and not self._task.padding_matters:
+                is_token = batch["input_mask"] > 0
+                teacher = tf.where(is_token, teacher, _MASKED_LOGIT)
+                student = tf.where(is_token, student, _MASKED_LOGIT)
             losses.append(self._soft_loss(kind, teacher, student))
         return tf.add_n(losses) / len(losses)
 

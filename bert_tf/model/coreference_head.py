@@ -141,16 +141,12 @@ class CoreferenceHead(_Weights):
         ]
         span, width = self.span_size, (max_span_width, feature_size)
         self.span_width_embeddings = self._weight("span_width_embeddings", *width)
-        self.mention_word_attn = self._scoped(
-            "mention_word_attn", lambda: Projection(token_size, 1, name="mention_word_attn")
-        )
+        self.mention_word_attn = self._projection("mention_word_attn", token_size, 1)
         self.mention_scores = self._scorer("mention_scores", span, 0)
         self.span_width_prior_embeddings = self._weight("span_width_prior_embeddings", *width)
         self.width_scores = self._scorer("width_scores", feature_size, 1)
         self.genre_embeddings = self._weight("genre_embeddings", NUM_GENRES, feature_size)
-        self.src_projection = self._scoped(
-            "src_projection", lambda: Projection(span, span, name="src_projection")
-        )
+        self.src_projection = self._projection("src_projection", span, span)
         self.prior_distances = self._weight("antecedent_distance_emb", _NUM_BUCKETS, feature_size)
         self.prior_projection = Projection(feature_size, 1, name="prior_projection")
         with keras.name_scope("coref_layer"):
@@ -163,7 +159,7 @@ class CoreferenceHead(_Weights):
             size = 3 * span + 4 * feature_size
             self.slow_antecedent_scores = self._scorer("slow_antecedent_scores", size, 2)
             if coref_depth > 1:  # A last refinement would not be used.
-                self.refinement = self._scoped("f", lambda: Projection(2 * span, span, name="f"))
+                self.refinement = self._projection("f", 2 * span, span)
 
     @property
     def span_size(self) -> int:
@@ -173,12 +169,13 @@ class CoreferenceHead(_Weights):
     def _scorer(self, name: str, input_size: int, number: int) -> Scorer:
         place = self._first_place + number * self.ffnn_depth
         sizes = input_size, self.ffnn_size, self.ffnn_depth
-        return self._scoped(name, lambda: Scorer(*sizes, self.dropout_rate, place, name=name))
+        with keras.name_scope(name):
+            return Scorer(*sizes, self.dropout_rate, place, name=name)
 
     @staticmethod
-    def _scoped(name: str, make):
+    def _projection(name: str, *sizes: int) -> Projection:
         with keras.name_scope(name):
-            return make()
+            return Projection(*sizes, name=name)
 
     def span_scores(self, tokens, training: bool = False):
         """Returns the mention scores of the spans by first token and width: float32 [T, W].
