@@ -78,7 +78,8 @@ class BrowserPage:
             self.errors.append(f"status {response.status}: {response.url}")
 
     def _note_failure(self, request) -> None:
-        if request.url not in self.external:
+        # Left pages abort what they still were asking for.
+        if request.url not in self.external and request.failure != "net::ERR_ABORTED":
             self.errors.append(f"{request.failure}: {request.url}")
 
 
