@@ -79,9 +79,15 @@ class InstanceMaker:
     def _pairs(
         self, documents: Documents, document: int, max_tokens: int, rng: random.Random
     ) -> Iterator[Pair]:
-        settings, target_length = self._settings, max_tokens
-        if rng.random() < settings.short_seq_prob:  # As fine-tuning has short texts.
+        target_length = max_tokens
+        if rng.random() < self._settings.short_seq_prob:  # As fine-tuning has short texts.
             target_length = 2 + masking.draw_below(max_tokens - 1, rng)
+        return self._pairs_of_length(documents, document, target_length, rng)
+
+    def _pairs_of_length(
+        self, documents: Documents, document: int, target_length: int, rng: random.Random
+    ) -> Iterator[Pair]:
+        settings = self._settings
         if not settings.next_sentence:
             return self._segments(documents, document, target_length)
         if settings.mend_quirks and len(documents) == 1:
@@ -89,41 +95,64 @@ class InstanceMaker:
         return pairs_of_document(documents, document, target_length, settings.mend_quirks, rng)
 
     def _make_instance(self, text: Sequence[Any], pair: Pair, rng: random.Random) -> Instance:
+        tokens, num_tokens_a = self._packed(text, pair), pair.end_a - pair.start_a
+        return self._instance(tokens, num_tokens_a, pair.is_random_next, rng)
+
+    def _packed(self, text: Sequence[Any], pair: Pair) -> list[Any]:
         tokens = [self._cls, *text[pair.start_a : pair.end_a], self._sep]
         if pair.end_b > pair.start_b:
             tokens += text[pair.start_b : pair.end_b]
             tokens.append(self._sep)
-        num_tokens_a = pair.end_a - pair.start_a
+        return tokens
+
+    def _instance(
+        self, tokens: list[Any], num_tokens_a: int, is_random_next: bool, rng: random.Random
+    ) -> Instance:
+        """Masks the tokens of an example in place, or numbers the words to mask in training."""
         if self._settings.masking == "dynamic":
             word_ids = self._word_ids(tokens, num_tokens_a)
-            return Instance(tokens, num_tokens_a, pair.is_random_next, word_ids=word_ids)
-        places = self._choose(tokens, num_tokens_a, rng)
+            return Instance(tokens, num_tokens_a, is_random_next, word_ids=word_ids)
+        count = self._num_to_predict(tokens)
+        if self._settings.do_whole_word_mask:
+            places = masking.choose_words(self._group_words(tokens, num_tokens_a), count, rng)
+        else:
+            places = masking.choose_tokens(self._places(tokens, num_tokens_a), count, rng)
+        masked = self._masked(tokens, places, rng)
+        return Instance(tokens, num_tokens_a, is_random_next, *masked)
+
+    def _num_to_predict(self, tokens: list[Any]) -> int:
+        settings = self._settings
+        return masking.num_to_predict(
+            len(tokens), settings.masked_lm_prob, settings.max_predictions_per_seq
+        )
+
+    def _masked(
+        self, tokens: list[Any], places: list[int], rng: random.Random
+    ) -> tuple[list[int], list[Any]]:
+        """Masks tokens in place, and returns their places, ascending, and what they were."""
         positions = sorted(places)
         labels = [tokens[place] for place in positions]
         masking.mask_tokens(tokens, places, self._mask, self._replacements, self._mix, rng)
-        return Instance(tokens, num_tokens_a, pair.is_random_next, positions, labels)
+        return positions, labels
 
-    def _choose(self, tokens: list[Any], num_tokens_a: int, rng: random.Random) -> list[int]:
-        settings = self._settings
-        count = masking.num_to_predict(
-            len(tokens), settings.masked_lm_prob, settings.max_predictions_per_seq
-        )
-        if settings.do_whole_word_mask:
-            return masking.choose_words(self._group_words(tokens, num_tokens_a), count, rng)
-        return masking.choose_tokens(num_tokens_a, len(tokens), count, rng)
+    def _places(self, tokens: list[Any], num_tokens_a: int) -> list[int]:
+        """Returns the places of tokens that may be masked."""
+        start_b = num_tokens_a + 2
+        return [*range(1, start_b - 1), *range(start_b, len(tokens) - 1)]
 
     def _group_words(self, tokens: list[Any], num_tokens_a: int) -> list[list[int]]:
+        """Returns the places of each word that may be masked."""
         return masking.group_words(
             tokens, num_tokens_a, self._continuations, self._settings.mend_quirks
         )
 
     def _word_ids(self, tokens: list[Any], num_tokens_a: int) -> list[int]:
-        num_tokens = len(tokens)
-        if not self._settings.do_whole_word_mask:
-            of_b = range(num_tokens_a + 1, num_tokens - 2)
-            return [0, *range(1, num_tokens_a + 1), 0, *of_b, 0][:num_tokens]
-        word_ids = [0] * num_tokens
-        for number, word in enumerate(self._group_words(tokens, num_tokens_a), start=1):
+        if self._settings.do_whole_word_mask:
+            words = self._group_words(tokens, num_tokens_a)
+        else:
+            words = [[place] for place in self._places(tokens, num_tokens_a)]
+        word_ids = [0] * len(tokens)
+        for number, word in enumerate(words, start=1):
             for place in word:
                 word_ids[place] = number
         return word_ids

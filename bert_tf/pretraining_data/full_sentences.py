@@ -11,7 +11,7 @@ Source: Liu et al. 2019, section 4.2, "full-sentences".
 """
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from bert_tf.pretraining_data import masking
@@ -28,7 +28,7 @@ class FullSentenceMaker(InstanceMaker):
         masking.shuffle(documents.documents, rng)
         for _ in range(self._settings.dupe_factor):
             for text in self._texts(documents, rng, on_document):
-                yield self._instance(text, rng)
+                yield self._instance([self._cls, *text, self._sep], len(text), False, rng)
 
     def _texts(
         self, documents: Documents, rng: random.Random, on_document: Callable[[], None]
@@ -57,35 +57,10 @@ class FullSentenceMaker(InstanceMaker):
         is_short = prob > 0 and rng.random() < prob
         return 2 + masking.draw_below(most - 1, rng) if is_short else most
 
-    def _instance(self, text: Sequence[Any], rng: random.Random) -> Instance:
-        tokens = [self._cls, *text, self._sep]
-        if self._settings.masking == "dynamic":
-            return Instance(tokens, len(text), False, word_ids=self._word_ids(tokens, len(text)))
-        places = self._choose(tokens, len(text), rng)
-        positions = sorted(places)
-        labels = [tokens[place] for place in positions]
-        masking.mask_tokens(tokens, places, self._mask, self._replacements, self._mix, rng)
-        return Instance(tokens, len(text), False, positions, labels)
+    def _places(self, tokens: list[Any], num_tokens_a: int) -> list[int]:
+        return [i for i in super()._places(tokens, num_tokens_a) if tokens[i] != self._sep]
 
-    def _choose(self, tokens: list[Any], num_tokens_a: int, rng: random.Random) -> list[int]:
-        settings, words = self._settings, self._words(tokens, num_tokens_a)
-        count = masking.num_to_predict(
-            len(tokens), settings.masked_lm_prob, settings.max_predictions_per_seq
-        )
-        return masking.choose_words(words, count, rng)
-
-    def _word_ids(self, tokens: list[Any], num_tokens_a: int) -> list[int]:
-        word_ids = [0] * len(tokens)
-        for number, word in enumerate(self._words(tokens, num_tokens_a), start=1):
-            for place in word:
-                word_ids[place] = number
-        return word_ids
-
-    def _words(self, tokens: list[Any], num_tokens_a: int) -> list[list[int]]:
-        """Returns the places of each word, or of each token; separators are none."""
-        if self._settings.do_whole_word_mask:
-            words = self._group_words(tokens, num_tokens_a)
-        else:
-            words = [[place] for place in range(1, len(tokens) - 1)]
+    def _group_words(self, tokens: list[Any], num_tokens_a: int) -> list[list[int]]:
+        words = super()._group_words(tokens, num_tokens_a)
         words = [[place for place in word if tokens[place] != self._sep] for word in words]
         return [word for word in words if word]

@@ -92,10 +92,8 @@ def group_words(
     return words
 
 
-def choose_tokens(num_tokens_a: int, num_tokens: int, count: int, rng: random.Random) -> list[int]:
-    """Chooses `count` positions of [CLS] A [SEP] B [SEP], special tokens excluded."""
-    start_b = num_tokens_a + 2
-    places = [*range(1, start_b - 1), *range(start_b, num_tokens - 1)]
+def choose_tokens(places: list[int], count: int, rng: random.Random) -> list[int]:
+    """Chooses `count` of the positions of tokens; shuffles `places`."""
     shuffle(places, rng)
     return places[:count]
 

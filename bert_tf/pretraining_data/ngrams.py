@@ -94,25 +94,18 @@ class NgramInstanceMaker(InstanceMaker):
         )
         self._lengths = NgramLengths(settings.ngram, settings.favor_shorter_ngram, seed)
 
-    def _pairs(
-        self, documents: Documents, document: int, max_tokens: int, rng: random.Random
+    def _pairs_of_length(
+        self, documents: Documents, document: int, target_length: int, rng: random.Random
     ) -> Iterator[Pair]:
-        settings, target_length = self._settings, max_tokens
-        if not settings.sentence_order:
-            return super()._pairs(documents, document, max_tokens, rng)
-        if rng.random() < settings.short_seq_prob:
-            target_length = 2 + masking.draw_below(max_tokens - 1, rng)
-        return ordered_pairs(documents, document, target_length, settings.mend_quirks, rng)
+        if not self._settings.sentence_order:
+            return super()._pairs_of_length(documents, document, target_length, rng)
+        mend_quirks = self._settings.mend_quirks
+        return ordered_pairs(documents, document, target_length, mend_quirks, rng)
 
     def _make_instance(self, text: Sequence[Any], pair: Pair, rng: random.Random) -> Instance:
-        tokens = [self._cls, *text[pair.start_a : pair.end_a], self._sep]
-        if pair.end_b > pair.start_b:
-            tokens += [*text[pair.start_b : pair.end_b], self._sep]
+        tokens = self._packed(text, pair)
         edges = (self._cls, self._sep)
         starts = [int(token in edges or token not in self._continuations) for token in tokens]
-        count = masking.num_to_predict(
-            len(tokens), self._settings.masked_lm_prob, self._settings.max_predictions_per_seq
-        )
         words: list[list[int]] = []
         for place, token in enumerate(tokens):
             if token in edges:
@@ -123,13 +116,11 @@ class NgramInstanceMaker(InstanceMaker):
                 words.append([place])
         numbers = list(range(len(words)))
         masking.shuffle(numbers, rng)
-        places = choose_ngrams(words, numbers, count, self._lengths)
-        positions = sorted(places)
-        labels = [tokens[place] for place in positions]
-        masking.mask_tokens(tokens, places, self._mask, self._replacements, self._mix, rng)
+        places = choose_ngrams(words, numbers, self._num_to_predict(tokens), self._lengths)
+        masked = self._masked(tokens, places, rng)
         masking.shuffle(numbers, rng)  # For the original's permutations, which are not made here.
         num_tokens_a = pair.end_a - pair.start_a
-        return Instance(tokens, num_tokens_a, pair.is_random_next, positions, labels, starts)
+        return Instance(tokens, num_tokens_a, pair.is_random_next, *masked, starts)
 
 
 class NgramLengths:

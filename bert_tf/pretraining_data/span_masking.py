@@ -161,7 +161,7 @@ class SpanInstanceMaker(InstanceMaker):
         settings, num_tokens = self._settings, pair.end_a - pair.start_a
         if settings.masking == "dynamic":
             return super()._make_instance(text, pair, rng)
-        tokens = [self._cls, *text[pair.start_a : pair.end_a], self._sep]
+        tokens = self._packed(text, pair)
         draws = SpanDraws(self._probabilities, rng)
         limits = settings.masked_lm_prob, settings.max_predictions_per_seq
         words = self._group_words(tokens, num_tokens)
