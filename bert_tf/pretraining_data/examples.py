@@ -57,6 +57,7 @@ class InstanceMaker:
         self._settings = settings
         special, find = tokenizer.special_ids, token_of.__getitem__
         self._cls, self._sep, self._mask = map(find, (special.cls, special.sep, special.mask))
+        self._limits = settings.masked_lm_prob, settings.max_predictions_per_seq
         self._mix = parse_masking_mix(settings.masking_mix)
         replacements = masking.replacement_ids(tokenizer.vocab, settings.mend_quirks)
         self._replacements = [token_of[index] for index in replacements]
@@ -71,20 +72,15 @@ class InstanceMaker:
         max_tokens = self._settings.max_seq_length - (3 if self._settings.next_sentence else 2)
         for _ in range(self._settings.dupe_factor):
             for document in range(len(documents)):
-                for pair in self._pairs(documents, document, max_tokens, rng):
+                length = max_tokens
+                if rng.random() < self._settings.short_seq_prob:  # As fine-tuning has short texts.
+                    length = 2 + masking.draw_below(max_tokens - 1, rng)
+                for pair in self._pairs(documents, document, length, rng):
                     pair = truncate(pair, max_tokens, rng)
                     yield self._make_instance(documents.tokens, pair, rng)
                 on_document()
 
     def _pairs(
-        self, documents: Documents, document: int, max_tokens: int, rng: random.Random
-    ) -> Iterator[Pair]:
-        target_length = max_tokens
-        if rng.random() < self._settings.short_seq_prob:  # As fine-tuning has short texts.
-            target_length = 2 + masking.draw_below(max_tokens - 1, rng)
-        return self._pairs_of_length(documents, document, target_length, rng)
-
-    def _pairs_of_length(
         self, documents: Documents, document: int, target_length: int, rng: random.Random
     ) -> Iterator[Pair]:
         settings = self._settings
@@ -96,7 +92,17 @@ class InstanceMaker:
 
     def _make_instance(self, text: Sequence[Any], pair: Pair, rng: random.Random) -> Instance:
         tokens, num_tokens_a = self._packed(text, pair), pair.end_a - pair.start_a
-        return self._instance(tokens, num_tokens_a, pair.is_random_next, rng)
+        if self._settings.masking == "dynamic":
+            word_ids = self._word_ids(tokens, num_tokens_a)
+            return Instance(tokens, num_tokens_a, pair.is_random_next, word_ids=word_ids)
+        count = masking.num_to_predict(len(tokens), *self._limits)
+        if self._settings.do_whole_word_mask:
+            places = masking.choose_words(self._group_words(tokens, num_tokens_a), count, rng)
+        else:
+            places = masking.choose_tokens(self._places(tokens, num_tokens_a), count, rng)
+        how = self._mask, self._replacements, self._mix, rng
+        masked = masking.mask_tokens(tokens, places, *how)
+        return Instance(tokens, num_tokens_a, pair.is_random_next, *masked)
 
     def _packed(self, text: Sequence[Any], pair: Pair) -> list[Any]:
         tokens = [self._cls, *text[pair.start_a : pair.end_a], self._sep]
@@ -104,36 +110,6 @@ class InstanceMaker:
             tokens += text[pair.start_b : pair.end_b]
             tokens.append(self._sep)
         return tokens
-
-    def _instance(
-        self, tokens: list[Any], num_tokens_a: int, is_random_next: bool, rng: random.Random
-    ) -> Instance:
-        """Masks the tokens of an example in place, or numbers the words to mask in training."""
-        if self._settings.masking == "dynamic":
-            word_ids = self._word_ids(tokens, num_tokens_a)
-            return Instance(tokens, num_tokens_a, is_random_next, word_ids=word_ids)
-        count = self._num_to_predict(tokens)
-        if self._settings.do_whole_word_mask:
-            places = masking.choose_words(self._group_words(tokens, num_tokens_a), count, rng)
-        else:
-            places = masking.choose_tokens(self._places(tokens, num_tokens_a), count, rng)
-        masked = self._masked(tokens, places, rng)
-        return Instance(tokens, num_tokens_a, is_random_next, *masked)
-
-    def _num_to_predict(self, tokens: list[Any]) -> int:
-        settings = self._settings
-        return masking.num_to_predict(
-            len(tokens), settings.masked_lm_prob, settings.max_predictions_per_seq
-        )
-
-    def _masked(
-        self, tokens: list[Any], places: list[int], rng: random.Random
-    ) -> tuple[list[int], list[Any]]:
-        """Masks tokens in place, and returns their places, ascending, and what they were."""
-        positions = sorted(places)
-        labels = [tokens[place] for place in positions]
-        masking.mask_tokens(tokens, places, self._mask, self._replacements, self._mix, rng)
-        return positions, labels
 
     def _places(self, tokens: list[Any], num_tokens_a: int) -> list[int]:
         """Returns the places of tokens that may be masked."""

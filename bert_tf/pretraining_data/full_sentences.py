@@ -16,7 +16,7 @@ from typing import Any
 
 from bert_tf.pretraining_data import masking
 from bert_tf.pretraining_data.documents import Documents
-from bert_tf.pretraining_data.examples import Instance, InstanceMaker
+from bert_tf.pretraining_data.examples import Instance, InstanceMaker, Pair
 
 
 class FullSentenceMaker(InstanceMaker):
@@ -28,7 +28,8 @@ class FullSentenceMaker(InstanceMaker):
         masking.shuffle(documents.documents, rng)
         for _ in range(self._settings.dupe_factor):
             for text in self._texts(documents, rng, on_document):
-                yield self._instance([self._cls, *text, self._sep], len(text), False, rng)
+                size = len(text)
+                yield self._make_instance(text, Pair(0, size, size, size), rng)
 
     def _texts(
         self, documents: Documents, rng: random.Random, on_document: Callable[[], None]

@@ -117,11 +117,14 @@ def mask_tokens(
     replacements: Sequence[Any],
     mix: tuple[float, float],
     rng: random.Random,
-) -> None:
+) -> tuple[list[int], list[Any]]:
     """Replaces the tokens at `places`, in that order, by `mask` or at random, or keeps them.
 
     `mix`: the fraction that `mask` replaces; of the others, the fraction that is kept.
+    Returns the places, ascending, and the original tokens there.
     """
+    positions = sorted(places)
+    labels = [tokens[place] for place in positions]
     draw = rng.random
     masked, kept = mix
     for place in places:
@@ -129,3 +132,4 @@ def mask_tokens(
             tokens[place] = mask
         elif draw() >= kept:
             tokens[place] = replacements[draw_below(len(replacements), rng)]
+    return positions, labels

@@ -94,11 +94,11 @@ class NgramInstanceMaker(InstanceMaker):
         )
         self._lengths = NgramLengths(settings.ngram, settings.favor_shorter_ngram, seed)
 
-    def _pairs_of_length(
+    def _pairs(
         self, documents: Documents, document: int, target_length: int, rng: random.Random
     ) -> Iterator[Pair]:
         if not self._settings.sentence_order:
-            return super()._pairs_of_length(documents, document, target_length, rng)
+            return super()._pairs(documents, document, target_length, rng)
         mend_quirks = self._settings.mend_quirks
         return ordered_pairs(documents, document, target_length, mend_quirks, rng)
 
@@ -116,8 +116,10 @@ class NgramInstanceMaker(InstanceMaker):
                 words.append([place])
         numbers = list(range(len(words)))
         masking.shuffle(numbers, rng)
-        places = choose_ngrams(words, numbers, self._num_to_predict(tokens), self._lengths)
-        masked = self._masked(tokens, places, rng)
+        count = masking.num_to_predict(len(tokens), *self._limits)
+        places = choose_ngrams(words, numbers, count, self._lengths)
+        how = self._mask, self._replacements, self._mix, rng
+        masked = masking.mask_tokens(tokens, places, *how)
         masking.shuffle(numbers, rng)  # For the original's permutations, which are not made here.
         num_tokens_a = pair.end_a - pair.start_a
         return Instance(tokens, num_tokens_a, pair.is_random_next, *masked, starts)

@@ -158,14 +158,13 @@ class SpanInstanceMaker(InstanceMaker):
             self._segments = blocks_of_document
 
     def _make_instance(self, text: Sequence[Any], pair: Pair, rng: random.Random) -> Instance:
-        settings, num_tokens = self._settings, pair.end_a - pair.start_a
-        if settings.masking == "dynamic":
+        num_tokens = pair.end_a - pair.start_a
+        if self._settings.masking == "dynamic":
             return super()._make_instance(text, pair, rng)
         tokens = self._packed(text, pair)
         draws = SpanDraws(self._probabilities, rng)
-        limits = settings.masked_lm_prob, settings.max_predictions_per_seq
         words = self._group_words(tokens, num_tokens)
-        spans = merge_spans(choose_spans(words, num_to_mask(num_tokens, *limits), draws))
+        spans = merge_spans(choose_spans(words, num_to_mask(num_tokens, *self._limits), draws))
         positions = [place for start, last in spans for place in range(start, last + 1)]
         labels = [tokens[place] for place in positions]
         mask_spans(tokens, spans, self._mask, text, self._mix, draws)

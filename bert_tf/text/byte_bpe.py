@@ -53,15 +53,10 @@ class ByteBpeTokenizer(Tokenizer):
         self.vocab_file = vocab_file
         ids, self.merges = _read(vocab_file)
         self.vocab = dict(sorted(ids.items(), key=lambda item: item[1]))
-        self.inv_vocab = {index: token for token, index in self.vocab.items()}
         self.special_ids = _special_ids(vocab_file, self.vocab)
 
     def __repr__(self) -> str:
         return f"<ByteBpeTokenizer: {self.vocab_size:,} tokens, cased>"
-
-    def __getstate__(self) -> dict:
-        """Leaves out the library's object, which another process makes again."""
-        return {name: value for name, value in vars(self).items() if name != "_library"}
 
     @functools.cached_property
     def _library(self):
@@ -80,11 +75,6 @@ class ByteBpeTokenizer(Tokenizer):
             raise ValueError(f"{self.vocab_file}: {error}") from error
         library.pre_tokenizer = ByteLevel(add_prefix_space=False)
         return library
-
-    @property
-    def vocab_size(self) -> int:
-        """The number of tokens."""
-        return len(self.vocab)
 
     @property
     def model(self) -> bytes:
@@ -121,14 +111,6 @@ class ByteBpeTokenizer(Tokenizer):
                 start += 1
             offsets.append((start, end))
         return encoding.tokens, offsets
-
-    def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
-        """Returns the id of every token; KeyError for one that is not in the vocabulary."""
-        return [self.vocab[token] for token in tokens]
-
-    def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
-        """Returns the token of every id; KeyError for one that the vocabulary does not have."""
-        return [self.inv_vocab[index] for index in ids]
 
     def continues_word(self, token: str) -> bool:
         """Returns whether a token continues the word before it: it begins with no space."""

@@ -51,7 +51,6 @@ class SentencePieceTokenizer(Tokenizer):
         self.model = files.read_bytes(model_file)
         self.do_lower_case = do_lower_case
         pieces = read_pieces(model_file, self.model)
-        self.inv_vocab = dict(enumerate(pieces))
         self.vocab = {piece: index for index, piece in enumerate(pieces)}
         self.special_ids = _special_ids(model_file, self.vocab)
 
@@ -59,18 +58,9 @@ class SentencePieceTokenizer(Tokenizer):
         case = "lower-cased" if self.do_lower_case else "cased"
         return f"<SentencePieceTokenizer: {self.vocab_size:,} pieces, {case}>"
 
-    def __getstate__(self) -> dict:
-        """Leaves out the library's object, which another process makes again."""
-        return {name: value for name, value in vars(self).items() if name != "_divide"}
-
     @functools.cached_property
-    def _divide(self) -> Callable[[str], list[Piece]]:
-        return _library(self.model)
-
-    @property
-    def vocab_size(self) -> int:
-        """The number of pieces."""
-        return len(self.vocab)
+    def _library(self) -> Callable[[str], list[Piece]]:
+        return _divider(self.model)
 
     def normalize(self, text: str | bytes) -> str:
         """Returns text as it is divided: the original's `preprocess_text`."""
@@ -84,7 +74,7 @@ class SentencePieceTokenizer(Tokenizer):
         Source: google-research/albert, tokenization.py, `encode_pieces`.
         """
         pieces: list[Piece] = []
-        for piece in self._divide(text):
+        for piece in self._library(text):
             if len(piece.text) > 1 and piece.text[-1] == "," and piece.text[-2].isdigit():
                 pieces += self._without_comma(piece)
             else:
@@ -93,7 +83,7 @@ class SentencePieceTokenizer(Tokenizer):
 
     def _without_comma(self, piece: Piece) -> list[Piece]:
         number = piece.text[:-1].replace(WORD_START, "")
-        parts = self._divide(number)
+        parts = self._library(number)
         # Unless normalization changed its length, a number's characters are those of the text.
         rest = piece.end - piece.start - len(number) - 1  # A space, or nothing.
         first, fits = piece.start + rest, rest in (0, 1)
@@ -104,10 +94,6 @@ class SentencePieceTokenizer(Tokenizer):
     def tokenize(self, text: str | bytes) -> list[str]:
         """Returns the pieces of `text`; unknown characters stand for themselves."""
         return [piece.text for piece in self.divide(self.normalize(text))]
-
-    def encode(self, text: str | bytes) -> list[int]:
-        """Returns the ids of the pieces of `text`."""
-        return self.convert_tokens_to_ids(self.tokenize(text))
 
     def tokenize_with_offsets(self, text: str | bytes) -> tuple[list[str], list[tuple[int, int]]]:
         """Returns the pieces of `text`, and for each the (start, end) of its source in `text`.
@@ -130,10 +116,6 @@ class SentencePieceTokenizer(Tokenizer):
         """Returns the id of every piece, that of `<unk>` for one that the model does not have."""
         unk = self.special_ids.unk
         return [self.vocab.get(token, unk) for token in tokens]
-
-    def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
-        """Returns the piece of every id; KeyError for one that the model does not have."""
-        return [self.inv_vocab[index] for index in ids]
 
     def continues_word(self, token: str) -> bool:
         """Returns whether a piece continues the word of the piece before it: it has no "▁"."""
@@ -174,7 +156,7 @@ def _special_ids(model_file: str, vocab: dict[str, int]) -> SpecialIds:
     return SpecialIds(*(vocab[name] for name in _SPECIAL_NAMES))
 
 
-def _library(model: bytes) -> Callable[[str], list[Piece]]:
+def _divider(model: bytes) -> Callable[[str], list[Piece]]:
     """Returns the function that divides a text, of `sentencepiece` or of tensorflow-text."""
     if importlib.util.find_spec("sentencepiece"):
         import sentencepiece

@@ -60,6 +60,8 @@ class BasicTokenizer:
         bert_tf.BasicTokenizer().tokenize("Café, please!")  # ["cafe", ",", "please", "!"]
     """
 
+    characters = CLEAN  # What `clean` makes of each.
+
     def __init__(self, do_lower_case: bool = True, strip_accents: bool | None = None):
         self.do_lower_case = do_lower_case
         self.strip_accents = do_lower_case if strip_accents is None else strip_accents
@@ -72,7 +74,7 @@ class BasicTokenizer:
         """Drops control characters, turns white space into spaces, separates ideographs."""
         text = convert_to_unicode(text)
         is_clean = text.isascii() and text.isprintable()  # Most lines are.
-        return text if is_clean else text.translate(CLEAN)
+        return text if is_clean else text.translate(self.characters)
 
     def normalize(self, text: str) -> str:
         """Lower-cases clean text, strips its accents, and puts spaces around punctuation.
@@ -158,14 +160,15 @@ class FullTokenizer(Tokenizer):
         texts = tokenizer.decode(inputs["input_ids"])  # ["[CLS] a question ? [SEP] an ..."]
     """
 
+    basic_class = BasicTokenizer
+
     def __init__(
         self, vocab_file: str, do_lower_case: bool = True, strip_accents: bool | None = None
     ):
         self.vocab = load_vocab(vocab_file)
         self.do_lower_case = do_lower_case
         self.special_ids = SpecialIds(*(self.vocab[token] for token in SPECIAL_TOKENS))
-        self.inv_vocab = {index: token for token, index in self.vocab.items()}
-        self.basic_tokenizer = BasicTokenizer(do_lower_case, strip_accents)
+        self.basic_tokenizer = self.basic_class(do_lower_case, strip_accents)
         self.wordpiece_tokenizer = WordpieceTokenizer(self.vocab)
         self._words = _Cache(self.wordpiece_tokenizer.split_word)  # Of "word," and "Word" alike.
         self._pieces = _Cache(self._pieces_of)
@@ -185,11 +188,6 @@ class FullTokenizer(Tokenizer):
     def __repr__(self) -> str:
         case = "lower-cased" if self.do_lower_case else "cased"
         return f"<FullTokenizer: WordPiece, {self.vocab_size:,} tokens, {case}>"
-
-    @property
-    def vocab_size(self) -> int:
-        """The number of tokens in the vocabulary."""
-        return len(self.vocab)
 
     def tokenize(self, text: str | bytes) -> list[str]:
         """Returns the word pieces of `text`."""
@@ -228,14 +226,6 @@ class FullTokenizer(Tokenizer):
                 tokens.append(piece)
                 offsets.append((first + start, first + end))
         return tokens, offsets
-
-    def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
-        """Returns the id of every token; KeyError for one that is not in the vocabulary."""
-        return convert_by_vocab(self.vocab, tokens)
-
-    def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
-        """Returns the token of every id; KeyError for one that the vocabulary does not have."""
-        return convert_by_vocab(self.inv_vocab, ids)
 
     def continues_word(self, token: str) -> bool:
         """Returns whether a piece continues the word of the piece before it, as `##ing` does."""

@@ -4,6 +4,7 @@ Another tokenizer, such as SentencePiece, is a subclass, which inherits `__call_
 a row of `_TOKENIZERS`.
 """
 
+import functools
 import importlib
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,19 +37,36 @@ class Tokenizer(Protocol):
     drops_unassigned = False  # Whether unassigned and private characters are dropped.
     word_prefix = ""  # What stands before a word of which only its own characters are given.
 
-    @property
-    def vocab_size(self) -> int: ...
+    @functools.cached_property
+    def inv_vocab(self) -> dict[int, str]:
+        """The token of each id."""
+        return {index: token for token, index in self.vocab.items()}
 
-    def encode(self, text: str | bytes) -> list[int]: ...
+    @property
+    def vocab_size(self) -> int:
+        """The number of tokens in the vocabulary."""
+        return len(self.vocab)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves out the object of a library, which another process makes again."""
+        return {name: value for name, value in vars(self).items() if name != "_library"}
+
+    def encode(self, text: str | bytes) -> list[int]:
+        """Returns the ids of the tokens of `text`."""
+        return self.convert_tokens_to_ids(self.tokenize(text))
 
     def tokenize(self, text: str | bytes) -> list[str]: ...
 
     def tokenize_with_offsets(self, text: str | bytes) -> tuple[list[str], list[tuple[int, int]]]:
         """Returns the tokens of `text`, and the (start, end) of each in `text`, in characters."""
 
-    def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]: ...
+    def convert_tokens_to_ids(self, tokens: Iterable[str]) -> list[int]:
+        """Returns the id of every token; KeyError for one that is not in the vocabulary."""
+        return [self.vocab[token] for token in tokens]
 
-    def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]: ...
+    def convert_ids_to_tokens(self, ids: Iterable[int]) -> list[str]:
+        """Returns the token of every id; KeyError for one that the vocabulary does not have."""
+        return [self.inv_vocab[index] for index in ids]
 
     def continues_word(self, token: str) -> bool:
         """Returns whether a token continues the word of the token before it, as `##ing` does."""
@@ -73,8 +91,8 @@ class Tokenizer(Protocol):
         """Returns the same tokenizer for TensorFlow graphs, see `graph_tokenization`."""
         from bert_tf.text.graph_tokenization import GraphTokenizer
 
-        basic = self.basic_tokenizer
-        return GraphTokenizer(list(self.vocab), basic.do_lower_case, basic.strip_accents)
+        rules = self.do_lower_case, self.strips_accents, self.drops_unassigned
+        return GraphTokenizer(list(self.vocab), *rules)
 
     def __call__(
         self,

@@ -17,11 +17,6 @@ class ToyTokenizer(Tokenizer):
         self.special_ids = SpecialIds(pad=1, unk=3, cls=0, sep=2, mask=4)
         for piece, _ in self._pieces(text):
             self.vocab.setdefault(piece, len(self.vocab))
-        self._token_of = {index: token for token, index in self.vocab.items()}
-
-    @property
-    def vocab_size(self):
-        return len(self.vocab)
 
     def _pieces(self, text):
         end = 0
@@ -40,15 +35,6 @@ class ToyTokenizer(Tokenizer):
         pieces = list(self._pieces(text))
         tokens = [piece if piece in self.vocab else "<unk>" for piece, _ in pieces]
         return tokens, [span for _, span in pieces]
-
-    def encode(self, text):
-        return self.convert_tokens_to_ids(self.tokenize(text))
-
-    def convert_tokens_to_ids(self, tokens):
-        return [self.vocab[token] for token in tokens]
-
-    def convert_ids_to_tokens(self, ids):
-        return [self._token_of[index] for index in ids]
 
     def continues_word(self, token):
         return not token.startswith(("Ġ", "<"))
