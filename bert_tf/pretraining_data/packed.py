@@ -10,12 +10,14 @@ Source: google-research/electra, build_pretraining_dataset.py, `ExampleBuilder`,
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from bert_tf.data.schema import encode_example
 from bert_tf.pretraining_data.documents import StartProgress, read_lines
+from bert_tf.pretraining_data.shards import Shard
 from bert_tf.pretraining_data.statistics import CorpusStatistics
 from bert_tf.settings import PretrainingDataSettings
+from bert_tf.text.packing import pack
 from bert_tf.text.tokenizer import Tokenizer
 
 STAGE = "packing text"
@@ -67,7 +69,7 @@ class _Packer:
 def packed_records(
     settings: PretrainingDataSettings,
     tokenizer: Tokenizer,
-    input_files: Sequence[str],
+    shard: Shard,
     rng: random.Random,
     counts: CorpusStatistics,
     start_progress: StartProgress,
@@ -76,15 +78,12 @@ def packed_records(
 
     Updates `counts`.
     """
-    paths = list(input_files)
+    paths = list(shard.input_files)
     rng.shuffle(paths)
+    texts = (read_lines([path], counts, STAGE, start_progress) for path in paths)
     special, length = tokenizer.special_ids, settings.max_seq_length
-    for first, second in _segments(settings, tokenizer, paths, rng, counts, start_progress):
-        ids = [special.cls, *first, special.sep]
-        segments = [0] * len(ids)
-        if second:
-            ids += [*second, special.sep]
-            segments += [1] * (len(second) + 1)
+    for first, second in _segments(settings, tokenizer, texts, rng, counts):
+        ids, segments = pack(first, second, special.cls, int(special.sep))  # Never a doubled one.
         padding = [0] * (length - len(ids))
         example = {
             "input_ids": ids + padding,
@@ -97,16 +96,15 @@ def packed_records(
 def _segments(
     settings: PretrainingDataSettings,
     tokenizer: Tokenizer,
-    paths: Sequence[str],
+    texts: Iterable[Iterable[str]],
     rng: random.Random,
     counts: CorpusStatistics,
-    start_progress: StartProgress,
 ) -> Iterator[tuple[list[int], list[int]]]:
     packer = _Packer(settings.max_seq_length, rng)
     unknown = tokenizer.special_ids.unk
-    for path in paths:
+    for lines in texts:
         is_in_document = False
-        for line in read_lines([path], counts, STAGE, start_progress):
+        for line in lines:
             if not line and not settings.blanks_separate_docs:
                 continue
             if not line and not packer.is_empty:

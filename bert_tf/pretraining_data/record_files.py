@@ -55,65 +55,51 @@ def make_records(
         ValueError: if a text file cannot be read (names the line) or there is no text.
         OSError: if a file cannot be written; then none of the shard's files is left.
     """
-    if settings.packing == "electra":
-        return _make_packed(settings, tokenizer, shard, start_progress)
-    examples: list[bytes] = []
-    rng = random.Random(shard.seed)
+    counts, rng, num_examples = CorpusStatistics(), random.Random(shard.seed), 0
+    make = packed.packed_records if settings.packing == "electra" else _masked_records
     # Opened first, to fail early if they cannot be written.
     with files.atomic_writes(shard.output_files) as outputs:
-        encoder = RecordEncoder(settings, tokenizer)
-        documents, counts = _read(settings, tokenizer, shard, encoder.token_of, start_progress)
-        maker = _make_maker(settings, tokenizer, shard, encoder.token_of)
-        passes = len(documents) * settings.dupe_factor
-        with start_progress("making pairs", passes, "documents") as progress:
-            for instance in maker.make(documents, rng, progress.update):
-                counts.random_next += instance.is_random_next
-                counts.masked_tokens += len(instance.positions)
-                examples.append(encoder.begin(instance))
-        masking.shuffle(examples, rng)
-        if not examples:
-            raise _no_text(shard, counts)
-        del documents
         writers = [RecordWriter(output, settings.gzip) for output in outputs]
-        with start_progress("writing records", len(examples), "examples") as progress:
-            for number, example in enumerate(examples):
-                writers[number % len(writers)].write(*encoder.finish(example))
-                if number % _UPDATE_EVERY == 0:
-                    progress.update(min(_UPDATE_EVERY, len(examples) - number))
-        entries = _finish(shard, writers, counts, settings.max_seq_length)
-    return entries, counts
-
-
-def _make_packed(
-    settings: PretrainingDataSettings,
-    tokenizer: Tokenizer,
-    shard: Shard,
-    start_progress: StartProgress,
-) -> tuple[list[dict[str, Any]], CorpusStatistics]:
-    counts, num_examples, rng = CorpusStatistics(), 0, random.Random(shard.seed)
-    with files.atomic_writes(shard.output_files) as outputs:
-        writers = [RecordWriter(output, settings.gzip) for output in outputs]
-        records = packed.packed_records(
-            settings, tokenizer, shard.input_files, rng, counts, start_progress
-        )
+        records = make(settings, tokenizer, shard, rng, counts, start_progress)
         for num_examples, record in enumerate(records, start=1):
             writers[(num_examples - 1) % len(writers)].write(*record)
         if not num_examples:
-            raise _no_text(shard, counts)
-        if shard.line_counts:  # Of the whole text.
-            own = ("documents", "sentences", "tokens", "unknown_tokens")
-            counts = dataclasses.replace(
-                shard.line_counts, **{name: getattr(counts, name) for name in own}
+            raise ValueError(
+                f"{shard.name}: there is no text to make examples of. Each line should hold a "
+                f"sentence, and blank lines should part documents. Received: {counts.documents} "
+                f"documents with {counts.tokens} tokens"
             )
+        if shard.line_counts:
+            counts = counts.with_lines_of(shard.line_counts)
         return _finish(shard, writers, counts, settings.max_seq_length), counts
 
 
-def _no_text(shard: Shard, counts: CorpusStatistics) -> ValueError:
-    return ValueError(
-        f"{shard.name}: there is no text to make examples of. Each line should hold a sentence, "
-        f"and blank lines should part documents. Received: {counts.documents} documents with "
-        f"{counts.tokens} tokens"
-    )
+def _masked_records(
+    settings: PretrainingDataSettings,
+    tokenizer: Tokenizer,
+    shard: Shard,
+    rng: random.Random,
+    counts: CorpusStatistics,
+    start_progress: StartProgress,
+) -> Iterator[tuple[bytes, int]]:
+    """Yields the serialized examples of all makers of instances, shuffled, and their tokens."""
+    encoder = RecordEncoder(settings, tokenizer)
+    documents = _read(settings, tokenizer, shard, encoder.token_of, counts, start_progress)
+    maker = _make_maker(settings, tokenizer, shard, encoder.token_of)
+    examples: list[bytes] = []
+    passes = len(documents) * settings.dupe_factor
+    with start_progress("making pairs", passes, "documents") as progress:
+        for instance in maker.make(documents, rng, progress.update):
+            counts.random_next += instance.is_random_next
+            counts.masked_tokens += len(instance.positions)
+            examples.append(encoder.begin(instance))
+    masking.shuffle(examples, rng)
+    del documents
+    with start_progress("writing records", len(examples), "examples") as progress:
+        for number, example in enumerate(examples):
+            yield encoder.finish(example)
+            if number % _UPDATE_EVERY == 0:
+                progress.update(min(_UPDATE_EVERY, len(examples) - number))
 
 
 def _make_maker(
@@ -137,9 +123,10 @@ def _read(
     tokenizer: Tokenizer,
     shard: Shard,
     token_of: Sequence[bytes],
+    counts: CorpusStatistics,
     start_progress: StartProgress,
-) -> tuple[Documents, CorpusStatistics]:
-    counts, look_up = CorpusStatistics(), token_of.__getitem__
+) -> Documents:
+    look_up = token_of.__getitem__
     if settings.word_segmenter:
         encode = segmentation.make_encoder(settings.word_segmenter, tokenizer, token_of)
     elif settings.ngram:
@@ -151,7 +138,6 @@ def _read(
 
     lines = read_lines(shard.input_files, counts, "reading text", start_progress)
     documents = Documents(lines, encode)
-    counts = dataclasses.replace(shard.line_counts or counts)
     lengths = np.diff(np.frombuffer(documents.sentence_starts, np.int64))
     counts.documents = len(documents)
     counts.sentences = len(lengths)
@@ -162,7 +148,7 @@ def _read(
         counts.continuing_tokens = sum(map(continuing.__contains__, documents.tokens))
     counts.long_sentences = int((lengths >= settings.max_seq_length - 3).sum())
     counts.single_document_shards = int(len(documents) == 1)
-    return documents, counts
+    return documents
 
 
 def _finish(

@@ -2,6 +2,11 @@
 
 import dataclasses
 
+_OF_LINES = (
+    *("lines", "blank_lines", "characters", "empty_files", "unclosed_files"),
+    *("carriage_returns", "markup_lines", "markup_example"),
+)
+
 
 @dataclasses.dataclass
 class CorpusStatistics:
@@ -27,6 +32,10 @@ class CorpusStatistics:
     markup_lines: int = 0
     markup_example: str = ""  # The first of them and its place.
     continuing_tokens: int = 0  # Pieces after the first of a word; with whole-word masking only.
+
+    def with_lines_of(self, other: "CorpusStatistics") -> "CorpusStatistics":
+        """Returns these counts with the counts of lines, and of files, of another text."""
+        return dataclasses.replace(self, **{name: getattr(other, name) for name in _OF_LINES})
 
     def add(self, other: "CorpusStatistics") -> None:
         """Adds the counts of another shard."""
