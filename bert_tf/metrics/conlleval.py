@@ -63,46 +63,15 @@ def _ends(previous: tuple[str, str], current: tuple[str, str]) -> bool:
     return is_new_type or previous[0] + current[0] in _ENDS
 
 
-def raw_entities(tags: Sequence[str]) -> list[Entity]:
-    """Returns an entity for each word that is not O, as `conlleval -r`: for parts of speech."""
-    return [Entity(i, i, tag) for i, tag in enumerate(tags) if tag != OUTSIDE]
-
-
-def strict_entities(tags: Sequence[str], scheme: str = "iob2") -> list[Entity]:
-    """Returns the entities that are written as a scheme says: `iob1`, `iob2` or `bioes`."""
+def strict_entities(tags: Sequence[str]) -> list[Entity]:
+    """Returns the entities that are written as IOB2 says: a B, and I's of its type."""
     found: list[Entity] = []
-    pairs = [*map(split_tag, tags), (OUTSIDE, "")]
-    previous, i = (OUTSIDE, ""), 0
-    while i < len(tags):
-        last = i
-        if _starts_strictly(previous, pairs[i], scheme):
-            while _continues(pairs[last], pairs[last + 1], scheme):
-                last += 1
-            if _is_complete(pairs[last], pairs[last + 1], scheme):
-                found.append(Entity(i, last, pairs[i][1]))
-        previous, i = pairs[last], last + 1
-    return found
-
-
-def _starts_strictly(previous: tuple[str, str], current: tuple[str, str], scheme: str) -> bool:
-    if scheme == "iob1":  # B only after an entity of the same type.
-        is_same, (before, _), (letter, _) = previous[1] == current[1], previous, current
+    for i, (letter, type_) in enumerate(map(split_tag, tags)):
         if letter == "B":
-            return before in ("B", "I") and is_same
-        return letter == "I" and (before in (OUTSIDE, "B") or (before == "I" and not is_same))
-    return current[0] in (("B", "S") if scheme == "bioes" else ("B",))
-
-
-def _continues(current: tuple[str, str], following: tuple[str, str], scheme: str) -> bool:
-    letters = ("I", "E") if scheme == "bioes" else ("I",)
-    return current[0] in ("B", "I") and following[0] in letters and current[1] == following[1]
-
-
-def _is_complete(last: tuple[str, str], following: tuple[str, str], scheme: str) -> bool:
-    if scheme == "bioes":
-        return last[0] in ("S", "E")
-    # In IOB1 a B of another type ends nothing.
-    return scheme != "iob1" or (last[0], following[0]) != ("B", "B") or last[1] == following[1]
+            found.append(Entity(i, i, type_))
+        elif letter == "I" and found and found[-1][1:] == (i - 1, type_):
+            found[-1] = found[-1]._replace(last=i)
+    return found
 
 
 def to_iob2(tags: Sequence[str], scheme: str) -> list[str]:
@@ -145,7 +114,7 @@ def evaluate(
     """Returns conlleval's figures of the tags of sentences, in percent; 0 where nothing is counted.
 
     Args:
-        find: returns the entities of a sentence: `entities`, `raw_entities`, `strict_entities`.
+        find: returns the entities of a sentence: `entities`, or `strict_entities`.
 
     Returns: `tokens`; `accuracy`, over tags; `gold`, `found`, `correct`, numbers of entities;
         `precision`, `recall`, `f1`; `types`: the same from `gold` on, for each type by name.

@@ -6,7 +6,7 @@ masculine and those of feminine pronouns; `bias` is feminine F1 over masculine F
 Source: google-research-datasets/gap-coreference, gap_scorer.py.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 _GENDERS = {
     **dict.fromkeys(("he", "him", "his"), "masculine"),
@@ -46,18 +46,6 @@ def evaluate(
     if metrics["masculine_f1"] and metrics["feminine_f1"]:
         metrics["bias"] = metrics["feminine_f1"] / metrics["masculine_f1"]
     return metrics
-
-
-def read_answers(rows: Sequence[Sequence[str]]) -> dict[str, Decisions]:
-    """Returns decisions by id from rows of an id and two words, `true` or `false` in any case.
-
-    Of two rows with the same id the first one counts.
-    """
-    words = {"true": True, "false": False}
-    answers: dict[str, Decisions] = {}
-    for row, a, b in rows:
-        answers.setdefault(row, (words.get(a.strip().lower()), words.get(b.strip().lower())))
-    return answers
 
 
 def _rates(counts: Mapping[str, int]) -> dict[str, float]:

@@ -36,19 +36,10 @@ class Counts:
     predicted: int = 0
     gold: int = 0
 
-    def __iadd__(self, other: "Counts") -> "Counts":
-        self.correct += other.correct
-        self.predicted += other.predicted
-        self.gold += other.gold
-        return self
-
-    @property
-    def excess(self) -> int:
-        return self.predicted - self.correct
-
-    @property
-    def missed(self) -> int:
-        return self.gold - self.correct
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.correct + other.correct, self.predicted + other.predicted, self.gold + other.gold
+        )
 
     @property
     def precision(self) -> float:
@@ -113,10 +104,7 @@ def score_spans(
                     setattr(counts, name, getattr(counts, name) + 1)
             is_perfect = all(role == "V" for role, _ in right ^ given)
             propositions += Counts(int(is_perfect), int(match is not None), 1)
-    overall = Counts()
-    for role, counts in roles.items():
-        if role != "V":
-            overall += counts
+    overall = sum((counts for role, counts in roles.items() if role != "V"), Counts())
     return SpanScores(overall, dict(sorted(roles.items())), propositions)
 
 
@@ -128,17 +116,15 @@ class DependencyScores:
     labeled_predicates: Counts  # Correct: the place and the sense.
     unlabeled_arguments: Counts  # Correct: the places.
     unlabeled_predicates: Counts
-    propositions: Counts  # Correct: the sense and all arguments.
-    exact_sentences: int
     roles: dict[str, Counts]  # Labeled arguments; sorted.
 
     @property
     def labeled(self) -> Counts:
-        return _sum(self.labeled_arguments, self.labeled_predicates)
+        return self.labeled_arguments + self.labeled_predicates
 
     @property
     def unlabeled(self) -> Counts:
-        return _sum(self.unlabeled_arguments, self.unlabeled_predicates)
+        return self.unlabeled_arguments + self.unlabeled_predicates
 
 
 def score_dependencies(
@@ -148,34 +134,29 @@ def score_dependencies(
 
     Senses are compared without the lemma. An argument may be correct though the sense is not.
     """
-    scores = DependencyScores(*(Counts() for _ in range(5)), exact_sentences=0, roles={})
+    scores = DependencyScores(*(Counts() for _ in range(4)), roles={})
     for ours, theirs in zip(gold, predicted, strict=True):
         sides = [_sides(each) for each in (ours, theirs)]
-        (senses, arguments, places, whole), (other_senses, others, other_places, other) = sides
+        (senses, arguments, places), (other_senses, others, other_places) = sides
         scores.labeled_predicates += _overlap(senses, other_senses)
         scores.labeled_arguments += _overlap(arguments, others)
         scores.unlabeled_predicates += _overlap(*(Counter(p for p, _ in s[0]) for s in sides))
         scores.unlabeled_arguments += _overlap(places, other_places)
-        scores.propositions += _overlap(whole, other)
-        scores.exact_sentences += (senses, arguments) == (other_senses, others)
         for role in {key[2] for key in (arguments | others)}:
-            counts = scores.roles.setdefault(role, Counts())
-            counts += _overlap(*(_of_role(each, role) for each in (arguments, others)))
+            counts = _overlap(*(_of_role(each, role) for each in (arguments, others)))
+            scores.roles[role] = scores.roles.get(role, Counts()) + counts
     scores.roles = dict(sorted(scores.roles.items()))
     return scores
 
 
-def _sides(predicates: Sequence[Predicate]) -> tuple[Counter, Counter, Counter, Counter]:
-    """Returns the senses, arguments, arguments' places and propositions of a sentence."""
+def _sides(predicates: Sequence[Predicate]) -> tuple[Counter, Counter, Counter]:
+    """Returns the senses, arguments and arguments' places of a sentence."""
     senses = Counter((each.position, sense_of(each.sense)) for each in predicates)
     arguments = Counter(
         (each.position, place, role) for each in predicates for role, place in each.arguments
     )
     places = Counter((each.position, place) for each in predicates for _, place in each.arguments)
-    whole = Counter(
-        (each.position, sense_of(each.sense), tuple(sorted(each.arguments))) for each in predicates
-    )
-    return senses, arguments, places, whole
+    return senses, arguments, places
 
 
 def sense_of(sense: str) -> str:
@@ -191,10 +172,3 @@ def _of_role(arguments: Counter, role: str) -> Counter:
 
 def _overlap(gold: Counter, predicted: Counter) -> Counts:
     return Counts((gold & predicted).total(), predicted.total(), gold.total())
-
-
-def _sum(*parts: Counts) -> Counts:
-    total = Counts()
-    for part in parts:
-        total += part
-    return total

@@ -22,7 +22,7 @@ def golden(golden_dir, name):
 
 
 def check(counts: Counts, official: dict) -> None:
-    numbers = (counts.correct, counts.excess, counts.missed)
+    numbers = (counts.correct, counts.predicted - counts.correct, counts.gold - counts.correct)
     assert numbers == tuple(official[name] for name in ("correct", "excess", "missed"))
     for name in ("precision", "recall", "f1"):
         assert getattr(counts, name) == pytest.approx(official[name], abs=0.005001)
@@ -69,9 +69,6 @@ def check_dependencies(scores, official) -> None:
                 assert getattr(counts, field) == official[name][f"{field}_{part}"]
         for figure in ("precision", "recall", "f1"):
             assert getattr(total, figure) == pytest.approx(official[name][figure], abs=0.005001)
-    for name in ("correct", "predicted", "gold"):
-        assert getattr(scores.propositions, name) == official["propositions"][name]
-    assert scores.exact_sentences == official["exact_sentences"][0]
 
 
 def test_dependencies_are_scored_as_by_eval09(golden_dir):
