@@ -19,7 +19,6 @@ import numpy as np
 from bert_tf.data.schema import Feature
 from bert_tf.metrics.classification import accuracy
 from bert_tf.tasks.classification import softmax
-from bert_tf.tasks.evaluation_report import json_lines
 from bert_tf.tasks.task import (
     Batch,
     Reader,
@@ -83,12 +82,6 @@ class MultipleChoice(Task):
     labels = ()
     metric = "accuracy"
     measures_accuracy = True
-
-    def splits(self, purpose: str) -> tuple[str, ...]:
-        return self.reader.splits(purpose)
-
-    def sources(self, split: str) -> list[str]:
-        return self.reader.sources(split)
 
     def read(self, split: str) -> list[ChoiceExample]:
         """Returns all examples of a split, after checking their labels."""
@@ -196,9 +189,11 @@ class MultipleChoice(Task):
 
     def write(self, split: str, examples: _Examples, answers: _Answers, folder: str) -> list[str]:
         """Writes `test_results.tsv` (probabilities), `predictions.jsonl`, and the submission."""
-        records = [self.record(*pair) for pair in zip(examples, answers, strict=True)]
         rows = ("\t".join(map(str, answer.probabilities)) + "\n" for answer in answers)
-        contents = {"test_results.tsv": "".join(rows), "predictions.jsonl": json_lines(records)}
+        contents = {
+            "test_results.tsv": "".join(rows),
+            "predictions.jsonl": self.predictions(examples, answers),
+        }
         if split in self.submissions:
             lines = (f"{number},{answer.index}\n" for number, answer in enumerate(answers))
             contents[f"submission/{self.submissions[split]}"] = "".join((",pred\n", *lines))

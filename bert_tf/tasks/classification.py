@@ -29,7 +29,6 @@ from bert_tf.spans.long_texts import (
     check_window_length,
     pack_pair_windows,
 )
-from bert_tf.tasks.evaluation_report import json_lines
 from bert_tf.tasks.example_report import report_examples
 from bert_tf.tasks.task import (
     Batch,
@@ -125,15 +124,6 @@ class TextClassification(Task):
     @property
     def inputs(self) -> tuple[str, ...]:
         return ("text_a", "text_b") if self.is_pair else ("text",)
-
-    def splits(self, purpose: str) -> tuple[str, ...]:
-        return self.reader.splits(purpose)
-
-    def sources(self, split: str) -> list[str]:
-        return self.reader.sources(split)
-
-    def split_title(self, split: str) -> str:
-        return getattr(self.reader, "split_title", str)(split)
 
     def read(self, split: str) -> list[TextExample]:
         """Returns all examples of a split with checked labels, which are floats in a regression."""
@@ -295,10 +285,9 @@ class TextClassification(Task):
         """
         suffix = split.removeprefix("predict").removeprefix("_")
         suffix = f"_{suffix}" if suffix else ""
-        records = [self.record(*pair) for pair in zip(examples, answers, strict=True)]
         contents = {
             f"test_results{suffix}.tsv": "".join(map(_results_line, answers)),
-            f"predictions{suffix}.jsonl": json_lines(records),
+            f"predictions{suffix}.jsonl": self.predictions(examples, answers),
         }
         if split in self.submissions:
             lines = (f"{index}\t{_submitted(answer)}\n" for index, answer in enumerate(answers))

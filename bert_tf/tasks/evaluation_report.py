@@ -17,7 +17,7 @@ import numpy as np
 from bert_tf import files
 from bert_tf.metrics.classification import class_metrics, confusion_matrix
 from bert_tf.metrics.multi_label import label_metrics
-from bert_tf.tasks.task import Task, write_files
+from bert_tf.tasks.task import Task, json_lines, write_files
 
 logger = logging.getLogger(__name__)
 
@@ -57,11 +57,6 @@ def write_report(
             _draw(report, files.join_path(folder, f"eval_confusion_matrix{suffix}.png"))
     contents[f"eval_report{suffix}.json"] = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
     write_files(folder, contents)
-
-
-def json_lines(records: Sequence[Mapping[str, Any]]) -> str:
-    """Returns a line of JSON for each record."""
-    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
 
 
 def _worst_first(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

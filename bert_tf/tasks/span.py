@@ -70,12 +70,9 @@ class SpanExtraction(Task):
         self.options = options
         self.metric = metric
         self.padding_matters = not options.mask_padding
-        self.splits = data.splits
-        self.sources = data.sources
-        self.read = data.read
+        self.reader = data
         self.score = data.score
         self.write = data.write
-        self.split_title = getattr(data, "split_title", str)
 
     def features(self, split: str, max_seq_length: int) -> dict[str, Feature]:
         """Returns the original's features; no model uses `is_impossible`."""

@@ -95,24 +95,18 @@ class SemanticRoles(Task):
         self.tags, self.senses = split_labels(labels)
         self.has_spans = any(tag.startswith("B-") for tag in self.tags)
         self.metric = "f1" if self.has_spans or not self.senses else "labeled_f1"
-        self._reader = SrlFiles(options)
+        self.reader = SrlFiles(options)
         self._numbers = {label: number for number, label in enumerate(labels, start=1)}
 
     def splits(self, purpose: str) -> tuple[str, ...]:
-        splits = self._reader.splits(purpose)
-        if self._reader.has_spans(purpose) != self.has_spans:
+        splits = self.reader.splits(purpose)
+        if self.reader.has_spans(purpose) != self.has_spans:
             what = "spans" if self.has_spans else "heads"
             raise ValueError(
                 f"{', '.join(self.sources(purpose))}: the model labels {what}, and the format "
-                f"{self._reader.format(purpose)} has the other kind of roles."
+                f"{self.reader.format(purpose)} has the other kind of roles."
             )
         return splits
-
-    def sources(self, split: str) -> list[str]:
-        return self._reader.sources(split)
-
-    def read(self, split: str) -> list[SrlExample]:
-        return self._reader.read(split)
 
     def features(self, split: str, max_seq_length: int) -> dict[str, Feature]:
         """Returns the model's inputs and, of labelled splits, what it learns.
@@ -315,9 +309,9 @@ class SemanticRoles(Task):
 
         Spans are also written as the propositions that `srl-eval.pl` takes.
         """
-        form = FORMATS[self._reader.format(split)]
+        form = FORMATS[self.reader.format(split)]
         predicted = self._predicted(examples, answers)
-        name = self._reader.format(split)
+        name = self.reader.format(split)
         names = {f"{split}_predictions.{'conllu' if name == 'up' else name}": form.write}
         if self.has_spans:
             names[f"{split}_predictions.props"] = props_lines

@@ -21,7 +21,6 @@ from bert_tf.data.schema import Feature
 from bert_tf.metrics.classification import pearson, spearman
 from bert_tf.settings.setting import Settings, setting
 from bert_tf.tasks.benchmark_reader import BenchmarkReader
-from bert_tf.tasks.evaluation_report import json_lines
 from bert_tf.tasks.sts_b_files import STS_B_COLUMNS, STS_B_LAYOUTS
 from bert_tf.tasks.tables import TableLayout, is_number, read_records
 from bert_tf.tasks.task import (
@@ -155,8 +154,6 @@ class Similarity(Task):
     def __init__(self, options: Options):
         self.options = options
         self.reader = SimilarityReader(options)
-        self.splits = self.reader.splits
-        self.sources = self.reader.sources
 
     @property
     def model_options(self) -> dict[str, Any]:
@@ -283,11 +280,10 @@ class Similarity(Task):
         self, split: str, examples: Sequence[TextExample], answers: Sequence[float], folder: str
     ) -> list[str]:
         """Writes the cosines, and the file for GLUE's server with scores on the scale."""
-        records = [self.record(*both) for both in zip(examples, answers, strict=True)]
         scores = (f"{i}\t{self._on_scale(answer):.3f}\n" for i, answer in enumerate(answers))
         contents = {
             "test_results.tsv": "".join(f"{np.float32(answer)}\n" for answer in answers),
-            "predictions.jsonl": json_lines(records),
+            "predictions.jsonl": self.predictions(examples, answers),
             "submission/STS-B.tsv": "".join(("index\tprediction\n", *scores)),
         }
         return write_files(folder, contents)

@@ -21,7 +21,6 @@ from bert_tf.metrics import conlleval
 from bert_tf.metrics.conlleval import OUTSIDE
 from bert_tf.spans.words import TaggingOptions, word_pieces, word_windows
 from bert_tf.tasks.classification import softmax
-from bert_tf.tasks.evaluation_report import json_lines
 from bert_tf.tasks.tagged_sentences import Sentence
 from bert_tf.tasks.task import Batch, Reader, Row, Task, Windows, check_length, write_files
 from bert_tf.text.packing import pack
@@ -74,14 +73,12 @@ class WordTagging(Task):
         self.has_entities = any(label.startswith("B-") for label in labels)
         self.metric = "f1" if self.has_entities else "accuracy"
         self.measures_accuracy = not options.crf
-        self._reader = reader
-        self.splits = reader.splits
-        self.sources = reader.sources
+        self.reader = reader
         self._ids = {label: number for number, label in enumerate(labels)}
 
     def read(self, split: str) -> list[Sentence]:
         """Returns the sentences; unknown tags are refused in training, and counted elsewhere."""
-        sentences = self._reader.read(split)
+        sentences = self.reader.read(split)
         unknown = [
             (sentence, word)
             for sentence in sentences
@@ -227,16 +224,15 @@ class WordTagging(Task):
     def write(self, split: str, examples: Examples, answers: Answers, folder: str) -> list[str]:
         """Writes `test_predictions.txt`, the file's columns and the predicted tag, as conlleval
         reads it, and `predictions.jsonl`. Tags have the scheme of the file."""
-        records = [self.record(*pair) for pair in zip(examples, answers, strict=True)]
         lines = itertools.chain.from_iterable(self._lines(examples, answers))
         contents = {
             "test_predictions.txt": "".join(f"{line}\n" for line in lines),
-            "predictions.jsonl": json_lines(records),
+            "predictions.jsonl": self.predictions(examples, answers),
         }
         return write_files(folder, contents)
 
     def _lines(self, examples: Examples, answers: Answers) -> Iterator[Iterable[str]]:
-        schemes = self._reader.schemes("predict")
+        schemes = self.reader.schemes("predict")
         for example, answer in zip(examples, answers, strict=True):
             if example.header:
                 yield [_with_column(example.header, OUTSIDE), ""]

@@ -19,6 +19,7 @@ import dataclasses
 import difflib
 import importlib
 import itertools
+import json
 import os
 import pkgutil
 import sys
@@ -102,6 +103,7 @@ class Task(Reader, Protocol):
     input sequence of the model; B windows are a batch.
     """
 
+    reader: Reader  # Reads the files, in a task that does not do so itself.
     name: str  # As given by the user, `glue:mnli`.
     kind: str  # How its models are used and served: `classification`, ..., see `bert_tf.kinds`.
     inputs: tuple[str, ...]  # The names of an example's texts at inference: `text_a`, ...
@@ -117,6 +119,15 @@ class Task(Reader, Protocol):
     needs_calibration: bool = False  # Whether `calibrated` is called after training.
     # Whether an epoch is as many windows as there are, rather than as many as examples.
     counts_windows: bool = False
+
+    def splits(self, purpose: str) -> tuple[str, ...]:
+        return self.reader.splits(purpose)
+
+    def sources(self, split: str) -> list[str]:
+        return self.reader.sources(split)
+
+    def read(self, split: str) -> Sequence[Any]:
+        return self.reader.read(split)
 
     def features(self, split: str, max_seq_length: int) -> dict[str, Feature]:
         """Returns the features of a window by name, as in a record and the model's input.
@@ -195,7 +206,11 @@ class Task(Reader, Protocol):
 
     def split_title(self, split: str) -> str:
         """Returns what a split of several is called in tables, such as its language."""
-        return split
+        return getattr(getattr(self, "reader", None), "split_title", str)(split)
+
+    def predictions(self, examples: Sequence[Any], answers: Sequence[Any]) -> str:
+        """Returns the text of `predictions.jsonl`: the records of all examples."""
+        return json_lines(self.record(*pair) for pair in zip(examples, answers, strict=True))
 
     def is_collapsed(self, examples: Sequence[Any], answers: Sequence[Any]) -> bool:
         """Returns whether all answers are the same, as after a failed training."""
@@ -319,6 +334,11 @@ def find_file(folder: str, name: str) -> str | None:
     """Returns the path of a file in a folder, else of its gzipped form (`name.gz`), else None."""
     paths = [files.join_path(folder, name + ending) for ending in ("", ".gz")] if folder else []
     return next(filter(files.exists, paths), None)
+
+
+def json_lines(records: Iterable[Mapping[str, Any]]) -> str:
+    """Returns a line of JSON for each record."""
+    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
 
 
 def write_files(folder: str, contents: Mapping[str, str]) -> list[str]:
