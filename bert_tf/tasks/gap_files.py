@@ -12,9 +12,9 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bert_tf import files
 from bert_tf.spans.sentences import sentence_ends
 from bert_tf.tasks.coreference_files import Mention
+from bert_tf.tasks.tables import TableLayout, read_records
 
 _COLUMNS = (
     *("ID", "Text", "Pronoun", "Pronoun-offset", "A", "A-offset", "A-coref"),
@@ -87,21 +87,12 @@ def read_gap(path: str) -> list[GapDocument]:
     Raises a ValueError with file and line for a row that is not as described.
     """
     documents: list[GapDocument] = []
-    places: dict[str, int] = {}
-    for number, line in enumerate(files.open_text_lines(path), start=1):
-        cells = line.rstrip("\r\n").split("\t")
-        where = f"{path}:{number}"
-        if number == 1:
-            if tuple(cells[: len(_COLUMNS)]) != _COLUMNS:
-                raise ValueError(
-                    f"{where}: the first line must name the columns {', '.join(_COLUMNS)}. "
-                    f"Received: {line!r:.100}"
-                )
-            continue
+    places: dict[str, str] = {}
+    for where, cells in read_records(path, TableLayout("tsv"), _COLUMNS):
         row = _row(cells, where)
         if row.id in places:
-            raise ValueError(f"{where}: the id {row.id} was already in line {places[row.id]}.")
-        places[row.id] = number
+            raise ValueError(f"{where}: the id {row.id} was already at {places[row.id]}.")
+        places[row.id] = where
         spans = [match.span() for match in _WORD.finditer(row.text)]
         sentences: list[list[str]] = [[]]
         ends = sentence_ends([row.text[start:end] for start, end in spans])
@@ -116,9 +107,7 @@ def read_gap(path: str) -> list[GapDocument]:
 
 
 def _row(cells: Sequence[str], where: str) -> GapRow:
-    if len(cells) < len(_COLUMNS):
-        raise ValueError(f"{where}: {len(cells)} columns instead of {len(_COLUMNS)} or more.")
-    row, text, pronoun, at, a, a_at, a_coref, b, b_at, b_coref = cells[: len(_COLUMNS)]
+    row, text, pronoun, at, a, a_at, a_coref, b, b_at, b_coref = cells
     for word, place in ((pronoun, at), (a, a_at), (b, b_at)):
         if not place.isdigit() or text[int(place) : int(place) + len(word)] != word:
             raise ValueError(f"{where}: {word!r} is not at the place {place} of the text.")
