@@ -80,9 +80,23 @@ def character_tables(
     entries = np.full(NUM_CODE_POINTS, 0 if drops_unassigned else KEPT | STARTER, np.int32)
     drops = is_dropped_by_electra if drops_unassigned else is_dropped
     orders = _orders_of_kept_marks() if strip_accents else {}
+    rules = do_lower_case, strip_accents, orders, drops
+    return make_tables(entries, lambda char: _entry(char, *rules), find_cases(drops))
+
+
+def make_tables(
+    entries: np.ndarray, entry_of: Callable[[str], tuple[int, list[int]]], cases: np.ndarray
+) -> CharacterTables:
+    """Returns tables of the entries of all characters.
+
+    Args:
+        entries: int32 [1114112], those of code points without properties; the others are filled in.
+        entry_of: returns the flags of a character and its normalized characters, as in a record.
+        cases: see `find_cases`.
+    """
     record_starts, record_values = [0], []
     for code_point in code_points_with_properties():
-        flags, characters = _entry(chr(code_point), do_lower_case, strip_accents, orders, drops)
+        flags, characters = entry_of(chr(code_point))
         if len(characters) > 1:
             flags |= MANY | (len(record_starts) - 1)
             record_values += characters
@@ -94,7 +108,7 @@ def character_tables(
         paged(entries),
         np.array(record_starts, np.int32),
         np.array(record_values or [0], np.int32),
-        paged(find_cases(drops)),
+        paged(cases),
     )
 
 

@@ -17,12 +17,12 @@ from bert_tf.text.graph_characters import (
     BLANK,
     CODE_POINT,
     KEPT,
-    MANY,
     NUM_CODE_POINTS,
     CharacterTables,
     PagedTable,
     code_points_with_properties,
     find_cases,
+    make_tables,
     paged,
 )
 from bert_tf.text.graph_words import kept_characters, look_up, with_final_sigmas
@@ -198,26 +198,13 @@ def _sources(
 @functools.cache
 def _tables() -> CharacterTables:
     """Returns the tables of `piece_text.normalize`, without lower-casing. Takes a second."""
+
+    def entry_of(char: str) -> tuple[int, list[int]]:
+        parts = [*map(ord, decomposed(char))]
+        return (BLANK, []) if char.isspace() else (KEPT if parts else 0, parts)
+
     entries = np.full(NUM_CODE_POINTS, KEPT, np.int32)
-    starts, values = [0], []
-    for code_point in code_points_with_properties():
-        char = chr(code_point)
-        parts = decomposed(char)
-        if char.isspace():
-            entry = BLANK | code_point
-        elif len(parts) > 1:
-            entry = KEPT | MANY | (len(starts) - 1)
-            values += map(ord, parts)
-            starts.append(len(values))
-        elif parts != char:
-            entry = KEPT | ord(parts) if parts else code_point
-        else:
-            continue
-        entries[code_point] = entry ^ code_point
-    cases = find_cases(lambda char: False)
-    return CharacterTables(
-        paged(entries), np.array(starts, np.int32), np.array(values, np.int32), paged(cases)
-    )
+    return make_tables(entries, entry_of, find_cases(lambda char: False))
 
 
 @functools.cache
