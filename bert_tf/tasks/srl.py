@@ -31,6 +31,7 @@ from bert_tf.spans.predicates import (
     pack_predicate,
     split_labels,
 )
+from bert_tf.spans.words import word_pieces
 from bert_tf.tasks.role_examples import Options, SrlExample, SrlFiles
 from bert_tf.tasks.role_files import (
     FORMATS,
@@ -128,13 +129,11 @@ class SemanticRoles(Task):
         if example.number is None:
             return
         words, predicate = example.sentence.words, example.predicate
-        encode, prefix = tokenizer.encode, tokenizer.word_prefix
-        pieces = [encode(prefix + word) or [tokenizer.special_ids.unk] for word in words]
-        counts = list(map(len, pieces))
-        firsts = np.cumsum([0, *counts])
+        pieces = word_pieces(tokenizer, words)
+        counts = np.diff([*pieces.first, len(pieces.ids)]).tolist()
         packed = pack_predicate(
-            [piece for word in pieces for piece in word],
-            int(firsts[predicate.position]),
+            pieces.ids,
+            pieces.first[predicate.position],
             counts[predicate.position],
             tokenizer.special_ids,
             max_seq_length,
