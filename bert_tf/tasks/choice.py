@@ -29,7 +29,7 @@ from bert_tf.tasks.task import (
     check_length,
     write_files,
 )
-from bert_tf.text.packing import is_truncated, pack_truncated, pad
+from bert_tf.text.packing import pack_rows
 from bert_tf.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -128,14 +128,8 @@ class MultipleChoice(Task):
         """
         cls, sep = tokenizer.special_ids.cls, tokenizer.special_ids.sep
         context = tokenizer.encode(example.context)
-        names = ("input_ids", "input_mask", "segment_ids")
-        row: dict[str, list[int]] = {name: [] for name in names}
-        is_cut = False
-        for choice in map(tokenizer.encode, example.choices):
-            ids, segments = pack_truncated(context, choice, cls, sep, max_seq_length)
-            is_cut |= is_truncated(context, choice, max_seq_length, sep)
-            for name, values in zip(names, (ids, [1] * len(ids), segments), strict=True):
-                row[name] += pad(values, max_seq_length)
+        pairs = [(context, tokenizer.encode(choice)) for choice in example.choices]
+        row, is_cut = pack_rows(pairs, cls, sep, max_seq_length)
         if not split.startswith("predict"):
             row["label_ids"] = [example.label]
         return [TruncatedRow(row) if is_cut else row]

@@ -11,7 +11,6 @@ header. A choice is `[CLS] context [SEP] choice [SEP]`.
 
 import dataclasses
 
-from bert_tf.settings.setting import Settings
 from bert_tf.tasks.choice import MultipleChoice
 from bert_tf.tasks.choice_tables import ChoiceColumns, ChoiceTableReader
 from bert_tf.tasks.table_options import TableFiles
@@ -24,7 +23,7 @@ _NAMES = (("train", ("train", "full_data")),)
 
 
 @dataclasses.dataclass(frozen=True)
-class Options(TableFiles, Settings):
+class Options(TableFiles):
     """The options of the task."""
 
 

@@ -34,7 +34,7 @@ from bert_tf.spans.coreference import (
 )
 from bert_tf.tasks.coreference_files import Document, Mention, conll_text, read_conll
 from bert_tf.tasks.gap_files import GapDocument, read_gap
-from bert_tf.tasks.task import Batch, Row, Task, Windows, given_files, write_files
+from bert_tf.tasks.task import Batch, Row, SplitFiles, Task, Windows, write_files
 from bert_tf.tasks.text_examples import original_split
 from bert_tf.text.tokenizer import Tokenizer
 
@@ -51,13 +51,11 @@ Clusters = list[list[Mention]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Options(CoreferenceOptions):
+class Options(CoreferenceOptions, SplitFiles):
     """The options of the task, and of its model."""
 
     data_dir: str = setting("", "Folder with train*conll, dev*conll and test*conll.")
-    train_file: str = setting("", "Training files or patterns, with commas, if not in data_dir.")
     dev_file: str = setting("", "The same to evaluate on: CoNLL or, ending in .tsv, GAP.")
-    test_file: str = setting("", "The same to predict.")
     max_segments: int = setting(64, "Segments of a document at most.", at_least=1)
     max_mentions: int = setting(1000, "Known mentions of a document at most.", at_least=1)
 
@@ -90,7 +88,7 @@ class Coreference(Task):
         return (purpose,)
 
     def sources(self, split: str) -> list[str]:
-        if given := given_files(self.options, split):
+        if given := self.options.given_files(split):
             return given
         if not self.options.data_dir:
             return []

@@ -23,7 +23,7 @@ from bert_tf.tasks.tagged_sentences import (
     read_sentences,
 )
 from bert_tf.tasks.tagging import WordTagging
-from bert_tf.tasks.task import find_file, given_files
+from bert_tf.tasks.task import SplitFiles, find_file
 from bert_tf.tasks.text_examples import original_split
 
 VARIANTS = ()
@@ -37,15 +37,12 @@ _MAX_LABELS = 1000  # More are probably words or lemmas.
 
 
 @dataclasses.dataclass(frozen=True)
-class Options(TaggingOptions):
+class Options(TaggingOptions, SplitFiles):
     """The options of the task."""
 
     data_dir: str = setting(
         "", "Folder with train, dev and test (.txt, .conll or .jsonl), or eng.train, eng.testa, ..."
     )
-    train_file: str = setting("", "Training files or patterns, with commas, if not in data_dir.")
-    dev_file: str = setting("", "The same for the evaluation sentences.")
-    test_file: str = setting("", "The same for the sentences to predict.")
     word_column: str = setting("auto", "Column of the words: auto is 0; or the JSON key tokens.")
     tag_column: str = setting("auto", "Column of the tags: auto is the last; or the JSON key tags.")
     scheme: str = setting(
@@ -92,7 +89,7 @@ class TaggedFiles:
 
     def sources(self, split: str) -> list[str]:
         name, folder = original_split(split), self.options.data_dir
-        if given := given_files(self.options, split):
+        if given := self.options.given_files(split):
             return given
         found = [path for each in _NAMES[name] if (path := find_file(folder, each))]
         if len(found) != 1:

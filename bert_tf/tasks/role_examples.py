@@ -8,18 +8,15 @@ from bert_tf import files
 from bert_tf.settings.setting import setting
 from bert_tf.spans.predicates import RoleOptions
 from bert_tf.tasks.role_files import FORMATS, Predicate, Sentence, format_of, read_sentences
-from bert_tf.tasks.task import given_files
+from bert_tf.tasks.task import SplitFiles
 from bert_tf.tasks.text_examples import original_split
 
 
 @dataclasses.dataclass(frozen=True)
-class Options(RoleOptions):
+class Options(RoleOptions, SplitFiles):
     """The options of the task."""
 
     data_dir: str = setting("", "Folder with a file named after train, one after dev, after test.")
-    train_file: str = setting("", "Files or patterns to train on, with commas, or data_dir's.")
-    dev_file: str = setting("", "The same for the sentences to evaluate.")
-    test_file: str = setting("", "The same for the sentences whose predicates' roles are wanted.")
     format: str = setting(
         "auto",
         "Format of the files; up: Universal Propositions; auto: by their names and first lines.",
@@ -51,7 +48,7 @@ class SrlFiles:
         return (purpose,)
 
     def sources(self, split: str) -> list[str]:
-        if given := given_files(self.options, split):
+        if given := self.options.given_files(split):
             return given
         word, folder = original_split(split), self.options.data_dir
         names = sorted(files.list_folder(folder)) if folder else []

@@ -19,23 +19,23 @@ import numpy as np
 
 from bert_tf.data.schema import Feature
 from bert_tf.metrics.classification import pearson, spearman
-from bert_tf.settings.setting import Settings, setting
+from bert_tf.settings.setting import setting
 from bert_tf.tasks.benchmark_reader import BenchmarkReader
 from bert_tf.tasks.sts_b_files import STS_B_COLUMNS, STS_B_LAYOUTS
 from bert_tf.tasks.tables import TableLayout, is_number, read_records
 from bert_tf.tasks.task import (
     Batch,
     Row,
+    SplitFiles,
     Task,
     TruncatedRow,
     Windows,
     check_length,
-    given_files,
     write_files,
 )
 from bert_tf.tasks.text_examples import TextExample, original_split, to_number
 from bert_tf.text.characters import is_blank
-from bert_tf.text.packing import is_truncated, pack_truncated, pad
+from bert_tf.text.packing import pack_rows
 from bert_tf.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -48,13 +48,10 @@ _MASKED_LOGIT = -1e9
 
 
 @dataclasses.dataclass(frozen=True)
-class Options(Settings):
+class Options(SplitFiles):
     """The options of the task."""
 
     data_dir: str = setting("", "Folder of the STS benchmark: GLUE's files, or stsb-en-train.csv.")
-    train_file: str = setting("", "Your own tables or patterns, with commas, to train on instead.")
-    dev_file: str = setting("", "The same for the evaluation examples.")
-    test_file: str = setting("", "The same for the examples to predict.")
     text_a_column: str = setting("0", "Your tables' column of the first text: name or number.")
     text_b_column: str = setting("1", "Column of the second text.")
     label_column: str = setting("2", "Column of the score.")
@@ -112,14 +109,14 @@ class SimilarityReader:
     options: Options
 
     def splits(self, purpose: str) -> tuple[str, ...]:
-        is_given = given_files(self.options, purpose)
+        is_given = self.options.given_files(purpose)
         return (purpose,) if is_given else self._benchmark.splits(purpose)
 
     def sources(self, split: str) -> list[str]:
-        return given_files(self.options, split) or self._benchmark.sources(split)
+        return self.options.given_files(split) or self._benchmark.sources(split)
 
     def read(self, split: str) -> list[TextExample]:
-        paths = given_files(self.options, split)
+        paths = self.options.given_files(split)
         if not paths:
             return self._benchmark.read(split)
         options = self.options
@@ -209,21 +206,13 @@ class Similarity(Task):
         self, example: TextExample, split: str, tokenizer: Tokenizer, max_seq_length: int
     ) -> list[Row]:
         special = tokenizer.special_ids
-        ids: list[int] = []
-        mask: list[int] = []
-        is_cut = False
-        for text in (example.text_a, example.text_b):
-            own = tokenizer.encode(text)
-            is_cut |= is_truncated(own, [], max_seq_length)
-            row, _ = pack_truncated(own, [], special.cls, special.sep, max_seq_length)
-            ids += pad(row, max_seq_length)
-            mask += pad([1] * len(row), max_seq_length)
+        texts = [(tokenizer.encode(text), []) for text in (example.text_a, example.text_b)]
+        row, is_cut = pack_rows(texts, special.cls, special.sep, max_seq_length)
         row_type = TruncatedRow if is_cut else dict
-        row = row_type(input_ids=ids, input_mask=mask, segment_ids=[0] * len(ids))
         if split == "train" and self.options.has_negatives:
             return [row_type(row, is_pair=[1])]
         if split == "predict":
-            return [row]
+            return [row_type(row)]
         low, high = self.options.min_score, self.options.max_score
         return [row_type(row, target=[(example.label - low) / (high - low)])]
 

@@ -13,7 +13,6 @@ Source: rowanz/swagaf; pytorch-pretrained-BERT, run_swag.py.
 
 import dataclasses
 
-from bert_tf.settings.setting import Settings
 from bert_tf.tasks.choice import MultipleChoice
 from bert_tf.tasks.choice_tables import ChoiceColumns, ChoiceTableReader
 from bert_tf.tasks.table_options import TableFiles
@@ -26,7 +25,7 @@ _NAMES = (("eval", ("val", "dev")),)
 
 
 @dataclasses.dataclass(frozen=True)
-class Options(TableFiles, Settings):
+class Options(TableFiles):
     """The options of the task."""
 
 

@@ -5,24 +5,21 @@ import logging
 from collections.abc import Sequence
 
 from bert_tf import files
-from bert_tf.settings.setting import Settings, setting
+from bert_tf.settings.setting import setting
 from bert_tf.tasks.tables import FORMAT_BY_ENDING, TableLayout, is_number
-from bert_tf.tasks.task import given_files
+from bert_tf.tasks.task import SplitFiles
 from bert_tf.tasks.text_examples import original_split
 
 logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
-class TableFiles:
+class TableFiles(SplitFiles):
     """Options that name the tables of each split."""
 
     data_dir: str = setting(
         "", "Folder with train, dev and test, each as .tsv, .csv or .jsonl, optionally gzipped."
     )
-    train_file: str = setting("", "Training files or patterns, with commas, if not in data_dir.")
-    dev_file: str = setting("", "The same for the evaluation examples.")
-    test_file: str = setting("", "The same for the examples to predict.")
 
     def sources(self, split: str, names: Sequence[str] = ()) -> list[str]:
         """Returns the tables of a split.
@@ -34,7 +31,7 @@ class TableFiles:
         Raises a ValueError if there is none, or if there are several of one name.
         """
         name = original_split(split)
-        if given := given_files(self, split):
+        if given := self.given_files(split):
             return given
         candidates = []
         for stem in names or (name,):
@@ -59,7 +56,7 @@ class TableFiles:
 
 
 @dataclasses.dataclass(frozen=True)
-class TableOptions(TableFiles, Settings):
+class TableOptions(TableFiles):
     """The options of a task on tables of any layout; a subclass adds the columns of its texts."""
 
     label_column: str = setting("", "Column of the label; not needed for prediction.")

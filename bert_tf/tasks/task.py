@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from bert_tf import files
 from bert_tf.data.schema import Feature
 from bert_tf.settings.options import parse_options, split_options  # noqa: F401 - for callers.
+from bert_tf.settings.setting import Settings, setting
 from bert_tf.tasks.text_examples import original_split
 from bert_tf.text.tokenizer import Tokenizer
 
@@ -324,10 +325,19 @@ def check_length(max_seq_length: int, shortest: int, what: str) -> None:
         )
 
 
-def given_files(options: Any, split: str) -> list[str]:
-    """Returns the files that the option `train_file`, `dev_file` or `test_file` names, if any."""
-    given = getattr(options, f"{original_split(split)}_file")
-    return files.expand_input_files(given) if given else []
+@dataclasses.dataclass(frozen=True)
+class SplitFiles(Settings):
+    """Options that name the files of each split; a task may find others in its `data_dir`."""
+
+    data_dir: str = setting("", "Folder with the files of the task.")
+    train_file: str = setting("", "Training files or patterns, with commas, if not in data_dir.")
+    dev_file: str = setting("", "The same for the evaluation examples.")
+    test_file: str = setting("", "The same for the examples to predict.")
+
+    def given_files(self, split: str) -> list[str]:
+        """Returns the files that `train_file`, `dev_file` or `test_file` names, if any."""
+        given = getattr(self, f"{original_split(split)}_file")
+        return files.expand_input_files(given) if given else []
 
 
 def find_file(folder: str, name: str) -> str | None:

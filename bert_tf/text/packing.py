@@ -12,7 +12,7 @@ Sequences are lists of tokens or ids. Given a `DoubledSeparator`, a pair is pack
 Source: google-research/bert, run_classifier.py, run_squad.py and extract_features.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 Token = TypeVar("Token")
@@ -92,6 +92,23 @@ def is_truncated(
     """Returns whether `pack_truncated` leaves tokens out, for this separator."""
     room = max_seq_length - num_special_tokens(sep, bool(tokens_b))
     return len(tokens_a) + len(tokens_b) > room
+
+
+def pack_rows(
+    pairs: Iterable[tuple[Sequence[int], Sequence[int]]], cls: int, sep: int, max_seq_length: int
+) -> tuple[dict[str, list[int]], bool]:
+    """Returns the features of several texts or pairs, each padded to `max_seq_length`, in a row.
+
+    Also returns whether `pack_truncated` left tokens out of any.
+    """
+    row: dict[str, list[int]] = {"input_ids": [], "input_mask": [], "segment_ids": []}
+    is_cut = False
+    for pair in pairs:
+        ids, segments = pack_truncated(*pair, cls, sep, max_seq_length)
+        is_cut |= is_truncated(*pair, max_seq_length, sep)
+        for values, own in zip(row.values(), (ids, [1] * len(ids), segments), strict=True):
+            values += pad(own, max_seq_length)
+    return row, is_cut
 
 
 def divide(num_tokens: int, max_tokens: int, stride: int) -> list[Window]:
