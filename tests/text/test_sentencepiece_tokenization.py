@@ -91,7 +91,7 @@ def library(request, monkeypatch):
         pytest.importorskip("sentencepiece", reason="needs: pip install sentencepiece")
     else:
         monkeypatch.setattr(
-            sentencepiece_tokenization, "_library", sentencepiece_tokenization._of_tensorflow
+            sentencepiece_tokenization, "_divider", sentencepiece_tokenization._of_tensorflow
         )
 
 
