@@ -60,9 +60,11 @@ def make_records(
     # Opened first, to fail early if they cannot be written.
     with files.atomic_writes(shard.output_files) as outputs:
         writers = [RecordWriter(output, settings.gzip) for output in outputs]
-        records = make(settings, tokenizer, shard, rng, counts, start_progress)
-        for num_examples, record in enumerate(records, start=1):
-            writers[(num_examples - 1) % len(writers)].write(*record)
+        # Closed at once, so that an error is told after the last line of progress.
+        made = contextlib.closing(make(settings, tokenizer, shard, rng, counts, start_progress))
+        with made as records:
+            for num_examples, record in enumerate(records, start=1):
+                writers[(num_examples - 1) % len(writers)].write(*record)
         if not num_examples:
             raise ValueError(
                 f"{shard.name}: there is no text to make examples of. Each line should hold a "
