@@ -2,11 +2,14 @@
 small task that can be learned: a vocabulary, a config, and reviews that are good or bad.
 """
 
+import gc
 import json
 import os
 import random
 import signal
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,6 +20,29 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # A shell has what it starts in the background ignore Ctrl-C, and so would all that is started here.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _little_garbage():
+    """Hides what there is already, graphs of other tests above all, from the garbage collector.
+
+    Keras calls it for every weight that it quantizes, and it would look at millions of objects.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def _forked_validation(monkeypatch):
+    """Has exports validated by a process that need not import TensorFlow.
+
+    Scripts that tests run validate in a fresh one, as users do.
+    """
+    if validation := sys.modules.get("bert_tf.serving.validation"):
+        from forked_python import run
+
+        by_fork = SimpleNamespace(run=lambda command, cwd, **_: run(command, cwd=cwd))
+        monkeypatch.setattr(validation, "subprocess", by_fork)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked_python
 import numpy as np
 import pytest
 
@@ -163,7 +164,7 @@ def test_text_that_is_not_utf8_is_refused_with_its_line_and_nothing_is_left(
 
 def run_script(scripts_dir, *arguments) -> subprocess.CompletedProcess:
     command = [sys.executable, scripts_dir / "extract_features.py", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    return forked_python.run(command, timeout=300)
 
 
 def test_the_originals_command_line_runs_unchanged(

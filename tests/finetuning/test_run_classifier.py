@@ -4,11 +4,11 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
+import forked_python
 import pytest
 from script_process import Script, assert_same_weights, wait_for_file
 
@@ -24,10 +24,9 @@ ORIGINAL_FLAGS = {
 }
 
 
-@pytest.fixture
-def script(scripts_dir, small_model, reviews, tmp_path):
+def make_script(scripts_dir: Path, model: dict[str, str], reviews: str, folder: Path) -> Script:
     flags = {
-        **small_model,
+        **model,
         "task_name": "SST-2",
         "data_dir": reviews,
         "max_seq_length": 24,
@@ -37,7 +36,24 @@ def script(scripts_dir, small_model, reviews, tmp_path):
         "save_checkpoints_steps": 20,
         "num_workers": 1,
     }
-    return Script(scripts_dir / "run_classifier.py", tmp_path, flags)
+    return Script(scripts_dir / "run_classifier.py", folder, flags)
+
+
+@pytest.fixture
+def script(scripts_dir, small_model, reviews, tmp_path):
+    return make_script(scripts_dir, small_model, reviews, tmp_path)
+
+
+LONG = {"eval_steps": 10, "num_train_epochs": 8.0}
+
+
+@pytest.fixture(scope="module")
+def whole_run(scripts_dir, small_model, reviews, tmp_path_factory):
+    """A run of 128 steps that nobody disturbs."""
+    script = make_script(scripts_dir, small_model, reviews, tmp_path_factory.mktemp("whole"))
+    result = script.run("--do_train", "--do_eval", **LONG)
+    assert result.returncode == 0, result.stderr
+    return script
 
 
 def test_the_original_s_command_line_trains_evaluates_and_predicts(script):
@@ -63,30 +79,26 @@ def test_the_original_s_command_line_trains_evaluates_and_predicts(script):
 
 
 @pytest.mark.parametrize("when", ["saved", "evaluated"])
-def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(script, when):
-    flags = {"eval_steps": 10, "num_train_epochs": 8.0}
-    whole = script.run("--do_train", "--do_eval", output="whole", **flags)
-    assert whole.returncode == 0, whole.stderr
-    process = script.start("--do_train", "--do_eval", **flags)
+def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(whole_run, script, when):
+    process = script.start("--do_train", "--do_eval", **LONG)
     name = "model.ckpt-40.index" if when == "saved" else "best/checkpoint"
     wait_for_file(script.folder / "out" / name, process)
     time.sleep(0.1 if when == "saved" else 0.0)
-    process.send_signal(signal.SIGKILL)
+    process.send(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    again = script.run("--do_train", "--do_eval", **flags)
+    again = script.run("--do_train", "--do_eval", fresh=when == "saved", **LONG)
     assert again.returncode == 0, again.stderr
-    assert_same_weights(script.checkpoint(128), script.checkpoint(128, "whole"))
-    results = [(script.folder / o / "eval_results.txt").read_text() for o in ("out", "whole")]
+    assert_same_weights(script.checkpoint(128), whole_run.checkpoint(128))
+    results = [(each.folder / "out/eval_results.txt").read_text() for each in (script, whole_run)]
     assert results[0] == results[1]
 
 
 def test_sigterm_saves_and_the_same_command_goes_on(script):
     process = script.start("--do_train", num_train_epochs=200.0)
     wait_for_file(script.folder / "out" / "model.ckpt-20.index", process)
-    process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM, output
-    step = int(re.search(r"at step (\d+), which is saved", output)[1])
+    process.send(signal.SIGTERM)
+    assert process.wait(60) == 128 + signal.SIGTERM, process.output
+    step = int(re.search(r"at step (\d+), which is saved", process.output)[1])
     assert (script.folder / "out" / f"model.ckpt-{step}.index").exists()
 
 
@@ -179,7 +191,7 @@ def test_the_guide_s_own_task_is_trained_from_any_folder(script, scripts_dir, tm
     script.flags |= {"task_name": None, "data_dir": "."}
     flags = {"num_train_epochs": 0.02, "num_workers": 2}
     command = script.command("--task_module=trec.py", "--do_train", "--do_eval", **flags)
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    result = forked_python.run(command, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "trec, train: 6 labels: 'DESC': 1,001, 'HUM': 1,001, 'ABBR': 0" in result.stderr
     assert "eval_accuracy" in (script.folder / "out" / "eval_results.txt").read_text()
@@ -191,12 +203,7 @@ def test_the_guide_s_own_task_is_trained_from_any_folder(script, scripts_dir, tm
 
 def test_finetune_lists_all_tasks_and_their_options(script, scripts_dir):
     script.program = str(scripts_dir / "finetune.py")
-    result = subprocess.run(
-        [sys.executable, script.program, "--list_tasks"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    result = forked_python.run([sys.executable, script.program, "--list_tasks"], check=True)
     for name in ("glue:cola", "glue:ax", "xnli", "tsv", "squad"):
         assert name in result.stdout
     assert "doc_stride=128: " in result.stdout

@@ -3,13 +3,12 @@
 import gzip
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from script_process import Script
 
 # The 30 flags of the original.
 ORIGINAL_FLAGS = {
@@ -32,13 +31,11 @@ CONFIG = {
 }
 
 
-@pytest.fixture
-def run(scripts_dir, golden_dir, tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+def make_script(scripts_dir: Path, golden_dir: Path, folder: Path) -> Script:
+    (folder / "config.json").write_text(json.dumps(CONFIG))
     flags = {
-        "bert_config_file": tmp_path / "config.json",
+        "bert_config_file": folder / "config.json",
         "vocab_file": scripts_dir.parent / "vocab" / "english_uncased_2000.txt",
-        "output_dir": tmp_path / "out",
         "train_file": golden_dir / "squad_v1" / "input.json.gz",
         "predict_file": golden_dir / "squad_v1" / "input.json.gz",
         "max_seq_length": 128,
@@ -46,23 +43,12 @@ def run(scripts_dir, golden_dir, tmp_path):
         "num_train_epochs": 1.0,
         "num_workers": 1,
     }
+    return Script(scripts_dir / "run_squad.py", folder, flags)
 
-    def run_script(*arguments: str, **changes) -> subprocess.CompletedProcess:
-        given = {k: v for k, v in {**flags, **changes}.items() if v is not None}
-        return subprocess.run(
-            [
-                sys.executable,
-                str(scripts_dir / "run_squad.py"),
-                *arguments,
-                *(f"--{name}={value}" for name, value in given.items()),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
 
-    return run_script
+@pytest.fixture
+def run(scripts_dir, golden_dir, tmp_path):
+    return make_script(scripts_dir, golden_dir, tmp_path).run
 
 
 def questions(path: Path) -> list[str]:
@@ -70,11 +56,19 @@ def questions(path: Path) -> list[str]:
     return [qa["id"] for article in data for p in article["paragraphs"] for qa in p["qas"]]
 
 
-def test_it_trains_answers_and_scores(run, golden_dir, tmp_path):
-    result = run("--do_train=True", "--do_predict=True", "--do_eval")
+@pytest.fixture(scope="module")
+def trained(scripts_dir, golden_dir, tmp_path_factory):
+    """The folder of a run that trains, answers and scores."""
+    folder = tmp_path_factory.mktemp("trained")
+    script = make_script(scripts_dir, golden_dir, folder)
+    result = script.run("--do_train=True", "--do_predict=True", "--do_eval")
     assert result.returncode == 0, result.stderr
     assert "input.json.gz is trained on and evaluated" in result.stderr
-    out = tmp_path / "out"
+    return folder
+
+
+def test_it_trains_answers_and_scores(trained, golden_dir):
+    out = trained / "out"
     ids = questions(golden_dir / "squad_v1" / "input.json.gz")
     lines = map(json.loads, (out / "eval_predictions.jsonl").read_text().splitlines())
     correct = {line["id"]: line["correct"] for line in lines if line["question"] and line["gold"]}
@@ -119,9 +113,8 @@ def test_questions_without_right_answers_are_counted_before_training_and_predict
     assert f"eval_total = {len(ids) - 1}.0\n" in results
 
 
-def test_the_pooler_of_which_no_answer_depends_is_not_trained(run, tmp_path):
-    assert run("--do_train").returncode == 0
-    reader = tf.train.load_checkpoint(str(tmp_path / "out"))
+def test_the_pooler_of_which_no_answer_depends_is_not_trained(trained):
+    reader = tf.train.load_checkpoint(str(trained / "out"))
     names = set(reader.get_variable_to_shape_map())
     assert "cls/squad/output_weights/adam_m" in names
     assert "bert/pooler/dense/kernel" in names

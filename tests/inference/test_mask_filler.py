@@ -1,8 +1,8 @@
 """What stands behind [MASK]: candidates, their probabilities, and the script that prints them."""
 
-import subprocess
 import sys
 
+import forked_python
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -176,11 +176,9 @@ def model_dir(tmp_path_factory, vocab_file):
 
 
 def run_script(scripts_dir, *arguments, stdin=""):
-    return subprocess.run(
+    return forked_python.run(
         [sys.executable, scripts_dir / "fill_mask.py", *arguments],
         input=stdin,
-        capture_output=True,
-        text=True,
     )
 
 

@@ -1,9 +1,9 @@
 """Blocks that compute their inner values a second time: the same gradients, in every setting."""
 
 import dataclasses
-import subprocess
 import sys
 
+import forked_python
 import keras
 import numpy as np
 import pytest
@@ -197,11 +197,8 @@ print("same")
 
 
 def run_on_two_devices(golden_dir, what):
-    result = subprocess.run(
+    result = forked_python.run(
         [sys.executable, "-c", TWO_DEVICES, str(golden_dir / "model"), what],
-        capture_output=True,
-        text=True,
-        check=False,
         timeout=600,
     )
     assert result.stdout.endswith("same\n"), result.stderr

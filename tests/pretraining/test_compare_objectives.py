@@ -1,9 +1,9 @@
 """The study of objectives at equal processor time, in miniature."""
 
 import json
-import subprocess
 import sys
 
+import forked_python
 import pytest
 
 
@@ -21,7 +21,7 @@ def test_every_system_gets_its_time_and_a_score_at_each_quarter(reviews, scripts
         *("--tasks=sst-2", "--vocab_size=300", "--layers=1", "--width=16", "--length=32"),
         *("--systems=bert,electra", "--finetuning_epochs=0.2"),
     ]
-    first = subprocess.run(command, capture_output=True, text=True)
+    first = forked_python.run(command)
     assert first.returncode == 0, first.stderr[-2000:]
     rows = json.loads((tmp_path / "study" / "results.json").read_text())
     assert [row["system"] for row in rows] == ["bert", "electra"]
@@ -31,9 +31,9 @@ def test_every_system_gets_its_time_and_a_score_at_each_quarter(reviews, scripts
         assert len(row["scores"]["sst-2"]) == 4
         assert all(0 <= score <= 100 for score in row["scores"]["sst-2"])
     assert "| electra |" in first.stdout
-    again = subprocess.run(command, capture_output=True, text=True)
+    again = forked_python.run(command)
     assert again.returncode == 0, again.stderr[-2000:]
     assert "steps" not in again.stdout.partition("|")[0]  # Nothing is trained anew.
-    wrong = subprocess.run([*command, "--systems=bart"], capture_output=True, text=True)
+    wrong = forked_python.run([*command, "--systems=bart"])
     assert wrong.returncode == 1
     assert "Unknown: bart. Known: bert, roberta, electra, spanbert" in wrong.stderr

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked_python
 import pytest
 from hub_server import HubServer
 
@@ -18,9 +19,12 @@ from bert_tf.text.byte_bpe_learner import learn_byte_bpe
 
 pytest.importorskip("huggingface_hub", reason="needs: pip install huggingface_hub")
 
-# Prints what is found. In a process of its own, as the library looks for its server when imported.
+# Prints what is found. In a process of its own, as the library looks for its server when imported,
+# which it must not have been by Keras.
 FIND = """
 import dataclasses, json, sys
+for name in [name for name in sys.modules if name.startswith("huggingface_hub")]:
+    del sys.modules[name]
 from bert_tf.released.find_model import find_model
 try:
     print(json.dumps(dataclasses.asdict(find_model(sys.argv[1]))))
@@ -53,11 +57,9 @@ def hub(golden_dir, tmp_path):
 def find(tmp_path, hub):
     def run(name, **environment):
         own = {"HF_ENDPOINT": hub.address, "BERT_TF_CACHE": str(tmp_path / "cache")}
-        result = subprocess.run(
+        result = forked_python.run(
             [sys.executable, "-c", FIND, name],
             env={**os.environ, "HF_HUB_DISABLE_TELEMETRY": "1", **own, **environment},
-            capture_output=True,
-            text=True,
         )
         assert result.returncode == 0, result.stderr
         return json.loads(result.stdout.splitlines()[-1])

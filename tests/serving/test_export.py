@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import forked_python
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -44,7 +45,7 @@ def exported(scripts_dir, folders, tmp_path_factory):
         *(f"--model={folders['pair']}", f"--export_dir={export_dir}"),
         f"--tflite_file={export_dir.parent / 'reviews.tflite'}",
     ]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    run = forked_python.run(command, timeout=300)
     assert run.returncode == 0, run.stderr
     return export_dir, run
 
@@ -214,7 +215,7 @@ def test_a_killed_export_leaves_no_version(scripts_dir, folders, tmp_path):
         *(sys.executable, scripts_dir / "export_saved_model.py"),
         *(f"--model={folders['pair']}", f"--export_dir={tmp_path}"),
     ]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = forked_python.start(command)
     deadline = time.monotonic() + 120
     while not any(tmp_path.glob(".1.*/saved_model.pb")):
         assert process.poll() is None

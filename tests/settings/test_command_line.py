@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked_python
 import pytest
 import recorded_settings
 
@@ -259,9 +260,7 @@ def test_an_error_s_cause_is_not_guessed_from_its_class(scripts_dir, tmp_path, f
         f"def main(_):\n    {failure}\n"
         "command_line.run(main)\n"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, cwd=scripts_dir
-    )
+    result = forked_python.run([sys.executable, "-c", program], cwd=scripts_dir)
     assert result.returncode == 1
     assert message in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.stderr

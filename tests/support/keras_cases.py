@@ -5,6 +5,7 @@ python keras_cases.py mirrored FILE NAME...   trains cases on one device and on 
 """
 
 import dataclasses
+import functools
 import json
 import sys
 from collections.abc import Callable
@@ -51,6 +52,7 @@ class Case:
     loss: object
 
 
+@functools.cache
 def model_cases(num_layers: int = 2) -> dict[str, Case]:
     """The models: what a user compiles and fits."""
     import keras
@@ -204,6 +206,7 @@ def model_cases(num_layers: int = 2) -> dict[str, Case]:
     }
 
 
+@functools.cache
 def layer_cases() -> dict[str, Case]:
     """The layers, each in a functional model of its own."""
     import keras
@@ -276,8 +279,8 @@ class _TiedHead:
         return self.head(*inputs, table)
 
 
-def all_cases() -> dict[str, Case]:
-    return {**model_cases(), **layer_cases()}
+def all_cases(num_layers: int = 2) -> dict[str, Case]:
+    return {**model_cases(num_layers), **layer_cases()}
 
 
 def dataset(case: Case):

@@ -1,13 +1,13 @@
 """Scripts as real processes: run, killed, compared."""
 
 import json
-import subprocess
 import sys
-import time
 from pathlib import Path
 
+import forked_python
 import numpy as np
 import tensorflow as tf
+from worker_processes import WorkerProcess, wait_until
 
 
 class Script:
@@ -33,22 +33,14 @@ class Script:
             *(f"--{name}={value}" for name, value in flags.items() if value is not None),
         ]
 
-    def run(self, *arguments: str, output: str = "out", **flags) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            self.command(*arguments, output=output, **flags),
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+    def run(self, *arguments: str, output: str = "out", fresh: bool = False, **flags):
+        """Runs it to its end. Returns: a `subprocess.CompletedProcess`."""
+        command = self.command(*arguments, output=output, **flags)
+        return forked_python.run(command, timeout=300, fresh=fresh)
 
-    def start(self, *arguments: str, output: str = "out", **flags) -> subprocess.Popen:
-        return subprocess.Popen(
-            self.command(*arguments, output=output, **flags),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    def start(self, *arguments: str, output: str = "out", **flags) -> WorkerProcess:
+        command = self.command(*arguments, output=output, **flags)
+        return WorkerProcess(command, self.folder / f"{output}.log")
 
     def checkpoint(self, step: int, output: str = "out") -> dict[str, np.ndarray]:
         reader = tf.train.load_checkpoint(str(self.folder / output / f"model.ckpt-{step}"))
@@ -65,9 +57,5 @@ def assert_same_weights(actual: dict, expected: dict) -> None:
         np.testing.assert_array_equal(actual[name], value, err_msg=name)
 
 
-def wait_for_file(path: Path, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 120
-    while not path.exists():
-        assert process.poll() is None, process.stdout.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
+def wait_for_file(path: Path, process: WorkerProcess) -> None:
+    wait_until(path.exists, [process], seconds=120)

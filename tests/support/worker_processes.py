@@ -1,4 +1,4 @@
-"""Several processes that train together: started, signalled, waited for."""
+"""Processes that train, alone or together: started, signalled, waited for."""
 
 import os
 import re
@@ -8,6 +8,8 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+import forked_python
 
 
 class WorkerProcess:
@@ -27,12 +29,9 @@ class WorkerProcess:
         if largest_file is not None:
             command = ["bash", "-c", f'ulimit -f {largest_file // 1024}; exec "$@"', "-", *command]
         with open(log, "w") as output:
-            self.process = subprocess.Popen(
-                command,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **(environment or {})},
-            )
+            start = forked_python.start if largest_file is None else subprocess.Popen
+            environment = {**os.environ, **(environment or {})}
+            self.process = start(command, stdout=output, stderr=output, env=environment)
 
     @property
     def output(self) -> str:

@@ -3,11 +3,11 @@
 import gzip
 import json
 import random
-import subprocess
 import sys
 import unicodedata
 from pathlib import Path
 
+import forked_python
 import pytest
 import tensorflow as tf
 
@@ -301,12 +301,9 @@ def test_it_is_saved_and_loaded_without_this_package(hard_vocab, tmp_path):
     texts = ["ΑΒΣ e\u0301, 한\u302e", "", "abc"]
     tf.saved_model.save(both.graph, str(tmp_path))
 
-    run = subprocess.run(
+    run = forked_python.run(
         [sys.executable, "-c", LOADING, str(tmp_path), json.dumps(texts)],
-        capture_output=True,
-        text=True,
         timeout=120,
-        check=False,
     )
 
     assert run.returncode == 0, run.stderr

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import unicodedata
 
+import forked_python
 import pytest
 import tensorflow as tf
 from family_golden import family_file
@@ -139,9 +140,7 @@ def test_a_saved_model_without_this_package_gives_the_originals_ids(tmp_path, to
         "(folder / 'ids.json').write_text(json.dumps(ids))\n"
         "assert 'bert_tf' not in sys.modules\n"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, cwd=tmp_path
-    )
+    run = forked_python.run([sys.executable, "-c", code, tmp_path], cwd=tmp_path)
     assert run.returncode == 0, run.stderr[-2000:]
     ids = json.loads((tmp_path / "ids.json").read_text())
     assert ids[: len(CASES)] == [case["uncased"] for case in CASES]

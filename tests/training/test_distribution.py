@@ -1,6 +1,6 @@
-import subprocess
 import sys
 
+import forked_python
 import pytest
 import tensorflow as tf
 
@@ -53,11 +53,8 @@ print("same")
 
 
 def test_two_devices_train_to_the_weights_of_the_original(golden_dir):
-    result = subprocess.run(
+    result = forked_python.run(
         [sys.executable, "-c", TWO_DEVICES, str(golden_dir / "model")],
-        capture_output=True,
-        text=True,
-        check=False,
         timeout=300,
     )
     assert result.stdout.endswith("same\n"), result.stderr

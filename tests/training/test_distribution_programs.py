@@ -3,9 +3,9 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 
+import forked_python
 import numpy as np
 import pytest
 from script_process import Script
@@ -120,14 +120,14 @@ def assert_same_features(folder, names: list[str]) -> None:
 
 
 def test_features_are_the_same_on_three_devices_in_batches_of_seven(extraction, tmp_path):
-    subprocess.run(extraction("one.npz", batch_size=5), check=True)
-    subprocess.run(extraction("three.npz", batch_size=7, num_virtual_devices=3), check=True)
+    forked_python.run(extraction("one.npz", batch_size=5), check=True)
+    forked_python.run(extraction("three.npz", batch_size=7, num_virtual_devices=3), check=True)
     assert_same_features(tmp_path, ["one.npz", "three.npz"])
 
 
 @pytest.mark.slow
 def test_features_are_the_same_of_two_workers(extraction, tmp_path):
-    subprocess.run(extraction("one.npz", batch_size=5), check=True)
+    forked_python.run(extraction("one.npz", batch_size=5), check=True)
     workers = start_workers(
         lambda hosts, index: extraction(
             "two.npz", batch_size=3, worker_hosts=hosts, task_index=index

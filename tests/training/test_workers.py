@@ -2,11 +2,11 @@
 
 import concurrent.futures
 import io
-import subprocess
 import sys
 import threading
 import types
 
+import forked_python
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -142,8 +142,6 @@ with StallWatch(workers, timeout=0.2) as watch:
 @pytest.mark.parametrize("in_call", [60.0, 0.1])
 def test_what_does_not_end_in_a_step_or_after_it_ends_the_process(in_call):
     code = STALL.format(in_call=in_call)
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False
-    )
+    result = forked_python.run([sys.executable, "-c", code], timeout=50)
     assert result.returncode == LOST_WORKER_STATUS, result.stderr
     assert "Worker 0 of 2 lost another one, and ends: no progress for 2 s" in result.stderr
