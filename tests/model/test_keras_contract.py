@@ -2,10 +2,10 @@
 
 import gc
 import json
-import subprocess
 import sys
 from pathlib import Path
 
+import forked_python
 import keras
 import keras_cases
 import numpy as np
@@ -27,20 +27,33 @@ WITHOUT_POOLER = (
 WITHOUT_DENSE = {"Dropout", "Embeddings", "LinearScores", "BiLstm", "Crf", "WeightedSum"}
 WITHOUT_DENSE |= {"ClassificationModel, BiLSTM", "TaggingModel", "RoleModel"}
 WITH_DENSE = sorted(set(NAMES) - WITHOUT_DENSE)
-# What takes seconds for each model is tried with these; with the others by the slow tests.
-USUAL = {"BertEncoder", "ClassificationModel", "PretrainingModel"}
+# What takes seconds for each is tried with these; with the others, which are made of the same
+# layers, by the slow tests.
+USUAL = {"BertEncoder", "ClassificationModel", "PretrainingModel", "TransformerBlock"}
 
 
 def usual_first(names: list[str]) -> list:
-    """Parameters of a test: other models than the usual are slow."""
+    """Parameters of a test: others than the usual are slow."""
+    return [name if name in USUAL else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+def parameters_of_training() -> list:
+    """Names and dtypes: in float32 every model and those layers that are in none of them."""
+    of_all = {*MODELS, *USUAL, "Crf"}
     return [
-        pytest.param(name, marks=pytest.mark.slow) if name in set(MODELS) - USUAL else name
-        for name in names
+        pytest.param(name, dtype, marks=() if is_usual else pytest.mark.slow)
+        for name in NAMES
+        for dtype, is_usual in (
+            (None, name in of_all),
+            ("mixed_bfloat16", name in USUAL),
+            ("mixed_float16", name in USUAL),
+        )
+        if name in MODELS or (dtype is None and name != "Dropout")  # Which has no weights.
     ]
 
 
 def run_program(*arguments):
-    run = subprocess.run([sys.executable, PROGRAM, *arguments], capture_output=True, text=True)
+    run = forked_python.run([sys.executable, PROGRAM, *arguments])
     assert run.returncode == 0, run.stderr[-2000:]
 
 
@@ -76,7 +89,8 @@ def mirrored(tmp_path_factory):
 
     def losses_of(name):
         if name not in losses:  # Those of all others, or of the usual ones.
-            run_program("mirrored", path, *(USUAL if name in USUAL else set(MODELS) - USUAL))
+            others = set(MODELS) - USUAL
+            run_program("mirrored", path, *(others if name in others else set(MODELS) & USUAL))
             losses.update(json.loads(path.read_text()))
         return losses[name]
 
@@ -128,20 +142,9 @@ def test_its_weights_are_saved_and_loaded_as_h5(name, tmp_path):
     assert_same_outputs(other(case.inputs), model(case.inputs))
 
 
-@pytest.mark.parametrize(
-    ("name", "dtype"),
-    [
-        *((name, None) for name in NAMES if name != "Dropout"),  # It has no weights.
-        *((name, dtype) for name in sorted(USUAL) for dtype in ("mixed_bfloat16", "mixed_float16")),
-        *(
-            pytest.param(name, dtype, marks=pytest.mark.slow)
-            for name in sorted(set(MODELS) - USUAL)
-            for dtype in ("mixed_bfloat16", "mixed_float16")
-        ),
-    ],
-)
+@pytest.mark.parametrize(("name", "dtype"), parameters_of_training())
 def test_it_trains_evaluates_and_predicts_on_a_dataset(name, dtype):
-    case = all_cases()[name]
+    case = all_cases(num_layers=1)[name]
     model = compiled(case, dtype)
     before = model.evaluate(dataset(case), verbose=0)
     history = model.fit(dataset(case), epochs=4, shuffle=False, verbose=0).history["loss"]
@@ -164,7 +167,7 @@ def dense_layers(model):
 
 @pytest.mark.parametrize("name", usual_first(WITH_DENSE))
 def test_lora_trains_its_dense_layers_and_is_saved(name, tmp_path):
-    case = all_cases()[name]
+    case = all_cases(num_layers=1)[name]
     model = case.make(None)
     layers = dense_layers(model)
     for layer in layers:
@@ -185,19 +188,10 @@ def test_lora_trains_its_dense_layers_and_is_saved(name, tmp_path):
     assert_same_outputs(plain(case.inputs), after, atol=1e-5)
 
 
-@pytest.fixture
-def _little_garbage():
-    """Hides what exists from Keras, which collects garbage for every weight that it quantizes."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
-@pytest.mark.usefixtures("_little_garbage")
 @pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
 @pytest.mark.parametrize("name", usual_first(WITH_DENSE))
 def test_its_dense_layers_are_quantized_and_stay_so(name, tmp_path):
+    gc.freeze()  # Keras collects garbage for every weight that it quantizes.
     case = all_cases()[name]
     model = case.make(None)
     layers = dense_layers(model)
