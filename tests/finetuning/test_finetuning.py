@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -276,39 +277,45 @@ def test_restarts_and_a_grid_keep_the_best_and_tell_of_all(settings, tmp_path, c
         run_finetuning(dataclasses.replace(sweep, learning_rates=others))
 
 
-def test_a_collapsed_run_is_named_and_never_the_best(settings, caplog):
-    sweep = dataclasses.replace(settings, num_train_epochs=9.0, learning_rates=("1e-9", "2e-3"))
+def test_runs_that_diverge_or_collapse_are_named_and_never_the_best(settings, caplog):
+    rates = ("1e30", "1e-9", "2e-3")
+    sweep = dataclasses.replace(settings, num_train_epochs=9.0, learning_rates=rates)
     with caplog.at_level("INFO"):
-        run_finetuning(sweep)
+        figures = run_finetuning(sweep)
     content = json.loads(Path(settings.output_dir, "runs.json").read_text())
-    slow, quick = content["runs"]
+    wild, slow, quick = content["runs"]
+    assert wild["is_diverged"]
+    assert "diverged" in caplog.text
     assert slow["is_collapsed"]
     assert not quick["is_collapsed"]
     assert f"Run {slow['name']} collapsed" in caplog.text
     assert content["best"] == quick["name"]
-
-
-def test_a_run_that_diverges_is_named_and_the_others_go_on(settings, caplog):
-    sweep = dataclasses.replace(settings, learning_rates=("1e30", "2e-3"), num_train_epochs=2.0)
-    figures = run_finetuning(sweep)
-    wild, tame = json.loads(Path(settings.output_dir, "runs.json").read_text())["runs"]
-    assert wild["is_diverged"]
-    assert "diverged" in caplog.text
-    assert figures["eval_loss"] == pytest.approx(tame["figures"]["eval_loss"], abs=1e-6)
+    assert figures["eval_loss"] == pytest.approx(quick["figures"]["eval_loss"], abs=1e-6)
 
 
 def eval_lines(folder: str) -> list[dict]:
     return [line for line in metrics(folder) if "eval_loss" in line]
 
 
-@pytest.mark.parametrize("evaluation", [1, 3, 4])
-def test_a_run_that_dies_while_it_is_evaluated_evaluates_again(
-    settings, tmp_path, monkeypatch, evaluation
-):
-    course = dataclasses.replace(
-        settings, eval_steps=16, save_checkpoints_steps=16, output_dir=str(tmp_path / "whole")
+@pytest.fixture(scope="module")
+def evaluated_often(small_model, reviews, tmp_path_factory):
+    """The settings and results of a run that is evaluated four times."""
+    settings = small_finetuning(
+        small_model,
+        "glue:sst-2",
+        tmp_path_factory.mktemp("whole"),
+        (f"data_dir={reviews}",),
+        eval_steps=16,
+        save_checkpoints_steps=16,
     )
-    expected = run_finetuning(course)
+    return settings, run_finetuning(settings)
+
+
+@pytest.mark.parametrize("evaluation", [1, 4])
+def test_a_run_that_dies_while_it_is_evaluated_evaluates_again(
+    evaluated_often, tmp_path, monkeypatch, evaluation
+):
+    course, expected = evaluated_often
     calls = []
     figures = TaskEvaluator.metrics
 
@@ -318,7 +325,7 @@ def test_a_run_that_dies_while_it_is_evaluated_evaluates_again(
             raise KeyboardInterrupt
         return figures(self, *between_batches)
 
-    killed = dataclasses.replace(course, output_dir=settings.output_dir)
+    killed = dataclasses.replace(course, output_dir=str(tmp_path / "killed"))
     with monkeypatch.context() as patched:
         patched.setattr(TaskEvaluator, "metrics", die)
         with pytest.raises(KeyboardInterrupt):
@@ -327,8 +334,9 @@ def test_a_run_that_dies_while_it_is_evaluated_evaluates_again(
     assert eval_lines(killed.output_dir) == eval_lines(course.output_dir)
 
 
-def test_the_last_weights_are_evaluated_too(settings):
+def test_the_last_weights_are_evaluated_too_and_random_ones_at_the_start_are_said(settings, caplog):
     run_finetuning(dataclasses.replace(settings, eval_steps=30))
+    assert "No --init_checkpoint: training starts from random weights" in caplog.text
     assert [line["step"] for line in eval_lines(settings.output_dir)] == [30, 60, 64]
 
 
@@ -380,12 +388,12 @@ def test_a_head_of_another_task_is_not_taken_over(trained, settings, reviews, tm
     assert weights["output_weights"].shape == (3, 16)
 
 
-def test_a_finished_run_can_be_made_lean(settings):
-    quick = dataclasses.replace(settings, num_train_epochs=1.0)
-    figures = run_finetuning(quick)
-    lean = dataclasses.replace(quick, keep_optimizer=False)
+def test_a_finished_run_can_be_made_lean(trained, tmp_path):
+    settings, figures = trained
+    shutil.copytree(settings.output_dir, tmp_path / "lean")
+    lean = dataclasses.replace(settings, output_dir=str(tmp_path / "lean"), keep_optimizer=False)
     assert run_finetuning(lean) == pytest.approx(figures, abs=1e-6)
-    weights = checkpoint(Path(settings.output_dir, "model.ckpt-16"))
+    weights = checkpoint(tmp_path / "lean" / "model.ckpt-96")
     assert not [name for name in weights if "adam" in name]
 
 
@@ -471,11 +479,6 @@ def test_answers_of_random_weights_are_refused_unless_asked_for(settings, small_
     run_finetuning(dataclasses.replace(headless, untrained=True, do_eval=False))
     assert "these weights are random, and so are the model's answers" in caplog.text
     assert Path(settings.output_dir, "predictions.jsonl").exists()
-
-
-def test_training_from_random_weights_is_said(settings, caplog):
-    run_finetuning(dataclasses.replace(settings, num_train_epochs=0.1))
-    assert "No --init_checkpoint: training starts from random weights" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["bert_model.ckpt.index", "pytorch_model.bin", "a.safetensors"])

@@ -6,13 +6,13 @@ import os
 import re
 import shutil
 import signal
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from script_process import Script, assert_same_weights, wait_for_file
+from worker_processes import wait_until
 
 from bert_tf.pretraining.run import run_pretraining
 from bert_tf.pretraining_data.program import create_pretraining_data
@@ -140,12 +140,11 @@ def test_killed_between_checkpoints_it_ends_with_bit_identical_weights(whole_run
     for step in (10, 20):  # Killed twice, each time somewhere after a checkpoint.
         process = script.start("--do_train", num_train_steps=30)
         wait_for_file(script.folder / "out" / f"model.ckpt-{step}.index", process)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL
+        process.send(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
         assert not (script.folder / "out" / "model.ckpt-30.index").exists()
 
-    result = script.run("--do_train", num_train_steps=30)
+    result = script.run("--do_train", num_train_steps=30, fresh=True)
 
     assert result.returncode == 0, result.stderr
     assert "Resuming from" in result.stderr
@@ -158,10 +157,10 @@ def test_sigterm_saves_first_and_the_run_goes_on_to_the_same_weights(whole_run, 
     whole, _ = whole_run
     process = script.start("--do_train", num_train_steps=30, iterations_per_loop=1)
     wait_for_file(script.folder / "out" / "model.ckpt-10.index", process)
-    process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM, output
-    saved = int(re.search(r"Stopped by signal 15 at step (\d+), which is saved", output).group(1))
+    process.send(signal.SIGTERM)
+    assert process.wait(60) == 128 + signal.SIGTERM, process.output
+    stopped = r"Stopped by signal 15 at step (\d+), which is saved"
+    saved = int(re.search(stopped, process.output).group(1))
     assert 10 <= saved < 30
     assert (script.folder / "out" / f"model.ckpt-{saved}.index").exists()
 
@@ -179,22 +178,6 @@ def test_a_finished_run_started_again_trains_nothing_and_evaluates_alike(whole_r
     alone = script.run("--do_eval")
     assert alone.returncode == 0
     assert (script.folder / "out" / "eval_results.txt").read_text() == before
-
-
-def test_accumulated_gradients_give_the_same_losses(script):
-    result = script.run("--do_train", num_train_steps=5, num_warmup_steps=5)
-    in_parts = script.run(
-        "--do_train",
-        output="parts",
-        num_train_steps=5,
-        num_warmup_steps=5,
-        gradient_accumulation_steps=4,
-    )
-    assert result.returncode == in_parts.returncode == 0, in_parts.stderr
-    # Dropout differs between the parts, so only about the same.
-    assert script.metrics("parts")[0]["loss"] == pytest.approx(
-        script.metrics()[0]["loss"], abs=0.05
-    )
 
 
 def test_init_checkpoint_gives_the_weights_but_neither_step_nor_averages(whole_run, script):
@@ -264,13 +247,10 @@ def test_sigterm_in_an_evaluation_leaves_it_and_it_is_done_after_the_restart(
         "--do_train", eval_file=script.folder / "*.tf", max_eval_steps=0, **flags
     )
     wait_for_file(script.folder / "out" / "metrics.jsonl", process)
-    while script.metrics()[-1:] == [] or script.metrics()[-1]["step"] < 14:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM, output
-    assert "at step 14, which is saved" in output
+    wait_until(lambda: script.metrics() and script.metrics()[-1]["step"] >= 14, [process])
+    process.send(signal.SIGTERM)
+    assert process.wait(60) == 128 + signal.SIGTERM, process.output
+    assert "at step 14, which is saved" in process.output
     assert (script.folder / "out" / "model.ckpt-14.index").exists()
     assert not any("eval_loss" in line for line in script.metrics())
 
@@ -280,7 +260,10 @@ def test_sigterm_in_an_evaluation_leaves_it_and_it_is_done_after_the_restart(
     assert_same_weights(script.checkpoint(30), whole.checkpoint(30))
 
 
-@pytest.mark.parametrize(("precision", "xla"), [("bfloat16", "--xla"), ("float16", "--noxla")])
+@pytest.mark.parametrize(
+    ("precision", "xla"),
+    [pytest.param("bfloat16", "--xla", marks=pytest.mark.slow), ("float16", "--noxla")],
+)
 def test_half_precision_trains_and_resumes(script, precision, xla):
     flags = {"mixed_precision": precision, "num_train_steps": 12}
     first = script.run("--do_train", xla, **flags)
@@ -299,11 +282,10 @@ def test_half_precision_trains_and_resumes(script, precision, xla):
 def test_weights_do_not_depend_on_how_many_steps_a_call_of_the_graph_has(script):
     """float16 shows the least difference: its smallest numbers are coarse."""
     flags = {"mixed_precision": "float16", "num_train_steps": 12}
-    for output, steps in (("one", 1), ("three", 3), ("many", 100)):
+    for output, steps in (("one", 1), ("five", 5)):  # Of five, five, and two steps.
         result = script.run("--do_train", output=output, iterations_per_loop=steps, **flags)
         assert result.returncode == 0, result.stderr
-    for output in ("three", "many"):
-        assert_same_weights(script.checkpoint(12, output), script.checkpoint(12, "one"))
+    assert_same_weights(script.checkpoint(12, "five"), script.checkpoint(12, "one"))
 
 
 def test_other_settings_in_the_folder_are_refused_with_the_difference(whole_run):
