@@ -15,7 +15,7 @@ from comparison.settings import SUITES, ComparisonSettings
 CASE = Case("small", "A small case", "train", ("bert_tf", "keras_hub"), ("step_seconds",))
 OURS = [{"round": 0, "step_seconds": 1.0}, {"round": 1, "step_seconds": 3.0}]
 THEIRS = [{"round": 0, "step_seconds": 2.0}, {"round": 1, "step_seconds": 4.0}]
-SLOW = ("finetune", "quality")
+SLOW = ("finetune", "quality", "infer", "start", "tokenize")
 
 
 def run_script(scripts_dir: Path, *arguments: str) -> subprocess.CompletedProcess:

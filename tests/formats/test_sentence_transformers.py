@@ -133,7 +133,7 @@ def test_what_cannot_be_done_is_refused_by_name(modules, more, message, tmp_path
     assert any(message in name for name in report.dropped)
 
 
-@pytest.mark.parametrize("mode", ["cls", "mean"])
+@pytest.mark.parametrize("mode", [pytest.param("cls", marks=pytest.mark.slow), "mean"])
 def test_converted_back_it_makes_the_same_vectors(mode, tmp_path):
     modules = (("Pooling", {"pooling_mode": mode}), dense("Tanh"), NORMALIZE)
     if mode == "cls":

@@ -58,7 +58,7 @@ def write_role_model(folder, labels, **options):
     [
         (SPANS, {"constrained": True}),
         (HEADS, {}),
-        (SPANS, {"variant": "plain"}),
+        pytest.param(SPANS, {"variant": "plain"}, marks=pytest.mark.slow),
     ],
 )
 def test_a_saved_model_answers_as_python_does(tmp_path, labels, options):

@@ -106,7 +106,7 @@ def test_the_words_of_a_text_are_tagged_too(folders, predictors):
         )
 
 
-@pytest.mark.parametrize("name", ["plain", "crf", "both"])
+@pytest.mark.parametrize("name", ["plain", pytest.param("crf", marks=pytest.mark.slow), "both"])
 def test_a_saved_model_tags_as_python_does(folders, predictors, tmp_path, name):
     export = export_saved_model(ExportSettings(model=folders[name], export_dir=str(tmp_path)))
     assert export.validation.largest_difference < 1e-4
