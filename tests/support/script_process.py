@@ -36,7 +36,7 @@ class Script:
     def run(self, *arguments: str, output: str = "out", fresh: bool = False, **flags):
         """Runs it to its end. Returns: a `subprocess.CompletedProcess`."""
         command = self.command(*arguments, output=output, **flags)
-        return forked_python.run(command, timeout=300, fresh=fresh)
+        return forked_python.run(command, timeout=600, fresh=fresh)
 
     def start(self, *arguments: str, output: str = "out", **flags) -> WorkerProcess:
         command = self.command(*arguments, output=output, **flags)
@@ -58,4 +58,4 @@ def assert_same_weights(actual: dict, expected: dict) -> None:
 
 
 def wait_for_file(path: Path, process: WorkerProcess) -> None:
-    wait_until(path.exists, [process], seconds=120)
+    wait_until(path.exists, [process])
