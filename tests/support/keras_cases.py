@@ -65,7 +65,7 @@ def model_cases(num_layers: int = 2) -> dict[str, Case]:
     def crossentropy():
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
-    def encoder(dtype, config=CONFIG):
+    def encoder(dtype, config=CONFIG, num_layers=num_layers):
         config = dataclasses.replace(config, num_hidden_layers=num_layers)
         return make_encoder(config, dtype)
 
@@ -134,7 +134,7 @@ def model_cases(num_layers: int = 2) -> dict[str, Case]:
         ),
         "TaggingModel": Case(
             lambda dtype: bert_tf.TaggingModel(
-                encoder(dtype), 3, "weighted_last_four", lstm_units=4
+                encoder(dtype, num_layers=2), 3, "weighted_last_four", lstm_units=4
             ),
             FEATURES,
             IDS % 3,
