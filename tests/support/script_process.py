@@ -40,7 +40,7 @@ class Script:
 
     def start(self, *arguments: str, output: str = "out", **flags) -> WorkerProcess:
         command = self.command(*arguments, output=output, **flags)
-        return WorkerProcess(command, self.folder / f"{output}.log")
+        return WorkerProcess(command, self.folder / f"{output}.log", forked=True)
 
     def checkpoint(self, step: int, output: str = "out") -> dict[str, np.ndarray]:
         reader = tf.train.load_checkpoint(str(self.folder / output / f"model.ckpt-{step}"))

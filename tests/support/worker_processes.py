@@ -16,6 +16,7 @@ class WorkerProcess:
     """One of them; what it writes goes to a file, as a pipe that nobody reads would stop it.
 
     largest_file: bytes that a file may have, as if the disk were full then.
+    forked: whether it is forked from a process that has TensorFlow imported.
     """
 
     def __init__(
@@ -24,12 +25,13 @@ class WorkerProcess:
         log: Path,
         environment: dict[str, str] | None = None,
         largest_file: int | None = None,
+        forked: bool = False,
     ):
         self.log = log
         if largest_file is not None:
             command = ["bash", "-c", f'ulimit -f {largest_file // 1024}; exec "$@"', "-", *command]
         with open(log, "w") as output:
-            start = forked_python.start if largest_file is None else subprocess.Popen
+            start = forked_python.start if forked else subprocess.Popen
             environment = {**os.environ, **(environment or {})}
             self.process = start(command, stdout=output, stderr=output, env=environment)
 
