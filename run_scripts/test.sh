@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the whole test suite, in a virtual environment that it makes if there is none.
 #
-#   bash run_scripts/test.sh                        all tests, the slow ones and the notebook too
+#   bash run_scripts/test.sh                        all tests, the slow ones and the notebooks too
 #   bash run_scripts/test.sh tests/text -k cased    what is said here goes to pytest
 #
 # Tests on real data sets, which are no part of the repository, look for them in $BERT_TF_DATA and

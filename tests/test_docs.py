@@ -14,6 +14,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 PAGES = [
     REPOSITORY / "README.md",
     REPOSITORY / "vocab" / "README.md",
+    REPOSITORY / "colab" / "README.md",
     *sorted((REPOSITORY / "docs").glob("*.md")),
 ]
 MAX_CORE_LINES = 2500

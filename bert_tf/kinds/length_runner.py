@@ -32,11 +32,13 @@ def length_runner(
         names: `IDS`, and those of the rows' further features.
     """
 
-    @tf.function(
-        input_signature=[tf.TensorSpec([len(names), None, None], tf.int32)], autograph=False
+    # A partial, because TensorFlow counts the traces of a function's code, and would warn of
+    # retracing where several models are made.
+    compute = tf.function(
+        functools.partial(_unstacked, step, names),
+        input_signature=[tf.TensorSpec([len(names), None, None], tf.int32)],
+        autograph=False,
     )
-    def compute(batch: tf.Tensor) -> Batch:
-        return step(dict(zip(names, tf.unstack(batch), strict=True)))
 
     def run(rows: Sequence[Row]) -> list[dict[str, np.ndarray]]:
         def outputs_of(places: list[int]) -> Batch:
@@ -47,6 +49,10 @@ def length_runner(
         return in_batches(sizes, batch_size, outputs_of, most_tokens)
 
     return run
+
+
+def _unstacked(step: Callable[[Batch], Batch], names: Sequence[str], batch: tf.Tensor) -> Batch:
+    return step(dict(zip(names, tf.unstack(batch), strict=True)))
 
 
 def in_batches(

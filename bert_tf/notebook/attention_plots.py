@@ -18,7 +18,7 @@ def plot_attention(
 
     Args:
         tokens: L tokens, special ones included.
-        maps: float [layers, N, L, L], see `bert_tf.model.attention_maps`.
+        maps: float [layers, N, L, L], see `bert_tf.Predictor.attention`.
         heads: pairs of layer and head, counted from 0.
 
     Raises a ValueError if there is no such head, or the tokens do not fit the maps.

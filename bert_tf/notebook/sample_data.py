@@ -6,7 +6,11 @@ requests.csv         text, label: account, delivery, payment
 countries.csv        country, capital, currency, language, neighbour
 """
 
+import contextlib
 import csv
+import io
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,15 +75,29 @@ def write_tfds(path: str, data_dir: str, name: str) -> None:
         splits[split].append((number, example))
     if files.exists(files.join_path(data_dir, f"{name}/1.0.0/dataset_info.json")):
         return
-    tfds.disable_progress_bar()
     features = {text: tfds.features.Text() for text in texts}
-    tfds.dataset_builders.store_as_tfds_dataset(
-        name=name,
-        version="1.0.0",
-        data_dir=data_dir,
-        features=tfds.features.FeaturesDict(
-            {**features, "label": tfds.features.ClassLabel(names=labels)}
-        ),
-        split_datasets=splits,
-        description=f"Made from {Path(path).name}.",
-    )
+    with _in_silence(tfds):
+        tfds.dataset_builders.store_as_tfds_dataset(
+            name=name,
+            version="1.0.0",
+            data_dir=data_dir,
+            features=tfds.features.FeaturesDict(
+                {**features, "label": tfds.features.ClassLabel(names=labels)}
+            ),
+            split_datasets=splits,
+            description=f"Made from {Path(path).name}.",
+        )
+
+
+@contextlib.contextmanager
+def _in_silence(tfds: Any) -> Iterator[None]:
+    """Hides what tensorflow-datasets says of downloads and folders, as there is no download."""
+    tfds.disable_progress_bar()
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logger.setLevel(level)

@@ -5,8 +5,8 @@
 #   CORPUS=simplewiki-latest-pages-articles.xml.bz2 OUTPUT=/content/drive/MyDrive/medium \
 #       bash run_scripts/recipes/pretrain_medium_colab_tpu.sh
 #
-# in a runtime with a TPU, after the first cell of colab/pretrain_on_your_text.ipynb; docs/tpu.md says
-# which TensorFlow a TPU needs. A session ends after hours at the latest: with OUTPUT on Google Drive,
+# in a runtime with a TPU, after the first code cell of colab/02_pretrain_on_your_text.ipynb;
+# docs/tpu.md says which TensorFlow a TPU needs. A session ends after hours at the latest: with OUTPUT on Google Drive,
 # the same command resumes in the next one. The code has not run on a TPU.
 #
 # What is to be expected; what is planned is an estimate of run_scripts/plan_pretraining.py, for a
