@@ -57,7 +57,7 @@ setup(
     # The scripts are a package of their own in a wheel, for the command `bert-tf`.
     packages=[*find_packages(include=["bert_tf", "bert_tf.*"]), "bert_tf_scripts"],
     package_dir={"bert_tf_scripts": "run_scripts"},
-    package_data={"bert_tf.notebook": ["samples/*.csv"]},
+    package_data={"bert_tf.explorer": ["page.html"], "bert_tf.notebook": ["samples/*.csv"]},
     entry_points={"console_scripts": ["bert-tf = bert_tf_scripts.console:main"]},
     python_requires=">=3.10",
     install_requires=[

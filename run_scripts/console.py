@@ -22,6 +22,7 @@ _SCRIPTS = {
     "squad": "run_squad",
     "fill-mask": "fill_mask",
     "extract-features": "extract_features",
+    "explore": "explore",
     "export": "export_saved_model",
     "convert": "convert_checkpoint",
     "download": "download_checkpoint",

@@ -26,7 +26,7 @@ _GROUPS = {
     r"|tfds\w+|task_options|task_module|random_seed|dupe_factor|mask\w*|next_sentence"
     r"|eval_languages|eval_set|translated|do_\w+_mask|span_geometric_p|word_segmenter|mend_quirks|doc_stride"
     r"|max_query_length|version_2_with_negative|packages|multi_label|label_\w+|thresholds"
-    r"|packing|blanks_separate_docs|strip_accents"
+    r"|packing|blanks_separate_docs|strip_accents|text|second_text|panel"
     r"|held_out_share|allow_truncated|truncate_probability|drop_duplicates|sampling_exponent",
     "model": r"bert_config_file|vocab_file|init_checkpoint|do_lower_case|objective\w*|kind|inputs"
     r"|untrained|use_one_hot_embeddings|freeze",

@@ -59,6 +59,7 @@ MAY_IMPORT = {
         *("distillation", "text"),
     },
     "planning": {"config", "data", "files", "released", "settings", "text", "version"},
+    "explorer": {"files", "inference", "kinds", "settings", "version"},
     "serving": {
         *("config", "files", "inference", "model", "released", "settings"),
         *("kinds", "training", "version"),

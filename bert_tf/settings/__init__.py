@@ -6,6 +6,7 @@ Every class checks its values when an object is made.
 
 from bert_tf.settings.conversion import ConversionSettings
 from bert_tf.settings.corpus import CorpusSettings
+from bert_tf.settings.explore import ExploreSettings
 from bert_tf.settings.export import ExportSettings
 from bert_tf.settings.feature_extraction import FeatureExtractionSettings
 from bert_tf.settings.finetuning import FinetuningSettings
@@ -18,6 +19,7 @@ __all__ = [
     "DUPE_FACTORS",
     "ConversionSettings",
     "CorpusSettings",
+    "ExploreSettings",
     "ExportSettings",
     "FeatureExtractionSettings",
     "FinetuningSettings",

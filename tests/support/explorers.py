@@ -1,0 +1,20 @@
+"""The explorer of small models, served to the tests of a module."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+import bert_tf
+from bert_tf.explorer.explorer import Explorer
+from bert_tf.explorer.server import ExplorerServer
+
+
+@contextlib.contextmanager
+def served(folder: str, name: str = "small") -> Iterator[ExplorerServer]:
+    """Serves the page of a model while the context lasts."""
+    with ExplorerServer(Explorer(bert_tf.Predictor(folder), name)) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
