@@ -12,15 +12,16 @@ CONTEXT = "😀 It was a good man, they said. The house was small."
 
 
 @pytest.fixture(scope="module")
-def servers(model_folders):
+def servers(predictors):
     with contextlib.ExitStack() as stack:
         kinds = ("masked_lm", "classification", "span")
-        yield {kind: stack.enter_context(served(model_folders[kind], kind)) for kind in kinds}
+        yield {kind: stack.enter_context(served(predictors[kind], kind)) for kind in kinds}
 
 
 def open_page(browser, size=DESKTOP, **options):
     """A page that notes its requests."""
     page = browser.open(size, **options)
+    page.set_default_timeout(120_000)  # Milliseconds; a busy machine takes long.
     page.requests = []
     page.on("request", lambda request: page.requests.append(request.url))
     return page
@@ -102,7 +103,7 @@ def test_a_class_and_what_each_word_contributes(page, servers):
     assert panel.locator("strong").inner_text() == answer.label
     other = next(label for label in answer.probabilities if label != answer.label)
     panel.get_by_role("button", name=other).click()
-    panel.get_by_text(f"What speaks for “{other}”").wait_for()
+    panel.get_by_text(f"Words for and against “{other}”").wait_for()
     panel.get_by_text("Values as a table").click()
     found = server.explorer.predictor.attributions(pair, other)
     rows = panel.locator("tbody tr")

@@ -32,7 +32,8 @@ def test_a_model_has_the_panels_that_it_can_answer(explorers, kind, panels):
 
 
 def test_every_example_has_an_answer(explorers):
-    for explorer in explorers.values():
+    for kind in ("masked_lm", "classification", "span"):
+        explorer = explorers[kind]
         for panel in explorer.description["panels"]:
             inputs = {field["name"]: field["example"] for field in panel["fields"]}
             assert explorer.answer(panel["name"], inputs)

@@ -15,8 +15,8 @@ JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="module")
-def server(model_folders):
-    with served(model_folders["masked_lm"]) as server:
+def server(predictors):
+    with served(predictors["masked_lm"]) as server:
         yield server
 
 

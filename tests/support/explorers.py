@@ -10,9 +10,9 @@ from bert_tf.explorer.server import ExplorerServer
 
 
 @contextlib.contextmanager
-def served(folder: str, name: str = "small") -> Iterator[ExplorerServer]:
+def served(predictor: bert_tf.Predictor, name: str = "small") -> Iterator[ExplorerServer]:
     """Serves the page of a model while the context lasts."""
-    with ExplorerServer(Explorer(bert_tf.Predictor(folder), name)) as server:
+    with ExplorerServer(Explorer(predictor, name)) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         yield server
