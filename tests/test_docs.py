@@ -1,6 +1,5 @@
 """The README and docs/: links lead somewhere, imports work, lists are whole."""
 
-import dataclasses
 import importlib
 import re
 from pathlib import Path
@@ -74,28 +73,3 @@ def test_the_page_on_the_code_lists_every_package_and_script():
         if name not in ("command_line.py", "console.py", "flag_help.py") and f"`{name}`" not in text
     ]
     assert missing == []
-
-
-@pytest.mark.filterwarnings("ignore:`shuffle=True` was passed", "ignore:Layer .*quantize")
-def test_the_examples_of_keras_md_run(tmp_path, monkeypatch):
-    text = (REPOSITORY / "docs" / "keras.md").read_text(encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    names: dict = {}
-    for example in re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
-        exec(example, names)
-    assert names["model"].predict(names["dataset"], verbose=0).shape == (32, 3)
-
-
-@pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
-def test_the_keras_example_of_the_readme_runs(small_model, reviews, tmp_path, monkeypatch):
-    folder = tmp_path / "preset"
-    config = bert_tf.BertConfig.from_json_file(small_model["bert_config_file"])
-    config = dataclasses.replace(config, max_position_embeddings=128)
-    tokenizer = bert_tf.FullTokenizer(small_model["vocab_file"])
-    bert_tf.BertEncoder(config).save_to_preset(str(folder), tokenizer)
-    section = (REPOSITORY / "README.md").read_text(encoding="utf-8").split("## In Keras")[1]
-    example = section.split("```python\n")[1].split("```")[0]
-    monkeypatch.chdir(tmp_path)
-    example = example.replace("bert_base_uncased", str(folder)).replace("glue/SST-2", reviews)
-    exec(example, {})
-    assert (tmp_path / "reviews" / "task.json").exists()

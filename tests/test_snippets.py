@@ -1,18 +1,29 @@
-"""The commands of the README and docs/ have flags that their scripts know, with possible values.
+"""Every code block of the README and docs/ runs in a small setting, or its flags are parsed.
 
-Other programs than the scripts are named in a table, with the reason why they are not run here.
+A page's blocks run in its order, in a folder of its own: Python in one namespace, commands as they
+stand, but for sizes. Released models are stand-ins in that folder. What is not run has its reason
+in one of the tables below.
 """
 
+import contextlib
+import gzip
 import importlib.metadata
+import io
+import json
+import random
 import re
+import shutil
+import tarfile
 from pathlib import Path
 
+import pytest
 from documented_commands import (
     SCRIPTS,
     Command,
     commands_of,
     indented_commands,
     parse_all,
+    run_all,
     snippets_of,
 )
 
@@ -21,6 +32,17 @@ PAGES = [
     REPOSITORY / "README.md",
     REPOSITORY / "vocab" / "README.md",
     *sorted((REPOSITORY / "docs").glob("*.md")),
+]
+# Pages whose commands run. Those of the others are parsed: they need data sets or models that are
+# not here, and tests/ runs each of these scripts and tasks on small ones.
+RUN = [
+    Path("README.md"),
+    Path("docs/first_model.md"),
+    Path("docs/pretrain_tutorial.md"),
+    Path("docs/resume.md"),
+    Path("docs/evaluating.md"),
+    Path("docs/out_of_memory.md"),
+    Path("docs/migrating.md"),
 ]
 # Programs other than scripts -> why they are not run.
 PROGRAMS = {
@@ -37,6 +59,62 @@ PROGRAMS = {
     "COMMAND": "stands for a command above it; Beam's runners need their clusters",
     "--bert_config_file=$BERT/bert_config.json": "flags that continue the command above it",
 }
+# Python blocks that do not run -> why, by a part of their text.
+NOT_RUN = {
+    "AutoTokenizer.from_pretrained": "runs transformers, as tests/conversion does",
+    'source="output/mrpc"': "needs a training's folder; tests/conversion converts some",
+    'Predictor("coref")': "needs a trained model; tests/kinds has one",
+    'Predictor("/tmp/srl")': "needs a trained model; tests/kinds has one",
+    'Predictor("/tmp/wic")': "needs a trained model; tests/tasks has one",
+    'Predictor("/tmp/sts")': "needs a trained model; tests/kinds has one",
+    'Predictor("/tmp/quiz")': "needs a trained model; tests/kinds has one",
+    'Predictor("/tmp/ner")': "needs a trained model; tests/kinds has one",
+    'Predictor("/tmp/squad_base")': "needs a trained model; tests/kinds has one",
+    'Predictor("roberta_base")': "needs a byte-level BPE model; tests/kinds has one",
+    'check_graph("models/': "needs an export; tests/inference has one",
+    'tf.saved_model.load("models/': "needs an export; tests/serving has one",
+    "import grpc": "needs a server; tests/serving has a stand-in",
+    'open("output.jsonl")': "needs extracted features; tests/features reads some",
+    'np.load("output.npz")': "needs extracted features; tests/features reads some",
+    'TFRecordDataset("output.tfrecord")': "needs extracted features; tests/features reads some",
+    'open("dev-v1.1.json")': "needs SQuAD; tests/metrics has its own",
+    'open("papers.txt")': "needs a text of the reader's",
+    "class TrecReader": "a file; tests/finetuning/test_run_classifier.py trains with it",
+}
+# Flags -> the most that they are in a small setting.
+LIMITS = {
+    "max_seq_length": 32,
+    "max_predictions_per_seq": 5,
+    "train_batch_size": 8,
+    "num_train_steps": 30,
+    "num_warmup_steps": 2,
+    "eval_steps": 15,
+    "num_train_epochs": 1,
+    "num_shards": 2,
+    "num_workers": 1,
+    "dupe_factor": 1,
+    "num_restarts": 2,
+    "vocab_size": 300,
+}
+# Scripts -> flags whose defaults are too large here.
+SMALL = {
+    "run_pretraining.py": ["max_seq_length", "max_predictions_per_seq", "train_batch_size"],
+    "run_classifier.py": ["max_seq_length", "train_batch_size", "num_train_epochs"],
+}
+# Scripts -> flags that save time; tests of their own run them without.
+QUICK = {"export_saved_model.py": ["--novalidate"]}
+# The same in Python: the stand-ins of other libraries' models have few positions.
+SMALL_PYTHON = ("sequence_length=128", "sequence_length=8")
+# Pages -> a file that their blocks should have made.
+MADE = {
+    "README": "reviews/task.json",
+    "first_model": "exported/reviews/1/saved_model.pb",
+    "pretrain_tutorial": "model/eval_results.txt",
+    "resume": "model_resume/model.ckpt-30.index",
+    "evaluating": "tmp/seeds/runs.tsv",
+    "migrating": "rescued/bert_model.ckpt.index",
+}
+GOLDEN = REPOSITORY / "tests" / "golden"
 
 
 def all_commands() -> list[Command]:
@@ -48,6 +126,10 @@ def all_commands() -> list[Command]:
         for command in commands_of(snippet)
     ]
     return fenced + [command for page in PAGES for command in indented_commands(page)]
+
+
+def why_not_run(python: str) -> str | None:
+    return next((reason for part, reason in NOT_RUN.items() if part in python), None)
 
 
 def test_the_flags_of_every_command_are_the_script_s_own():
@@ -79,4 +161,165 @@ def test_every_other_command_has_a_reason_not_to_run_and_names_what_exists():
 
 
 def test_no_reason_is_left_over():
-    assert {*PROGRAMS} - {command.words[0] for command in all_commands()} == set()
+    python = [s.text for page in PAGES for s in snippets_of(page) if s.language == "python"]
+    assert [part for part in NOT_RUN if not any(part in text for text in python)] == []
+    programs = {command.words[0] for command in all_commands()}
+    assert {*PROGRAMS} - programs == set()
+    assert {*RUN} <= {page.relative_to(REPOSITORY) for page in PAGES}
+
+
+def small(command: Command) -> list[str]:
+    """A command's arguments with smaller sizes, and /tmp as a folder of the page."""
+    arguments = [word.replace("=/tmp/", "=tmp/") for word in command.arguments]
+    for number, word in enumerate(arguments):
+        name, _, value = word.removeprefix("--").partition("=")
+        if name in LIMITS and "," not in value:
+            least = min(float(value), LIMITS[name])
+            arguments[number] = f"--{name}={least:.15g}"
+    given = {word.removeprefix("--").partition("=")[0] for word in arguments}
+    added = [name for name in SMALL.get(command.script, ()) if name not in given]
+    added = [f"--{name}={LIMITS[name]}" for name in added]
+    return arguments + added + QUICK.get(command.script, [])
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory, reviews) -> Path:
+    """What pages name: a small model, texts, records, data sets, models of other libraries."""
+    import bert_tf
+    from bert_tf.pretraining_data.program import create_pretraining_data
+    from bert_tf.settings import PretrainingDataSettings
+
+    folder = tmp_path_factory.mktemp("documentation")
+    vocab = (REPOSITORY / "vocab" / "english_uncased_2000.txt").read_text().splitlines()[:1200]
+    (folder / "source.txt").write_text("\n".join(vocab) + "\n")
+    config = bert_tf.BertConfig(
+        vocab_size=len(vocab),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=512,
+        type_vocab_size=2,
+    )
+    model = bert_tf.PretrainingModel(bert_tf.BertEncoder(config))
+    tokenizer = bert_tf.FullTokenizer(str(folder / "source.txt"))
+    model.save_to_preset(str(folder / "bert_base_uncased"), tokenizer)
+    shutil.copy(folder / "source.txt", folder / "vocab.txt")
+    (folder / "bert_config.json").write_text(config.to_json_string())
+    bert_tf.save_checkpoint(model, str(folder / "bert_model.ckpt"))
+    write_texts(folder)
+    write_tables(folder, Path(reviews))
+    write_foreign_models(folder)
+    for name in ("records", "held_out_records"):
+        settings = PretrainingDataSettings(
+            input_file=(str(folder / "sample_text.txt"),),
+            output_dir=str(folder / name),
+            vocab_file=str(folder / "vocab.txt"),
+            max_seq_length=32,
+            max_predictions_per_seq=5,
+            dupe_factor=1,
+        )
+        create_pretraining_data(settings, io.StringIO())
+    return folder
+
+
+def write_texts(folder: Path) -> None:
+    text = (REPOSITORY / "docs" / "differences.md").read_text(encoding="utf-8")
+    (folder / "sample_text.txt").write_text(text)
+    for name in ("text", "held_out"):
+        (folder / name).mkdir()
+        with gzip.open(folder / name / "a.txt.gz", "wt") as file:
+            file.write(text)
+
+
+def write_tables(folder: Path, reviews: Path) -> None:
+    shutil.copytree(reviews, folder / "glue" / "SST-2")
+    rng = random.Random(4)
+
+    def review(label: str) -> str:
+        return f"the film was {rng.choice({'1': ['good', 'fine'], '0': ['bad', 'dull']}[label])}"
+
+    columns = "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String"
+    for split, size in (("train", 48), ("dev", 16), ("test", 8)):
+        rows = [
+            f"{label}\t1\t2\t{review(label)}\t{review(label)}"
+            for label in rng.choices("01", k=size)
+        ]
+        path = folder / "glue_data" / "MRPC" / f"{split}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join([columns, *rows]) + "\n")
+    (folder / "stars").mkdir()
+    for split in ("train", "dev"):
+        rows = [f"{review(label)},{label}" for label in rng.choices("01", k=32)]
+        (folder / "stars" / f"{split}.csv").write_text("\n".join(["review,stars", *rows]) + "\n")
+
+
+def write_foreign_models(folder: Path) -> None:
+    """Models that other libraries wrote, under the names that docs/migrating.md gives them."""
+    shutil.copytree(GOLDEN / "tensorflow_models" / "encoder", folder / "tf_models" / "uncased")
+    shutil.copytree(GOLDEN / "keras_hub" / "classifier", folder / "keras_hub_classifier")
+    transformers = GOLDEN / "transformers_tensorflow"
+    shutil.copytree(transformers / "pretraining", folder / "my_tf_bert")
+    (folder / "my_keras_model").mkdir()
+    shutil.copy(transformers / "keras_pooled.h5", folder / "my_keras_model" / "my_model.h5")
+    for name in ("my_tf_bert", "my_keras_model"):
+        words = (folder / "vocab.txt").read_text().splitlines()
+        (folder / name / "vocab.txt").write_text("\n".join(words[:TRANSFORMERS_WORDS]) + "\n")
+        # Of so few words, none tells the case.
+        (folder / name / "tokenizer_config.json").write_text('{"do_lower_case": true}')
+    with tarfile.open(GOLDEN / "tf_hub" / "tf2_encoder.tar.gz") as archive:
+        archive.extractall(folder / "hub", filter="data")
+    (module,) = {path.parent for path in (folder / "hub").rglob("saved_model.pb")}
+    shutil.copytree(module, folder / "bert_en_uncased_hub")
+
+
+TRANSFORMERS_WORDS = json.loads(
+    (GOLDEN / "transformers_tensorflow" / "pretraining" / "config.json").read_text()
+)["vocab_size"]
+
+
+def blocks_to_run(page: Path) -> list:
+    """The page's blocks that run: of shell, where the page is one of RUN, scripts only."""
+    found = []
+    for snippet in snippets_of(page):
+        if snippet.language == "python" and not why_not_run(snippet.text):
+            found.append(snippet)
+        elif snippet.language == "bash" and page.relative_to(REPOSITORY) in RUN:
+            found += [each for each in commands_of(snippet) if each.script.endswith(".py")]
+    return found
+
+
+@pytest.mark.filterwarnings("ignore:`shuffle=True` was passed", "ignore:Layer .*quantize")
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if blocks_to_run(page)], ids=lambda page: page.stem
+)
+def test_the_blocks_of_a_page_run_in_its_order(page, model_folder, tmp_path, monkeypatch):
+    shutil.copytree(model_folder, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BERT_TF_CACHE", str(tmp_path / "cache"))
+    names: dict = {}
+    blocks = blocks_to_run(page)
+    remove_outputs([block for block in blocks if isinstance(block, Command)])
+    while blocks:
+        commands = []
+        while blocks and isinstance(blocks[0], Command):
+            command = blocks.pop(0)
+            commands.append((command.script, small(command), tmp_path))
+        for command, (code, output) in zip(commands, run_all(commands), strict=False):
+            assert not code, (command, output[-3000:])
+        if blocks:
+            snippet = blocks.pop(0)
+            with contextlib.redirect_stdout(io.StringIO()):
+                exec(compile(snippet.text.replace(*SMALL_PYTHON), snippet.place, "exec"), names)
+    assert page.parent.name == "vocab" or (tmp_path / MADE.get(page.stem, ".")).exists()
+
+
+def remove_outputs(commands: list[Command]) -> None:
+    """Removes what a page's commands make, where the folder has it for other pages."""
+    for command in commands:
+        for word in command.arguments:
+            name, _, value = word.partition("=")
+            if name == "--output_dir":
+                shutil.rmtree(value, ignore_errors=True)
+            elif name == "--output_file":
+                Path(value).unlink(missing_ok=True)

@@ -1,8 +1,8 @@
-"""The commands of the documentation: found in its pages, parsed by their scripts' own flags.
+"""The commands of the documentation: found in its pages, parsed by their scripts' own flags, run.
 
-Scripts are forked from one process, which has imported what they import:
+Scripts are forked from one process, which has imported what takes them long to import:
 
-    python documented_commands.py < requests > answers
+    python documented_commands.py parse < requests > answers
 """
 
 import contextlib
@@ -123,36 +123,66 @@ def parse_all(commands: Sequence[Command]) -> list[str]:
     for number, command in enumerate(commands):
         by_script.setdefault(command.script, []).append(number)
     requests = [
-        [script, [[commands[n].arguments, commands[n].is_whole] for n in numbers]]
+        [script, [[commands[n].arguments, commands[n].is_whole] for n in numbers], "."]
         for script, numbers in by_script.items()
     ]
     wrong = [""] * len(commands)
-    for numbers, (code, output) in zip(by_script.values(), _answers(requests), strict=True):
+    for numbers, (code, output) in zip(
+        by_script.values(), _answers("parse", requests), strict=True
+    ):
         assert not code, output
         for number, text in zip(numbers, json.loads(output.splitlines()[-1]), strict=True):
             wrong[number] = text
     return wrong
 
 
-def _answers(requests: list) -> list[tuple[int, str]]:
+def run(script: str, arguments: Sequence[str], folder: Path) -> tuple[int, str]:
+    """Runs a script in a folder. Returns: its exit status, and what it printed."""
+    (answer,) = run_all([(script, arguments, folder)])
+    return answer
+
+
+def run_all(requests: Sequence[tuple[str, Sequence[str], Path]]) -> list[tuple[int, str]]:
+    """Runs scripts one after the other, up to the first that fails. Returns: as `run`, for each."""
+    return _answers("run", [[script, [*words], str(at)] for script, words, at in requests])
+
+
+def _answers(mode: str, requests: list) -> list[tuple[int, str]]:
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(
-        [sys.executable, __file__],
+        [sys.executable, __file__, mode],
         input=json.dumps(requests),
         capture_output=True,
         text=True,
         check=True,
+        env=environment,
     )
     return [tuple(answer) for answer in json.loads(done.stdout.splitlines()[-1])]
 
 
-def _main() -> None:
+def _main(mode: str) -> None:
     requests = json.load(sys.stdin)
     sys.path[:0] = [str(SCRIPTS), str(REPOSITORY)]
     with open(os.devnull, "w") as nothing, contextlib.redirect_stderr(nothing):
         import bert_tf.settings
         import bert_tf.tasks.task  # noqa: F401
-    answers = [_fork(functools.partial(_parse, script, calls)) for script, calls in requests]
+
+        if mode == "run":
+            import tensorflow  # noqa: F401
+    answers = []
+    for request in requests:
+        answers.append(_in_a_fork(mode, *request))
+        if mode == "run" and answers[-1][0]:
+            break
     print(json.dumps(answers))
+
+
+def _in_a_fork(mode: str, script: str, arguments: list, folder: str) -> tuple[int, str]:
+    def work() -> int:
+        os.chdir(folder)
+        return _run(script, arguments) if mode == "run" else _parse(script, arguments)
+
+    return _fork(work)
 
 
 def _fork(work: Callable[[], int]) -> tuple[int, str]:
@@ -174,6 +204,11 @@ def _fork(work: Callable[[], int]) -> tuple[int, str]:
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         log.seek(0)
         return code, log.read()
+
+
+def _run(script: str, arguments: list[str]) -> int:
+    sys.argv = [str(SCRIPTS / script), *arguments]
+    return _status(lambda: runpy.run_path(sys.argv[0], run_name="__main__"))
 
 
 def _parse(script: str, calls: list) -> int:
@@ -208,4 +243,4 @@ def _status(work: Callable[[], object]) -> int:
 
 
 if __name__ == "__main__":
-    _main()
+    _main(sys.argv[1])
