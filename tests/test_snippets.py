@@ -68,6 +68,7 @@ NOT_RUN = {
     'Predictor("/tmp/wic")': "needs a trained model; tests/tasks has one",
     'Predictor("/tmp/sts")': "needs a trained model; tests/kinds has one",
     'Predictor("/tmp/quiz")': "needs a trained model; tests/kinds has one",
+    'Predictor("/tmp/mrpc_output")': "needs a trained model; tests/kinds has one",
     'Predictor("/tmp/ner")': "needs a trained model; tests/kinds has one",
     'Predictor("/tmp/squad_base")': "needs a trained model; tests/kinds has one",
     'Predictor("roberta_base")': "needs a byte-level BPE model; tests/kinds has one",
