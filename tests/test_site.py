@@ -6,6 +6,7 @@ All pages are visited at the widths of a desktop and of a phone.
 import functools
 import http.server
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -158,6 +159,8 @@ def test_the_search_finds_a_method(browser_page, address):
     titles = browser_page.locator("#search-results li").all_inner_texts()
     assert any("from_preset" in title for title in titles)
     browser_page.locator("#search-results li a").first.click()
+    browser_page.wait_for_url(re.compile(r"^(?!.*search\.html)"))
+    browser_page.wait_for_load_state()
     assert "from_preset" in browser_page.content()
     browser_page.check()
 
