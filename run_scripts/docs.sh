@@ -16,14 +16,14 @@ BUILD=$REPOSITORY/docs/_build
 step "Environment"
 set_up_environment docs,notebook
 
+NOTEBOOKS=${EXECUTED_NOTEBOOKS:-$BUILD/notebooks}
 if [[ -z ${EXECUTED_NOTEBOOKS:-} && -f colab/execute.py ]]; then
   step "Notebooks"
-  EXECUTED_NOTEBOOKS=$BUILD/notebooks
-  "$PYTHON" colab/execute.py --output_dir="$EXECUTED_NOTEBOOKS"
+  "$PYTHON" colab/execute.py --output_dir="$NOTEBOOKS"
 fi
 
 step "Site"
-"$PYTHON" docs/site/build.py --output_dir="$BUILD" --notebooks_dir="$EXECUTED_NOTEBOOKS"
+"$PYTHON" docs/site/build.py --output_dir="$BUILD" --notebooks_dir="$NOTEBOOKS"
 
 if [[ ${1:-} != build ]]; then
   step "http://127.0.0.1:${PORT:-8000} until Ctrl-C"
