@@ -31,7 +31,7 @@ def threshold_curve(
     Args:
         articles: the list `data` of a SQuAD 2.0 file.
         answers: by question id, what `Predictor.answer` returned.
-        num_thresholds: points of the curve, from the lowest null odds to the highest.
+        num_thresholds: points of the curve, the best one among them, over all null odds.
 
     Raises a ValueError if an answer has no null odds, or all questions are of the same kind.
     """
@@ -48,9 +48,11 @@ def threshold_curve(
     }
     odds = {name: answer.null_odds for name, answer in answers.items()}
     margin = 0.02 * (max(odds.values()) - min(odds.values())) + 1e-6
-    thresholds = np.linspace(
-        min(odds.values()) - margin, max(odds.values()) + margin, num_thresholds
-    ).tolist()
+    best = squad.evaluate(articles, texts, odds)["best_f1_thresh"]
+    evenly = np.linspace(
+        min(odds.values()) - margin, max(odds.values()) + margin, num_thresholds - 1
+    )
+    thresholds = sorted([*evenly.tolist(), best])
     scores = [squad.evaluate(articles, texts, odds, threshold) for threshold in thresholds]
     absent = {"HasAns_f1", "NoAns_f1"} - set(scores[0])
     if absent:
@@ -60,6 +62,6 @@ def threshold_curve(
         tuple(score["f1"] for score in scores),
         tuple(score["HasAns_f1"] for score in scores),
         tuple(score["NoAns_f1"] for score in scores),
-        scores[0]["best_f1_thresh"],
+        best,
         scores[0]["best_f1"],
     )

@@ -60,7 +60,7 @@ def test_a_threshold_between_the_questions_with_and_without_an_answer_is_best():
     assert (curve.f1_answerable[0], curve.f1_unanswerable[0]) == (0.0, 100.0)
     assert (curve.f1_answerable[-1], curve.f1_unanswerable[-1]) == (100.0, 0.0)
     assert (curve.best_threshold, curve.best_f1) == (-1.0, 100.0)
-    assert max(curve.f1) == 100.0
+    assert curve.f1[curve.thresholds.index(-1.0)] == 100.0
 
 
 def test_a_curve_needs_null_odds_and_both_kinds_of_questions():
