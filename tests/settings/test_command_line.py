@@ -18,7 +18,7 @@ COMMANDS = (
     *("collect_documentation", "convert_checkpoint", "create_pretraining_data", "finetune"),
     *("download_checkpoint", "export_saved_model", "extract_features", "fill_mask"),
     *("learn_vocab", "plan_pretraining", "prepare_corpus", "run_classifier"),
-    *("run_pretraining", "run_squad"),
+    *("run_pretraining", "run_squad", "explore"),
 )
 SCRIPTS = (*COMMANDS, "benchmark")  # Which needs a checkout, unlike a command of the wheel.
 
