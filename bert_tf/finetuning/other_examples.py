@@ -9,6 +9,7 @@ A student may be trained on unlabelled files. They are read as the task reads th
 predicts: any labels in them are ignored.
 """
 
+import abc
 import dataclasses
 import random
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ _FILE_OPTIONS = ("test_file", "predict_file")
 
 
 @dataclasses.dataclass(frozen=True)
-class OtherExamples:
+class OtherExamples(abc.ABC):
     """A task that reads some splits as those of `origin`; in everything else it is `task`."""
 
     task: Task
@@ -31,9 +32,9 @@ class OtherExamples:
             raise AttributeError(name)
         return getattr(self.task, name)
 
+    @abc.abstractmethod
     def origin(self, split: str) -> tuple[Task, str]:
         """Returns the task and its split that a split's examples are of."""
-        raise NotImplementedError
 
     def sources(self, split: str) -> list[str]:
         task, split = self.origin(split)
