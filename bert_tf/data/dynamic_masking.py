@@ -20,7 +20,11 @@ from bert_tf.settings.pretraining_data import (
 )
 
 _RUN_FORM = {
-    "settings": {"masked_lm_prob": float, "masking_mix": str | None},
+    "settings": {
+        "masked_lm_prob": float,
+        "masking_mix": str | None,
+        "mask_smoothing": float | int | None,
+    },
     "masking": {"mask_id": int, "replacement_ranges": [[int]]},
 }
 _SPAN_FORM = {"settings": {"span_geometric_p": float, "max_span_words": int}}
@@ -37,6 +41,9 @@ class MaskingSettings:
     mix: tuple[float, float] = (0.8, 0.5)  # See `parse_masking_mix`.
     # Of masked spans of 1, 2, ... words; words are masked alone if there are none.
     span_probabilities: tuple[float, ...] = ()
+    # A token is drawn with a weight of its count to the power of -smoothing.
+    smoothing: float = 0.0
+    token_weights: tuple[float, ...] = ()  # By id, of the records: see `token_frequencies`.
 
 
 def masking_from_manifest(
@@ -58,6 +65,7 @@ def masking_from_manifest(
                 masked_lm_prob=file.run["settings"]["masked_lm_prob"],
                 mix=parse_masking_mix(file.run["settings"].get("masking_mix") or MASKING_MIX),
                 span_probabilities=_span_probabilities(file),
+                smoothing=file.run["settings"].get("mask_smoothing") or 0.0,
             )
         found.setdefault(masking, file.path)
     if len(found) > 1:
@@ -101,8 +109,11 @@ def mask_batch(
         return counter_hash.hash_counters(seed, use, epochs[:, None], examples[:, None], numbers)
 
     num_tokens = tf.reduce_sum(batch["input_mask"], axis=1)
-    choose = _choose_spans if settings.span_probabilities else _choose_words
-    is_masked, units = choose(word_ids, num_tokens, settings, random_bits)
+    if settings.smoothing:
+        is_masked, units = _choose_rare(word_ids, input_ids, num_tokens, settings, random_bits)
+    else:
+        choose = _choose_spans if settings.span_probabilities else _choose_words
+        is_masked, units = choose(word_ids, num_tokens, settings, random_bits)
     # By default 80 % of the masked tokens become [MASK], 10 % stay, 10 % become a random id.
     masked, kept = settings.mix
     kind = counter_hash.uniform_fraction(random_bits(counter_hash.REPLACEMENT_KIND, units))
@@ -121,11 +132,30 @@ def _choose_words(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the tokens to mask, and their positions: each is replaced by a draw of its own."""
     positions = tf.range(tf.shape(word_ids)[1])  # There are at most L words.
-    # Halves are rounded to even, as in Python.
-    share = tf.round(tf.cast(num_tokens, tf.float64) * settings.masked_lm_prob)
-    num_to_predict = _at_most(settings, share)
     bits = random_bits(counter_hash.WORD_ORDER, positions)
-    return choose_tokens(word_ids, num_to_predict, bits), positions
+    return choose_tokens(word_ids, _num_to_predict(num_tokens, settings), bits), positions
+
+
+def _choose_rare(
+    word_ids: tf.Tensor,
+    input_ids: tf.Tensor,
+    num_tokens: tf.Tensor,
+    settings: MaskingSettings,
+    random_bits: Callable,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the tokens to mask, drawn one by one by their weights, and their positions.
+
+    The token with the least of the waiting times -log(u) / weight is drawn first, and so on.
+
+    Source: huggingface/transformers, distiller.py, `prepare_batch_mlm`, which draws from a batch.
+    """
+    positions = tf.range(tf.shape(word_ids)[1])
+    drawn = counter_hash.uniform_fraction(random_bits(counter_hash.WORD_ORDER, positions))
+    weights = tf.gather(tf.constant(settings.token_weights, tf.float64), input_ids)
+    times = tf.where(word_ids > 0, -tf.math.log1p(-drawn) / weights, np.inf)
+    rank = tf.argsort(tf.argsort(times, axis=1, stable=True), axis=1)
+    is_first = rank < _num_to_predict(num_tokens, settings)[:, None]
+    return is_first & (word_ids > 0), positions
 
 
 def _choose_spans(
@@ -137,6 +167,11 @@ def _choose_spans(
         word_ids, _at_most(settings, share), settings.span_probabilities, random_bits
     )
     return is_masked, dynamic_spans.number_spans(is_masked)
+
+
+def _num_to_predict(num_tokens: tf.Tensor, settings: MaskingSettings) -> tf.Tensor:
+    # Halves are rounded to even, as in Python.
+    return _at_most(settings, tf.round(tf.cast(num_tokens, tf.float64) * settings.masked_lm_prob))
 
 
 def _at_most(settings: MaskingSettings, share: tf.Tensor) -> tf.Tensor:

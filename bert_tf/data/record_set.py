@@ -21,6 +21,7 @@ from bert_tf.data.dynamic_masking import MaskingSettings, mask_batch, masking_fr
 from bert_tf.data.order import host_slice, map_batches, plan_epoch
 from bert_tf.data.record_index import RecordIndex, build_record_index
 from bert_tf.data.records import first_records
+from bert_tf.data.token_frequencies import count_tokens, token_weights
 from bert_tf.data.validation import (
     check_manifests,
     check_records,
@@ -198,7 +199,21 @@ def open_record_set(
     index = check_records(index, features, vocab_size, type_vocab_size, skips_corrupt)
     counts = index.num_examples, len(paths), len(index.faults)
     logger.info("%d examples in %d files; %d damaged places left out", *counts)
-    return RecordSet(index, features, masking, prepare, randomize)
+    records = RecordSet(index, features, masking, prepare, randomize)
+    return _weigh_tokens(records, max_seq_length, vocab_size) if masking else records
+
+
+def _weigh_tokens(records: RecordSet, max_seq_length: int, vocab_size: int) -> RecordSet:
+    """Returns the records with the weights of their tokens, if they are masked by these."""
+    masking = records.masking
+    if not masking.smoothing:
+        return records
+    logger.info("Counting the tokens of %d examples", records.num_examples)
+    with records.named_corruption():
+        counts = count_tokens(records.index, max_seq_length, vocab_size)
+    weights = token_weights(counts, masking.smoothing).tolist()
+    masking = dataclasses.replace(masking, token_weights=tuple(weights))
+    return dataclasses.replace(records, masking=masking)
 
 
 def find_max_predictions(patterns: Sequence[str]) -> int | None:

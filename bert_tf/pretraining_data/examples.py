@@ -62,6 +62,8 @@ class InstanceMaker:
         replacements = masking.replacement_ids(tokenizer.vocab, settings.mend_quirks)
         self._replacements = [token_of[index] for index in replacements]
         self._continuations = find_continuations(settings, tokenizer, token_of)
+        # Those that DistilBERT's masks leave out: [UNK] is one of them.
+        self._unmasked = frozenset(map(find, special)) if settings.mask_smoothing else ()
         self._segments = segments_of_document
 
     def make(
@@ -126,7 +128,8 @@ class InstanceMaker:
         if self._settings.do_whole_word_mask:
             words = self._group_words(tokens, num_tokens_a)
         else:
-            words = [[place] for place in self._places(tokens, num_tokens_a)]
+            places = self._places(tokens, num_tokens_a)
+            words = [[place] for place in places if tokens[place] not in self._unmasked]
         word_ids = [0] * len(tokens)
         for number, word in enumerate(words, start=1):
             for place in word:

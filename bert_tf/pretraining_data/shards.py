@@ -37,6 +37,7 @@ _LATER = (
     *("next_sentence", "ngram", "favor_shorter_ngram", "ngram_seed", "sentence_order"),
     *("do_span_mask", "span_geometric_p", "max_span_words"),
     *("packing", "blanks_separate_docs", "strip_accents", "full_sentences"),
+    "mask_smoothing",
 )
 _TEXT_FOLDER = ".pretraining-text"
 # Shards and their notes under the temporary names of `files.atomic_write`.

@@ -17,6 +17,7 @@ SPAN_GEOMETRIC_P, MAX_SPAN_WORDS = 0.2, 10
 _OF_MASKS_AND_PAIRS = (
     *("do_whole_word_mask", "max_predictions_per_seq", "dupe_factor", "masked_lm_prob"),
     *("short_seq_prob", "masking", "masking_mix", "word_segmenter", "mend_quirks"),
+    "mask_smoothing",
     *("next_sentence", "ngram", "favor_shorter_ngram", "ngram_seed", "sentence_order"),
 )
 
@@ -66,6 +67,12 @@ class PretrainingDataSettings(Settings):
     )
     masking_mix: str = setting(
         MASKING_MIX, "Percent of masked tokens that become [MASK], stay, become a random token."
+    )
+    mask_smoothing: float = setting(
+        0.0,
+        "With --masking=dynamic: rare tokens are masked more often, in proportion to their number "
+        "in the records to the power of minus this, as DistilBERT's 0.7. 0: all alike.",
+        interval="[0, inf)",
     )
     do_span_mask: bool = setting(
         False,
@@ -159,6 +166,7 @@ class PretrainingDataSettings(Settings):
         parse_masking_mix(self.masking_mix)
         self._check_ngrams()
         self._check_spans()
+        self._check_smoothing()
         if not any(self.input_file) or not self.vocab_file:
             raise ValueError(
                 f"--input_file and --vocab_file are needed. Received: "
@@ -219,6 +227,14 @@ class PretrainingDataSettings(Settings):
             )
         if self.do_span_mask:  # The words of a span are whole.
             object.__setattr__(self, "do_whole_word_mask", True)
+
+    def _check_smoothing(self) -> None:
+        if self.mask_smoothing and (self.masking != "dynamic" or self.do_whole_word_mask):
+            raise ValueError(
+                "--mask_smoothing draws single tokens by their number in all records, so it needs "
+                "--masking=dynamic, and neither --do_whole_word_mask nor --do_span_mask. Received: "
+                f"--masking={self.masking}, --do_whole_word_mask={self.do_whole_word_mask}"
+            )
 
     def _check_output(self) -> None:
         output_file = ",".join(self.output_file)

@@ -6,7 +6,8 @@
 #       STEPS=1000000 bash run_scripts/recipes/distill_distilbert.sh
 #
 # Data        records of the teacher's vocabulary, made with --next_sentence=false --masking=dynamic
-#             (docs/family.md); DistilBERT's were English Wikipedia and the Toronto Book Corpus
+#             --mask_smoothing=0.7 (docs/family.md), so that rare tokens are masked more often;
+#             DistilBERT's were English Wikipedia and the Toronto Book Corpus
 # Published   GLUE's development sets, DistilBERT of 66 M weights: 77.0 (BERT-Base 79.5): CoLA 51.3,
 #             MNLI 82.1, MRPC 87.5, QNLI 89.2, QQP 88.5, RTE 59.9, SST-2 91.3, STS-B 86.9, WNLI 56.3;
 #             SQuAD 1.1 F1 86.9, with a second distillation (Sanh et al. 2019, tables 1 and 2)
@@ -14,8 +15,7 @@
 #             of such a machine
 #
 # Given in the environment: TEACHER (bert_base_uncased), LAYERS (6), PYTHON. The batch of 250 is that
-# of their example, 5 in 50 parts, as are Adam's settings; arguments go to run_pretraining.py. What
-# differs: tokens are masked with equal probability, not by their frequency.
+# of their example, 5 in 50 parts, as are Adam's settings; arguments go to run_pretraining.py.
 set -euo pipefail
 SCRIPTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export TF_CPP_MIN_LOG_LEVEL=${TF_CPP_MIN_LOG_LEVEL:-3}

@@ -117,6 +117,7 @@ def test_the_defaults_are_the_originals(folder):
         "num_workers": 1,
         "masking": "static",
         "masking_mix": "80,10,10",
+        "mask_smoothing": 0.0,
         "word_segmenter": "",
         "gzip": False,
         "mend_quirks": False,

@@ -86,6 +86,12 @@ BAD = [
     ({"output_file": "a,"}, "none between two commas"),
     ({"num_shards": 2}, "need --output_dir"),
     ({"num_workers": 2}, "need --output_dir"),
+    ({"mask_smoothing": 0.7}, "needs --masking=dynamic.*Received: --masking=static"),
+    (
+        {"mask_smoothing": 0.7, "masking": "dynamic", "do_whole_word_mask": True},
+        "neither --do_whole_word_mask nor --do_span_mask.*--do_whole_word_mask=True",
+    ),
+    ({"mask_smoothing": -1.0, "masking": "dynamic"}, r"mask_smoothing .*\[0.0, inf\)"),
 ]
 
 
