@@ -8,10 +8,10 @@ version: dict[str, str] = {}
 exec((Path(__file__).parent / "bert_tf" / "version.py").read_text(encoding="utf-8"), version)
 
 VOCAB = ["tokenizers>=0.20"]  # learn_vocab.py trains with it; RoBERTa's tokenizer.
-# Draws what the notebooks show, and runs them.
-NOTEBOOK = [*VOCAB, "ipykernel", "nbclient", "nbformat", "matplotlib"]
 # tensorflow-datasets needs it to prepare data sets, and does not say so.
 TFDS = ["importlib_resources"]
+# Draws what the notebooks show, and runs them.
+NOTEBOOK = [*VOCAB, *TFDS, "ipykernel", "nbclient", "nbformat", "matplotlib"]
 # Reads model.safetensors and pytorch_model.bin; transformers runs what was converted.
 HUGGINGFACE = ["huggingface_hub>=0.24", "safetensors>=0.4", "torch>=2.2", "transformers>=4.40"]
 # Writes the requests that warm TensorFlow Serving up. Its minor version is TensorFlow's own.
