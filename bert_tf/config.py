@@ -16,13 +16,13 @@ MODEL_TYPES = {
     "roberta": (),
     "distilbert": (),
     "albert": ("embedding_size", "num_hidden_groups", "inner_group_num"),
-    "electra": ("embedding_size", "generator_hidden_size", "generator_layers"),
+    "electra": ("embedding_size", "generator_hidden_size", "generator_layers", "gelu_pooler"),
 }
 # These are written to files only where they differ from the default: the original's have no such.
 _ONLY_IF_SET = (
     *("model_type", "is_causal", "bilstm_layers"),
     *("embedding_size", "num_hidden_groups", "inner_group_num", "layer_norm_eps"),
-    *("generator_hidden_size", "generator_layers"),
+    *("generator_hidden_size", "generator_layers", "gelu_pooler"),
 )
 _COUNTS = (
     *("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"),
@@ -89,6 +89,9 @@ class BertConfig:
         0.0  # The generator's width as a fraction of H (ELECTRA); 0: 1/4.
     )
     generator_layers: float = 0.0  # Its depth as a fraction of the layers (ELECTRA); 0: 1.
+    # Whether a dense layer and a gelu stand between [CLS] and a classifier (ELECTRA), as in Hugging
+    # Face's classes. The original's classifiers have [CLS] as it is.
+    gelu_pooler: bool = False
     # Unknown keys of a JSON file, which are written out again.
     unknown_keys: dict[str, Any] = dataclasses.field(default_factory=dict, hash=False)
 
@@ -97,8 +100,9 @@ class BertConfig:
         if self.model_type == "electra" and str(self.hidden_act).lower() == "gelu":
             object.__setattr__(self, "hidden_act", "gelu_erf")
         self._check_fields_of_architecture()
-        if not isinstance(self.is_causal, bool):
-            raise ValueError(f"is_causal must be true or false. Received: {self.is_causal!r}")
+        for name in ("is_causal", "gelu_pooler"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be true or false. Received: {getattr(self, name)!r}")
         may_be_0 = ("bilstm_layers", "embedding_size", "num_hidden_groups", "inner_group_num")
         may_be_0 += ("type_vocab_size",) if self.model_type == "distilbert" else ()
         for name in dict.fromkeys((*_COUNTS, *may_be_0)):
@@ -254,6 +258,7 @@ def generator_config(config: BertConfig) -> BertConfig:
             intermediate_size=4 * width,
             generator_hidden_size=0.0,
             generator_layers=0.0,
+            gelu_pooler=False,
         )
     except ValueError as error:
         raise ValueError(

@@ -76,7 +76,8 @@ def needed_shapes(model: PretrainedModel) -> names.Shapes:
         raise ValueError(f"{model.path}: nothing tells how many labels its classifier has.")
     shapes = names.weight_shapes(model.config, heads, num_scores)
     if not kind.needs_pooler and NEXT_SENTENCE not in heads and kind.heads:
-        shapes = {name: shape for name, shape in shapes.items() if name not in names.POOLER}
+        pooler = f"{model.config.scope}/pooler/"
+        shapes = {name: shape for name, shape in shapes.items() if not name.startswith(pooler)}
     return shapes
 
 

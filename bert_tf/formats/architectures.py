@@ -62,8 +62,12 @@ class Architecture:
     more_names: Mapping[str, str] = dataclasses.field(default_factory=dict)
     # The end of a class's name -> what our names of its head begin with; here it is an encoder.
     encoder_heads: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    # The end of a class's name -> why its classifier has no counterpart here.
-    other_classifiers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    # The end of a class's name -> the fields of BertConfig that it stands for.
+    class_fields: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    # The end of a class's name -> its own keys as in `fixed`.
+    class_fixed: Mapping[str, Mapping[str, tuple[Any, str]]] = dataclasses.field(
+        default_factory=dict
+    )
     # What our names begin with -> why these weights have no place there.
     without_place: Mapping[str, str] = dataclasses.field(default_factory=dict)
     # The layer there from E to H, which is an identity where these are equal. We have none then.
@@ -87,8 +91,7 @@ class Architecture:
         `class_end` is of a class's name, such as `ForMaskedLM`.
         """
         rules = (*_DOTTED, *self.class_rules.get(class_end, ()), *self.rules)
-        lacking = (CLASSIFIER,) if class_end in self.other_classifiers else ()
-        shapes = names.weight_shapes(config, [h for h in self.heads if h not in lacking])
+        shapes = names.weight_shapes(config, self.heads)
         there = [name for name in shapes if not name.startswith(_OURS_ALONE)]
         return {**{name: _renamed(name, rules) for name in there}, **self.more_names}
 
@@ -169,10 +172,24 @@ ARCHITECTURES = {
             )
         },
         encoder_heads={"ForPreTraining": _DISCRIMINATOR},
-        other_classifiers=dict.fromkeys(
-            ("ForSequenceClassification", "ForMultipleChoice"),
-            "its classifier has a dense layer and a gelu before the last, the original's has not",
-        ),
+        class_rules={
+            "ForSequenceClassification": (
+                (r"^classifier\.", "classifier.out_proj."),
+                (r"^electra\.pooler\.", "classifier."),
+            ),
+            "ForMultipleChoice": ((r"^electra\.pooler\.dense\.", "sequence_summary.summary."),),
+        },
+        class_fields={
+            "ForSequenceClassification": {"gelu_pooler": True},
+            "ForMultipleChoice": {"gelu_pooler": True},
+        },
+        class_fixed={
+            "ForMultipleChoice": {
+                "summary_type": ("first", "choices are scored by [CLS]"),
+                "summary_use_proj": (True, "choices are scored after a dense layer"),
+                "summary_activation": ("gelu", "choices are scored after a gelu"),
+            }
+        },
         without_place=dict.fromkeys(
             ("generator/", "generator_predictions/"),
             "the generator is a model of its own there: --part=generator converts it, "

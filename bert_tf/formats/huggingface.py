@@ -86,10 +86,9 @@ def _read_transformer(path: str) -> PretrainedModel:
         for name in sorted(theirs)
         if theirs[name] in tensors
     }
-    other_classifier = architecture.other_classifiers.get(class_end)
     redundant |= {
         name: f"{named_class(content)} does not use it"
-        for name in ([] if other_classifier else architecture.names(config, "").values())
+        for name in architecture.names(config, "").values()
         if tensors.pop(name, None) is not None
     }
     integers = [name for name, value in weights.items() if value.dtype != np.float32]
@@ -109,7 +108,7 @@ def _read_transformer(path: str) -> PretrainedModel:
         | unread_parts(content)
         | _adapter(folder)
         | {
-            own: other_classifier or f"this {architecture.classes.upper()} has no such weight"
+            own: f"this {architecture.classes.upper()} has no such weight"
             for own, new in modern.items()
             if new in tensors
         },

@@ -52,7 +52,9 @@ def read_config(path: str, content: Mapping[str, Any]) -> BertConfig:
         architecture = find_architecture(model_type_of(content))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    for name, (value, reason) in {**_FIXED, **architecture.fixed}.items():
+    class_end = architecture.class_end(named_class(content))
+    of_class = architecture.class_fixed.get(class_end, {})
+    for name, (value, reason) in {**_FIXED, **architecture.fixed, **of_class}.items():
         if content.get(name, value) != value:
             raise ValueError(
                 f"{path}: {name} must be {value!r}: {reason}. Received: {content[name]!r}"
@@ -73,7 +75,8 @@ def read_config(path: str, content: Mapping[str, Any]) -> BertConfig:
     values["hidden_act"] = _ACTIVATIONS[values["hidden_act"]]
     released = {name: content[name] for name in _RELEASED_KEYS if name in content}
     try:
-        values |= {**architecture.constants, "model_type": model_type_of(content)}
+        values |= {**architecture.constants, **architecture.class_fields.get(class_end, {})}
+        values["model_type"] = model_type_of(content)
         return BertConfig(**values, unknown_keys=released)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
@@ -111,7 +114,7 @@ def read_head(path: str, content: Mapping[str, Any], weights: Mapping) -> Head:
     """Returns the head that a config.json names, or else the one found in the weights."""
     architecture, class_name = find_architecture(model_type_of(content)), named_class(content)
     class_end = architecture.class_end(class_name)
-    if class_end in (*architecture.encoder_heads, *architecture.other_classifiers):
+    if class_end in architecture.encoder_heads:
         return Head()
     kinds = [kind for kind in KINDS.values() if class_end in kind.architectures]
     # What a classifier is for, and whether a language model is a decoder, only the name tells.
@@ -168,11 +171,13 @@ def class_end_of(model: PretrainedModel) -> str:
     """Returns the end of the name of transformers' class for a model, such as `ForMaskedLM`."""
     architecture, kind = architecture_of(model.config), find_kind(model.head.kind)
     class_end = kind.architecture(architecture.heads_of(model.weights))
-    if class_end in architecture.other_classifiers:
-        raise ValueError(
-            f"{model.path}: it has no counterpart in Hugging Face's "
-            f"{architecture.classes}{class_end}: {architecture.other_classifiers[class_end]}."
-        )
+    for name, value in architecture.class_fields.get(class_end, {}).items():
+        if getattr(model.config, name) != value:
+            raise ValueError(
+                f"{model.path}: Hugging Face's {architecture.classes}{class_end} is a model with "
+                f"{name}={value}. Fine-tune one, with this key in bert_config.json, to write it. "
+                f"Received: {name}={getattr(model.config, name)}"
+            )
     if not kind.heads:
         for end, prefix in architecture.encoder_heads.items():
             if any(name.startswith(prefix) for name in model.weights):
@@ -203,7 +208,8 @@ def write_config(model: PretrainedModel) -> dict[str, Any]:
     }
     if "embedding_size" in values:
         values["embedding_size"] = config.embedding_size or config.hidden_size
-    for name in ("generator_hidden_size", "generator_layers"):  # For pre-training only.
+    # Those of pre-training, and one that the class's name tells.
+    for name in ("generator_hidden_size", "generator_layers", "gelu_pooler"):
         if not values.get(name):
             values.pop(name, None)
     content = {

@@ -17,9 +17,7 @@ from bert_tf.model.part import register
 class ReluPooler(Pooler):
     """Returns a vector per sequence: [CLS] through a dense layer and ReLU."""
 
-    def call(self, sequence_output):
-        """Args: float [B, L, H]. Returns: float [B, H]."""
-        return ops.relu(self.dense(sequence_output[:, 0]))
+    activate = staticmethod(ops.relu)
 
 
 @register

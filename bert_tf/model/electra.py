@@ -3,17 +3,20 @@
     word, position, segment [E] ──> LayerNorm ──> embeddings_project [E, H] ──> layers
                                  \\──> generator/embeddings_project ──> the generator's layers
 
-In pre-training a smaller encoder, the generator, reads the same embeddings.
+In pre-training a smaller encoder, the generator, reads the same embeddings. With `gelu_pooler` in
+the configuration a classifier is Hugging Face's, which has a pooler.
 
-Source: google-research/electra, modeling.py; Clark et al. 2020.
+Source: google-research/electra, modeling.py; Clark et al. 2020; Hugging Face's modeling_electra.py.
 """
 
 import keras
 
-from bert_tf.config import generator_config
+from bert_tf.config import BertConfig, generator_config
 from bert_tf.model.dropout import current_seeds, dropout_seeds
 from bert_tf.model.encoder import BertEncoder
+from bert_tf.model.layers import ACTIVATIONS
 from bert_tf.model.part import Part, register
+from bert_tf.model.roberta import RobertaPooler
 
 
 @register
@@ -35,11 +38,22 @@ class FirstVector(Part):
 
 
 @register
+class GeluPooler(RobertaPooler):
+    """Returns a vector per sequence: [CLS] through dropout, a dense layer and the exact gelu.
+
+    In Hugging Face's classes for classification this is the first half of the head.
+    """
+
+    activate = staticmethod(ACTIVATIONS["gelu_erf"])
+
+
+@register
 class ElectraEncoder(BertEncoder):
     """The Transformer of ELECTRA, with every weight under its published name (`electra/...`).
 
     It is the discriminator, which is what ELECTRA fine-tunes. Arguments, inputs and outputs are
-    those of `BertEncoder`; `embedding_output` is [B, L, E], `pooled_output` the vector of [CLS].
+    those of `BertEncoder`; `embedding_output` is [B, L, E], `pooled_output` the vector of [CLS],
+    which with `gelu_pooler` in the configuration goes through a dense layer and a gelu.
 
     Example:
 
@@ -48,8 +62,14 @@ class ElectraEncoder(BertEncoder):
     Source: google-research/electra, modeling.py, `BertModel`.
     """
 
-    pooler_class = FirstVector
     scope = "electra"
+
+    def __init__(self, config: BertConfig, dtype=None, name: str | None = None):
+        self.pooler_class = GeluPooler if config.gelu_pooler else FirstVector
+        super().__init__(config, dtype, name)
+
+    def may_lack(self, name: str) -> bool:
+        return super().may_lack(name) or name.startswith(self.pooler_prefix)  # As released.
 
     def make_projection(self, width: int) -> keras.layers.Layer:
         # Drawn as the original does, from Glorot's uniform distribution.

@@ -321,6 +321,8 @@ class TransformerBlock(Part):
 class Pooler(Part):
     """Returns a vector per sequence: [CLS] through a dense layer and tanh."""
 
+    activate = staticmethod(ops.tanh)
+
     def __init__(self, hidden_size: int, stddev: float = 0.02, dtype=None, name: str = "pooler"):
         super().__init__(name=name, dtype=dtype)
         self.dense = dense(hidden_size, stddev, self.dtype_policy)
@@ -330,7 +332,7 @@ class Pooler(Part):
 
     def call(self, sequence_output):
         """Args: float [B, L, H]. Returns: float [B, H]."""
-        return ops.tanh(self.dense(sequence_output[:, 0]))
+        return self.activate(self.dense(sequence_output[:, 0]))
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.dense.units)

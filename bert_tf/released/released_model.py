@@ -93,6 +93,7 @@ def count_parameters(config: BertConfig) -> int:
     attention = 4 * (width * width + width)
     feed_forward = 2 * width * inner + inner + width
     layer = attention + feed_forward + 2 * norm
-    pooler = 0 if config.model_type in ("electra", "distilbert") else width * width + width
+    has_pooler = config.gelu_pooler or config.model_type not in ("electra", "distilbert")
+    pooler = width * width + width if has_pooler else 0
     num_blocks = config.num_hidden_groups * config.inner_group_num or config.num_hidden_layers
     return embeddings + num_blocks * layer + pooler

@@ -1,6 +1,7 @@
 """ELECTRA in Hugging Face's format: golden values, both models of a pre-training, refusals."""
 
 import dataclasses
+import itertools
 import json
 import os
 import subprocess
@@ -16,7 +17,8 @@ import bert_tf
 from bert_tf.conversion.check import keras_model, random_inputs
 from bert_tf.conversion.convert import convert
 from bert_tf.formats import huggingface, huggingface_outputs
-from bert_tf.formats.source import TokenizerFiles, read_pretrained
+from bert_tf.formats.source import Head, TokenizerFiles, read_pretrained
+from bert_tf.kinds.table import CLASSIFIER
 from bert_tf.model.replaced_tokens import DiscriminatorModel
 from bert_tf.settings import ConversionSettings
 
@@ -26,6 +28,8 @@ needs_transformers = pytest.mark.skipif(
 )
 ELECTRA = dataclasses.replace(CONFIG, model_type="electra", embedding_size=4)
 WIDE = dataclasses.replace(CONFIG, model_type="electra", embedding_size=8)
+POOLED = dataclasses.replace(ELECTRA, gelu_pooler=True)
+CHOICE = (Head("choice"), (CLASSIFIER,))
 
 
 def small(head, config=ELECTRA):
@@ -72,8 +76,13 @@ def test_outputs_are_the_reference_s_and_the_tensors_are_written_again(name, tmp
         assert config[key] == value, key
 
 
-@pytest.mark.parametrize("head", ["", "masked LM", "tagging", "span"])
-@pytest.mark.parametrize("config", [ELECTRA, WIDE], ids=["narrow", "E = H"])
+@pytest.mark.parametrize(
+    ("head", "config"),
+    [
+        *itertools.product(["", "masked LM", "tagging", "span"], [ELECTRA, WIDE]),
+        *((head, POOLED) for head in ("classification", "regression", CHOICE, "tagging")),
+    ],
+)
 def test_what_is_written_is_read_back_the_same(head, config, tmp_path):
     model = small(head, config)
     huggingface.write(model, str(tmp_path / "model"))
@@ -89,6 +98,14 @@ def test_what_is_written_is_read_back_the_same(head, config, tmp_path):
 def pretrained(tmp_path_factory):
     """The golden checkpoint of both models, as a training leaves it."""
     return electra_golden.write_folder(tmp_path_factory.mktemp("electra"))
+
+
+def run_python(program, folder, *arguments):
+    """Runs a program in a process of its own, as PyTorch and TensorFlow do not go together."""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def run(source, to, output_dir, **settings):
@@ -145,31 +162,90 @@ def test_both_at_once_are_refused_with_the_way_to_each(pretrained, tmp_path):
 
 
 @pytest.mark.parametrize("head", ["classification", "regression"])
-def test_classifiers_of_texts_are_not_written(head, tmp_path):
-    with pytest.raises(ValueError, match="ElectraForSequenceClassification: its classifier has a"):
+def test_the_original_s_classifiers_of_texts_are_not_written(head, tmp_path):
+    message = "ElectraForSequenceClassification is a model with gelu_pooler=True. Fine-tune one, "
+    with pytest.raises(ValueError, match=message):
         huggingface.write(small(head), str(tmp_path / "model"))
 
 
-@pytest.mark.parametrize(
-    ("class_end", "tensors"),
-    [
-        ("ForSequenceClassification", ("classifier.dense", "classifier.out_proj")),
-        ("ForMultipleChoice", ("sequence_summary.summary", "classifier")),
-    ],
+MAKE_CLASSIFIERS = """
+import sys, torch, transformers
+from bert_tf.formats import huggingface_outputs
+torch.manual_seed(1)
+config = transformers.ElectraConfig(
+    vocab_size=30, embedding_size=4, hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
+    intermediate_size=12, max_position_embeddings=10, num_labels=3, initializer_range=0.5,
 )
-def test_of_classifiers_of_texts_the_encoder_is_read(class_end, tensors, tmp_path):
-    huggingface.write(small("tagging"), str(tmp_path / "model"))
-    path, config = tmp_path / "model" / "model.safetensors", tmp_path / "model" / "config.json"
-    found = safetensors.load_file(path)
-    encoder = {name: value for name, value in found.items() if name.startswith("electra.")}
-    head = {f"{name}.weight": np.eye(8, dtype="float32") for name in tensors}
-    safetensors.save_file({**encoder, **head}, path)
-    content = json.loads(config.read_text()) | {"architectures": [f"Electra{class_end}"]}
-    config.write_text(json.dumps(content))
-    read = huggingface.read(str(tmp_path / "model"))
-    assert (read.head.kind, len(read.weights)) == ("encoder", len(encoder))
-    assert set(read.dropped) == set(head)
-    assert all("its classifier has a dense layer" in reason for reason in read.dropped.values())
+for name in ("SequenceClassification", "MultipleChoice"):
+    model = getattr(transformers, f"ElectraFor{name}")(config)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    model.save_pretrained(name)
+    huggingface_outputs.main(name, f"{name}.npz", f"{name}-outputs.npz")
+"""
+
+
+@needs_transformers
+def test_classifiers_that_transformers_made_compute_the_same(tmp_path):
+    inputs = random_inputs(CONFIG)
+    for name, rows in (("SequenceClassification", 1), ("MultipleChoice", 2)):
+        shaped = {key: value.reshape(-1, rows, value.shape[1]) for key, value in inputs.items()}
+        np.savez(tmp_path / f"{name}.npz", **(inputs if rows == 1 else shaped))
+    run_python(MAKE_CLASSIFIERS, tmp_path)
+    for name, kind in (("SequenceClassification", "classification"), ("MultipleChoice", "choice")):
+        read = huggingface.read(str(tmp_path / name))
+        assert not {**read.dropped, **read.redundant}
+        assert (read.head.kind, read.config.gelu_pooler) == (kind, True)
+        model = keras_model(read)
+        features = dict(np.load(tmp_path / f"{name}.npz"))
+        ours = np.asarray(model(model.select_features(features)))
+        theirs = np.load(tmp_path / f"{name}-outputs.npz")["logits"]
+        assert np.ptp(theirs) > 0.01
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+        # Of a model without a vocabulary, whose outputs are compared by transformers, too.
+        report = run(tmp_path / name, "huggingface", tmp_path / f"{name}-again")
+        assert "logits; before: bert_tf; after: transformers" in report.check
+        again = safetensors.load_file(tmp_path / f"{name}-again" / "model.safetensors")
+        before = safetensors.load_file(tmp_path / name / "model.safetensors")
+        assert set(again) == set(before)
+        for tensor, value in before.items():
+            np.testing.assert_array_equal(again[tensor], value, err_msg=tensor)
+
+
+def test_a_classifier_with_a_pooler_goes_through_a_checkpoint(tmp_path):
+    model = make_model("classification", POOLED)
+    huggingface.write(model, str(tmp_path / "model"))
+    run(tmp_path / "model", "google", tmp_path / "google")
+    read = read_pretrained(str(tmp_path / "google"))
+    assert read.config.gelu_pooler
+    assert {"electra/pooler/dense/kernel", "output_weights"} <= set(read.weights)
+    first, second = (
+        bert_tf.Predictor(str(tmp_path / name)).predict(["w1 w2 w3", "w4"])
+        for name in ("model", "google")
+    )
+    assert first == second
+
+
+def test_without_a_classifier_the_original_s_pooler_is_none(tmp_path):
+    assert not any("pooler" in name for name in small("").weights)
+    assert dataclasses.replace(ELECTRA, generator_hidden_size=0.5).gelu_pooler is False
+    assert "gelu_pooler" not in ELECTRA.to_dict()
+    with pytest.raises(ValueError, match=r"gelu_pooler must be true or false\. Received: 'yes'"):
+        dataclasses.replace(ELECTRA, gelu_pooler="yes")
+    with pytest.raises(ValueError, match="gelu_pooler is a key of electra"):
+        dataclasses.replace(CONFIG, gelu_pooler=True)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("summary_type", "last"), ("summary_activation", "tanh"), ("summary_use_proj", False)],
+)
+def test_choices_that_are_scored_otherwise_are_refused(key, value, tmp_path):
+    huggingface.write(small(CHOICE, POOLED), str(tmp_path / "model"))
+    path = tmp_path / "model" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    with pytest.raises(ValueError, match=f"{key} must be .*: choices are scored"):
+        huggingface.read(str(tmp_path / "model"))
 
 
 @pytest.mark.parametrize(
@@ -191,7 +267,6 @@ def test_settings_that_are_not_supported_are_refused(changes, message, tmp_path)
         huggingface.write(relu, str(tmp_path / "relu"))
 
 
-# Runs in a process without TensorFlow, which does not go together with PyTorch everywhere.
 PROGRAM = """
 import sys, transformers
 from bert_tf.formats import huggingface_outputs
@@ -212,16 +287,12 @@ def test_transformers_computes_the_same_with_each_head_and_saves_what_is_read(tm
         for head in ("", "masked LM", "tagging", "span")
         for config in (ELECTRA, WIDE)
     }
+    models |= {head: small(head, POOLED) for head in ("classification", "regression")}
     for name, model in models.items():
         huggingface.write(model, str(tmp_path / name))
     inputs = random_inputs(CONFIG)
     np.savez(tmp_path / "inputs.npz", **inputs)
-    command = [sys.executable, "-c", PROGRAM, "inputs.npz", *models]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    run_python(PROGRAM, tmp_path, "inputs.npz", *models)
     is_token = inputs["input_mask"] == 1
     for name, model in models.items():
         theirs, built = dict(np.load(tmp_path / f"{name}.npz")), keras_model(model)
@@ -234,8 +305,9 @@ def test_transformers_computes_the_same_with_each_head_and_saves_what_is_read(tm
         np.testing.assert_allclose(theirs.pop("all_layers")[1:, is_token], layers, atol=1e-5)
         assert bool(theirs) is not name.startswith("none")
         for output, value in theirs.items():
-            expected = np.asarray(ours[output])[is_token]
-            np.testing.assert_allclose(value[is_token], expected, atol=1e-5, err_msg=output)
+            rows = is_token if value.shape[:2] == is_token.shape else np.s_[:]
+            expected = np.asarray(ours[output])[rows]
+            np.testing.assert_allclose(value[rows], expected, atol=1e-5, err_msg=output)
         again = huggingface.read(str(tmp_path / f"{name}-again"))
         assert (again.config, again.head) == (model.config, model.head)
         for weight, value in model.weights.items():

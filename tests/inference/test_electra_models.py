@@ -1,6 +1,7 @@
 """ELECTRAs in use: loaded from folders, fine-tuned, answered with, exported, converted."""
 
 import json
+import math
 import shutil
 
 import electra_golden
@@ -51,6 +52,27 @@ def test_a_classifier_is_made_saved_and_asked(tuned):
         assert answer.probability == pytest.approx(expected.max(), abs=1e-5)
     config = bert_tf.BertConfig.from_json_file(f"{path}/bert_config.json")
     assert config.model_type == "electra"
+
+
+def test_a_classifier_with_hugging_face_s_pooler_starts_from_a_release(folder, tmp_path, caplog):
+    start, tuned = tmp_path / "start", tmp_path / "tuned"
+    shutil.copytree(folder, start)
+    config = json.loads((start / "bert_config.json").read_text()) | {"gelu_pooler": True}
+    (start / "bert_config.json").write_text(json.dumps(config))
+    model = bert_tf.ClassificationModel.from_preset(str(start), num_labels=2)
+    assert "has no electra/pooler/dense/kernel" in caplog.text
+    kernel, bias = (np.asarray(w) for w in model.encoder.pooler.weights)
+    inputs = bert_tf.FullTokenizer.from_preset(folder)(TEXTS[:2])
+    outputs = model.encoder(inputs)
+    hidden = outputs["sequence_output"].numpy()[:, 0] @ kernel + bias
+    gelu = hidden * 0.5 * (1 + np.vectorize(math.erf)(hidden / 2**0.5))
+    np.testing.assert_allclose(outputs["pooled_output"], gelu, atol=1e-5)
+    model.save_to_preset(str(tuned), labels=["no", "yes"])
+    convert(
+        ConversionSettings(source=str(tuned), output_dir=str(tmp_path / "hf"), to="huggingface")
+    )
+    written = json.loads((tmp_path / "hf" / "config.json").read_text())
+    assert written["architectures"] == ["ElectraForSequenceClassification"]
 
 
 def test_checkpoints_are_converted_with_all_their_parts(folder, tmp_path):

@@ -40,6 +40,8 @@ def test_sizes_are_the_published_ones(size):
     sizes = (small.hidden_size, small.num_hidden_layers, small.num_attention_heads)
     assert (*sizes, small.intermediate_size) == generator
     assert len(model.scores) == 11
+    pooled = dataclasses.replace(model.config, gelu_pooler=True)
+    assert count_parameters(pooled) == sum(map(math.prod, weight_shapes(pooled).values()))
 
 
 def test_a_plan_counts_both_models():
