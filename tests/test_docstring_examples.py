@@ -7,6 +7,7 @@ import shutil
 import textwrap
 
 import pytest
+from small_configs import SUCCESSORS, small_config
 
 import bert_tf
 
@@ -15,17 +16,12 @@ CLASSES = sorted(name for name in bert_tf.__all__ if inspect.isclass(getattr(ber
 FUNCTIONS = ("presets", "create_optimizer", "load_dataset", "load_checkpoint", "save_checkpoint")
 
 
-# Released models in examples -> what their stand-ins differ in from a BERT.
-SUCCESSORS = {
-    "albert_base_v2": {
-        "model_type": "albert",
-        "embedding_size": 4,
-        "num_hidden_groups": 1,
-        "inner_group_num": 1,
-    },
-    "electra_small": {"model_type": "electra", "embedding_size": 4},
-    "roberta_base": {"model_type": "roberta", "type_vocab_size": 1},
-    "distilbert_base_uncased": {"model_type": "distilbert", "type_vocab_size": 0},
+# Released models in examples -> the successors whose stand-ins they are.
+RELEASED = {
+    "albert_base_v2": "albert",
+    "electra_small": "electra",
+    "roberta_base": "roberta",
+    "distilbert_base_uncased": "distilbert",
 }
 
 
@@ -47,15 +43,7 @@ def names(tmp_path, monkeypatch, golden_dir):
     from bert_tf.model.encoders import make_encoder
     from bert_tf.released import presets
 
-    config = bert_tf.BertConfig(
-        vocab_size=len(TOKENS),
-        hidden_size=8,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-        max_position_embeddings=128,
-        type_vocab_size=2,
-    )
+    config = small_config(len(TOKENS), max_position_embeddings=128)
     (tmp_path / "source.txt").write_text("\n".join(TOKENS) + "\n")
     tokenizer = bert_tf.FullTokenizer(str(tmp_path / "source.txt"))
     model = bert_tf.PretrainingModel(bert_tf.BertEncoder(config))
@@ -76,8 +64,8 @@ def names(tmp_path, monkeypatch, golden_dir):
     find_model = presets.find_model
 
     def find_stand_in(name):
-        if name in SUCCESSORS:
-            encoder = make_encoder(dataclasses.replace(config, **SUCCESSORS[name]))
+        if name in RELEASED:
+            encoder = make_encoder(dataclasses.replace(config, **SUCCESSORS[RELEASED[name]]))
             is_electra = name == "electra_small"
             model = bert_tf.DiscriminatorModel(encoder) if is_electra else encoder
             model.save_to_preset(str(tmp_path / name), tokenizer)

@@ -26,6 +26,7 @@ from documented_commands import (
     run_all,
     snippets_of,
 )
+from small_configs import small_config
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAGES = [
@@ -193,14 +194,12 @@ def model_folder(tmp_path_factory, reviews) -> Path:
     folder = tmp_path_factory.mktemp("documentation")
     vocab = (REPOSITORY / "vocab" / "english_uncased_2000.txt").read_text().splitlines()[:1200]
     (folder / "source.txt").write_text("\n".join(vocab) + "\n")
-    config = bert_tf.BertConfig(
-        vocab_size=len(vocab),
+    config = small_config(
+        len(vocab),
         hidden_size=16,
         num_hidden_layers=2,
-        num_attention_heads=2,
         intermediate_size=32,
         max_position_embeddings=512,
-        type_vocab_size=2,
     )
     model = bert_tf.PretrainingModel(bert_tf.BertEncoder(config))
     tokenizer = bert_tf.FullTokenizer(str(folder / "source.txt"))

@@ -3,35 +3,13 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_configs import SUCCESSORS, small_config
 
-import bert_tf
 from bert_tf.model.attention_maps import attention_probabilities, has_attention_scores
 from bert_tf.model.encoders import make_encoder
 from bert_tf.model.layers import TransformerBlock
 
-CONFIG = {
-    "vocab_size": 20,
-    "hidden_size": 8,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 12,
-    "max_position_embeddings": 10,
-    "type_vocab_size": 2,
-    "initializer_range": 0.5,
-}
-SUCCESSORS = {
-    "bert": {},
-    "left-to-right": {"is_causal": True},
-    "albert": {
-        "model_type": "albert",
-        "embedding_size": 4,
-        "num_hidden_groups": 1,
-        "inner_group_num": 1,
-    },
-    "electra": {"model_type": "electra", "embedding_size": 4},
-    "roberta": {"model_type": "roberta", "type_vocab_size": 1},
-    "distilbert": {"model_type": "distilbert", "type_vocab_size": 0},
-}
+ARCHITECTURES = {"bert": {}, "left-to-right": {"is_causal": True}, **SUCCESSORS}
 BATCH = {
     "input_ids": np.array([[2, 5, 6, 3], [2, 7, 3, 1]], np.int32),
     "input_mask": np.array([[1, 1, 1, 1], [1, 1, 1, 0]], np.int32),
@@ -40,10 +18,10 @@ BATCH = {
 
 def small_encoder(**changes):
     tf.keras.utils.set_random_seed(1)
-    return make_encoder(bert_tf.BertConfig(**{**CONFIG, **changes}))
+    return make_encoder(small_config(20, num_hidden_layers=2, initializer_range=0.5, **changes))
 
 
-@pytest.mark.parametrize("successor", SUCCESSORS.values(), ids=SUCCESSORS)
+@pytest.mark.parametrize("successor", ARCHITECTURES.values(), ids=ARCHITECTURES)
 def test_the_values_weighted_by_them_are_what_the_attention_of_each_layer_returns(successor):
     encoder = small_encoder(**successor)
     maps = attention_probabilities(encoder, BATCH)

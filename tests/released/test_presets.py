@@ -6,20 +6,13 @@ import logging
 import keras
 import numpy as np
 import pytest
+from small_configs import small_config
 
 import bert_tf
 from bert_tf.released.published import SCORES
 
 TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefg", "##b", "##c", "xyz"]
-CONFIG = bert_tf.BertConfig(
-    vocab_size=len(TOKENS),
-    hidden_size=8,
-    num_hidden_layers=1,
-    num_attention_heads=2,
-    intermediate_size=16,
-    max_position_embeddings=16,
-    type_vocab_size=2,
-)
+CONFIG = small_config(len(TOKENS))
 IDS = np.array([[2, 5, 6, 3], [2, 7, 3, 0]], np.int32)
 
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_configs import small_config
 
 import bert_tf
 from bert_tf.text.packing import pack_truncated
@@ -58,15 +59,7 @@ def test_it_maps_datasets_of_texts_and_of_batches(preprocessor, vocab_file):
 
 
 def test_it_is_part_of_a_saved_functional_model(preprocessor, tmp_path):
-    config = bert_tf.BertConfig(
-        vocab_size=len(TOKENS),
-        hidden_size=8,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=8,
-        max_position_embeddings=10,
-        type_vocab_size=2,
-    )
+    config = small_config(len(TOKENS), max_position_embeddings=10)
     texts = keras.Input((), dtype="string")
     vectors = bert_tf.BertEncoder(config)(preprocessor(texts))["pooled_output"]
     model = keras.Model(texts, keras.layers.Dense(2)(vectors))
