@@ -22,7 +22,7 @@
 #   STUDIES      some of the names above, with commas (all); SEEDS ("1 2 3")
 #   MODEL        for features: a pre-trained model, cased; by default the study's own `bert`
 #   OUTPUT       the folder for everything (ablations); PYTHON, NUM_WORKERS, NUM_SHARDS (8)
-#   STEPS, BATCH, LENGTH, WIDTH, LAYERS, HEADS, RATE, EPOCHS (of fine-tuning) change the scale
+#   STEPS, BATCH, LENGTH, WIDTH, LAYERS, HEADS, RATE, DROPOUT, EPOCHS (of fine-tuning) change the scale
 #
 # Without --small: BERT-Base, 1,000,000 steps of 256 x 128 tokens, the paper's size: 14 pre-trainings
 # of several days on an accelerator for each seed. With it: 2 layers of width 128, 4,000 steps of
@@ -46,17 +46,18 @@ NUM_WORKERS=${NUM_WORKERS:-$("$PYTHON" -c 'import os; print(os.cpu_count())')}
 case ${1:-} in
   --small)
     : "${STEPS:=4000}" "${BATCH:=32}" "${WIDTH:=128}" "${LAYERS:=2}" "${HEADS:=2}" "${RATE:=1e-3}"
-    : "${INIT:=0.05}" "${FINETUNING_RATE:=2e-4}" "${EPOCHS:=3}"
+    : "${INIT:=0.05}" "${DROPOUT:=0.0}" "${FINETUNING_RATE:=2e-4}" "${EPOCHS:=3}"
     SIZES=("1 64 2" "2 64 1" "2 64 2" "2 128 2" "2 192 3" "4 192 3")
     ;;
   "")
     : "${STEPS:=1000000}" "${BATCH:=256}" "${WIDTH:=768}" "${LAYERS:=12}" "${HEADS:=12}" "${RATE:=1e-4}"
-    : "${INIT:=0.02}" "${FINETUNING_RATE:=3e-5}" "${EPOCHS:=3}"
+    : "${INIT:=0.02}" "${DROPOUT:=0.1}" "${FINETUNING_RATE:=3e-5}" "${EPOCHS:=3}"
     SIZES=("3 768 12" "6 768 3" "6 768 12" "12 768 12" "12 1024 16" "24 1024 16")
     ;;
   *) echo "Usage: ablations.sh [--small]" >&2; exit 2 ;;
 esac
 LENGTH=${LENGTH:-128}
+PREDICTIONS=(--max_predictions_per_seq=$((LENGTH * 15 / 100 + 1))) # 20 of 128, as in the original.
 
 step() {
   printf '\n== %s\n' "$*"
@@ -77,10 +78,12 @@ of() { # of PART WHOLE-NUMBER: a part of it
 make_records() { # make_records NAME FLAGS...: for training and evaluation, made once
   run create_pretraining_data.py --input_file="$CORPUS" --output_dir="$OUTPUT/records/$1" \
     --vocab_file="$VOCAB_FILE" --do_lower_case="$DO_LOWER_CASE" --max_seq_length="$LENGTH" \
-    --masking=dynamic --num_shards="$NUM_SHARDS" --num_workers="$NUM_WORKERS" "${@:2}"
+    --masking=dynamic --num_shards="$NUM_SHARDS" --num_workers="$NUM_WORKERS" \
+    "${PREDICTIONS[@]}" "${@:2}"
   [[ ! $HELD_OUT ]] || run create_pretraining_data.py --input_file="$HELD_OUT" \
     --output_dir="$OUTPUT/records/${1}_held_out" --vocab_file="$VOCAB_FILE" \
-    --do_lower_case="$DO_LOWER_CASE" --max_seq_length="$LENGTH" --dupe_factor=1 "${@:2}"
+    --do_lower_case="$DO_LOWER_CASE" --max_seq_length="$LENGTH" --dupe_factor=1 \
+    "${PREDICTIONS[@]}" "${@:2}"
 }
 
 write_config() { # write_config FILE LAYERS WIDTH HEADS
@@ -93,6 +96,8 @@ write_config() { # write_config FILE LAYERS WIDTH HEADS
   "num_attention_heads": $4,
   "intermediate_size": $((4 * $3)),
   "initializer_range": $INIT,
+  "hidden_dropout_prob": $DROPOUT,
+  "attention_probs_dropout_prob": $DROPOUT,
   "max_position_embeddings": 512,
   "type_vocab_size": 2
 }
@@ -111,7 +116,7 @@ pretrain() { # pretrain ROW RECORDS OBJECTIVE STEPS LAYERS WIDTH HEADS
       --input_file="$OUTPUT/records/$2/*.tfrecord" --objective="$3" --do_train \
       --max_seq_length="$LENGTH" --train_batch_size="$BATCH" --learning_rate="$RATE" \
       --num_train_steps="$4" --num_warmup_steps="$(of 0.05 "$4")" --seed="$seed" \
-      --save_checkpoints_steps="$(of 0.25 "$4")" "${eval[@]}"
+      --save_checkpoints_steps="$(of 0.25 "$4")" "${PREDICTIONS[@]}" "${eval[@]}"
     touch "$folder/done"
   done
 }
