@@ -1,7 +1,8 @@
 """Lists the released models of BERT's successors, for `find_released_model`.
 
-    albert_*     tar files of google-research/albert: albert_config.json, model.ckpt-best.*,
-                 30k-clean.model, 30k-clean.vocab; the configurations here have the sizes only
+    albert_*     tar files of google-research/albert: albert_config.json, model.ckpt-best.*, and
+                 30k-clean.model with 30k-clean.vocab or, of the Chinese ones (zh), WordPiece's
+                 vocab_chinese.txt; the configurations here have the sizes only
     electra_*    zips of google-research/electra: vocab.txt and the checkpoint of generator and
                  discriminator; the configuration here is put beside them
     others       their authors' repositories in the Hugging Face Hub
@@ -25,16 +26,16 @@ _ALBERTS = {
 }
 
 
-def _albert(size: str, version: int) -> ReleasedModel:
+def _albert(size: str, version: str) -> ReleasedModel:
     shape, of_second, of_first = _ALBERTS[size]
-    published = of_second if version == 2 else of_first
+    published = {"v2": of_second, "v1": of_first, "zh": ""}[version]  # None of the Chinese ones.
     tasks = _ALBERT_TASKS[: len(published.split())]
     # Version 2 was trained without dropout, as all xxlarge ones.
-    dropout = 0.1 if version == 1 and size != "xxlarge" else 0.0
+    dropout = 0.1 if version == "v1" and size != "xxlarge" else 0.0
     return ReleasedModel(
-        f"albert_{size}_v{version}",
-        f"albert_{size}_v{version}.tar.gz",
-        *(*shape, 30_000, True),
+        f"albert_{size}_{version}",
+        f"albert_{size}_{version}.tar.gz",
+        *(*shape, 21_128 if version == "zh" else 30_000, True),
         scores=scores("README of google-research/albert", tasks, published),
         own_config={
             "model_type": "albert",
@@ -121,7 +122,8 @@ def _on_hub(name: str, path: str, shape, config: dict, licence: str, found) -> R
 
 
 SUCCESSORS = (
-    *(_albert(size, version) for size in _ALBERTS for version in (1, 2)),
+    *(_albert(size, version) for size in _ALBERTS for version in ("v1", "v2")),
+    *(_albert(size, "zh") for size in _ALBERTS),
     *map(_electra, _ELECTRAS),
     *(
         _roberta(f"roberta_{size}", f"FacebookAI/roberta-{size}", shape, "MIT", published)

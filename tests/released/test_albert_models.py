@@ -1,14 +1,18 @@
 """ALBERT's released models: names, sizes, addresses, and their tar files."""
 
+import dataclasses
+import json
 import tarfile
 
 import pytest
 from family_golden import family_file
 
+import bert_tf
 from bert_tf.formats.names import weight_shapes
 from bert_tf.planning.plan import make_plan
 from bert_tf.released import download
 from bert_tf.released.archive import extract_checkpoint
+from bert_tf.released.find_model import find_model
 from bert_tf.released.models import find_released_model, mirror_url
 from bert_tf.released.presets import Presets
 from bert_tf.released.released_model import count_parameters
@@ -43,9 +47,47 @@ def test_counts_agree_with_the_weights():
     assert total == PARAMETERS["base"]
 
 
+# Their word embeddings have 21,128 rows, and not 30,000.
+CHINESE = {"base": 10_547_968, "large": 16_548_352, "xlarge": 57_589_248, "xxlarge": 221_459_968}
+
+
+@pytest.mark.parametrize("size", CHINESE)
+def test_the_chinese_ones_have_another_vocabulary_and_no_published_scores(size):
+    model = find_released_model(f"albert_{size}_zh")
+    assert model.num_parameters == CHINESE[size]
+    assert model.url.endswith(f"storage.googleapis.com/albert_models/albert_{size}_zh.tar.gz")
+    assert (model.vocab_size, model.do_lower_case, model.scores) == (21_128, True, ())
+    english = find_released_model(f"albert_{size}_v2")
+    assert dataclasses.replace(model.config, vocab_size=30_000) == english.config
+
+
+@pytest.mark.filterwarnings("ignore:BertConfig does not use these keys")
+def test_a_chinese_one_is_found_with_its_word_pieces(tmp_path):
+    golden = family_file("albert/albert_config.json").parent
+    num_rows = json.loads((golden / "albert_config.json").read_text())["vocab_size"]
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "\u732b", "\u72d7", "cafe"]
+    tokens += [f"[unused{number}]" for number in range(num_rows - len(tokens))]
+    (tmp_path / "vocab_chinese.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
+    path = tmp_path / "albert_base_zh.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name in ("albert_config.json", *(p.name for p in golden.glob("model.ckpt-best.*"))):
+            archive.add(golden / name, f"albert_base/{name}")
+        archive.add(tmp_path / "vocab_chinese.txt", "albert_base/vocab_chinese.txt")
+    folder = tmp_path / "albert_base_zh"
+    folder.mkdir()
+    download._extract(path, find_released_model("albert_base_zh"), folder)
+    found = find_model(str(folder))
+    assert found.vocab_file == str(folder / "vocab_chinese.txt")
+    assert found.do_lower_case is True
+    tokenizer = bert_tf.FullTokenizer.from_preset(str(folder))
+    assert tokenizer.tokenize("\u732b\u72d7 Caf\u00e9") == ["\u732b", "\u72d7", "cafe"]
+    encoder = bert_tf.AlbertEncoder.from_preset(str(folder))
+    assert encoder(tokenizer(["\u732b\u72d7"]))["sequence_output"].shape[:2] == (1, 4)
+
+
 def test_they_are_listed_with_their_scores():
     models = [model for model in SUCCESSORS if model.config.model_type == "albert"]
-    assert len(models) == 8
+    assert len(models) == 12
     assert "11,683,584" in repr(Presets(models))
     (score,) = [s for s in find_released_model("albert_xxlarge_v2").scores if s.task == "RACE"]
     assert score.value == "86.8"
