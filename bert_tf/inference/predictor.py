@@ -186,8 +186,7 @@ class Predictor:
 
         Raises a ValueError if the model was not trained to answer questions.
         """
-        if self._default is not QuestionAnswerer:
-            raise ValueError(f"A model for {self.kind} cannot answer questions.")
+        self._need_kind(QuestionAnswerer, "answer questions")
         return self.predict([(question, context)])[0]
 
     def roles(self, sentence: str, predicate: str) -> RoleAnswer:
@@ -195,8 +194,7 @@ class Predictor:
 
         Raises a ValueError if the sentence lacks it, or the model was not trained to label roles.
         """
-        if self._default is not RoleLabeller:
-            raise ValueError(f"A model for {self.kind} cannot label roles.")
+        self._need_kind(RoleLabeller, "label roles")
         return self.predict([(sentence, predicate)])[0]
 
     def choose(self, context: str, choices: Sequence[str]) -> ChoiceAnswer:
@@ -204,8 +202,7 @@ class Predictor:
 
         Raises a ValueError if the model was not trained to choose.
         """
-        if self._default is not Chooser:
-            raise ValueError(f"A model for {self.kind} cannot choose.")
+        self._need_kind(Chooser, "choose")
         return self.predict([(context, choices)])[0]
 
     def coreference(self, sentences: Sequence[Sequence[str]]) -> list[list[tuple[int, int]]]:
@@ -214,8 +211,7 @@ class Predictor:
         Each entity is a list of mentions: the first and the last word, counted from 0 over the
         whole document. Raises a ValueError if the model was not trained for coreference.
         """
-        if self._default is not CoreferenceResolver:
-            raise ValueError(f"A model for {self.kind} cannot find coreference.")
+        self._need_kind(CoreferenceResolver, "find coreference")
         text, places = join_words(sentences)
         return in_words(self.predict([text])[0], places)
 
@@ -317,6 +313,10 @@ class Predictor:
         """
         self._need_layers("attributions")
         return self._made(Attributor).attribute(*self._read([example]), label)
+
+    def _need_kind(self, text_model: type[TextModel], what: str) -> None:
+        if self._default is not text_model:
+            raise ValueError(f"A model for {self.kind} cannot {what}.")
 
     def _need_layers(self, what: str) -> None:
         if isinstance(self._model, SavedModel):

@@ -8,7 +8,6 @@ import tensorflow as tf
 from bert_tf.kinds.masked_lm import encode_with_masks
 from bert_tf.kinds.text_model import TextModel
 from bert_tf.model.attention_maps import attention_probabilities
-from bert_tf.text.packing import is_truncated, pack_truncated
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -32,15 +31,9 @@ class AttentionReader(TextModel):
     def make_model(encoder, num_labels):
         return encoder
 
-    def rows(self, examples):
-        """Returns texts or pairs as truncated rows of ids, where [MASK] is one token."""
-        tokenizer, longest = self.loaded.tokenizer, self.loaded.max_seq_length
-        cls, sep = self.special.cls, self.special.sep
-        pairs = [
-            [encode_with_masks(tokenizer, text) for text in (*texts, "")[:2]] for texts in examples
-        ]
-        self.warn_of_truncated(sum(is_truncated(*pair, longest, sep) for pair in pairs), len(pairs))
-        return [pack_truncated(*pair, cls, sep, longest) for pair in pairs]
+    def encode(self, text):
+        """Returns the ids of a text in which [MASK] is one token."""
+        return encode_with_masks(self.loaded.tokenizer, text)
 
     def of_ids(self, batch):
         model = self.loaded.model

@@ -14,14 +14,11 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 
-from bert_tf.kinds.length_runner import Batch, in_batches
-from bert_tf.kinds.text_model import TextModel
+from bert_tf.kinds.piece_model import PieceModel, is_first
 from bert_tf.model.coreference import CoreferenceModel
 from bert_tf.spans.coreference import FIRST_SPEAKER, SPECIAL_SPEAKER, CoreferenceOptions
-from bert_tf.spans.offsets import TEXT_WORD, words_with_offsets
 from bert_tf.spans.sentences import ABBREVIATIONS, CLOSES, ENDS
 
-_MOST_TOKENS = 4096  # In a batch of several texts.
 _LINE_END = ord("\n")
 
 
@@ -34,7 +31,7 @@ class MentionSpan:
     end: int
 
 
-class CoreferenceResolver(TextModel):
+class CoreferenceResolver(PieceModel):
     """Returns the mentions of each entity; M is the most mentions of a text."""
 
     outputs: ClassVar = {
@@ -44,21 +41,14 @@ class CoreferenceResolver(TextModel):
         "entities": "int32 [N, M]: the number of each mention's entity, from 0; -1 for none",
     }
     Options = CoreferenceOptions
+    max_batch_tokens = 4096
 
     def __init__(self, loaded, batch_size=32, compute=None):
         super().__init__(loaded, batch_size, compute)
-        self._batch_size = batch_size
         vocab = list(loaded.tokenizer.vocab)
         self._ends, self._closes, self._abbreviates = (
             np.array([token.lower() in tokens for token in vocab])
             for tokens in (ENDS, CLOSES, ABBREVIATIONS)
-        )
-        self._continues = np.array([*map(loaded.tokenizer.continues_word, vocab)])
-        ragged = tf.RaggedTensorSpec([None, None], tf.int32)
-        self._resolve = tf.function(
-            self._of_pieces,
-            input_signature=[tf.TensorSpec([None], tf.string), ragged, ragged, ragged],
-            autograph=False,
         )
 
     @staticmethod
@@ -69,29 +59,6 @@ class CoreferenceResolver(TextModel):
     def model_for(cls, encoder, num_labels, options):
         return CoreferenceModel(encoder, **options.model_arguments())
 
-    def prepare(self):
-        self.predict([("A text.",)])
-
-    def predict(self, examples):
-        pieces = [self._pieces(text) for (text,) in examples]
-
-        def run(places: list[int]) -> Batch:
-            columns = zip(*(pieces[place] for place in places), strict=True)
-            rows = (tf.ragged.constant(c, tf.int32, ragged_rank=1) for c in columns)
-            texts = [examples[place][0].encode("utf-8", "ignore") for place in places]
-            return self._resolve(tf.constant(texts), *rows)
-
-        sizes = [((), len(ids)) for ids, _, _ in pieces]
-        outputs = in_batches(sizes, self._batch_size, run, _MOST_TOKENS)
-        return [self.answer_of(*both) for both in zip(examples, outputs, strict=True)]
-
-    def _pieces(self, text: str) -> tuple[list[int], list[int], list[int]]:
-        """Returns the ids of the word pieces, where they start and where they end."""
-        tokenizer = self.loaded.tokenizer
-        tokens, offsets = words_with_offsets(text, tokenizer, TEXT_WORD)
-        starts, ends = [start for start, _ in offsets], [end for _, end in offsets]
-        return tokenizer.convert_tokens_to_ids(tokens), starts, ends
-
     def of_ids(self, batch):
         """Returns the spans of documents in segments, and their antecedents."""
         return self.compute(batch)
@@ -100,17 +67,14 @@ class CoreferenceResolver(TextModel):
         signatures = super().signatures(tokenizer)
         return {name: signatures[name] for name in ("serving_default", "text_examples")}
 
-    def of_texts(self, tokenizer, *texts):
-        text = tokenizer.valid_text(texts[0])
-        return self._of_pieces(text, *tokenizer.tokenize_with_offsets(text))
-
-    def _of_pieces(self, texts, ids, starts, ends) -> Batch:
-        """Returns the mentions in texts, string [N], from word pieces with offsets [N, (T)]."""
+    def of_pieces(self, texts, pieces):
+        (texts,), (pieces,) = texts, pieces
+        ids = pieces.ids
         rows = tf.cast(ids.value_rowids(), tf.int32)
         is_last = _differs_from_next(rows)
-        continues = tf.concat([tf.gather(self._continues, ids.flat_values)[1:], [False]], axis=0)
+        continues = tf.concat([tf.gather(self.continues, ids.flat_values)[1:], [False]], axis=0)
         word_ends = is_last | ~continues
-        sentence_ends = is_last | self._sentence_ends(texts, ids, starts, rows)
+        sentence_ends = is_last | self._sentence_ends(texts, ids, pieces.starts, rows)
         segments = _segments(sentence_ends, word_ends, is_last, self.loaded.max_seq_length - 2)
         batch, piece_of_token = self._packed(ids, rows, sentence_ends, segments, tf.size(texts))
         found = self.of_ids(batch)
@@ -118,18 +82,18 @@ class CoreferenceResolver(TextModel):
         entities = _entities(found, spans[0])  # [N, K]
         is_mention = entities >= 0
         # The column more is for texts without pieces.
-        pieces = tf.pad(piece_of_token.to_tensor(), [[0, 0], [0, 1]])
+        of_tokens = tf.pad(piece_of_token.to_tensor(), [[0, 0], [0, 1]])
         first, last = (
-            tf.ragged.boolean_mask(tf.gather(pieces, tf.maximum(span, 0), batch_dims=1), is_mention)
+            tf.ragged.boolean_mask(
+                tf.gather(of_tokens, tf.maximum(span, 0), batch_dims=1), is_mention
+            )
             for span in spans
         )
         # Whole words: from the first piece of the first one to the last piece of the last one.
-        words = tf.cumsum(tf.cast(word_ends, tf.int32), exclusive=True)
-        num_words = tf.reduce_sum(tf.cast(word_ends, tf.int32))
-        word_starts = tf.math.unsorted_segment_min(starts.flat_values, words, num_words)
-        word_stops = tf.math.unsorted_segment_max(ends.flat_values, words, num_words)
-        mention_starts = tf.gather(word_starts, tf.gather(words, first.flat_values))
-        mention_ends = tf.gather(word_stops, tf.gather(words, last.flat_values))
+        words = self.words_of(pieces)
+        number = tf.cumsum(tf.cast(word_ends, tf.int32), exclusive=True)
+        mention_starts = tf.gather(words.start, tf.gather(number, first.flat_values))
+        mention_ends = tf.gather(words.end, tf.gather(number, last.flat_values))
         sources = tf.gather(texts, first.value_rowids())
         lengths = mention_ends - mention_starts
         mentions = tf.strings.substr(sources, mention_starts, lengths, "UTF8_CHAR")
@@ -158,10 +122,10 @@ class CoreferenceResolver(TextModel):
             tf.gather(table, ids) for table in (self._ends, self._closes, self._abbreviates)
         )
         is_point = ids == self.loaded.tokenizer.vocab.get(".", -1)
-        is_end &= ~(is_point & tf.concat([[False], abbreviates[:-1]], 0) & ~_is_first(rows))
+        is_end &= ~(is_point & tf.concat([[False], abbreviates[:-1]], 0) & ~is_first(rows))
         # Closing signs belong to the sentence before them.
         places = tf.range(tf.size(ids))
-        last = _last_before(~closes | _is_first(rows), places)
+        last = _last_before(~closes | is_first(rows), places)
         is_over = tf.gather(is_end, last)
         more = tf.concat([closes[1:], tf.zeros_like(closes[:1])], 0) & ~_differs_from_next(rows)
         return is_over & ~more
@@ -173,7 +137,7 @@ class CoreferenceResolver(TextModel):
         owner = tf.gather(rows, firsts)
         numbers = tf.cumsum(tf.cast(sentence_ends, tf.int32), exclusive=True)
         after = tf.gather(numbers, lasts) + tf.cast(tf.gather(sentence_ends, lasts), tf.int32)
-        starts_text = tf.gather(_is_first(rows), firsts)
+        starts_text = tf.gather(is_first(rows), firsts)
         before = tf.where(starts_text, firsts, firsts - 1)
         pieces = tf.range(tf.size(rows))
         columns = {
@@ -312,11 +276,6 @@ def _next_after(condition, places):
 def _differs_from_next(values):
     """Returns whether each value differs from the next one; True for the last."""
     return tf.concat([values[1:] != values[:-1], tf.ones_like(values[:1], tf.bool)], axis=0)
-
-
-def _is_first(values):
-    """Returns whether each value differs from the one before; True for the first."""
-    return tf.concat([tf.ones_like(values[:1], tf.bool), values[1:] != values[:-1]], axis=0)
 
 
 def _not_empty(values):

@@ -11,32 +11,28 @@ import tensorflow as tf
 from bert_tf import processors
 
 Batch = dict[str, tf.Tensor]
-# `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`: token ids, segment ids and further features.
-Row = tuple[Sequence[int], ...]
+# `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`: token ids and segment ids.
+Row = tuple[Sequence[int], Sequence[int]]
 IDS = ("input_ids", "input_mask", "segment_ids")
 
 
 def length_runner(
-    step: Callable[[Batch], Batch],
-    batch_size: int,
-    longest: int,
-    names: Sequence[str] = IDS,
+    step: Callable[[Batch], Batch], batch_size: int, longest: int
 ) -> Callable[[Sequence[Row]], list[dict[str, np.ndarray]]]:
     """Returns a thread-safe function from rows to the outputs of each.
 
     Outputs per token include the padding of the row's batch.
 
     Args:
-        step: maps `names`, int32 [B, L], to outputs by name, each [B, ...].
+        step: maps `IDS`, int32 [B, L], to outputs by name, each [B, ...].
         longest: maximum tokens of a row.
-        names: `IDS`, and those of the rows' further features.
     """
 
     # A partial, because TensorFlow counts the traces of a function's code, and would warn of
     # retracing where several models are made.
     compute = tf.function(
-        functools.partial(_unstacked, step, names),
-        input_signature=[tf.TensorSpec([len(names), None, None], tf.int32)],
+        functools.partial(_unstacked, step),
+        input_signature=[tf.TensorSpec([len(IDS), None, None], tf.int32)],
         autograph=False,
     )
 
@@ -44,15 +40,14 @@ def length_runner(
         def outputs_of(places: list[int]) -> Batch:
             return compute(_padded([rows[place] for place in places], longest))
 
-        _, most_tokens = _blocks()
-        sizes = [((), len(ids)) for ids, *_ in rows]
-        return in_batches(sizes, batch_size, outputs_of, most_tokens)
+        sizes = [((), len(ids)) for ids, _ in rows]
+        return in_batches(sizes, batch_size, outputs_of, most_tokens())
 
     return run
 
 
-def _unstacked(step: Callable[[Batch], Batch], names: Sequence[str], batch: tf.Tensor) -> Batch:
-    return step(dict(zip(names, tf.unstack(batch), strict=True)))
+def _unstacked(step: Callable[[Batch], Batch], batch: tf.Tensor) -> Batch:
+    return step(dict(zip(IDS, tf.unstack(batch), strict=True)))
 
 
 def in_batches(
@@ -89,22 +84,30 @@ def by_row(outputs: Mapping[str, tf.Tensor | np.ndarray]) -> list[dict[str, np.n
 
 
 @functools.cache
-def _blocks() -> tuple[int, int]:
-    """Returns of which number a batch's length is a multiple, and its most tokens.
+def most_tokens() -> int:
+    """Returns how many tokens a batch of several rows has at most.
+
+    On a CPU, more are no faster, and more texts differ more in length. Accelerators need much work
+    at a time.
+    """
+    return sys.maxsize if processors.has_accelerator() else 512
+
+
+def _length_step() -> int:
+    """Returns of which number a batch's length is a multiple.
 
     A CPU computes every column of padding: rounded up to 8, short sentences would take a sixth
-    longer. With more than 512 tokens it is no faster, and more texts differ more in length.
-    Accelerators work in blocks, prepare each shape once, and need much work at a time.
+    longer. Accelerators work in blocks, and prepare each shape once.
     """
-    return (8, sys.maxsize) if processors.has_accelerator() else (1, 512)
+    return 8 if processors.has_accelerator() else 1
 
 
 def _padded(rows: Sequence[Row], longest: int) -> np.ndarray:
-    """Returns ids, mask, segments, ..., int32 [3 or more, B, L], padded with zeros."""
-    length = max(len(token_ids) for token_ids, *_ in rows)
-    step, _ = _blocks()
+    """Returns ids, mask and segments, int32 [3, B, L], padded with zeros."""
+    length = max(len(token_ids) for token_ids, _ in rows)
+    step = _length_step()
     length = min(-(-length // step) * step, max(length, longest))
-    batch = np.zeros((1 + len(rows[0]), len(rows), length), np.int32)
-    for number, (token_ids, *others) in enumerate(rows):
-        batch[:, number, : len(token_ids)] = token_ids, [1] * len(token_ids), *others
+    batch = np.zeros((len(IDS), len(rows), length), np.int32)
+    for number, (token_ids, segment_ids) in enumerate(rows):
+        batch[:, number, : len(token_ids)] = token_ids, [1] * len(token_ids), segment_ids
     return batch

@@ -10,24 +10,16 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 
-from bert_tf.kinds.length_runner import IDS, length_runner
-from bert_tf.kinds.tagging import TaggedWord
-from bert_tf.kinds.text_model import TextModel, largest_difference, with_a_column
+from bert_tf.kinds.piece_model import TRUNCATED, PieceModel
+from bert_tf.kinds.tagging import TaggedWord, Tagger
+from bert_tf.kinds.text_model import with_a_column
 from bert_tf.model.crf import best_path
 from bert_tf.model.role_model import RoleModel
 from bert_tf.model.task_heads import TokenClassificationModel
-from bert_tf.spans.bio import PREDICATE_ROLE, role_spans, transition_scores, viterbi
-from bert_tf.spans.offsets import TEXT_WORD, words_with_offsets
-from bert_tf.spans.predicates import (
-    NUMBERED,
-    PLAIN,
-    RoleOptions,
-    find_words,
-    pack_predicate,
-    split_labels,
-    split_number,
-)
+from bert_tf.spans.bio import PREDICATE_ROLE, role_spans, transition_scores
+from bert_tf.spans.predicates import NUMBERED, PLAIN, RoleOptions, split_labels
 from bert_tf.text.graph_packing import pack_slices
+from bert_tf.text.packing import num_between
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,7 +46,7 @@ class RoleAnswer:
     words: tuple[TaggedWord, ...]  # All words that the model read, with their tags.
 
 
-class RoleLabeller(TextModel):
+class RoleLabeller(PieceModel):
     """Labels roles. Of a sentence that is too long, the model reads the part around the predicate.
 
     A predicate is one or more words of the sentence; `run#2` is the second "run" in it.
@@ -76,8 +68,6 @@ class RoleLabeller(TextModel):
 
     def __init__(self, loaded, batch_size=32, compute=None):
         super().__init__(loaded, batch_size, compute)
-        names = (*IDS, "predicate_mask")
-        self.run = length_runner(self.of_ids, batch_size, loaded.max_seq_length, names)
         self.tags, self.senses = split_labels(loaded.labels)
 
     @classmethod
@@ -86,10 +76,6 @@ class RoleLabeller(TextModel):
             return cls.make_model(encoder, num_labels)
         sizes = options.indicator_size, options.lstm_units, options.mlp_units
         return RoleModel(encoder, num_labels, *sizes)
-
-    def prepare(self):
-        ids = [self.special.cls, self.special.mask, self.special.sep]
-        self.run([(ids, [0] * len(ids), [0, 1, 0])])
 
     def of_ids(self, batch):
         """Returns log-probabilities of the tags, [N, L, T], and of the predicate's senses, [N, S].
@@ -113,79 +99,30 @@ class RoleLabeller(TextModel):
 
     def is_answerable(self, example):
         try:
-            return bool(self._encode(*example))
+            return bool(self.predict([example]))
         except ValueError:
             return False
 
-    def predict(self, examples):
-        encoded = [self._encode(*example) for example in examples]
-        self.warn_of_truncated(sum(row.is_truncated for row, *_ in encoded), len(encoded))
-        rows = [(row.input_ids, row.segment_ids, row.predicate_mask) for row, *_ in encoded]
-        both = zip(examples, encoded, self.run(rows), strict=True)
-        return [self._answer(example, *found, output) for example, found, output in both]
-
-    def _encode(self, sentence: str, predicate: str):
-        """Returns the packed row, the words' first pieces and spans, and the predicate's span."""
-        tokenizer, loaded = self.loaded.tokenizer, self.loaded
-        tokens, offsets = words_with_offsets(sentence, tokenizer, TEXT_WORD)
-        ids = tokenizer.convert_tokens_to_ids(tokens)
-        is_first = [not tokenizer.continues_word(token) for token in tokens]
-        name, number = split_number(predicate)
-        wanted = tokenizer.encode(tokenizer.word_prefix + name)
-        first = find_words(ids, is_first, wanted, number)
-        if first is None:
-            raise _no_predicate(sentence, predicate)
-        longest, variant = loaded.max_seq_length, loaded.options.variant
-        row = pack_predicate(ids, first, len(wanted), self.special, longest, variant)
-        starts = [place for place, begins in enumerate(is_first) if begins]
-        words = [
-            (1 + place - row.start, offsets[place][0], offsets[end - 1][1])
-            for place, end in zip(starts, [*starts[1:], len(ids)], strict=True)
-            if row.start <= place < row.start + row.length
-        ]
-        return row, words, (offsets[first][0], offsets[first + len(wanted) - 1][1])
-
-    def _answer(self, example, row, words, predicate, output) -> RoleAnswer:
-        sentence = example[0]
-        scores = output["tags"][[place for place, *_ in words]]  # [W, T]
-        path = self._path(scores)
-        numbers = {"starts": [w[1] for w in words], "ends": [w[2] for w in words]}
-        numbers["words"] = [sentence[start:end].encode() for _, start, end in words]
-        numbers["labels"] = [self.tags[tag].encode() for tag in path]
-        numbers["probabilities"] = np.exp(scores[np.arange(len(path)), path])
-        numbers["predicate_start"], numbers["predicate_end"] = predicate
-        numbers["sense"], numbers["sense_probability"] = b"", 0.0
-        if self.senses:
-            best = int(np.argmax(output["senses"]))
-            numbers["sense"] = self.senses[best].encode()
-            numbers["sense_probability"] = np.exp(output["senses"][best])
-        return self.answer_of(example, numbers)
-
-    def _path(self, scores: np.ndarray) -> list[int]:
-        if self.loaded.options.constrained:
-            return viterbi(scores, self.tags)[0]
-        return scores.argmax(axis=1).tolist()
-
-    def of_texts(self, tokenizer, *texts):
-        sentence, predicate = map(tokenizer.valid_text, texts)
-        ids, starts, ends = tokenizer.tokenize_with_offsets(sentence)
-        pattern = f"(?s)^{NUMBERED}$"
-        is_numbered = tf.strings.regex_full_match(predicate, pattern)
-        rewrite = functools.partial(tf.strings.regex_replace, predicate, pattern)
-        numbers = tf.strings.to_number(tf.where(is_numbered, rewrite(r"\2"), "1"), tf.int32)
-        wanted = tokenizer.tokenize(rewrite(r"\1"))
-        exact = self.loaded.tokenizer
-        continues = np.array([*map(exact.continues_word, exact.vocab)], bool)
-        is_first = ids.with_values(tf.logical_not(tf.gather(continues, ids.values)))
-        with tf.control_dependencies([self.as_many(ids, wanted)]):
-            first, length = _find_words(ids, is_first, wanted, numbers)
-        batch, start, kept = self._packed(ids, first, length)
+    def of_pieces(self, texts, pieces):
+        sentence, predicate = texts
+        pieces, wanted = pieces
+        rewrite = functools.partial(tf.strings.regex_replace, predicate, f"(?s)^{NUMBERED}$")
+        name = rewrite(r"\1")  # As it is, if it has no number.
+        numbers = tf.where(name == predicate, "1", rewrite(r"\2"))
+        size = tf.strings.length(name, "UTF8_CHAR")[:, tf.newaxis]
+        wanted = tf.ragged.boolean_mask(wanted.ids, wanted.starts < size)
+        words = self.words_of(pieces)
+        first, length = _find_words(
+            pieces.ids, words, wanted, tf.strings.to_number(numbers, tf.int32)
+        )
+        batch, start, kept = self._packed(pieces.ids, first, length)
         outputs = self.of_ids(batch)
         return {
-            **self._words(sentence, is_first, starts, ends, start, kept, outputs["tags"]),
-            "predicate_start": _at(starts, first, length > 0),
-            "predicate_end": _at(ends, first + length - 1, length > 0),
+            **self._tagged(sentence, words, start, kept, outputs["tags"]),
+            "predicate_start": _at(pieces.starts, first, length > 0),
+            "predicate_end": _at(pieces.ends, first + length - 1, length > 0),
             **self._sense(outputs["senses"]),
+            TRUNCATED: (kept < tf.cast(pieces.ids.row_lengths(), tf.int32)),
         }
 
     def _packed(self, ids, first, length):
@@ -193,7 +130,8 @@ class RoleLabeller(TextModel):
         longest, is_plain = self.loaded.max_seq_length, self.loaded.options.variant == PLAIN
         total = tf.cast(ids.row_lengths(), tf.int32)
         repeated = tf.minimum(length, 0 if is_plain else (longest - 3) // 2)
-        room = longest - 2 - tf.where(repeated > 0, repeated + 1, 0)
+        beside = repeated + num_between(self.special.sep)
+        room = longest - 2 - tf.where(repeated > 0, beside, 0)
         start = tf.maximum(0, tf.minimum(first - room // 2, total - room))
         kept = tf.minimum(total - start, room)
         slices = (start, kept), (first, repeated)
@@ -206,40 +144,26 @@ class RoleLabeller(TextModel):
         batch["predicate_mask"] = mask
         return {**batch, "segment_ids": mask} if is_plain else batch, start, kept
 
-    def _words(self, sentence, is_first, starts, ends, start, kept, tags):
+    def _tagged(self, sentence, words, start, kept, tags):
         """Returns the outputs of words: those whose first piece is among the pieces kept."""
-        rows = tf.cast(is_first.value_rowids(), tf.int32)
-        begin = tf.gather(tf.cast(is_first.row_starts(), tf.int32) + start, rows)
-        places = tf.range(tf.size(rows)) - begin  # In the window.
-        is_last = tf.concat([is_first.values[1:], tf.fill([tf.minimum(tf.size(rows), 1)], True)], 0)
-        word_ends = tf.boolean_mask(ends.values, is_last)
-        firsts = [tf.boolean_mask(each, is_first.values) for each in (rows, places, starts.values)]
-        is_kept = (firsts[1] >= 0) & (firsts[1] < tf.gather(kept, firsts[0]))
-        rows, places, starts, ends = (
-            tf.boolean_mask(each, is_kept) for each in (*firsts, word_ends)
+        places = words.first - tf.gather(start, words.row)  # In the window.
+        is_kept = (places >= 0) & (places < tf.gather(kept, words.row))
+        words, places = tf.nest.map_structure(
+            lambda each: tf.boolean_mask(each, is_kept), (words, places)
         )
-
-        def dense(values, default):
-            ragged = tf.RaggedTensor.from_value_rowids(
-                values, rows, tf.size(sentence), validate=False
-            )
-            return ragged.to_tensor(default)
-
-        scores = dense(tf.gather_nd(tags, tf.stack([rows, places + 1], axis=1)), 0.0)  # [N, W, T]
+        scores = tf.gather_nd(tags, tf.stack([words.row, places + 1], axis=1))
+        scores = words.dense(sentence, scores, 0.0)  # [N, W, T]
         scores = tf.ensure_shape(scores, [None, None, len(self.tags)])
-        is_word = dense(tf.ones_like(rows), 0) > 0
+        is_word = words.dense(sentence, tf.ones_like(places), 0) > 0
         if self.loaded.options.constrained:
             path = best_paths(scores, is_word, self.tags)
         else:
             path = tf.argmax(scores, axis=-1, output_type=tf.int32)
         chosen = tf.exp(tf.gather(scores, path, batch_dims=2))
-        text = tf.strings.substr(tf.gather(sentence, rows), starts, ends - starts, "UTF8_CHAR")
         return {
-            "words": dense(text, ""),
+            **words.outputs(sentence),
             "labels": tf.where(is_word, tf.gather(tf.constant(self.tags), path), ""),
             "probabilities": tf.where(is_word, chosen, 0.0),
-            "starts": dense(starts, -1),
-            "ends": dense(ends, -1),
         }
 
     def _sense(self, scores):
@@ -255,14 +179,7 @@ class RoleLabeller(TextModel):
         start, end = int(outputs["predicate_start"]), int(outputs["predicate_end"])
         if start < 0:
             raise _no_predicate(*example)
-        names = ("words", "labels", "probabilities", "starts", "ends")
-        words = tuple(
-            TaggedWord(word.decode(), label.decode(), float(probability), int(first), int(last))
-            for word, label, probability, first, last in zip(
-                *(outputs[name] for name in names), strict=True
-            )
-            if first >= 0
-        )
+        words = Tagger.answer_of(example, outputs)
         roles = tuple(
             Role(
                 span.role,
@@ -280,12 +197,10 @@ class RoleLabeller(TextModel):
     @staticmethod
     def difference(expected, actual):
         # A tie may go either way.
-        places = [[(w.word, w.start, w.end) for w in a.words] for a in (expected, actual)]
-        if places[0] != places[1] or (expected.start, expected.end) != (actual.start, actual.end):
+        if (expected.start, expected.end) != (actual.start, actual.end):
             return float("inf")
-        return largest_difference(
-            *([*(w.probability for w in a.words), a.sense_probability] for a in (expected, actual))
-        )
+        of_senses = abs(expected.sense_probability - actual.sense_probability)
+        return max(Tagger.difference(expected.words, actual.words), of_senses)
 
 
 def best_paths(scores: tf.Tensor, is_word: tf.Tensor, labels) -> tf.Tensor:
@@ -303,14 +218,19 @@ def _no_predicate(sentence: str, predicate: str) -> ValueError:
     )
 
 
-def _find_words(ids, is_first, wanted, numbers):
-    """Does in a graph what `find_words` does; returns places and lengths, 0 for none, int32 [N]."""
+def _find_words(ids, all_words, wanted, numbers):
+    """Returns where whole words have these pieces for the given time, from 1, in each text.
+
+    Returns: places and numbers of pieces, 0 for none, int32 [N].
+    """
     sizes = tf.cast(wanted.row_lengths(), tf.int32)
     sentence, words = ids.to_tensor(-1), wanted.to_tensor(-1)
     longest, num_wanted = tf.shape(sentence)[1], tf.shape(words)[1]
     is_token = tf.sequence_mask(ids.row_lengths(), longest)
     # A word also ends where the sentence ends.
-    begins = is_first.to_tensor(True, shape=tf.stack([-1, longest + 1]))
+    begins = tf.pad(~is_token, [[0, 0], [0, 1]], constant_values=True)
+    firsts = tf.stack([all_words.row, all_words.first], axis=1)
+    begins = tf.tensor_scatter_nd_update(begins, firsts, tf.ones_like(all_words.row, tf.bool))
     padded = tf.pad(sentence, [[0, 0], [0, num_wanted]], constant_values=-2)
 
     def compare(place, matches):

@@ -3,21 +3,16 @@
 import dataclasses
 from typing import ClassVar
 
-import numpy as np
 import tensorflow as tf
 
 from bert_tf.kinds.length_runner import Batch
-from bert_tf.kinds.text_model import TextModel
+from bert_tf.kinds.piece_model import TRUNCATED, PieceModel
+from bert_tf.kinds.window_batches import in_window_batches
 from bert_tf.model.task_heads import SpanModel
-from bert_tf.spans.answers import QuestionScores, find_answer
 from bert_tf.spans.graph_search import find_answers
-from bert_tf.spans.offsets import OffsetPassage
+from bert_tf.spans.offsets import PASSAGE_WORD
 from bert_tf.spans.options import SpanOptions
-from bert_tf.spans.windows import divide_passage
 from bert_tf.text.graph_packing import pack_windows
-from bert_tf.text.packing import num_between, pack
-
-_WINDOWS_PER_BATCH = 32  # In a SavedModel.
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,7 +34,7 @@ class Answer(AnswerSpan):
     null_odds: float | None
 
 
-class QuestionAnswerer(TextModel):
+class QuestionAnswerer(PieceModel):
     """Answers questions, reading contexts in overlapping windows."""
 
     outputs: ClassVar = {
@@ -56,96 +51,61 @@ class QuestionAnswerer(TextModel):
         "models that know questions without an answer",
     }
     Options = SpanOptions
+    word_pattern = PASSAGE_WORD
 
     @staticmethod
     def make_model(encoder, num_labels):
         return SpanModel(encoder)
+
+    def predict(self, examples):
+        try:
+            return super().predict(examples)
+        except tf.errors.InvalidArgumentError as error:
+            raise ValueError(
+                f"A question of {self.limit} may leave no room for its passage in max_seq_length="
+                f"{self.loaded.max_seq_length}. Lower max_query_length."
+            ) from error
+
+    @property
+    def limit(self):
+        return f"{self.loaded.options.max_query_length} tokens (max_query_length)"
 
     def of_ids(self, batch):
         """Returns the logits of each token, [N, L]."""
         outputs = self.compute(batch)
         return {name: outputs[name] for name in ("start_logits", "end_logits")}
 
-    def predict(self, examples):
-        options, longest = self.loaded.options, self.loaded.max_seq_length
-        tokenizer = self.loaded.tokenizer
-        questions, rows = [], []
-        num_truncated = 0
-        for question, context in examples:
-            ids = OffsetPassage(question, tokenizer).ids
-            num_truncated += len(ids) > options.max_query_length
-            ids = ids[: options.max_query_length]
-            passage = OffsetPassage(context, tokenizer)
-            how = longest, options.doc_stride, self.special.sep
-            windows = divide_passage(len(passage.ids), len(ids), *how)
-            for start, length in windows:
-                part = passage.ids[start : start + length]
-                rows.append(pack(ids, part, self.special.cls, self.special.sep))
-            questions.append((ids, passage, windows))
-        limit = f"{options.max_query_length} tokens (max_query_length)"
-        self.warn_of_truncated(num_truncated, len(examples), limit)
-        outputs = iter(self.run(rows))
-        return [
-            self._answer(ids, passage, windows, [next(outputs) for _ in windows])
-            for ids, passage, windows in questions
-        ]
-
-    def _answer(self, question_ids, passage: OffsetPassage, windows, outputs) -> Answer:
-        # Start and end logits, [2, S, L]; windows were padded to different lengths.
-        logits = np.full((2, len(windows), self.loaded.max_seq_length), -np.inf, np.float32)
-        for number, output in enumerate(outputs):
-            length = len(output["start_logits"])
-            logits[:, number, :length] = output["start_logits"], output["end_logits"]
-        # Padding is no possible answer.
-        options = dataclasses.replace(self.loaded.options, mask_padding=True)
-        passage_start = 1 + len(question_ids) + num_between(self.special.sep)
-        scores = QuestionScores(windows, passage_start, *logits)
-        answer = find_answer(options, scores, passage.text, empty="")
-        nbest = tuple(
-            AnswerSpan(entry.text, entry.probability, *passage.span(*span))
-            for entry, span in zip(answer.nbest, answer.spans, strict=True)
+    def of_pieces(self, texts, pieces):
+        (_, context), (question, passage) = texts, pieces
+        options, longest = self.loaded.options, self.loaded.options.max_query_length
+        windows = pack_windows(
+            question.ids[:, :longest],
+            passage.ids,
+            self.special.cls,
+            self.special.sep,
+            self.loaded.max_seq_length,
+            options.doc_stride,
         )
-        best = nbest[answer.place]
-        return Answer(best.text, best.probability, best.start, best.end, nbest, answer.null_odds)
-
-    def of_texts(self, tokenizer, *texts):
-        question, context = texts
-        context = tokenizer.valid_text(context)
-        options, longest = self.loaded.options, self.loaded.max_seq_length
-        question_ids = tokenizer.tokenize(question)[:, : options.max_query_length]
-        ids, starts, ends = tokenizer.tokenize_with_offsets(context)
-        cls, sep = self.special.cls, self.special.sep
-        with tf.control_dependencies([self.as_many(question_ids, ids)]):
-            windows = pack_windows(question_ids, ids, cls, sep, longest, options.doc_stride)
-        return find_answers(
+        # The search needs at least one token, even without windows.
+        length = tf.maximum(tf.shape(windows.features["input_ids"])[1], 1)
+        logits = in_window_batches(self._logits, windows.features, tf.zeros([0, length, 2]))
+        starts, ends = tf.unstack(logits, 2, axis=-1)  # [S, L]
+        answers = find_answers(
             options,
             windows,
-            **self._logits(windows.features),
+            start_logits=starts,
+            end_logits=ends,
             contexts=context,
-            starts=starts,
-            ends=ends,
+            starts=passage.starts,
+            ends=passage.ends,
         )
+        return {**answers, TRUNCATED: question.ids.row_lengths() > longest}
 
-    def _logits(self, batch: Batch) -> Batch:
-        """Returns the logits of all windows, in batches: a long context has hundreds."""
-        num_windows, length = tf.unstack(tf.shape(batch["input_ids"]))
-
-        def add_batch(first: tf.Tensor, logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            end = first + _WINDOWS_PER_BATCH
-            outputs = self.of_ids({name: row[first:end] for name, row in batch.items()})
-            both = [tf.cast(outputs[name], tf.float32) for name in ("start_logits", "end_logits")]
-            return end, tf.concat([logits, tf.stack(both)], axis=1)
-
-        # The search needs at least one token, even without windows.
-        nothing = tf.zeros([2, 0, tf.maximum(length, 1)])
-        _, logits = tf.while_loop(
-            lambda first, _: first < num_windows,
-            add_batch,
-            (0, nothing),
-            shape_invariants=(tf.TensorShape([]), tf.TensorShape([2, None, None])),
-            parallel_iterations=1,
-        )
-        return {"start_logits": logits[0], "end_logits": logits[1]}
+    def _logits(self, batch: Batch) -> tf.Tensor:
+        """Returns the logits of starts and ends, float32 [B, L, 2]."""
+        outputs = self.of_ids(batch)
+        both = [tf.cast(outputs[name], tf.float32) for name in ("start_logits", "end_logits")]
+        return tf.stack(both, axis=-1)
 
     @staticmethod
     def answer_of(example, outputs):

@@ -5,21 +5,20 @@ WordTagger    words, as data sets have them                          windows, if
 """
 
 import dataclasses
-from itertools import pairwise
+import functools
 from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
 
-from bert_tf.kinds.length_runner import in_batches, length_runner
-from bert_tf.kinds.text_model import TextModel, largest_difference, with_a_column
+from bert_tf.kinds.length_runner import Batch, in_batches, most_tokens
+from bert_tf.kinds.piece_model import TRUNCATED, PieceModel, Pieces
+from bert_tf.kinds.text_model import largest_difference, with_a_column
 from bert_tf.model.crf import best_tags
 from bert_tf.model.tagging_model import tagging_head
 from bert_tf.model.task_heads import TokenClassificationModel
-from bert_tf.spans.offsets import TEXT_WORD, words_with_offsets
-from bert_tf.spans.words import TaggingOptions, window_stride, word_pieces, word_windows
+from bert_tf.spans.words import TaggingOptions, window_stride, word_pieces
 from bert_tf.text.graph_packing import pack_windows
-from bert_tf.text.packing import pack
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ class TaggedWord:
     end: int
 
 
-class Tagger(TextModel):
+class Tagger(PieceModel):
     """Tags the words of texts, truncated to the maximum length; W is the most words of a text."""
 
     outputs: ClassVar = {
@@ -64,7 +63,7 @@ class Tagger(TextModel):
         ids = batch["input_ids"]
         places = tf.range(tf.shape(ids)[1])[tf.newaxis]
         last = tf.reduce_sum(batch["input_mask"], axis=1, keepdims=True) - 1  # [SEP]
-        is_word = (places > 0) & (places < last) & ~tf.gather(self._continues(), ids)
+        is_word = (places > 0) & (places < last) & ~tf.gather(self.continues, ids)
         return self._best(self.compute(batch), is_word)
 
     def _best(self, outputs, is_word):
@@ -77,65 +76,19 @@ class Tagger(TextModel):
             probabilities = tf.reduce_max(tf.nn.softmax(logits), axis=-1)
         return {"labels": tf.gather(self.loaded.labels, best), "probabilities": probabilities}
 
-    def _continues(self):
-        """Returns whether a piece continues a word, for all of the vocabulary: bool [V]."""
-        padded = [False] * (self.loaded.config.vocab_size - self.loaded.tokenizer.vocab_size)
-        tokenizer = self.loaded.tokenizer
-        return np.array([*map(tokenizer.continues_word, tokenizer.vocab), *padded], bool)
-
-    def predict(self, examples):
-        tokenizer, longest = self.loaded.tokenizer, self.loaded.max_seq_length - 2
-        texts, rows = [text for (text,) in examples], []
-        places = []  # First token, start and end of each text's words.
-        num_truncated = 0
-        for text in texts:
-            tokens, offsets = words_with_offsets(text, tokenizer, TEXT_WORD)
-            num_truncated += len(tokens) > longest
-            tokens, offsets = tokens[:longest], offsets[:longest]
-            ids = tokenizer.convert_tokens_to_ids(tokens)
-            rows.append(pack(ids, [], self.special.cls, self.special.sep))
-            firsts = [i for i, token in enumerate(tokens) if not tokenizer.continues_word(token)]
-            words = pairwise([*firsts, len(tokens)])
-            places.append([(1 + i, offsets[i][0], offsets[end - 1][1]) for i, end in words])
-        self.warn_of_truncated(num_truncated, len(texts))
-        outputs = self.run(rows)
-        return [
-            tuple(
-                _tagged(
-                    text[start:end], output["labels"][i], output["probabilities"][i], start, end
-                )
-                for i, start, end in words
-            )
-            for text, words, output in zip(texts, places, outputs, strict=True)
-        ]
-
-    def of_texts(self, tokenizer, *texts):
-        text = tokenizer.valid_text(texts[0])
-        pieces = tokenizer.tokenize_with_offsets(text)
-        ids, starts, ends = (ragged[:, : self.loaded.max_seq_length - 2] for ragged in pieces)
-        of_tokens = self.of_ids(self.packed(ids))
-        # Each row begins with a first piece, so a word's last piece precedes the next first piece.
-        is_first = tf.logical_not(tf.gather(self._continues(), ids.flat_values))
-        is_last = tf.concat([is_first[1:], tf.ones_like(is_first[:1])], axis=0)
-        rows = tf.cast(ids.value_rowids(), tf.int32)
-        places = tf.range(tf.size(rows)) - tf.gather(tf.cast(ids.row_starts(), tf.int32), rows)
-        tokens = tf.boolean_mask(tf.stack([rows, places + 1], axis=1), is_first)  # After [CLS].
-        word_starts = tf.boolean_mask(starts.flat_values, is_first)
-        word_ends = tf.boolean_mask(ends.flat_values, is_last)
-        of_words = tf.gather(text, tokens[:, 0])
-        lengths = word_ends - word_starts
-
-        def dense(values: tf.Tensor, default) -> tf.Tensor:
-            return tf.RaggedTensor.from_value_rowids(
-                values, tokens[:, 0], tf.size(text), validate=False
-            ).to_tensor(default)
-
+    def of_pieces(self, texts, pieces):
+        (text,), (pieces,) = texts, pieces
+        longest = self.loaded.max_seq_length - 2
+        kept = Pieces(*(ragged[:, :longest] for ragged in pieces))
+        of_tokens = self.of_ids(self.packed(kept.ids))
+        words = self.words_of(kept)
+        tokens = tf.stack([words.row, words.first + 1], axis=1)  # After [CLS].
+        found = {name: tf.gather_nd(of_tokens[name], tokens) for name in of_tokens}
         return {
-            "words": dense(tf.strings.substr(of_words, word_starts, lengths, "UTF8_CHAR"), ""),
-            "labels": dense(tf.gather_nd(of_tokens["labels"], tokens), ""),
-            "probabilities": dense(tf.gather_nd(of_tokens["probabilities"], tokens), 0.0),
-            "starts": dense(word_starts, -1),
-            "ends": dense(word_ends, -1),
+            **words.outputs(text),
+            "labels": words.dense(text, found["labels"], ""),
+            "probabilities": words.dense(text, found["probabilities"], 0.0),
+            TRUNCATED: pieces.ids.row_lengths() > longest,
         }
 
     @staticmethod
@@ -168,57 +121,56 @@ class WordTagger(Tagger):
 
     def __init__(self, loaded, batch_size=32, compute=None):
         super().__init__(loaded, batch_size, compute)
-        self._batch_size = batch_size
-        self._run_windows = length_runner(self.compute, batch_size, loaded.max_seq_length)
+        numbers = tf.TensorSpec([None], tf.int32)
+        self._run_words = tf.function(
+            functools.partial(self._of_flat_pieces),
+            input_signature=[tf.TensorSpec([None, None], tf.bool), numbers, numbers],
+            autograph=False,
+        )
+
+    def prepare(self):
+        self.predict([(["A"],)])
 
     def predict(self, examples):
-        rows, places = [], []  # Windows; and for each of their words: example, word, window, token.
-        for number, (words,) in enumerate(examples):
-            there = [i for i, word in enumerate(words) if word]
-            pieces = word_pieces(self.loaded.tokenizer, [words[i] for i in there])
-            remaining = iter(there)
-            for window, firsts in word_windows(pieces, self.loaded.max_seq_length - 2):
-                ids = pieces.ids[window.start : window.start + window.length]
-                places += [(number, next(remaining), len(rows), 1 + first) for first in firsts]
-                rows.append(pack(ids, [], self.special.cls, self.special.sep))
-        outputs = self._run_windows(rows)
-        of_words = [{} for _ in examples]  # The outputs of each example's words.
-        for number, word, window, token in places:
-            of_words[number][word] = outputs[window]["logits"][token]
-        transitions = {n: v for n, v in (outputs[0] if outputs else {}).items() if n != "logits"}
+        pieces = [
+            word_pieces(self.loaded.tokenizer, [*filter(None, words)]) for (words,) in examples
+        ]
 
-        def decode(numbers):
-            longest = max(max(len(examples[number][0]) for number in numbers), 1)
-            logits = np.zeros((len(numbers), longest, len(self.loaded.labels)), np.float32)
-            is_word = np.zeros((len(numbers), longest), bool)
-            for row, number in enumerate(numbers):
-                for word, values in of_words[number].items():
-                    logits[row, word], is_word[row, word] = values, True
-            tiled = {n: np.tile(value, (len(numbers), 1, 1)) for n, value in transitions.items()}
-            return self._of_words({"logits": logits, **tiled}, is_word)
+        def run(places: list[int]) -> Batch:
+            words = [examples[place][0] for place in places]
+            longest = max(map(len, words))
+            is_word = [[*map(bool, some), *[False] * (longest - len(some))] for some in words]
+            there = [pieces[place] for place in places]
+            lengths = [np.diff([*each.first, len(each.ids)]) for each in there]
+            ids = [each.ids for each in there]
+            return self._run_words(np.array(is_word), *map(_joined, (ids, lengths)))
 
-        sizes = [((), len(words)) for (words,) in examples]
-        decoded = in_batches(sizes, self._batch_size, decode)
-        return [self.answer_of(*both) for both in zip(examples, decoded, strict=True)]
+        sizes = [((), len(each.ids)) for each in pieces]
+        outputs = in_batches(sizes, self.batch_size, run, most_tokens())
+        return [self.answer_of(*both) for both in zip(examples, outputs, strict=True)]
 
-    def _of_words(self, outputs, is_word):
-        best = self._best(outputs, is_word)
-        labels = tf.where(is_word, best["labels"], "")
-        return {"labels": labels, "probabilities": tf.where(is_word, best["probabilities"], 0.0)}
+    def _of_flat_pieces(self, is_word, ids, lengths):
+        pieces = tf.RaggedTensor.from_row_lengths(ids, lengths, validate=False)
+        return self._of_word_pieces(is_word, pieces)
 
     def of_texts(self, tokenizer, *texts):
-        num_texts, num_words = tf.unstack(tf.shape(texts[0]))
+        num_words = tf.shape(texts[0])[1]
         # There is a column, if only of no words.
         words = tf.pad(texts[0], [[0, 0], [0, tf.cast(num_words == 0, tf.int32)]])
-        width = tf.shape(words)[1]
-        words = tf.reshape(tokenizer.valid_text(tf.reshape(words, [-1])), [num_texts, width])
+        words = tf.reshape(tokenizer.valid_text(tf.reshape(words, [-1])), tf.shape(words))
         is_word = words != ""
-        places = tf.where(is_word)  # [K, 2]: text and word.
-        owners = tf.cast(places[:, 0], tf.int32)
         pieces = tokenizer.tokenize(tf.boolean_mask(words, is_word))  # [K, (P)]
         has_none = tf.cast(pieces.row_lengths() == 0, tf.int64)
         unknown = tf.fill([tf.reduce_sum(has_none)], self.special.unk)
         pieces = tf.concat([pieces, tf.RaggedTensor.from_row_lengths(unknown, has_none)], axis=1)
+        found = self._of_word_pieces(is_word, pieces)
+        return {name: values[:, :num_words] for name, values in found.items()}
+
+    def _of_word_pieces(self, is_word, pieces):
+        """Returns the outputs [N, W], where `is_word`, of K words with pieces int32 [K, (P)]."""
+        num_texts, width = tf.unstack(tf.shape(is_word))
+        places = tf.where(is_word)  # [K, 2]: text and word.
+        owners = tf.cast(places[:, 0], tf.int32)
         lengths = tf.cast(pieces.row_lengths(), tf.int32)
         ids = tf.RaggedTensor.from_value_rowids(
             pieces.flat_values,
@@ -242,8 +194,11 @@ class WordTagger(Tagger):
         if "transitions" in outputs:  # The same for every window; there may be none.
             one = tf.pad(outputs["transitions"], [[0, 1], [0, 0], [0, 0]])[:1]
             scattered["transitions"] = tf.tile(one, [num_texts, 1, 1])
-        found = self._of_words(scattered, is_word)
-        return {name: values[:, :num_words] for name, values in found.items()}
+        best = self._best(scattered, is_word)
+        return {
+            "labels": tf.where(is_word, best["labels"], ""),
+            "probabilities": tf.where(is_word, best["probabilities"], 0.0),
+        }
 
     @staticmethod
     def answer_of(example, outputs):
@@ -270,6 +225,10 @@ def _best_windows(first, owners, windows, num_texts, stride):
         tf.gather(tf.transpose(values), best, batch_dims=1)[:, 0] for values in (numbers, starts)
     )
     return window, 1 + first - start
+
+
+def _joined(rows) -> np.ndarray:
+    return np.concatenate(rows).astype(np.int32)
 
 
 def _tagged(word: str, label: bytes, probability, start, end) -> TaggedWord:

@@ -131,24 +131,31 @@ class TextModel(abc.ABC):
         ids = [self.special.cls, self.special.mask, self.special.sep]
         self.run([(ids, [0] * len(ids))])
 
+    def encode(self, text: str) -> list[int]:
+        """Returns the ids of a text's word pieces."""
+        return self.loaded.tokenizer.encode(text)
+
     def rows(self, examples: Sequence[tuple]) -> list[Row]:
         """Returns texts or pairs as truncated rows of ids."""
-        encode = self.loaded.tokenizer.encode
         cls, sep, longest = self.special.cls, self.special.sep, self.loaded.max_seq_length
-        pairs = [[*map(encode, (*texts, "")[:2])] for texts in examples]
+        pairs = [[*map(self.encode, (*texts, "")[:2])] for texts in examples]
         self.warn_of_truncated(sum(is_truncated(*pair, longest, sep) for pair in pairs), len(pairs))
         return [pack_truncated(*pair, cls, sep, longest) for pair in pairs]
 
-    def warn_of_truncated(self, num_truncated: int, num_texts: int, limit: str = "") -> None:
-        """Logs a warning, once, if texts were truncated; the usual limit is `max_seq_length`."""
+    @property
+    def limit(self) -> str:
+        """How long texts may be, for the warning that some are not read to their ends."""
+        return f"{self.loaded.max_seq_length} tokens (max_seq_length)"
+
+    def warn_of_truncated(self, num_truncated: int, num_texts: int) -> None:
+        """Logs a warning, once, if texts were truncated."""
         if num_truncated and not self._has_warned:
             self._has_warned = True
             logger.warning(
                 "%d of %d texts are longer than %s: parts of them are not read. A classifier can "
                 "read all in windows, see docs/long_texts.md. Further texts are truncated without "
                 "a warning.",
-                *(num_truncated, num_texts),
-                limit or f"{self.loaded.max_seq_length} tokens (max_seq_length)",
+                *(num_truncated, num_texts, self.limit),
             )
 
     def of_texts(self, tokenizer: "GraphTokenizer", *texts: tf.Tensor) -> Batch:

@@ -45,13 +45,6 @@ class SpanAnswer:
     nbest: tuple[NbestEntry, ...]  # The best one first.
     # The score of "no answer" minus the best answer's; None if every question has an answer.
     null_odds: float | None
-    # The first and last token of each of `nbest` in the passage; (-1, -1) for no answer.
-    spans: tuple[tuple[int, int], ...] = ()
-
-    @property
-    def place(self) -> int:
-        """Returns the index of the answer in `nbest`."""
-        return next(i for i, entry in enumerate(self.nbest) if entry.text == self.text)
 
 
 class QuestionScores(NamedTuple):
@@ -77,12 +70,9 @@ class Span(NamedTuple):
 
 
 def find_answer(
-    options: SpanOptions,
-    scores: QuestionScores,
-    text_of: Callable[[int, int], str],
-    empty: str = EMPTY,
+    options: SpanOptions, scores: QuestionScores, text_of: Callable[[int, int], str]
 ) -> SpanAnswer:
-    """Returns the answer to a question, or `empty` if there is no candidate.
+    """Returns the answer to a question, or EMPTY if there is no candidate.
 
     `text_of` returns the text of tokens `first` to `last` of the passage.
     """
@@ -94,17 +84,16 @@ def find_answer(
             break
     if null:
         best.setdefault("", null)
-    best = best or {empty: Span(-1, -1, 0.0, 0.0)}
+    best = best or {EMPTY: Span(-1, -1, 0.0, 0.0)}
     nbest = _with_probabilities(best)
-    spans = tuple((span.first, span.last) for span in best.values())
     if not null:
-        return SpanAnswer(nbest[0].text, nbest, None, spans)
+        return SpanAnswer(nbest[0].text, nbest, None)
     text, span = next(((text, span) for text, span in best.items() if text), ("", None))
     if span is None:  # No start matched an end.
-        return SpanAnswer("", nbest, NO_OTHER_ANSWER, spans)
+        return SpanAnswer("", nbest, NO_OTHER_ANSWER)
     null_odds = null.score - span.start_logit - span.end_logit
     is_null = null_odds > options.null_score_diff_threshold
-    return SpanAnswer("" if is_null else text, nbest, null_odds, spans)
+    return SpanAnswer("" if is_null else text, nbest, null_odds)
 
 
 def _null_span(scores: QuestionScores) -> Span:

@@ -53,7 +53,7 @@ def find_answers(
     Args:
         start_logits, end_logits: float [S, L].
         contexts: string [N], the passages, in UTF-8.
-        starts, ends: int [N, (T)], the character offsets of each token, see `OffsetPassage`.
+        starts, ends: int [N, (T)], the places of each token in characters.
 
     Returns: `answer`, `start`, `end`, `probability`, `score` [N]; `nbest_answers`, `nbest_starts`,
         `nbest_ends`, `nbest_probabilities` [N, n], the best answer first; and in version 2.0

@@ -6,7 +6,6 @@ predicate   0    0   0   1    0    0    0                  0    0   0   1    0
 """
 
 import dataclasses
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -75,29 +74,8 @@ def pack_predicate(
     return PackedPredicate(input_ids, segment_ids, mask, start, len(window), is_truncated)
 
 
-def find_words(
-    ids: Sequence[int], is_first: Sequence[bool], wanted: Sequence[int], number: int
-) -> int | None:
-    """Returns where whole words have these pieces for the `number`th time, from 1; None if not."""
-    size = len(wanted)
-    for start in range(len(ids) - size + 1 if size else 0):
-        end = start + size
-        is_whole = is_first[start] and (end == len(ids) or is_first[end])
-        if is_whole and list(ids[start:end]) == list(wanted):
-            number -= 1
-            if not number:
-                return start
-    return None
-
-
 # A word, and which of its occurrences in the sentence, from 1.
 NUMBERED = r"(.+)#([1-9][0-9]?)"
-
-
-def split_number(predicate: str) -> tuple[str, int]:
-    """Splits `run#2`, the second "run" of a sentence, into `run` and 2; without a number, 1."""
-    match = re.fullmatch(NUMBERED, predicate, re.DOTALL)
-    return (match[1], int(match[2])) if match else (predicate, 1)
 
 
 def split_labels(labels: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -1,6 +1,7 @@
 """Packs `[CLS] a [SEP] b [SEP]` in a TensorFlow graph, as `packing` does, for a whole batch.
 
-Ids are ragged tensors, int32 [N, (T)], where N may be 0. Rows are padded to the longest one.
+Ids are ragged tensors, int32 [N, (T)], where N may be 0. Rows are padded to the longest one. A
+`DoubledSeparator` stands twice between two texts, as there.
 
 Source: google-research/bert, run_classifier.py, `convert_single_example`, and run_squad.py,
 `convert_examples_to_features`.
@@ -9,6 +10,8 @@ Source: google-research/bert, run_classifier.py, `convert_single_example`, and r
 from typing import NamedTuple
 
 import tensorflow as tf
+
+from bert_tf.text.packing import num_between, num_special_tokens
 
 
 class PackedWindows(NamedTuple):
@@ -38,9 +41,9 @@ def pack_texts(
         ids_b = ids_a[:, :0]
     lengths_a, lengths_b = _lengths(ids_a), _lengths(ids_b)
     # The longer one is cut to the length of the other, then both are; b gets less of an odd room.
-    room = max_seq_length - 3
+    room = max_seq_length - num_special_tokens(sep_id, is_pair=True)
     beside = tf.minimum(lengths_a, tf.maximum(room - lengths_b, room - room // 2))
-    kept_a = tf.where(lengths_b > 0, beside, tf.minimum(lengths_a, room + 1))
+    kept_a = tf.where(lengths_b > 0, beside, tf.minimum(lengths_a, max_seq_length - 2))
     kept_b = tf.minimum(lengths_b, tf.maximum(room - lengths_a, room // 2))
     first_a, first_b = _first_indices(ids_a), _first_indices(ids_b)
     return _rows(_slices(ids_a, first_a, kept_a), _slices(ids_b, first_b, kept_b), cls_id, sep_id)
@@ -64,11 +67,11 @@ def pack_windows(
     _check_at_least(3 if question_ids is None else 4, "max_seq_length", max_seq_length)
     _check_at_least(1, "doc_stride", doc_stride)
     lengths = _lengths(passage_ids)
-    # Without a question there is one [SEP] less.
-    question_lengths = (
-        tf.zeros_like(lengths) - 1 if question_ids is None else _lengths(question_ids)
-    )
-    room = max_seq_length - 3 - question_lengths
+    # A question's tokens, and the separators between it and the passage.
+    before = tf.zeros_like(lengths)
+    if question_ids is not None:
+        before = _lengths(question_ids) + num_between(sep_id)
+    room = max_seq_length - 2 - before
     tf.debugging.assert_positive(
         tf.where(lengths > 0, room, 1),
         f"A question leaves no room for its passage in {max_seq_length} tokens: cut it before.",
@@ -86,7 +89,7 @@ def pack_windows(
         rows = _rows(passages, passages[:, :0], cls_id, sep_id)
     else:
         rows = _rows(tf.gather(question_ids, owner), passages, cls_id, sep_id)
-    passage_start = tf.gather(question_lengths, owner) + 2
+    passage_start = tf.gather(before, owner) + 1
     return PackedWindows(rows, owner, start, length, passage_start)
 
 
@@ -110,7 +113,7 @@ def pack_pair_windows(
     _check_at_least(5, "max_seq_length", max_seq_length)
     lengths_a, lengths_b = _lengths(ids_a), _lengths(ids_b)
     shorter, longer = tf.minimum(lengths_a, lengths_b), tf.maximum(lengths_a, lengths_b)
-    room = max_seq_length - 2 - tf.cast(lengths_b > 0, tf.int32)
+    room = max_seq_length - 2 - num_between(sep_id) * tf.cast(lengths_b > 0, tf.int32)
     fits = lengths_a + lengths_b <= room
     kept = tf.where(fits, shorter, tf.minimum(shorter, room // 2))
     width = tf.where(fits, tf.maximum(longer, 1), room - kept)
@@ -176,17 +179,19 @@ def _rows(a: tf.RaggedTensor, b: tf.RaggedTensor, cls_id: int, sep_id: int) -> d
     """Packs and pads; rows with an empty b have one [SEP]."""
     lengths_a, lengths_b = _lengths(a), _lengths(b)
     once, has_b = tf.ones_like(lengths_a), tf.cast(lengths_b > 0, tf.int32)
-    parts = [_repeated(cls_id, once), a, _repeated(sep_id, once), b, _repeated(sep_id, has_b)]
+    between = once + (num_between(sep_id) - 1) * has_b
+    parts = [_repeated(cls_id, once), a, _repeated(sep_id, between), b, _repeated(sep_id, has_b)]
     input_ids = tf.concat([part.with_row_splits_dtype(tf.int64) for part in parts], 1).to_tensor()
     first_lengths = lengths_a + 2
-    lengths = first_lengths + lengths_b + has_b
+    lengths = lengths_a + 1 + between + lengths_b + has_b
     indices = tf.range(tf.shape(input_ids)[1])
     is_token = indices < lengths[:, tf.newaxis]
     is_second = is_token & (indices >= first_lengths[:, tf.newaxis])
+    segment_ids = tf.cast(is_second, tf.int32)
     return {
         "input_ids": input_ids,
         "input_mask": tf.cast(is_token, tf.int32),
-        "segment_ids": tf.cast(is_second, tf.int32),
+        "segment_ids": segment_ids if num_between(sep_id) == 1 else tf.zeros_like(segment_ids),
     }
 
 

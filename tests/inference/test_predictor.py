@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from offset_passage import OffsetPassage
 from served_models import LABELS, MAX_SEQ_LENGTH, VOCAB, small_config, write_model
 
 import bert_tf
 from bert_tf.inference.load_model import load_model
 from bert_tf.released.find_model import ModelFiles
-from bert_tf.spans.offsets import OffsetPassage
 from bert_tf.text.packing import pack_truncated
 
 CONTEXT = "Naïve John Smith (1895-1943) was the leader of an expedition. " * 12
@@ -156,6 +156,13 @@ def test_the_answer_is_the_best_span_of_all_windows(predictors, tokenizer):
                 score = float(start_logits[place + offset]) + float(end_logits[end + offset])
                 best = max(best, (score, passage.text(place, end)))
     assert predictor.answer("Who was the leader?", CONTEXT).text == best[1]
+
+
+def test_a_question_that_leaves_no_room_for_its_passage_is_refused(folders):
+    predictor = bert_tf.Predictor(folders["span"], span_options={"max_query_length": 64})
+    assert predictor.answer("Who?", CONTEXT).text
+    with pytest.raises(ValueError, match=r"no room for its passage in .*Lower max_query"):
+        predictor.answer("who " * 64, CONTEXT)
 
 
 def test_there_is_no_answer_in_an_empty_context(predictors):

@@ -110,7 +110,9 @@ def test_words_of_texts_and_answers_are_found_in_the_text(released):
 
 
 def test_words_of_training_and_of_texts_have_the_same_ids(tokenizer):
-    from bert_tf.spans.offsets import TEXT_WORD, OffsetPassage, words_with_offsets
+    from offset_passage import OffsetPassage
+
+    from bert_tf.spans.offsets import TEXT_WORD, words_with_offsets
     from bert_tf.spans.windows import PassageTokenizer
     from bert_tf.spans.words import word_pieces
 

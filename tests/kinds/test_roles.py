@@ -15,7 +15,7 @@ from bert_tf.released.model_folder import ModelDescription, write_description
 from bert_tf.serving.export import export_saved_model
 from bert_tf.settings import ExportSettings
 from bert_tf.spans.bio import role_spans, viterbi
-from bert_tf.spans.predicates import find_words, pack_predicate, split_number
+from bert_tf.spans.predicates import pack_predicate
 from bert_tf.text.tokenization import FullTokenizer
 
 SPANS = ("O", "B-A0", "I-A0", "B-A1", "I-A1", "B-V", "I-V", "sense:01", "sense:02")
@@ -122,16 +122,14 @@ def test_rows_are_those_of_the_drawing():
     assert row.predicate_mask == [0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0]
 
 
-def test_words_are_found_whole_and_by_number():
-    ids, is_first = [5, 6, 5, 7, 5], [True, True, False, True, True]
-    assert find_words(ids, is_first, [5], 1) == 0
-    assert find_words(ids, is_first, [5], 2) == 4
-    assert find_words(ids, is_first, [6], 1) is None
-    assert find_words(ids, is_first, [6, 5], 1) == 1
-    assert find_words(ids, is_first, [], 1) is None
-    assert split_number("run#12") == ("run", 12)
-    assert split_number("#2") == ("#2", 1)
-    assert split_number("a\n#3") == ("a\n", 3)
+def test_words_are_found_whole_and_by_number(tmp_path):
+    predictor = bert_tf.Predictor(write_role_model(tmp_path / "model", SPANS))
+    sentence = "a unaffable, a b a # 3"
+    for predicate, place in (("a", 0), ("a#2", 13), ("a#3", 17), ("# 3", 19), ("a b", 13)):
+        assert predictor.roles(sentence, predicate).start == place
+    for predicate in ("a#4", "un", "able", "b a b", "#2", "", "a#0"):
+        with pytest.raises(ValueError, match="must be words of the sentence"):
+            predictor.roles(sentence, predicate)
 
 
 def test_the_graph_finds_the_same_best_paths():

@@ -8,11 +8,11 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from offset_passage import OffsetPassage
 from span_questions import VOCAB, random_text
 
-from bert_tf.spans.answers import QuestionScores, find_answer
+from bert_tf.spans.answers import EMPTY, QuestionScores, find_answer
 from bert_tf.spans.graph_search import find_answers
-from bert_tf.spans.offsets import OffsetPassage
 from bert_tf.spans.options import SpanOptions
 from bert_tf.text.graph_packing import PackedWindows
 from bert_tf.text.packing import divide
@@ -86,6 +86,22 @@ def inputs_of(passages, scores):
     }
 
 
+def answer_with_spans(options, question, passage):
+    """The answer of the search in Python, and the characters of each of the n best."""
+    tokens = {}
+
+    def text_of(first, last):
+        text = passage.text(first, last)
+        tokens.setdefault(text, (first, last))  # A text keeps its highest score.
+        return text
+
+    found = find_answer(options, question, text_of)
+    if not tokens and found.text == EMPTY:  # In a graph it is "".
+        nbest = (found.nbest[0]._replace(text=""),)
+        found = dataclasses.replace(found, text="", nbest=nbest)
+    return found, [passage.span(*tokens.get(entry.text, (-1, -1))) for entry in found.nbest]
+
+
 def check(options, graph, passages, scores):
     """Holds each answer of the graph to that of `find_answer`."""
     outputs = {name: x.numpy() for name, x in graph(inputs_of(passages, scores)).items()}
@@ -93,12 +109,12 @@ def check(options, graph, passages, scores):
     width = options.n_best_size + has_null
     assert ("null_odds" in outputs) == has_null
     for row, (passage, question) in enumerate(zip(passages, scores, strict=True)):
-        expected = find_answer(options, question, passage.text, empty="")
+        expected, spans = answer_with_spans(options, question, passage)
         size = len(expected.nbest)
-        spans = [passage.span(*span) for span in expected.spans]
         texts = [entry.text for entry in expected.nbest]
         probabilities = [entry.probability for entry in expected.nbest]
-        chosen = expected.nbest[expected.place]
+        place = texts.index(expected.text)
+        chosen = expected.nbest[place]
         found = {name: output[row] for name, output in outputs.items()}
         padding = [-1] * (width - size)
         assert [t.decode() for t in found["nbest_answers"]] == texts + [""] * (width - size)
@@ -108,12 +124,12 @@ def check(options, graph, passages, scores):
             found["nbest_probabilities"], probabilities + [0.0] * (width - size), rtol=1e-6
         )
         assert found["answer"].decode() == expected.text
-        assert (found["start"], found["end"]) == spans[expected.place]
+        assert (found["start"], found["end"]) == spans[place]
         np.testing.assert_allclose(found["probability"], chosen.probability, rtol=1e-6)
         assert found["score"] == np.float32(chosen.start_logit + chosen.end_logit)
         if has_null:
             assert found["null_odds"] == np.float32(expected.null_odds)
-        start, end = spans[expected.place]
+        start, end = spans[place]
         assert start < 0 or passage.context[start:end] == expected.text
 
 

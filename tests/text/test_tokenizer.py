@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from offset_passage import OffsetPassage
 from toy_tokenizers import ToyTokenizer
 
 from bert_tf.data.records import first_records
@@ -9,7 +10,6 @@ from bert_tf.data.schema import parse_examples, pretraining_features
 from bert_tf.pretraining_data.record_files import make_records
 from bert_tf.pretraining_data.shards import Shard
 from bert_tf.settings import PretrainingDataSettings
-from bert_tf.spans.offsets import OffsetPassage
 from bert_tf.text.packing import pack_truncated
 from bert_tf.text.tokenizer import Tokenizer, load_tokenizer
 
