@@ -31,11 +31,13 @@ MAY_IMPORT = {
     "data": {"config", "files", "processors", "settings"},
     "model": {"config", "processors"},
     "training": {"config", "files", "model", "progress", "processors", "settings"},
-    "spans": {"settings", "text"},
+    "spans": {"metrics", "settings", "text"},
     "kinds": {
         *("config", "files", "metrics", "model", "processors", "spans", "text", "training"),
     },
-    "tasks": {"config", "data", "files", "metrics", "model", "settings", "spans", "text"},
+    "tasks": {
+        *("config", "data", "files", "kinds", "metrics", "model", "settings", "spans", "text"),
+    },
     "corpus": {"config", "files", "progress", "settings", "text", "version"},
     "pretraining_data": {"config", "data", "files", "progress", "settings", "text"},
     "distillation": {"config", "files", "formats", "model", "released", "text", "training"},

@@ -134,11 +134,6 @@ class MultipleChoice(Task):
             row["label_ids"] = [example.label]
         return [TruncatedRow(row) if is_cut else row]
 
-    def head(self, encoder):
-        from bert_tf.model.task_heads import ChoiceModel
-
-        return ChoiceModel(encoder)
-
     def loss(self, batch: Batch, outputs: "tf.Tensor") -> "tf.Tensor":
         """Returns float32 [B]: the softmax cross entropy over each example's choices."""
         import tensorflow as tf

@@ -203,11 +203,6 @@ class TextClassification(Task):
         row_type = TruncatedRow if is_cut else dict
         return [row_type(input_ids=ids, segment_ids=kinds, **rest) for ids, kinds in packed]
 
-    def head(self, encoder):
-        from bert_tf.model.task_heads import ClassificationModel
-
-        return ClassificationModel(encoder, len(self.labels) or 1)
-
     def loss(self, batch: Batch, outputs: "tf.Tensor") -> "tf.Tensor":
         """Returns float32 [B]: the softmax cross entropy, or the squared error of a regression."""
         import tensorflow as tf

@@ -194,11 +194,6 @@ class Coreference(Task):
         names = ("gold_starts", "gold_ends", "gold_entities")
         return {name: [mention[i] for mention in found] for i, name in enumerate(names)}
 
-    def head(self, encoder):
-        from bert_tf.model.coreference import CoreferenceModel
-
-        return CoreferenceModel(encoder, **self.options.model_arguments())
-
     def loss(self, batch: Batch, outputs: Batch) -> "tf.Tensor":
         """Returns float32 [B]: the sum of the losses of the document's spans."""
         import tensorflow as tf

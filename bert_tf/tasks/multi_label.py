@@ -70,11 +70,6 @@ class MultiLabelClassification(TextClassification):
     def label_values(self, example: TextExample) -> list[float]:
         return [float(label in (example.label or ())) for label in self.labels]
 
-    def head(self, encoder):
-        from bert_tf.model.task_heads import MultiLabelModel
-
-        return MultiLabelModel(encoder, len(self.labels))
-
     def loss(self, batch: Batch, outputs: "tf.Tensor") -> "tf.Tensor":
         """Returns float32 [B]: the mean binary cross entropy of an example's C labels."""
         import tensorflow as tf

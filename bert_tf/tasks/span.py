@@ -20,7 +20,7 @@ from bert_tf.metrics.squad import normalize_answer
 from bert_tf.spans.answers import PassageText, QuestionScores, SpanAnswer, find_answer
 from bert_tf.spans.options import SpanOptions
 from bert_tf.spans.windows import answer_tokens, divide_passage, passage_tokenizer
-from bert_tf.tasks.task import Batch, Row, Task, TruncatedRow, Windows
+from bert_tf.tasks.task import Batch, Reader, Row, Task, TruncatedRow, Windows
 from bert_tf.text.packing import Window, num_between, pack
 from bert_tf.text.tokenizer import Tokenizer
 
@@ -58,6 +58,7 @@ class SpanExtraction(Task):
         data: the data set: a picklable object with the `splits`, `sources`, `read`, `score` and
             `write` of a task. The training split is TRAIN.
         metric: the metric of its `score` that models are compared by.
+        reader: has the `splits`, `sources` and `read` instead of `data`.
     """
 
     kind = "span"
@@ -65,12 +66,14 @@ class SpanExtraction(Task):
     labels = ()
     default_seq_length = 384
 
-    def __init__(self, name: str, options: SpanOptions, data: Any, metric: str):
+    def __init__(
+        self, name: str, options: SpanOptions, data: Any, metric: str, reader: Reader | None = None
+    ):
         self.name = name
         self.options = options
         self.metric = metric
         self.padding_matters = not options.mask_padding
-        self.reader = data
+        self.reader = reader or data
         self.score = data.score
         self.write = data.write
 
@@ -122,11 +125,6 @@ class SpanExtraction(Task):
                 row["start_positions"], row["end_positions"] = [start], [end]
                 row["is_impossible"] = [int(bool(example.is_impossible))]
             yield row
-
-    def head(self, encoder):
-        from bert_tf.model.task_heads import SpanModel
-
-        return SpanModel(encoder)
 
     def loss(self, batch: Batch, outputs: Batch) -> "tf.Tensor":
         """Returns float32 [B]: the mean of the cross entropies of start and end over L positions.

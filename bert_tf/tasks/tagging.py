@@ -131,13 +131,6 @@ class WordTagging(Task):
                 row["label_ids"] = _at(places, label_ids, len(input_ids))
             yield row
 
-    def head(self, encoder):
-        from bert_tf.model.tagging_model import tagging_head
-
-        options, num_labels = self.options, len(self.labels)
-        layers = options.feature_based
-        return tagging_head(encoder, num_labels, layers, options.crf, options.lstm_units)
-
     def loss(self, batch: Batch, outputs: Any) -> "tf.Tensor":
         """Returns the cross entropy of each token [B, L]; with a CRF the mean of the words [B].
 

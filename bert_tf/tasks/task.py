@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bert_tf import files
 from bert_tf.data.schema import Feature
+from bert_tf.kinds.table import find_kind
 from bert_tf.settings.options import parse_options, split_options  # noqa: F401 - for callers.
 from bert_tf.settings.setting import Settings, setting
 from bert_tf.tasks.text_examples import original_split
@@ -149,10 +150,13 @@ class Task(Reader, Protocol):
     def head(self, encoder) -> "keras.Model":
         """Makes the model: a `bert_tf.model.heads.HeadModel` on this encoder.
 
-        It returns floats, one tensor [B, ...] or several by name. Weights that no output depends on
-        must be `is_unneeded`, so that weight decay does not change them; for the pooler, set
+        By default it is that of the task's kind, with its labels and options. It returns floats,
+        one tensor [B, ...] or several by name. Weights that no output depends on must be
+        `is_unneeded`, so that weight decay does not change them; for the pooler, set
         `needs_pooler = False`.
         """
+        text_model = find_kind(self.kind).text_model_class()
+        return text_model.model_for(encoder, len(self.labels), self.options)
 
     def loss(self, batch: Batch, outputs: Any) -> "tf.Tensor":
         """Returns the loss of each window, token or span: float32 [B], [B, L] or [B, S].
