@@ -18,11 +18,11 @@ Source: Tjong Kim Sang and De Meulder 2003, section 2.
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from bert_tf import files
-from bert_tf.metrics.conlleval import OUTSIDE, split_tag, to_iob2
+from bert_tf.metrics.conlleval import OUTSIDE, from_iob2, to_iob2
 from bert_tf.tasks.json_items import JsonItem, read_json_lines
 
 DOCUMENT_START = "-DOCSTART-"
@@ -205,8 +205,9 @@ def _texts(item: JsonItem, key: str) -> tuple[str, ...]:
 def find_scheme(sentences: Iterable[Sentence], told: str = "auto") -> str:
     """Returns the scheme of sentences' tags: `iob1`, `iob2`, `bioes`, or `none` for classes.
 
-    Raises a ValueError with file and line for a tag that does not continue an entity, or none that
-    the told scheme has.
+    A scheme fits if the tags stay the same when they are written in IOB2 and back. Raises a
+    ValueError with file and line for a tag that does not fit; where IOB1 is told, any I may begin
+    an entity.
     """
     if told == "none":
         return told
@@ -222,69 +223,28 @@ def find_scheme(sentences: Iterable[Sentence], told: str = "auto") -> str:
                 "a hyphen and a type, as other tags are. Correct it, or give "
                 "--task_options=scheme=none if each tag is a class of its own."
             )
+    is_bioes = bool(letters & {"E", "S"})
     if told == "auto":
-        told = "bioes" if letters & {"E", "S"} else _iob_scheme(sentences)
-    if told == "bioes":
-        _check(_breaks_of_bioes(sentences), "BIOES, where an entity is B, I, ..., E or a single S")
-    elif letters & {"E", "S"}:
-        found = next(place for place in tagged if place[2][0] in "ES")
-        _check([found], f"{told.upper()}, which has no E or S: give --task_options=scheme=bioes")
-    elif told == "iob2":
-        _check(_inside_starts(sentences), "IOB2, where an entity begins with B")
+        is_iob1 = _misfit(sentences, "iob2") and not _misfit(sentences, "iob1")
+        told = "bioes" if is_bioes else "iob1" if is_iob1 else "iob2"
+    misfit = _misfit(sentences, told)
+    if misfit and (told != "iob1" or is_bioes):
+        other = "bioes" if is_bioes and told != "bioes" else "iob1"
+        raise ValueError(
+            f"{misfit} in {told.upper()}. Correct it, or give --task_options=scheme={other}. iob1 "
+            "takes an I for the beginning of an entity wherever none of its type can continue."
+        )
     return told
 
 
-def _iob_scheme(sentences: Sequence[Sentence]) -> str:
-    """Returns `iob1` if an entity begins with I, or else `iob2`; refuses a mixture."""
-    inside = next(_inside_starts(sentences), None)
-    begins = ((s, i, t) for s, i, t in _starts(sentences) if t[0] == "B")
-    beginning = next(begins, None)
-    if inside and beginning:
-        other = beginning[0].where(beginning[1])
-        _check(
-            [inside],
-            f"IOB2, which other entities are written in, such as {beginning[2]} at {other}",
-        )
-    return "iob1" if inside else "iob2"
-
-
-def _starts(sentences: Iterable[Sentence]) -> Iterator[tuple[Sentence, int, str]]:
-    """Yields the tags after O, another type, or the start of a sentence."""
+def _misfit(sentences: Iterable[Sentence], scheme: str) -> str:
+    """Returns the first tag that is not as a scheme has it; "" if all are."""
     for sentence in sentences:
-        previous = ""
-        for word, tag in enumerate(sentence.tags):
-            type_ = split_tag(tag)[1]
-            if tag != OUTSIDE and type_ != previous:
-                yield sentence, word, tag
-            previous = type_
-
-
-def _inside_starts(sentences: Iterable[Sentence]) -> Iterator[tuple[Sentence, int, str]]:
-    return (place for place in _starts(sentences) if place[2][0] == "I")
-
-
-def _breaks_of_bioes(sentences: Iterable[Sentence]) -> Iterator[tuple[Sentence, int, str]]:
-    """Yields the tags that follow or end an entity wrongly."""
-    for sentence in sentences:
-        open_type = None  # Of an entity that must continue.
-        for word, tag in enumerate(sentence.tags):
-            letter, type_ = split_tag(tag)
-            continues = letter in ("I", "E")
-            if continues != (open_type is not None) or (continues and type_ != open_type):
-                yield sentence, word, tag
-            open_type = type_ if letter in ("B", "I") else None
-        if open_type is not None:
-            yield sentence, len(sentence.words) - 1, sentence.tags[-1]
-
-
-def _check(wrong: Iterable[tuple[Sentence, int, str]], scheme: str) -> None:
-    for sentence, word, tag in wrong:
-        before = sentence.tags[word - 1] if word else "the start of the sentence"
-        raise ValueError(
-            f"{sentence.where(word)}: the tag {tag} after {before} is not {scheme}. Correct it, or "
-            "give --task_options=scheme=iob1, which takes an I for the beginning of an entity "
-            "wherever none of its type can continue."
-        )
+        wanted = from_iob2(to_iob2(sentence.tags, scheme), scheme)
+        for word, (tag, other) in enumerate(zip(sentence.tags, wanted, strict=True)):
+            if tag != other:
+                return f"{sentence.where(word)}: the tag {tag} would be {other}"
+    return ""
 
 
 def in_iob2(sentences: Sequence[Sentence], scheme: str) -> list[Sentence]:
