@@ -29,8 +29,7 @@ def choose_languages(first: str, others: str, known: Sequence[str]) -> tuple[str
 class LanguagesReader:
     """Reads training examples with one reader, and the others with the language's reader.
 
-    Those readers need only the splits `eval` and `predict`. They may have further ones of the same
-    names.
+    Those readers need only one split for each of `eval` and `predict`.
     """
 
     training: Reader
@@ -39,25 +38,25 @@ class LanguagesReader:
     def splits(self, purpose: str) -> tuple[str, ...]:
         if purpose == "train":
             return self.training.splits(purpose)
-        for reader in self.readers.values():
-            reader.splits(purpose)  # It raises if there are no files.
-        _, *others = self.readers
-        return (purpose, *(f"{purpose}_{language}" for language in others))
+        first, *others = self.readers
+        (split,) = self.readers[first].splits(purpose)
+        for language in others:
+            self.readers[language].sources(split)  # It raises if there are no files.
+        return (split, *(f"{split}_{language}" for language in others))
 
     def sources(self, split: str) -> list[str]:
-        reader, purpose = self._find(split)
-        return reader.sources(purpose)
+        reader, split = self._find(split)
+        return reader.sources(split)
 
     def read(self, split: str) -> Sequence[Any]:
-        reader, purpose = self._find(split)
-        return reader.read(purpose)
+        reader, split = self._find(split)
+        return reader.read(split)
 
     def split_title(self, split: str) -> str:
         """Returns the language of a split."""
         return split.partition("_")[2] or next(iter(self.readers))
 
     def _find(self, split: str) -> tuple[Reader, str]:
-        purpose = split.partition("_")[0]
-        if purpose == "train":
-            return self.training, purpose
-        return self.readers[self.split_title(split)], purpose
+        if split == "train":
+            return self.training, split
+        return self.readers[self.split_title(split)], split.partition("_")[0]

@@ -15,9 +15,9 @@ import dataclasses
 from bert_tf.metrics.mlqa import LANGUAGES
 from bert_tf.settings.setting import setting
 from bert_tf.spans.options import SpanOptions
-from bert_tf.tasks.languages import choose_languages
+from bert_tf.tasks.languages import LanguagesReader, choose_languages
 from bert_tf.tasks.span import SpanExtraction
-from bert_tf.tasks.squad_files import SquadLanguages
+from bert_tf.tasks.squad_files import SquadFiles
 
 VARIANTS = ()
 
@@ -47,15 +47,16 @@ def make(variant: None, options: Options, labels: None) -> SpanExtraction:
         questions = choose_languages("", options.question_languages, LANGUAGES)[1:]
         # The first one, by which models are selected, stays.
         pairs = [pairs[0], *((c, q) for c in contexts for q in questions if (c, q) != pairs[0])]
-    names = {c if c == q else f"{c}_{q}": (c, q) for c, q in pairs}
-    files_of = {
-        f"eval_{name}" if name != options.language else "eval": (name, _files(options, *pair))
-        for name, pair in names.items()
+    data = SquadFiles(options)
+    readers = {
+        context if context == question else f"{context}_{question}": SquadFiles(
+            options, _file_names(options.eval_set, context, question), language=context
+        )
+        for context, question in pairs
     }
-    data = SquadLanguages(options, files_of, as_mlqa=True)
-    return SpanExtraction("mlqa", options, data, metric="f1")
+    return SpanExtraction("mlqa", options, data, "f1", LanguagesReader(data, readers))
 
 
-def _files(options: Options, context: str, question: str) -> tuple[str, ...]:
-    name = f"{options.eval_set}-context-{context}-question-{question}.json"
-    return f"{options.eval_set}/{name}", name
+def _file_names(part: str, context: str, question: str) -> tuple[str, ...]:
+    name = f"{part}-context-{context}-question-{question}.json"
+    return f"{part}/{name}", name

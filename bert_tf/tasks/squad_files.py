@@ -39,10 +39,15 @@ _SHUFFLE_SEED = 12345
 class SquadFiles:
     """Reads SQuAD's files, computes its official metrics and writes its prediction files.
 
-    The options are those of a span task, with `train_file`, `predict_file` and `data_dir`.
+    Args:
+        options: those of a span task, with `train_file`, `data_dir` and maybe `predict_file`.
+        names: how the file to evaluate may be called in `data_dir`; by default as SQuAD's.
+        language: by whose rules, MLQA's, answers are scored; by default by SQuAD's.
     """
 
     options: Any
+    names: tuple[str, ...] = ()
+    language: str = ""
 
     def splits(self, purpose: str) -> tuple[str, ...]:
         """Returns `train` for training, else `eval`."""
@@ -57,13 +62,16 @@ class SquadFiles:
 
     def sources(self, split: str) -> list[str]:
         option, prefix = ("train_file", "train") if split == TRAIN else ("predict_file", "dev")
-        given, folder = getattr(self.options, option), self.options.data_dir
+        given, folder = getattr(self.options, option, ""), self.options.data_dir
         usual = f"{prefix}-{'v2.0' if self.options.version_2_with_negative else 'v1.1'}.json"
-        path = given or find_file(folder, usual)
+        names = self.names if self.names and split != TRAIN else (usual,)
+        path = given or next(filter(None, (find_file(folder, name) for name in names)), None)
         if not path or not files.exists(path):
+            flag = f"{option}, or " if hasattr(self.options, option) else ""
             raise ValueError(
-                f"There is no file for the split {split!r}. Give {option}, or a data_dir with "
-                f"{usual} or {usual}.gz. Received: {option}={given!r}, data_dir={folder!r}"
+                f"There is no file for the split {split!r}. Give {flag}a data_dir with "
+                f"{' or '.join(names)}, or that with .gz. Received: {option}={given!r}, "
+                f"data_dir={folder!r}"
             )
         return [path]
 
@@ -84,7 +92,7 @@ class SquadFiles:
         examples = [_to_answer(*question, version_2) for question in questions]
         _report(path, questions, [_oddity(example, version_2) for example in examples])
         metrics.lacks_spaces("".join(example.answers or ()) for example in examples)
-        return examples
+        return [example._replace(language=self.language) for example in examples]
 
     def read_training_examples(self, path: str) -> list[SpanExample]:
         """Returns the questions with an answer in their passage, or with none, in file order."""
@@ -101,7 +109,7 @@ class SquadFiles:
         return [each for each, reason in zip(examples, reasons, strict=True) if not reason]
 
     def score(self, examples: Examples, answers: Answers) -> dict[str, float]:
-        """Returns the official metrics in percent, see `bert_tf.metrics.squad.evaluate`.
+        """Returns the official metrics in percent, see `bert_tf.metrics.squad`, or `mlqa`.
 
         Questions whose answers are unknown do not count; there are no metrics if all are. In
         version 2.0 the null odds determine the best threshold, but do not change the answers.
@@ -111,11 +119,13 @@ class SquadFiles:
         if not scored:
             return {}
         examples, answers = zip(*scored, strict=True)
+        articles = [{"paragraphs": [{"qas": list(map(_as_json, examples))}]}]
+        if examples[0].language:
+            return mlqa.evaluate(articles, _texts(examples, answers), examples[0].language)
         null_odds, threshold = None, 1.0
         if self.options.version_2_with_negative:
             null_odds = {e.id: a.null_odds for e, a in zip(examples, answers, strict=True)}
             threshold = max(threshold, self.options.null_score_diff_threshold)
-        articles = [{"paragraphs": [{"qas": list(map(_as_json, examples))}]}]
         return metrics.evaluate(articles, _texts(examples, answers), null_odds, threshold)
 
     def write(self, split: str, examples: Examples, answers: Answers, folder: str) -> list[str]:
@@ -136,64 +146,6 @@ class SquadFiles:
             for name, each in contents.items()
         }
         return write_files(folder, texts)
-
-
-@dataclasses.dataclass(frozen=True)
-class SquadLanguages(SquadFiles):
-    """Evaluates a file for each language, in a split of its own: `eval`, `eval_de`, ..."""
-
-    # By split, the first one `eval`: its title, and the file's possible names in `data_dir`.
-    files_of: Mapping[str, tuple[str, tuple[str, ...]]]
-    may_lack_files: bool = False  # Whether splits without a file, but for the first, are left out.
-    # Whether MLQA's metrics, for the language that a split's title begins with, replace SQuAD's.
-    as_mlqa: bool = False
-
-    def splits(self, purpose: str) -> tuple[str, ...]:
-        if purpose == "train":
-            return super().splits(purpose)
-        lacking = [split for split in self.files_of if not self._find(split)]
-        if lacking and (not self.may_lack_files or _EVAL in lacking):
-            self.sources(lacking[0])
-        if lacking:
-            titles = ", ".join(map(self.split_title, lacking))
-            logger.info("There are no files in data_dir for %s: left out.", titles)
-        return tuple(split for split in self.files_of if split not in lacking)
-
-    def split_title(self, split: str) -> str:
-        return self.files_of[split][0]
-
-    def sources(self, split: str) -> list[str]:
-        if split == TRAIN:
-            return super().sources(split)
-        path = self._find(split)
-        if path is None:
-            title, names = self.files_of[split]
-            raise ValueError(
-                f"There is no {' or '.join(names)} (optionally gzipped, with .gz after the name) "
-                f"for {title} in the folder data_dir. Received: {self.options.data_dir!r}"
-            )
-        return [path]
-
-    def read(self, split: str) -> list[SpanExample]:
-        examples = super().read(split)
-        if split == TRAIN or not self.as_mlqa:
-            return examples
-        language = self.split_title(split).partition("_")[0]
-        return [example._replace(language=language) for example in examples]
-
-    def score(self, examples: Examples, answers: Answers) -> dict[str, float]:
-        """Returns the official metrics in percent, of one language."""
-        pairs = zip(examples, answers, strict=True)
-        pairs = [pair for pair in pairs if pair[0].answers]
-        if not self.as_mlqa or not pairs:
-            return super().score(examples, answers)
-        examples, answers = zip(*pairs, strict=True)
-        articles = [{"paragraphs": [{"qas": list(map(_as_json, examples))}]}]
-        return mlqa.evaluate(articles, _texts(examples, answers), examples[0].language)
-
-    def _find(self, split: str) -> str | None:
-        paths = (find_file(self.options.data_dir, name) for name in self.files_of[split][1])
-        return next(filter(None, paths), None)
 
 
 def _questions(path: str) -> Iterator[tuple[JsonItem, str]]:

@@ -9,12 +9,16 @@ Source: Artetxe et al. (2020); github.com/google-deepmind/xquad.
 """
 
 import dataclasses
+import logging
 
 from bert_tf.settings.setting import setting
 from bert_tf.spans.options import SpanOptions
-from bert_tf.tasks.languages import choose_languages
+from bert_tf.tasks.languages import LanguagesReader, choose_languages
 from bert_tf.tasks.span import SpanExtraction
-from bert_tf.tasks.squad_files import SquadLanguages
+from bert_tf.tasks.squad_files import SquadFiles
+from bert_tf.tasks.task import find_file
+
+logger = logging.getLogger(__name__)
 
 VARIANTS = ()
 
@@ -35,8 +39,15 @@ class Options(SpanOptions):
 
 def make(variant: None, options: Options, labels: None) -> SpanExtraction:
     """Makes the task."""
-    first, *others = choose_languages(options.language, options.eval_languages, _LANGUAGES)
-    titles = {"eval": first, **{f"eval_{language}": language for language in others}}
-    files_of = {split: (title, (f"xquad.{title}.json",)) for split, title in titles.items()}
-    data = SquadLanguages(options, files_of, may_lack_files=options.eval_languages == "all")
-    return SpanExtraction("xquad", options, data, metric="f1")
+    languages = choose_languages(options.language, options.eval_languages, _LANGUAGES)
+    if options.eval_languages == "all":
+        lacking = [x for x in languages[1:] if not find_file(options.data_dir, _file_name(x))]
+        languages = [x for x in languages if x not in lacking]
+        logger.info("Languages without a file in data_dir: %s", ", ".join(lacking) or "none")
+    data = SquadFiles(options)
+    readers = {x: SquadFiles(options, (_file_name(x),)) for x in languages}
+    return SpanExtraction("xquad", options, data, "f1", LanguagesReader(data, readers))
+
+
+def _file_name(language: str) -> str:
+    return f"xquad.{language}.json"
