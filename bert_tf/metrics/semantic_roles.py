@@ -12,20 +12,13 @@ from typing import NamedTuple
 Pieces = tuple[tuple[int, int], ...]  # The first and last words of an argument's pieces.
 
 
-class Proposition(NamedTuple):
-    """A predicate with spans."""
+class Predicate(NamedTuple):
+    """A predicate with its roles; those of the dependency formats span one word each."""
 
     position: int  # The word's index in the sentence.
-    verb: str  # In the target column.
-    spans: Sequence[tuple[str, int, int]]  # Role, first and last word.
-
-
-class Predicate(NamedTuple):
-    """A predicate with dependents."""
-
-    position: int
-    sense: str  # Such as `go.01`.
-    arguments: Sequence[tuple[str, int]]  # Role and word.
+    lemma: str  # In CoNLL-2005 the verb in the target column.
+    sense: str  # Such as `go.01`; "" if unknown.
+    roles: Sequence[tuple[str, int, int]]  # Role, first and last word.
 
 
 @dataclasses.dataclass
@@ -78,12 +71,12 @@ def arguments_of(spans: Iterable[tuple[str, int, int]]) -> list[tuple[str, Piece
 
 
 def score_spans(
-    gold: Sequence[Sequence[Proposition]], predicted: Sequence[Sequence[Proposition]]
+    gold: Sequence[Sequence[Predicate]], predicted: Sequence[Sequence[Predicate]]
 ) -> SpanScores:
     """Scores the propositions of each sentence as `srl-eval.pl` does.
 
     An argument is correct if its role and all of its pieces are. A proposition that is missing, or
-    has another verb, is missed wholly; one that gold lacks is skipped.
+    has another lemma, is missed wholly; one that gold lacks is skipped.
     """
     roles: dict[str, Counts] = {}
     propositions = Counts()
@@ -91,9 +84,9 @@ def score_spans(
         found = {each.position: each for each in theirs}
         for each in ours:
             match = found.get(each.position)
-            is_same = match is not None and match.verb == each.verb
-            right = set(arguments_of(each.spans))
-            given = set(arguments_of(match.spans)) if is_same else set()
+            is_same = match is not None and match.lemma == each.lemma
+            right = set(arguments_of(each.roles))
+            given = set(arguments_of(match.roles)) if is_same else set()
             for arguments, name in (
                 (right & given, "correct"),
                 (given, "predicted"),
@@ -153,9 +146,9 @@ def _sides(predicates: Sequence[Predicate]) -> tuple[Counter, Counter, Counter]:
     """Returns the senses, arguments and arguments' places of a sentence."""
     senses = Counter((each.position, sense_of(each.sense)) for each in predicates)
     arguments = Counter(
-        (each.position, place, role) for each in predicates for role, place in each.arguments
+        (each.position, place, role) for each in predicates for role, place, _ in each.roles
     )
-    places = Counter((each.position, place) for each in predicates for _, place in each.arguments)
+    places = Counter((each.position, place) for each in predicates for _, place, _ in each.roles)
     return senses, arguments, places
 
 

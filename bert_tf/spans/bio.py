@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-OUTSIDE = "O"
+from bert_tf.metrics.conlleval import OUTSIDE, entities
+
 PREDICATE_ROLE = "V"  # The role of the predicate itself, where it has one.
 
 
@@ -26,20 +27,8 @@ class RoleSpan(NamedTuple):
 
 
 def spans_of_tags(tags: Sequence[str]) -> list[RoleSpan]:
-    """Returns the spans of BIO tags, well-formed or not.
-
-    A span starts at a B, and at an I after another role or O.
-    """
-    spans: list[RoleSpan] = []
-    previous = OUTSIDE
-    for place, tag in enumerate(tags):
-        role = tag[2:]
-        if tag != OUTSIDE and (tag.startswith("B-") or role != previous[2:]):
-            spans.append(RoleSpan(role, place, place))
-        elif tag != OUTSIDE:
-            spans[-1] = spans[-1]._replace(last=place)
-        previous = tag
-    return spans
+    """Returns the spans of BIO tags, well-formed or not: those of conlleval."""
+    return [RoleSpan(role, first, last) for first, last, role in entities(tags)]
 
 
 def role_spans(tags: Sequence[str]) -> list[RoleSpan]:

@@ -5,9 +5,10 @@ import re
 from typing import NamedTuple
 
 from bert_tf import files
+from bert_tf.metrics.semantic_roles import Predicate
 from bert_tf.settings.setting import setting
 from bert_tf.spans.predicates import RoleOptions
-from bert_tf.tasks.role_files import FORMATS, Predicate, Sentence, format_of, read_sentences
+from bert_tf.tasks.role_files import FORMATS, Sentence, format_of, read_sentences
 from bert_tf.tasks.task import SplitFiles
 from bert_tf.tasks.text_examples import original_split
 

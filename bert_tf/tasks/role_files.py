@@ -14,18 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from bert_tf import files
+from bert_tf.metrics.semantic_roles import Predicate
 from bert_tf.spans.bio import PREDICATE_ROLE, RoleSpan, brackets_of_spans, spans_of_brackets
 
 _NOTHING = ("_", "-", "")
-
-
-class Predicate(NamedTuple):
-    """A predicate with its roles; those of the dependency formats span one word each."""
-
-    position: int  # The word's index in the sentence.
-    lemma: str  # In CoNLL-2005 the target column.
-    sense: str  # Such as go.01; "" if unknown.
-    roles: tuple[RoleSpan, ...]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,7 @@ import numpy as np
 
 from bert_tf.data.schema import Feature
 from bert_tf.metrics import semantic_roles as metrics
+from bert_tf.metrics.semantic_roles import Predicate
 from bert_tf.spans.bio import (
     OUTSIDE,
     PREDICATE_ROLE,
@@ -25,7 +26,6 @@ from bert_tf.spans.bio import (
     viterbi,
 )
 from bert_tf.spans.predicates import (
-    PLAIN,
     SENSE,
     PackedPredicate,
     pack_predicate,
@@ -33,12 +33,7 @@ from bert_tf.spans.predicates import (
 )
 from bert_tf.spans.words import word_pieces
 from bert_tf.tasks.role_examples import Options, SrlExample, SrlFiles
-from bert_tf.tasks.role_files import (
-    FORMATS,
-    Predicate,
-    Sentence,
-    props_lines,
-)
+from bert_tf.tasks.role_files import FORMATS, Sentence, props_lines
 from bert_tf.tasks.task import Batch, Row, Task, TruncatedRow, Windows, check_length, write_files
 from bert_tf.text.tokenizer import Tokenizer
 
@@ -170,17 +165,6 @@ class SemanticRoles(Task):
         ]
         return _in_window(numbers, packed)
 
-    def head(self, encoder):
-        if self.options.variant == PLAIN:
-            from bert_tf.model.task_heads import TokenClassificationModel
-
-            return TokenClassificationModel(encoder, len(self.labels))
-        from bert_tf.model.role_model import RoleModel
-
-        options = self.options
-        sizes = options.indicator_size, options.lstm_units, options.mlp_units
-        return RoleModel(encoder, len(self.labels), *sizes)
-
     def loss(self, batch: Batch, outputs: "tf.Tensor") -> "tf.Tensor":
         """Returns float32 [B, L + 1]: of the tags and, in the last column, of the sense."""
         import tensorflow as tf
@@ -235,21 +219,15 @@ class SemanticRoles(Task):
         predicted = self._predicted(examples, answers)
         sides = [[s.predicates for s, _ in predicted], [p for _, p in predicted]]
         if self.has_spans:
-            found = metrics.score_spans(
-                *([[_proposition(p) for p in each] for each in side] for side in sides)
-            )
+            found = metrics.score_spans(*sides)
             total, results = found.overall, {"perfect_propositions": found.propositions.recall}
         else:
-            found = metrics.score_dependencies(
-                *([[_dependents(p) for p in each] for each in side] for side in sides)
-            )
+            found = metrics.score_dependencies(*sides)
             total = found.labeled_arguments
             results = {"unlabeled_arguments_f1": found.unlabeled_arguments.f1}
             if self.senses:
-                results["labeled_f1"], results["unlabeled_f1"] = (
-                    found.labeled.f1,
-                    found.unlabeled.f1,
-                )
+                results["labeled_f1"] = found.labeled.f1
+                results["unlabeled_f1"] = found.unlabeled.f1
         if self.senses:
             pairs = zip(examples, answers, strict=True)
             right = [
@@ -336,15 +314,6 @@ def _arguments(roles: Sequence[RoleSpan]) -> list[RoleSpan]:
 
 def _readable(words: Sequence[str], roles: Sequence[RoleSpan]) -> list[list[str]]:
     return [[s.role, " ".join(words[s.first : s.last + 1])] for s in _arguments(roles)]
-
-
-def _proposition(predicate: Predicate) -> metrics.Proposition:
-    return metrics.Proposition(predicate.position, predicate.lemma, predicate.roles)
-
-
-def _dependents(predicate: Predicate) -> metrics.Predicate:
-    arguments = [(role, place) for role, place, _ in predicate.roles]
-    return metrics.Predicate(predicate.position, predicate.sense, arguments)
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:

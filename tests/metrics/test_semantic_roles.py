@@ -8,7 +8,6 @@ import pytest
 from bert_tf.metrics.semantic_roles import (
     Counts,
     Predicate,
-    Proposition,
     arguments_of,
     score_dependencies,
     score_spans,
@@ -30,7 +29,7 @@ def check(counts: Counts, official: dict) -> None:
 
 def propositions(sentence, side):
     return [
-        Proposition(each["position"], each["verb"], spans_of_tags(each["tags"]))
+        Predicate(each["position"], each["verb"], "", spans_of_tags(each["tags"]))
         for each in sentence[side]
     ]
 
@@ -56,7 +55,7 @@ SIDES = ("gold", "predicted")
 
 def predicates(sentence, side):
     return [
-        Predicate(each["position"], each["sense"], [tuple(a) for a in each["arguments"]])
+        Predicate(each["position"], "", each["sense"], [(r, i, i) for r, i in each["arguments"]])
         for each in sentence[side]
     ]
 
@@ -94,10 +93,10 @@ def test_a_continuation_belongs_to_the_last_such_role_before_it():
 
 
 def test_missing_predicates_cost_recall_and_further_ones_nothing():
-    gold = [[Proposition(1, "eat", [("A0", 0, 0), ("V", 1, 1), ("A1", 2, 3)])]]
-    other = [[Proposition(1, "ate", gold[0][0].spans), Proposition(2, "the", [("A0", 0, 0)])]]
+    gold = [[Predicate(1, "eat", "", [("A0", 0, 0), ("V", 1, 1), ("A1", 2, 3)])]]
+    other = [[Predicate(1, "ate", "", gold[0][0].roles), Predicate(2, "the", "", [("A0", 0, 0)])]]
     assert score_spans(gold, other).overall == Counts(0, 0, 2)
-    half = [[Proposition(1, "eat", [("A0", 0, 0), ("A1", 2, 2)])]]
+    half = [[Predicate(1, "eat", "", [("A0", 0, 0), ("A1", 2, 2)])]]
     scores = score_spans(gold, half)
     assert scores.overall == Counts(1, 2, 2)
     assert scores.overall.f1 == 50.0
@@ -108,8 +107,8 @@ def test_missing_predicates_cost_recall_and_further_ones_nothing():
 def test_a_sense_is_what_follows_the_only_dot():
     senses = ["go.01", "run.1", "01", "a.b.01", "go", "x.²"]
     assert [sense_of(sense) for sense in senses] == ["1", "1", "1", "a.b.01", "go", "²"]
-    gold = [[Predicate(1, "go.01", [("A0", 0)])]]
-    predicted = [[Predicate(1, "run.1", [("A1", 0)])]]
+    gold = [[Predicate(1, "", "go.01", [("A0", 0, 0)])]]
+    predicted = [[Predicate(1, "", "run.1", [("A1", 0, 0)])]]
     scores = score_dependencies(gold, predicted)
     assert scores.labeled == Counts(1, 2, 2)
     assert scores.unlabeled == Counts(2, 2, 2)

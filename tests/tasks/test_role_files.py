@@ -5,12 +5,10 @@ import json
 
 import pytest
 
-from bert_tf.metrics.semantic_roles import Predicate as Scored
-from bert_tf.metrics.semantic_roles import score_dependencies
+from bert_tf.metrics.semantic_roles import Predicate, score_dependencies
 from bert_tf.spans.bio import RoleSpan
 from bert_tf.tasks.role_files import (
     FORMATS,
-    Predicate,
     format_of,
     props_lines,
     read_sentences,
@@ -188,7 +186,7 @@ def test_english_ewt_has_the_published_counts_and_scores_itself_100(english_ewt)
     spans = [span for each in predicates for span in each.roles]
     counts = (len(english_ewt), len(predicates), len(spans), len({span.role for span in spans}))
     assert counts == (2002, 4977, 9682, 44)
-    gold = [[scored(each) for each in sentence.predicates] for sentence in english_ewt]
+    gold = [sentence.predicates for sentence in english_ewt]
     scores = score_dependencies(gold, gold)
     assert (scores.labeled.f1, scores.labeled.gold) == (100.0, 4977 + 9682)
 
@@ -198,12 +196,15 @@ def test_predictions_for_english_ewt_have_the_official_scores(english_ewt, data_
     golden = data_dir.parent / "golden" / "tasks" / "srl" / "conll2009.json.gz"
     if not golden.exists():
         pytest.skip(f"no scores of the official scorer for this set: {golden} is not there")
-    gold = [[scored(each) for each in sentence.predicates] for sentence in english_ewt]
+    gold = [sentence.predicates for sentence in english_ewt]
     with gzip.open(golden) as file:
         content = json.load(file)
     case = content["universal_propositions"]["evaluations"][1]
     predicted = [
-        [Scored(p["position"], p["sense"], [(r, i) for r, i in p["arguments"]]) for p in each]
+        [
+            Predicate(p["position"], "", p["sense"], [(r, i, i) for r, i in p["arguments"]])
+            for p in each
+        ]
         for each in case["predicted"]
     ]
     scores, official = score_dependencies(gold, predicted), case["official"]
@@ -211,7 +212,3 @@ def test_predictions_for_english_ewt_have_the_official_scores(english_ewt, data_
     assert scores.labeled_predicates.correct == official["labeled"]["correct_predicates"]
     assert scores.labeled.f1 == pytest.approx(official["labeled"]["f1"], abs=0.005001)
     assert scores.unlabeled.f1 == pytest.approx(official["unlabeled"]["f1"], abs=0.005001)
-
-
-def scored(predicate):
-    return Scored(predicate.position, predicate.sense, [span[:2] for span in predicate.roles])
