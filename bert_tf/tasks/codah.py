@@ -12,14 +12,17 @@ header. A choice is `[CLS] context [SEP] choice [SEP]`.
 import dataclasses
 
 from bert_tf.tasks.choice import MultipleChoice
-from bert_tf.tasks.choice_tables import ChoiceColumns, ChoiceTableReader
+from bert_tf.tasks.choice_tables import ChoiceOptions, ChoiceTableReader
 from bert_tf.tasks.table_options import TableFiles
-from bert_tf.tasks.tables import TableLayout
 
 VARIANTS = ()
 
-_COLUMNS = ChoiceColumns("1", ("2", "3", "4", "5"), "6")
-_NAMES = (("train", ("train", "full_data")),)
+_COLUMNS = {
+    "context_column": "1",
+    "ending_columns": ("2", "3", "4", "5"),
+    "label_column": "6",
+    "header": "false",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,5 +32,6 @@ class Options(TableFiles):
 
 def make(variant: None, options: Options, labels: tuple[str, ...] | None) -> MultipleChoice:
     """Makes the task."""
-    reader = ChoiceTableReader(options, TableLayout(has_header=False), _COLUMNS, _NAMES)
+    columns = ChoiceOptions(**dataclasses.asdict(options), **_COLUMNS)
+    reader = ChoiceTableReader(columns, {"train": ("train", "full_data")})
     return MultipleChoice("codah", options, reader)

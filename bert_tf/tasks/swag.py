@@ -14,14 +14,17 @@ Source: rowanz/swagaf; pytorch-pretrained-BERT, run_swag.py.
 import dataclasses
 
 from bert_tf.tasks.choice import MultipleChoice
-from bert_tf.tasks.choice_tables import ChoiceColumns, ChoiceTableReader
+from bert_tf.tasks.choice_tables import ChoiceOptions, ChoiceTableReader
 from bert_tf.tasks.table_options import TableFiles
-from bert_tf.tasks.tables import TableLayout
 
 VARIANTS = ()
 
-_COLUMNS = ChoiceColumns("sent1", tuple(f"ending{i}" for i in range(4)), "label", "sent2")
-_NAMES = (("eval", ("val", "dev")),)
+_COLUMNS = {
+    "context_column": "sent1",
+    "beginning_column": "sent2",
+    "ending_columns": tuple(f"ending{i}" for i in range(4)),
+    "label_column": "label",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,5 +34,6 @@ class Options(TableFiles):
 
 def make(variant: None, options: Options, labels: tuple[str, ...] | None) -> MultipleChoice:
     """Makes the task."""
-    reader = ChoiceTableReader(options, TableLayout(), _COLUMNS, _NAMES)
+    columns = ChoiceOptions(**dataclasses.asdict(options), **_COLUMNS)
+    reader = ChoiceTableReader(columns, {"eval": ("val", "dev")})
     return MultipleChoice("swag", options, reader, submissions={"predict": "swag.csv"})
