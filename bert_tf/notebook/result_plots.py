@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from bert_tf.metrics.classification import confusion_matrix
 from bert_tf.notebook.figures import BLUE, GREY, RED, new_figure
 from bert_tf.notebook.speed import Speed
 from bert_tf.notebook.thresholds import ThresholdCurve
@@ -15,15 +16,10 @@ def plot_confusion(expected: Sequence[str], predicted: Sequence[str], labels: Se
 
     Raises a ValueError for a class that is not among `labels`, or lists of different lengths.
     """
-    if len(expected) != len(predicted):
-        raise ValueError(f"Received {len(expected)} classes, {len(predicted)} predictions.")
     unknown = {*expected, *predicted} - set(labels)
     if unknown:
         raise ValueError(f"The classes are {', '.join(labels)}. Received: {sorted(unknown)}")
-    places = {label: place for place, label in enumerate(labels)}
-    counts = np.zeros((len(labels), len(labels)), int)
-    for row, column in zip(expected, predicted, strict=True):
-        counts[places[row], places[column]] += 1
+    counts = confusion_matrix(expected, predicted, labels)
     side = 0.9 * len(labels) + 1.6
     figure, (axis,) = new_figure(1, 1, side + 0.6, side)
     axis.imshow(counts, cmap="Blues", vmin=0)

@@ -36,19 +36,13 @@ def read_table(path: str) -> dict[str, list[str]]:
 
     Raises a ValueError for a row that has more or fewer values than the first line has names.
     """
-    columns: dict[str, list[str]] = {}
-    lines = (f"{line}\n" for line in files.open_text_lines(path))
-    for number, row in enumerate(csv.reader(lines), start=1):
-        if number == 1:
-            columns = {name: [] for name in row}
-        elif len(row) != len(columns):
+    header, *rows = csv.reader(f"{line}\n" for line in files.open_text_lines(path))
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(header):
             raise ValueError(
-                f"{path}: row {number} has {len(row)} values, not {len(columns)}: {row!r:.200}"
+                f"{path}: row {number} has {len(row)} values, not {len(header)}: {row!r:.200}"
             )
-        else:
-            for column, value in zip(columns.values(), row, strict=True):
-                column.append(value)
-    return columns
+    return {name: [row[place] for row in rows] for place, name in enumerate(header)}
 
 
 def write_tfds(path: str, data_dir: str, name: str) -> None:
