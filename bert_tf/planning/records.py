@@ -1,4 +1,4 @@
-"""Computes the size of a pre-training record exactly, and estimates the records of a corpus.
+"""Estimates the number of a corpus's pre-training records and their size.
 
 Arrays are padded with zeros, so a record's size depends only on the bytes of its ids: protobuf
 writes a number below 128 in one byte, below 16,384 in two, below 2,097,152 in three.
@@ -8,12 +8,11 @@ docs/planning.md.
 """
 
 import dataclasses
-import math
-from collections.abc import Mapping
 
+from bert_tf.data.schema import encode_example
 from bert_tf.settings import DUPE_FACTORS, PlanningSettings
 
-FRAME_BYTES = 16  # TFRecord: the length, its checksum and that of the record.
+_FRAME_BYTES = 16  # TFRecord: the length, its checksum and that of the record.
 
 # Mean bytes of an id. Ids below 128 are [CLS], [SEP], [MASK] and others not found in text.
 _BYTES_PER_ID = 1.89
@@ -56,39 +55,29 @@ def estimate_examples(
     examples_per_document = max(per_document / used + _MORE_PER_DOCUMENT, 1.0)
     share = max(_FILLED - _LOST_TO_ENDS * length / per_document, _LEAST_FILLED)
     mean_tokens = share * (target + _RESERVED)
-    num_bytes = {
-        "input_ids": round(id_size * mean_tokens + length - mean_tokens),
-        "input_mask": length,
-        "next_sentence_labels": 1,
-        "segment_ids": length,
+    example = {
+        "input_ids": _numbers(length, id_size * mean_tokens + length - mean_tokens),
+        "input_mask": [1] * length,
+        "next_sentence_labels": [0],
+        "segment_ids": [0] * length,
     }
     if settings.masking == "dynamic":
-        num_bytes["word_ids"] = length + round(max(0.0, mean_tokens - _RESERVED - 127))
+        far = max(0.0, mean_tokens - _RESERVED - _ONE_BYTE + 1)
+        example["word_ids"] = _numbers(length, length + far)
     else:
         num_masked = min(max_predictions, settings.masked_lm_prob * mean_tokens)
         padding = max_predictions - num_masked
         far = max(0.0, 1.0 - _ONE_BYTE / mean_tokens) * num_masked  # Positions of two bytes.
-        num_bytes["masked_lm_ids"] = round(id_size * num_masked + padding)
-        num_bytes["masked_lm_positions"] = round(max_predictions + far)
-        num_bytes["masked_lm_weights"] = 4 * max_predictions
+        example["masked_lm_ids"] = _numbers(max_predictions, id_size * num_masked + padding)
+        example["masked_lm_positions"] = _numbers(max_predictions, max_predictions + far)
+        example["masked_lm_weights"] = [0.0] * max_predictions
     copies = settings.dupe_factor or DUPE_FACTORS[settings.masking]
     corpus_tokens = settings.corpus_words * settings.tokens_per_word
     number = copies * examples_per_document * corpus_tokens / per_document
-    return Examples(number, mean_tokens, float(record_bytes(num_bytes) + FRAME_BYTES))
+    return Examples(number, mean_tokens, float(len(encode_example(example)) + _FRAME_BYTES))
 
 
-def record_bytes(num_bytes: Mapping[str, int]) -> int:
-    """Returns the size of a tf.train.Example, given the bytes of the numbers of each feature.
-
-    Example { Features { entry { name, Feature { list { packed numbers } } } ... } }
-    """
-    entries = 0
-    for name, size in num_bytes.items():
-        feature = _field_bytes(_field_bytes(size))
-        entries += _field_bytes(_field_bytes(len(name)) + _field_bytes(feature))
-    return _field_bytes(entries)
-
-
-def _field_bytes(payload: int) -> int:
-    """Returns the size of a protobuf field: a tag of one byte, the length, the payload."""
-    return 1 + max(1, math.ceil(payload.bit_length() / 7)) + payload
+def _numbers(count: int, num_bytes: float) -> list[int]:
+    """Returns `count` numbers of one or two bytes each, of `num_bytes` together."""
+    num_long = round(num_bytes) - count
+    return [_ONE_BYTE] * num_long + [0] * (count - num_long)

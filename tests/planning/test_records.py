@@ -1,74 +1,15 @@
-"""Sizes of records, against records that were really written."""
+"""Numbers and sizes of records, against records that were really written."""
 
-import struct
-
-import numpy as np
 import pytest
 
-from bert_tf.data.schema import encode_example, encode_varint
-from bert_tf.planning.records import FRAME_BYTES, estimate_examples, record_bytes
+from bert_tf.planning.records import estimate_examples
 from bert_tf.settings import PlanningSettings
-
-
-def varints(values) -> int:
-    return sum(len(encode_varint(int(value))) for value in values)
-
-
-def bytes_of(record) -> dict[str, int]:
-    """The bytes of the numbers of each feature."""
-    return {
-        name: 4 * len(values) if name == "masked_lm_weights" else varints(values)
-        for name, values in record.items()
-    }
 
 
 def estimate(max_seq_length=128, max_predictions=20, vocab_size=30522, **values):
     text = {"corpus_words": 1e6, "tokens_per_word": 1.0, "tokens_per_document": 950.0}
     settings = PlanningSettings(**{**text, "dupe_factor": 1, **values})
     return estimate_examples(settings, max_seq_length, max_predictions, vocab_size)
-
-
-@pytest.mark.parametrize(("length", "masked"), [(5, 1), (128, 20), (512, 77)])
-def test_the_size_of_a_record_with_masks_is_exact(length, masked):
-    rng = np.random.default_rng(length)
-    record = {
-        "input_ids": rng.integers(0, 30_522, length),
-        "input_mask": np.ones(length, int),
-        "segment_ids": np.zeros(length, int),
-        "masked_lm_positions": rng.integers(0, length, masked),
-        "masked_lm_ids": rng.integers(0, 30_522, masked),
-        "masked_lm_weights": np.ones(masked, np.float32),
-        "next_sentence_labels": [1],
-    }
-    assert len(encode_example(record)) == record_bytes(bytes_of(record))
-
-
-@pytest.mark.parametrize(("length", "num_tokens"), [(128, 110), (512, 500)])
-def test_the_size_of_a_record_for_dynamic_masking_is_exact(length, num_tokens):
-    rng = np.random.default_rng(length)
-    word_ids = np.zeros(length, int)
-    word_ids[: num_tokens - 3] = np.arange(1, num_tokens - 2)
-    record = {
-        "input_ids": rng.integers(0, 30_522, length),
-        "input_mask": np.ones(length, int),
-        "segment_ids": np.zeros(length, int),
-        "word_ids": word_ids,
-        "next_sentence_labels": [0],
-    }
-    assert len(encode_example(record)) == record_bytes(bytes_of(record))
-
-
-def test_sizes_are_those_of_the_original_releases_own_records(golden_dir):
-    import tensorflow as tf
-
-    data = (golden_dir / "pretraining_data" / "default-0.tfrecord").read_bytes()
-    (size,) = struct.unpack_from("<Q", data)
-    feature = tf.train.Example.FromString(data[12 : 12 + size]).features.feature
-    values = {name: feature[name].int64_list.value for name in feature}
-    values["masked_lm_weights"] = values["masked_lm_ids"]  # As many, and float.
-    assert size == record_bytes(bytes_of(values))
-    (next_size,) = struct.unpack_from("<Q", data, size + FRAME_BYTES)
-    assert abs(next_size - size) < 200  # There the next record begins.
 
 
 def test_records_are_as_many_as_the_text_is_long_and_copied():
