@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
-from bert_tf.model.dropout import Dropout, current_seeds, dropout_seeds, next_seed
+from bert_tf.model.dropout import Dropout, current_seeds, dropout_seeds, later_places, next_seed
 
 
 def sharing_graph(blocks: Sequence[keras.layers.Layer], training: bool) -> list[Callable]:
@@ -16,12 +16,11 @@ def sharing_graph(blocks: Sequence[keras.layers.Layer], training: bool) -> list[
     In training it needs `dropout_seeds`. Making the graph of every block takes most of a second for
     BERT-Base; in training, with its gradient, several.
     """
-    fold_in, algorithm = current_seeds()
 
     @tf.function(autograph=False)
     def run_first(weights, hidden, context, places_before):
         scope = keras.StatelessScope(zip(blocks[0].weights, weights, strict=True))
-        with scope, dropout_seeds(lambda place: fold_in(place + places_before), algorithm):
+        with scope, later_places(places_before):
             return blocks[0](hidden, context, training=training)
 
     def run(block, hidden, context, training: bool):

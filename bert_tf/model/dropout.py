@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from bert_tf.model.part import Part, register
+from bert_tf.model.part import Part
 
 _ALGORITHM = "philox"
 _scope = threading.local()
@@ -34,12 +34,25 @@ def dropout_seeds(fold_in: Callable[[int], object], algorithm: str | None = None
         _scope.value = outer
 
 
+@contextlib.contextmanager
+def later_places(count) -> Iterator[None]:
+    """Adds `count` to the numbers of places that `dropout_seeds`, if given, have in this context.
+
+    Elsewhere each layer has a generator, which never draws a mask twice.
+    """
+    fold_in, algorithm = current_seeds()
+    if fold_in is None:
+        yield
+        return
+    with dropout_seeds(lambda place: fold_in(place + count), algorithm):
+        yield
+
+
 def current_seeds() -> tuple[Callable[[int], object] | None, str]:
     """Returns `fold_in`, or None, and `algorithm` of this thread's `dropout_seeds`."""
     return getattr(_scope, "value", (None, _ALGORITHM))
 
 
-@register
 class Dropout(Part):
     """Sets a fraction `rate` of the values to 0 and scales the rest up, in training only.
 
