@@ -13,13 +13,12 @@ import contextlib
 import keras
 
 from bert_tf.config import BertConfig
-from bert_tf.model.dropout import current_seeds, dropout_seeds
+from bert_tf.model.dropout import later_places
 from bert_tf.model.encoder import DROPOUTS_PER_BLOCK, BertEncoder, make_block
 from bert_tf.model.layers import ResidualOutput, TransformerBlock, dense
-from bert_tf.model.part import Part, register
+from bert_tf.model.part import Part
 
 
-@register
 class AlbertOutput(ResidualOutput):
     """Ends a sub-layer as in BERT. Its LayerNorm is built by the block, which names it."""
 
@@ -28,7 +27,6 @@ class AlbertOutput(ResidualOutput):
         self.dropout.build((None, None, self.hidden_size))
 
 
-@register
 class AlbertBlock(TransformerBlock):
     """BERT's block, with the names of ALBERT's checkpoints.
 
@@ -49,7 +47,6 @@ class AlbertBlock(TransformerBlock):
         self.output_part.normalize.build(input_shape)
 
 
-@register
 class SharedBlock(Part):
     """Runs a block as one layer of those that share it, with this layer's own dropout masks.
 
@@ -68,10 +65,7 @@ class SharedBlock(Part):
 
     def call(self, hidden, context=None, training: bool = False, select=None):
         """Does what the block does; see `TransformerBlock`."""
-        fold_in, algorithm = current_seeds()
-        if fold_in is None:  # Each dropout has a generator, which never draws a mask twice.
-            return self.block(hidden, context, training=training, select=select)
-        with dropout_seeds(lambda place: fold_in(place + self.places_before), algorithm):
+        with later_places(self.places_before):
             return self.block(hidden, context, training=training, select=select)
 
     def attention_scores(self, hidden):
@@ -79,7 +73,6 @@ class SharedBlock(Part):
         return self.block.attention_scores(hidden)
 
 
-@register
 class AlbertEncoder(BertEncoder):
     """The Transformer of ALBERT, with every weight under its published name (`bert/...`).
 

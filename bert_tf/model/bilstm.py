@@ -9,10 +9,9 @@ Source: Devlin et al. 2019, section 5.3; the cells are Keras' (gates i, f, c, o)
 import keras
 from keras import ops
 
-from bert_tf.model.part import Part, register
+from bert_tf.model.part import Part
 
 
-@register
 class BiLstm(Part):
     """Runs bidirectional LSTM layers over the tokens that are not padding.
 

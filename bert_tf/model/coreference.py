@@ -18,7 +18,6 @@ from bert_tf.model.coreference_head import NO_ANTECEDENT, NUM_SPEAKERS, Corefere
 from bert_tf.model.dropout import current_seeds, new_generator, next_seed
 from bert_tf.model.feature_model import FeatureModel
 from bert_tf.model.heads import HeadModel
-from bert_tf.model.part import register
 
 _MOST_SPANS = 3900
 
@@ -62,7 +61,6 @@ def training_window(input_mask, offsets, num_segments: int):
     return input_mask * tf.cast(is_inside, input_mask.dtype)[:, :, None]
 
 
-@register
 class CoreferenceModel(HeadModel):
     """BERT with the antecedents of a document's spans.
 

@@ -17,7 +17,7 @@ from keras import ops
 
 from bert_tf.model.dropout import Dropout
 from bert_tf.model.initial_weights import truncated_normal
-from bert_tf.model.part import Part, register
+from bert_tf.model.part import Part
 from bert_tf.model.span_selection import select_spans
 
 NUM_SPEAKERS = 20
@@ -48,7 +48,6 @@ class _Weights(Part):
         return keras.Variable(initial, shape=shape, dtype="float32", name=name)
 
 
-@register
 class Projection(_Weights):
     """A linear layer: `output_weights` [in, out] and `output_bias` [out]."""
 
@@ -65,7 +64,6 @@ class Projection(_Weights):
         return (*input_shape[:-1], self.output_size)
 
 
-@register
 class Scorer(_Weights):
     """A network with one output: `depth` layers of `hidden_size` with ReLU and dropout.
 
@@ -110,7 +108,6 @@ class Scorer(_Weights):
         return input_shape[:-1]
 
 
-@register
 class CoreferenceHead(_Weights):
     """Finds the mentions of a document and scores their antecedents.
 

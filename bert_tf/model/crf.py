@@ -13,10 +13,9 @@ Source: Lafferty, McCallum and Pereira 2001; Lample et al. 2016, section 2.
 
 import tensorflow as tf
 
-from bert_tf.model.part import Part, register
+from bert_tf.model.part import Part
 
 
-@register
 class Crf(Part):
     """Holds the transitions between C tags. They start at 0: a softmax of each word by itself.
 

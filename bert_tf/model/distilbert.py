@@ -10,17 +10,14 @@ from keras import ops
 
 from bert_tf.model.encoder import BertEncoder
 from bert_tf.model.layers import Pooler
-from bert_tf.model.part import register
 
 
-@register
 class ReluPooler(Pooler):
     """Returns a vector per sequence: [CLS] through a dense layer and ReLU."""
 
     activate = staticmethod(ops.relu)
 
 
-@register
 class DistilBertEncoder(BertEncoder):
     """The Transformer of DistilBERT.
 

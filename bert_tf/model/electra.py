@@ -12,14 +12,13 @@ Source: google-research/electra, modeling.py; Clark et al. 2020; Hugging Face's 
 import keras
 
 from bert_tf.config import BertConfig, generator_config
-from bert_tf.model.dropout import current_seeds, dropout_seeds
+from bert_tf.model.dropout import later_places
 from bert_tf.model.encoder import BertEncoder
 from bert_tf.model.layers import ACTIVATIONS
-from bert_tf.model.part import Part, register
+from bert_tf.model.part import Part
 from bert_tf.model.roberta import RobertaPooler
 
 
-@register
 class FirstVector(Part):
     """Stands for the pooler: returns the vector of [CLS] as it is. It has no weights.
 
@@ -37,7 +36,6 @@ class FirstVector(Part):
         return (input_shape[0], input_shape[-1])
 
 
-@register
 class GeluPooler(RobertaPooler):
     """Returns a vector per sequence: [CLS] through dropout, a dense layer and the exact gelu.
 
@@ -47,7 +45,6 @@ class GeluPooler(RobertaPooler):
     activate = staticmethod(ACTIVATIONS["gelu_erf"])
 
 
-@register
 class ElectraEncoder(BertEncoder):
     """The Transformer of ELECTRA, with every weight under its published name (`electra/...`).
 
@@ -79,7 +76,6 @@ class ElectraEncoder(BertEncoder):
         return projection
 
 
-@register
 class SharedEmbeddings(Part):
     """Runs the embeddings of another encoder, which has their weights."""
 
@@ -126,8 +122,5 @@ class Generator(ElectraEncoder):
         return SharedEmbeddings(self.shared)
 
     def _outputs(self, inputs, training: bool, select=None) -> dict:
-        fold_in, algorithm = current_seeds()
-        if fold_in is None:  # Each dropout has a generator, which never draws a mask twice.
-            return super()._outputs(inputs, training, select)
-        with dropout_seeds(lambda place: fold_in(place + self.places_before), algorithm):
+        with later_places(self.places_before):
             return super()._outputs(inputs, training, select)

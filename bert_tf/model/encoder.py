@@ -27,7 +27,6 @@ from bert_tf.model.layers import (
     SelfAttention,
     TransformerBlock,
 )
-from bert_tf.model.part import register
 
 # Of the attention probabilities and of the two LayerNorms' inputs.
 DROPOUTS_PER_BLOCK = 3
@@ -206,7 +205,6 @@ class TransformerEncoder(FeatureModel):
         return {**super().get_config(), "config": dataclasses.asdict(self.config)}
 
 
-@register
 class BertEncoder(TransformerEncoder):
     """The Transformer of BERT, with every weight under its published name (`bert/...`).
 

@@ -14,10 +14,9 @@ from bert_tf.model.encoder import TransformerEncoder
 from bert_tf.model.feature_model import FeatureModel
 from bert_tf.model.initial_weights import truncated_normal
 from bert_tf.model.layers import LAYER_NORM_EPSILON, Intermediate, layer_norm
-from bert_tf.model.part import Part, register
+from bert_tf.model.part import Part
 
 
-@register
 class Transform(Intermediate):
     """Applies the dense layer, activation and LayerNorm that come before the vocabulary logits."""
 
@@ -32,7 +31,6 @@ class Transform(Intermediate):
         return self.normalize(super().call(hidden, training=training), training=training)
 
 
-@register
 class MaskedLanguageModel(Part):
     """Returns vocabulary logits of vectors at masked positions, by the word embeddings' matrix.
 
@@ -73,7 +71,6 @@ class MaskedLanguageModel(Part):
         return (*vectors_shape[:-1], self.vocab_size)
 
 
-@register
 class LinearScores(Part):
     """Returns C logits for each vector, by `output_weights` [C, H] and `output_bias` [C].
 
@@ -167,7 +164,6 @@ class HeadModel(FeatureModel):
         return self.is_unneeded(name) or self.encoder.may_lack(name)
 
 
-@register
 class PretrainingModel(HeadModel):
     """BERT with both pre-training heads, every weight under its published name.
 

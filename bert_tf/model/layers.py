@@ -26,7 +26,7 @@ from bert_tf.model import fused
 from bert_tf.model.dropout import Dropout
 from bert_tf.model.initial_weights import truncated_normal
 from bert_tf.model.lookup_rows import counted
-from bert_tf.model.part import Part, register
+from bert_tf.model.part import Part
 from bert_tf.model.shifted_words import shifted
 
 # Added to the attention scores of padding: exp() of it is 0, and it fits float16. The original's.
@@ -71,12 +71,8 @@ def lookup(table, ids):
     return ops.take(table, ids, axis=0), gradient
 
 
-@register
 class Embeddings(Part):
-    """Adds word, position and segment embeddings, then applies LayerNorm and dropout.
-
-    Raises a ValueError when called with more than `max_position_embeddings` tokens.
-    """
+    """Adds word, position and segment embeddings, then applies LayerNorm and dropout."""
 
     def __init__(
         self,
@@ -111,11 +107,6 @@ class Embeddings(Part):
         """Args: `input_ids`, `segment_ids` int [B, L]. Returns: float32 [B, L, H]."""
         input_ids = ops.cast(input_ids, "int32")
         length = input_ids.shape[1] or ops.shape(input_ids)[1]
-        if isinstance(length, int) and length > self.max_position_embeddings:
-            raise ValueError(
-                f"Sequences of {length} tokens are longer than the position table, whose "
-                f"max_position_embeddings is {self.max_position_embeddings}."
-            )
         # Reshaped to become a tensor: a custom gradient may not see a variable.
         words = lookup(ops.reshape(self.word_embeddings, self.word_embeddings.shape), input_ids)
         if self.type_vocab_size:
@@ -134,7 +125,6 @@ class Embeddings(Part):
         return (*input_shape, self.hidden_size)
 
 
-@register
 class SelfAttention(Part):
     """Lets every position attend to every position that is not padding.
 
@@ -196,7 +186,6 @@ class SelfAttention(Part):
         return ops.transpose(x, (0, 2, 1, 3))  # [B, N, L, D]
 
 
-@register
 class ResidualOutput(Part):
     """Ends a sub-layer: dense layer and dropout, plus the sub-layer's input, then LayerNorm."""
 
@@ -230,7 +219,6 @@ class ResidualOutput(Part):
         return (*input_shape[:-1], self.hidden_size)
 
 
-@register
 class Attention(Part):
     """Attends and adds the result to the input: the first half of a block.
 
@@ -253,7 +241,6 @@ class Attention(Part):
         return self.output_part(attended, queries, training=training)
 
 
-@register
 class Intermediate(Part):
     """Applies the feed-forward network's first dense layer and activation, one of ACTIVATIONS."""
 
@@ -282,7 +269,6 @@ class Intermediate(Part):
         return (*input_shape[:-1], self.intermediate_size)
 
 
-@register
 class TransformerBlock(Part):
     """Applies attention, then the feed-forward network, each with its residual and LayerNorm.
 
@@ -317,7 +303,6 @@ class TransformerBlock(Part):
         return self.attention.attend.scores(hidden, hidden)
 
 
-@register
 class Pooler(Part):
     """Returns a vector per sequence: [CLS] through a dense layer and tanh."""
 

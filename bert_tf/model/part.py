@@ -11,7 +11,13 @@ class Configured:
     """Makes the arguments of a subclass's constructor attributes, as a dataclass does.
 
     The constructor itself keeps those that are layers, since their order is that of the weights.
+    Classes of this package are registered with Keras, so that `keras.saving` finds them.
     """
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if cls.__module__.startswith("bert_tf."):
+            register(cls)
 
     def __new__(cls, *args, **kwargs):
         layer = super().__new__(cls, *args, **kwargs)

@@ -21,13 +21,12 @@ from bert_tf.model.feature_model import FeatureModel
 from bert_tf.model.features import check_features
 from bert_tf.model.heads import HeadModel, MaskedLanguageModel
 from bert_tf.model.layers import activation, dense, layer_norm
-from bert_tf.model.part import Part, register
+from bert_tf.model.part import Part
 
 _DISALLOWED = 1000.0  # What `disallow_correct` takes from a logit.
 _TINY = 1e-9  # Keeps the logarithms of Gumbel noise finite; the original's.
 
 
-@register
 class DiscriminatorHead(Part):
     """Returns a logit for each token: dense layer and activation, then one number.
 
@@ -60,7 +59,6 @@ class DiscriminatorHead(Part):
         return input_shape[:-1]
 
 
-@register
 class GeneratorHead(MaskedLanguageModel):
     """A masked-LM head under ELECTRA's names: `generator_predictions/{dense, LayerNorm}`."""
 
@@ -75,7 +73,6 @@ class GeneratorHead(MaskedLanguageModel):
         )
 
 
-@register
 class DiscriminatorModel(HeadModel):
     """ELECTRA with a logit for each token: that another word stood there before.
 
@@ -103,7 +100,6 @@ class DiscriminatorModel(HeadModel):
         return self.replaced(self.encoder(features, training=training)["sequence_output"])
 
 
-@register
 class ReplacedTokensModel(HeadModel):
     """ELECTRA in pre-training: the generator fills in masked tokens, the discriminator judges.
 

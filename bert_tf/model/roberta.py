@@ -13,7 +13,6 @@ from keras import ops
 from bert_tf.model.dropout import Dropout
 from bert_tf.model.encoder import BertEncoder
 from bert_tf.model.layers import Embeddings, Pooler, lookup
-from bert_tf.model.part import register
 
 PAD_ID = 1  # Of `<pad>` in every vocabulary.
 _CLASSIFIER_DROPOUT = 0.1
@@ -21,7 +20,6 @@ _CLASSIFIER_DROPOUT = 0.1
 _PLACE = 1 << 20
 
 
-@register
 class RobertaEmbeddings(Embeddings):
     """Adds word, position and segment embeddings; the first token has the position 2."""
 
@@ -32,7 +30,6 @@ class RobertaEmbeddings(Embeddings):
         return lookup(ops.reshape(self.position_embeddings, self.position_embeddings.shape), ids)
 
 
-@register
 class RobertaPooler(Pooler):
     """Returns a vector per sequence: `<s>` through dropout, a dense layer and tanh.
 
@@ -51,7 +48,6 @@ class RobertaPooler(Pooler):
         return super().call(self.dropout(sequence_output[:, :1], training=training))
 
 
-@register
 class RobertaEncoder(BertEncoder):
     """The Transformer of RoBERTa.
 

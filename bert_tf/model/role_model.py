@@ -16,12 +16,10 @@ from bert_tf.model.dropout import Dropout
 from bert_tf.model.encoder import TransformerEncoder
 from bert_tf.model.heads import HeadModel, LinearScores
 from bert_tf.model.initial_weights import truncated_normal
-from bert_tf.model.part import register
 
 _DROPOUT = 0.1
 
 
-@register
 class RoleModel(HeadModel):
     """BERT with logits for the role of each token with respect to a predicate.
 

@@ -7,12 +7,10 @@ from keras import ops
 
 from bert_tf.model.encoder import TransformerEncoder
 from bert_tf.model.heads import HeadModel, first_vector
-from bert_tf.model.part import register
 
 POOLINGS = ("mean", "cls")
 
 
-@register
 class SiameseModel(HeadModel):
     """Computes a vector of length 1 for each text of a pair, by the same encoder.
 

@@ -21,14 +21,12 @@ from bert_tf.model.feature_model import FeatureModel
 from bert_tf.model.heads import HeadModel, MaskedLanguageModel, Transform, cls_and, masked_lm_head
 from bert_tf.model.initial_weights import truncated_normal
 from bert_tf.model.layers import LAYER_NORM_EPSILON
-from bert_tf.model.part import register
 
 # The published run's: longer spans have no further targets.
 MAX_TARGETS = 15
 PLACE_SIZE = 200
 
 
-@register
 class SpanBoundaryHead(MaskedLanguageModel):
     """Returns vocabulary logits of a span's tokens, by the word embeddings' matrix.
 
@@ -78,7 +76,6 @@ class SpanBoundaryHead(MaskedLanguageModel):
         return (*left_shape[:-1], self.vocab_size)
 
 
-@register
 class SpanBoundaryModel(HeadModel):
     """BERT with the masked-LM head and the span boundary head.
 

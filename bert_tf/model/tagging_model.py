@@ -14,7 +14,7 @@ from bert_tf.model.crf import Crf
 from bert_tf.model.dropout import Dropout
 from bert_tf.model.encoder import TransformerEncoder
 from bert_tf.model.heads import HeadModel, LinearScores
-from bert_tf.model.part import Part, register
+from bert_tf.model.part import Part
 from bert_tf.model.task_heads import TokenClassificationModel
 
 _DROPOUT = 0.1  # As in the classifier.
@@ -30,7 +30,6 @@ FEATURE_LAYERS: dict[str, tuple[Callable[[int], range], str]] = {
 }
 
 
-@register
 class WeightedSum(Part):
     """Adds vectors of several layers with weights that are learned: a softmax, and a scale.
 
@@ -56,7 +55,6 @@ class WeightedSum(Part):
         return (*vectors_shape[:2], vectors_shape[3])
 
 
-@register
 class TaggingModel(HeadModel):
     """BERT with logits for each token, as a fixed source of features or with a CRF.
 

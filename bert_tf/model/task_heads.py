@@ -6,14 +6,12 @@ from keras import ops
 from bert_tf.model.dropout import Dropout
 from bert_tf.model.encoder import TransformerEncoder
 from bert_tf.model.heads import HeadModel, LinearScores, first_vector
-from bert_tf.model.part import register
 
 _CLASSIFIER_DROPOUT = 0.1  # The original has no setting for it.
 _OTHER_DROPOUT = {"distilbert": 0.2}  # By model_type, of a classifier of sequences.
 _NO_CHOICE = -1e9  # The logit of a choice that is padding: its softmax is 0.
 
 
-@register
 class ClassificationModel(HeadModel):
     """BERT with logits for each sequence or pair: of classes, or one number.
 
@@ -65,7 +63,6 @@ class ClassificationModel(HeadModel):
         return self.scores(self.dropout(outputs[self.classified], training=training))
 
 
-@register
 class MultiLabelModel(ClassificationModel):
     """BERT with a logit for each label, of which a sequence or pair may have any number.
 
@@ -85,7 +82,6 @@ class MultiLabelModel(ClassificationModel):
     kind = "multi_label"
 
 
-@register
 class TokenClassificationModel(ClassificationModel):
     """BERT with logits for each token: classes of words or word pieces.
 
@@ -105,7 +101,6 @@ class TokenClassificationModel(ClassificationModel):
     classified = "sequence_output"
 
 
-@register
 class ChoiceModel(ClassificationModel):
     """BERT with one logit for each of C choices.
 
@@ -143,7 +138,6 @@ class ChoiceModel(ClassificationModel):
         return ops.where(is_choice, logits, _NO_CHOICE)
 
 
-@register
 class SpanModel(HeadModel):
     """BERT with two logits for each token: that an answer starts there, that it ends there.
 

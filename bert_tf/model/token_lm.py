@@ -5,10 +5,8 @@ from keras import ops
 from bert_tf.model.encoder import TransformerEncoder
 from bert_tf.model.feature_model import FeatureModel
 from bert_tf.model.heads import HeadModel, masked_lm_head
-from bert_tf.model.part import register
 
 
-@register
 class TokenLMModel(HeadModel):
     """BERT with the masked-LM head on every token, or only on the masked ones.
 

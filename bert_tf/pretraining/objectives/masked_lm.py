@@ -5,11 +5,9 @@ import tensorflow as tf
 from bert_tf.model.encoder import TransformerEncoder
 from bert_tf.model.feature_model import FeatureModel
 from bert_tf.model.heads import HeadModel, cls_and, masked_lm_head
-from bert_tf.model.part import register
 from bert_tf.pretraining.objective import Prediction, PretrainingObjective
 
 
-@register
 class MaskedLMModel(HeadModel):
     """BERT with the masked-LM head only; the arguments are those of `HeadModel`.
 
