@@ -8,18 +8,15 @@ A further architecture is a row of ARCHITECTURES.
 """
 
 import dataclasses
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from bert_tf.config import BertConfig
 from bert_tf.formats import names
+from bert_tf.formats.names import Rules
 from bert_tf.kinds.table import CLASSIFIER, MASKED_LM, NEXT_SENTENCE, SPAN, heads_in
 
 _OURS_ALONE = ("bilstm/",)  # Weights that no class there has.
-# Regular expressions and their replacements, of which each is applied in turn.
-Rules = Sequence[tuple[str, str]]
-
 _DOTTED: Rules = (
     (r"^output_(weights|bias)$", r"classifier/output_\1"),
     (r"^cls/squad/", "qa_outputs/"),
@@ -93,7 +90,7 @@ class Architecture:
         rules = (*_DOTTED, *self.class_rules.get(class_end, ()), *self.rules)
         shapes = names.weight_shapes(config, self.heads)
         there = [name for name in shapes if not name.startswith(_OURS_ALONE)]
-        return {**{name: _renamed(name, rules) for name in there}, **self.more_names}
+        return {**{name: names.renamed(name, rules) for name in there}, **self.more_names}
 
     def class_end(self, class_name: str) -> str:
         """Returns the end of the name of a class of this architecture; "" for other classes."""
@@ -103,12 +100,6 @@ class Architecture:
     def heads_of(self, weights: Mapping[str, Any]) -> list[str]:
         """Returns the heads among some weights that this architecture has."""
         return [head for head in heads_in(weights) if head in self.heads]
-
-
-def _renamed(name: str, rules: Rules) -> str:
-    for pattern, replacement in rules:
-        name = re.sub(pattern, replacement, name)
-    return name
 
 
 ARCHITECTURES = {

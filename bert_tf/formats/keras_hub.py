@@ -35,6 +35,26 @@ _BACKBONE = "BertBackbone"
 _CLASSIFIERS = ("BertTextClassifier", "BertClassifier")  # The second is its older name.
 _TASKS = (*_CLASSIFIERS, "BertMaskedLM", "BertTextEmbedder")
 _VOCABULARIES = ("assets/tokenizer/vocabulary.txt", "assets/preprocessor/tokenizer/vocabulary.txt")
+# Places in a file of weights, by class and by attribute, -> google-research's names.
+_NAMES: names.Rules = (
+    (r"^(layers|transformer_layers)/transformer_encoder/", "bert/encoder/layer_0/"),
+    (r"^(layers|transformer_layers)/transformer_encoder_(\d+)/", r"bert/encoder/layer_\2/"),
+    (r"/_self_attention_layer/_?(query|key|value)_dense/", r"/attention/self/\1/"),
+    (r"/_self_attention_layer/_?output_dense/", "/attention/output/dense/"),
+    (r"/_self_attention_layer_norm/", "/attention/output/LayerNorm/"),
+    (r"/_feedforward_intermediate_dense/", "/intermediate/dense/"),
+    (r"/_feedforward_output_dense/", "/output/dense/"),
+    (r"/_feedforward_layer_norm/", "/output/LayerNorm/"),
+    (r"^(layers/reversible|token)_embedding/vars/0$", names.WORD_EMBEDDINGS),
+    (r"^(layers/)?position_embedding/vars/0$", "bert/embeddings/position_embeddings"),
+    (r"^(layers/|segment_)embedding/vars/0$", "bert/embeddings/token_type_embeddings"),
+    (r"^(layers/layer_normalization|embeddings_layer_norm)/", "bert/embeddings/LayerNorm/"),
+    (r"^(layers/dense|pooled_dense)/", "bert/pooler/dense/"),
+    (r"/LayerNorm/vars/0$", "/LayerNorm/gamma"),
+    (r"/LayerNorm/vars/1$", "/LayerNorm/beta"),
+    (r"/vars/0$", "/kernel"),
+    (r"/vars/1$", "/bias"),
+)
 # Paths of the backbone, a classifier's scores and the masked-LM head.
 _BACKBONE_PREFIXES = ("layers/bert_backbone/", "backbone/", "")
 _SCORES = ("layers/dense", "output_dense")
@@ -96,8 +116,12 @@ def _read_weights(found: _Files, config: BertConfig) -> tuple[dict[str, np.ndarr
     if not starts:
         raise ValueError(f"{found.path}: there are no weights in it.")
     prefix = starts[0]
-    block = re.compile(f"{prefix}({'|'.join(names.KERAS_HUB_BLOCKS)})(_\\d+)?/")
-    num_layers = len({match[0] for match in map(block.match, found.arrays) if match})
+    ours = {
+        names.renamed(place.removeprefix(prefix), _NAMES): place
+        for place in found.arrays
+        if place.startswith(prefix)
+    }
+    num_layers = len({name.split("/")[2] for name in ours if name.startswith("bert/encoder/")})
     if num_layers > config.num_hidden_layers:
         raise ValueError(
             f"{found.path}: the file has {num_layers} layers, the config has "
@@ -107,24 +131,20 @@ def _read_weights(found: _Files, config: BertConfig) -> tuple[dict[str, np.ndarr
     scores_prefix = "" if prefix else f"{_TASK_WEIGHTS_NAME}/"
     heads = (CLASSIFIER,) if found.is_classifier and found.activation in _LOGITS else ()
     num_classes = found.task["config"].get("num_classes") if heads else None
-    table = names.weight_table(config.num_hidden_layers)
+    for number, name in enumerate(("output_weights", "output_bias")):
+        places = (f"{scores_prefix}{layer}/vars/{number}" for layer in _SCORES)
+        for place in filter(found.arrays.__contains__, places):
+            ours[name] = place
     weights, used = {}, set()
     for name, shape in names.weight_shapes(config, heads, num_classes).items():
-        start = prefix if name.startswith("bert/") else scores_prefix
-        places = [start + place for place in table[name].keras_hub]
-        variable = next((place for place in places if place in found.arrays), None)
-        if variable is None:
+        if name not in ours:
             raise ValueError(
-                f"{found.path}: the weight {places[0]} is missing. Found: "
+                f"{found.path}: the weight that google-research names {name} is missing. Found: "
                 f"{files.some(sorted(found.arrays))}"
             )
-        weights[name] = names.from_keras(
-            f"{found.path}: {variable}",
-            found.arrays[variable],
-            table[name],
-            shape,
-            config.num_attention_heads,
-        )
+        variable = ours[name]
+        where, value = f"{found.path}: {variable}", found.arrays[variable]
+        weights[name] = names.from_keras(where, value, name, shape, config.num_attention_heads)
         used.add(variable)
     return weights, used
 

@@ -12,8 +12,7 @@ In memory all weights have google-research's names and layout.
 import dataclasses
 import functools
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -26,73 +25,9 @@ MASKED_LM_BIAS = "cls/predictions/output_bias"
 POOLER = ("bert/pooler/dense/kernel", "bert/pooler/dense/bias")
 
 Shapes = dict[str, tuple[int, ...]]
+# Regular expressions and their replacements, of which each is applied in turn.
+Rules = Sequence[tuple[str, str]]
 
-
-class Names(NamedTuple):
-    """The names of a weight in the libraries of TensorFlow; `architectures` has Hugging Face's."""
-
-    kind: str  # Of its layer, which determines the layout.
-    google: str
-    tensorflow_models: str  # The end of the variable's full name.
-    keras_hub: list[str]  # Paths in the weights file; the first that exists is read.
-
-
-# Kind, google-research, tensorflow/models, keras-hub (in older files by attribute, not by class).
-_LAYERS = (
-    (
-        *("table", WORD_EMBEDDINGS, "word_embeddings"),
-        *("layers/reversible_embedding", "token_embedding"),
-    ),
-    (
-        *("table", "bert/embeddings/position_embeddings", "position_embedding"),
-        *("layers/position_embedding", "position_embedding"),
-    ),
-    (
-        *("table", "bert/embeddings/token_type_embeddings", "type_embeddings"),
-        *("layers/embedding", "segment_embedding"),
-    ),
-    (
-        *("norm", "bert/embeddings/LayerNorm", "embeddings/layer_norm"),
-        *("layers/layer_normalization", "embeddings_layer_norm"),
-    ),
-    ("dense", "bert/pooler/dense", "pooler_transform", "layers/dense", "pooled_dense"),
-    ("dense", "cls/predictions/transform/dense", "cls/predictions/transform/dense"),
-    ("norm", "cls/predictions/transform/LayerNorm", "cls/predictions/transform/LayerNorm"),
-    ("bias", "cls/predictions/", "cls/predictions/"),
-    ("scores", "cls/seq_relationship/", ""),
-    ("scores", "cls/squad/", ""),
-    ("scores", "", "", "layers/dense", "output_dense"),
-)
-_ATTENTION = "_self_attention_layer"
-_BLOCK_LAYERS = (
-    *(
-        (
-            *("split heads", f"attention/self/{part}", f"self_attention/{part}"),
-            *(f"{_ATTENTION}/{part}_dense", f"{_ATTENTION}/_{part}_dense"),
-        )
-        for part in ("query", "key", "value")
-    ),
-    (
-        *("joined heads", "attention/output/dense", "self_attention/attention_output"),
-        *(f"{_ATTENTION}/output_dense", f"{_ATTENTION}/_output_dense"),
-    ),
-    ("norm", "attention/output/LayerNorm", "self_attention_layer_norm", f"{_ATTENTION}_norm"),
-    ("dense", "intermediate/dense", "intermediate", "_feedforward_intermediate_dense"),
-    ("dense", "output/dense", "output", "_feedforward_output_dense"),
-    ("norm", "output/LayerNorm", "output_layer_norm", "_feedforward_layer_norm"),
-)
-KERAS_HUB_BLOCKS = ("layers/transformer_encoder", "transformer_layers/transformer_encoder")
-_DENSE = (("/kernel", "/kernel"), ("/bias", "/bias"))
-# Kind of layer -> endings in google-research, tensorflow/models; keras-hub numbers.
-_ENDINGS = {
-    "table": (("", "/embeddings"),),
-    "norm": (("/gamma", "/gamma"), ("/beta", "/beta")),
-    "dense": _DENSE,
-    "split heads": _DENSE,
-    "joined heads": _DENSE,
-    "scores": (("output_weights", ""), ("output_bias", "")),
-    "bias": (("output_bias", "output_bias/bias"),),
-}
 _BLOCK = re.compile(r"(?:bert|electra)/encoder/layer_(\d+)/")
 # Parts that torch.compile and FSDP put anywhere into a name.
 _WRAPPERS = re.compile(r"(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
@@ -103,25 +38,11 @@ _OTHER_MODELS = re.compile(
 )
 
 
-def weight_table(num_hidden_layers: int) -> dict[str, Names]:
-    """Returns google-research's name -> all names, for an encoder's and all heads' weights."""
-    layers = [*_LAYERS]
-    for n in range(num_hidden_layers):
-        blocks = [f"{block}_{n}" if n else block for block in KERAS_HUB_BLOCKS]
-        layers += [
-            (
-                *(kind, f"bert/encoder/layer_{n}/{google}", f"transformer/layer_{n}/{models}"),
-                *(f"{block}/{part}" for block in blocks for part in keras_hub),
-            )
-            for kind, google, models, *keras_hub in _BLOCK_LAYERS
-        ]
-    return {weight.google: weight for layer in layers for weight in _weights(*layer)}
-
-
-def _weights(kind: str, google: str, models: str, *keras_hub: str) -> Iterator[Names]:
-    for number, (ending, of_models) in enumerate(_ENDINGS[kind]):
-        places = [f"{layer}/vars/{number}" for layer in keras_hub]
-        yield Names(kind, google + ending, models + of_models, places)
+def renamed(name: str, rules: Rules) -> str:
+    """Returns a name to which the rules have been applied."""
+    for pattern, replacement in rules:
+        name = re.sub(pattern, replacement, name)
+    return name
 
 
 def without_prefix(
@@ -180,24 +101,24 @@ def no_bert(path: str, names: Iterable[str], model: str = "bert") -> ValueError:
 
 
 def from_keras(
-    where: str, value: np.ndarray, weight: Names, shape: tuple[int, ...], num_heads: int
+    where: str, value: np.ndarray, name: str, shape: tuple[int, ...], num_heads: int
 ) -> np.ndarray:
     """Returns a weight of keras-hub or tensorflow/models in google-research's layout, as float32.
 
-    `where` names file and variable for messages, `shape` is google-research's. Raises a ValueError
-    if the type or shape is wrong.
+    `where` names file and variable for messages, `name` and `shape` are google-research's. Raises a
+    ValueError if the type or shape is wrong.
     """
     if value.dtype.kind not in "fV":  # V: bfloat16, which is not NumPy's own.
         raise ValueError(
             f"{where}: the weight has the type {value.dtype}; quantized models cannot be read. "
             "Save it as float32."
         )
-    expected = shape
-    if weight.kind == "split heads":
+    expected, is_scores = shape, name.endswith("output_weights")
+    if "/attention/self/" in name:
         expected = (*shape[:-1], num_heads, shape[-1] // num_heads)
-    elif weight.kind == "joined heads":
-        expected = (num_heads, shape[0] // num_heads, shape[1]) if len(shape) == 2 else shape
-    elif weight.kind == "scores":
+    elif name.endswith("/attention/output/dense/kernel"):
+        expected = (num_heads, shape[0] // num_heads, shape[1])
+    elif is_scores:
         expected = shape[::-1]
     if value.shape != expected:
         raise ValueError(
@@ -205,7 +126,7 @@ def from_keras(
             "the config belong to these weights?"
         )
     value = value.astype(np.float32)
-    return value.T.copy() if weight.kind == "scores" else value.reshape(shape)
+    return value.T.copy() if is_scores else value.reshape(shape)
 
 
 def weight_shapes(config: BertConfig, heads: Iterable[str] = (), num_scores: int = 2) -> Shapes:

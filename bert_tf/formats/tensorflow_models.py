@@ -51,6 +51,23 @@ _KNOWN_END = re.compile(
     r"|cls/predictions/.+|predictions/transform/logits/\w+"
     r"|(?:next_sentence|sentence_prediction)/(?:pooler_dense|logits)/\w+)"
 )
+# google-research's names -> these ends; those of scores follow the start of a head's names.
+_NAMES: names.Rules = (
+    (r"^cls/predictions/output_bias$", "cls/predictions/output_bias/bias"),
+    (r"^(cls/(seq_relationship|squad)/)?output_weights$", "logits/kernel"),
+    (r"^(cls/(seq_relationship|squad)/)?output_bias$", "logits/bias"),
+    (r"^bert/embeddings/(word|token_type|position)_embeddings$", r"\1_embeddings/embeddings"),
+    (r"^token_type_embeddings/", "type_embeddings/"),
+    (r"^position_embeddings/", "position_embedding/"),
+    (r"^bert/embeddings/LayerNorm/", "embeddings/layer_norm/"),
+    (r"^bert/pooler/dense/", "pooler_transform/"),
+    (r"^bert/encoder/", "transformer/"),
+    (r"/attention/self/", "/self_attention/"),
+    (r"/attention/output/dense/", "/self_attention/attention_output/"),
+    (r"/attention/output/LayerNorm/", "/self_attention_layer_norm/"),
+    (r"^(transformer/.*)/output/LayerNorm/", r"\1/output_layer_norm/"),
+    (r"^(transformer/.*/(intermediate|output))/dense/", r"\1/"),
+)
 _LAYER = re.compile(r"transformer/layer_(\d+)/")
 _POOLER = "pooler_transform/"
 _MASKED_LM_BIAS = "cls/predictions/output_bias/bias"
@@ -218,12 +235,11 @@ def _read_weights(
 ) -> tuple[dict[str, np.ndarray], set[str]]:
     """Returns the weights, and the known ends of their full names."""
     num_scores = checkpoint.shape(f"{start}logits/bias")[0] if CLASSIFIER in heads else 2
-    table = names.weight_table(config.num_hidden_layers)
     weights, used = {}, set()
     for name, shape in names.weight_shapes(config, heads, num_scores).items():
-        end = table[name].tensorflow_models
-        if table[name].kind == "scores":
-            end = f"{start}logits/{'kernel' if name.endswith('weights') else 'bias'}"
+        end = names.renamed(name, _NAMES)
+        if end.startswith("logits/"):
+            end = start + end
         elif end.startswith(_POOLER) and checkpoint.has_pooler(start):
             end = end.replace(_POOLER, f"{start}pooler_dense/")
         checkpoint.shape(end)
@@ -234,7 +250,7 @@ def _read_weights(
         except READ_ERRORS as error:
             raise DamagedCheckpoint(f"{where} cannot be read: {error}") from error
         num_heads = config.num_attention_heads
-        weights[name] = names.from_keras(where, value, table[name], shape, num_heads)
+        weights[name] = names.from_keras(where, value, name, shape, num_heads)
         used.add(end)
     return weights, used
 

@@ -267,7 +267,7 @@ def change_weights(path, name, value):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (None, rf"model\.weights\.h5: the weight {QUERY} is missing"),
+        (None, r"model\.weights\.h5: the weight .*/layer_0/attention/self/query/kernel is missing"),
         (np.ones((8, 4, 2)), rf"{QUERY}: its shape is \[8, 4, 2\], the config's is \[8, 2, 4\]"),
         (np.ones((8, 2, 4), "int8"), rf"{QUERY}: the weight has the type int8; quantized"),
     ],
@@ -283,7 +283,7 @@ def test_a_weight_that_is_missing_of_another_shape_or_quantized_is_named(preset,
     ("file", "values", "message"),
     [
         ("config.json", {"num_layers": 1}, "the file has 2 layers, the config has num_layers=1"),
-        ("config.json", {"num_layers": 3}, r"transformer_encoder_2/.* is missing"),
+        ("config.json", {"num_layers": 3}, r"layer_2/.* is missing"),
         ("config.json", {"vocabulary_size": 15}, "the config's is .15, 8."),
         ("config.json", {"hidden_dim": None}, "hidden_size must be a whole number"),
         ("task.json", {"num_classes": 4}, "its shape is .8, 3., the config's is .8, 4."),
@@ -300,7 +300,7 @@ def test_weights_of_another_model_than_described_are_refused(preset, file, value
 def test_a_classifier_without_its_scores_is_refused(preset):
     (preset / "task.weights.h5").unlink()
 
-    with pytest.raises(ValueError, match=r"task\.weights\.h5/layers/dense/vars/0 is missing"):
+    with pytest.raises(ValueError, match="output_weights is missing"):
         keras_hub.read(str(preset))
 
 
