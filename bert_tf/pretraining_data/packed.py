@@ -10,15 +10,12 @@ Source: google-research/electra, build_pretraining_dataset.py, `ExampleBuilder`,
 """
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from bert_tf.data.schema import encode_example
-from bert_tf.pretraining_data.documents import StartProgress, read_lines
-from bert_tf.pretraining_data.shards import Shard
-from bert_tf.pretraining_data.statistics import CorpusStatistics
-from bert_tf.settings import PretrainingDataSettings
+from bert_tf.pretraining_data.documents import read_lines
+from bert_tf.pretraining_data.shards import Making
 from bert_tf.text.packing import pack
-from bert_tf.text.tokenizer import Tokenizer
 
 STAGE = "packing text"
 _ONE_SEGMENT, _RANDOM_LENGTH, _SHORTEST = 0.1, 0.05, 5
@@ -66,23 +63,10 @@ class _Packer:
         return first, second
 
 
-def packed_records(
-    settings: PretrainingDataSettings,
-    tokenizer: Tokenizer,
-    shard: Shard,
-    rng: random.Random,
-    counts: CorpusStatistics,
-    start_progress: StartProgress,
-) -> Iterator[tuple[bytes, int]]:
-    """Yields the serialized examples of text files, which are shuffled first, and their tokens.
-
-    Updates `counts`.
-    """
-    paths = list(shard.input_files)
-    rng.shuffle(paths)
-    texts = (read_lines([path], counts, STAGE, start_progress) for path in paths)
-    special, length = tokenizer.special_ids, settings.max_seq_length
-    for first, second in _segments(settings, tokenizer, texts, rng, counts):
+def packed_records(making: Making) -> Iterator[tuple[bytes, int]]:
+    """Yields the serialized examples of text files, which are shuffled first, and their tokens."""
+    special, length = making.tokenizer.special_ids, making.settings.max_seq_length
+    for first, second in _segments(making):
         ids, segments = pack(first, second, special.cls, int(special.sep))  # Never a doubled one.
         padding = [0] * (length - len(ids))
         example = {
@@ -93,18 +77,15 @@ def packed_records(
         yield encode_example(example), len(ids)
 
 
-def _segments(
-    settings: PretrainingDataSettings,
-    tokenizer: Tokenizer,
-    texts: Iterable[Iterable[str]],
-    rng: random.Random,
-    counts: CorpusStatistics,
-) -> Iterator[tuple[list[int], list[int]]]:
-    packer = _Packer(settings.max_seq_length, rng)
+def _segments(making: Making) -> Iterator[tuple[list[int], list[int]]]:
+    settings, tokenizer, counts = making.settings, making.tokenizer, making.counts
+    paths = list(making.shard.input_files)
+    making.rng.shuffle(paths)
+    packer = _Packer(settings.max_seq_length, making.rng)
     unknown = tokenizer.special_ids.unk
-    for lines in texts:
+    for path in paths:
         is_in_document = False
-        for line in lines:
+        for line in read_lines([path], counts, STAGE, making.start_progress):
             if not line and not settings.blanks_separate_docs:
                 continue
             if not line and not packer.is_empty:

@@ -8,7 +8,6 @@ All randomness comes from the shard's seed, so shards do not depend on the proce
 import contextlib
 import dataclasses
 import functools
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ from bert_tf.pretraining_data.documents import (
 from bert_tf.pretraining_data.examples import InstanceMaker, find_continuations
 from bert_tf.pretraining_data.full_sentences import FullSentenceMaker
 from bert_tf.pretraining_data.records import RecordEncoder
-from bert_tf.pretraining_data.shards import Shard, remove_notes, write_note
+from bert_tf.pretraining_data.shards import Making, Shard, remove_notes, write_note
 from bert_tf.pretraining_data.span_masking import SpanInstanceMaker
 from bert_tf.pretraining_data.statistics import CorpusStatistics
 from bert_tf.progress import Progress
@@ -55,16 +54,16 @@ def make_records(
         ValueError: if a text file cannot be read (names the line) or there is no text.
         OSError: if a file cannot be written; then none of the shard's files is left.
     """
-    counts, rng, num_examples = CorpusStatistics(), random.Random(shard.seed), 0
+    making, num_examples = Making(settings, tokenizer, shard, start_progress), 0
     make = packed.packed_records if settings.packing == "electra" else _masked_records
     # Opened first, to fail early if they cannot be written.
     with files.atomic_writes(shard.output_files) as outputs:
         writers = [RecordWriter(output, settings.gzip) for output in outputs]
         # Closed at once, so that an error is told after the last line of progress.
-        made = contextlib.closing(make(settings, tokenizer, shard, rng, counts, start_progress))
-        with made as records:
+        with contextlib.closing(make(making)) as records:
             for num_examples, record in enumerate(records, start=1):
                 writers[(num_examples - 1) % len(writers)].write(*record)
+        counts = making.counts
         if not num_examples:
             raise ValueError(
                 f"{shard.name}: there is no text to make examples of. Each line should hold a "
@@ -76,20 +75,14 @@ def make_records(
         return _finish(shard, writers, counts, settings.max_seq_length), counts
 
 
-def _masked_records(
-    settings: PretrainingDataSettings,
-    tokenizer: Tokenizer,
-    shard: Shard,
-    rng: random.Random,
-    counts: CorpusStatistics,
-    start_progress: StartProgress,
-) -> Iterator[tuple[bytes, int]]:
+def _masked_records(making: Making) -> Iterator[tuple[bytes, int]]:
     """Yields the serialized examples of all makers of instances, shuffled, and their tokens."""
-    encoder = RecordEncoder(settings, tokenizer)
-    documents = _read(settings, tokenizer, shard, encoder.token_of, counts, start_progress)
-    maker = _make_maker(settings, tokenizer, shard, encoder.token_of)
+    counts, rng, start_progress = making.counts, making.rng, making.start_progress
+    encoder = RecordEncoder(making.settings, making.tokenizer)
+    documents = _read(making, encoder.token_of)
+    maker = _make_maker(making, encoder.token_of)
     examples: list[bytes] = []
-    passes = len(documents) * settings.dupe_factor
+    passes = len(documents) * making.settings.dupe_factor
     with start_progress("making pairs", passes, "documents") as progress:
         for instance in maker.make(documents, rng, progress.update):
             counts.random_next += instance.is_random_next
@@ -104,12 +97,8 @@ def _masked_records(
                 progress.update(min(_UPDATE_EVERY, len(examples) - number))
 
 
-def _make_maker(
-    settings: PretrainingDataSettings,
-    tokenizer: Tokenizer,
-    shard: Shard,
-    token_of: Sequence[bytes],
-) -> InstanceMaker:
+def _make_maker(making: Making, token_of: Sequence[bytes]) -> InstanceMaker:
+    settings, tokenizer = making.settings, making.tokenizer
     if settings.full_sentences:
         return FullSentenceMaker(settings, tokenizer, token_of)
     if settings.do_span_mask:
@@ -117,17 +106,11 @@ def _make_maker(
     if not settings.ngram:
         return InstanceMaker(settings, tokenizer, token_of)
     offset = settings.ngram_seed - settings.random_seed if settings.ngram_seed is not None else 0
-    return ngrams.NgramInstanceMaker(settings, tokenizer, token_of, shard.seed + offset)
+    return ngrams.NgramInstanceMaker(settings, tokenizer, token_of, making.shard.seed + offset)
 
 
-def _read(
-    settings: PretrainingDataSettings,
-    tokenizer: Tokenizer,
-    shard: Shard,
-    token_of: Sequence[bytes],
-    counts: CorpusStatistics,
-    start_progress: StartProgress,
-) -> Documents:
+def _read(making: Making, token_of: Sequence[bytes]) -> Documents:
+    settings, tokenizer, counts = making.settings, making.tokenizer, making.counts
     look_up = token_of.__getitem__
     if settings.word_segmenter:
         encode = segmentation.make_encoder(settings.word_segmenter, tokenizer, token_of)
@@ -138,7 +121,8 @@ def _read(
         def encode(line: str) -> list[bytes]:
             return [*map(look_up, tokenizer.encode(tokenizer.word_prefix + line))]
 
-    lines = read_lines(shard.input_files, counts, "reading text", start_progress)
+    paths = making.shard.input_files
+    lines = read_lines(paths, counts, "reading text", making.start_progress)
     documents = Documents(lines, encode)
     lengths = np.diff(np.frombuffer(documents.sentence_starts, np.int64))
     counts.documents = len(documents)

@@ -14,6 +14,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import random
 import re
 import shutil
 import tempfile
@@ -24,9 +25,11 @@ from typing import Any
 from bert_tf import files
 from bert_tf.config import read_json, write_json
 from bert_tf.data.manifest import described_files
+from bert_tf.pretraining_data.documents import StartProgress
 from bert_tf.pretraining_data.statistics import CorpusStatistics
 from bert_tf.settings import PretrainingDataSettings
 from bert_tf.settings.pretraining_data import NAMED_SEGMENTERS
+from bert_tf.text.tokenizer import Tokenizer
 
 # Increase it when the same text, vocabulary and settings give other records than before.
 _RECORDS_VERSION = 1
@@ -63,6 +66,20 @@ class Shard:
         """Returns the shard with its text file and the counts of the whole text."""
         line_counts = self.line_counts or counts
         return dataclasses.replace(self, input_files=(path,), line_counts=line_counts)
+
+
+@dataclasses.dataclass
+class Making:
+    """Holds what the records of a shard are made from, and counts what was read and made."""
+
+    settings: PretrainingDataSettings
+    tokenizer: Tokenizer
+    shard: Shard
+    start_progress: StartProgress
+
+    def __post_init__(self) -> None:
+        self.rng = random.Random(self.shard.seed)
+        self.counts = CorpusStatistics()
 
 
 def plan_shards(
