@@ -9,10 +9,11 @@ import keras
 import numpy as np
 
 from bert_tf.distillation.layers import layers_to_start_from
+from bert_tf.files.checkpoints import newest_first
 from bert_tf.formats import google, names
 from bert_tf.formats.source import PretrainedModel
 from bert_tf.kinds.table import CLASSIFIER, NEXT_SENTENCE, find_kind, heads_in, num_scores_of
-from bert_tf.training.checkpoint import OPTIMIZER_STATE, STEP_NAME, newest_first
+from bert_tf.training.checkpoint import OPTIMIZER_STATE, STEP_NAME
 
 # The bias of padded vocabulary rows, whose probability becomes 0 in float32.
 _NEVER = -10000.0

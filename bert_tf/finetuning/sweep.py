@@ -23,13 +23,14 @@ import keras
 
 from bert_tf import files
 from bert_tf.config import read_json, write_json
+from bert_tf.files.checkpoints import BEST_FOLDER
 from bert_tf.finetuning.other_examples import FoldTask
 from bert_tf.finetuning.run import FinetuningRun, num_train_steps
 from bert_tf.progress import format_number
 from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import Task
 from bert_tf.training.best_checkpoint import BestCheckpoint
-from bert_tf.training.checkpoint import BEST_FOLDER, NumberedCheckpoints, remove_checkpoints
+from bert_tf.training.checkpoint import NumberedCheckpoints, remove_checkpoints
 from bert_tf.training.finite import NonFiniteLoss
 from bert_tf.training.run import write_eval_results
 from bert_tf.training.run_directory import find_changes

@@ -15,17 +15,15 @@ import tensorflow as tf
 
 from bert_tf import files
 from bert_tf.config import BertConfig, read_json
+from bert_tf.files.checkpoints import BEST_FOLDER, CHECKPOINT_NAME, find_prefix
 from bert_tf.formats import hub_module, huggingface_config, names
 from bert_tf.formats.source import (
-    BEST_FOLDER,
-    CHECKPOINT_NAME,
     CONFIG_NAME,
     CONFIG_NAMES,
     Head,
     PretrainedModel,
     find_beside,
     find_config,
-    find_prefix,
     folders_of,
     is_object_based,
     removed_prefix,
@@ -54,7 +52,7 @@ def recognizes(path: str) -> bool:
 
 def read(path: str) -> PretrainedModel:
     """Reads a checkpoint and the files beside it; `find_prefix` says what `path` may be."""
-    prefix = find_prefix(str(path)) or find_checkpoint(str(path))
+    prefix = find_checkpoint(str(path))
     folder = files.split_path(prefix)[0]
     places = folders_of(prefix)
     found = [find_beside(place, *CONFIG_NAMES, "config.json") for place in places]

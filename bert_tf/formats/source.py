@@ -12,7 +12,6 @@ cannot hold, with the reasons.
 import dataclasses
 import fnmatch
 import importlib
-import re
 import zipfile
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -21,14 +20,13 @@ import numpy as np
 
 from bert_tf import files
 from bert_tf.config import BertConfig
+from bert_tf.files.checkpoints import BEST_FOLDER
 
 # google-research's names.
-CONFIG_NAME, CHECKPOINT_NAME = "bert_config.json", "bert_model.ckpt"
+CONFIG_NAME = "bert_config.json"
 CONFIG_NAMES = (CONFIG_NAME, "albert_config.json")  # As released; the first is written.
-BEST_FOLDER = "best"  # As in training.checkpoint, which imports TensorFlow.
 # Object-based checkpoints (Keras, tensorflow/models) have it, name-based ones do not.
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
-_SUFFIX = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
 # Modules, in the order in which they are tried.
 FORMATS = ("google", "huggingface", "keras_hub", "tensorflow_models")
 
@@ -153,43 +151,6 @@ def read_pretrained(path: str, format: str | None = None) -> PretrainedModel:
 
 def _module(name: str):
     return importlib.import_module(f"bert_tf.formats.{name}")
-
-
-def find_prefix(path: str) -> str | None:
-    """Returns the prefix of the TensorFlow checkpoint at `path`; None if there is none.
-
-    `path` is a prefix (`.../bert_model.ckpt`), one of its files, or a folder, where the order is:
-    the one in `best/` (training keeps its best weights there), `variables/variables`, the one named
-    in the file `checkpoint`, `bert_model.ckpt`, the newest `model.ckpt-STEP`, the only checkpoint.
-    Several others raise a ValueError.
-    """
-    prefix = _SUFFIX.sub("", path)
-    if files.exists(f"{prefix}.index"):
-        return prefix
-    if not files.is_directory(path):
-        return None
-    best = files.join_path(path, BEST_FOLDER)
-    if files.exists(files.join_path(best, "checkpoint")):
-        return find_prefix(best)
-    variables = files.join_path(path, "variables/variables")
-    if files.exists(f"{variables}.index"):  # A TF-Hub module or another SavedModel.
-        return variables
-    has_newest = files.exists(files.join_path(path, "checkpoint"))
-    released = files.join_path(path, CHECKPOINT_NAME)
-    if files.exists(f"{released}.index") and not has_newest:
-        return released
-    indices = [name for name in files.list_folder(path) if name.endswith(".index")]
-    numbered = any(re.match(r"model\.ckpt-\d+\.", name) for name in indices)
-    if len(indices) > 1 and not has_newest and not numbered:
-        raise ValueError(
-            f"{path}: there are {len(indices)} checkpoints. Name one of them: "
-            f"{', '.join(name.removesuffix('.index') for name in indices)}"
-        )
-    if not indices:
-        return None
-    from bert_tf.training.checkpoint import find_checkpoint  # Imports TensorFlow.
-
-    return find_checkpoint(path)
 
 
 def check_growth(path: str, archive: zipfile.ZipFile) -> None:

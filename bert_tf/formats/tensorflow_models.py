@@ -20,6 +20,7 @@ from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from bert_tf import files
 from bert_tf.config import BertConfig
+from bert_tf.files.checkpoints import find_prefix
 from bert_tf.formats import names
 from bert_tf.formats.google import READ_ERRORS
 from bert_tf.formats.hub_module import CASE, module_of, read_case
@@ -29,7 +30,6 @@ from bert_tf.formats.source import (
     Head,
     PretrainedModel,
     TokenizerFiles,
-    find_prefix,
     folders_of,
     is_object_based,
 )
@@ -117,7 +117,7 @@ def read(path: str) -> PretrainedModel:
     and BertSpanLabeler. Without `bert_config.json` and `params.yaml` the config is taken from the
     weights, with BERT's activation and dropout and a warning.
     """
-    prefix = find_prefix(str(path)) or find_checkpoint(str(path))
+    prefix = find_checkpoint(str(path))
     folder = files.split_path(prefix)[0]
     checkpoint = _open(prefix)
     if not checkpoint.keys and checkpoint.module and read_case(checkpoint.module) is not None:

@@ -18,12 +18,11 @@ import re
 from pathlib import Path
 
 from bert_tf import files
+from bert_tf.files.checkpoints import BEST_FOLDER, find_prefix
 from bert_tf.formats.source import (
-    BEST_FOLDER,
     CONFIG_NAME,
     find_beside,
     find_config,
-    find_prefix,
     folders_of,
     is_object_based,
     read_pretrained,

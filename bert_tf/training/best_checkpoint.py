@@ -7,8 +7,8 @@ import keras
 import tensorflow as tf
 
 from bert_tf import files
+from bert_tf.files.checkpoints import BEST_FOLDER
 from bert_tf.training.checkpoint import (
-    BEST_FOLDER,
     NumberedCheckpoints,
     named_variables,
     newest_step,

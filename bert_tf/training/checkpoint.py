@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator, Mapping
 import tensorflow as tf
 
 from bert_tf import files
+from bert_tf.files.checkpoints import find_prefix, newest_first, saved_steps
 
 logger = logging.getLogger(__name__)
 
 STEP_NAME = "global_step"
-BEST_FOLDER = "best"  # In an output folder, for the weights with the best evaluation.
 # Names of variables that only training needs.
 OPTIMIZER_STATE = re.compile(r"(/adam_[mv]|^global_step|^loss_scale.*)$")
 # Names of temporary files, written here and by `files.atomic_write`.
@@ -183,20 +183,10 @@ def write_tensors(prefix: str, tensors: Mapping[str, tf.Variable | tf.Tensor]) -
 
 
 def find_checkpoint(path: str) -> str:
-    """Returns the prefix of a checkpoint, given its prefix, one of its files, or its folder.
-
-    In a folder the best weights, in `best/`, go before the newest.
-    """
-    path = re.sub(r"\.(index|meta|data-\d{5}-of-\d{5})$", "", str(path))
-    if tf.io.gfile.exists(path + ".index"):
-        return path
-    best = os.path.join(path, BEST_FOLDER)
-    if files.exists(os.path.join(best, "checkpoint")):
-        path = best
-    unnumbered = [name for name in files.list_folder(path) if name.endswith(".index")]
-    prefixes = [*newest_first(path), *(os.path.join(path, name[:-6]) for name in unnumbered)]
-    if prefixes:
-        return prefixes[0]
+    """Returns the prefix of a checkpoint, see `find_prefix`; a ValueError if there is none."""
+    path = str(path)
+    if prefix := find_prefix(path):
+        return prefix
     there = ""
     if files.exists(path):
         there = (
@@ -220,7 +210,7 @@ class NumberedCheckpoints:
     def save(self, step: int) -> None:
         """Writes the checkpoint of a step; removes old ones, and those of later steps."""
         write_tensors(os.path.join(self.folder, f"model.ckpt-{step}"), self.variables)
-        kept = sorted(saved for saved in _saved_steps(self.folder) if saved <= step)[-self.keep :]
+        kept = sorted(saved for saved in saved_steps(self.folder) if saved <= step)[-self.keep :]
         lines = [f'model_checkpoint_path: "model.ckpt-{step}"']
         lines += [f'all_model_checkpoint_paths: "model.ckpt-{saved}"' for saved in kept]
         path = os.path.join(self.folder, "checkpoint")
@@ -259,22 +249,6 @@ class NumberedCheckpoints:
         _remove_files(self.folder, _UNFINISHED)
 
 
-def newest_first(folder: str) -> Iterator[str]:
-    """Yields the prefixes of a folder's checkpoints, the one that `checkpoint` names first."""
-    named = None
-    state = os.path.join(folder, "checkpoint")
-    if files.exists(state):
-        text = files.read_bytes(state).decode(errors="replace")  # A damaged file names nothing.
-        match = re.search(r'^model_checkpoint_path: "(.*)"', text, re.MULTILINE)
-        named = match and os.path.join(folder, os.path.basename(match[1]))
-    if named and tf.io.gfile.exists(named + ".index"):
-        yield named
-    for step in sorted(_saved_steps(folder), reverse=True):
-        prefix = os.path.join(folder, f"model.ckpt-{step}")
-        if prefix != named:
-            yield prefix
-
-
 def remove_checkpoints(folder: str) -> None:
     """Removes the numbered checkpoints of a folder, after the file that names the newest."""
     _remove_files(folder, "checkpoint$")
@@ -296,12 +270,6 @@ def newest_has_optimizer(folder: str) -> bool:
     """Returns whether the newest checkpoint of a folder holds an optimizer's state."""
     prefix = next(newest_first(folder), None)
     return prefix is not None and any(name.endswith("/adam_m") for name in read_shapes(prefix))
-
-
-def _saved_steps(folder: str) -> list[int]:
-    names = files.list_folder(folder)
-    matches = (re.fullmatch(r"model\.ckpt-(\d+)\.index", name) for name in names)
-    return [int(match[1]) for match in matches if match]
 
 
 def _reader(prefix: str):

@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from bert_tf import files
 from bert_tf.config import read_json, write_json
+from bert_tf.files.checkpoints import newest_first
 from bert_tf.settings import TrainingSettings
-from bert_tf.training.checkpoint import newest_first
 
 CONFIG_NAME = "bert_config.json"
 METRICS_NAME = "metrics.jsonl"
