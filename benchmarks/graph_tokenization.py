@@ -27,7 +27,6 @@ from absl import app, flags
 from machine import processor
 
 from bert_tf.files import expand_input_files, open_text_lines
-from bert_tf.text.batch_tokenization import BatchTokenizer
 from bert_tf.text.graph_tokenization import GraphTokenizer
 from bert_tf.text.tokenization import FullTokenizer
 
@@ -75,10 +74,6 @@ def full_tokenizer_spans() -> Way:
     return Way(list, spans, list)
 
 
-def batch_tokenizer_ids() -> Way:
-    return Way(list, BatchTokenizer(FLAGS.vocab_file, FLAGS.do_lower_case).encode_batch, list)
-
-
 @functools.cache
 def graph_tokenizer() -> GraphTokenizer:
     return GraphTokenizer(FLAGS.vocab_file, FLAGS.do_lower_case)
@@ -108,7 +103,6 @@ to_list = tf.RaggedTensor.to_list
 WAYS = {
     "FullTokenizer.encode": full_tokenizer_ids,
     "FullTokenizer, with offsets": full_tokenizer_spans,
-    "BatchTokenizer.encode_batch": batch_tokenizer_ids,
     "GraphTokenizer.tokenize": lambda: Way(tf.constant, graph_tokenizer().tokenize, to_list),
     "GraphTokenizer, with offsets": lambda: Way(
         tf.constant, graph_tokenizer().tokenize_with_offsets, rows_of_three

@@ -17,7 +17,7 @@ from bert_tf.features.writers import open_writer
 from bert_tf.model.encoders import make_encoder
 from bert_tf.progress import Progress
 from bert_tf.settings import FeatureExtractionSettings
-from bert_tf.text.batch_tokenization import BatchTokenizer
+from bert_tf.text.tokenizer import load_tokenizer
 from bert_tf.text.vocabulary import check_vocabulary, validate_case_matches_checkpoint
 from bert_tf.training import distribution
 from bert_tf.training.checkpoint import has_encoder, load_checkpoint
@@ -69,8 +69,8 @@ def _load_extractor(
     layers = settings.layer_indices(config.num_hidden_layers)
     check_length(settings.max_seq_length, config.longest_sequence, settings.bert_config_file)
     validate_case_matches_checkpoint(settings.do_lower_case, settings.init_checkpoint)
-    tokenizer = BatchTokenizer(settings.vocab_file, settings.do_lower_case)
-    vocab, vocab_file = tokenizer.exact.vocab, settings.vocab_file
+    tokenizer = load_tokenizer(settings.vocab_file, settings.do_lower_case)
+    vocab, vocab_file = tokenizer.vocab, settings.vocab_file
     check_vocabulary(vocab, vocab_file, settings.do_lower_case)
     check_vocabulary_size(len(vocab), vocab_file, config.vocab_size, settings.bert_config_file)
     with strategy.scope():

@@ -8,22 +8,19 @@ Source: google-research/bert, extract_features.py; section 5.3 of the paper.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from bert_tf.model.encoder import BertEncoder
-from bert_tf.text.batch_tokenization import BatchTokenizer
 from bert_tf.text.packing import pack_truncated
+from bert_tf.text.tokenizer import Tokenizer
 from bert_tf.training import distribution
 
 _WINDOW_LINES, _WINDOW_BYTES = 4096, 200_000_000  # Of vectors; they bound the memory.
-_BLOCK_LINES, _BLOCK_CHARACTERS = 1024, 2_000_000  # Tokenized together.
 _LENGTH_STEP = 8  # Batch lengths are multiples of this, so that there are few shapes.
-
-_Item = TypeVar("_Item")
 
 
 class LineFeatures(NamedTuple):
@@ -50,7 +47,7 @@ class FeatureExtractor:
     def __init__(
         self,
         encoder: BertEncoder,
-        tokenizer: BatchTokenizer,
+        tokenizer: Tokenizer,
         layers: Sequence[int] = (-1, -2, -3, -4),
         pool: str = "tokens",
         max_seq_length: int = 128,
@@ -78,27 +75,29 @@ class FeatureExtractor:
 
         `first ||| second` is a pair. A line is stripped; an empty one is `[CLS] [SEP]`.
         """
-        row_bytes = 4 * len(self.layers) * self.encoder.config.hidden_size
-
-        def num_bytes(encoded: tuple[list[int], list[int]]) -> int:
-            return row_bytes * (len(encoded[0]) if self.pool == "tokens" else 1)
-
         index = 0
-        for window in _chunks(self._encode(lines), _WINDOW_LINES, num_bytes, _WINDOW_BYTES):
+        for window in self._windows(lines):
             vectors: list[np.ndarray | None] = self._window_vectors(window)
             for place, (token_ids, _) in enumerate(window):
                 yield LineFeatures(index, token_ids, vectors[place])
                 vectors[place] = None  # Frees the memory.
                 index += 1
 
-    def _encode(self, lines: Iterable[str]) -> Iterator[tuple[list[int], list[int]]]:
-        """Yields the token ids and segment ids of each line."""
-        special = self.tokenizer.exact.special_ids
-        for block in _chunks(lines, _BLOCK_LINES, len, _BLOCK_CHARACTERS):
-            texts = [text for line in block for text in split_pair(line)]
-            ids = self.tokenizer.encode_batch(texts)
-            for ids_a, ids_b in zip(ids[::2], ids[1::2], strict=True):
-                yield pack_truncated(ids_a, ids_b, special.cls, special.sep, self.max_seq_length)
+    def _windows(self, lines: Iterable[str]) -> Iterator[list[tuple[list[int], list[int]]]]:
+        """Yields the token ids and segment ids of as many lines as a window has."""
+        special = self.tokenizer.special_ids
+        row_bytes = 4 * len(self.layers) * self.encoder.config.hidden_size
+        window, num_bytes = [], 0
+        for line in lines:
+            ids = map(self.tokenizer.encode, split_pair(line))
+            packed = pack_truncated(*ids, special.cls, special.sep, self.max_seq_length)
+            window.append(packed)
+            num_bytes += row_bytes * (len(packed[0]) if self.pool == "tokens" else 1)
+            if len(window) >= _WINDOW_LINES or num_bytes >= _WINDOW_BYTES:
+                yield window
+                window, num_bytes = [], 0
+        if window:
+            yield window
 
     def _window_vectors(self, window: Sequence[tuple]) -> list[np.ndarray]:
         """Returns the vectors of each line of a window, in its order."""
@@ -156,18 +155,3 @@ def split_pair(line: str) -> tuple[str, str]:
     line = line.strip()
     match = re.match(r"^(.*) \|\|\| (.*)$", line)
     return match.groups() if match else (line, "")
-
-
-def _chunks(
-    items: Iterable[_Item], max_items: int, size_of: Callable[[_Item], int], max_size: int
-) -> Iterator[list[_Item]]:
-    """Yields lists that end at `max_items` items or at a total size of `max_size`."""
-    chunk, size = [], 0
-    for item in items:
-        chunk.append(item)
-        size += size_of(item)
-        if len(chunk) >= max_items or size >= max_size:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk

@@ -32,7 +32,7 @@ def open_writer(output_format: str, path: str, extractor: FeatureExtractor) -> I
 @contextlib.contextmanager
 def _open_json(file: IO[bytes], extractor: FeatureExtractor) -> Iterator[_Write]:
     """Writes the original's file: a JSON object a line; pooled vectors have a single "token"."""
-    tokens = extractor.tokenizer.exact.inv_vocab
+    tokens = extractor.tokenizer.inv_vocab
     pooled_as = {"tokens": None, "cls": ["[CLS]"], "mean": ["mean"]}[extractor.pool]
 
     def write(line: LineFeatures) -> None:

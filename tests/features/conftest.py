@@ -9,7 +9,6 @@ import bert_tf
 from bert_tf.config import BertConfig
 from bert_tf.features.extraction import extract_features
 from bert_tf.settings import FeatureExtractionSettings
-from bert_tf.text.batch_tokenization import BatchTokenizer
 
 TOKENS = [
     *("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "man", "went", "to", "a", "store"),
@@ -62,7 +61,7 @@ def model_dir(tmp_path_factory, encoder):
 
 @pytest.fixture(scope="session")
 def tokenizer(model_dir):
-    return BatchTokenizer(str(model_dir / "vocab.txt"))
+    return bert_tf.FullTokenizer(str(model_dir / "vocab.txt"))
 
 
 @pytest.fixture

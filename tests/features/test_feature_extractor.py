@@ -156,10 +156,9 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 
 import bert_tf
 from bert_tf.features.extractor import FeatureExtractor
-from bert_tf.text.batch_tokenization import BatchTokenizer
 
 folder = sys.argv[1]
-tokenizer = BatchTokenizer(f"{folder}/vocab.txt")
+tokenizer = bert_tf.FullTokenizer(f"{folder}/vocab.txt")
 config = bert_tf.BertConfig.from_json_file(f"{folder}/bert_config.json")
 lines = ["the dog " * (i % 5) for i in range(11)]
 

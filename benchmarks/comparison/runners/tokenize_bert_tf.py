@@ -1,6 +1,6 @@
 """Tokenizes by this package: in Python, in a process per core or in one, or by a variant.
 
-`batches` gives lines to tensorflow-text where that agrees; `graph` is what tf.data pipelines and
+`graph` is what tf.data pipelines and
 served models use, and its ids stay tensors.
 """
 
@@ -62,11 +62,6 @@ def to_list_later(rows) -> Rows:
 
 
 def make() -> Callable[[list[list[str]]], list[Rows]]:
-    if SETTINGS.variant == "batches":
-        from bert_tf.text.batch_tokenization import BatchTokenizer
-
-        report_versions("tensorflow", "tensorflow-text")
-        return one_by_one(BatchTokenizer(VOCAB).encode_batch)
     if SETTINGS.variant == "graph":
         report_versions("tensorflow", "tensorflow-text")
         return encode_in_graph()

@@ -1,8 +1,7 @@
 """Tokenizing lines of text, on one core and on two; how many lines get other ids than they should.
 
-`bert_tf` is the exact tokenizer in Python, in a process per core; `batches` is the one for many
-lines at once, `graph` the one in tf.data pipelines. Hugging Face's `tokenizers` is its library
-without transformers.
+`bert_tf` is the exact tokenizer in Python, in a process per core; `graph` is the one in tf.data
+pipelines. Hugging Face's `tokenizers` is its library without transformers.
 """
 
 from comparison.case import Case
@@ -14,7 +13,7 @@ PEERS = ("huggingface", "huggingface:tokenizers")
 
 def cases(settings: ComparisonSettings) -> list[Case]:
     """Returns the cases of the suite."""
-    one_core = ("bert_tf", "bert_tf:batches", "bert_tf:graph", *PEERS, "original")
+    one_core = ("bert_tf", "bert_tf:graph", *PEERS, "original")
     two_cores = ("bert_tf", "bert_tf:one_process", "bert_tf:graph", *PEERS)
     if settings.quick:
         return [_case("one-core", one_core, 0.05, 1)]
