@@ -123,11 +123,11 @@ class BertConfig:
             raise ValueError(f"no computer holds a model of these sizes: {sizes:.300}")
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
             if getattr(self, name) is not None:  # As in the original: no dropout.
-                check_range(name, getattr(self, name), 0.0, 1.0, includes_high=False)
-        check_range("initializer_range", self.initializer_range, 0.0, float("inf"), False, False)
-        check_range("layer_norm_eps", self.layer_norm_eps, 0.0, 1.0, includes_low=False)
+                check_range(name, getattr(self, name), "[0, 1)")
+        check_range("initializer_range", self.initializer_range, "(0, inf)")
+        check_range("layer_norm_eps", self.layer_norm_eps, "(0, 1]")
         for name in ("generator_hidden_size", "generator_layers"):
-            check_range(name, getattr(self, name), 0.0, 1.0)
+            check_range(name, getattr(self, name), "[0, 1]")
         if self.hidden_size % self.num_attention_heads:
             raise ValueError(
                 f"hidden_size must be a multiple of num_attention_heads. Received: "
@@ -273,21 +273,15 @@ def is_address(host: str) -> bool:
     return match is not None and 0 < int(match[1]) < 1 << 16
 
 
-def check_range(
-    name: str,
-    value: float,
-    low: float,
-    high: float,
-    includes_low: bool = True,
-    includes_high: bool = True,
-) -> None:
-    """Raises a ValueError unless `value` is a number between `low` and `high`."""
+def check_range(name: str, value: float, interval: str) -> None:
+    """Raises a ValueError unless `value` is a number in `interval`, such as "[0, 1)"."""
+    low, high = map(float, interval[1:-1].split(","))
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    above = is_number and (value > low or (includes_low and value == low))
-    below = is_number and (value < high or (includes_high and value == high))
+    above = is_number and (value > low or (interval[0] == "[" and value == low))
+    below = is_number and (value < high or (interval[-1] == "]" and value == high))
     if not (above and below):
-        interval = f"{'[' if includes_low else '('}{low}, {high}{']' if includes_high else ')'}"
-        raise ValueError(f"{name} must be a number in {interval}. Received: {value!r}")
+        allowed = f"{interval[0]}{low}, {high}{interval[-1]}"
+        raise ValueError(f"{name} must be a number in {allowed}. Received: {value!r}")
 
 
 def read_json(path: str, form: Any = object) -> Any:

@@ -159,13 +159,13 @@ def test_the_config_is_a_public_name():
 
 
 def test_a_range_includes_its_ends_only_when_told():
-    check_range("share", 1, 0, 1)
+    check_range("share", 1, "[0, 1]")
     with pytest.raises(ValueError, match=r"share must be a number in \[0, 1\). Received: 1"):
-        check_range("share", 1, 0, 1, includes_high=False)
+        check_range("share", 1, "[0, 1)")
     with pytest.raises(ValueError, match=r"share must be a number in \(0, 1\]. Received: 0"):
-        check_range("share", 0, 0, 1, includes_low=False)
+        check_range("share", 0, "(0, 1]")
     with pytest.raises(ValueError, match="Received: True"):
-        check_range("share", True, 0, 1)
+        check_range("share", True, "[0, 1]")
 
 
 def test_what_the_original_takes_is_no_impossible_value():

@@ -91,7 +91,7 @@ def write_corpus(
     `held_out_share` is the fraction of documents, evenly spread, that goes to `held_out.txt`.
     Returns the numbers of documents in both files.
     """
-    check_range("held_out_share", held_out_share, 0, 1, includes_low=False, includes_high=False)
+    check_range("held_out_share", held_out_share, "(0, 1)")
     paths = [join_path(output_dir, name) for name in ("train.txt", "held_out.txt")]
     num_documents = [0, 0]
     with hold_folder(output_dir), atomic_writes(paths, "w") as files:

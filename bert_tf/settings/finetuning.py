@@ -73,7 +73,7 @@ class FinetuningSettings(FinetuningDistillation):
         if not (self.do_train or self.do_eval or self.do_predict):
             raise ValueError("Nothing to do: give --do_train, --do_eval or --do_predict.")
         for rate in self.learning_rate_grid:
-            check_range("--learning_rates", rate, 0.0, float("inf"), False, False)
+            check_range("--learning_rates", rate, "(0, inf)")
         for size in self.batch_size_grid:
             if size < 1 or size % self.gradient_accumulation_steps:
                 raise ValueError(

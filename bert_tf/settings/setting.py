@@ -70,5 +70,4 @@ def _check(flag: str, value: Any, field: dataclasses.Field) -> None:
             bound = "" if lowest is None else f" of at least {lowest}"
             raise ValueError(f"{flag} must be a whole number{bound}. Received: {value!r}")
     if interval:
-        low, high = map(float, interval[1:-1].split(","))
-        check_range(flag, value, low, high, interval[0] == "[", interval[-1] == "]")
+        check_range(flag, value, interval)

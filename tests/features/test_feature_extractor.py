@@ -86,7 +86,6 @@ def test_lines_of_many_windows_and_batches_keep_their_order(
     encoder, tokenizer, monkeypatch, vocabulary, expected_features
 ):
     monkeypatch.setattr(feature_extractor, "_WINDOW_LINES", 7)
-    monkeypatch.setattr(feature_extractor, "_BLOCK_LINES", 10)
     lines = ["the dog " * (i * 5 % 7) + vocabulary[5 + i % 5] for i in range(40)]
     extractor = FeatureExtractor(encoder, tokenizer, [1], batch_size=3, max_seq_length=16)
     for index, features in enumerate(extractor.extract(lines)):
@@ -99,7 +98,6 @@ def test_lines_of_many_windows_and_batches_keep_their_order(
 
 def test_text_without_an_end_is_read_no_further_than_a_window(encoder, tokenizer, monkeypatch):
     monkeypatch.setattr(feature_extractor, "_WINDOW_LINES", 8)
-    monkeypatch.setattr(feature_extractor, "_BLOCK_LINES", 4)
     num_read = itertools.count()
     lines = ("the dog" for _ in num_read)
     extractor = FeatureExtractor(encoder, tokenizer, [-1], max_seq_length=16)

@@ -107,7 +107,6 @@ def test_memory_does_not_grow_with_the_text(
     encoder, tokenizer, monkeypatch, tmp_path, output_format
 ):
     monkeypatch.setattr(feature_extractor, "_WINDOW_LINES", 64)
-    monkeypatch.setattr(feature_extractor, "_BLOCK_LINES", 64)
     extractor = FeatureExtractor(encoder, tokenizer, [-1, 0], batch_size=64, max_seq_length=16)
     peaks = []
     for num_lines in (64, 256, 4096):  # The first time is for what is made once.

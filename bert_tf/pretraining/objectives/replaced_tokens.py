@@ -40,10 +40,10 @@ class Options:
     disallow_correct: bool = False  # Whether the generator never draws the masked token itself.
 
     def __post_init__(self) -> None:
-        check_range("mask_prob", self.mask_prob, 0.0, 1.0, includes_low=False)
+        check_range("mask_prob", self.mask_prob, "(0, 1]")
         for name in ("generator_weight", "discriminator_weight"):
-            check_range(name, getattr(self, name), 0.0, float("inf"), includes_high=False)
-        check_range("temperature", self.temperature, 0.0, float("inf"), False, False)
+            check_range(name, getattr(self, name), "[0, inf)")
+        check_range("temperature", self.temperature, "(0, inf)")
 
 
 MASKED_LM = dataclasses.replace(masked_lm.MASKED_LM, epsilon=_EPSILON)
