@@ -4,15 +4,18 @@ Its files may be at any depth. A zip with links or with names that lead out of t
 refused. All extracted bytes are checked against the zip's CRCs.
 """
 
+import collections
 import contextlib
 import errno
+import functools
 import re
 import shutil
 import stat
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import IO, NamedTuple
 
 from bert_tf import files
 from bert_tf.formats.source import CONFIG_NAME, CONFIG_NAMES, check_growth
@@ -20,83 +23,63 @@ from bert_tf.formats.source import CONFIG_NAME, CONFIG_NAMES, check_growth
 _ENCRYPTED = 0x1
 
 
+class _File(NamedTuple):
+    path: PurePosixPath
+    size: int
+    open: Callable[[], IO[bytes]]
+
+
 def checkpoint_name(path: Path, beside: str = CONFIG_NAME) -> str:
     """Returns the name of the zip's folder with the checkpoint, or of the zip if it has none."""
-    with _opened(path) as archive:
-        return _checkpoint_folder(path, archive, beside).name or path.stem
+    with _opened(path) as archived:
+        return _checkpoint_folder(path, archived, beside).name or path.stem
 
 
 def extract_checkpoint(path: Path, folder: Path, beside: str = CONFIG_NAME) -> None:
-    """Extracts `bert_config.json`, or `beside` in its place, and the files beside it into `folder`.
+    """Extracts a model's configuration, or `beside` in its place, and the files beside it.
 
     Raises a ValueError if the zip is damaged or unsafe, or does not have exactly one checkpoint; an
     OSError if the disk is too full.
     """
-    if tarfile.is_tarfile(path):
-        _extract_tar(path, folder)
-        return
-    with _opened(path) as archive:
-        root = _checkpoint_folder(path, archive, beside)
-        members = [
-            member
-            for member in archive.infolist()
-            if not member.is_dir() and PurePosixPath(member.filename).parent == root
-        ]
-        _check_space(path, folder, sum(m.file_size for m in members))
-        for member in members:
-            target = folder / PurePosixPath(member.filename).name
-            with archive.open(member) as source, open(target, "xb") as file:
-                shutil.copyfileobj(source, file)
-
-
-def _check_space(path: Path, folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        reason = (
-            f"{path} needs {needed / 1e6:,.0f} MB, the disk has {free / 1e6:,.0f} MB left: set "
-            "BERT_TF_CACHE to a folder with more space"
-        )
-        raise OSError(errno.ENOSPC, reason, str(folder))
-
-
-def _extract_tar(path: Path, folder: Path) -> None:
-    """Extracts the files beside the configuration of a tar; links in it are left out."""
-    with files.naming_damage(str(path)), tarfile.open(path) as archive:
-        members = [member for member in archive.getmembers() if member.isfile()]
-        roots = {
-            PurePosixPath(member.name).parent
-            for member in members
-            if PurePosixPath(member.name).name in CONFIG_NAMES
-        }
-        if len(roots) != 1:
-            raise ValueError(
-                f"{path}: one model is needed, with {' or '.join(CONFIG_NAMES)}. There: "
-                f"{files.some(member.name for member in members) or 'nothing'}"
+    with _opened(path) as archived:
+        root = _checkpoint_folder(path, archived, beside)
+        archived = [file for file in archived if file.path.parent == root]
+        needed, free = sum(file.size for file in archived), shutil.disk_usage(folder).free
+        if needed > free:
+            reason = (
+                f"{path} needs {needed / 1e6:,.0f} MB, the disk has {free / 1e6:,.0f} MB left: set "
+                "BERT_TF_CACHE to a folder with more space"
             )
-        members = [m for m in members if {PurePosixPath(m.name).parent} == roots]
-        needed = sum(member.size for member in members)
-        if needed > files.max_unpacked_bytes(path.stat().st_size):
-            raise ValueError(f"{path}: refused: it grows to {needed:,} bytes.")
-        _check_space(path, folder, needed)
-        for member in members:
-            target = folder / PurePosixPath(member.name).name
-            with archive.extractfile(member) as source, open(target, "xb") as file:
-                shutil.copyfileobj(source, file)
+            raise OSError(errno.ENOSPC, reason, str(folder))
+        for file in archived:
+            with file.open() as source, open(folder / file.path.name, "xb") as target:
+                shutil.copyfileobj(source, target)
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Opens a zip and checks all of its members."""
+def _opened(path: Path) -> Iterator[list[_File]]:
+    """Opens a zip or a tar, checks all of it, and yields its files."""
+    if tarfile.is_tarfile(path):
+        with files.naming_damage(str(path)), tarfile.open(path) as archive:
+            members = [member for member in archive.getmembers() if member.isfile()]  # No links.
+            if sum(m.size for m in members) > files.max_unpacked_bytes(path.stat().st_size):
+                raise ValueError(f"{path}: refused: its files grow beyond measure.")
+            yield [_file(m.name, m.size, archive.extractfile, m) for m in members]
+        return
     files.refuse_other_kinds(str(path), "zip")
     with files.naming_damage(str(path)), zipfile.ZipFile(path) as archive:
         check_growth(str(path), archive)
-        names = set()
-        for member in archive.infolist():
+        members = archive.infolist()
+        for member in members:
             _check_member(path, member)
-            if member.filename in names:
-                raise ValueError(f"{path}: {member.filename!r} is in the zip twice.")
-            names.add(member.filename)
-        yield archive
+        for name, count in collections.Counter(archive.namelist()).items():
+            if count > 1:
+                raise ValueError(f"{path}: {name!r} is in the zip twice.")
+        yield [_file(m.filename, m.file_size, archive.open, m) for m in members if not m.is_dir()]
+
+
+def _file(name: str, size: int, opens: Callable, member: object) -> _File:
+    return _File(PurePosixPath(name), size, functools.partial(opens, member))
 
 
 def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
@@ -114,10 +97,11 @@ def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
         raise ValueError(f"{path}: {name!r} in the zip is encrypted. Extract it and give a folder.")
 
 
-def _checkpoint_folder(path: Path, archive: zipfile.ZipFile, beside: str) -> PurePosixPath:
-    names = [PurePosixPath(name) for name in archive.namelist()]
+def _checkpoint_folder(path: Path, archived: list[_File], beside: str) -> PurePosixPath:
+    wanted = CONFIG_NAMES if beside == CONFIG_NAME else (beside,)
     # macOS adds copies to a zip.
-    folders = [n.parent for n in names if n.name == beside and "__MACOSX" not in n.parts]
+    found = [f.path for f in archived if f.path.name in wanted and "__MACOSX" not in f.path.parts]
+    folders = sorted({path.parent for path in found})
     if len(folders) > 1:
         raise ValueError(
             f"{path}: there are {len(folders)} models in the zip, and one is needed. Extract it "
@@ -125,7 +109,7 @@ def _checkpoint_folder(path: Path, archive: zipfile.ZipFile, beside: str) -> Pur
         )
     if not folders:
         raise ValueError(
-            f"{path}: not a google-research checkpoint: there is no {beside} in the zip. "
-            f"There: {files.some(map(str, names)) or 'nothing'}"
+            f"{path}: not a google-research checkpoint: there is no {beside} in the "
+            f"zip. There: {files.some(str(file.path) for file in archived) or 'nothing'}"
         )
     return folders[0]
