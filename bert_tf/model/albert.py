@@ -24,7 +24,6 @@ class AlbertOutput(ResidualOutput):
 
     def build(self, input_shape):
         self.dense.build(input_shape)
-        self.dropout.build((None, None, self.hidden_size))
 
 
 class AlbertBlock(TransformerBlock):

@@ -144,7 +144,6 @@ class CoreferenceModel(HeadModel):
             place=encoder.num_dropouts + 1,
             dtype="float32",
         )
-        self.build((None, None))
 
     @property
     def feature_limits(self) -> dict[str, int]:
@@ -210,15 +209,6 @@ class CoreferenceModel(HeadModel):
         numbers = tf.random.stateless_uniform(tf.shape(num_places), seed, alg=algorithm)
         offsets = tf.cast(numbers * tf.cast(num_places, tf.float32), tf.int32)
         return training_window(mask, offsets, self.max_training_segments)
-
-    def compute_output_shape(self, input_shape) -> dict:
-        batch, width = input_shape["input_ids"][0], self.max_top_antecedents
-        return {
-            "span_starts": (batch, None),
-            "span_ends": (batch, None),
-            "antecedents": (batch, None, width),
-            "antecedent_scores": (batch, None, 1 + width),
-        }
 
 
 def _tokens_before(whole, mask):

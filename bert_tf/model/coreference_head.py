@@ -16,15 +16,13 @@ import tensorflow as tf
 from keras import ops
 
 from bert_tf.model.dropout import Dropout
-from bert_tf.model.initial_weights import truncated_normal
-from bert_tf.model.part import Part
+from bert_tf.model.part import MadePart
 from bert_tf.model.span_selection import select_spans
 
 NUM_SPEAKERS = 20
 NUM_GENRES = 7
 NO_ANTECEDENT = -1e9  # The score of antecedents that only fill a row.
 _NUM_BUCKETS = 10
-_STDDEV = 0.02
 
 
 def bucket_distance(distances):
@@ -37,25 +35,13 @@ def bucket_distance(distances):
     return tf.clip_by_value(tf.where(distances <= 4, distances, logarithms + 3), 0, 9)
 
 
-class _Weights(Part):
-    """A layer whose constructor makes its weights, under the published names."""
-
-    def build(self, input_shape=None):
-        """Does nothing: the constructor has made the weights."""
-
-    def _weight(self, name: str, *shape: int) -> keras.Variable:
-        initial = "zeros" if "bias" in name else truncated_normal(_STDDEV)
-        return keras.Variable(initial, shape=shape, dtype="float32", name=name)
-
-
-class Projection(_Weights):
+class Projection(MadePart):
     """A linear layer: `output_weights` [in, out] and `output_bias` [out]."""
 
     def __init__(self, input_size: int, output_size: int, dtype=None, name: str = "projection"):
-        super().__init__(name=name, dtype=dtype, autocast=False)
-        self.output_weights = self._weight("output_weights", input_size, output_size)
-        self.output_bias = self._weight("output_bias", output_size)
-        self.built = True  # For Keras, which quantizes built layers only.
+        super().__init__(dtype, name)
+        self.output_weights = self.weight("output_weights", input_size, output_size)
+        self.output_bias = self.weight("output_bias", output_size)
 
     def call(self, vectors):
         return ops.matmul(vectors, self.output_weights) + self.output_bias
@@ -64,7 +50,7 @@ class Projection(_Weights):
         return (*input_shape[:-1], self.output_size)
 
 
-class Scorer(_Weights):
+class Scorer(MadePart):
     """A network with one output: `depth` layers of `hidden_size` with ReLU and dropout.
 
     The first layer may be given its product with the inputs, see `product`, since that of a span is
@@ -81,15 +67,15 @@ class Scorer(_Weights):
         dtype=None,
         name: str = "scorer",
     ):
-        super().__init__(name=name, dtype=dtype, autocast=False)
+        super().__init__(dtype, name)
         sizes = [input_size, *[hidden_size] * depth]
         self.hidden_weights, self.hidden_biases, self.dropouts = [], [], []
         for i in range(depth):
-            self.hidden_weights.append(self._weight(f"hidden_weights_{i}", *sizes[i : i + 2]))
-            self.hidden_biases.append(self._weight(f"hidden_bias_{i}", hidden_size))
+            self.hidden_weights.append(self.weight(f"hidden_weights_{i}", *sizes[i : i + 2]))
+            self.hidden_biases.append(self.weight(f"hidden_bias_{i}", hidden_size))
             self.dropouts.append(Dropout(dropout_rate, place + i, name=f"dropout_{i}"))
-        self.output_weights = self._weight("output_weights", hidden_size, 1)
-        self.output_bias = self._weight("output_bias", 1)
+        self.output_weights = self.weight("output_weights", hidden_size, 1)
+        self.output_bias = self.weight("output_bias", 1)
 
     def product(self, vectors, first: int):
         """Returns the product of the first layer's rows from `first` on with part of an input."""
@@ -108,7 +94,7 @@ class Scorer(_Weights):
         return input_shape[:-1]
 
 
-class CoreferenceHead(_Weights):
+class CoreferenceHead(MadePart):
     """Finds the mentions of a document and scores their antecedents.
 
     The arguments are those of `CoreferenceModel`; `place` is the number of the first dropout.
@@ -131,26 +117,26 @@ class CoreferenceHead(_Weights):
         dtype=None,
         name: str = "coreference",
     ):
-        super().__init__(name=name, dtype=dtype, autocast=False)
+        super().__init__(dtype, name)
         self._first_place = place + self.NUM_DROPOUTS
         self.dropouts = [
             Dropout(dropout_rate, place + i, name=f"dropout_{i}") for i in range(self.NUM_DROPOUTS)
         ]
         span, width = self.span_size, (max_span_width, feature_size)
-        self.span_width_embeddings = self._weight("span_width_embeddings", *width)
+        self.span_width_embeddings = self.weight("span_width_embeddings", *width)
         self.mention_word_attn = self._projection("mention_word_attn", token_size, 1)
         self.mention_scores = self._scorer("mention_scores", span, 0)
-        self.span_width_prior_embeddings = self._weight("span_width_prior_embeddings", *width)
+        self.span_width_prior_embeddings = self.weight("span_width_prior_embeddings", *width)
         self.width_scores = self._scorer("width_scores", feature_size, 1)
-        self.genre_embeddings = self._weight("genre_embeddings", NUM_GENRES, feature_size)
+        self.genre_embeddings = self.weight("genre_embeddings", NUM_GENRES, feature_size)
         self.src_projection = self._projection("src_projection", span, span)
-        self.prior_distances = self._weight("antecedent_distance_emb", _NUM_BUCKETS, feature_size)
+        self.prior_distances = self.weight("antecedent_distance_emb", _NUM_BUCKETS, feature_size)
         self.prior_projection = Projection(feature_size, 1, name="prior_projection")
         with keras.name_scope("coref_layer"):
-            self.same_speaker_emb = self._weight("same_speaker_emb", 2, feature_size)
-            self.distances = self._weight("antecedent_distance_emb", _NUM_BUCKETS, feature_size)
+            self.same_speaker_emb = self.weight("same_speaker_emb", 2, feature_size)
+            self.distances = self.weight("antecedent_distance_emb", _NUM_BUCKETS, feature_size)
             with keras.name_scope("segment_distance"):
-                self.segment_distances = self._weight(
+                self.segment_distances = self.weight(
                     "segment_distance_embeddings", max_training_segments, feature_size
                 )
             size = 3 * span + 4 * feature_size

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from bert_tf.model.part import Part
+from bert_tf.model.part import MadePart
 
 _ALGORITHM = "philox"
 _scope = threading.local()
@@ -53,16 +53,15 @@ def current_seeds() -> tuple[Callable[[int], object] | None, str]:
     return getattr(_scope, "value", (None, _ALGORITHM))
 
 
-class Dropout(Part):
+class Dropout(MadePart):
     """Sets a fraction `rate` of the values to 0 and scales the rest up, in training only.
 
     `place` is the number of this layer in its model; no two places draw the same mask.
     """
 
     def __init__(self, rate: float, place: int = 0, dtype=None, name: str = "dropout"):
-        super().__init__(name=name, dtype=dtype, autocast=False)
+        super().__init__(dtype, name)
         self.seed_generator = new_generator()
-        self.built = True  # There are no weights.
 
     def call(self, inputs, training: bool = False):
         if not training or not self.rate:

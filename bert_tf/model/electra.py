@@ -15,7 +15,7 @@ from bert_tf.config import BertConfig, generator_config
 from bert_tf.model.dropout import later_places
 from bert_tf.model.encoder import BertEncoder
 from bert_tf.model.layers import ACTIVATIONS
-from bert_tf.model.part import Part
+from bert_tf.model.part import MadePart, Part
 from bert_tf.model.roberta import RobertaPooler
 
 
@@ -76,21 +76,17 @@ class ElectraEncoder(BertEncoder):
         return projection
 
 
-class SharedEmbeddings(Part):
+class SharedEmbeddings(MadePart):
     """Runs the embeddings of another encoder, which has their weights."""
 
     def __init__(self, embeddings, dtype=None, name: str = "embeddings"):
-        super().__init__(name=name, dtype=dtype, autocast=False)
+        super().__init__(dtype, name)
         self.embeddings = embeddings
-        self.built = True
 
     @property
     def word_embeddings(self) -> keras.Variable:
         """The table [V, E]."""
         return self.embeddings.word_embeddings
-
-    def build(self, input_shape=None):
-        """Does nothing: the owner has made the weights."""
 
     def call(self, input_ids, segment_ids=None, training: bool = False):
         """Does what the embeddings do; see `Embeddings`."""

@@ -84,7 +84,7 @@ class TransformerEncoder(FeatureModel):
         if config.bilstm_layers:  # Half the width per direction, so that heads fit.
             self.bilstm = BiLstm(self.hidden_size // 2, config.bilstm_layers)
             self.bilstm.build(shape)
-        self.build((None, None))
+        self.build((None, None))  # For the shapes in the summary of a model that has it.
 
     @property
     def hidden_size(self) -> int:

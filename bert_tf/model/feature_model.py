@@ -21,6 +21,10 @@ class FeatureModel(Configured, PresetModel):
     ids_rank = 2  # Axes of `input_ids`.
     kind: str = "encoder"  # What the model is for, one of `bert_tf.kinds.table.KINDS`.
 
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.built = True
+
     def build(self, input_shape=None) -> None:
         """Does nothing: the constructor has made the weights."""
 

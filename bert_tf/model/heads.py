@@ -12,9 +12,8 @@ from keras import ops
 
 from bert_tf.model.encoder import TransformerEncoder
 from bert_tf.model.feature_model import FeatureModel
-from bert_tf.model.initial_weights import truncated_normal
 from bert_tf.model.layers import LAYER_NORM_EPSILON, Intermediate, layer_norm
-from bert_tf.model.part import Part
+from bert_tf.model.part import MadePart, Part
 
 
 class Transform(Intermediate):
@@ -71,12 +70,8 @@ class MaskedLanguageModel(Part):
         return (*vectors_shape[:-1], self.vocab_size)
 
 
-class LinearScores(Part):
-    """Returns C logits for each vector, by `output_weights` [C, H] and `output_bias` [C].
-
-    The constructor makes the weights, and the name scope around it begins their names: none for a
-    classifier, as in the original.
-    """
+class LinearScores(MadePart):
+    """Returns C logits for each vector, by `output_weights` [C, H] and `output_bias` [C]."""
 
     def __init__(
         self,
@@ -86,20 +81,9 @@ class LinearScores(Part):
         dtype=None,
         name: str = "scores",
     ):
-        super().__init__(name=name, dtype=dtype, autocast=False)
-        # `add_weight` would put this layer's own name before theirs.
-        self.output_weights = keras.Variable(
-            truncated_normal(stddev),
-            shape=(num_scores, hidden_size),
-            dtype="float32",
-            name="output_weights",
-        )
-        self.output_bias = keras.Variable(
-            "zeros", shape=(num_scores,), dtype="float32", name="output_bias"
-        )
-
-    def build(self, input_shape=None):
-        """Does nothing: the constructor has made the weights."""
+        super().__init__(dtype, name)
+        self.output_weights = self.weight("output_weights", num_scores, hidden_size, stddev=stddev)
+        self.output_bias = self.weight("output_bias", num_scores)
 
     def call(self, vectors):
         """Args: [..., H]. Returns: float32 [..., C]."""
@@ -193,7 +177,6 @@ class PretrainingModel(HeadModel):
                 encoder.hidden_size, 2, encoder.config.initializer_range, name="next_sentence"
             )
         self.next_sentence.build((None, encoder.hidden_size))
-        self.build((None, None))
 
     def call(self, inputs, training: bool = False) -> dict:
         features = self.named_features(inputs)

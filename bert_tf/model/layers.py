@@ -97,7 +97,6 @@ class Embeddings(Part):
             self.token_type_embeddings = self._table("token_type_embeddings", self.type_vocab_size)
         self.position_embeddings = self._table("position_embeddings", self.max_position_embeddings)
         self.normalize.build((None, None, self.hidden_size))
-        self.dropout.build((None, None, self.hidden_size))
 
     def _table(self, name: str, rows: int) -> keras.Variable:
         start = truncated_normal(self.stddev)
@@ -152,7 +151,6 @@ class SelfAttention(Part):
     def build(self, input_shape=None):
         for part in (self.query, self.key, self.value):
             part.build((None, None, self.hidden_size))
-        self.dropout.build((None, self.num_heads, None, None))
 
     def call(self, hidden, score_bias=None, training: bool = False, queries=None):
         """Args: `hidden` float [B, L, H]; `score_bias` float32. Returns: float [B, L, H].
@@ -206,7 +204,6 @@ class ResidualOutput(Part):
 
     def build(self, input_shape):
         self.dense.build(input_shape)
-        self.dropout.build((None, None, self.hidden_size))
         self.normalize.build((None, None, self.hidden_size))
 
     def call(self, inputs, residual, training: bool = False):

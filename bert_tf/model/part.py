@@ -4,6 +4,8 @@ import inspect
 
 import keras
 
+from bert_tf.model.initial_weights import truncated_normal
+
 register = keras.saving.register_keras_serializable(package="bert_tf")
 
 
@@ -76,3 +78,20 @@ class Part(Configured, keras.layers.Layer):
         if not trainable:  # Parts of a trainable layer may be frozen.
             layer.trainable = False
         return layer
+
+
+class MadePart(Part):
+    """A part whose constructor makes its weights, if any; the scope around it begins their names.
+
+    They are float32, as what it computes may be.
+    """
+
+    def __init__(self, dtype=None, name: str | None = None):
+        super().__init__(name=name, dtype=dtype, autocast=False)
+        self.built = True
+
+    def weight(self, name: str, *shape: int, stddev: float = 0.02) -> keras.Variable:
+        """Makes a weight; a bias starts at 0."""
+        # `add_weight` would put this layer's own name before the weight's.
+        initial = "zeros" if "bias" in name else truncated_normal(stddev)
+        return keras.Variable(initial, shape=shape, dtype="float32", name=name)

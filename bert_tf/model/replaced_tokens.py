@@ -93,7 +93,6 @@ class DiscriminatorModel(HeadModel):
     def __init__(self, encoder: TransformerEncoder, dtype=None, name: str | None = None):
         super().__init__(encoder, dtype, name)
         self.replaced = _discriminator_head(encoder, self.dtype_policy)
-        self.build((None, None))
 
     def call(self, inputs, training: bool = False):
         features = self.named_features(inputs)
@@ -146,7 +145,6 @@ class ReplacedTokensModel(HeadModel):
             words, width, *values, self.dtype_policy, name="generator_predictions"
         )
         self.masked_lm.build((None, None, config.hidden_size), (words, width))
-        self.build((None, None))
 
     def call(self, inputs, training: bool = False) -> dict:
         features = self.named_features(inputs)

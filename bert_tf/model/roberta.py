@@ -40,10 +40,6 @@ class RobertaPooler(Pooler):
         super().__init__(hidden_size, stddev, dtype, name)
         self.dropout = Dropout(_CLASSIFIER_DROPOUT, _PLACE)
 
-    def build(self, input_shape):
-        super().build(input_shape)
-        self.dropout.build((None, None, self.hidden_size))
-
     def call(self, sequence_output, training: bool = False):
         return super().call(self.dropout(sequence_output[:, :1], training=training))
 

@@ -76,7 +76,6 @@ class RoleModel(HeadModel):
             self.bilstm.build((None, None, width + indicator_size), (None, None))
             self.mlp.build((None, None, 4 * lstm_units))
         self.scores.build((None, None, mlp_units))
-        self.build((None, None))
 
     @property
     def feature_limits(self) -> dict[str, int]:

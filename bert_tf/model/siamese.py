@@ -44,7 +44,6 @@ class SiameseModel(HeadModel):
         if pooling not in POOLINGS:
             raise ValueError(f"pooling must be one of {', '.join(POOLINGS)}. Received: {pooling!r}")
         super().__init__(encoder, dtype, name)
-        self.build((None, None, None))
 
     def call(self, inputs, training: bool = False):
         features = self.named_features(inputs)
@@ -63,7 +62,3 @@ class SiameseModel(HeadModel):
         mask = ops.cast(rows["input_mask"], "float32")[..., None]  # [B * T, L, 1]
         total = ops.maximum(ops.sum(mask, axis=1), 1.0)
         return ops.sum(tokens * mask, axis=1) / total
-
-    def compute_output_shape(self, input_shape):
-        ids = input_shape["input_ids"] if isinstance(input_shape, dict) else input_shape
-        return (*ids[:2], self.encoder.hidden_size)

@@ -113,7 +113,6 @@ class SpanBoundaryModel(HeadModel):
         hidden = (None, None, encoder.hidden_size)
         with keras.name_scope("cls"):
             self.span_boundary.build(hidden, hidden, hidden[:2], (words, width))
-        self.build((None, None))
 
     def call(self, inputs, training: bool = False) -> dict:
         features = self.named_features(inputs)

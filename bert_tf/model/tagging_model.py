@@ -111,7 +111,6 @@ class TaggingModel(HeadModel):
         if has_crf:
             self.crf = Crf(num_labels)
             self.crf.build((None, None, num_labels))
-        self.build((None, None))
 
     def _build_features(self, width: int) -> int:
         """Makes the layers between encoder and classifier; returns the width of their output."""

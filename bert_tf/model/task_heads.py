@@ -44,10 +44,9 @@ class ClassificationModel(HeadModel):
             rate = _OTHER_DROPOUT.get(encoder.config.model_type, rate)
         self.dropout = Dropout(rate, encoder.num_dropouts, name="classifier_dropout")
         self.scores = LinearScores(encoder.hidden_size, num_labels)
-        shape = encoder.compute_output_shape((None, None))[self.classified]
-        self.dropout.build(shape)
-        self.scores.build(shape)
-        self.build((None, None))
+        axes = (None,) if self.classified == "pooled_output" else (None, None)
+        self.dropout.build((*axes, encoder.hidden_size))
+        self.scores.build((*axes, encoder.hidden_size))
 
     @property
     def kind(self) -> str:
@@ -162,7 +161,6 @@ class SpanModel(HeadModel):
         with keras.name_scope("cls"), keras.name_scope("squad"):
             self.scores = LinearScores(encoder.hidden_size, 2)
         self.scores.build((None, None, encoder.hidden_size))
-        self.build((None, None))
 
     def call(self, inputs, training: bool = False) -> dict:
         outputs = self.encoder(self.named_features(inputs), training=training)

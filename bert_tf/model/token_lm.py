@@ -33,7 +33,6 @@ class TokenLMModel(HeadModel):
     ):
         super().__init__(encoder, dtype, name)
         self.masked_lm = masked_lm_head(encoder, self.dtype_policy)
-        self.build((None, None))
 
     def call(self, inputs, training: bool = False) -> dict:
         features = self.named_features(inputs)

@@ -22,7 +22,6 @@ class MaskedLMModel(HeadModel):
     def __init__(self, encoder: TransformerEncoder, dtype=None, name: str | None = None):
         super().__init__(encoder, dtype, name)
         self.masked_lm = masked_lm_head(encoder, self.dtype_policy)
-        self.build((None, None))
 
     def call(self, inputs, training: bool = False) -> tf.Tensor:
         features = self.named_features(inputs)
