@@ -35,7 +35,7 @@ from machine import peak_megabytes, summary
 
 from bert_tf.data import manifest, schema
 from bert_tf.data.order import plan_epoch
-from bert_tf.data.record_set import GROUP_EXAMPLES, RecordSet, open_record_set
+from bert_tf.data.record_set import GROUP_EXAMPLES, RecordSet, RecordUse, open_record_set
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("case", None, "One case only, in --folder; for the program itself.")
@@ -87,7 +87,8 @@ def make_folder(folder: Path, num_examples: int) -> None:
 
 
 def open_records(folder: Path) -> RecordSet:
-    return open_record_set([f"{folder}/*.tfrecord"], LENGTH, PREDICTIONS, VOCAB_SIZE, 2)
+    use = RecordUse(needs_next_sentence=True)
+    return open_record_set([f"{folder}/*.tfrecord"], LENGTH, PREDICTIONS, VOCAB_SIZE, 2, use)
 
 
 def batches_from(records: RecordSet, step: int):

@@ -39,6 +39,19 @@ _EVALUATION_EPOCH, _EVALUATION_SEED = -1, 0
 _Batch = dict[str, tf.Tensor]
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RecordUse:
+    """What pre-training needs of records, and what it does to their batches."""
+
+    needs_next_sentence: bool = False  # Whether records must have `next_sentence_labels`.
+    needs_spans: bool = False  # Whether spans must be masked in the records, not single words.
+    masks_tokens: bool = True  # Whether tokens of records for dynamic masking are masked.
+    prepare: Callable[[_Batch], _Batch] | None = None  # The last step for each batch.
+    # Changes a batch by chance, given (use, int [n]) -> uint64 [B, n], random bits of each row.
+    # Then the records need not have masked tokens.
+    randomize: Callable[[_Batch, Callable], _Batch] | None = None
+
+
 @dataclasses.dataclass(frozen=True)
 class RecordSet:
     """Makes batches of records that have been checked against the model."""
@@ -46,9 +59,7 @@ class RecordSet:
     index: RecordIndex
     features: Mapping[str, schema.Feature]
     masking: MaskingSettings | None = None  # For records without masks.
-    prepare: Callable[[_Batch], _Batch] | None = None  # The last step for each batch.
-    # Changes a batch by chance, given (use, int [n]) -> uint64 [B, n], random bits of each row.
-    randomize: Callable[[_Batch, Callable], _Batch] | None = None
+    use: RecordUse = RecordUse()
 
     @property
     def num_examples(self) -> int:
@@ -89,7 +100,7 @@ class RecordSet:
         def make_batch(records: tf.Tensor, examples: tf.Tensor, epochs: tf.Tensor) -> _Batch:
             records = tf.ensure_shape(records[mine], [batch_size // num_hosts])
             batch = self._parse(records, seed, epochs[mine], examples[mine])
-            return self.prepare(batch) if self.prepare else batch
+            return self.use.prepare(batch) if self.use.prepare else batch
 
         groups = tf.data.Dataset.range(start_epoch, np.iinfo(np.int64).max).flat_map(epoch_groups)
         # The next group is read while this one is consumed.
@@ -122,7 +133,7 @@ class RecordSet:
             batch = self._parse(records, _EVALUATION_SEED, _EVALUATION_EPOCH, examples)
             batch["is_real_example"] = tf.ones_like(records, dtype=tf.float32)
             batch = {name: _padded(x, num_rows // num_hosts) for name, x in batch.items()}
-            return self.prepare(batch) if self.prepare else batch
+            return self.use.prepare(batch) if self.use.prepare else batch
 
         dataset = tf.data.Dataset.range(len(self.index.blocks))
         dataset = dataset.map(lambda block: blocks.read(block[None]))
@@ -135,10 +146,10 @@ class RecordSet:
         batch = schema.parse_examples(records, self.features)
         if self.masking:
             batch = mask_batch(batch, self.masking, seed, epochs, examples)
-        if not self.randomize:
+        if not self.use.randomize:
             return batch
         epochs = tf.broadcast_to(tf.cast(epochs, tf.int64), tf.shape(examples))
-        return self.randomize(
+        return self.use.randomize(
             batch,
             lambda use, numbers: hash_counters(
                 seed, use, epochs[:, None], examples[:, None], numbers
@@ -161,45 +172,36 @@ def open_record_set(
     max_predictions_per_seq: int,
     vocab_size: int,
     type_vocab_size: int,
+    use: RecordUse,
     on_corrupt: str = "fail",
     cache_file: str | None = None,
-    next_sentence: bool = True,
-    needs_spans: bool = False,
-    masks_tokens: bool = True,
-    prepare: Callable[[_Batch], _Batch] | None = None,
-    randomize: Callable[[_Batch, Callable], _Batch] | None = None,
 ) -> RecordSet:
     """Opens record files; raises a ValueError if they do not fit the model and the settings.
 
     Args:
         on_corrupt: `fail`, or `skip` to leave corrupt records out.
         cache_file: see `build_record_index`.
-        next_sentence: whether `next_sentence_labels` are required and read.
-        needs_spans: whether the records must have been made with --do_span_mask.
-        masks_tokens: whether to mask the tokens of records made for dynamic masking.
-        prepare: the last step for each batch.
-        randomize: see `RecordSet`; then the records need not have masked tokens.
     """
     paths, skips_corrupt = files.expand_input_files(patterns), on_corrupt == "skip"
     index = build_record_index(paths, skips_corrupt, cache_file)
     check_manifests(index, max_seq_length, max_predictions_per_seq, vocab_size)
-    if needs_spans:
+    if use.needs_spans:
         check_spans(index)
     masking = masking_from_manifest(index, max_predictions_per_seq)
     features = schema.pretraining_features(max_seq_length, max_predictions_per_seq)
     if masking is not None:
         features = schema.unmasked_pretraining_features(max_seq_length)
-    if not next_sentence:
+    if not use.needs_next_sentence:
         del features["next_sentence_labels"]
-    if masking is not None and not masks_tokens:
+    if masking is not None and not use.masks_tokens:
         del features["word_ids"]
         masking = None
-    elif randomize and find_max_predictions(patterns) is None:
+    elif use.randomize and find_max_predictions(patterns) is None:
         features = {name: each for name, each in features.items() if "masked_lm" not in name}
     index = check_records(index, features, vocab_size, type_vocab_size, skips_corrupt)
     counts = index.num_examples, len(paths), len(index.faults)
     logger.info("%d examples in %d files; %d damaged places left out", *counts)
-    records = RecordSet(index, features, masking, prepare, randomize)
+    records = RecordSet(index, features, masking, use)
     return _weigh_tokens(records, max_seq_length, vocab_size) if masking else records
 
 

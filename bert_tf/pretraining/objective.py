@@ -6,6 +6,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from bert_tf.data.record_set import RecordUse
 from bert_tf.model import fused
 from bert_tf.model.encoder import TransformerEncoder
 from bert_tf.model.feature_model import named_outputs
@@ -57,17 +58,12 @@ class Prediction:
 
 
 @dataclasses.dataclass(frozen=True)
-class PretrainingObjective:
-    """Defines what pre-training minimizes and reports; see `training.trainer.Objective`."""
+class PretrainingObjective(RecordUse):
+    """Defines what pre-training reads, minimizes and reports; see `training.trainer.Objective`."""
 
     make_model: Callable[[TransformerEncoder], keras.Model]
     predictions: tuple[Prediction, ...]  # Their losses are added up.
-    needs_next_sentence: bool = False  # Whether records must have `next_sentence_labels`.
-    needs_spans: bool = False  # Whether spans must be masked in the records, not single words.
-    masks_tokens: bool = True  # Whether tokens of records for dynamic masking are masked.
     is_causal: bool = False  # Whether a token sees only itself and the tokens before it.
-    prepare: Callable[[Batch], Batch] | None = None  # Applied to each batch of records first.
-    randomize: Callable | None = None  # The same with random bits: see `data.record_set.RecordSet`.
     measured: tuple[str, ...] = ()  # See `training.trainer.Objective`.
 
     @property

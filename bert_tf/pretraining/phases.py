@@ -101,13 +101,9 @@ def _open_records(
             settings.max_predictions_per_seq,
             config.vocab_size,
             config.type_vocab_size,
+            objective,
             settings.on_corrupt,
-            cache_file=files.join_path(settings.output_dir, cache_name),
-            next_sentence=objective.needs_next_sentence,
-            needs_spans=objective.needs_spans,
-            masks_tokens=objective.masks_tokens,
-            prepare=objective.prepare,
-            randomize=objective.randomize,
+            files.join_path(settings.output_dir, cache_name),
         )
 
     evaluates = settings.do_eval or (settings.do_train and settings.eval_steps > 0)

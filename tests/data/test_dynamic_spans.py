@@ -11,7 +11,7 @@ from bert_tf.data import counter_hash
 from bert_tf.data.dynamic_masking import MaskingSettings, mask_batch, masking_from_manifest
 from bert_tf.data.dynamic_spans import number_spans
 from bert_tf.data.record_index import build_record_index
-from bert_tf.data.record_set import open_record_set
+from bert_tf.data.record_set import RecordUse, open_record_set
 from bert_tf.pretraining_data import span_masking
 from bert_tf.pretraining_data.program import create_pretraining_data
 from bert_tf.settings import PretrainingDataSettings
@@ -135,7 +135,7 @@ def test_records_say_how_their_spans_are_drawn(tmp_path, toy_vocab, write_text):
     create_pretraining_data(settings)
     masking = masking_from_manifest(build_record_index([path], False), 5)
     assert masking.span_probabilities == pytest.approx([4 / 7, 2 / 7, 1 / 7])
-    records = open_record_set([path], 32, 5, 331, 2, next_sentence=False)
+    records = open_record_set([path], 32, 5, 331, 2, RecordUse())
     batch = next(iter(records.evaluation_batches(4)))
     lengths = batch["input_mask"].numpy().sum(axis=1) - 2
     wanted = [span_masking.num_to_mask(int(n), 0.15, 5) for n in lengths]

@@ -9,7 +9,7 @@ import tensorflow as tf
 from family_golden import family_file
 
 from bert_tf.data.dynamic_masking import MaskingSettings, mask_batch
-from bert_tf.data.record_set import open_record_set
+from bert_tf.data.record_set import RecordUse, open_record_set
 from bert_tf.data.token_frequencies import token_weights
 from bert_tf.pretraining_data import masking
 from bert_tf.pretraining_data.program import create_pretraining_data
@@ -114,7 +114,7 @@ def test_records_are_masked_by_the_frequencies_of_their_text(
         **made,
     )
     paths = create_pretraining_data(settings).paths
-    records = open_record_set([*paths], 32, 6, VOCAB_SIZE, 2, next_sentence=False)
+    records = open_record_set([*paths], 32, 6, VOCAB_SIZE, 2, RecordUse())
 
     tokenizer = load_tokenizer(toy_vocab, True)
     with open(text, encoding="utf-8") as file:

@@ -13,7 +13,7 @@ from tensorflow.python.framework import kernels
 import bert_tf
 from bert_tf.data import schema
 from bert_tf.data.feature_records import FeatureRecords
-from bert_tf.data.record_set import open_record_set
+from bert_tf.data.record_set import RecordUse, open_record_set
 from bert_tf.finetuning.objective import TaskObjective
 from bert_tf.finetuning.program import run_finetuning
 from bert_tf.pretraining.objectives.masked_lm_next_sentence import OBJECTIVE
@@ -214,7 +214,7 @@ def test_these_checks_would_notice_what_tracing_leaves_behind():
 def test_batches_of_every_program_have_static_shapes(golden_dir, tmp_path):
     """On one host and as its share of several; the batches of tasks as a TPU gets them."""
     patterns = [str(golden_dir / "pretraining_data" / "default-*.tfrecord")]
-    records = open_record_set(patterns, 128, 20, 30522, 2)
+    records = open_record_set(patterns, 128, 20, 30522, 2, RecordUse(needs_next_sentence=True))
     specs = [records.training_batches(ROWS, 1, 0, hosts, 0).element_spec for hosts in (1, 2)]
     for program in ("classifier", "squad"):
         _, _, features = PROGRAMS[program]()
