@@ -150,8 +150,7 @@ class CoreferenceModel(HeadModel):
         more = {"sentence_map": 2**31, "speaker_ids": NUM_SPEAKERS}
         return {**super().feature_limits, **more}
 
-    def call(self, inputs, training: bool = False) -> dict:
-        features = self.named_features(inputs)
+    def call(self, features, training: bool = False) -> dict:
         genre = tf.cast(features.pop("genre"), tf.int32)[:, 0]
         features = {name: tf.cast(value, tf.int32) for name, value in features.items()}
         mask = features.pop("input_mask", tf.ones_like(features["input_ids"]))

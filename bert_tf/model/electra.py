@@ -117,6 +117,6 @@ class Generator(ElectraEncoder):
     def embeddings_class(self, *sizes) -> SharedEmbeddings:
         return SharedEmbeddings(self.shared)
 
-    def _outputs(self, inputs, training: bool, select=None) -> dict:
+    def _outputs(self, features, training: bool, select=None) -> dict:
         with later_places(self.places_before):
-            return super()._outputs(inputs, training, select)
+            return super()._outputs(features, training, select)

@@ -148,25 +148,24 @@ class TransformerEncoder(FeatureModel):
             bias = causal if bias is None else bias + causal
         return bias
 
-    def call(self, inputs, training: bool = False) -> dict:
-        return self._outputs(inputs, training)
+    def call(self, features, training: bool = False) -> dict:
+        return self._outputs(features, training)
 
-    def selected_outputs(self, inputs, select: Callable, training: bool = False) -> dict:
+    def selected_outputs(self, features, select: Callable, training: bool = False) -> dict:
         """Returns `sequence_output` at some positions, [CLS] first, and `pooled_output`.
 
         The last block computes no other outputs; gradients at other positions would be 0.
 
         Args:
-            inputs: as of a call.
+            features: a call's inputs, by name.
             select: float [B, L, H] -> float [B, P, H], takes the vectors at these positions.
         """
         if not (self.config.is_causal or self.bilstm):
-            return self._outputs(inputs, training, select)
-        outputs = self._outputs(inputs, training)  # All positions are needed.
+            return self._outputs(features, training, select)
+        outputs = self._outputs(features, training)  # All positions are needed.
         return {**outputs, "sequence_output": select(outputs["sequence_output"])}
 
-    def _outputs(self, inputs, training: bool, select: Callable | None = None) -> dict:
-        features = self.named_features(inputs)
+    def _outputs(self, features, training: bool, select: Callable | None = None) -> dict:
         input_ids, segment_ids = features["input_ids"], features.get("segment_ids")
         context = self.attention_context(input_ids, features.get("input_mask"))
         embedding_output = self.embeddings(input_ids, segment_ids, training=training)

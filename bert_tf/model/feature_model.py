@@ -18,6 +18,7 @@ class FeatureModel(Configured, PresetModel):
     """
 
     feature_names: tuple[str, ...] = ("input_ids", "input_mask", "segment_ids")
+    unchecked: tuple[str, ...] = ()  # Features of other shapes and values than the encoder's.
     ids_rank = 2  # Axes of `input_ids`.
     kind: str = "encoder"  # What the model is for, one of `bert_tf.kinds.table.KINDS`.
 
@@ -58,17 +59,10 @@ class FeatureModel(Configured, PresetModel):
         return super().predict(x, *args, **kwargs)
 
     def _checked_features(self, inputs) -> dict[str, Any]:
-        features = self.named_features(inputs)
-        longest = self.config.longest_sequence
-        check_features(features, self.feature_limits, self.ids_rank, longest)
+        features = named_features(inputs, self.feature_names, self.name)
+        checked = {name: x for name, x in features.items() if name not in self.unchecked}
+        check_features(checked, self.feature_limits, self.ids_rank, self.config.longest_sequence)
         return features
-
-    def named_features(self, inputs) -> dict[str, Any]:
-        """Returns inputs by name; a list has the order of `feature_names`, a tensor is the first.
-
-        Raises a ValueError for an unknown name, or if a necessary one is missing.
-        """
-        return named_features(inputs, self.feature_names, self.name)
 
     def is_unneeded(self, name: str) -> bool:
         """Returns whether no output depends on this weight, so that it is not trained."""

@@ -178,8 +178,7 @@ class PretrainingModel(HeadModel):
             )
         self.next_sentence.build((None, encoder.hidden_size))
 
-    def call(self, inputs, training: bool = False) -> dict:
-        features = self.named_features(inputs)
+    def call(self, features, training: bool = False) -> dict:
         positions = features.pop("masked_lm_positions")
         outputs = self.encoder.selected_outputs(features, cls_and(positions), training=training)
         masked = outputs["sequence_output"][:, 1:]  # [B, M, H]

@@ -18,7 +18,6 @@ from keras import ops
 from bert_tf.model.electra import ElectraEncoder, Generator
 from bert_tf.model.encoder import TransformerEncoder
 from bert_tf.model.feature_model import FeatureModel
-from bert_tf.model.features import check_features
 from bert_tf.model.heads import HeadModel, MaskedLanguageModel
 from bert_tf.model.layers import activation, dense, layer_norm
 from bert_tf.model.part import Part
@@ -94,8 +93,7 @@ class DiscriminatorModel(HeadModel):
         super().__init__(encoder, dtype, name)
         self.replaced = _discriminator_head(encoder, self.dtype_policy)
 
-    def call(self, inputs, training: bool = False):
-        features = self.named_features(inputs)
+    def call(self, features, training: bool = False):
         return self.replaced(self.encoder(features, training=training)["sequence_output"])
 
 
@@ -125,6 +123,7 @@ class ReplacedTokensModel(HeadModel):
         *FeatureModel.feature_names,
         *("masked_lm_positions", "masked_lm_ids", "replacement_seed"),
     )
+    unchecked = ("masked_lm_ids", "replacement_seed")
     kind = "replaced_tokens"
     needs_pooler = False
 
@@ -146,8 +145,7 @@ class ReplacedTokensModel(HeadModel):
         )
         self.masked_lm.build((None, None, config.hidden_size), (words, width))
 
-    def call(self, inputs, training: bool = False) -> dict:
-        features = self.named_features(inputs)
+    def call(self, features, training: bool = False) -> dict:
         positions, labels, seeds = (features.pop(name) for name in self.feature_names[3:6])
         logits = self._generate(features, positions, training)
         sampled = ops.stop_gradient(self.sample(logits, labels, seeds))
@@ -179,12 +177,6 @@ class ReplacedTokensModel(HeadModel):
         noise = uniform_noise(seeds, tf.shape(logits)[1:])
         disallowed = labels if self.disallow_correct else None
         return sample_tokens(logits, noise, self.temperature, disallowed)
-
-    def _checked_features(self, inputs) -> dict:
-        features = self.named_features(inputs)
-        known = {name: features[name] for name in self.feature_names[:4] if name in features}
-        check_features(known, self.feature_limits, self.ids_rank, self.config.longest_sequence)
-        return features
 
 
 def _discriminator_head(encoder: TransformerEncoder, dtype) -> DiscriminatorHead:

@@ -62,8 +62,7 @@ class RobertaEncoder(BertEncoder):
     def may_lack(self, name: str) -> bool:
         return super().may_lack(name) or name.startswith(self.pooler_prefix)  # As released.
 
-    def _outputs(self, inputs, training, select=None):
-        features = self.named_features(inputs)
+    def _outputs(self, features, training, select=None):
         if "input_mask" in features:  # Padding of any id is taken for `<pad>`.
             is_padding = ops.equal(features["input_mask"], 0)
             ids = ops.where(is_padding, PAD_ID, ops.cast(features["input_ids"], "int32"))

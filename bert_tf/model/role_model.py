@@ -81,8 +81,7 @@ class RoleModel(HeadModel):
     def feature_limits(self) -> dict[str, int]:
         return {**super().feature_limits, "predicate_mask": 2}
 
-    def call(self, inputs, training: bool = False):
-        features = self.named_features(inputs)
+    def call(self, features, training: bool = False):
         predicate_mask = ops.cast(features.pop("predicate_mask"), "int32")
         hidden = self.encoder(features, training=training)["sequence_output"]
         hidden = ops.cast(self.dropout(hidden, training=training), self.compute_dtype)

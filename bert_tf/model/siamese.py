@@ -45,8 +45,7 @@ class SiameseModel(HeadModel):
             raise ValueError(f"pooling must be one of {', '.join(POOLINGS)}. Received: {pooling!r}")
         super().__init__(encoder, dtype, name)
 
-    def call(self, inputs, training: bool = False):
-        features = self.named_features(inputs)
+    def call(self, features, training: bool = False):
         shape = ops.shape(features["input_ids"])  # [B, T, L]
         rows = {name: ops.reshape(ids, (-1, shape[2])) for name, ids in features.items()}
         vectors = ops.reshape(self._pooled(rows, training), (*shape[:2], -1))

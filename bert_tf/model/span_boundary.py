@@ -114,8 +114,7 @@ class SpanBoundaryModel(HeadModel):
         with keras.name_scope("cls"):
             self.span_boundary.build(hidden, hidden, hidden[:2], (words, width))
 
-    def call(self, inputs, training: bool = False) -> dict:
-        features = self.named_features(inputs)
+    def call(self, features, training: bool = False) -> dict:
         names = ("masked_lm_positions", "span_left", "span_right")
         positions = [ops.cast(features.pop(name), "int32") for name in names]
         places = features.pop("span_places")

@@ -138,8 +138,7 @@ class TaggingModel(HeadModel):
     def may_lack(self, name: str) -> bool:
         return super().is_unneeded(name) or not name.startswith(self.encoder.prefix)
 
-    def call(self, inputs, training: bool = False):
-        features = self.named_features(inputs)
+    def call(self, features, training: bool = False):
         if self.feature_layers:
             vectors = self._features(features, training)
         else:

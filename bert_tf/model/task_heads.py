@@ -53,8 +53,7 @@ class ClassificationModel(HeadModel):
         """Classification, or regression with one output."""
         return "classification" if self.num_labels > 1 else "regression"
 
-    def call(self, inputs, training: bool = False):
-        features = self.named_features(inputs)
+    def call(self, features, training: bool = False):
         if self.classified == "pooled_output":
             outputs = self.encoder.selected_outputs(features, first_vector, training=training)
         else:
@@ -126,8 +125,7 @@ class ChoiceModel(ClassificationModel):
     def __init__(self, encoder, dtype=None, name: str | None = None):
         super().__init__(encoder, 1, dtype, name)
 
-    def call(self, inputs, training: bool = False):
-        features = self.named_features(inputs)
+    def call(self, features, training: bool = False):
         shape = ops.shape(features["input_ids"])  # [B, C, L]
         rows = {name: ops.reshape(ids, (-1, shape[2])) for name, ids in features.items()}
         logits = ops.reshape(super().call(rows, training=training), shape[:2])
@@ -162,7 +160,7 @@ class SpanModel(HeadModel):
             self.scores = LinearScores(encoder.hidden_size, 2)
         self.scores.build((None, None, encoder.hidden_size))
 
-    def call(self, inputs, training: bool = False) -> dict:
-        outputs = self.encoder(self.named_features(inputs), training=training)
+    def call(self, features, training: bool = False) -> dict:
+        outputs = self.encoder(features, training=training)
         logits = self.scores(outputs["sequence_output"])  # [B, L, 2]
         return {"start_logits": logits[..., 0], "end_logits": logits[..., 1]}

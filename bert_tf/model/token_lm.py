@@ -34,8 +34,7 @@ class TokenLMModel(HeadModel):
         super().__init__(encoder, dtype, name)
         self.masked_lm = masked_lm_head(encoder, self.dtype_policy)
 
-    def call(self, inputs, training: bool = False) -> dict:
-        features = self.named_features(inputs)
+    def call(self, features, training: bool = False) -> dict:
         columns = ops.cast(features.pop("masked_lm_positions"), "int32")[..., None]  # [B, M, 1]
         hidden = self.encoder(features, training=training)["sequence_output"]
         words = self.encoder.word_embeddings

@@ -190,6 +190,7 @@ def test_only_the_needed_outputs_of_the_last_layer_are_computed():
     encoder = make_encoder(SMALL)
     ids = np.random.default_rng(0).integers(0, 50, (3, 7)).astype("int32")
     whole = encoder(ids)["sequence_output"]
-    first = encoder.selected_outputs(ids, lambda hidden: hidden[:, :1])["sequence_output"]
+    outputs = encoder.selected_outputs({"input_ids": ids}, lambda hidden: hidden[:, :1])
+    first = outputs["sequence_output"]
     assert first.shape == (3, 1, 16)
     np.testing.assert_allclose(first, whole[:, :1], atol=1e-6)

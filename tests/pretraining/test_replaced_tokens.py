@@ -30,6 +30,7 @@ class GivenSamples(ReplacedTokensModel):
     """Takes the tokens that the original's generator drew."""
 
     feature_names = (*ReplacedTokensModel.feature_names[:-1], "sampled_ids")
+    unchecked = (*ReplacedTokensModel.unchecked, "sampled_ids")
 
     def sample(self, logits, labels, seeds):
         return seeds  # The last of the features.

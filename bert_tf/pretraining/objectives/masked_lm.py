@@ -23,8 +23,7 @@ class MaskedLMModel(HeadModel):
         super().__init__(encoder, dtype, name)
         self.masked_lm = masked_lm_head(encoder, self.dtype_policy)
 
-    def call(self, inputs, training: bool = False) -> tf.Tensor:
-        features = self.named_features(inputs)
+    def call(self, features, training: bool = False) -> tf.Tensor:
         positions = features.pop("masked_lm_positions")
         outputs = self.encoder.selected_outputs(features, cls_and(positions), training=training)
         masked = outputs["sequence_output"][:, 1:]  # [B, M, H]
