@@ -1,6 +1,6 @@
 """Handles local and remote files: paths, kinds, damage, text lines, atomic writes, locks."""
 
-from bert_tf.files.damage import naming_damage, some  # noqa: F401
+from bert_tf.files.damage import naming_damage, optional_module, some  # noqa: F401
 from bert_tf.files.kinds import (  # noqa: F401
     BINARY,
     HEAD_BYTES,

@@ -1,11 +1,13 @@
-"""Words errors: what reading a damaged file raises names the file; long lists are cut."""
+"""Words errors: of damaged files, of missing packages; cuts long lists."""
 
 import contextlib
+import importlib
 import lzma
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from types import ModuleType
 
 # Readers and libraries raise these for content that they do not expect. Among RuntimeErrors are
 # RecursionError, NotImplementedError and what StopIteration becomes in a generator.
@@ -14,6 +16,7 @@ _SIGNS = (
     *(StopIteration, TypeError, ValueError),
     *(lzma.LZMAError, struct.error, zipfile.BadZipFile, zlib.error),
 )
+_PACKAGES = {"yaml": "pyyaml"}  # By the module's name, if it is another.
 
 
 @contextlib.contextmanager
@@ -34,6 +37,21 @@ def naming_damage(path: str) -> Iterator[None]:
         if is_of_system or is_named or not (is_of_tensorflow or isinstance(error, _SIGNS)):
             raise
         raise ValueError(_message(path, error)) from error
+
+
+def optional_module(name: str, user: str) -> ModuleType:
+    """Returns a module of a package that only its `user` needs.
+
+    Raises a ValueError that says how to install it if it is missing.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        package = name.partition(".")[0]
+        raise ValueError(
+            f"{user} needs a package that is not installed ({error}): "
+            f"pip install {_PACKAGES.get(package, package)}"
+        ) from error
 
 
 def some(names: Iterable[str], separator: str = ", ", listed: int = 10) -> str:

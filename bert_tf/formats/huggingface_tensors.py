@@ -7,7 +7,6 @@ NAME.safetensors, .bin, .pt, .h5, .ckpt     if it is the only one
 modules.json                         names the subfolder with these files, in sentence-transformers
 """
 
-import importlib
 import pickle
 import re
 import zipfile
@@ -104,23 +103,14 @@ def _reader_of(path: str) -> Callable[[str], dict[str, np.ndarray]]:
 
 def write_safetensors(tensors: dict[str, np.ndarray], path: str) -> None:
     """Writes tensors, marked as PyTorch's because transformers requires it."""
-    content = _library("safetensors.numpy").save(tensors, metadata={"format": "pt"})
+    safetensors = files.optional_module("safetensors.numpy", path)
+    content = safetensors.save(tensors, metadata={"format": "pt"})
     with files.open_file(path, "wb") as file:
         file.write(content)
 
 
-def _library(name: str):
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ValueError(
-            f"{name.partition('.')[0]} is needed for this format, and is not installed "
-            f"({error}): pip install {name}"
-        ) from error
-
-
 def _read_safetensors(path: str) -> dict[str, np.ndarray]:
-    safetensors = _library("safetensors")
+    safetensors = files.optional_module("safetensors", path)
     try:
         with safetensors.safe_open(path, "np") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -129,7 +119,7 @@ def _read_safetensors(path: str) -> dict[str, np.ndarray]:
 
 
 def _read_pytorch(path: str) -> dict[str, np.ndarray]:
-    torch = _library("torch")
+    torch = files.optional_module("torch", path)
     if zipfile.is_zipfile(path):  # PyTorch does not compare the checksums.
         with zipfile.ZipFile(path) as archive:
             if (altered := archive.testzip()) is not None:

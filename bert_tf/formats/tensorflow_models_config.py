@@ -87,12 +87,7 @@ def _unlike_heads(model: Mapping[str, Any], hidden_act: str) -> dict[str, str]:
 
 
 def _read_yaml(path: str) -> Any:
-    try:
-        import yaml  # Only params.yaml needs it.
-    except ImportError as error:
-        raise ValueError(
-            f"{path}: to read it, pip install pyyaml, or put a {CONFIG_NAME} beside it."
-        ) from error
+    yaml = files.optional_module("yaml", f"{path}, without a {CONFIG_NAME} beside it,")
     with files.open_file(path, "r") as file:
         try:
             return yaml.safe_load(file)

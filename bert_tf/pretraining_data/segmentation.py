@@ -84,12 +84,9 @@ def find_segmenter(name: str) -> FindStarts:
 
 
 def _jieba() -> FindStarts:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Of its regular expressions and of setuptools.
-            import jieba
-    except ImportError as error:
-        raise ValueError("--word_segmenter=jieba needs a library: `pip install jieba`.") from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Of its regular expressions and of setuptools.
+        jieba = files.optional_module("jieba", "--word_segmenter=jieba")
     jieba.setLogLevel(logging.WARNING)
     return lambda text: {start for _, start, _ in jieba.tokenize(text)}
 

@@ -9,6 +9,7 @@ import logging
 import re
 from pathlib import Path
 
+from bert_tf import files
 from bert_tf.released.cache import cache_folder
 
 logger = logging.getLogger(__name__)
@@ -25,20 +26,15 @@ def download_from_hub(name: str, cache_dir: str | None = None) -> str:
     """Returns the folder of a model, after downloading what is not there yet.
 
     Raises:
-        ValueError: if the name is malformed, or there is no such model, revision or weights.
+        ValueError: if the name is malformed, there is no such model, revision or weights, or
+            huggingface_hub is not installed.
         OSError: if it cannot be downloaded or written.
-        ImportError: without huggingface_hub.
     """
     match = _NAME.fullmatch(name)
     if not match:
         raise ValueError(f"A model of the Hub is named hf://OWNER/NAME. Received: {name!r}")
-    try:
-        import huggingface_hub
-        from huggingface_hub import errors
-    except ImportError as error:
-        raise ImportError(
-            f"{name} needs the package of the Hugging Face Hub: pip install huggingface_hub"
-        ) from error
+    huggingface_hub = files.optional_module("huggingface_hub", name)
+    errors = files.optional_module("huggingface_hub.errors", name)
     repository, revision = match.groups()
     folder = cache_folder(cache_dir) / "hub" / repository
     if revision:

@@ -60,20 +60,12 @@ class ByteBpeTokenizer(Tokenizer):
 
     @functools.cached_property
     def _library(self):
+        tokenizers = files.optional_module("tokenizers", "Byte-level BPE, RoBERTa's tokenizer,")
         try:
-            from tokenizers import Tokenizer as Library
-            from tokenizers.models import BPE
-            from tokenizers.pre_tokenizers import ByteLevel
-        except ImportError as error:
-            raise ImportError(
-                "Byte-level BPE, RoBERTa's tokenizer, needs the tokenizers package: "
-                "pip install tokenizers"
-            ) from error
-        try:
-            library = Library(BPE(dict(self.vocab), self.merges))
+            library = tokenizers.Tokenizer(tokenizers.models.BPE(dict(self.vocab), self.merges))
         except Exception as error:  # The library raises nothing narrower.
             raise ValueError(f"{self.vocab_file}: {error}") from error
-        library.pre_tokenizer = ByteLevel(add_prefix_space=False)
+        library.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
         return library
 
     @property

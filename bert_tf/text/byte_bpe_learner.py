@@ -17,7 +17,7 @@ from typing import TextIO
 from bert_tf import files
 from bert_tf.progress import Progress
 from bert_tf.text.byte_bpe import tokenizer_json
-from bert_tf.text.wordpiece import input_paths, trainer_library
+from bert_tf.text.wordpiece import TRAINER, input_paths
 
 _FIRST, _LAST = ("<s>", "<pad>", "</s>", "<unk>"), "<mask>"
 _NUM_BYTES = 256
@@ -42,7 +42,7 @@ def learn_byte_bpe(
             f"vocab_size must be at least {SMALLEST_SIZE}, for the bytes and the special tokens. "
             f"Received: {vocab_size}"
         )
-    tokenizers = trainer_library()
+    tokenizers = files.optional_module(*TRAINER)
     paths = input_paths(input_file, output_file)
     level = tokenizers.pre_tokenizers.ByteLevel
     learned = tokenizers.Tokenizer(tokenizers.models.BPE())

@@ -11,7 +11,6 @@ words (new novels: 97.6 % of words whole instead of 97.3 %). The result is deter
 import io
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from types import ModuleType
 from typing import TextIO
 
 from bert_tf import files
@@ -32,6 +31,8 @@ _CHARACTERS_TOLD_AT_ONCE = 100_000
 _USUAL_CHARACTERS = 1000
 _COVERAGE = 0.999
 _LEARN_MORE = 1.25
+# The package that learns, and what needs it.
+TRAINER = ("tokenizers", "Learning a vocabulary")
 
 
 def learn_vocab(
@@ -64,7 +65,7 @@ def learn_vocab(
             f"vocab_size must be more than the {len(special)} rows of special and unused tokens. "
             f"Received: vocab_size={vocab_size}, num_unused={num_unused}"
         )
-    trainer_library()  # Fails early if it is missing.
+    files.optional_module(*TRAINER)  # Fails early if it is missing.
     paths = input_paths(input_file, output_file)
     with files.hold_file(output_file), files.atomic_write(output_file) as file:
         with Progress(sum(map(files.file_size, paths)) / 1e6, "MB", stream, "reading") as progress:
@@ -160,7 +161,7 @@ def _train(
     counts: Mapping[str, int], singles: list[str], num_pieces: int, stream: TextIO
 ) -> list[str]:
     """Returns at most `num_pieces` pieces in the order of learning, `singles` first."""
-    tokenizers = trainer_library()
+    tokenizers = files.optional_module(*TRAINER)
     tokenizer = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token="[UNK]"))
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
     trainer = tokenizers.trainers.WordPieceTrainer(
@@ -174,17 +175,6 @@ def _train(
     tokenizer.train_from_iterator(_repeated_words(counts, stream), trainer)
     vocab = tokenizer.get_vocab()
     return sorted(vocab, key=vocab.__getitem__)
-
-
-def trainer_library() -> ModuleType:
-    """Returns the package tokenizers; a ValueError says if it is missing."""
-    try:
-        import tokenizers
-    except ModuleNotFoundError as error:
-        raise ValueError(
-            "Learning a vocabulary needs the package tokenizers: pip install tokenizers"
-        ) from error
-    return tokenizers
 
 
 def _repeated_words(counts: Mapping[str, int], stream: TextIO) -> Iterator[str]:

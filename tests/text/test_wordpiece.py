@@ -1,8 +1,8 @@
 """Learned vocabularies: exact in size, fitting the tokenizer, the same on every run."""
 
-import builtins
 import io
 import re
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -258,14 +258,6 @@ def test_a_folder_that_is_not_there_is_known_before_the_text_is_read(
 
 
 def test_the_missing_library_is_named(text_file, tmp_path, monkeypatch):
-    real_import = builtins.__import__
-
-    def without_tokenizers(name, *arguments, **options):
-        if name == "tokenizers":
-            raise ModuleNotFoundError(name)
-        return real_import(name, *arguments, **options)
-
-    monkeypatch.setattr(builtins, "__import__", without_tokenizers)
-
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
     with pytest.raises(ValueError, match="pip install tokenizers"):
         learn_vocab(str(text_file), str(tmp_path / "vocab.txt"), 300)
