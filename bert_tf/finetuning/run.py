@@ -21,8 +21,7 @@ from bert_tf.finetuning.objective import TaskObjective
 from bert_tf.finetuning.task_data import TaskData
 from bert_tf.finetuning.teacher import TaskTeacher
 from bert_tf.model.encoders import make_encoder
-from bert_tf.model.freezing import frozen_prefixes
-from bert_tf.model.layer_rates import layer_rate_scales
+from bert_tf.model.layer_rates import frozen_prefixes, layer_rate_scales
 from bert_tf.released.model_folder import (
     check_model_folder,
     describe_task,

@@ -1,6 +1,6 @@
-"""Gives the layers of an encoder learning rates that fall from the last layer to the embeddings.
+"""Finds the weights that --freeze keeps, and the learning rates of --layer_wise_decay.
 
-With decay d, and n layers counted from 0:
+Rates fall from the last layer to the embeddings. With decay d, and n layers counted from 0:
 
     embeddings and their projection    d^(n + 2)
     layer i                            d^(n + 1 - i)
@@ -11,9 +11,38 @@ So the last layer has d^2; no weight has d^1, as in the original.
 Source: google-research/electra, model/optimization.py, `_get_layer_lrs`.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 
 from bert_tf.model.encoder import TransformerEncoder
+
+
+def frozen_prefixes(parts: Sequence[str], encoder: TransformerEncoder) -> tuple[str, ...]:
+    """Returns the name prefixes of the weights that --freeze keeps.
+
+    `parts` are `embeddings`, `pooler`, `encoder` (all of it), `layers:2`, `layers:0-5`; anything
+    else raises a ValueError.
+    """
+    whole = {
+        "embeddings": encoder.embeddings_prefix,
+        "pooler": encoder.pooler_prefix,
+        "encoder": encoder.prefix,
+    }
+    prefixes = []
+    for part in parts:
+        match = re.fullmatch(r"layers:(\d+)(?:-(\d+))?", part)
+        if part in whole:
+            prefixes.append(whole[part])
+            continue
+        first = int(match[1]) if match else 0
+        last = int(match[2] or match[1]) if match else -1
+        if not first <= last < encoder.num_layers:
+            raise ValueError(
+                "--freeze takes embeddings, pooler, encoder (all), and layers:FIRST-LAST with "
+                f"numbers from 0 to {encoder.num_layers - 1}. Received: {part!r}"
+            )
+        prefixes += [encoder.layer_prefix(layer) for layer in range(first, last + 1)]
+    return tuple(prefixes)
 
 
 def layer_rate_scales(

@@ -18,13 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from bert_tf.text.graph_characters import character_tables
-from bert_tf.text.graph_wordpiece import (
-    LONGEST_RUN,
-    LONGEST_WORD,
-    UNK,
-    make_line_tokenizer,
-    make_word_tokenizer,
-)
+from bert_tf.text.graph_wordpiece import LONGEST_RUN, LONGEST_WORD, UNK, make_tokenizer
 from bert_tf.text.graph_words import GraphWords, split_words
 from bert_tf.text.vocabulary import load_vocab
 
@@ -64,8 +58,8 @@ class GraphTokenizer(tf.Module):
         self._unk_id = tokens.index(UNK)
         self._piece_lengths = np.array([len(x.removeprefix("##")) for x in tokens], np.int32)
         with tf.init_scope():
-            self._word_tokenizer = make_word_tokenizer(tokens)
-            self._line_tokenizer = make_line_tokenizer(tokens)
+            self._word_tokenizer = make_tokenizer(tokens, LONGEST_WORD, splits_lines=False)
+            self._line_tokenizer = make_tokenizer(tokens, LONGEST_RUN, splits_lines=True)
 
     @tf.function(input_signature=[_TEXTS])
     def tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:

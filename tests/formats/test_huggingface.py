@@ -549,7 +549,7 @@ def test_weights_without_a_place_are_not_written(tmp_path):
 
 def test_a_missing_library_is_named_with_what_to_install(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "safetensors", None)
-    with pytest.raises(ValueError, match=r"model.safetensors needs a package .* pip install safetensors"):
+    with pytest.raises(ValueError, match=r"model.safetensors needs .* pip install safetensors"):
         huggingface.read(str(folder))
 
 

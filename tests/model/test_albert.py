@@ -11,7 +11,7 @@ from family_golden import family_file
 import bert_tf
 from bert_tf.model.dropout import dropout_seeds
 from bert_tf.model.encoders import make_encoder
-from bert_tf.model.freezing import frozen_prefixes
+from bert_tf.model.layer_rates import frozen_prefixes
 
 SMALL = bert_tf.BertConfig(
     vocab_size=50,

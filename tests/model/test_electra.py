@@ -13,7 +13,7 @@ from family_golden import family_file
 import bert_tf
 from bert_tf.config import BertConfig, generator_config
 from bert_tf.model.encoders import make_encoder
-from bert_tf.model.freezing import frozen_prefixes
+from bert_tf.model.layer_rates import frozen_prefixes
 from bert_tf.model.replaced_tokens import (
     DiscriminatorModel,
     ReplacedTokensModel,

@@ -3,7 +3,7 @@
 import pytest
 
 from bert_tf import BertConfig, BertEncoder
-from bert_tf.model.freezing import frozen_prefixes
+from bert_tf.model.layer_rates import frozen_prefixes
 
 NAMES = (
     "bert/embeddings/word_embeddings",
