@@ -35,13 +35,6 @@ from bert_tf.text.tokenizer import Tokenizer
 _RECORDS_VERSION = 1
 # Settings that do not change the records, or that the digest covers otherwise.
 _IRRELEVANT = {"input_file", "vocab_file", "output_file", "output_dir", "num_workers"}
-# Later settings, whose defaults are left out too, so that shards from before them stay valid.
-_LATER = (
-    *("next_sentence", "ngram", "favor_shorter_ngram", "ngram_seed", "sentence_order"),
-    *("do_span_mask", "span_geometric_p", "max_span_words"),
-    *("packing", "blanks_separate_docs", "strip_accents", "full_sentences"),
-    "mask_smoothing",
-)
 _TEXT_FOLDER = ".pretraining-text"
 # Shards and their notes under the temporary names of `files.atomic_write`.
 _PARTIAL_FILE = re.compile(
@@ -116,8 +109,8 @@ def _digest(settings: PretrainingDataSettings, input_files: Sequence[str], vocab
     values = {
         name: value
         for name, value in dataclasses.asdict(settings).items()
-        if name not in _IRRELEVANT
-        and not (name in _LATER and value == getattr(PretrainingDataSettings, name))
+        # Without defaults, so that shards stay valid when there are further settings.
+        if name not in _IRRELEVANT and value != getattr(PretrainingDataSettings, name)
     }
     inputs = []
     for path in input_files:

@@ -9,7 +9,7 @@ from bert_tf import files
 from bert_tf.config import BertConfig, read_json, write_json
 from bert_tf.formats.source import CONFIG_NAME, PretrainedModel, folders_of
 from bert_tf.kinds.table import find_kind
-from bert_tf.tasks.task import Task, find_task
+from bert_tf.tasks.task import Task
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ _ALSO_FOR = {
 }
 _FORM = {
     "task": str,
-    "kind": str | None,
+    "kind": str,
     "inputs": [str],
     "labels": [str],
     "options": dict,
@@ -107,9 +107,6 @@ def read_description(folder: str) -> ModelDescription | None:
         return None
     content = read_json(path, _FORM)
     with files.naming_damage(path):
-        if "kind" not in content:  # Written before version 0.2.
-            task = find_task(content["task"], content["options"], content["labels"])
-            content |= {"kind": task.kind, "inputs": task.inputs}
         find_kind(content["kind"])
         for name in ("inputs", "labels"):
             content[name] = tuple(content[name])
