@@ -34,46 +34,32 @@ class BlockTable:
         sizes = tf.gather(self.size, blocks)
         total = tf.reduce_sum(sizes)
         records = tf.data.Dataset.from_tensor_slices(blocks).map(
-            lambda block: read_records(*self.location(block)),
-            num_parallel_calls=_BLOCKS_READ_AT_ONCE,
-            deterministic=True,
+            self.read_one, num_parallel_calls=_BLOCKS_READ_AT_ONCE, deterministic=True
         )
         records = tf.data.Dataset.get_single_element(records.rebatch(total))
         to_number = tf.gather(self._first_example, blocks) - tf.cumsum(sizes, exclusive=True)
         return records, tf.range(total) + tf.repeat(to_number, sizes)
 
-    def location(self, block: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """Returns the arguments of `read_records` for a block <int64>[]."""
-        file = self._file[block]
-        return (
-            self._paths[file],
-            self._compressions[file],
-            self._offset[block],
-            self._skip[block],
-            self.size[block],
+    def read_one(self, block: tf.Tensor) -> tf.Tensor:
+        """Returns the records of a block <int64>[], <string>[E]; see `record_index.BLOCK`.
+
+        Raises a tf.errors.DataLossError for a corrupt record, InvalidArgumentError for a missing
+        one.
+        """
+        file, size = self._file[block], self.size[block]
+        # Version 2 of the op can start at a byte; no Python class of TensorFlow offers that.
+        variant = tf.raw_ops.TFRecordDatasetV2(
+            filenames=self._paths[file][None],
+            compression_type=self._compressions[file],
+            buffer_size=tf.constant(_READ_BUFFER_BYTES, tf.int64),
+            byte_offsets=self._offset[block][None],
         )
-
-
-def read_records(
-    path: tf.Tensor, compression: tf.Tensor, offset: tf.Tensor, skip: tf.Tensor, size: tf.Tensor
-) -> tf.Tensor:
-    """Returns consecutive records of a file, <string>[size]; see `record_index.BLOCK`.
-
-    Raises a tf.errors.DataLossError for a corrupt record, InvalidArgumentError for a missing one.
-    """
-    # Version 2 of the op can start at a byte; no Python class of TensorFlow offers that.
-    variant = tf.raw_ops.TFRecordDatasetV2(
-        filenames=path[None],
-        compression_type=compression,
-        buffer_size=tf.constant(_READ_BUFFER_BYTES, tf.int64),
-        byte_offsets=offset[None],
-    )
-    dataset = tf.data.experimental.from_variant(variant, tf.TensorSpec([], tf.string))
-    dataset = dataset.skip(skip).take(size).batch(size)
-    # A file that ends too early has no batch at all, but `get_single_element` needs an element.
-    nothing = tf.data.Dataset.from_tensors(tf.zeros([0], tf.string))
-    records = tf.data.Dataset.get_single_element(dataset.concatenate(nothing).take(1))
-    message = tf.strings.join(["fewer records than its index says in ", path])
-    whole = tf.debugging.Assert(tf.equal(tf.size(records, tf.int64), size), [message])
-    with tf.control_dependencies([whole]):
-        return tf.identity(records)
+        dataset = tf.data.experimental.from_variant(variant, tf.TensorSpec([], tf.string))
+        dataset = dataset.skip(self._skip[block]).take(size).batch(size)
+        # A file that ends too early has no batch at all, but `get_single_element` needs an element.
+        nothing = tf.data.Dataset.from_tensors(tf.zeros([0], tf.string))
+        records = tf.data.Dataset.get_single_element(dataset.concatenate(nothing).take(1))
+        message = tf.strings.join(["fewer records than its index says in ", self._paths[file]])
+        whole = tf.debugging.Assert(tf.equal(tf.size(records, tf.int64), size), [message])
+        with tf.control_dependencies([whole]):
+            return tf.identity(records)

@@ -12,6 +12,7 @@ import gzip
 import hashlib
 import struct
 import zlib
+from collections.abc import Iterable, Iterator
 from typing import IO, Any, NamedTuple
 
 import numpy as np
@@ -105,6 +106,18 @@ def first_records(path: str, count: int) -> list[bytes]:
             records.append(stream.read(size))
             stream.read(_FOOTER_BYTES)
     return records
+
+
+def read_records_at(
+    path: str, compression: str, offsets: Iterable[int]
+) -> Iterator[tuple[bytes, bool]]:
+    """Yields the records at ascending offsets, and whether each fits its checksum."""
+    with files.open_file(path, "rb") as file:
+        stream = gzip.GzipFile(fileobj=file) if compression else file
+        for offset in offsets:
+            stream.seek(offset)
+            record = stream.read(_read_length(stream.read(_HEADER_BYTES))[0])
+            yield record, stream.read(_FOOTER_BYTES) == _checksum(record)
 
 
 class RecordWriter:

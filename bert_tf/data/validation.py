@@ -3,17 +3,18 @@
 Of more than a million examples, a sample is checked.
 """
 
+import itertools
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
 
 from bert_tf.config import check_form
-from bert_tf.data.block_reader import READING_ERRORS, BlockTable, read_records
+from bert_tf.data.block_reader import READING_ERRORS, BlockTable
 from bert_tf.data.order import map_batches
 from bert_tf.data.record_index import CORRUPT_ADVICE, FileIndex, RecordIndex, index_by_scan
-from bert_tf.data.records import Fault, scan_file
+from bert_tf.data.records import Fault, read_records_at, scan_file
 from bert_tf.data.schema import Feature, parse_stored
 
 logger = logging.getLogger(__name__)
@@ -124,19 +125,12 @@ def _check_blocks(
     index: RecordIndex, blocks: np.ndarray, rules: "_ContentRules | None", skips_corrupt: bool
 ) -> RecordIndex:
     """Checks blocks in parallel, then searches those that failed for the records at fault."""
-    string, number = tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)
-
-    @tf.function(input_signature=[string, string, number, number, number])
-    def is_valid(*location):
-        records = read_records(*location)
-        return tf.constant(True) if rules is None else rules.are_met(records)
-
-    suspicious = np.fromiter(_suspicious_blocks(index, blocks, is_valid, skips_corrupt), np.int64)
+    suspicious = np.fromiter(_suspicious_blocks(index, blocks, rules, skips_corrupt), np.int64)
     checked = list(index.files)
     for number in np.unique(index.block_file[suspicious]):
         first = np.searchsorted(index.block_file, number)
         mine = suspicious[index.block_file[suspicious] == number] - first
-        checked[number] = _search_file(checked[number], mine, is_valid, rules, skips_corrupt)
+        checked[number] = _search_file(checked[number], mine, rules, skips_corrupt)
         for fault in checked[number].faults[len(index.files[number].faults) :]:
             logger.warning("Left out: %s", fault)
     index = RecordIndex(tuple(checked))
@@ -146,12 +140,17 @@ def _check_blocks(
 
 
 def _suspicious_blocks(
-    index: RecordIndex, blocks: np.ndarray, is_valid: Callable, find_all: bool
+    index: RecordIndex, blocks: np.ndarray, rules: "_ContentRules | None", find_all: bool
 ) -> Iterator[int]:
     """Yields the blocks that cannot be read or break the rules."""
     table = BlockTable(index)
+
+    def is_valid(block: tf.Tensor) -> tf.Tensor:
+        records = table.read_one(block)
+        return tf.constant(True) if rules is None else rules.are_met(records)
+
     dataset = tf.data.Dataset.from_tensor_slices(blocks.astype(np.int64))
-    results = iter(map_batches(dataset, lambda block: is_valid(*table.location(block))))
+    results = iter(map_batches(dataset, is_valid))
     for block in blocks:
         try:
             if next(results):
@@ -166,11 +165,10 @@ def _suspicious_blocks(
 def _search_file(
     file: FileIndex,
     blocks: np.ndarray,
-    is_valid: Callable,
     rules: "_ContentRules | None",
     skips_corrupt: bool,
 ) -> FileIndex:
-    """Returns the file without the corrupt records in `blocks`."""
+    """Returns the file without the corrupt records in `blocks`; raises if one breaks the rules."""
     scan = scan_file(file.path, file.compression, records_per_block=1)
     if scan.fault:
         file = index_by_scan(file.path, file.run, skips_corrupt)
@@ -181,10 +179,15 @@ def _search_file(
             f"replaced. Make the records again, or move manifest.json away."
         )
     faults = []
-    for block in file.blocks[blocks].tolist():
-        for record in _corrupt_records(file, block, is_valid, rules):
-            offset, reason = int(scan.block_offsets[record]), "the record does not fit its checksum"
-            faults.append(Fault(file.path, record, offset, reason, "one record is left out"))
+    for _, _, first, size in file.blocks[blocks].tolist():
+        offsets = scan.block_offsets[first : first + size].tolist()
+        found = read_records_at(file.path, file.compression, offsets)
+        for record, offset, (serialized, is_whole) in zip(itertools.count(first), offsets, found):
+            if is_whole and rules:
+                rules.explain(serialized, f"{file.path}: record {record:,}")
+            elif not is_whole:
+                reason = "the record does not fit its checksum"
+                faults.append(Fault(file.path, record, offset, reason, "one record is left out"))
     if faults and not skips_corrupt:
         raise faults[0].error(CORRUPT_ADVICE)
     return file.without(faults)
@@ -197,30 +200,6 @@ def _matches(file: FileIndex, offsets: np.ndarray) -> bool:
         return len(offsets) == blocks["record"][-1] + blocks["size"][-1]
     starts = np.append(offsets, -1).take(blocks["record"] - blocks["skip"], mode="clip")
     return np.array_equal(starts, blocks["offset"])
-
-
-def _corrupt_records(
-    file: FileIndex, block: tuple[int, ...], is_valid: Callable, rules: "_ContentRules | None"
-) -> Iterator[int]:
-    """Yields the numbers of a block's corrupt records; raises if one breaks the rules."""
-    offset, skip, record, size = block
-    is_corrupt = False
-    try:
-        if is_valid(file.path, file.compression, offset, skip, size):
-            return
-    except READING_ERRORS as error:
-        is_corrupt = isinstance(error, tf.errors.DataLossError)
-    if size > 1:  # Bisect.
-        half = size // 2
-        rest = (offset, skip + half, record + half, size - half)
-        for part in ((offset, skip, record, half), rest):
-            yield from _corrupt_records(file, part, is_valid, rules)
-    elif is_corrupt:
-        yield record
-    elif rules is not None:
-        names = tf.constant([file.path, file.compression])
-        (serialized,) = read_records(*names, *tf.constant([offset, skip, 1], tf.int64)).numpy()
-        rules.explain(serialized, f"{file.path}: record {record:,}")
 
 
 class _ContentRules:
