@@ -1,7 +1,7 @@
 """Defines a pre-training objective: a model, loss terms, metrics, and what it reads."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import keras
 import tensorflow as tf
@@ -65,6 +65,8 @@ class PretrainingObjective(RecordUse):
     predictions: tuple[Prediction, ...]  # Their losses are added up.
     is_causal: bool = False  # Whether a token sees only itself and the tokens before it.
     measured: tuple[str, ...] = ()  # See `training.trainer.Objective`.
+    # Of the loss terms; 1 by default.
+    factors: Mapping[str, float] = dataclasses.field(default_factory=dict, hash=False)
 
     @property
     def epsilons(self) -> dict[str, float]:
@@ -75,9 +77,13 @@ class PretrainingObjective(RecordUse):
         """Returns the number of labels of each loss term."""
         return {p.loss_name: tf.reduce_sum(p.weights(batch)) for p in self.predictions}
 
-    def sums(self, batch: Batch, outputs) -> dict[str, tf.Tensor]:
-        """Returns each loss term, summed over its labels."""
+    def plain_sums(self, batch: Batch, outputs) -> dict[str, tf.Tensor]:
+        """Returns each loss term, summed over its labels, without its factor."""
         return {p.loss_name: p.loss(batch, outputs) for p in self.predictions}
+
+    def sums(self, batch: Batch, outputs) -> dict[str, tf.Tensor]:
+        """Returns each loss term, times its factor, summed over its labels."""
+        return {n: self.factors.get(n, 1.0) * x for n, x in self.plain_sums(batch, outputs).items()}
 
     def metrics(self, batch: Batch, outputs, all_reduce: Callable) -> Totals:
         """Returns the metrics of an evaluation batch, each as (sum, weight) over all replicas.
@@ -85,21 +91,20 @@ class PretrainingObjective(RecordUse):
         The weight of `loss` is the number of examples, so that its mean over full batches is the
         mean of their losses, as in the original. The other weights are numbers of labels.
         """
-        correct = {p.loss_name: p.num_correct(batch, outputs) for p in self.predictions}
-        positives = {p.name: p.num_positive(batch) for p in self.predictions if p.is_binary}
+        counts = {}
+        for each in self.predictions:
+            num_labels = tf.reduce_sum(each.weights(batch))
+            counts[f"{each.name}_accuracy"] = each.num_correct(batch, outputs), num_labels
+            if each.is_binary:
+                counts[f"{each.name}_positives"] = each.num_positive(batch), num_labels
         num_examples = tf.reduce_sum(example_weights(batch))
-        sums, weights, correct, positives, num_examples = all_reduce(
-            (self.sums(batch, outputs), self.weights(batch), correct, positives, num_examples)
+        sums, weights, counts, num_examples = all_reduce(
+            (self.plain_sums(batch, outputs), self.weights(batch), counts, num_examples)
         )
-        loss = sum(sums[n] / (weights[n] + epsilon) for n, epsilon in self.epsilons.items())
-        metrics = {"loss": (loss * num_examples, num_examples)}
-        for prediction in self.predictions:
-            name = prediction.loss_name
-            metrics[f"{prediction.name}_accuracy"] = (correct[name], weights[name])
-            metrics[name] = (sums[name], weights[name])
-            if prediction.is_binary:
-                metrics[f"{prediction.name}_positives"] = positives[prediction.name], weights[name]
-        return metrics
+        means = {n: sums[n] / (weights[n] + epsilon) for n, epsilon in self.epsilons.items()}
+        loss = sum(self.factors.get(name, 1.0) * mean for name, mean in means.items())
+        terms = {name: (sums[name], weights[name]) for name in sums}
+        return {"loss": (loss * num_examples, num_examples), **counts, **terms}
 
 
 def example_weights(batch: Batch) -> tf.Tensor:

@@ -28,7 +28,7 @@ from bert_tf.model.encoder import TransformerEncoder
 from bert_tf.model.heads import HeadModel
 from bert_tf.model.token_lm import TokenLMModel
 from bert_tf.pretraining.model_folder import find_vocabulary
-from bert_tf.pretraining.objective import PretrainingObjective, Totals, example_weights
+from bert_tf.pretraining.objective import PretrainingObjective, example_weights
 from bert_tf.pretraining.objectives.masked_lm import MASKED_LM
 from bert_tf.settings import PretrainingSettings
 from bert_tf.training.checkpoint import weights_digest
@@ -57,13 +57,11 @@ class PretrainedTeacher:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DistillationObjective(PretrainingObjective):
-    """The weighted sum of the losses of DistilBERT."""
+    """The weighted sum of the losses of DistilBERT; those with a factor of 0 are left out."""
 
     run_teacher: Any  # Batch -> outputs of the teacher, as a `TokenLMModel` returns them.
     temperature: float = 2.0
     on_all_tokens: bool = True  # Whether the soft loss is on all tokens or on the masked ones.
-    # The factor of each term; one with a factor of 0 is left out.
-    factors: dict[str, float]
 
     @property
     def epsilons(self) -> dict[str, float]:
@@ -90,11 +88,7 @@ class DistillationObjective(PretrainingObjective):
             "logit_mse_loss": soft,
         }
 
-    def sums(self, batch: Batch, outputs: Any) -> dict[str, tf.Tensor]:
-        """Returns each term, times its factor, summed over its tokens."""
-        return {n: self.factors[n] * value for n, value in self._plain_sums(batch, outputs).items()}
-
-    def _plain_sums(self, batch: Batch, outputs: Any) -> dict[str, tf.Tensor]:
+    def plain_sums(self, batch: Batch, outputs: Any) -> dict[str, tf.Tensor]:
         theirs, counted = self.run_teacher(batch), self._counted(batch)
         logits = theirs["logits"], outputs["logits"]
         hidden = (tf.cast(each["sequence_output"], tf.float32) for each in (theirs, outputs))
@@ -117,23 +111,6 @@ class DistillationObjective(PretrainingObjective):
     def initialize(self, student: HeadModel) -> CopyReport:
         """Gives the student the teacher's weights."""
         return copy_weights(student, self.run_teacher.model)
-
-    def metrics(self, batch: Batch, outputs: Any, all_reduce) -> Totals:
-        """Returns the loss, its terms without their factors, and the accuracy of the masked LM."""
-        correct = MASKED_LM.num_correct(batch, outputs)
-        masked = tf.reduce_sum(MASKED_LM.weights(batch))
-        num_examples = tf.reduce_sum(example_weights(batch))
-        own = self._plain_sums(batch, outputs), self.weights(batch)
-        sums, weights, correct, masked, num_examples = all_reduce(
-            (*own, correct, masked, num_examples)
-        )
-        means = {name: sums[name] / (weights[name] + _NEARLY_0) for name in sums}
-        loss = tf.add_n([self.factors[name] * mean for name, mean in means.items()])
-        return {
-            "loss": (loss * num_examples, num_examples),
-            "masked_lm_accuracy": (correct, masked),
-            **{name: (sums[name], weights[name]) for name in sums},
-        }
 
 
 def check_fit(teacher: Teacher, student: BertConfig, settings: PretrainingSettings) -> None:
