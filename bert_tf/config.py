@@ -280,8 +280,7 @@ def check_range(name: str, value: float, interval: str) -> None:
     above = is_number and (value > low or (interval[0] == "[" and value == low))
     below = is_number and (value < high or (interval[-1] == "]" and value == high))
     if not (above and below):
-        allowed = f"{interval[0]}{low}, {high}{interval[-1]}"
-        raise ValueError(f"{name} must be a number in {allowed}. Received: {value!r}")
+        raise ValueError(f"{name} must be a number in {interval}. Received: {value!r}")
 
 
 def read_json(path: str, form: Any = object) -> Any:

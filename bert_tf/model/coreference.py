@@ -144,6 +144,7 @@ class CoreferenceModel(HeadModel):
             place=encoder.num_dropouts + 1,
             dtype="float32",
         )
+        self.head.build((None, encoder.hidden_size))  # For the shapes in a summary.
 
     @property
     def feature_limits(self) -> dict[str, int]:

