@@ -146,7 +146,7 @@ def test_what_does_not_fit_is_refused(pretrained, tokenizer, tmp_path):
 def test_presets_are_listed_with_parameters_and_scores():
     presets = bert_tf.presets()
     names = [model.name for model in presets]
-    assert len(set(names)) == len(names) == 33 + 8 + 3 + 8  # BERT, ALBERT, ELECTRA, of the Hub.
+    assert len(set(names)) == len(names) == 33 + 12 + 3 + 8  # BERT, ALBERT, ELECTRA, of the Hub.
     table = repr(presets).splitlines()
     assert len(table) == 1 + len(names)
     assert "109,482,240" in table[1]
