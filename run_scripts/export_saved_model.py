@@ -8,7 +8,8 @@
 The first command writes models/mrpc/1, and the next time models/mrpc/2. The kind of the model
 (classification, tagging, question answering, ..., masked LM after pre-training) is read from its
 files. Before the folder gets its name, the SavedModel is loaded in another process and must give
-the same outputs as the Python model.
+the same outputs as the Python model. With --only_ids it takes ids, for tokenizers that TensorFlow
+lacks, as RoBERTa's.
 
     docker run -p 8501:8501 -v $PWD/models/mrpc:/models/mrpc -e MODEL_NAME=mrpc tensorflow/serving
 

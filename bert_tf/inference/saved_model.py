@@ -9,7 +9,7 @@ from bert_tf import files
 from bert_tf.config import read_json
 from bert_tf.inference.graph_safety import check_graph
 from bert_tf.inference.versions import DESCRIPTION
-from bert_tf.kinds.length_runner import in_batches
+from bert_tf.kinds.length_runner import IDS, in_batches
 from bert_tf.kinds.text_model import TextModel
 
 _FORM = {
@@ -41,6 +41,12 @@ class SavedModel:
 
         check_graph(folder)
         self._describe(read_json(path, _FORM))
+        if self.inputs == IDS:
+            raise ValueError(
+                f"{folder}: this SavedModel was exported with --only_ids, so it takes no text. "
+                "Call its signature `ids` with the ids that the model's tokenizer gives: see "
+                "README.md there."
+            )
         self._folder = folder
         self._batch_size = batch_size
         with files.naming_damage(folder):

@@ -63,9 +63,8 @@ class CoreferenceResolver(PieceModel):
         """Returns the spans of documents in segments, and their antecedents."""
         return self.compute(batch)
 
-    def signatures(self, tokenizer):
-        signatures = super().signatures(tokenizer)
-        return {name: signatures[name] for name in ("serving_default", "text_examples")}
+    def id_signatures(self):
+        return {}
 
     def of_pieces(self, texts, pieces):
         (texts,), (pieces,) = texts, pieces

@@ -16,12 +16,15 @@ class ServedGraph(tf.Module):
 
     Args:
         half: saves weights as float16; the model must have the Keras policy `mixed_float16`.
+        only_ids: leaves out the tokenizer and all signatures for texts.
         arguments: further arguments of its `TextModel`, such as `top_k`.
     """
 
-    def __init__(self, loaded: LoadedModel, half: bool = False, **arguments: Any):
+    def __init__(
+        self, loaded: LoadedModel, half: bool = False, only_ids: bool = False, **arguments: Any
+    ):
         super().__init__()
-        self.tokenizer = loaded.tokenizer.in_graph()
+        self.tokenizer = None if only_ids else loaded.tokenizer.in_graph()
         self.half = half
         model = loaded.model
         weights = [weight.value for weight in model.weights]
@@ -40,9 +43,14 @@ class ServedGraph(tf.Module):
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """Returns the concrete functions by the name of their signature."""
+        if self.tokenizer is None:
+            calls = self.text_model.id_signatures()
+            calls["serving_default"] = calls["ids"]
+        else:
+            calls = self.text_model.signatures(self.tokenizer)
         return {
             name: tf.function(call, autograph=False).get_concrete_function(*specs)
-            for name, (call, specs) in self.text_model.signatures(self.tokenizer).items()
+            for name, (call, specs) in calls.items()
         }
 
 

@@ -88,10 +88,9 @@ class RoleLabeller(PieceModel):
         of_predicate = tf.gather(senses, place, batch_dims=1)
         return {"tags": tf.nn.log_softmax(tags), "senses": tf.nn.log_softmax(of_predicate)}
 
-    def signatures(self, tokenizer):
-        """Returns those that take texts: ids would need `predicate_mask`, too."""
-        every = super().signatures(tokenizer)
-        return {name: every[name] for name in ("serving_default", "text_examples")}
+    def id_signatures(self):
+        """Returns none: ids would need `predicate_mask`, too."""
+        return {}
 
     def sample(self, texts):
         words = texts[-1].split()

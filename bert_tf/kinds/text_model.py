@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 # A function of tensors, and the named specs of its arguments.
 Signature = tuple[Callable[..., Batch], list[tf.TensorSpec]]
+_EXAMPLES = tf.TensorSpec([None], tf.string, "examples")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,15 +194,11 @@ class TextModel(abc.ABC):
             tf.TensorSpec([None, None] if name in kind.list_inputs else [None], tf.string, name)
             for name in self.loaded.inputs
         ]
-        examples = [tf.TensorSpec([None], tf.string, "examples")]
-        ids = [tf.TensorSpec([None] * kind.ids_rank, tf.int32, name) for name in IDS]
         signatures: dict[str, Signature] = {
             "serving_default": (functools.partial(self.of_texts, tokenizer), texts),
-            "text_examples": (functools.partial(self.of_text_examples, tokenizer), examples),
-            "ids": (lambda *rows: self._of_checked(dict(zip(IDS, rows, strict=True))), ids),
+            "text_examples": (functools.partial(self.of_text_examples, tokenizer), [_EXAMPLES]),
+            **self.id_signatures(),
         }
-        if kind.ids_rank == 2:
-            signatures["examples"] = (lambda rows: self._of_checked(_parsed_ids(rows)), examples)
         if self.api:
             name, outputs = self.api
 
@@ -210,6 +207,17 @@ class TextModel(abc.ABC):
                 return {theirs: found[ours] for theirs, ours in outputs.items()}
 
             signatures[name] = call, [tf.TensorSpec([None], tf.string, "inputs")]
+        return signatures
+
+    def id_signatures(self) -> dict[str, Signature]:
+        """Returns those of the signatures that take ids; {} where ids alone are not enough."""
+        rank = find_kind(self.loaded.kind).ids_rank
+        ids = [tf.TensorSpec([None] * rank, tf.int32, name) for name in IDS]
+        signatures: dict[str, Signature] = {
+            "ids": (lambda *rows: self._of_checked(dict(zip(IDS, rows, strict=True))), ids)
+        }
+        if rank == 2:
+            signatures["examples"] = lambda rows: self._of_checked(_parsed_ids(rows)), [_EXAMPLES]
         return signatures
 
     def probabilities(self, batch: Batch) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Exports a model as a SavedModel that takes raw text.
+"""Exports a model as a SavedModel that takes raw text or, with `only_ids`, ids.
 
 model ──> graph with its tokenizer ──> EXPORT_DIR/.2.tmp ──validated──> EXPORT_DIR/2
 """
@@ -17,7 +17,13 @@ from bert_tf.kinds.text_model import LoadedModel
 from bert_tf.released.find_model import ModelFiles
 from bert_tf.serving.saved_model import write_saved_model, write_warmup_requests
 from bert_tf.serving.tflite import write_tflite
-from bert_tf.serving.validation import HALF_TOLERANCE, TOLERANCE, ValidationReport, validate
+from bert_tf.serving.validation import (
+    HALF_TOLERANCE,
+    TOLERANCE,
+    ValidationReport,
+    validate,
+    validate_ids,
+)
 from bert_tf.settings import ExportSettings
 from bert_tf.training.run import precision
 
@@ -55,15 +61,23 @@ def _export(settings: ExportSettings) -> Export:
     text_model = kind.text_model_class(loaded.inputs)
     arguments = {name: getattr(settings, name) for name in text_model.arguments}
     python = text_model(loaded, **arguments)
+    if settings.only_ids and not python.id_signatures():
+        raise ValueError(
+            f"--only_ids: a model for {kind.name} needs more of a text than its ids. Received: "
+            f"{settings.model or settings.init_checkpoint}"
+        )
     with files.new_folder(final) as folder:
         served = _halved(loaded) if settings.half_precision else loaded
-        graph = ServedGraph(served, settings.half_precision, **arguments)
+        how = settings.half_precision, settings.only_ids
+        graph = ServedGraph(served, *how, **arguments)
         description = write_saved_model(folder, loaded, graph)
         name = os.path.basename(os.path.abspath(settings.export_dir))
-        num_requests = write_warmup_requests(folder, name, loaded) if settings.warmup else 0
+        warms_up = settings.warmup and not settings.only_ids
+        num_requests = write_warmup_requests(folder, name, loaded) if warms_up else 0
         if settings.validate:
             tolerance = HALF_TOLERANCE if settings.half_precision else TOLERANCE
-            report = validate(folder, python, tolerance)
+            compare = validate_ids if settings.only_ids else validate
+            report = compare(folder, python, tolerance)
             logger.info("%s", report)
         if settings.tflite_file:
             length = settings.tflite_seq_length or loaded.max_seq_length

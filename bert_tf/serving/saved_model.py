@@ -17,6 +17,7 @@ import tensorflow_text
 from bert_tf import files
 from bert_tf.inference.versions import DESCRIPTION
 from bert_tf.kinds.graph import ServedGraph
+from bert_tf.kinds.length_runner import IDS
 from bert_tf.kinds.table import find_kind
 from bert_tf.kinds.text_model import LoadedModel
 from bert_tf.version import __version__
@@ -28,7 +29,7 @@ _BATCHING = "batching_params.pbtxt"
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)  # To which the server fills up what it combines.
 _README = """# A BERT model for {kind}, as a SavedModel
 
-Written by bert-tf {version} with TensorFlow {tensorflow}. It takes raw text ({inputs}). To call it
+Written by bert-tf {version} with TensorFlow {tensorflow}. It takes {what} ({inputs}). To call it
 from this folder, TensorFlow and TensorFlow Text of the same version are enough:
 
 ```python
@@ -55,16 +56,17 @@ def write_saved_model(folder: str, loaded: LoadedModel, graph: ServedGraph) -> d
     files.make_directories(extra)
     contents = {
         files.join_path(folder, DESCRIPTION): json.dumps(description, indent=2, ensure_ascii=False),
-        files.join_path(folder, "README.md"): _readme(description).rstrip(),
+        files.join_path(folder, "README.md"): _readme(description, loaded).rstrip(),
         files.join_path(extra, "bert_config.json"): loaded.config.to_json_string().rstrip(),
     }
-    contents[files.join_path(folder, _BATCHING)] = _batching()
+    if graph.tokenizer:  # Rows of ids are not padded with zeros by the server.
+        contents[files.join_path(folder, _BATCHING)] = _batching()
     for path, content in contents.items():
         with files.open_file(path, "w") as file:
             file.write(content + "\n")
-    name = "vocab.txt" if hasattr(loaded.tokenizer, "basic_tokenizer") else "spiece.model"
-    with files.open_file(files.join_path(extra, name), "wb") as file:
-        file.write(loaded.tokenizer.vocabulary_content())
+    tokenizer = loaded.tokenizer
+    with files.open_file(files.join_path(extra, tokenizer.vocabulary_name), "wb") as file:
+        file.write(tokenizer.vocabulary_content())
     return description
 
 
@@ -85,7 +87,7 @@ def _description(
     pooler = ["bert/pooler"] if loaded.has_pooler else []
     return {
         "kind": loaded.kind,
-        "inputs": list(loaded.inputs),
+        "inputs": list(loaded.inputs if graph.tokenizer else IDS),
         "labels": list(loaded.labels),
         "outputs": graph.text_model.outputs,
         "signatures": {name: _signature(call) for name, call in signatures.items()},
@@ -105,16 +107,21 @@ def _description(
     }
 
 
-def _readme(description: dict[str, Any]) -> str:
-    lists = find_kind(description["kind"]).list_inputs
-    arguments = (
-        f"{name}=tf.constant({[['A', 'B']] if name in lists else ['A text.']})"
-        for name in description["inputs"]
-    )
+def _readme(description: dict[str, Any], loaded: LoadedModel) -> str:
+    kind, special = find_kind(description["kind"]), loaded.tokenizer.special_ids
+    takes_ids = tuple(description["inputs"]) == IDS
+    if takes_ids:  # Of an empty text.
+        rows = dict(zip(IDS, ([int(special.cls), int(special.sep)], [1, 1], [0, 0]), strict=True))
+        values = {name: [[row]] if kind.ids_rank == 3 else [row] for name, row in rows.items()}
+    else:
+        lists = kind.list_inputs
+        values = {n: [["A", "B"]] if n in lists else ["A text."] for n in description["inputs"]}
+    arguments = (f"{name}=tf.constant({value})" for name, value in values.items())
     return _README.format(
         kind=description["kind"],
         version=__version__,
         tensorflow=tf.__version__,
+        what="ids of tokens" if takes_ids else "raw text",
         inputs=", ".join(description["inputs"]),
         arguments=", ".join(arguments),
         outputs="\n".join(f"- `{n}`: {text}" for n, text in description["outputs"].items()),

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
-from bert_tf.kinds.length_runner import by_row
+from bert_tf.kinds.length_runner import IDS, by_row
 from bert_tf.kinds.table import find_kind
-from bert_tf.kinds.text_model import TextModel
+from bert_tf.kinds.text_model import TextModel, largest_difference
 from bert_tf.serving import standalone_program
 
 _SENTENCE = b"The leader of the expedition was John Smith (1895-1943), who had been to sea before. "
@@ -75,15 +76,61 @@ def validate(folder: str, text_model: TextModel, tolerance: float) -> Validation
     ]
     short = sample(_example([_SENTENCE] * len(inputs), lists))
     timed = [([short], _NUM_TIMED_CALLS), ([short] * _THROUGHPUT_BATCH, 3)]
-    answers = _ask(folder, inputs, [*((batch, 1) for batch in batches), *timed])
-    (_, one), (_, many) = answers[-2:]
-    return ValidationReport(
-        num_calls=len(batches),
-        num_examples=sum(map(len, batches)),
-        largest_difference=max(
+    calls = [*((batch, 1) for batch in batches), *timed]
+    answers = _ask(folder, [(_columns(inputs, batch), count) for batch, count in calls])
+    return _report(
+        [len(batch) for batch in batches],
+        answers,
+        [
             _difference(text_model, batch, outputs, tolerance)
             for batch, (outputs, _) in zip(batches, answers, strict=False)
-        ),
+        ],
+    )
+
+
+def validate_ids(folder: str, text_model: TextModel, tolerance: float) -> ValidationReport:
+    """Compares the outputs for ids of the SavedModel in `folder` with those of Python.
+
+    Raises as `validate` does. Words are not compared, as a tie may go either way.
+    """
+    batches = [_ids_of(text_model, [texts[-1] for texts in batch]) for batch in _batches(1)]
+    short = _ids_of(text_model, [_SENTENCE])
+    many = {name: np.repeat(rows, _THROUGHPUT_BATCH, axis=0) for name, rows in short.items()}
+    timed = [(short, _NUM_TIMED_CALLS), (many, 3)]
+    answers = _ask(folder, [*((batch, 1) for batch in batches), *timed])
+    differences = []
+    for batch, (outputs, _) in zip(batches, answers, strict=False):
+        tensors = {name: tf.constant(rows) for name, rows in batch.items()}
+        for name, value in text_model.of_ids(tensors).items():
+            if value.dtype.is_floating:
+                differences.append(largest_difference(value.numpy(), outputs[name]))
+                if not differences[-1] <= tolerance:  # True for NaN, too.
+                    raise ValueError(
+                        f"The SavedModel's {name} of ids differ from Python's by "
+                        f"{differences[-1]:.1e}. Allowed: {tolerance}"
+                    )
+    return _report([len(batch["input_ids"]) for batch in batches], answers, differences)
+
+
+def _ids_of(text_model: TextModel, texts: Sequence[bytes]) -> dict[str, np.ndarray]:
+    """Returns `IDS` of each text before a sentence, int32 [N, L]; [N, 1, L] for choices."""
+    loaded = text_model.loaded
+    pairs = [*map(_decoded, texts)], [_decoded(_SENTENCE)] * len(texts)
+    batch = loaded.tokenizer(*pairs, max_length=loaded.max_seq_length)
+    batch["input_ids"][:, 1] = text_model.special.mask  # For a masked LM to fill in.
+    has_choices = find_kind(loaded.kind).ids_rank == 3
+    return {name: batch[name][:, np.newaxis] if has_choices else batch[name] for name in IDS}
+
+
+def _report(
+    sizes: Sequence[int], answers: Sequence[tuple[Any, list[float]]], differences: Sequence[float]
+) -> ValidationReport:
+    """Returns the report of batches, of which the last two answers are those that were timed."""
+    (_, one), (_, many) = answers[-2:]
+    return ValidationReport(
+        num_calls=len(sizes),
+        num_examples=sum(sizes),
+        largest_difference=max(differences),
         latency_ms=1000 * statistics.median(one[1:]),  # The first call prepares the graph.
         texts_per_second=_THROUGHPUT_BATCH / statistics.median(many[1:]),
     )
@@ -103,18 +150,21 @@ def _example(texts: Sequence[bytes], lists: Sequence[bool]) -> Example:
     return tuple([text, b"", _SENTENCE] if is_list else text for text, is_list in both)
 
 
+def _columns(inputs: Sequence[str], examples: Sequence[Example]) -> dict[str, list]:
+    return dict(zip(inputs, map(list, zip(*examples, strict=True)), strict=True))
+
+
 def _ask(
-    folder: str, inputs: Sequence[str], calls: Sequence[tuple[list[Example], int]]
+    folder: str, requests: Sequence[tuple[dict[str, Any], int]]
 ) -> list[tuple[dict[str, np.ndarray], list[float]]]:
-    """Returns outputs and times of a process that has only the SavedModel."""
-    requests = []
-    for examples, num_calls in calls:
-        columns = map(list, zip(*examples, strict=True))
-        requests.append((dict(zip(inputs, columns, strict=True)), num_calls))
+    """Returns outputs and times of a process that has only the SavedModel.
+
+    A request is a pair of inputs and the number of calls.
+    """
     program = Path(standalone_program.__file__).read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as place:
         paths = [Path(place, name) for name in ("requests.pickle", "answers.pickle")]
-        paths[0].write_bytes(pickle.dumps(requests))
+        paths[0].write_bytes(pickle.dumps(list(requests)))
         # A file would be able to import the modules beside it.
         command = [sys.executable, "-c", program, Path(folder).absolute(), *paths]
         run = subprocess.run(command, capture_output=True, text=True, cwd=place, check=False)

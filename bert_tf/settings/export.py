@@ -23,6 +23,11 @@ class ExportSettings(Settings):
     kind: str = setting(
         "", "What the model does: classification, span, encoder, ... Default: what its files say."
     )
+    only_ids: bool = setting(
+        False,
+        "Whether the SavedModel takes ids and no text: for tokenizers that TensorFlow lacks, such "
+        "as RoBERTa's.",
+    )
     inputs: tuple[str, ...] = setting((), "A classifier's texts: text, or text_a,text_b.")
     labels: tuple[str, ...] = setting((), "Labels of the outputs, if not in its files.")
     max_seq_length: int = setting(0, "Tokens of a sequence at most; 0: as in training.", at_least=0)

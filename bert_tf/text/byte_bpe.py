@@ -41,6 +41,7 @@ class ByteBpeTokenizer(Tokenizer):
         ids = tokenizer.encode("A text.")
     """
 
+    vocabulary_name = "tokenizer.json"
     word_prefix = " "
 
     def __init__(self, vocab_file: str, do_lower_case: bool = False):
@@ -121,7 +122,8 @@ class ByteBpeTokenizer(Tokenizer):
         raise ValueError(
             f"{self.vocab_file}: TensorFlow's graphs cannot divide text into bytes that are merged "
             "(byte-level BPE), so there is no SavedModel or layer that takes raw text for this "
-            "model. Divide the text before, with ByteBpeTokenizer, and give ids."
+            "model. Divide the text before, with ByteBpeTokenizer, and give ids; "
+            "export_saved_model.py --only_ids makes a SavedModel of ids."
         )
 
 

@@ -47,6 +47,8 @@ class SentencePieceTokenizer(Tokenizer):
         ids = tokenizer.encode("A text.")
     """
 
+    vocabulary_name = "spiece.model"
+
     def __init__(self, model_file: str, do_lower_case: bool = True):
         self.model = files.read_bytes(model_file)
         self.do_lower_case = do_lower_case

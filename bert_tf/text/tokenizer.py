@@ -35,6 +35,7 @@ class Tokenizer(Protocol):
     do_lower_case: bool
     special_ids: SpecialIds
     drops_unassigned = False  # Whether unassigned and private characters are dropped.
+    vocabulary_name = "vocab.txt"  # Of the vocabulary's file in a model's folder.
     word_prefix = ""  # What stands before a word of which only its own characters are given.
 
     @functools.cached_property

@@ -3,10 +3,13 @@
 import dataclasses
 import gzip
 import json
+import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from family_golden import family_file
 from random_models import CONFIG, make_model
 
@@ -14,6 +17,9 @@ import bert_tf
 from bert_tf.conversion.convert import convert
 from bert_tf.formats import huggingface, names
 from bert_tf.formats.source import TokenizerFiles, read_pretrained
+from bert_tf.inference.load_model import load_model
+from bert_tf.kinds.length_runner import IDS
+from bert_tf.kinds.masked_lm import MaskFiller
 from bert_tf.serving.export import export_saved_model
 from bert_tf.settings import ConversionSettings, ExportSettings
 
@@ -173,10 +179,76 @@ def test_no_saved_model_takes_text(released, tmp_path):
     settings = ExportSettings(
         model=str(released / "classification"), export_dir=str(tmp_path / "saved")
     )
-    with pytest.raises(ValueError, match=r"byte-level BPE.*give ids"):
+    with pytest.raises(ValueError, match=r"byte-level BPE.*--only_ids makes a SavedModel of ids"):
         export_saved_model(settings)
     with pytest.raises(ValueError, match="byte-level BPE"):
         bert_tf.TextPreprocessor.from_preset(str(released / "classification"))
+
+
+TEXTS = ["A naïve text, of 12 words.", "Short", "", "and\u2009so on" * 20]
+
+
+@pytest.mark.parametrize("head", ["classification", "masked LM", "tagging", "span"])
+def test_a_saved_model_of_ids_answers_as_python_does(head, released, tmp_path):
+    folder = str(released / head)
+    settings = ExportSettings(model=folder, export_dir=str(tmp_path / "saved"), only_ids=True)
+    export = export_saved_model(settings)
+    assert export.validation.num_calls == 7
+    assert export.validation.largest_difference < 1e-5
+    loaded = tf.saved_model.load(export.folder)
+    assert set(loaded.signatures) == {"serving_default", "ids", "examples"}
+    served, python = loaded.signatures["serving_default"], load_model(folder)
+    tokenizer = bert_tf.FullTokenizer.from_preset(folder)
+    if head == "masked LM":
+        text = "A naïve <mask>, of 12 words."
+        ((ids, segments),) = MaskFiller(python).rows([(text,)])
+        rows = ([ids], [[1] * len(ids)], [segments])
+        outputs = served(**dict(zip(IDS, map(tf.constant, rows), strict=True)))
+        (best,) = bert_tf.Predictor(folder).fill_mask(text, top_k=5).candidates
+        expected = [candidate.probability for candidate in best]
+        assert outputs["probabilities"].numpy()[0, 0].tolist() == pytest.approx(expected, abs=1e-5)
+        return
+    batch = tokenizer(TEXTS, max_length=40)
+    outputs = served(**{name: tf.constant(batch[name], tf.int32) for name in IDS})
+    if head == "classification":
+        labels = [label.decode() for label in outputs["labels"][0].numpy()]
+        answers = bert_tf.Predictor(folder, max_seq_length=40).predict(TEXTS)
+        for row, answer in zip(outputs["probabilities"].numpy(), answers, strict=True):
+            found = dict(zip(labels, row.tolist(), strict=True))
+            assert found == pytest.approx(answer.probabilities, abs=1e-5)
+        return
+    expected = python.model(python.model.select_features(dict(batch)))
+    if head == "span":
+        for name in ("start_logits", "end_logits"):
+            np.testing.assert_allclose(outputs[name], expected[name], atol=1e-5)
+    else:
+        best = tf.reduce_max(tf.nn.softmax(expected), axis=-1)
+        np.testing.assert_allclose(outputs["probabilities"], best, atol=1e-5)
+
+
+def test_a_saved_model_of_ids_says_what_it_takes(released, tmp_path):
+    settings = ExportSettings(
+        model=str(released / "classification"),
+        export_dir=str(tmp_path / "saved"),
+        only_ids=True,
+        validate=False,
+    )
+    folder = Path(export_saved_model(settings).folder)
+    assert sorted(path.name for path in (folder / "assets.extra").iterdir()) == [
+        *("bert_config.json", "serving.json", "tokenizer.json")
+    ]
+    description = json.loads((folder / "assets.extra" / "serving.json").read_text())
+    assert description["inputs"] == [*IDS]
+    tokenizer = bert_tf.ByteBpeTokenizer(str(folder / "assets.extra" / "tokenizer.json"))
+    assert tokenizer.encode(TEXTS[0]) == bert_tf.ByteBpeTokenizer(str(VOCABULARY)).encode(TEXTS[0])
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    assert "It takes ids of tokens (input_ids, input_mask, segment_ids)" in readme
+    (lines,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    outputs = {}
+    exec(lines.replace('"."', repr(str(folder))), outputs)
+    assert outputs["outputs"]["probabilities"].shape == (1, 3)
+    with pytest.raises(ValueError, match="exported with --only_ids, so it takes no text"):
+        bert_tf.Predictor(settings.export_dir)
 
 
 def test_settings_of_other_byte_level_tokenizers_are_named(released, tmp_path):

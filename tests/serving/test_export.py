@@ -21,6 +21,9 @@ import bert_tf
 from bert_tf.inference.load_model import load_model
 from bert_tf.inference.versions import find_saved_model, version_folder
 from bert_tf.kinds.classification import Classifier
+from bert_tf.kinds.coreference import CoreferenceResolver
+from bert_tf.kinds.length_runner import IDS
+from bert_tf.kinds.roles import RoleLabeller
 from bert_tf.serving.export import export_saved_model
 from bert_tf.serving.tflite import write_tflite
 from bert_tf.serving.validation import validate
@@ -75,6 +78,39 @@ def test_a_masked_lm_shorter_than_some_of_the_texts_is_exported(tmp_path):
     saved, text = bert_tf.Predictor(settings.export_dir), "The [MASK] was here."
     python = bert_tf.Predictor(str(folder), do_lower_case=True)
     assert saved.fill_mask(text).best == python.fill_mask(text).best
+
+
+@pytest.mark.parametrize("kind", ["choice", "encoder", "regression"])
+def test_an_export_of_ids_only_has_the_outputs_and_no_tokenizer(kind, tmp_path):
+    inputs = ("context", "choices") if kind == "choice" else ("text",)
+    model = write_model(tmp_path / "model", kind, inputs)
+    settings = ExportSettings(
+        model=model, export_dir=str(tmp_path / "served"), only_ids=True, do_lower_case=True
+    )
+    export = export_saved_model(settings)
+    assert export.validation.largest_difference < 1e-5
+    assert export.num_warmup_requests == 0
+    folder = tmp_path / "served" / "1"
+    assert not (folder / "batching_params.pbtxt").exists()
+    nodes = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    library = nodes.meta_graphs[0].graph_def.library.function
+    operations = {node.op for function in library for node in function.node_def}
+    assert not any("Wordpiece" in name or "Lookup" in name for name in operations)
+    outputs = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    rank = 3 if kind == "choice" else 2
+    ids = {name: tf.ones([2] * rank, tf.int32) for name in IDS}
+    assert next(iter(outputs(**ids).values())).shape[0] == 2
+
+
+def test_what_needs_more_than_ids_is_not_exported_without_text(folders, monkeypatch, tmp_path):
+    assert RoleLabeller.id_signatures(None) == CoreferenceResolver.id_signatures(None) == {}
+    monkeypatch.setattr(Classifier, "id_signatures", RoleLabeller.id_signatures)
+    settings = ExportSettings(
+        model=folders["pair"], export_dir=str(tmp_path / "served"), only_ids=True
+    )
+    with pytest.raises(ValueError, match="--only_ids: a model for classification needs more"):
+        export_saved_model(settings)
+    assert not list((tmp_path / "served").glob("1"))
 
 
 def test_three_lines_lead_from_the_export_to_an_answer(exported, folders):
