@@ -6,11 +6,9 @@ in one of the tables below.
 """
 
 import contextlib
-import gzip
 import importlib.metadata
 import io
 import json
-import random
 import re
 import shutil
 import tarfile
@@ -20,13 +18,15 @@ import pytest
 from documented_commands import (
     SCRIPTS,
     Command,
+    Snippet,
     commands_of,
     indented_commands,
     parse_all,
     run_all,
     snippets_of,
 )
-from small_configs import small_config
+from documented_data import write_data
+from small_configs import SUCCESSORS, small_config
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAGES = [
@@ -34,17 +34,57 @@ PAGES = [
     REPOSITORY / "vocab" / "README.md",
     *sorted((REPOSITORY / "docs").glob("*.md")),
 ]
-# Pages whose commands run. Those of the others are parsed: they need data sets or models that are
-# not here, and tests/ runs each of these scripts and tasks on small ones.
-RUN = [
-    Path("README.md"),
-    Path("docs/first_model.md"),
-    Path("docs/pretrain_tutorial.md"),
-    Path("docs/resume.md"),
-    Path("docs/evaluating.md"),
-    Path("docs/out_of_memory.md"),
-    Path("docs/migrating.md"),
-]
+# Pages whose commands run on every change; those of the others are slow tests.
+QUICK_PAGES = (
+    *("README", "first_model", "pretrain_tutorial", "resume", "evaluating"),
+    *("out_of_memory", "migrating"),
+)
+# Commands of scripts that are not run -> why, by a part of them.
+NOT_RUN_COMMANDS = {
+    "...": "part of a command",
+    "--use_tpu": "needs a TPU",
+    "--distribution_strategy=tpu": "needs a TPU",
+    "--distribution_strategy=mirrored": "needs GPUs; tests/training has virtual ones",
+    "--worker_hosts": "needs several hosts; tests/training has several processes",
+    "--runner=beam": "needs Beam's environment, in which tests/pretraining_data runs it",
+    "--source=tfds": "needs Wikipedia of tensorflow-datasets; tests/corpus has a stand-in",
+    "download_checkpoint.py --model": "needs a network; tests/released has a server",
+    "explore.py --model=tmp/mrpc_output": "serves until it is stopped; tests/explorer asks it",
+    "benchmark.py": "measures for hours, and needs the other libraries; tests/test_benchmark.py",
+    "recipes/compare_objectives.py": "takes minutes; tests/pretraining has its parts",
+    "--phases": "needs records of two lengths; tests/pretraining has some",
+    "--average_last": "needs five checkpoints; tests/conversion has some",
+    "--from=bert-base-uncased": "needs the Hub; tests/released has a server",
+    "--from=my_model.h5": "needs a file of transformers 4; tests/formats has some",
+    "--from=electra_small": "needs a generator and a discriminator; tests/conversion has them",
+    "--model=generator": "needs the model that the command before makes",
+    "--objective=replaced_tokens": "needs its own records and configuration; tests/pretraining",
+    "--task=glue:mnli": "continues that training",
+    "--objective=masked_lm+sentence_order": "needs its own vocabulary; tests/pretraining",
+    "--vocab_file=30k-clean.model": "needs its own vocabulary; tests/pretraining_data",
+    "--full_sentences": "needs byte-level BPE; tests/pretraining_data",
+    "--max_seq_length=512 --max_predictions_per_seq=77": "continues that",
+    "--task=superglue:axg": "needs a model trained on RTE; tests/tasks",
+    "run_squad.py --model=roberta_base": "needs byte-level BPE; tests/inference",
+}
+# Names that pages use like variables -> what they are here.
+VARIABLES = {
+    "$MODEL": "bert_base_uncased",
+    "$BERT/": "",
+    "$TRAIN": "conll-2012/train.conll",
+    "$DEV": "conll-2012/dev.conll",
+    "--layers=-1,-2,-3,-4": "--layers=-1,-2",  # The stand-ins have two.
+}
+# Files that pages show -> their names.
+FILES = {"class TrecReader": "trec.py"}
+# Released models' stand-ins: those that differ from BERT-Base's in what a page needs.
+SAME_AS_BASE = ("bert_base_cased", "bert_base_multilingual_cased", "spanbert_base_cased")
+SUCCESSORS_BY_NAME = {
+    "albert_base_v2": SUCCESSORS["albert"],
+    "electra_small": SUCCESSORS["electra"],
+    "roberta_base": SUCCESSORS["roberta"],
+    "distilbert_base_uncased": SUCCESSORS["distilbert"],
+}
 # Programs other than scripts -> why they are not run.
 PROGRAMS = {
     "pip": "needs a network; the extras that it names are looked up",
@@ -63,25 +103,13 @@ PROGRAMS = {
 # Python blocks that do not run -> why, by a part of their text.
 NOT_RUN = {
     "AutoTokenizer.from_pretrained": "runs transformers, as tests/conversion does",
-    'source="output/mrpc"': "needs a training's folder; tests/conversion converts some",
-    'Predictor("coref")': "needs a trained model; tests/kinds has one",
-    'Predictor("/tmp/srl")': "needs a trained model; tests/kinds has one",
     'Predictor("/tmp/wic")': "needs a trained model; tests/tasks has one",
-    'Predictor("/tmp/sts")': "needs a trained model; tests/kinds has one",
-    'Predictor("/tmp/quiz")': "needs a trained model; tests/kinds has one",
-    'Predictor("/tmp/mrpc_output")': "needs a trained model; tests/kinds has one",
-    'Predictor("/tmp/ner")': "needs a trained model; tests/kinds has one",
     'Predictor("/tmp/squad_base")': "needs a trained model; tests/kinds has one",
     'Predictor("roberta_base")': "needs a byte-level BPE model; tests/kinds has one",
-    'check_graph("models/': "needs an export; tests/inference has one",
-    'tf.saved_model.load("models/': "needs an export; tests/serving has one",
     "import grpc": "needs a server; tests/serving has a stand-in",
-    'open("output.jsonl")': "needs extracted features; tests/features reads some",
     'np.load("output.npz")': "needs extracted features; tests/features reads some",
     'TFRecordDataset("output.tfrecord")': "needs extracted features; tests/features reads some",
     'open("dev-v1.1.json")': "needs SQuAD; tests/metrics has its own",
-    'open("papers.txt")': "needs a text of the reader's",
-    "class TrecReader": "a file; tests/finetuning/test_run_classifier.py trains with it",
 }
 # Flags -> the most that they are in a small setting.
 LIMITS = {
@@ -90,16 +118,21 @@ LIMITS = {
     "train_batch_size": 8,
     "num_train_steps": 30,
     "num_warmup_steps": 2,
-    "eval_steps": 15,
     "num_train_epochs": 1,
     "num_shards": 2,
     "num_workers": 1,
     "dupe_factor": 1,
     "num_restarts": 2,
+    "num_folds": 2,
+    "num_layers": 1,
+    "eval_steps": 15,
     "vocab_size": 300,
 }
+# Flags of several values, of which two are tried.
+GRIDS = ("learning_rates", "train_batch_sizes")
 # Scripts -> flags whose defaults are too large here.
 SMALL = {
+    "create_pretraining_data.py": ["max_seq_length", "max_predictions_per_seq"],
     "run_pretraining.py": ["max_seq_length", "max_predictions_per_seq", "train_batch_size"],
     "run_classifier.py": ["max_seq_length", "train_batch_size", "num_train_epochs"],
 }
@@ -132,6 +165,15 @@ def all_commands() -> list[Command]:
 
 def why_not_run(python: str) -> str | None:
     return next((reason for part, reason in NOT_RUN.items() if part in python), None)
+
+
+def why_not_run_command(command: Command) -> str | None:
+    if not command.script.endswith(".py"):
+        return PROGRAMS.get(command.words[0], "not a script")
+    text = " ".join([command.script, *command.words[2:]]).replace("/tmp/", "tmp/")
+    if "--export" in text:
+        return None
+    return next((reason for part, reason in NOT_RUN_COMMANDS.items() if part in text), None)
 
 
 def test_the_flags_of_every_command_are_the_script_s_own():
@@ -167,17 +209,23 @@ def test_no_reason_is_left_over():
     assert [part for part in NOT_RUN if not any(part in text for text in python)] == []
     programs = {command.words[0] for command in all_commands()}
     assert {*PROGRAMS} - programs == set()
-    assert {*RUN} <= {page.relative_to(REPOSITORY) for page in PAGES}
+    texts = [" ".join([each.script, *each.words[2:]]) for each in all_commands()]
+    texts = [text.replace("/tmp/", "tmp/") for text in texts]
+    assert [part for part in NOT_RUN_COMMANDS if not any(part in text for text in texts)] == []
 
 
 def small(command: Command) -> list[str]:
     """A command's arguments with smaller sizes, and /tmp as a folder of the page."""
     arguments = [word.replace("=/tmp/", "=tmp/") for word in command.arguments]
+    for name, value in VARIABLES.items():
+        arguments = [word.replace(name, value) for word in arguments]
     for number, word in enumerate(arguments):
         name, _, value = word.removeprefix("--").partition("=")
         if name in LIMITS and "," not in value:
             least = min(float(value), LIMITS[name])
             arguments[number] = f"--{name}={least:.15g}"
+        elif name in GRIDS:
+            arguments[number] = f"--{name}={','.join(value.split(',')[:2])}"
     given = {word.removeprefix("--").partition("=")[0] for word in arguments}
     added = [name for name in SMALL.get(command.script, ()) if name not in given]
     added = [f"--{name}={LIMITS[name]}" for name in added]
@@ -193,6 +241,7 @@ def model_folder(tmp_path_factory, reviews) -> Path:
 
     folder = tmp_path_factory.mktemp("documentation")
     vocab = (REPOSITORY / "vocab" / "english_uncased_2000.txt").read_text().splitlines()[:1200]
+    vocab += [f"[unused{number}]" for number in range(10)]  # For words of a domain.
     (folder / "source.txt").write_text("\n".join(vocab) + "\n")
     config = small_config(
         len(vocab),
@@ -207,10 +256,12 @@ def model_folder(tmp_path_factory, reviews) -> Path:
     shutil.copy(folder / "source.txt", folder / "vocab.txt")
     (folder / "bert_config.json").write_text(config.to_json_string())
     bert_tf.save_checkpoint(model, str(folder / "bert_model.ckpt"))
-    write_texts(folder)
-    write_tables(folder, Path(reviews))
+    text = (REPOSITORY / "docs" / "differences.md").read_text(encoding="utf-8")
+    write_data(folder, text)
+    shutil.copytree(reviews, folder / "glue" / "SST-2")
+    write_stand_ins(folder, tokenizer)
     write_foreign_models(folder)
-    for name in ("records", "held_out_records"):
+    for name in ("records", "held_out_records", "held_out"):
         settings = PretrainingDataSettings(
             input_file=(str(folder / "sample_text.txt"),),
             output_dir=str(folder / name),
@@ -223,35 +274,23 @@ def model_folder(tmp_path_factory, reviews) -> Path:
     return folder
 
 
-def write_texts(folder: Path) -> None:
-    text = (REPOSITORY / "docs" / "differences.md").read_text(encoding="utf-8")
-    (folder / "sample_text.txt").write_text(text)
-    for name in ("text", "held_out"):
-        (folder / name).mkdir()
-        with gzip.open(folder / name / "a.txt.gz", "wt") as file:
-            file.write(text)
+def write_stand_ins(folder: Path, tokenizer) -> None:
+    """Small models under the names of released and trained ones."""
+    for name in SAME_AS_BASE:
+        shutil.copytree(folder / "bert_base_uncased", folder / name)
+    import bert_tf
+    from bert_tf.model.encoders import make_encoder
 
-
-def write_tables(folder: Path, reviews: Path) -> None:
-    shutil.copytree(reviews, folder / "glue" / "SST-2")
-    rng = random.Random(4)
-
-    def review(label: str) -> str:
-        return f"the film was {rng.choice({'1': ['good', 'fine'], '0': ['bad', 'dull']}[label])}"
-
-    columns = "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String"
-    for split, size in (("train", 48), ("dev", 16), ("test", 8)):
-        rows = [
-            f"{label}\t1\t2\t{review(label)}\t{review(label)}"
-            for label in rng.choices("01", k=size)
-        ]
-        path = folder / "glue_data" / "MRPC" / f"{split}.tsv"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join([columns, *rows]) + "\n")
-    (folder / "stars").mkdir()
-    for split in ("train", "dev"):
-        rows = [f"{review(label)},{label}" for label in rng.choices("01", k=32)]
-        (folder / "stars" / f"{split}.csv").write_text("\n".join(["review,stars", *rows]) + "\n")
+    size = {"hidden_size": 16, "num_hidden_layers": 2, "max_position_embeddings": 512}
+    for name, successor in {"bert_mini_uncased": {}, **SUCCESSORS_BY_NAME}.items():
+        config = small_config(tokenizer.vocab_size, **size, **successor)
+        make_encoder(config).save_to_preset(str(folder / name), tokenizer)
+    config = small_config(tokenizer.vocab_size, **size)
+    model = bert_tf.ClassificationModel(bert_tf.BertEncoder(config), num_labels=2)
+    for name in ("tmp/mrpc_output", "output/mrpc"):
+        model.save_to_preset(str(folder / name), tokenizer, ["0", "1"], ("text_a", "text_b"))
+    shutil.copytree(folder / "bert_base_uncased", folder / "quickstart_output" / "model")
+    (folder / "vocab").mkdir()
 
 
 def write_foreign_models(folder: Path) -> None:
@@ -279,26 +318,41 @@ TRANSFORMERS_WORDS = json.loads(
 
 
 def blocks_to_run(page: Path) -> list:
-    """The page's blocks that run: of shell, where the page is one of RUN, scripts only."""
+    """The page's blocks that run; of shell, scripts only."""
     found = []
     for snippet in snippets_of(page):
         if snippet.language == "python" and not why_not_run(snippet.text):
             found.append(snippet)
-        elif snippet.language == "bash" and page.relative_to(REPOSITORY) in RUN:
-            found += [each for each in commands_of(snippet) if each.script.endswith(".py")]
-    return found
+        elif snippet.language == "bash":
+            found += [each for each in commands_of(snippet) if why_not_run_command(each) is None]
+    found += [each for each in indented_commands(page) if why_not_run_command(each) is None]
+    return sorted(found, key=lambda block: int(block.place.rpartition(":")[2]))
+
+
+def pages_to_run() -> list:
+    """The pages as parameters: those that train take minutes together, most of them on request."""
+    parameters = []
+    for page in PAGES:
+        blocks = blocks_to_run(page)
+        is_slow = page.stem not in QUICK_PAGES and any(isinstance(b, Command) for b in blocks)
+        if blocks:
+            marks = [pytest.mark.slow] if is_slow else []
+            parameters.append(pytest.param(page, id=page.stem, marks=marks))
+    return parameters
 
 
 @pytest.mark.filterwarnings("ignore:`shuffle=True` was passed", "ignore:Layer .*quantize")
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if blocks_to_run(page)], ids=lambda page: page.stem
-)
+@pytest.mark.parametrize("page", pages_to_run())
 def test_the_blocks_of_a_page_run_in_its_order(page, model_folder, tmp_path, monkeypatch):
     shutil.copytree(model_folder, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BERT_TF_CACHE", str(tmp_path / "cache"))
     names: dict = {}
     blocks = blocks_to_run(page)
+    for block in [block for block in blocks if isinstance(block, Snippet)]:
+        for part, name in FILES.items():
+            if part in block.text:
+                Path(name).write_text(block.text)
     remove_outputs([block for block in blocks if isinstance(block, Command)])
     while blocks:
         commands = []
@@ -310,8 +364,12 @@ def test_the_blocks_of_a_page_run_in_its_order(page, model_folder, tmp_path, mon
         if blocks:
             snippet = blocks.pop(0)
             with contextlib.redirect_stdout(io.StringIO()):
-                exec(compile(snippet.text.replace(*SMALL_PYTHON), snippet.place, "exec"), names)
+                exec(compile(small_python(snippet.text), snippet.place, "exec"), names)
     assert page.parent.name == "vocab" or (tmp_path / MADE.get(page.stem, ".")).exists()
+
+
+def small_python(text: str) -> str:
+    return text.replace(*SMALL_PYTHON).replace('"/tmp/', '"tmp/')
 
 
 def remove_outputs(commands: list[Command]) -> None:

@@ -84,9 +84,14 @@ def snippets_of(path: Path) -> list[Snippet]:
 
 def indented_commands(path: Path) -> list[Command]:
     """The commands in a page's indented blocks."""
-    text = _FENCE.sub("", path.read_text(encoding="utf-8"))
-    blocks = [re.sub(r"^    ", "", match[0], flags=re.M) for match in _INDENTED.finditer(text)]
-    return [each for block in blocks for each in commands_of(Snippet(path.name, 0, "bash", block))]
+    text = path.read_text(encoding="utf-8")
+    text = _FENCE.sub(lambda fence: "\n" * fence[0].count("\n"), text)
+    found = []
+    for match in _INDENTED.finditer(text):
+        block = re.sub(r"^    ", "", match[0], flags=re.M)
+        line = text.count("\n", 0, match.start()) + 1
+        found += commands_of(Snippet(path.name, line, "bash", block))
+    return found
 
 
 def commands_of(snippet: Snippet) -> list[Command]:
