@@ -77,8 +77,8 @@ VARIABLES = {
 }
 # Files that pages show -> their names.
 FILES = {"class TrecReader": "trec.py"}
-# Released models' stand-ins: those that differ from BERT-Base's in what a page needs.
-SAME_AS_BASE = ("bert_base_cased", "bert_base_multilingual_cased", "spanbert_base_cased")
+# Released models that have stand-ins beside BERT-Base's.
+CASED = ("bert_base_cased", "bert_base_multilingual_cased", "spanbert_base_cased")
 SUCCESSORS_BY_NAME = {
     "albert_base_v2": SUCCESSORS["albert"],
     "electra_small": SUCCESSORS["electra"],
@@ -111,6 +111,12 @@ NOT_RUN = {
     'TFRecordDataset("output.tfrecord")': "needs extracted features; tests/features reads some",
     'open("dev-v1.1.json")': "needs SQuAD; tests/metrics has its own",
 }
+# Python blocks that use what a command of their page makes, by a part of their text.
+MADE_BY_COMMANDS = (
+    *('Predictor("coref")', 'Predictor("/tmp/srl")', 'Predictor("/tmp/sts")'),
+    *('Predictor("/tmp/quiz")', 'Predictor("/tmp/ner")', 'open("output.jsonl")'),
+    *('check_graph("models/', 'tf.saved_model.load("models/'),
+)
 # Flags -> the most that they are in a small setting.
 LIMITS = {
     "max_seq_length": 32,
@@ -228,6 +234,8 @@ def small(command: Command) -> list[str]:
             arguments[number] = f"--{name}={','.join(value.split(',')[:2])}"
     given = {word.removeprefix("--").partition("=")[0] for word in arguments}
     added = [name for name in SMALL.get(command.script, ()) if name not in given]
+    if "--packing=electra" in arguments:  # Nothing is masked.
+        added.remove("max_predictions_per_seq")
     added = [f"--{name}={LIMITS[name]}" for name in added]
     return arguments + added + QUICK.get(command.script, [])
 
@@ -276,11 +284,13 @@ def model_folder(tmp_path_factory, reviews) -> Path:
 
 def write_stand_ins(folder: Path, tokenizer) -> None:
     """Small models under the names of released and trained ones."""
-    for name in SAME_AS_BASE:
-        shutil.copytree(folder / "bert_base_uncased", folder / name)
     import bert_tf
     from bert_tf.model.encoders import make_encoder
 
+    base = bert_tf.PretrainingModel.from_preset(str(folder / "bert_base_uncased"))
+    for name in CASED:
+        cased = bert_tf.FullTokenizer(str(folder / "source.txt"), do_lower_case=False)
+        base.save_to_preset(str(folder / name), cased)
     size = {"hidden_size": 16, "num_hidden_layers": 2, "max_position_embeddings": 512}
     for name, successor in {"bert_mini_uncased": {}, **SUCCESSORS_BY_NAME}.items():
         config = small_config(tokenizer.vocab_size, **size, **successor)
@@ -329,26 +339,36 @@ def blocks_to_run(page: Path) -> list:
     return sorted(found, key=lambda block: int(block.place.rpartition(":")[2]))
 
 
+def quick_blocks(page: Path) -> list:
+    """Those that run on every change: all, or without commands and what they make."""
+    blocks = blocks_to_run(page)
+    if page.stem in QUICK_PAGES:
+        return blocks
+    python = [block for block in blocks if isinstance(block, Snippet)]
+    return [each for each in python if not any(part in each.text for part in MADE_BY_COMMANDS)]
+
+
 def pages_to_run() -> list:
-    """The pages as parameters: those that train take minutes together, most of them on request."""
+    """Parameters: a page's blocks on every change and, if these are not all, all as a slow test."""
     parameters = []
     for page in PAGES:
-        blocks = blocks_to_run(page)
-        is_slow = page.stem not in QUICK_PAGES and any(isinstance(b, Command) for b in blocks)
-        if blocks:
-            marks = [pytest.mark.slow] if is_slow else []
-            parameters.append(pytest.param(page, id=page.stem, marks=marks))
+        quick, blocks = quick_blocks(page), blocks_to_run(page)
+        if quick:
+            parameters.append(pytest.param(page, quick, id=page.stem))
+        if len(blocks) > len(quick):
+            slow = pytest.mark.slow
+            parameters.append(pytest.param(page, blocks, id=f"{page.stem}-all", marks=slow))
     return parameters
 
 
 @pytest.mark.filterwarnings("ignore:`shuffle=True` was passed", "ignore:Layer .*quantize")
-@pytest.mark.parametrize("page", pages_to_run())
-def test_the_blocks_of_a_page_run_in_its_order(page, model_folder, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("page", "blocks"), pages_to_run())
+def test_the_blocks_of_a_page_run_in_its_order(page, blocks, model_folder, tmp_path, monkeypatch):
     shutil.copytree(model_folder, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BERT_TF_CACHE", str(tmp_path / "cache"))
     names: dict = {}
-    blocks = blocks_to_run(page)
+    blocks = list(blocks)
     for block in [block for block in blocks if isinstance(block, Snippet)]:
         for part, name in FILES.items():
             if part in block.text:
@@ -357,15 +377,25 @@ def test_the_blocks_of_a_page_run_in_its_order(page, model_folder, tmp_path, mon
     while blocks:
         commands = []
         while blocks and isinstance(blocks[0], Command):
+            if page.stem not in QUICK_PAGES and writes_anew(blocks[0]):
+                if commands:
+                    break
+                remove_outputs(blocks[:1])  # Alternatives of a page share a folder.
             command = blocks.pop(0)
             commands.append((command.script, small(command), tmp_path))
         for command, (code, output) in zip(commands, run_all(commands), strict=False):
             assert not code, (command, output[-3000:])
-        if blocks:
+        if blocks and isinstance(blocks[0], Snippet):
             snippet = blocks.pop(0)
             with contextlib.redirect_stdout(io.StringIO()):
                 exec(compile(small_python(snippet.text), snippet.place, "exec"), names)
     assert page.parent.name == "vocab" or (tmp_path / MADE.get(page.stem, ".")).exists()
+
+
+def writes_anew(command: Command) -> bool:
+    """Whether a command trains, or makes records or text."""
+    makers = ("create_pretraining_data.py", "prepare_corpus.py")
+    return "--do_train" in command.words or command.script in makers
 
 
 def small_python(text: str) -> str:
@@ -375,7 +405,7 @@ def small_python(text: str) -> str:
 def remove_outputs(commands: list[Command]) -> None:
     """Removes what a page's commands make, where the folder has it for other pages."""
     for command in commands:
-        for word in command.arguments:
+        for word in small(command):
             name, _, value = word.partition("=")
             if name == "--output_dir":
                 shutil.rmtree(value, ignore_errors=True)
