@@ -130,7 +130,9 @@ def _decompress(path: str, allow_truncated: bool) -> Iterator[tuple[bytes, int]]
             except EOFError as error:
                 if allow_truncated:
                     return
-                raise _truncated(path, f"its {kind} data is incomplete") from error
+                raise _truncated(
+                    path, f"its {kind} data stops before its end, at byte {file.tell()}"
+                ) from error
             except (OSError, zlib.error) as error:
                 raise _damaged(path, file.tell(), kind, error) from error
             if not block:
@@ -169,7 +171,7 @@ def read_pages(piece: Piece, allow_truncated: bool) -> Iterator[Page]:
     start, end = data.find(_PAGE_START), data.rfind(_PAGE_END)
     rest = data[end + len(_PAGE_END) :] if end >= 0 else data
     if piece.is_last and not allow_truncated and _DUMP_END not in rest:
-        raise _truncated(piece.path, f"the last of its pages is followed by {rest[:40]!r}")
+        raise _truncated(piece.path, f"its text ends with {rest[-40:]!r}")
     if start < 0 or end < start:
         return
     pages = memoryview(data)[start : end + len(_PAGE_END)]

@@ -2,7 +2,7 @@
 
 import bz2
 import html
-import itertools
+import zlib
 
 import pytest
 
@@ -22,11 +22,9 @@ xml:lang="{language}">
 """
 FOOTER = "</mediawiki>\n"
 
-_number = itertools.count(1)
-
 
 def page(title, text, namespace=0, redirect=None, model="wikitext"):
-    number = next(_number)
+    number = zlib.crc32(title.encode())
     redirect = f'    <redirect title="{redirect}" />\n' if redirect else ""
     return (
         f"  <page>\n    <title>{html.escape(title)}</title>\n    <ns>{namespace}</ns>\n"

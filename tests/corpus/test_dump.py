@@ -132,19 +132,19 @@ def test_a_damaged_dump_is_refused_with_the_place(
     tmp_path, make_dump, make_multistream, pages, name
 ):
     xml = make_dump(pages).encode()
-    data = bytearray(
-        {
-            "b.xml.bz2": bz2.compress(xml),
-            "c.xml.gz": gzip.compress(xml),
-            "e.xml.bz2": make_multistream(pages, 3),
-        }[name]
-    )
-    data[len(data) // 2] ^= 0xFF
-    (tmp_path / name).write_bytes(data)
-    # Page numbers differ with the tests that ran before, and with them what the byte means.
-    damage = r"damaged (bz2|gzip) data before or near|the dump is truncated: the stream at"
-    with pytest.raises(ValueError, match=rf"{name}: ({damage}) byte \d+"):
-        read(tmp_path / name)
+    whole = {
+        "b.xml.bz2": bz2.compress(xml),
+        "c.xml.gz": gzip.compress(xml),
+        "e.xml.bz2": make_multistream(pages, 3),
+    }[name]
+    for place in range(20, len(whole) - 20, len(whole) // 20):
+        data = bytearray(whole)
+        data[place] ^= 0xFF
+        (tmp_path / name).write_bytes(data)
+        # A damaged byte may mean that more data would follow.
+        message = rf"{name}: (.* byte \d+|the dump is truncated: its text ends with)"
+        with pytest.raises(ValueError, match=message):
+            read(tmp_path / name)
 
 
 def test_a_damaged_start_of_a_stream_does_not_lose_its_pages_silently(
