@@ -14,6 +14,7 @@ import tensorflow as tf
 from bert_tf.kinds.length_runner import Batch, in_batches, most_tokens
 from bert_tf.kinds.piece_model import TRUNCATED, PieceModel, Pieces
 from bert_tf.kinds.text_model import largest_difference, with_a_column
+from bert_tf.kinds.window_batches import in_window_batches
 from bert_tf.model.crf import best_tags
 from bert_tf.model.tagging_model import tagging_head
 from bert_tf.model.task_heads import TokenClassificationModel
@@ -186,7 +187,8 @@ class WordTagger(Tagger):
         windows = pack_windows(
             None, ids, self.special.cls, self.special.sep, max_seq_length, stride
         )
-        outputs = self.compute(with_a_column(windows.features))
+        features = with_a_column(windows.features)
+        outputs = in_window_batches(self._outputs, features, self._no_outputs(features))
         window, token = _best_windows(first, owners, windows, num_texts, stride)
         logits = tf.gather_nd(outputs["logits"], tf.stack([window, token], axis=1))  # [K, C]
         shape = tf.stack([num_texts, width, len(self.loaded.labels)])
@@ -199,6 +201,17 @@ class WordTagger(Tagger):
             "labels": tf.where(is_word, best["labels"], ""),
             "probabilities": tf.where(is_word, best["probabilities"], 0.0),
         }
+
+    def _outputs(self, batch: Batch) -> Batch:
+        return {name: tf.cast(value, tf.float32) for name, value in self.compute(batch).items()}
+
+    def _no_outputs(self, features: Batch) -> Batch:
+        """Returns `_outputs` for no windows of the length of `features`."""
+        length, num_tags = tf.shape(features["input_ids"])[1], len(self.loaded.labels)
+        outputs = {"logits": tf.zeros([0, length, num_tags])}
+        if self.loaded.options.crf:
+            outputs["transitions"] = tf.zeros([0, num_tags + 2, num_tags])
+        return outputs
 
     @staticmethod
     def answer_of(example, outputs):

@@ -8,7 +8,9 @@ from served_models import LABELS, small_config, write_model
 import bert_tf
 from bert_tf.conversion.convert import convert
 from bert_tf.inference.load_model import load_model
+from bert_tf.kinds.tagging import WordTagger
 from bert_tf.model import crf
+from bert_tf.model.feature_model import named_outputs
 from bert_tf.model.tagging_model import tagging_head
 from bert_tf.model.task_heads import TokenClassificationModel
 from bert_tf.serving.export import export_saved_model
@@ -85,6 +87,21 @@ def test_answers_do_not_depend_on_the_batch_or_the_form_of_the_examples(predicto
                 atol=1e-5,
             )
     assert [(each.word, each.label) for each in together[3]][::2] == [("", ""), ("", "")]
+
+
+@pytest.mark.parametrize("name", ["plain", "crf"])
+def test_the_windows_of_a_long_document_are_read_in_batches(folders, name):
+    loaded, sizes = load_model(folders[name]), []
+
+    def compute(batch):
+        tf.py_function(lambda ids: sizes.append(len(ids)), [batch["input_ids"]], [])
+        return named_outputs(loaded.model(loaded.model.select_features(batch)))
+
+    words = [f"word{number}" for number in range(1500)]
+    (tagged,) = WordTagger(loaded, compute=compute).predict([(words,)])
+    assert [each.word for each in tagged] == words
+    assert len(sizes) > 2
+    assert max(sizes) <= 32
 
 
 @pytest.mark.parametrize("wrong", ["a text", ["a", "b"], [[]], [["a", 1]], [[["a"], ["b"]]]])
