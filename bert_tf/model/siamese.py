@@ -48,7 +48,8 @@ class SiameseModel(HeadModel):
     def call(self, features, training: bool = False):
         shape = ops.shape(features["input_ids"])  # [B, T, L]
         rows = {name: ops.reshape(ids, (-1, shape[2])) for name, ids in features.items()}
-        vectors = ops.reshape(self._pooled(rows, training), (*shape[:2], -1))
+        vectors = self._pooled(rows, training)
+        vectors = ops.reshape(vectors, (*shape[:2], self.encoder.hidden_size))
         return ops.normalize(vectors, axis=-1, epsilon=1e-12)
 
     def _pooled(self, rows: dict, training: bool):

@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -129,6 +130,8 @@ def test_the_model_s_vectors_are_those_of_its_encoder(small_model, pooling):
         tokens = encoder({"input_ids": row[None][:, row > 0]})["sequence_output"][0].numpy()
         vector = tokens[0] if pooling == "cls" else tokens.mean(axis=0)
         np.testing.assert_allclose(actual, vector / np.linalg.norm(vector), atol=1e-5)
+    vectors = model(keras.Input((2, None), dtype="int32"))
+    assert keras.layers.Dense(3)(vectors).shape == (None, 2, 3)  # It needs to know their width.
 
 
 WORDS = ["the", "film", "was", "good", "bad", "story", "plot", "dull", "great", "poor"]
