@@ -62,8 +62,9 @@ def _opened(path: Path) -> Iterator[list[_File]]:
     if tarfile.is_tarfile(path):
         with files.naming_damage(str(path)), tarfile.open(path) as archive:
             members = [member for member in archive.getmembers() if member.isfile()]  # No links.
-            if sum(m.size for m in members) > files.max_unpacked_bytes(path.stat().st_size):
-                raise ValueError(f"{path}: refused: its files grow beyond measure.")
+            size = sum(member.size for member in members)
+            if size > files.max_unpacked_bytes(path.stat().st_size):
+                raise ValueError(f"{path}: refused: it grows to {size:,} bytes.")
             yield [_file(m.name, m.size, archive.extractfile, m) for m in members]
         return
     files.refuse_other_kinds(str(path), "zip")
@@ -104,12 +105,12 @@ def _checkpoint_folder(path: Path, archived: list[_File], beside: str) -> PurePo
     folders = sorted({path.parent for path in found})
     if len(folders) > 1:
         raise ValueError(
-            f"{path}: there are {len(folders)} models in the zip, and one is needed. Extract it "
-            f"and give the path of one: {', '.join(map(str, folders))}"
+            f"{path}: there are {len(folders)} models in the archive, and one is needed. Extract "
+            f"it and give the path of one: {', '.join(map(str, folders))}"
         )
     if not folders:
         raise ValueError(
-            f"{path}: not a google-research checkpoint: there is no {beside} in the "
-            f"zip. There: {files.some(str(file.path) for file in archived) or 'nothing'}"
+            f"{path}: not a google-research checkpoint: there is no {' or '.join(wanted)} in the "
+            f"archive. There: {files.some(str(file.path) for file in archived) or 'nothing'}"
         )
     return folders[0]

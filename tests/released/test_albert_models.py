@@ -47,6 +47,18 @@ def test_counts_agree_with_the_weights():
     assert total == PARAMETERS["base"]
 
 
+def download_golden(model, vocabulary, name, folder):
+    """Extracts a tar, with the golden weights and this file as `name`, as a download of `model`."""
+    config = family_file("albert/albert_config.json")
+    path = folder.with_name(f"{model}.tar.gz")
+    with tarfile.open(path, "w:gz") as archive:
+        for part in (config, *config.parent.glob("model.ckpt-best.*")):
+            archive.add(part, f"albert_base/{part.name}")
+        archive.add(vocabulary, f"albert_base/{name}")
+    folder.mkdir()
+    download._extract(path, find_released_model(model), folder)
+
+
 # Their word embeddings have 21,128 rows, and not 30,000.
 CHINESE = {"base": 10_547_968, "large": 16_548_352, "xlarge": 57_589_248, "xxlarge": 221_459_968}
 
@@ -63,19 +75,13 @@ def test_the_chinese_ones_have_another_vocabulary_and_no_published_scores(size):
 
 @pytest.mark.filterwarnings("ignore:BertConfig does not use these keys")
 def test_a_chinese_one_is_found_with_its_word_pieces(tmp_path):
-    golden = family_file("albert/albert_config.json").parent
-    num_rows = json.loads((golden / "albert_config.json").read_text())["vocab_size"]
+    golden = family_file("albert/albert_config.json").read_text()
+    num_rows = json.loads(golden)["vocab_size"]
     tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "\u732b", "\u72d7", "cafe"]
     tokens += [f"[unused{number}]" for number in range(num_rows - len(tokens))]
-    (tmp_path / "vocab_chinese.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
-    path = tmp_path / "albert_base_zh.tar.gz"
-    with tarfile.open(path, "w:gz") as archive:
-        for name in ("albert_config.json", *(p.name for p in golden.glob("model.ckpt-best.*"))):
-            archive.add(golden / name, f"albert_base/{name}")
-        archive.add(tmp_path / "vocab_chinese.txt", "albert_base/vocab_chinese.txt")
-    folder = tmp_path / "albert_base_zh"
-    folder.mkdir()
-    download._extract(path, find_released_model("albert_base_zh"), folder)
+    vocabulary, folder = tmp_path / "vocab.txt", tmp_path / "albert_base_zh"
+    vocabulary.write_text("\n".join(tokens) + "\n", encoding="utf-8")
+    download_golden("albert_base_zh", vocabulary, "vocab_chinese.txt", folder)
     found = find_model(str(folder))
     assert found.vocab_file == str(folder / "vocab_chinese.txt")
     assert found.do_lower_case is True
@@ -107,22 +113,16 @@ def test_a_plan_counts_shared_blocks_once_in_memory_and_each_time_in_flops():
 
 
 @pytest.mark.filterwarnings("ignore:BertConfig does not use these keys")
-def test_a_tar_is_extracted_and_other_tars_are_refused(tmp_path, monkeypatch):
-    golden = family_file("albert/albert_config.json").parent
-    path = tmp_path / "albert_base_v2.tar.gz"
-    with tarfile.open(path, "w:gz") as archive:
-        for name in ("albert_config.json", *(p.name for p in golden.glob("model.ckpt-best.*"))):
-            archive.add(golden / name, f"albert_base/{name}")
-        archive.add(golden / "spm.model", "albert_base/30k-clean.model")
-    folder = tmp_path / "there"
-    folder.mkdir()
-    download._extract(path, find_released_model("albert_base_v2"), folder)
+def test_a_tar_is_extracted_and_other_tars_are_refused(tmp_path):
+    vocabulary, folder = family_file("albert/spm.model"), tmp_path / "there"
+    download_golden("albert_base_v2", vocabulary, "30k-clean.model", folder)
     assert {file.name for file in folder.iterdir()} == {
         *("albert_config.json", "30k-clean.model", "model.ckpt-best.index"),
         "model.ckpt-best.data-00000-of-00001",
     }
     other = tmp_path / "other.tar"
     with tarfile.open(other, "w") as archive:
-        archive.add(golden / "spm.model", "../spm.model")
-    with pytest.raises(ValueError, match=r"no bert_config.json in the zip.*spm.model"):
+        archive.add(vocabulary, "../spm.model")
+    wanted = r"no bert_config.json or albert_config.json in the archive.*spm.model"
+    with pytest.raises(ValueError, match=wanted):
         extract_checkpoint(other, folder)

@@ -78,13 +78,16 @@ def test_a_zip_of_several_models_is_refused_with_their_names(tmp_path, target):
     path = write_zip(
         tmp_path / "all.zip", [("a/bert_config.json", b"{}"), ("b/bert_config.json", b"{}")]
     )
-    with pytest.raises(ValueError, match=r"2 models in the zip.*: a, b"):
+    with pytest.raises(ValueError, match=r"2 models in the archive.*: a, b"):
         extract_checkpoint(path, target)
 
 
 def test_a_zip_of_something_else_is_refused_with_what_is_in_it(tmp_path, target):
     path = write_zip(tmp_path / "model.zip", [("config.json", b"{}")])
-    with pytest.raises(ValueError, match=r"no bert_config.json in the zip. There: config.json"):
+    with pytest.raises(
+        ValueError,
+        match=r"no bert_config.json or albert_config.json in the archive. There: config.json",
+    ):
         extract_checkpoint(path, target)
 
 

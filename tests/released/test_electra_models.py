@@ -99,7 +99,9 @@ def test_a_zip_is_loaded_with_the_configuration_of_its_name(released, tmp_path):
     encoder = bert_tf.ElectraEncoder.from_preset(str(path))
     assert encoder.config == row.config
     other = path.rename(tmp_path / "another.zip")
-    with pytest.raises(ValueError, match=r"there is no bert_config.json in the zip"):
+    with pytest.raises(
+        ValueError, match=r"there is no bert_config.json or albert_config.json in the archive"
+    ):
         find_model.find_model(str(other))
 
 
