@@ -11,9 +11,7 @@ _WINDOWS_PER_BATCH = 32
 _Outputs = TypeVar("_Outputs", tf.Tensor, Batch)
 
 
-def in_window_batches(
-    step: Callable[[Batch], _Outputs], batch: Batch, empty: _Outputs
-) -> _Outputs:
+def in_window_batches(step: Callable[[Batch], _Outputs], batch: Batch, empty: _Outputs) -> _Outputs:
     """Returns `step`'s outputs for all windows, [S, ...].
 
     Args:
