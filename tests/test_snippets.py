@@ -41,31 +41,17 @@ QUICK_PAGES = (
 )
 # Commands of scripts that are not run -> why, by a part of them.
 NOT_RUN_COMMANDS = {
-    "...": "part of a command",
+    "...": "part of a command, the rest of which is not on its page",
     "--use_tpu": "needs a TPU",
     "--distribution_strategy=tpu": "needs a TPU",
-    "--distribution_strategy=mirrored": "needs GPUs; tests/training has virtual ones",
     "--worker_hosts": "needs several hosts; tests/training has several processes",
     "--runner=beam": "needs Beam's environment, in which tests/pretraining_data runs it",
     "--source=tfds": "needs Wikipedia of tensorflow-datasets; tests/corpus has a stand-in",
     "download_checkpoint.py --model": "needs a network; tests/released has a server",
     "explore.py --model=tmp/mrpc_output": "serves until it is stopped; tests/explorer asks it",
     "benchmark.py": "measures for hours, and needs the other libraries; tests/test_benchmark.py",
-    "recipes/compare_objectives.py": "takes minutes; tests/pretraining has its parts",
-    "--phases": "needs records of two lengths; tests/pretraining has some",
-    "--average_last": "needs five checkpoints; tests/conversion has some",
-    "--from=bert-base-uncased": "needs the Hub; tests/released has a server",
-    "--from=my_model.h5": "needs a file of transformers 4; tests/formats has some",
-    "--from=electra_small": "needs a generator and a discriminator; tests/conversion has them",
-    "--model=generator": "needs the model that the command before makes",
-    "--objective=replaced_tokens": "needs its own records and configuration; tests/pretraining",
-    "--task=glue:mnli": "continues that training",
-    "--objective=masked_lm+sentence_order": "needs its own vocabulary; tests/pretraining",
-    "--vocab_file=30k-clean.model": "needs its own vocabulary; tests/pretraining_data",
-    "--full_sentences": "needs byte-level BPE; tests/pretraining_data",
-    "--max_seq_length=512 --max_predictions_per_seq=77": "continues that",
-    "--task=superglue:axg": "needs a model trained on RTE; tests/tasks",
-    "run_squad.py --model=roberta_base": "needs byte-level BPE; tests/inference",
+    "recipes/compare_objectives.py": "trains for minutes; tests/pretraining has a smaller study",
+    "--phases=phases.json": "has batches of 61,440; tests/pretraining has smaller ones",
 }
 # Names that pages use like variables -> what they are here.
 VARIABLES = {
@@ -74,6 +60,15 @@ VARIABLES = {
     "$TRAIN": "conll-2012/train.conll",
     "$DEV": "conll-2012/dev.conll",
     "--layers=-1,-2,-3,-4": "--layers=-1,-2",  # The stand-ins have two.
+    "--from=my_model.h5": "--from=my_keras_model/my_model.h5",  # With its vocabulary beside it.
+    # Phases.
+    "seq128:900000": "seq16:10",
+    "seq512:100000": "seq32:5",
+    "seq128:": "seq16:",
+    "seq512:": "seq32:",
+    # Devices.
+    "--num_gpus=2": "--num_virtual_devices=2",
+    "--distribution_strategy=mirrored": "--num_virtual_devices=2",
 }
 # Files that pages show -> their names.
 FILES = {"class TrecReader": "trec.py"}
@@ -81,8 +76,6 @@ FILES = {"class TrecReader": "trec.py"}
 CASED = ("bert_base_cased", "bert_base_multilingual_cased", "spanbert_base_cased")
 SUCCESSORS_BY_NAME = {
     "albert_base_v2": SUCCESSORS["albert"],
-    "electra_small": SUCCESSORS["electra"],
-    "roberta_base": SUCCESSORS["roberta"],
     "distilbert_base_uncased": SUCCESSORS["distilbert"],
 }
 # Programs other than scripts -> why they are not run.
@@ -102,19 +95,15 @@ PROGRAMS = {
 }
 # Python blocks that do not run -> why, by a part of their text.
 NOT_RUN = {
-    "AutoTokenizer.from_pretrained": "runs transformers, as tests/conversion does",
-    'Predictor("/tmp/wic")': "needs a trained model; tests/tasks has one",
-    'Predictor("/tmp/squad_base")': "needs a trained model; tests/kinds has one",
-    'Predictor("roberta_base")': "needs a byte-level BPE model; tests/kinds has one",
+    "AutoTokenizer.from_pretrained": "needs a process of its own: tests/conversion has some",
     "import grpc": "needs a server; tests/serving has a stand-in",
-    'np.load("output.npz")': "needs extracted features; tests/features reads some",
-    'TFRecordDataset("output.tfrecord")': "needs extracted features; tests/features reads some",
-    'open("dev-v1.1.json")': "needs SQuAD; tests/metrics has its own",
 }
 # Python blocks that use what a command of their page makes, by a part of their text.
 MADE_BY_COMMANDS = (
     *('Predictor("coref")', 'Predictor("/tmp/srl")', 'Predictor("/tmp/sts")'),
-    *('Predictor("/tmp/quiz")', 'Predictor("/tmp/ner")', 'open("output.jsonl")'),
+    *('Predictor("/tmp/quiz")', 'Predictor("/tmp/ner")', 'Predictor("/tmp/wic")'),
+    *('open("output.jsonl")', 'np.load("output.npz")', 'np.load("sentences.npz")'),
+    'TFRecordDataset("output.tfrecord")',
     *('check_graph("models/', 'tf.saved_model.load("models/'),
 )
 # Flags -> the most that they are in a small setting.
@@ -122,6 +111,7 @@ LIMITS = {
     "max_seq_length": 32,
     "max_predictions_per_seq": 5,
     "train_batch_size": 8,
+    "gradient_accumulation_steps": 4,
     "num_train_steps": 30,
     "num_warmup_steps": 2,
     "num_train_epochs": 1,
@@ -139,7 +129,10 @@ GRIDS = ("learning_rates", "train_batch_sizes")
 # Scripts -> flags whose defaults are too large here.
 SMALL = {
     "create_pretraining_data.py": ["max_seq_length", "max_predictions_per_seq"],
-    "run_pretraining.py": ["max_seq_length", "max_predictions_per_seq", "train_batch_size"],
+    "run_pretraining.py": [
+        *("max_seq_length", "max_predictions_per_seq", "train_batch_size"),
+        *("num_train_steps", "num_warmup_steps"),
+    ],
     "run_classifier.py": ["max_seq_length", "train_batch_size", "num_train_epochs"],
 }
 # Scripts -> flags that save time; tests of their own run them without.
@@ -159,14 +152,26 @@ GOLDEN = REPOSITORY / "tests" / "golden"
 
 
 def all_commands() -> list[Command]:
-    fenced = [
-        command
-        for page in PAGES
-        for snippet in snippets_of(page)
-        if snippet.language == "bash"
-        for command in commands_of(snippet)
-    ]
-    return fenced + [command for page in PAGES for command in indented_commands(page)]
+    return [command for page in PAGES for command in commands_on(page)]
+
+
+def commands_on(page: Path) -> list[Command]:
+    """A page's commands, in order; "..." stands for the flags of the last whole one of a script."""
+    shell = [snippet for snippet in snippets_of(page) if snippet.language == "bash"]
+    found = [command for snippet in shell for command in commands_of(snippet)]
+    found = sorted([*found, *indented_commands(page)], key=line_of)
+    whole: dict[str, Command] = {}
+    for number, command in enumerate(found):
+        if command.is_whole:
+            whole[command.script] = command
+        elif command.script in whole:
+            words = (word for word in command.words[2:] if word != "...")
+            found[number] = Command(command.place, (*whole[command.script].words, *words))
+    return found
+
+
+def line_of(block: Command | Snippet) -> int:
+    return int(block.place.rpartition(":")[2])
 
 
 def why_not_run(python: str) -> str | None:
@@ -236,6 +241,8 @@ def small(command: Command) -> list[str]:
     added = [name for name in SMALL.get(command.script, ()) if name not in given]
     if "--packing=electra" in arguments:  # Nothing is masked.
         added.remove("max_predictions_per_seq")
+    if "phases" in given:  # They have lengths and steps of their own.
+        added = [name for name in added if name == "train_batch_size"]
     added = [f"--{name}={LIMITS[name]}" for name in added]
     return arguments + added + QUICK.get(command.script, [])
 
@@ -269,14 +276,19 @@ def model_folder(tmp_path_factory, reviews) -> Path:
     shutil.copytree(reviews, folder / "glue" / "SST-2")
     write_stand_ins(folder, tokenizer)
     write_foreign_models(folder)
-    for name in ("records", "held_out_records", "held_out"):
+    lengths = dict.fromkeys(("records", "held_out_records", "held_out"), 32)
+    lengths |= {"records_128": 16, "records_512": 32, "held_out_128": 16, "held_out_512": 32}
+    lengths["held_out_spans"] = 32
+    for name, length in lengths.items():
         settings = PretrainingDataSettings(
             input_file=(str(folder / "sample_text.txt"),),
             output_dir=str(folder / name),
             vocab_file=str(folder / "vocab.txt"),
-            max_seq_length=32,
+            max_seq_length=length,
             max_predictions_per_seq=5,
             dupe_factor=1,
+            do_span_mask=name == "held_out_spans",
+            next_sentence=name != "held_out_spans",
         )
         create_pretraining_data(settings, io.StringIO())
     return folder
@@ -295,12 +307,45 @@ def write_stand_ins(folder: Path, tokenizer) -> None:
     for name, successor in {"bert_mini_uncased": {}, **SUCCESSORS_BY_NAME}.items():
         config = small_config(tokenizer.vocab_size, **size, **successor)
         make_encoder(config).save_to_preset(str(folder / name), tokenizer)
+    write_successors(folder, tokenizer, size)
     config = small_config(tokenizer.vocab_size, **size)
     model = bert_tf.ClassificationModel(bert_tf.BertEncoder(config), num_labels=2)
     for name in ("tmp/mrpc_output", "output/mrpc"):
         model.save_to_preset(str(folder / name), tokenizer, ["0", "1"], ("text_a", "text_b"))
+    spans = bert_tf.SpanModel(bert_tf.BertEncoder(config))
+    spans.save_to_preset(str(folder / "tmp" / "squad_base"), tokenizer)
     shutil.copytree(folder / "bert_base_uncased", folder / "quickstart_output" / "model")
+    (folder / "output" / "pretraining").mkdir()
+    for name in ("bert_config.json", "vocab.txt"):
+        shutil.copy(folder / name, folder / "output" / "pretraining")
+    for step in range(1, 6):
+        bert_tf.save_checkpoint(base, str(folder / "output" / "pretraining" / f"model.ckpt-{step}"))
     (folder / "vocab").mkdir()
+
+
+def write_successors(folder: Path, tokenizer, size: dict) -> None:
+    """Those whose pre-training docs/family.md shows, with the files that its commands name."""
+    import bert_tf
+    from bert_tf.model.encoders import make_encoder
+    from bert_tf.model.replaced_tokens import ReplacedTokensModel
+
+    generator = {"generator_hidden_size": 0.5, "generator_layers": 1.0}
+    electra = small_config(tokenizer.vocab_size, **size, **SUCCESSORS["electra"], **generator)
+    (folder / "electra_small.json").write_text(electra.to_json_string())
+    shutil.copytree(folder / "bert_base_uncased", folder / "electra_small")
+    shutil.copy(folder / "electra_small.json", folder / "electra_small" / "bert_config.json")
+    both = ReplacedTokensModel(bert_tf.ElectraEncoder(electra))
+    bert_tf.save_checkpoint(both, str(folder / "electra_small" / "bert_model.ckpt"))
+    shutil.copy(GOLDEN / "family" / "albert" / "albert_config.json", folder)
+    shutil.copy(GOLDEN / "family" / "albert" / "spm.model", folder / "30k-clean.model")
+    for name in ("vocab.json", "merges.txt"):
+        shutil.copy(GOLDEN / "family" / "roberta" / name, folder / name)
+    bpe = bert_tf.ByteBpeTokenizer(str(folder / "vocab.json"))
+    roberta = small_config(bpe.vocab_size, **size, **SUCCESSORS["roberta"])
+    model = bert_tf.PretrainingModel(make_encoder(roberta))
+    model.save_to_preset(str(folder / "roberta_base"), bpe)
+    classifier = bert_tf.ClassificationModel(make_encoder(roberta), num_labels=2)
+    classifier.save_to_preset(str(folder / "roberta_output"), bpe, ["0", "1"])
 
 
 def write_foreign_models(folder: Path) -> None:
@@ -308,10 +353,11 @@ def write_foreign_models(folder: Path) -> None:
     shutil.copytree(GOLDEN / "tensorflow_models" / "encoder", folder / "tf_models" / "uncased")
     shutil.copytree(GOLDEN / "keras_hub" / "classifier", folder / "keras_hub_classifier")
     transformers = GOLDEN / "transformers_tensorflow"
-    shutil.copytree(transformers / "pretraining", folder / "my_tf_bert")
+    for name in ("my_tf_bert", "bert-base-uncased"):  # The second stands for the Hub's.
+        shutil.copytree(transformers / "pretraining", folder / name)
     (folder / "my_keras_model").mkdir()
     shutil.copy(transformers / "keras_pooled.h5", folder / "my_keras_model" / "my_model.h5")
-    for name in ("my_tf_bert", "my_keras_model"):
+    for name in ("my_tf_bert", "bert-base-uncased", "my_keras_model"):
         words = (folder / "vocab.txt").read_text().splitlines()
         (folder / name / "vocab.txt").write_text("\n".join(words[:TRANSFORMERS_WORDS]) + "\n")
         # Of so few words, none tells the case.
@@ -329,14 +375,10 @@ TRANSFORMERS_WORDS = json.loads(
 
 def blocks_to_run(page: Path) -> list:
     """The page's blocks that run; of shell, scripts only."""
-    found = []
-    for snippet in snippets_of(page):
-        if snippet.language == "python" and not why_not_run(snippet.text):
-            found.append(snippet)
-        elif snippet.language == "bash":
-            found += [each for each in commands_of(snippet) if why_not_run_command(each) is None]
-    found += [each for each in indented_commands(page) if why_not_run_command(each) is None]
-    return sorted(found, key=lambda block: int(block.place.rpartition(":")[2]))
+    python = [snippet for snippet in snippets_of(page) if snippet.language == "python"]
+    blocks = [snippet for snippet in python if not why_not_run(snippet.text)]
+    blocks += [command for command in commands_on(page) if why_not_run_command(command) is None]
+    return sorted(blocks, key=line_of)
 
 
 def quick_blocks(page: Path) -> list:

@@ -60,7 +60,7 @@ def _save_objects(path: Path, rows: Iterable[dict]) -> None:
 
 def _write_texts(folder: Path, text: str) -> None:
     for name in ("text/a.txt", "books/a.txt", "sample_text.txt", "input.txt", "papers.txt"):
-        short = "the film was good\nthe plot ||| is dull\n"
+        short = "the film was good\nthe plot ||| is dull\n" * 4
         _save(folder / name, short if name == "input.txt" else text)
     for name in ("text/a", "held_out/a", "papers/a", *(f"novels_{n}" for n in (0, 1, "eval"))):
         path = folder / f"{name}.txt.gz"
@@ -135,6 +135,12 @@ def _write_glue(folder: Path) -> None:
                 for n, (label, a, b) in enumerate(pairs)
             ],
         )
+    labels = ("contradiction", "entailment", "neutral")
+    columns = [f"column{n}" for n in range(8)]
+    rows = [[*columns, "the film", f"is {n}", "", labels[n % 3]] for n in range(24)]
+    for split in ("train", "dev_matched", "dev_mismatched"):
+        header = [*columns, "sentence1", "sentence2", "label1", "gold_label"]
+        _save_table(folder / "MNLI" / f"{split}.tsv", header, rows)
     unlabelled = [[str(n), review("1", random.Random(n))] for n in range(12)]
     _save_table(folder / "sentences_1.tsv", ["index", "sentence"], unlabelled)
     _save_table(
@@ -197,6 +203,8 @@ def _write_questions(folder: Path) -> None:
     for place in (folder, folder / "squad"):
         _save(place / "train-v1.1.json", english)
         _save(place / "dev-v1.1.json", english)
+    answers = {f"q{n}": "good" for n in range(16)}
+    _save(folder / "predictions.json", json.dumps(answers))
     for language, text, answer in (("en", "The old house", "old"), ("de", "Das Haus", "Haus")):
         _save(folder / "xquad" / f"xquad.{language}.json", _squad(text, answer))
     for language in ("ar", "de", "en", "es", "hi", "vi", "zh"):
@@ -233,6 +241,23 @@ def _write_superglue(folder: Path) -> None:
             for n in range(_SIZES[split])
         ]
         _save_objects(folder / "superglue" / "BoolQ" / f"{name}.jsonl", rows)
+        pair = {"premise": "The film was good.", "hypothesis": "It was fine."}
+        rows = [
+            {"idx": n, **pair, "label": ("entailment", "not_entailment")[n % 2]}
+            for n in range(_SIZES[split])
+        ]
+        _save_objects(folder / "superglue" / "RTE" / f"{name}.jsonl", rows)
+        places = {"start1": 5, "end1": 9, "start2": 2, "end2": 6}
+        sentences = {"word": "ball", "sentence1": "Play ball.", "sentence2": "A ball was held."}
+        rows = [
+            {"idx": n, **sentences, **places, "label": n % 2 == 0} for n in range(_SIZES[split])
+        ]
+        _save_objects(folder / "superglue" / "WiC" / f"{name}.jsonl", rows)
+    rows = [
+        {"idx": n, "pair_id": n // 2, **pair, "label": ("entailment", "not_entailment")[n % 2]}
+        for n in range(6)
+    ]
+    _save_objects(folder / "superglue" / "AX-g" / "AX-g.jsonl", rows)
 
 
 def _write_entities(folder: Path) -> None:
