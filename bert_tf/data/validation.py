@@ -173,6 +173,9 @@ def _search_file(
     if scan.fault:
         file = index_by_scan(file.path, file.run, skips_corrupt)
         blocks = np.arange(len(file.blocks))
+        if len(blocks):  # Most of them are valid, and Python would take long to see that.
+            again = RecordIndex((file,))
+            blocks = np.fromiter(_suspicious_blocks(again, blocks, rules, skips_corrupt), np.int64)
     elif not _matches(file, scan.block_offsets):
         raise ValueError(
             f"{file.path}: its records do not match the manifest.json beside it: the file was "

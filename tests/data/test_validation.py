@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bert_tf.data import schema
+from bert_tf.data import schema, validation
 from bert_tf.data.record_index import FileIndex, RecordIndex, build_record_index
 from bert_tf.data.record_set import RecordSet
 from bert_tf.data.records import scan_file
@@ -197,6 +197,14 @@ def test_a_header_that_was_damaged_after_indexing_is_found(write):
     with pytest.raises(ValueError, match=r"record 9, byte [\d,]+: the record's length"):
         check(index)
     assert numbers_left(check(index, skips_corrupt=True)) == list(range(9))
+
+
+def test_records_beside_a_damaged_header_are_not_parsed_one_by_one(write, monkeypatch):
+    index, parsed = write(), []
+    damage_record(index, 17, byte=1)
+    monkeypatch.setattr(validation._ContentRules, "explain", lambda *each: parsed.append(each))
+    assert numbers_left(check(index, skips_corrupt=True)) == list(range(17))
+    assert not parsed
 
 
 def test_a_file_that_shrank_after_indexing_is_found(write):
