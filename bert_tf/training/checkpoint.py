@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 import tensorflow as tf
 
 from bert_tf import files
-from bert_tf.files.checkpoints import find_prefix, newest_first, saved_steps
+from bert_tf.files.checkpoints import BEST_FOLDER, find_prefix, newest_first, saved_steps
 
 logger = logging.getLogger(__name__)
 
@@ -187,6 +187,9 @@ def find_checkpoint(path: str) -> str:
     path = str(path)
     if prefix := find_prefix(path):
         return prefix
+    best = files.join_path(path, BEST_FOLDER)
+    if files.exists(files.join_path(best, "checkpoint")):  # It takes precedence, but lacks files.
+        path = best
     there = ""
     if files.exists(path):
         there = (

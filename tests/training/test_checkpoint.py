@@ -145,6 +145,14 @@ def test_where_there_is_no_checkpoint_the_error_says_what_there_is(tmp_path):
         bert_tf.load_checkpoint(bert_tf.BertEncoder(CONFIG), str(tmp_path))
 
 
+def test_a_best_checkpoint_without_its_files_is_named_rather_than_its_folder(tmp_path):
+    (tmp_path / "model.ckpt-1.index").touch()
+    (tmp_path / "best").mkdir()
+    (tmp_path / "best" / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-1"\n')
+    with pytest.raises(ValueError, match=r"No checkpoint at .*best, which is a folder"):
+        bert_tf.load_checkpoint(bert_tf.BertEncoder(CONFIG), str(tmp_path))
+
+
 def test_a_checkpoint_may_be_named_by_prefix_file_or_folder(tmp_path):
     prefix = str(tmp_path / "a[1]" / "bert_model.ckpt")
     bert_tf.save_checkpoint(bert_tf.BertEncoder(CONFIG), prefix)
