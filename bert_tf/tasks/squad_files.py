@@ -67,11 +67,11 @@ class SquadFiles:
         names = self.names if self.names and split != TRAIN else (usual,)
         path = given or next(filter(None, (find_file(folder, name) for name in names)), None)
         if not path or not files.exists(path):
-            flag = f"{option}, or " if hasattr(self.options, option) else ""
+            has_option = hasattr(self.options, option)
+            flag, received = (f"{option}, or ", f"{option}={given!r}, ") if has_option else ("", "")
             raise ValueError(
                 f"There is no file for the split {split!r}. Give {flag}a data_dir with "
-                f"{' or '.join(names)}, or that with .gz. Received: {option}={given!r}, "
-                f"data_dir={folder!r}"
+                f"{' or '.join(names)}, or that with .gz. Received: {received}data_dir={folder!r}"
             )
         return [path]
 

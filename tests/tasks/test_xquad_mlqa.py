@@ -63,7 +63,9 @@ def test_every_language_with_a_file_is_evaluated_english_first(make):
 def test_languages_can_be_chosen_and_must_then_have_files(make):
     task = make("xquad", XQUAD, language="zh", eval_languages="de")
     assert [*map(task.split_title, task.splits("eval"))] == ["zh", "de"]
-    with pytest.raises(ValueError, match=r"Give a data_dir with xquad\.el\.json"):
+    with pytest.raises(
+        ValueError, match=r"xquad\.el\.json, or that with \.gz\. Received: data_dir="
+    ):
         make("xquad", XQUAD, eval_languages="el").splits("eval")
     with pytest.raises(ValueError, match="no language fr"):
         make("xquad", XQUAD, eval_languages="fr")
