@@ -25,6 +25,8 @@ class FeatureModel(Configured, PresetModel):
     def __init__(self, **options):
         super().__init__(**options)
         self.built = True
+        # Keras' `export` reads it, as if `build` had been called with the shape of the first input.
+        self._build_shapes_dict = {"input_shape": (None,) * self.ids_rank}
 
     def build(self, input_shape=None) -> None:
         """Does nothing: the constructor has made the weights."""
@@ -49,6 +51,12 @@ class FeatureModel(Configured, PresetModel):
             inputs = {} if inputs is None else {self.feature_names[0]: inputs}
         features = self._checked_features({**inputs, **named} if named else inputs)
         return super().__call__(features, **({} if training is None else {"training": training}))
+
+    def stateless_call(self, trainable_variables, non_trainable_variables, inputs, **options):
+        """Runs as in Keras, after the same check as a call."""
+        features = self._checked_features(inputs)
+        variables = trainable_variables, non_trainable_variables
+        return super().stateless_call(*variables, features, **options)
 
     def predict(self, x, *args, **kwargs):
         """Runs as in Keras, after the same check as a call if `x` holds arrays."""

@@ -242,6 +242,24 @@ def test_inputs_may_be_given_by_place():
     assert_same_outputs(model(features["input_ids"]), model({"input_ids": features["input_ids"]}))
 
 
+def test_inputs_are_named_in_stateless_calls_too():
+    model = model_cases()["ClassificationModel"].make(None)
+    ids, mask = np.array([[2, 5, 3]]), np.array([[1, 1, 0]])
+    variables = model.trainable_variables, model.non_trainable_variables
+    for inputs in (ids, {"input_ids": ids, "attention_mask": mask}):
+        actual, _ = model.stateless_call(*variables, inputs)
+        np.testing.assert_allclose(actual, model(inputs), atol=1e-6)
+
+
+def test_keras_exports_a_model_that_was_called(tmp_path):
+    model = model_cases()["ClassificationModel"].make(None)
+    ids = np.array([[2, 5, 3]])
+    expected = model(ids)
+    model.export(str(tmp_path / "exported"), verbose=False)
+    loaded = tf.saved_model.load(str(tmp_path / "exported"))
+    np.testing.assert_allclose(loaded.serve(ids.astype(np.float32)), expected, atol=1e-6)
+
+
 def test_hugging_face_s_names_are_accepted_in_calls_graphs_and_fit():
     case = model_cases()["ClassificationModel"]
     model, features = compiled(case), keras_cases.FEATURES
