@@ -16,6 +16,7 @@ _MAX_LINE_BYTES = 1 << 28
 # What a compressed file may grow to; text shrinks to a fifth or less, never to a hundredth.
 _ALWAYS_UNPACKED_BYTES, _MAX_UNPACKED = 1 << 30, 200
 _BLOCK_BYTES = 1 << 20
+_DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error)  # gzip data
 # They separate words or lines, but the original's reader or tokenizer drops them.
 _SEPARATORS = re.compile("[\r\v\f\x1c-\x1f\x85]")
 
@@ -83,7 +84,7 @@ def open_text_lines(
                 f"{path}:{line_number}: not UTF-8: byte 0x{error.object[error.start]:02x} at byte "
                 f"{error.start} of the line. Convert the file first, for example with iconv."
             ) from error
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        except _DAMAGED as error:
             raise ValueError(
                 f"{path}:{line_number + 1}: damaged or truncated gzip data ({error})."
             ) from error
@@ -104,10 +105,13 @@ def _lines(stream: IO[bytes], as_original: bool) -> Iterator[bytes]:
 def _has_returns_only(stream: IO[bytes]) -> bool:
     """Returns whether `\r` ends the lines: no `\n` does (in the first 256 MB), or only a last."""
     num_returns, end, rest = 0, b"", b""
-    while not end and stream.tell() < _MAX_LINE_BYTES and (block := stream.read(HEAD_BYTES)):
-        line, end, rest = block.partition(b"\n")
-        num_returns += line.count(b"\r")
-    has_end_only = not rest and not (end and stream.read(1))
+    try:
+        while not end and stream.tell() < _MAX_LINE_BYTES and (block := stream.read(HEAD_BYTES)):
+            line, end, rest = block.partition(b"\n")
+            num_returns += line.count(b"\r")
+        has_end_only = not rest and not (end and stream.read(1))
+    except _DAMAGED:  # Whoever reads the lines will see which of them.
+        has_end_only = False
     stream.seek(0)
     return has_end_only and num_returns > bool(end)  # The one of `\r\n`, or within a line.
 

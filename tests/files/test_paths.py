@@ -160,6 +160,16 @@ def test_gzip_data_that_grows_beyond_measure_is_refused(tmp_path, monkeypatch):
         list(files.open_text_lines(tmp_path / "text"))
 
 
+def test_truncated_gzip_data_gives_its_complete_lines_and_then_names_the_next(tmp_path):
+    text = b"".join(b"%d\n" % number**9 for number in range(200))  # Less than a head.
+    (tmp_path / "text.gz").write_bytes(gzip.compress(text)[:-20])
+    lines, given = files.open_text_lines(tmp_path / "text.gz"), []
+    with pytest.raises(ValueError, match=r"text\.gz:\d+: damaged or truncated gzip") as error:
+        given.extend(lines)
+    assert len(given) > 100
+    assert f"text.gz:{len(given) + 1}: " in str(error.value)
+
+
 def test_a_gzipped_file_gives_the_lines_of_the_plain_one_whatever_its_name(tmp_path):
     plain, packed = tmp_path / "plain.gz", tmp_path / "packed.txt"
     plain.write_bytes(b"a\r\nb\n\nc")
