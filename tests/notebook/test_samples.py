@@ -51,7 +51,7 @@ def test_a_row_of_another_length_is_named(tmp_path):
 
 
 def test_a_table_becomes_a_data_set_of_tfds_with_the_same_texts(tmp_path):
-    tfds = pytest.importorskip("tensorflow_datasets")
+    tfds = pytest.importorskip("tensorflow_datasets", reason="needs: pip install '.[tfds]'")
     pytest.importorskip("importlib_resources", reason="needs: pip install '.[tfds]'")
     path = notebook.sample_file("paraphrases.csv")
     for _ in range(2):  # The second time it is kept.
@@ -77,7 +77,7 @@ def test_a_table_becomes_a_data_set_of_tfds_with_the_same_texts(tmp_path):
 
 
 def test_a_data_set_needs_labels(tmp_path):
-    pytest.importorskip("tensorflow_datasets")
+    pytest.importorskip("tensorflow_datasets", reason="needs: pip install '.[tfds]'")
     with pytest.raises(ValueError, match=r"no column label\. Received: country"):
         notebook.write_tfds(notebook.sample_file("countries.csv"), str(tmp_path), "countries")
 
