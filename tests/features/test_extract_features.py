@@ -259,7 +259,7 @@ def test_the_examples_of_the_guide_read_what_is_written(run, model_dir, tmp_path
     settings = [
         {"output_format": "json", "output_file": "output.jsonl"},
         {"output_format": "npz", "output_file": "output.npz"},
-        {"output_format": "npz", "output_file": "output.npz", "pool": "mean"},
+        {"output_format": "npz", "output_file": "sentences.npz", "pool": "mean", "layers": "-2"},
         {"output_format": "tfrecord", "output_file": "output.tfrecord"},
     ]
     monkeypatch.chdir(tmp_path)
