@@ -13,6 +13,7 @@ from bert_tf import files
 from bert_tf.config import MODEL_TYPES, BertConfig, check_architecture, model_type_of
 from bert_tf.formats.architectures import Architecture, architecture_of, find_architecture
 from bert_tf.formats.source import Head, PretrainedModel
+from bert_tf.formats.tokenizer_files import special_tokens_map
 from bert_tf.kinds.table import CLASSIFIER, KINDS, find_kind, heads_in, kind_of_weights
 
 # Hugging Face's activations -> ours; the first match is used for writing.
@@ -227,7 +228,8 @@ def write_config(model: PretrainedModel) -> dict[str, Any]:
             )
     pad_id, _ = architecture.fixed.get("pad_token_id", (None, ""))
     if pad_id is None:
-        pad_id = (model.tokenizer.vocab or ("[PAD]",)).index("[PAD]")
+        pad = special_tokens_map(model.tokenizer)["pad_token"]
+        pad_id = (model.tokenizer.vocab or (pad,)).index(pad)
     content["pad_token_id"] = pad_id
     if CLASSIFIER in kind.heads:
         rows = len(model.weights["output_bias"])

@@ -170,8 +170,8 @@ def write_tokenizer(folder: str, tokenizer: TokenizerFiles, max_length: int) -> 
         named = {"tokenizer_class": "RobertaTokenizer", "add_prefix_space": False}
         content = {**special_tokens_map(tokenizer), "model_max_length": max_length, **named}
     elif tokenizer.model is not None:
-        named = {"pad_token": "<pad>", "unk_token": "<unk>", "tokenizer_class": "AlbertTokenizer"}
-        content = {**SPECIAL_TOKENS_MAP, "model_max_length": max_length, **named}
+        named = {"model_max_length": max_length, "tokenizer_class": "AlbertTokenizer"}
+        content = {**special_tokens_map(tokenizer), **named}
     if tokenizer.do_lower_case is not None:
         content["do_lower_case"] = tokenizer.do_lower_case
     write_json(files.join_path(folder, _CONFIG_NAME), content, sort_keys=True)
@@ -193,6 +193,8 @@ def _read_byte_bpe(folder: str, path: str) -> tuple[TokenizerFiles, dict[str, st
 
 def special_tokens_map(tokenizer: TokenizerFiles) -> dict[str, str]:
     """Returns the special tokens by transformers' names."""
+    if tokenizer.model is not None and not tokenizer.is_byte_bpe:
+        return {**SPECIAL_TOKENS_MAP, "pad_token": "<pad>", "unk_token": "<unk>"}
     if not tokenizer.is_byte_bpe:
         return SPECIAL_TOKENS_MAP
     ends = {"bos_token": "<s>", "cls_token": "<s>", "eos_token": "</s>", "sep_token": "</s>"}

@@ -1,6 +1,7 @@
 """ALBERT in Hugging Face's format: outputs of transformers, and the same tensors written again."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import bert_tf
 from bert_tf.conversion.check import check_conversion
 from bert_tf.formats import huggingface, huggingface_outputs
 from bert_tf.formats.source import TokenizerFiles
+from bert_tf.formats.tokenizer_files import read_vocabulary
 from bert_tf.model.encoders import make_encoder
 from bert_tf.training.checkpoint import named_variables
 
@@ -95,3 +97,16 @@ def test_transformers_computes_the_same_where_e_is_h(tmp_path):
     check = check_conversion(model, str(tmp_path / "model"), "huggingface")
     assert "masked_lm_logits" in check
     assert check.endswith("after: transformers")
+
+
+def test_the_special_tokens_are_those_of_sentencepiece(tmp_path):
+    model = family_file("albert/spm.model")
+    pieces = tuple(read_vocabulary(str(model)))
+    config = dataclasses.replace(equally_wide_albert().config, vocab_size=len(pieces))
+    tokenizer = TokenizerFiles(pieces, True, None, model.read_bytes())
+    huggingface.write(make_model("masked LM", config, tokenizer=tokenizer), str(tmp_path / "new"))
+    assert json.loads((tmp_path / "new" / "config.json").read_text())["pad_token_id"] == 0
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        content = json.loads((tmp_path / "new" / name).read_text())
+        tokens = [content[f"{name}_token"] for name in ("pad", "unk", "cls", "sep", "mask")]
+        assert tokens == [*pieces[:5]] == ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"]
