@@ -219,7 +219,8 @@ class _ContentRules:
             "input_ids": of_vocabulary,
             "masked_lm_ids": of_vocabulary,
             "input_mask": (1, "a mask"),
-            "segment_ids": (type_vocab_size - 1, f"type_vocab_size={type_vocab_size}"),
+            # A model without segments, such as DistilBERT, ignores these ids.
+            "segment_ids": ((type_vocab_size or 2) - 1, f"type_vocab_size={type_vocab_size}"),
             "masked_lm_positions": (length - 1, of_length),
             "masked_lm_weights": (1, "a weight"),
             "next_sentence_labels": (1, "a label"),

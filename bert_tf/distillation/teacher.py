@@ -10,13 +10,13 @@ from collections.abc import Callable
 from bert_tf import files
 from bert_tf.config import BertConfig
 from bert_tf.formats.source import folders_of
+from bert_tf.formats.tokenizer_files import read_vocabulary
 from bert_tf.model.encoder import TransformerEncoder
 from bert_tf.model.encoders import make_encoder
 from bert_tf.model.heads import HeadModel
 from bert_tf.model.initial_weights import undrawn_weights
 from bert_tf.released.find_model import ModelFiles, find_model
 from bert_tf.released.model_folder import ModelDescription, description_beside
-from bert_tf.text.vocabulary import load_vocab
 from bert_tf.training.checkpoint import load_checkpoint
 
 
@@ -83,7 +83,7 @@ def check_vocabularies(teacher: Teacher, vocab_file: str, vocab_size: int) -> No
     """
     theirs = teacher.files.vocab_file
     if vocab_file and theirs:
-        ours, other = list(load_vocab(vocab_file)), list(load_vocab(theirs))
+        ours, other = read_vocabulary(vocab_file), read_vocabulary(theirs)
         pairs = enumerate(zip(ours, other, strict=False))
         place = next((i for i, pair in pairs if pair[0] != pair[1]), min(len(ours), len(other)))
         if ours != other:

@@ -92,6 +92,13 @@ def test_a_record_that_does_not_suit_the_model_is_named(write, changes, message)
             check(index, skips_corrupt=skips_corrupt)
 
 
+def test_a_model_without_segments_takes_any_records_of_pairs(write):
+    assert numbers_left(check(write(), type_vocab_size=0)) == list(range(20))
+    changed = write("b.tfrecord", {13: example(segment_ids=[0, 0, 0, 0, 2, 1])})
+    with pytest.raises(ValueError, match=r"segment_ids .* between 0 and 1 .* Received: 2"):
+        check(changed, type_vocab_size=0)
+
+
 def test_a_record_that_is_no_example_is_named(write):
     with pytest.raises(ValueError, match=r"record 3: it is not a tf\.train\.Example"):
         check(write(changed={3: b"\xff\xff\xff"}))

@@ -1,5 +1,6 @@
 """Distillation in pre-training: golden losses and gradients, whole runs, and what is refused."""
 
+import dataclasses
 import json
 import re
 
@@ -8,6 +9,7 @@ import pytest
 import tensorflow as tf
 from small_pretraining import (
     CONFIG,
+    LENGTH,
     checkpoint,
     make_batch,
     make_examples,
@@ -17,6 +19,8 @@ from small_pretraining import (
 )
 
 import bert_tf
+from bert_tf.distillation.teacher import check_vocabularies, find_teacher
+from bert_tf.formats.tokenizer_files import read_vocabulary
 from bert_tf.model.encoders import make_encoder
 from bert_tf.model.token_lm import TokenLMModel
 from bert_tf.pretraining.objectives import make_objective
@@ -229,6 +233,31 @@ def test_another_vocabulary_is_refused_with_its_first_row(files, tmp_path):
             vocab_file=str(tmp_path / "vocab.txt"),
             teacher=str(tmp_path / "teacher"),
         )
+
+
+@pytest.mark.parametrize("name", ["albert/spm.model", "roberta/vocab.json"])
+def test_vocabularies_of_pieces_and_of_bytes_are_compared(files, golden_dir, name):
+    vocab_file = golden_dir / "family" / name
+    teacher = find_teacher(str(files / "teacher"), LENGTH)
+    found = dataclasses.replace(teacher.files, vocab_file=str(vocab_file))
+    teacher = dataclasses.replace(teacher, files=found)
+    check_vocabularies(teacher, str(vocab_file), 0)
+    words = golden_dir / "family" / "electra" / "vocab.txt"
+    first = read_vocabulary(str(vocab_file))[0]
+    with pytest.raises(ValueError, match=rf"row 0 is '\[PAD\]' in .*vocab.txt, '{first}' in"):
+        check_vocabularies(teacher, str(words), 0)
+
+
+def test_a_student_without_segments_learns_from_records_of_pairs(files, tmp_path):
+    config = {**CONFIG, "model_type": "distilbert", "type_vocab_size": 0, "hidden_act": "gelu_erf"}
+    (tmp_path / "student.json").write_text(json.dumps(config))
+    common = {"records": "../records", "config": "../student", "num_train_steps": 2}
+    (tmp_path / "records.tfrecord").write_bytes((files / "pairs.tfrecord").read_bytes())
+    (tmp_path / "files").mkdir()
+    teacher = {"teacher": str(files / "teacher"), "init_from_teacher": True}
+    results = train(tmp_path / "files", tmp_path / "out", "distillation", **common, **teacher)
+    assert np.isfinite(list(results.values())).all()
+    assert "bert/embeddings/token_type_embeddings" not in checkpoint(tmp_path / "out", 2)
 
 
 def test_settings_of_a_distillation_need_a_teacher_and_its_objective():
