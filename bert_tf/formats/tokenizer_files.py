@@ -27,6 +27,7 @@ BYTE_BPE_NAMES = ("vocab.json", "merges.txt")
 # As found beside models: SentencePiece models, and the vocabulary of Chinese ALBERTs.
 _VOCABULARIES = (VOCAB_NAME, PIECES_NAME, "30k-clean.model", "spm.model", "vocab_chinese.txt")
 _TOKENIZER_NAME = "tokenizer.json"
+_UNIGRAM = "Unigram"  # What tokenizer.json calls SentencePiece's division.
 _CONFIG_NAME = "tokenizer_config.json"
 _ADDED_NAME = "added_tokens.json"
 MAP_NAME = "special_tokens_map.json"
@@ -109,10 +110,15 @@ def read_tokenizer(folder: str) -> tuple[TokenizerFiles, dict[str, str]]:
     """
     path = find_vocabulary(folder)
     if path and is_sentencepiece(path):
-        case = read_tokenizer_config(folder).get("do_lower_case")
+        case = _case_of_pieces(folder)
         return TokenizerFiles(tuple(read_vocabulary(path)), case, None, files.read_bytes(path)), {}
     if path and is_byte_bpe(path):
         return _read_byte_bpe(folder, path)
+    if _at(_read_object(folder, _TOKENIZER_NAME, _TOKENIZER_FORM), "model.type") == _UNIGRAM:
+        return TokenizerFiles(None, _case_of_pieces(folder)), {
+            f"{_TOKENIZER_NAME}: model.type {_UNIGRAM}": "the pieces are read from a SentencePiece "
+            f"model: put the {PIECES_NAME} of the model that was trained further beside it"
+        }
     contents = {name: _read_object(folder, name) for name in (_CONFIG_NAME, MAP_NAME)}
     content = _read_object(folder, _TOKENIZER_NAME, _TOKENIZER_FORM)
     contents[_TOKENIZER_NAME] = content
@@ -129,6 +135,16 @@ def read_tokenizer(folder: str) -> tuple[TokenizerFiles, dict[str, str]]:
     if ids and isinstance(in_json, dict) and any(ids.get(t) != n for t, n in in_json.items()):
         unlike[f"{_TOKENIZER_NAME}: model.vocab"] = f"it differs from {VOCAB_NAME}, which is read"
     return tokenizer, unlike
+
+
+def _case_of_pieces(folder: str) -> bool | None:
+    """Returns whether text is lower-cased before SentencePiece, as far as the files say."""
+    known = read_tokenizer_config(folder).get("do_lower_case")
+    content = _read_object(folder, _TOKENIZER_NAME, _TOKENIZER_FORM)
+    steps = _at(content, "normalizer.normalizers")
+    if known is not None or not isinstance(steps, list):
+        return known
+    return any(_at(step, "type") == "Lowercase" for step in steps)
 
 
 def read_tokenizer_config(folder: str) -> dict[str, bool]:

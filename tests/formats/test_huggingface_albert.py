@@ -12,7 +12,7 @@ import bert_tf
 from bert_tf.conversion.check import check_conversion
 from bert_tf.formats import huggingface, huggingface_outputs
 from bert_tf.formats.source import TokenizerFiles
-from bert_tf.formats.tokenizer_files import read_vocabulary
+from bert_tf.formats.tokenizer_files import read_tokenizer, read_vocabulary
 from bert_tf.model.encoders import make_encoder
 from bert_tf.training.checkpoint import named_variables
 
@@ -110,3 +110,19 @@ def test_the_special_tokens_are_those_of_sentencepiece(tmp_path):
         content = json.loads((tmp_path / "new" / name).read_text())
         tokens = [content[f"{name}_token"] for name in ("pad", "unk", "cls", "sep", "mask")]
         assert tokens == [*pieces[:5]] == ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"]
+
+
+@pytest.mark.parametrize("is_lower", [True, False])
+def test_the_case_is_told_by_the_steps_of_normalization(tmp_path, is_lower):
+    steps = [{"type": "NFKD"}, *([{"type": "Lowercase"}] if is_lower else [])]
+    normalizer = {"type": "Sequence", "normalizers": steps}
+    content = {"model": {"type": "Unigram", "vocab": [["<pad>", 0.0]]}, "normalizer": normalizer}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    tokenizer, unlike = read_tokenizer(str(tmp_path))
+    assert (tokenizer.vocab, tokenizer.do_lower_case) == (None, is_lower)
+    assert "spiece.model of the model that was trained further" in " ".join(unlike.values())
+    (tmp_path / "spiece.model").write_bytes(family_file("albert/spm.model").read_bytes())
+    tokenizer, unlike = read_tokenizer(str(tmp_path))
+    assert (len(tokenizer.vocab), tokenizer.do_lower_case, unlike) == (400, is_lower, {})
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": not is_lower}))
+    assert read_tokenizer(str(tmp_path))[0].do_lower_case is not is_lower
