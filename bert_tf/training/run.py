@@ -117,8 +117,7 @@ class TrainingRun:
         if restored:
             logger.info("Resuming from %s", restored)
         elif settings.init_checkpoint:
-            model, path = self.model, settings.init_checkpoint
-            logger.info("%s", load_checkpoint(model, path, allow_other_shape=model.may_lack))
+            _load_initial(self.model, settings.init_checkpoint)
         elif self.initialize:
             logger.info("%s", self.initialize())
         else:
@@ -225,6 +224,23 @@ class TrainingRun:
         is_stopped = bool(self._stop.signal_number)
         if self.step < self._last_step and not self.workers.agree(is_stopped, 1):
             raise EvaluationLeft
+
+
+def _load_initial(model: keras.Model, path: str) -> None:
+    """Loads what training starts from. A pooler that the checkpoint lacks keeps its drawn values.
+
+    Files of masked LMs have none, such as SpanBERT's.
+    """
+    pooler = model.encoder.pooler_prefix
+    report = load_checkpoint(
+        model,
+        path,
+        allow_missing=lambda name: model.may_lack(name) or name.startswith(pooler),
+        allow_other_shape=model.may_lack,
+    )
+    logger.info("%s", report)
+    if drawn := [name for name in report.missing if not model.may_lack(name)]:
+        logger.warning("%s has no %s: these start from initial values.", path, ", ".join(drawn))
 
 
 def describe_steps(num_steps: int, batch_size: int, num_examples: int) -> str:

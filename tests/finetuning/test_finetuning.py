@@ -20,7 +20,7 @@ from bert_tf.model.encoder import BertEncoder
 from bert_tf.model.encoders import make_encoder
 from bert_tf.released.model_folder import read_description
 from bert_tf.settings import FinetuningSettings
-from bert_tf.training.checkpoint import save_checkpoint
+from bert_tf.training.checkpoint import save_checkpoint, write_tensors
 
 
 @pytest.fixture
@@ -536,3 +536,23 @@ def test_another_file_s_evaluation_leaves_the_first_one_alone(settings, reviews,
     # The first file again is the first evaluation.
     run_finetuning(dataclasses.replace(quick, do_train=False))
     assert {name: (folder / name).read_bytes() for name in names} == before
+
+
+def test_a_checkpoint_without_a_pooler_is_trained_with_a_new_one(settings, tmp_path, caplog):
+    config = BertConfig.from_json_file(settings.bert_config_file)
+    tf.keras.utils.set_random_seed(5)
+    weights = {w.path: w.value for w in make_encoder(config).weights if "pooler" not in w.path}
+    start = str(tmp_path / "start" / "bert_model.ckpt")
+    (tmp_path / "start").mkdir()
+    write_tensors(start, weights)
+    short = {"num_train_epochs": 0.2, "learning_rate": 1e-9, "do_eval": False}
+    settings = dataclasses.replace(settings, init_checkpoint=start, **short)
+    with pytest.raises(ValueError, match=r"2 of the model's .* bert/pooler/dense/"):
+        run_finetuning(dataclasses.replace(settings, do_train=False, do_eval=True))
+    run_finetuning(settings)
+    assert f"{start} has no bert/pooler/dense/kernel, bert/pooler/dense/bias" in caplog.text
+    after = bert_tf.BertEncoder.from_preset(settings.output_dir)
+    assert 0 < np.std(after.pooler.dense.kernel.numpy()) < 2 * config.initializer_range
+    for weight in after.weights:
+        if weight.path in weights:
+            np.testing.assert_allclose(weight.value, weights[weight.path], atol=1e-6)
