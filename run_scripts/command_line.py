@@ -110,7 +110,10 @@ def model_values() -> dict[str, str | bool]:
             if name in flags.FLAGS and not flags.FLAGS[name].present:
                 values[name] = getattr(found, name)
         if values.get("vocab_file", "") is None and "vocab_file" not in _optional:
-            raise ValueError(f"--model={model} has no vocab.txt: give --vocab_file as well.")
+            raise ValueError(
+                f"--model={model} has no vocabulary (vocab.txt, spiece.model, or vocab.json with "
+                "merges.txt): give --vocab_file as well."
+            )
         _check_accents(model, found.strip_accents, values.get("do_lower_case"))
     if "init_checkpoint" in flags.FLAGS and flags.FLAGS["init_checkpoint"].value:
         values["init_checkpoint"] = find_init_checkpoint(flags.FLAGS["init_checkpoint"].value)

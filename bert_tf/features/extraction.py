@@ -67,7 +67,7 @@ def _load_extractor(
     """Raises a ValueError if settings, vocabulary and model do not fit each other."""
     config = BertConfig.from_json_file(settings.bert_config_file)
     layers = settings.layer_indices(config.num_hidden_layers)
-    check_length(settings.max_seq_length, config.longest_sequence, settings.bert_config_file)
+    check_length(settings.max_seq_length, config, settings.bert_config_file)
     validate_case_matches_checkpoint(settings.do_lower_case, settings.init_checkpoint)
     tokenizer = load_tokenizer(settings.vocab_file, settings.do_lower_case)
     vocab, vocab_file = tokenizer.vocab, settings.vocab_file

@@ -86,7 +86,7 @@ class FinetuningRun:
         if settings.bilstm_layers:
             self.config = dataclasses.replace(self.config, bilstm_layers=settings.bilstm_layers)
         max_seq_length = settings.max_seq_length or task.default_seq_length
-        check_length(max_seq_length, self.config.longest_sequence, settings.bert_config_file)
+        check_length(max_seq_length, self.config, settings.bert_config_file)
         tokenizer = _load_tokenizer(settings, self.config)
         self.strategy = make_strategy(settings)
         if settings.do_train:

@@ -131,8 +131,9 @@ def need_head(model: Any, prefix: str, name: str) -> None:
 def _tokenizer(found: ModelFiles, do_lower_case: bool | None, config: BertConfig) -> Tokenizer:
     if found.vocab_file is None:
         raise ValueError(
-            f"{files.split_path(found.init_checkpoint)[0]}: no vocab.txt or SentencePiece "
-            "model. Put the one that the model was trained with there, or name it (--vocab_file)."
+            f"{files.split_path(found.init_checkpoint)[0]}: no vocab.txt, SentencePiece model, or "
+            "vocab.json with merges.txt. Put the one that the model was trained with there, or "
+            "name it (--vocab_file)."
         )
     if do_lower_case is None:
         do_lower_case = found.do_lower_case

@@ -59,11 +59,10 @@ def run_pretraining(
     config = BertConfig.from_json_file(settings.bert_config_file)
     if objective.is_causal:
         config = dataclasses.replace(config, is_causal=True)
-    max_length = config.longest_sequence
     for _, of_phase in settings.by_phase():
         if of_phase.do_train:  # Another kind of file fits no length.
             files.refuse_other_kinds(files.expand_input_files(of_phase.input_file)[0], "records")
-        check_length(of_phase.max_seq_length, max_length, settings.bert_config_file)
+        check_length(of_phase.max_seq_length, config, settings.bert_config_file)
     strategy = make_strategy(settings)
     with together(strategy, settings):
         output_dir = settings.output_dir

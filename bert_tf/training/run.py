@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from bert_tf import files
+from bert_tf.config import BertConfig
 from bert_tf.model.lookup_rows import LookupRows
 from bert_tf.progress import Progress
 from bert_tf.settings import TrainingSettings
@@ -316,10 +317,12 @@ def check_batch_size(settings: TrainingSettings, strategy: tf.distribute.Strateg
         )
 
 
-def check_length(max_seq_length: int, max_position_embeddings: int, bert_config_file: str) -> None:
-    """Raises a ValueError if sequences are longer than the model's position table."""
-    if max_seq_length > max_position_embeddings:
+def check_length(max_seq_length: int, config: BertConfig, bert_config_file: str) -> None:
+    """Raises a ValueError if sequences are longer than the longest one that the model can read."""
+    if max_seq_length > (longest := config.longest_sequence):
+        rows = config.max_position_embeddings
+        usable = f", of which {longest} are for tokens" if longest < rows else ""
         raise ValueError(
             f"--max_seq_length={max_seq_length} is more than the model's position table holds: "
-            f"max_position_embeddings is {max_position_embeddings} in {bert_config_file}."
+            f"max_position_embeddings is {rows} in {bert_config_file}{usable}."
         )

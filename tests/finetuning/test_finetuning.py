@@ -21,6 +21,7 @@ from bert_tf.model.encoders import make_encoder
 from bert_tf.released.model_folder import read_description
 from bert_tf.settings import FinetuningSettings
 from bert_tf.training.checkpoint import save_checkpoint, write_tensors
+from bert_tf.training.run import check_length
 
 
 @pytest.fixture
@@ -420,6 +421,10 @@ def test_a_vocabulary_that_is_larger_than_the_model_is_refused(settings, tmp_pat
 def test_sequences_beyond_the_position_table_are_refused(settings):
     with pytest.raises(ValueError, match="max_position_embeddings is 32"):
         run_finetuning(dataclasses.replace(settings, max_seq_length=33))
+    roberta = BertConfig(10, max_position_embeddings=34, model_type="roberta", type_vocab_size=1)
+    check_length(32, roberta, "config.json")
+    with pytest.raises(ValueError, match=r"is 34 in config\.json, of which 32 are for tokens\."):
+        check_length(33, roberta, "config.json")
 
 
 def test_missing_files_are_said_before_training(settings, reviews, tmp_path):

@@ -320,7 +320,7 @@ def test_a_tokenizer_that_the_settings_cannot_describe_is_refused(recorded, rele
 def test_a_model_without_a_vocabulary_is_refused_where_one_is_needed(recorded, release, tmp_path):
     folder = copy_of(release, tmp_path / "model")
     (folder / "vocab.txt").unlink()
-    assert "has no vocab.txt: give --vocab_file" in recorded("finetune", f"--model={folder}")
+    assert "merges.txt): give --vocab_file" in recorded("finetune", f"--model={folder}")
 
 
 def run_script(scripts_dir, name, *arguments):
