@@ -10,6 +10,7 @@ from bert_tf import files
 from bert_tf.config import BertConfig, write_json
 from bert_tf.data.manifest import described_files
 from bert_tf.settings import PretrainingSettings
+from bert_tf.text.tokenizer import load_tokenizer
 from bert_tf.text.vocabulary import load_vocab
 from bert_tf.training.model_card import describe_run, write_model_card
 
@@ -19,15 +20,36 @@ _TOKENIZER_NAME = "tokenizer_config.json"
 
 
 def check_vocabulary(settings: PretrainingSettings, config: BertConfig) -> None:
-    """Raises a ValueError if --vocab_file has more rows than the model's word embeddings."""
-    if not settings.vocab_file or settings.vocab_file.endswith((".model", ".json")):
+    """Raises a ValueError if --vocab_file has more rows than the model, or is not the records'."""
+    if not settings.vocab_file:
         return  # The ids of the records are checked in any case.
-    num_rows = files.read_bytes(settings.vocab_file).count(b"\n")
+    is_text = not settings.vocab_file.endswith((".model", ".json"))
+    num_rows = files.read_bytes(settings.vocab_file).count(b"\n") if is_text else 0
     if num_rows > config.vocab_size:
         raise ValueError(
             f"--vocab_file={settings.vocab_file} has {num_rows:,} rows, but vocab_size in "
             f"{settings.bert_config_file} is {config.vocab_size:,}."
         )
+    _check_rows(settings)
+
+
+def _check_rows(settings: PretrainingSettings) -> None:
+    """Raises a ValueError if a token's id is that of another token in the records.
+
+    Rows that only one of the vocabularies uses make no difference. The records' is compared if it
+    is still where their manifest says.
+    """
+    of_records = _vocabulary_of(_manifest_of(settings))
+    if not of_records:
+        return
+    ours, theirs = (load_tokenizer(path, False).vocab for path in (settings.vocab_file, of_records))
+    for row, pair in enumerate(zip(ours, theirs, strict=False)):
+        if pair[0] != pair[1] and not any(token.startswith("[unused") for token in pair):
+            raise ValueError(
+                f"--vocab_file={settings.vocab_file} is not the vocabulary that the records were "
+                f"made with, {of_records}: row {row} is {pair[0]!r} instead of {pair[1]!r}. Make "
+                "the records with the model's vocabulary."
+            )
 
 
 def find_vocabulary(settings: PretrainingSettings) -> str | None:

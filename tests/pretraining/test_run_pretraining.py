@@ -107,6 +107,10 @@ def test_its_folder_has_the_vocabulary_and_case_of_the_records_and_a_readme(
     refuse(script, "40,000 rows, but vocab_size", vocab_file=long)
     (script.folder / "config.json").write_text(json.dumps({**CONFIG, "vocab_size": 25}))
     flags = {"num_train_steps": 2, "input_file": records, "num_warmup_steps": 1}
+    swapped = vocab.read_text().replace("\na\nb\n", "\nb\na\n")
+    (tmp_path / "swapped.txt").write_text(swapped)
+    message = r"is not the vocabulary .* made with, .*v\.txt: row 5 is 'b' instead of 'a'\."
+    refuse(script, message, vocab_file=tmp_path / "swapped.txt", **flags)
     result = script.run("--do_train", "--do_eval", **flags)
     assert result.returncode == 0, result.stderr
     out = script.folder / "out"
@@ -116,6 +120,9 @@ def test_its_folder_has_the_vocabulary_and_case_of_the_records_and_a_readme(
     text = (out / "README.md").read_text()
     assert "for 2 steps of 8 examples" in text
     assert "masked_lm_loss: " in text
+    (tmp_path / "padded.txt").write_text(vocab.read_text().replace("\nj\n", "\n[unused0]\n"))
+    more = {"output_dir": tmp_path / "padded", "vocab_file": tmp_path / "padded.txt"}
+    assert script.run("--do_train", **flags, **more).returncode == 0
 
 
 def test_metrics_have_a_line_each_log_steps_and_the_loss_falls(whole_run):
