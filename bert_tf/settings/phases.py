@@ -127,8 +127,9 @@ def _parse_text(text: str) -> dict[str, Any]:
     match = _PHASE.fullmatch(text)
     if not match or any(map(_LIKE_A_PHASE.fullmatch, (match["input_file"] or "").split(","))):
         raise ValueError(
-            "a phase is seqLENGTH:STEPS:FILES, as in seq128:900000:records_128/*.tfrecord. Phases "
-            "are separated by commas; a name that ends in .json is a file of phases."
+            "a phase is seqLENGTH:STEPS:FILES, as in seq128:900000:records_128/*.tfrecord, or in "
+            "a plan seqLENGTH:STEPS. Phases are separated by commas; a name that ends in .json is "
+            "a file of phases."
         )
     given = {name: value for name, value in match.groupdict().items() if value}
     return {name: value if name == "input_file" else int(value) for name, value in given.items()}

@@ -43,7 +43,8 @@ def make(variant: None, options: Options, labels: None) -> SpanExtraction:
     if options.eval_languages == "all":
         lacking = [x for x in languages[1:] if not find_file(options.data_dir, _file_name(x))]
         languages = [x for x in languages if x not in lacking]
-        logger.info("Languages without a file in data_dir: %s", ", ".join(lacking) or "none")
+        if lacking:
+            logger.info("Languages without a file in data_dir: %s", ", ".join(lacking))
     data = SquadFiles(options)
     readers = {x: SquadFiles(options, (_file_name(x),)) for x in languages}
     return SpanExtraction("xquad", options, data, "f1", LanguagesReader(data, readers))
