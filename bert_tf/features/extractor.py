@@ -67,7 +67,9 @@ class FeatureExtractor:
         shape = [self._replica_rows, max_seq_length] if static_shapes else [None, None]
         spec = tf.TensorSpec([3, self._num_replicas, *shape], tf.int32)
         self._run = tf.function(
-            lambda inputs: self._strategy.run(self._vectors, args=(inputs,)), input_signature=[spec]
+            lambda inputs: self._strategy.run(self._vectors, args=(inputs,)),
+            input_signature=[spec],
+            autograph=False,
         )
 
     def extract(self, lines: Iterable[str]) -> Iterator[LineFeatures]:

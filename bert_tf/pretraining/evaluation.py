@@ -36,7 +36,7 @@ class PretrainingEvaluator:
     stream: TextIO | None  # Where progress is shown.
 
     def __post_init__(self) -> None:
-        self._run = tf.function(self._distributed_step, reduce_retracing=True)
+        self._run = tf.function(self._distributed_step, reduce_retracing=True, autograph=False)
         self._latest: tuple[int, dict[str, float]] = (-1, {})
 
     def metrics(

@@ -24,7 +24,7 @@ class OutputCollector:
     strategy: tf.distribute.Strategy
 
     def __post_init__(self) -> None:
-        self._run = tf.function(self._distributed_step, reduce_retracing=True)
+        self._run = tf.function(self._distributed_step, reduce_retracing=True, autograph=False)
 
     def run(
         self,

@@ -87,7 +87,8 @@ class Trainer:
     def _run_steps(self, iterator: Iterator, num_steps: tf.Tensor):
         # All steps run the same part of the graph. TensorFlow would optimize a first step outside
         # the loop differently and round differently, and weights would depend on `num_steps`.
-        traced = tf.function(lambda: self._distributed_step(next(iterator)))  # It is not run.
+        # The traced one is not run.
+        traced = tf.function(lambda: self._distributed_step(next(iterator)), autograph=False)
         names = traced.get_concrete_function().structured_outputs
         sums = {name: tf.constant(0.0) for name in names}
         bad_step = tf.constant(-1, tf.int64)
