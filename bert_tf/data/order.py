@@ -21,6 +21,9 @@ from bert_tf.data.counter_hash import BATCH_ORDER, BLOCK_ORDER, FEATURE_ORDER, h
 # Enough for batches of one length, few enough for a random order of examples.
 CHUNK_BATCHES = 50
 
+# For functions whose Python statements do not depend on tensors: they are traced faster.
+without_autograph = tf.autograph.experimental.do_not_convert
+
 
 def plan_epoch(
     block_sizes: tf.Tensor, seed: int, epoch: tf.Tensor, position: tf.Tensor, group_examples: int
@@ -59,6 +62,7 @@ def training_order(
     """
     start_epoch, start_position = divmod(start_step * batch_size, len(lengths))
 
+    @without_autograph
     def epoch_order(epoch: tf.Tensor) -> tf.Tensor:
         examples = tf.range(tf.constant(len(lengths), tf.int64))
         order = _random_order(seed, FEATURE_ORDER, epoch, examples)
@@ -117,6 +121,5 @@ def map_batches(dataset: tf.data.Dataset, make_batch: Callable) -> tf.data.Datas
     options = tf.data.Options()
     options.deterministic = True
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    make_batch = tf.autograph.experimental.do_not_convert(make_batch)  # It is traced faster.
-    dataset = dataset.map(make_batch, num_parallel_calls=tf.data.AUTOTUNE)
+    dataset = dataset.map(without_autograph(make_batch), num_parallel_calls=tf.data.AUTOTUNE)
     return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)

@@ -18,7 +18,7 @@ from bert_tf.data import schema
 from bert_tf.data.block_reader import READING_ERRORS, BlockTable
 from bert_tf.data.counter_hash import RECORD_ORDER, hash_counters
 from bert_tf.data.dynamic_masking import MaskingSettings, mask_batch, masking_from_manifest
-from bert_tf.data.order import host_slice, map_batches, plan_epoch
+from bert_tf.data.order import host_slice, map_batches, plan_epoch, without_autograph
 from bert_tf.data.record_index import RecordIndex, build_record_index
 from bert_tf.data.records import first_records
 from bert_tf.data.token_frequencies import count_tokens, token_weights
@@ -85,11 +85,13 @@ class RecordSet:
         start_epoch, start_position = divmod(start_step * batch_size, self.num_examples)
         blocks = BlockTable(self.index)
 
+        @without_autograph
         def epoch_groups(epoch: tf.Tensor) -> tf.data.Dataset:
             start = tf.constant(start_position, tf.int64)
             position = tf.where(tf.equal(epoch, start_epoch), start, 0)
             return plan_epoch(blocks.size, seed, epoch, position, GROUP_EXAMPLES)
 
+        @without_autograph
         def read_group(epoch: tf.Tensor, block_numbers: tf.Tensor, skip: tf.Tensor):
             records, examples = blocks.read(block_numbers)
             bits = hash_counters(seed, RECORD_ORDER, epoch, examples)
