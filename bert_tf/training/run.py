@@ -230,7 +230,7 @@ class TrainingRun:
 def _load_initial(model: keras.Model, path: str) -> None:
     """Loads what training starts from. A pooler that the checkpoint lacks keeps its drawn values.
 
-    Files of masked LMs have none, such as SpanBERT's.
+    Files of masked LMs have none, such as SpanBERT's. A config of fewer blocks gives a warning.
     """
     pooler = model.encoder.pooler_prefix
     report = load_checkpoint(
@@ -242,6 +242,10 @@ def _load_initial(model: keras.Model, path: str) -> None:
     logger.info("%s", report)
     if drawn := [name for name in report.missing if not model.may_lack(name)]:
         logger.warning("%s has no %s: these start from initial values.", path, ", ".join(drawn))
+    if left := [name for name in report.unused if name.startswith(model.encoder.prefix)]:
+        advice = "They are left out. Does the config belong to this checkpoint?"
+        message = "%s has %d weights for which the encoder has no place: %s. %s"
+        logger.warning(message, path, len(left), files.some(left), advice)
 
 
 def describe_steps(num_steps: int, batch_size: int, num_examples: int) -> str:

@@ -549,13 +549,14 @@ def test_a_checkpoint_without_a_pooler_is_trained_with_a_new_one(settings, tmp_p
     weights = {w.path: w.value for w in make_encoder(config).weights if "pooler" not in w.path}
     start = str(tmp_path / "start" / "bert_model.ckpt")
     (tmp_path / "start").mkdir()
-    write_tensors(start, weights)
+    write_tensors(start, {**weights, "bert/encoder/layer_9/output/dense/bias": tf.zeros(3)})
     short = {"num_train_epochs": 0.2, "learning_rate": 1e-9, "do_eval": False}
     settings = dataclasses.replace(settings, init_checkpoint=start, **short)
     with pytest.raises(ValueError, match=r"2 of the model's .* bert/pooler/dense/"):
         run_finetuning(dataclasses.replace(settings, do_train=False, do_eval=True))
     run_finetuning(settings)
     assert f"{start} has no bert/pooler/dense/kernel, bert/pooler/dense/bias" in caplog.text
+    assert "1 weights for which the encoder has no place: bert/encoder/layer_9/" in caplog.text
     after = bert_tf.BertEncoder.from_preset(settings.output_dir)
     assert 0 < np.std(after.pooler.dense.kernel.numpy()) < 2 * config.initializer_range
     for weight in after.weights:
