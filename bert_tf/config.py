@@ -223,6 +223,12 @@ def model_type_of(json_object: dict[str, Any]) -> str:
 def check_architecture(json_object: dict[str, Any]) -> None:
     """Raises a ValueError for a configuration of another architecture, with the keys that tell."""
     model_type = model_type_of(json_object)
+    if model_type == "distilbert" and "dim" in json_object:
+        raise ValueError(
+            "This is a DistilBERT's config.json of Hugging Face, whose keys have other names. Give "
+            "its folder as --model, or convert it with convert_checkpoint.py. Received: dim="
+            f"{json_object['dim']!r}"
+        )
     others = [name for name in json_object if name in _OTHER_ARCHITECTURES]
     if model_type not in MODEL_TYPES:
         found = f"model_type {model_type!r}"

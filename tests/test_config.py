@@ -190,6 +190,11 @@ def test_the_configuration_of_another_architecture_is_refused(keys, message, tmp
         BertConfig.from_json_file(str(path))
 
 
+def test_hugging_face_s_keys_of_a_distilbert_are_refused_and_not_replaced_by_defaults():
+    with pytest.raises(ValueError, match=r"Give its folder as --model.*Received: dim=32"):
+        BertConfig.from_dict({"vocab_size": 9, "model_type": "distilbert", "dim": 32})
+
+
 @pytest.mark.parametrize("model_type", [None, "albert"])
 def test_google_s_albert_files_name_no_architecture(model_type):
     keys = {"embedding_size": 8, "num_hidden_groups": 2, "inner_group_num": 1}

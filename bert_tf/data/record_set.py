@@ -25,7 +25,7 @@ from bert_tf.data.token_frequencies import count_tokens, token_weights
 from bert_tf.data.validation import (
     check_manifests,
     check_records,
-    check_spans,
+    check_settings,
     find_corrupt_record,
 )
 
@@ -44,7 +44,8 @@ class RecordUse:
     """What pre-training needs of records, and what it does to their batches."""
 
     needs_next_sentence: bool = False  # Whether records must have `next_sentence_labels`.
-    needs_spans: bool = False  # Whether spans must be masked in the records, not single words.
+    # What create_pretraining_data.py must have been set to, by its name there.
+    record_settings: Mapping[str, bool] = dataclasses.field(default_factory=dict, hash=False)
     masks_tokens: bool = True  # Whether tokens of records for dynamic masking are masked.
     prepare: Callable[[_Batch], _Batch] | None = None  # The last step for each batch.
     # Changes a batch by chance, given (use, int [n]) -> uint64 [B, n], random bits of each row.
@@ -187,8 +188,7 @@ def open_record_set(
     paths, skips_corrupt = files.expand_input_files(patterns), on_corrupt == "skip"
     index = build_record_index(paths, skips_corrupt, cache_file)
     check_manifests(index, max_seq_length, max_predictions_per_seq, vocab_size)
-    if use.needs_spans:
-        check_spans(index)
+    check_settings(index, use.record_settings)
     masking = masking_from_manifest(index, max_predictions_per_seq)
     features = schema.pretraining_features(max_seq_length, max_predictions_per_seq)
     if masking is not None:

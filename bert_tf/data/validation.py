@@ -65,20 +65,21 @@ def check_manifests(
         check_vocabulary_size(vocabulary["size"], name, vocab_size, "the bert_config file")
 
 
-def check_spans(index: RecordIndex) -> None:
-    """Raises a ValueError if a manifest says that other tokens than those of spans are masked."""
-    for file in index.files:
-        if file.run is None:
+def check_settings(index: RecordIndex, wanted: Mapping[str, bool]) -> None:
+    """Raises a ValueError if a manifest says that records were not made with these settings."""
+    for file, (name, value) in itertools.product(index.files, wanted.items()):
+        if file.run is None and value:
             logger.warning(
-                "%s: without a manifest.json beside it, nothing says whether its masked tokens are "
-                "spans, as --do_span_mask makes them.",
-                file.path,
+                "%s: without a manifest.json beside it, nothing says whether its records were made "
+                "with --%s, as the objective needs.",
+                *(file.path, name),
             )
-        elif not file.run["settings"].get("do_span_mask"):
+        elif file.run and bool(file.run["settings"].get(name)) != value:
+            given, needed = (f"--{name}={str(each).lower()}" for each in (not value, value))
             raise ValueError(
-                f"{file.path}: its records have no masked spans, which the objective needs. Make "
-                f"them with create_pretraining_data.py --do_span_mask --next_sentence=false, or "
-                f"give --objective=masked_lm. Received: records made with --do_span_mask=false"
+                f"{file.path}: the objective needs records that create_pretraining_data.py makes "
+                f"with {needed}. Make them anew, or give another --objective. Received: records "
+                f"made with {given}"
             )
 
 

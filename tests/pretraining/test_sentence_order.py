@@ -8,9 +8,12 @@ import tensorflow as tf
 from family_golden import family_file
 
 import bert_tf
+from bert_tf.data.record_set import open_record_set
 from bert_tf.model.encoders import make_encoder
 from bert_tf.model.lookup_rows import LookupRows
 from bert_tf.pretraining.objectives import find_objective
+from bert_tf.pretraining_data.program import create_pretraining_data
+from bert_tf.settings import PretrainingDataSettings
 from bert_tf.training.checkpoint import named_variables
 from bert_tf.training.optimizer import AdamWeightDecay
 from bert_tf.training.schedule import WarmupAndDecay
@@ -121,3 +124,20 @@ def test_the_rows_of_lookups_are_counted_only_where_there_are_such():
     assert LookupRows.of(classifier).tables == {"bert/embeddings/word_embeddings"}
     with pytest.raises(ValueError, match="gradient_norm=rows changes nothing"):
         LookupRows.of(bert_tf.PretrainingModel(encoder))
+
+
+@pytest.mark.parametrize(
+    ("is_swapped", "objective"),
+    [(True, "masked_lm+next_sentence"), (False, "masked_lm+sentence_order")],
+)
+def test_records_whose_labels_mean_something_else_are_refused(is_swapped, objective, tmp_path):
+    vocab, text, records = (tmp_path / name for name in ("vocab.txt", "text", "records"))
+    vocab.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"]) + "\n")
+    text.write_text("\n\n".join(["a b a a\nb a b\nb b"] * 4) + "\n")
+    made = {"max_seq_length": 16, "max_predictions_per_seq": 2}
+    made |= {"ngram": 1, "sentence_order": True} if is_swapped else {}
+    create_pretraining_data(PretrainingDataSettings(str(text), str(vocab), str(records), **made))
+    use = find_objective(objective)
+    received = f"Received: .*--sentence_order={str(is_swapped).lower()}"
+    with pytest.raises(ValueError, match=f"{records}: .*{received}"):
+        open_record_set([str(records)], 16, 2, 7, 2, use)

@@ -21,4 +21,5 @@ OBJECTIVE = PretrainingObjective(
     make_model=PretrainingModel,
     predictions=(MASKED_LM, NEXT_SENTENCE),
     needs_next_sentence=True,
+    record_settings={"sentence_order": False},
 )

@@ -14,4 +14,8 @@ from bert_tf.pretraining.objectives.masked_lm import MASKED_LM
 SENTENCE_ORDER = dataclasses.replace(
     bert.NEXT_SENTENCE, name="sentence_order", output="next_sentence_logits"
 )
-OBJECTIVE = dataclasses.replace(bert.OBJECTIVE, predictions=(MASKED_LM, SENTENCE_ORDER))
+OBJECTIVE = dataclasses.replace(
+    bert.OBJECTIVE,
+    predictions=(MASKED_LM, SENTENCE_ORDER),
+    record_settings={"sentence_order": True},
+)

@@ -64,6 +64,6 @@ OBJECTIVE = PretrainingObjective(
     make_model=SpanBoundaryModel,
     # Each segment has a masked token.
     predictions=(dataclasses.replace(MASKED_LM, epsilon=0.0), SPAN_BOUNDARY),
-    needs_spans=True,
+    record_settings={"do_span_mask": True},
     prepare=prepare,
 )
