@@ -180,6 +180,12 @@ class BertConfig:
         known = {field.name for field in dataclasses.fields(cls)} - {"unknown_keys"}
         json_object = {**json_object, "model_type": model_type_of(json_object)}
         check_architecture(json_object)
+        if json_object["model_type"] == "distilbert" and "dim" in json_object:
+            raise ValueError(
+                "This is a DistilBERT's config.json of Hugging Face, whose keys have other names. "
+                "Give its folder as --model, or convert it with convert_checkpoint.py. "
+                f"Received: dim={json_object['dim']!r}"
+            )
         unknown = {key: value for key, value in json_object.items() if key not in known}
         if unknown:
             warnings.warn(
@@ -223,12 +229,6 @@ def model_type_of(json_object: dict[str, Any]) -> str:
 def check_architecture(json_object: dict[str, Any]) -> None:
     """Raises a ValueError for a configuration of another architecture, with the keys that tell."""
     model_type = model_type_of(json_object)
-    if model_type == "distilbert" and "dim" in json_object:
-        raise ValueError(
-            "This is a DistilBERT's config.json of Hugging Face, whose keys have other names. Give "
-            "its folder as --model, or convert it with convert_checkpoint.py. Received: dim="
-            f"{json_object['dim']!r}"
-        )
     others = [name for name in json_object if name in _OTHER_ARCHITECTURES]
     if model_type not in MODEL_TYPES:
         found = f"model_type {model_type!r}"
