@@ -70,22 +70,35 @@ class FoldTask(OtherExamples):
         examples = super().read(split)
         if split not in _PARTS:
             return examples
-        both = zip(examples, fold_numbers(examples, self.num_folds, self.seed), strict=True)
+        groups = [self.task.fold_group(example) for example in examples]
+        both = zip(examples, fold_numbers(examples, self.num_folds, self.seed, groups), strict=True)
         return [each for each, fold in both if (fold == self.number) == (split == "eval")]
 
 
-def fold_numbers(examples: Sequence[Any], num_folds: int, seed: int) -> list[int]:
-    """Returns the fold of each example, from 1. Each fold has about as many of every `label`."""
-    if len(examples) < num_folds:
+def fold_numbers(
+    examples: Sequence[Any], num_folds: int, seed: int, groups: Sequence[Any] = ()
+) -> list[int]:
+    """Returns the fold of each example, from 1. Each fold has about as many of every `label`.
+
+    Args:
+        groups: of each example, see `Task.fold_group`; by default all are divided freely.
+    """
+    places_by_group: dict[Any, list[int]] = {}
+    for place, group in enumerate(groups or [None] * len(examples)):
+        key = ("alone", place) if group is None else ("group", group)
+        places_by_group.setdefault(key, []).append(place)
+    order = list(places_by_group.values())
+    if len(order) < num_folds:
+        what = "" if len(order) == len(examples) else "sentences or passages of "
         raise ValueError(
-            f"--num_folds={num_folds} is more than there are training examples, {len(examples)}."
+            f"--num_folds={num_folds} is more than there are {what}training examples, {len(order)}."
         )
-    order = list(range(len(examples)))
     random.Random(seed).shuffle(order)
-    order.sort(key=lambda place: str(getattr(examples[place], "label", "")))
+    order.sort(key=lambda places: str(getattr(examples[places[0]], "label", "")))
     numbers = [0] * len(examples)
-    for rank, place in enumerate(order):
-        numbers[place] = rank % num_folds + 1
+    for rank, places in enumerate(order):
+        for place in places:
+            numbers[place] = rank % num_folds + 1
     return numbers
 
 

@@ -274,6 +274,10 @@ class SemanticRoles(Task):
             "confidence": answer.confidence,
         }
 
+    def fold_group(self, example: SrlExample) -> str:
+        """Returns the place of the sentence, whose predicates are scored together."""
+        return example.sentence.where
+
     def is_collapsed(self, examples: Examples, answers: Answers) -> bool:
         """Returns whether no predicate has arguments, though some should have."""
         predicates = [each.predicate for each in examples if each.number is not None]

@@ -117,6 +117,10 @@ class SuperGlueClassification(TextClassification):
             return {}
         return _CORPORA[self.variant].score(examples, answers)
 
+    def fold_group(self, example: Candidate) -> int | None:
+        """Returns the passage of a candidate answer, as a question's are scored together."""
+        return example.idx[0] if len(example.idx) > 1 else None
+
     def is_collapsed(self, examples: _Candidates, answers: _Answers) -> bool:
         if self.variant == "record":  # All may rightly be 0, as the best of a query is chosen.
             return len({answer.probabilities[1] for answer in answers}) == 1

@@ -209,6 +209,13 @@ class Task(Reader, Protocol):
         """
         return {}
 
+    def fold_group(self, example: Any) -> Any:
+        """Returns what keeps examples together in a cross-validation, such as their passage.
+
+        Examples with equal groups are in one fold; those with None, the default, in any.
+        """
+        return None
+
     def split_title(self, split: str) -> str:
         """Returns what a split of several is called in tables, such as its language."""
         return getattr(getattr(self, "reader", None), "split_title", str)(split)

@@ -27,6 +27,19 @@ def test_folds_have_equal_sizes_and_shares_of_labels_and_depend_on_the_seed():
         fold_numbers(examples[:3], 5, seed=1)
 
 
+def test_examples_of_a_group_are_in_one_fold():
+    examples = [TextExample(str(i), "a", label="yes") for i in range(12)]
+    groups = [None, "x", "x", "x", None, "y", "y", "z", "z", "x", None, None]
+    numbers = fold_numbers(examples, 3, seed=1, groups=groups)
+    by_group = collections.defaultdict(set)
+    for group, number in zip(groups, numbers, strict=True):
+        by_group[group].add(number)
+    assert [len(by_group[group]) for group in "xyz"] == [1, 1, 1]
+    assert set(numbers) == {1, 2, 3}
+    with pytest.raises(ValueError, match=r"more than there are sentences or passages of .*, 3"):
+        fold_numbers(examples, 4, seed=1, groups=list("xyzxyzxyzxyz"))
+
+
 def test_every_example_is_evaluated_once_and_else_trained_on(reviews):
     task = find_task("glue:sst-2", {"data_dir": reviews})
     everything = [example.guid for example in task.read("train")]

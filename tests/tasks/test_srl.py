@@ -9,6 +9,7 @@ from served_models import VOCAB, small_config
 from small_finetuning import small_finetuning
 
 import bert_tf
+from bert_tf.finetuning.other_examples import FoldTask
 from bert_tf.finetuning.program import run_finetuning
 from bert_tf.serving.export import export_saved_model
 from bert_tf.settings import ExportSettings
@@ -204,6 +205,19 @@ def test_heads_are_scored_with_senses_and_without(task, tmp_path):
 def test_what_does_not_fit_is_refused(task, text, options, message):
     with pytest.raises(ValueError, match=message):
         task(text, **options)
+
+
+def test_folds_divide_sentences_whose_predicates_are_scored_together(task):
+    spans = task(CONLL_2005.replace("Yes        -   -\n\n", "") * 4)
+    evaluated = []
+    for number in (1, 2, 3):
+        fold = FoldTask(spans, 3, number, seed=1)
+        examples = fold.read("eval")
+        evaluated += [each.id for each in examples]
+        answers = [SrlAnswer(each.predicate.roles, each.predicate.sense[-2:]) for each in examples]
+        scores = fold.score(examples, answers)
+        assert (scores["f1"], scores["sense_accuracy"]) == (100.0, 100.0)
+    assert sorted(evaluated) == sorted(each.id for each in spans.read("train"))
 
 
 def test_a_folder_has_a_file_for_each_split(task, tmp_path):

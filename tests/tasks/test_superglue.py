@@ -12,6 +12,7 @@ from small_finetuning import small_finetuning
 from task_rows import predict_texts
 
 import bert_tf
+from bert_tf.finetuning.other_examples import FoldTask
 from bert_tf.finetuning.program import run_finetuning
 from bert_tf.serving.export import export_saved_model
 from bert_tf.settings import ExportSettings
@@ -232,6 +233,16 @@ def test_submissions_have_the_servers_labels(make, tmp_path, variant, lines):
         f"{superglue._CORPORA[variant].folder}.jsonl",
         lines,
     )
+
+
+def test_folds_keep_the_answers_of_a_passage_together(make):
+    task = make("multirc", "train.jsonl", *({**MULTIRC, "idx": number} for number in range(5)))
+    for number in (1, 2, 3):
+        passages = {each.idx[0] for each in FoldTask(task, 3, number, seed=1).read("eval")}
+        others = {each.idx[0] for each in FoldTask(task, 3, number, seed=1).read("train")}
+        assert passages
+        assert others
+        assert not passages & others
 
 
 def test_multirc_is_scored_and_submitted_by_question(make, tmp_path):
