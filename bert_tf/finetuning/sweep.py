@@ -283,7 +283,8 @@ def _summary(results: Sequence[RunResult]) -> list[dict[str, Any]]:
 def _fold_metrics(results: Sequence[RunResult]) -> dict[str, float]:
     """Returns the mean and standard deviation of each metric over the folds of the best setting.
 
-    Several restarts count as further runs on the folds; diverged runs are left out.
+    Several restarts count as further runs on the folds; diverged runs are left out. A metric that
+    some folds lack, such as the F1 of a type that is not in them, is that of the others.
     """
     groups: dict[tuple[float, int], list[RunResult]] = {}
     for result in results:
@@ -291,9 +292,12 @@ def _fold_metrics(results: Sequence[RunResult]) -> dict[str, float]:
             groups.setdefault((result.learning_rate, result.batch_size), []).append(result)
     best = max(groups.values(), key=lambda group: statistics.fmean(r.value for r in group))
     metrics = {}
-    for name in best[0].figures:
+    for name in dict.fromkeys(name for result in best for name in result.figures):
         if name.startswith("eval_"):
-            values = [result.figures[name] for result in best]
+            # Without truncated examples, an evaluation has no share of them.
+            default = 0.0 if name == "eval_truncated" else None
+            values = [result.figures.get(name, default) for result in best]
+            values = [value for value in values if value is not None]
             metrics[name] = statistics.fmean(values)
             metrics[f"{name}_deviation"] = statistics.stdev(values) if len(values) > 1 else 0.0
     return metrics

@@ -11,6 +11,7 @@ from small_finetuning import small_finetuning
 
 from bert_tf.finetuning.other_examples import FoldTask, fold_numbers
 from bert_tf.finetuning.program import run_finetuning
+from bert_tf.finetuning.sweep import RunResult, _fold_metrics
 from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import find_task
 from bert_tf.tasks.text_examples import TextExample
@@ -38,6 +39,23 @@ def test_examples_of_a_group_are_in_one_fold():
     assert set(numbers) == {1, 2, 3}
     with pytest.raises(ValueError, match=r"more than there are sentences or passages of .*, 3"):
         fold_numbers(examples, 4, seed=1, groups=list("xyzxyzxyzxyz"))
+
+
+def test_a_metric_that_some_folds_lack_is_the_mean_of_the_others():
+    figures = [
+        {"eval_f1": 0.5, "eval_f1_PER": 0.3, "loss": 1.0},
+        {"eval_f1": 0.7, "eval_f1_ORG": 0.4, "eval_truncated": 0.5},
+    ]
+    results = [
+        RunResult("run", 1e-5, 32, 1, is_diverged=False, figures=each, fold=fold)
+        for fold, each in enumerate(figures, start=1)
+    ]
+    metrics = _fold_metrics(results)
+    means = {name: value for name, value in metrics.items() if not name.endswith("_deviation")}
+    expected = {"eval_f1": 0.6, "eval_f1_PER": 0.3, "eval_f1_ORG": 0.4, "eval_truncated": 0.25}
+    assert means == pytest.approx(expected)
+    assert metrics["eval_f1_deviation"] == pytest.approx(0.02**0.5)
+    assert metrics["eval_f1_PER_deviation"] == 0.0
 
 
 def test_every_example_is_evaluated_once_and_else_trained_on(reviews):
