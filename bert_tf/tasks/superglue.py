@@ -246,7 +246,7 @@ def _submit_multirc(examples: _Candidates, answers: _Answers) -> _Lines:
             "idx": passage,
             "passage": {"questions": [{"idx": i, "answers": a} for i, a in of.items()]},
         }
-        for number, of in passages.items()
+        for passage, of in passages.items()
     ]
 
 

@@ -268,6 +268,15 @@ def test_multirc_is_scored_and_submitted_by_question(make, tmp_path):
     ]
 
 
+def test_each_passage_of_multirc_is_submitted_under_its_own_number(make, tmp_path):
+    task = make("multirc", "val.jsonl", *({**MULTIRC, "idx": number} for number in (5, 7, 6)))
+    examples = task.read("eval")
+    answers = predict_texts(task, examples, logits(*[0.9, 0.8, 0.1] * 3))
+    lines = submission(task, examples, answers, tmp_path)[1]
+    assert [line["idx"] for line in lines] == [5, 7, 6]
+    assert lines[0]["passage"] == lines[1]["passage"] == lines[2]["passage"]
+
+
 def test_record_takes_the_most_probable_entity(make, tmp_path):
     task = make("record", "val.jsonl", RECORD)
     examples = task.read("eval")
