@@ -13,6 +13,7 @@ Source: Joshi et al. 2019, BERT for Coreference Resolution; mandarjoshi90/coref,
 
 import dataclasses
 import functools
+import itertools
 import logging
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -96,8 +97,9 @@ class Coreference(Task):
         return [*files.glob_files(pattern), *files.glob_files(f"{pattern}.gz")]
 
     def read(self, split: str) -> list[Document | GapDocument]:
-        read = read_gap if self._is_gap(split) else read_conll
-        return [document for path in self.sources(split) for document in read(path)]
+        paths, is_gap = self.sources(split), self._is_gap(split)
+        found = (read_gap(p, split != "predict") if is_gap else read_conll(p) for p in paths)
+        return list(itertools.chain.from_iterable(found))
 
     def _is_gap(self, split: str) -> bool:
         names = getattr(self.options, f"{original_split(split)}_file").split(",")

@@ -20,6 +20,7 @@ _COLUMNS = (
     *("ID", "Text", "Pronoun", "Pronoun-offset", "A", "A-offset", "A-coref"),
     *("B", "B-offset", "B-coref"),
 )
+_ANSWERS = ("A-coref", "B-coref")
 _WORD = re.compile(r"\w+|[^\w\s]")
 _COREF = {"TRUE": True, "FALSE": False}
 
@@ -32,7 +33,7 @@ class GapRow(NamedTuple):
     pronoun: str
     pronoun_start: int
     names: tuple[tuple[str, int], tuple[str, int]]  # A and B, with their places.
-    coreferent: tuple[bool, bool]  # Whether the pronoun means A, and B.
+    coreferent: tuple[bool, bool] | None  # Whether the pronoun means A, and B; None if unknown.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,14 +82,17 @@ class GapDocument:
         return (inside[0], inside[-1]) if inside else (-1, -1)
 
 
-def read_gap(path: str) -> list[GapDocument]:
+def read_gap(path: str, needs_answers: bool = True) -> list[GapDocument]:
     """Returns the rows of a file, gzipped or not.
+
+    Without `needs_answers` the columns A-coref and B-coref are not read, and may be missing.
 
     Raises a ValueError with file and line for a row that is not as described.
     """
     documents: list[GapDocument] = []
     places: dict[str, str] = {}
-    for where, cells in read_records(path, TableLayout("tsv"), _COLUMNS):
+    columns = ["" if name in _ANSWERS and not needs_answers else name for name in _COLUMNS]
+    for where, cells in read_records(path, TableLayout("tsv"), columns):
         row = _row(cells, where)
         if row.id in places:
             raise ValueError(f"{where}: the id {row.id} was already at {places[row.id]}.")
@@ -111,10 +115,12 @@ def _row(cells: Sequence[str], where: str) -> GapRow:
     for word, place in ((pronoun, at), (a, a_at), (b, b_at)):
         if not place.isdigit() or text[int(place) : int(place) + len(word)] != word:
             raise ValueError(f"{where}: {word!r} is not at the place {place} of the text.")
+    names = ((a, int(a_at)), (b, int(b_at)))
+    if a_coref is None:
+        return GapRow(row, text, pronoun, int(at), names, None)
     answers = []
     for cell in (a_coref, b_coref):
         if cell.upper() not in _COREF:
             raise ValueError(f"{where}: TRUE or FALSE was expected. Received: {cell!r}")
         answers.append(_COREF[cell.upper()])
-    names = ((a, int(a_at)), (b, int(b_at)))
     return GapRow(row, text, pronoun, int(at), names, (answers[0], answers[1]))

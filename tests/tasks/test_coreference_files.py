@@ -118,6 +118,16 @@ def test_broken_gap_tables_are_refused(tmp_path, text, message):
         read_gap(write(tmp_path, text, "gap.tsv"))
 
 
+def test_gap_to_predict_needs_no_answers(tmp_path):
+    cells = [line.split("\t") for line in (GAP, ROW)]
+    cells = [[*each[:6], *each[7:9], *each[10:]] for each in cells]
+    text = "".join("\t".join(each) for each in cells)
+    (row,) = read_gap(write(tmp_path, text, "gap.tsv"), needs_answers=False)
+    assert (row.row.coreferent, row.row.pronoun) == (None, "He")
+    with pytest.raises(ValueError, match=r"gap.tsv:1: no column 'A-coref'"):
+        read_gap(write(tmp_path, text, "gap.tsv"))
+
+
 @pytest.mark.data
 def test_all_of_litbank_and_gap_can_be_read(data_dir):
     documents = [
