@@ -177,14 +177,16 @@ def _json_sentences(path: str, columns: Columns, needs_tags: bool) -> list[Sente
                 f"{item.path}: each word needs a tag. Received: {len(words)} {word_key}, "
                 f"{len(tags)} {tag_key}"
             )
-        name = item.content.get("id", f"line {number}")
+        name, title = item.content.get("id"), item.content.get("document")
+        name = f"line {number}" if name is None else name
         if ids.setdefault(str(name), number) != number:
             raise ValueError(
                 f"{item.path}: the id {name!r} is that of line {ids[str(name)]}, too. Give each "
                 "sentence its own."
             )
         # Without a document, a sentence is its own.
-        document = documents.setdefault(str(item.content.get("document", f"line {number}")), [])
+        title = f"line {number}" if title is None else str(title)
+        document = documents.setdefault(title, [])
         texts = [" ".join(pair) for pair in zip(words, tags, strict=True)] if tags else words
         place = (number,) * len(words), tuple(texts)
         sentences.append(Sentence(words, tags, document, len(document), path, *place))
@@ -220,8 +222,9 @@ def find_scheme(sentences: Iterable[Sentence], told: str = "auto") -> str:
         if tag != OUTSIDE and not _PREFIXED.match(tag):
             raise ValueError(
                 f"{sentence.where(word)}: the tag {tag!r} is neither O nor a letter B, I, E or S, "
-                "a hyphen and a type, as other tags are. Correct it, or give "
-                "--task_options=scheme=none if each tag is a class of its own."
+                "a hyphen and a type, as other tags are. Correct it (BILOU's L and U are BIOES's E "
+                "and S, and the M of BMES is I), or give --task_options=scheme=none if each tag is "
+                "a class of its own."
             )
     is_bioes = bool(letters & {"E", "S"})
     if told == "auto":
@@ -229,11 +232,14 @@ def find_scheme(sentences: Iterable[Sentence], told: str = "auto") -> str:
         told = "bioes" if is_bioes else "iob1" if is_iob1 else "iob2"
     misfit = _misfit(sentences, told)
     if misfit and (told != "iob1" or is_bioes):
-        other = "bioes" if is_bioes and told != "bioes" else "iob1"
-        raise ValueError(
-            f"{misfit} in {told.upper()}. Correct it, or give --task_options=scheme={other}. iob1 "
-            "takes an I for the beginning of an entity wherever none of its type can continue."
+        remedy = (
+            ", or give --task_options=scheme=iob1. iob1 takes an I for the beginning of an entity "
+            "wherever none of its type can continue."
         )
+        if is_bioes:  # IOB1 has no E and no S.
+            remedy = " or the tags of another scheme: with E and S, all entities must be in BIOES."
+            remedy = remedy if told == "bioes" else ", or give --task_options=scheme=bioes."
+        raise ValueError(f"{misfit} in {told.upper()}. Correct it{remedy}")
     return told
 
 
