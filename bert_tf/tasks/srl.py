@@ -67,7 +67,10 @@ def _labels_in(reader: "SrlFiles") -> tuple[str, ...]:
     predicates = [p for s in reader.sentences("train") for p in s.predicates]
     roles = sorted({span.role for each in predicates for span in each.roles})
     if not roles:
-        raise ValueError(f"{', '.join(reader.sources('train'))}: there are no roles to learn.")
+        raise ValueError(
+            f"{', '.join(reader.sources('train'))}: there are no roles to learn in what was read "
+            f"as {reader.format('train')}. If the files are of another format, give --format."
+        )
     tags = [f"{letter}-{role}" for role in roles for letter in "BI"] if has_spans else roles
     senses = sorted({_sense(each.sense) for each in predicates} - {""})
     return (OUTSIDE, *tags, *(SENSE + sense for sense in senses if reader.options.senses))

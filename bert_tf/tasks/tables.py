@@ -141,10 +141,13 @@ def read_records(
     places = [_place(first, column, layout.has_header, delimiter) for column in columns]
     for row in rows if layout.has_header else itertools.chain([first], rows):
         if len(row.cells) != len(first.cells):
+            remedy = f"to have quotes parsed, give --format=csv --delimiter={delimiter!r}"
+            if layout.format_of(path) == "csv":
+                remedy = "a cell that contains one needs quotes around it"
             raise ValueError(
                 f"{row.where}: each row needs as many columns as the first one, "
                 f"{len(first.cells)}. Received: {len(row.cells)}. Columns are separated by "
-                f"{delimiter!r}; to have quotes parsed, give --format=csv --delimiter={delimiter!r}"
+                f"{delimiter!r}; {remedy}"
             )
         yield row.where, [None if place is None else row.cells[place] for place in places]
 

@@ -198,7 +198,7 @@ def test_heads_are_scored_with_senses_and_without(task, tmp_path):
     [
         (CONLL_2005, {"variant": "other"}, "--variant must be one of"),
         (CONLL_2005, {"format": "xml"}, "--format must be one of"),
-        ("He -\nwants want\n", {}, "there are no roles to learn"),
+        ("He -\nwants want\n", {}, "no roles to learn in what was read as conll2005"),
         (CONLL_2005, {"train_file": ""}, "Give train_file, or a data_dir with one file named"),
     ],
 )

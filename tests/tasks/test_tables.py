@@ -178,6 +178,7 @@ def test_a_row_with_more_or_fewer_columns_is_refused_with_its_line(write):
     message = refusal(write("a.csv", 'text,label\n"a\nb",1\nbad, really,0\n'), ["text"])
     assert message.startswith("a.csv:4:")
     assert "Received: 3." in message
+    assert message.endswith("needs quotes around it")
     assert refusal(write("b.tsv", "a\tb\na\tb\tc\n"), ["0"], NUMBERED).startswith("b.tsv:2:")
 
 
