@@ -49,10 +49,11 @@ def class_weights(
             weights = tuple(map(float, text.split(",")))
         except ValueError:
             weights = ()
-        if len(weights) != len(labels) or not all(0 <= w < float("inf") for w in weights):
+        is_valid = len(weights) == len(labels) and all(0 <= w < float("inf") for w in weights)
+        if not is_valid or not any(weights):
             raise ValueError(
                 f"--class_weights must be balanced, or numbers for {', '.join(labels)}, in this "
-                f"order, with commas between them. Received: {text!r}"
+                f"order, with commas between them, from 0 on and not all 0. Received: {text!r}"
             )
         return weights
     total, counts = len(examples), Counter[str]()

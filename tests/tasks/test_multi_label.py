@@ -134,6 +134,8 @@ def test_class_weights_multiply_the_losses_of_a_class(make):
     plain = make(**common)
     np.testing.assert_allclose(plain.loss(batch, logits), losses, rtol=1e-5)
     assert make(**common, class_weights="1,5").class_weights == (1.0, 5.0)
+    with pytest.raises(ValueError, match=r"not all 0. Received: '0,0'"):
+        make(**common, class_weights="0,0")
 
 
 @pytest.mark.slow
