@@ -211,9 +211,18 @@ def _read_2012(layout: None, rows: _Rows, lines: Sequence) -> Sentence:
     return _sentence([row.cells[_WORD] for row in rows], predicates, rows, lines)
 
 
+def _roles_and_verb(predicate: Predicate) -> list[RoleSpan]:
+    """Returns the roles and a V at the predicate, without which nothing tells whose they are."""
+    place = predicate.position
+    verb = RoleSpan(PREDICATE_ROLE, place, place)
+    verb = next((s for s in predicate.roles if s[:2] == verb[:2]), verb)
+    others = [s for s in predicate.roles if s.role != PREDICATE_ROLE]
+    return [verb, *(s for s in others if s.last < verb.first or verb.last < s.first)]
+
+
 def _lines_2012(sentence: Sentence, predicates: Sequence[Predicate]) -> Iterator[str]:
     size = len(sentence.words)
-    columns = [brackets_of_spans(each.roles, size) for each in predicates]
+    columns = [brackets_of_spans(_roles_and_verb(each), size) for each in predicates]
     senses = {each.position: each.sense.rpartition(".")[2] for each in predicates if each.sense}
     place = 0
     for row in sentence.rows:

@@ -118,6 +118,21 @@ def test_conll_2012_has_a_role_column_per_predicate_before_the_last(write):
     assert second.predicates == ()
 
 
+@pytest.mark.parametrize(
+    "predicted", [(), (RoleSpan("V", 0, 0),), (RoleSpan("ARG1", 0, 2), RoleSpan("V", 3, 3))]
+)
+def test_conll_2012_is_written_with_each_predicate_where_it_was_given(write, predicted):
+    first, second = read_sentences(write("a.gold_conll", CONLL_2012))
+    want, eat = first.predicates
+    missed = want._replace(roles=predicted)
+    lines = [*FORMATS["conll2012"].write(first, [missed, eat]), ""]
+    lines += FORMATS["conll2012"].write(second, [])
+    (again, _) = read_sentences(write("b.gold_conll", "\n".join(lines) + "\n"))
+    assert [each.position for each in again.predicates] == [1, 3]
+    assert roles(again.predicates[0]) == [("V", 1, 1)]
+    assert again.predicates[1] == eat
+
+
 def test_conll_2009_has_roles_at_words_and_may_have_two_at_one(write):
     (sentence,) = read_sentences(write("roles.conll09", CONLL_2009))
     want, eat = sentence.predicates
