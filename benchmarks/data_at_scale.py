@@ -175,11 +175,7 @@ def time_stages(kind: str, text: str) -> dict[str, float]:
     """
     settings = {
         masking: PretrainingDataSettings(
-            text,
-            FLAGS.vocab_file,
-            "-",
-            masking=masking,
-            dupe_factor=10 if kind == "static" else 1,
+            text, FLAGS.vocab_file, "-", masking=masking, dupe_factor=10 if kind == "static" else 1
         )
         for masking in KINDS
     }

@@ -67,8 +67,7 @@ def main(_: list[str]) -> None:
             raise ValueError(f"Give --{twice[0]} or {twice[0]} in --task_options, not both.")
         options |= given
     settings = command_line.settings_from_flags(
-        FinetuningSettings,
-        task_options=tuple(f"{name}={value}" for name, value in options.items()),
+        FinetuningSettings, task_options=tuple(f"{name}={value}" for name, value in options.items())
     )
     command_line.load_tensorflow()
     from bert_tf.finetuning.program import run_finetuning

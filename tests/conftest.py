@@ -66,10 +66,7 @@ def data_dir() -> Path:
     return folder
 
 
-WORDS = {
-    "1": ["good", "fine", "great", "lovely"],
-    "0": ["bad", "poor", "awful", "dull"],
-}
+WORDS = {"1": ["good", "fine", "great", "lovely"], "0": ["bad", "poor", "awful", "dull"]}
 FILLERS = ["the", "film", "is", "was", "a", "very", "plot", "and", "cast", "story"]
 CONFIG = {
     "hidden_size": 16,

@@ -32,11 +32,9 @@ MAY_IMPORT = {
     "model": {"config", "processors"},
     "training": {"config", "files", "model", "progress", "processors", "settings"},
     "spans": {"metrics", "settings", "text"},
-    "kinds": {
-        *("config", "files", "metrics", "model", "processors", "spans", "text", "training"),
-    },
+    "kinds": {*("config", "files", "metrics", "model", "processors", "spans", "text", "training")},
     "tasks": {
-        *("config", "data", "files", "kinds", "metrics", "model", "settings", "spans", "text"),
+        *("config", "data", "files", "kinds", "metrics", "model", "settings", "spans", "text")
     },
     "corpus": {"config", "files", "progress", "settings", "text", "version"},
     "pretraining_data": {"config", "data", "files", "progress", "settings", "text"},

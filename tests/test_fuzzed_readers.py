@@ -225,11 +225,7 @@ def test_damaged_notes_of_runs(tmp_path):
         variants_of({"seed": 1, "phases": [{"num_steps": 2}]}),
         lambda path: check_settings(settings, {"seed": 1, "phases": [{"num_steps": 2}]}),
     )
-    check(
-        tmp_path / "run.json",
-        variants_of(RUN),
-        lambda path: start_or_resume(str(tmp_path), RUN),
-    )
+    check(tmp_path / "run.json", variants_of(RUN), lambda path: start_or_resume(str(tmp_path), RUN))
 
     def log(path):
         with MetricsLog(str(tmp_path), 5) as metrics:

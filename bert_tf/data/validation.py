@@ -164,10 +164,7 @@ def _suspicious_blocks(
 
 
 def _search_file(
-    file: FileIndex,
-    blocks: np.ndarray,
-    rules: "_ContentRules | None",
-    skips_corrupt: bool,
+    file: FileIndex, blocks: np.ndarray, rules: "_ContentRules | None", skips_corrupt: bool
 ) -> FileIndex:
     """Returns the file without the corrupt records in `blocks`; raises if one breaks the rules."""
     scan = scan_file(file.path, file.compression, records_per_block=1)

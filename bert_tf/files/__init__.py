@@ -41,8 +41,4 @@ from bert_tf.files.paths import (  # noqa: F401
     split_path,
     temporary_path,
 )
-from bert_tf.files.text_lines import (  # noqa: F401
-    max_unpacked_bytes,
-    open_text_lines,
-    separate_words,
-)
+from bert_tf.files.text_lines import max_unpacked_bytes, open_text_lines, separate_words  # noqa: F401

@@ -155,10 +155,7 @@ def _planned_runs(settings: FinetuningSettings, task: Task) -> list[PlannedRun]:
 
 
 def _find_result(
-    run: PlannedRun,
-    records: Mapping[str, str],
-    whole: FinetuningRun,
-    before: Sequence[RunResult],
+    run: PlannedRun, records: Mapping[str, str], whole: FinetuningRun, before: Sequence[RunResult]
 ) -> RunResult:
     """Reads the result of a finished run, or trains it.
 

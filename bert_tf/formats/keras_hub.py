@@ -182,11 +182,7 @@ def _reason(found: _Files, variable: str) -> str:
 
 
 def _read_archive(path: str) -> _Files:
-    with (
-        files.naming_damage(path),
-        files.open_file(path) as file,
-        zipfile.ZipFile(file) as archive,
-    ):
+    with files.naming_damage(path), files.open_file(path) as file, zipfile.ZipFile(file) as archive:
         members = set(archive.namelist())
         check_growth(path, archive)
         missing = {_CONFIG_NAME, _WEIGHTS_NAME} - members

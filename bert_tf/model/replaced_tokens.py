@@ -165,9 +165,7 @@ class ReplacedTokensModel(HeadModel):
             setattr(self.generator, name, getattr(self.encoder, name))
         places = ops.cast(positions, "int32")[..., None]
         outputs = self.generator.selected_outputs(
-            features,
-            lambda hidden: ops.take_along_axis(hidden, places, axis=1),
-            training=training,
+            features, lambda hidden: ops.take_along_axis(hidden, places, axis=1), training=training
         )
         words = self.encoder.word_embeddings
         return self.masked_lm(outputs["sequence_output"], words, training=training)

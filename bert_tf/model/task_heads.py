@@ -31,11 +31,7 @@ class ClassificationModel(HeadModel):
     classified = "pooled_output"  # Which of the encoder's outputs.
 
     def __init__(
-        self,
-        encoder: TransformerEncoder,
-        num_labels: int,
-        dtype=None,
-        name: str | None = None,
+        self, encoder: TransformerEncoder, num_labels: int, dtype=None, name: str | None = None
     ):
         super().__init__(encoder, dtype, name)
         self.num_labels = num_labels

@@ -22,9 +22,7 @@ class ThresholdCurve:
 
 
 def threshold_curve(
-    articles: Sequence[Mapping[str, Any]],
-    answers: Mapping[str, Any],
-    num_thresholds: int = 40,
+    articles: Sequence[Mapping[str, Any]], answers: Mapping[str, Any], num_thresholds: int = 40
 ) -> ThresholdCurve:
     """Returns the official F1 of SQuAD 2.0 as a function of the threshold.
 

@@ -15,11 +15,7 @@ from bert_tf import files
 from bert_tf.config import BertConfig
 from bert_tf.model.encoders import make_encoder
 from bert_tf.pretraining.evaluation import PretrainingEvaluator
-from bert_tf.pretraining.model_folder import (
-    check_vocabulary,
-    write_card,
-    write_tokenizer_files,
-)
+from bert_tf.pretraining.model_folder import check_vocabulary, write_card, write_tokenizer_files
 from bert_tf.pretraining.objectives import make_objective
 from bert_tf.pretraining.phases import RunPhase, describe_records, fingerprint, open_phases
 from bert_tf.settings import PretrainingSettings

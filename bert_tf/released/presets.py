@@ -19,12 +19,7 @@ from bert_tf.released.model_folder import ModelDescription, description_beside, 
 from bert_tf.released.models import all_released_models
 from bert_tf.released.released_model import ReleasedModel
 from bert_tf.text.tokenizer import Tokenizer, load_tokenizer
-from bert_tf.training.checkpoint import (
-    has_encoder,
-    load_checkpoint,
-    named_variables,
-    read_shapes,
-)
+from bert_tf.training.checkpoint import has_encoder, load_checkpoint, named_variables, read_shapes
 
 logger = logging.getLogger(__name__)
 

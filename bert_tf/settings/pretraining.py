@@ -33,7 +33,7 @@ class PretrainingSettings(PretrainingDistillation):
 
     # The fingerprint of a run has the phases instead of the text --phases.
     MAY_CHANGE = TrainingSettings.MAY_CHANGE | {
-        *("input_file", "eval_file", "max_eval_steps", "phases", "vocab_file"),
+        *("input_file", "eval_file", "max_eval_steps", "phases", "vocab_file")
     }
 
     input_file: tuple[str, ...] = setting((), "TFRecord files to train on, separated by commas.")

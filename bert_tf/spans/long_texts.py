@@ -78,12 +78,7 @@ def divide_pair(
 
 
 def pack_pair_windows(
-    ids_a: Sequence[int],
-    ids_b: Sequence[int],
-    cls: int,
-    sep: int,
-    max_seq_length: int,
-    stride: int,
+    ids_a: Sequence[int], ids_b: Sequence[int], cls: int, sep: int, max_seq_length: int, stride: int
 ) -> tuple[list[tuple[list[int], list[int]]], bool]:
     """Returns ids and segments of each window, and whether the shorter text was cut."""
     parts, is_cut = divide_pair(len(ids_a), len(ids_b), max_seq_length, stride, sep)

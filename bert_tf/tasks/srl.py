@@ -25,12 +25,7 @@ from bert_tf.spans.bio import (
     tags_of_spans,
     viterbi,
 )
-from bert_tf.spans.predicates import (
-    SENSE,
-    PackedPredicate,
-    pack_predicate,
-    split_labels,
-)
+from bert_tf.spans.predicates import SENSE, PackedPredicate, pack_predicate, split_labels
 from bert_tf.spans.words import word_pieces
 from bert_tf.tasks.role_examples import Options, SrlExample, SrlFiles
 from bert_tf.tasks.role_files import FORMATS, Sentence, props_lines

@@ -23,10 +23,7 @@ from bert_tf.tasks.json_items import JsonItem
 from bert_tf.tasks.text_examples import TextExample
 
 _PLACEHOLDER = "@placeholder"
-_COPA_QUESTIONS = {
-    "cause": "What was the cause of this?",
-    "effect": "What happened as a result?",
-}
+_COPA_QUESTIONS = {"cause": "What was the cause of this?", "effect": "What happened as a result?"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

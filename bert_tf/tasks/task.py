@@ -234,9 +234,7 @@ class Task(Reader, Protocol):
 
 
 def find_task(
-    name: str,
-    options: Mapping[str, str] | None = None,
-    labels: Sequence[str] | None = None,
+    name: str, options: Mapping[str, str] | None = None, labels: Sequence[str] | None = None
 ) -> Task:
     """Makes the task of a name such as `squad` or `glue:mnli`, in any case.
 

@@ -8,11 +8,7 @@ import tensorflow as tf
 
 from bert_tf import files
 from bert_tf.files.checkpoints import BEST_FOLDER
-from bert_tf.training.checkpoint import (
-    NumberedCheckpoints,
-    named_variables,
-    newest_step,
-)
+from bert_tf.training.checkpoint import NumberedCheckpoints, named_variables, newest_step
 from bert_tf.training.run_directory import METRICS_NAME, read_metrics
 
 logger = logging.getLogger(__name__)

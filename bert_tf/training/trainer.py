@@ -58,9 +58,7 @@ class Trainer:
         is_alone = self.strategy.num_replicas_in_sync == 1
         # No Python statement of a step depends on a tensor: without autograph, tracing is faster.
         self._step = tf.function(
-            self._replica_step,
-            jit_compile=(self.jit_compile and is_alone) or None,
-            autograph=False,
+            self._replica_step, jit_compile=(self.jit_compile and is_alone) or None, autograph=False
         )
         self._compute = self._losses_and_gradients
         if self.jit_compile and not is_alone:

@@ -421,7 +421,7 @@ def test_json_lines_give_their_field(tmp_path, corpus_lines):
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n\n")
     prepare(tmp_path / "out", str(tmp_path / "a.jsonl"), text_field="body")
     assert corpus_lines(tmp_path / "out")[:8] == [
-        *("Text 0 é 猫.", "Second.", "New line.", "", "Text 1 é 猫.", "Second.", "New line.", ""),
+        *("Text 0 é 猫.", "Second.", "New line.", "", "Text 1 é 猫.", "Second.", "New line.", "")
     ]
 
 
@@ -482,9 +482,7 @@ def test_languages_are_smoothed_by_repetition(tmp_path, articles, make_dump, cor
     ratio = report.languages["en"]["factor"] * 900 / (report.languages["de"]["factor"] * 60)
     assert ratio == pytest.approx(15**0.7, rel=0.02)
     same = prepare(
-        tmp_path / "same",
-        (f"en={tmp_path}/en.xml", f"de={tmp_path}/de.xml"),
-        sampling_exponent=1.0,
+        tmp_path / "same", (f"en={tmp_path}/en.xml", f"de={tmp_path}/de.xml"), sampling_exponent=1.0
     )
     assert same.total("documents") == 960
 

@@ -341,10 +341,7 @@ def damage(data, place):
         (lambda data, size: damage(data, 3 * size + 1), "record 3, byte .*: the record's length"),
         (lambda data, size: damage(data, 5 * size - 1), "record 4: it does not fit its checksum"),
         (lambda data, size: data[: 5 * size - 20], "record 4, byte .* it is truncated"),
-        (
-            lambda data, size: data[: 4 * size + 5],
-            "record 4, byte .* 5 bytes into it",
-        ),
+        (lambda data, size: data[: 4 * size + 5], "record 4, byte .* 5 bytes into it"),
         (lambda data, size: b"", "the file holds no record"),
         (
             lambda data, size: b"some text that is no record",

@@ -56,8 +56,7 @@ def test_the_papers_step_900000_is_there_after_seconds_of_computing(hundred_mill
     # Passing over the 230 million examples before it takes more than a quarter of an hour.
     assert seconds < 60
     np.testing.assert_array_equal(
-        np.concatenate(batches[1:]),
-        np.concatenate(train(hundred_million, 2, start_step=STEP + 1)),
+        np.concatenate(batches[1:]), np.concatenate(train(hundred_million, 2, start_step=STEP + 1))
     )
 
 

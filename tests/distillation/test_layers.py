@@ -5,11 +5,7 @@ import pytest
 import tensorflow as tf
 
 import bert_tf
-from bert_tf.distillation.layers import (
-    LayerwiseModel,
-    layers_to_learn_from,
-    layers_to_start_from,
-)
+from bert_tf.distillation.layers import LayerwiseModel, layers_to_learn_from, layers_to_start_from
 from bert_tf.distillation.student import copy_weights
 from bert_tf.model import layers as bert_layers
 from bert_tf.model.encoders import make_encoder
@@ -26,12 +22,7 @@ CONFIG = {
 }
 
 
-ALBERT = {
-    "model_type": "albert",
-    "embedding_size": 4,
-    "num_hidden_groups": 1,
-    "inner_group_num": 1,
-}
+ALBERT = {"model_type": "albert", "embedding_size": 4, "num_hidden_groups": 1, "inner_group_num": 1}
 
 
 def make_model(num_layers, seed, **changes):

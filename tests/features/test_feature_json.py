@@ -78,10 +78,7 @@ def test_pooled_vectors_are_the_only_token_of_their_line():
         "features": [
             {
                 "token": "mean",
-                "layers": [
-                    {"index": -1, "values": [1.0, 2.0]},
-                    {"index": 0, "values": [3.0, 4.0]},
-                ],
+                "layers": [{"index": -1, "values": [1.0, 2.0]}, {"index": 0, "values": [3.0, 4.0]}],
             }
         ],
     }

@@ -317,10 +317,7 @@ def test_a_new_file_has_the_permissions_that_any_new_file_has(tmp_path):
 
 
 def test_writing_to_a_folders_name_is_refused(tmp_path):
-    with (
-        pytest.raises(IsADirectoryError, match="Is a directory"),
-        files.atomic_write(tmp_path),
-    ):
+    with pytest.raises(IsADirectoryError, match="Is a directory"), files.atomic_write(tmp_path):
         pass
     assert os.listdir(tmp_path) == []
 

@@ -131,9 +131,7 @@ def test_workers_end_with_the_program_and_leave_nothing_half_written(tmp_path, n
         "PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parent)])
     }
     program = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *map(str, paths)],
-        env=environment,
-        stderr=subprocess.PIPE,
+        [sys.executable, "-c", PROGRAM, *map(str, paths)], env=environment, stderr=subprocess.PIPE
     )
 
     def wait_until(condition, seconds):

@@ -13,12 +13,7 @@ from random_models import make_model
 import bert_tf
 from bert_tf.config import BertConfig
 from bert_tf.formats import google, names
-from bert_tf.formats.source import (
-    Head,
-    TokenizerFiles,
-    detect_format,
-    read_pretrained,
-)
+from bert_tf.formats.source import Head, TokenizerFiles, detect_format, read_pretrained
 from bert_tf.kinds.table import MASKED_LM, NEXT_SENTENCE
 from bert_tf.model.heads import PretrainingModel
 from bert_tf.model.task_heads import ClassificationModel, SpanModel

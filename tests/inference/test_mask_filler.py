@@ -177,8 +177,7 @@ def model_dir(tmp_path_factory, vocab_file):
 
 def run_script(scripts_dir, *arguments, stdin=""):
     return forked_python.run(
-        [sys.executable, scripts_dir / "fill_mask.py", *arguments],
-        input=stdin,
+        [sys.executable, scripts_dir / "fill_mask.py", *arguments], input=stdin
     )
 
 

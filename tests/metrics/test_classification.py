@@ -107,8 +107,7 @@ def test_spearman_with_ties_is_numpys_correlation_of_ranks_counted_one_by_one():
 
 
 @pytest.mark.parametrize(
-    "figure",
-    [metrics.accuracy, metrics.f1, metrics.matthews, metrics.pearson, metrics.spearman],
+    "figure", [metrics.accuracy, metrics.f1, metrics.matthews, metrics.pearson, metrics.spearman]
 )
 @pytest.mark.parametrize(("labels", "predictions"), [([1, 0], [1]), ([], []), ([[1]], [[1]])])
 def test_what_cannot_be_compared_is_refused(figure, labels, predictions):

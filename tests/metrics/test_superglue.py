@@ -26,11 +26,7 @@ def test_multirc_counts_candidates_and_whole_questions():
 
 def test_a_class_that_never_occurs_counts_as_0_in_cb():
     found = superglue.commitment_bank(["a", "b"], ["a", "b"], ("a", "b", "c"))
-    assert found == {
-        "accuracy": 1.0,
-        "f1": pytest.approx(2 / 3),
-        "score": pytest.approx(5 / 6),
-    }
+    assert found == {"accuracy": 1.0, "f1": pytest.approx(2 / 3), "score": pytest.approx(5 / 6)}
 
 
 def test_record_takes_the_most_similar_answer():

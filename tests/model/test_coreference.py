@@ -90,9 +90,7 @@ def test_outputs_loss_and_gradients_are_the_original_ones(golden_head):
         np.testing.assert_array_equal(outputs[f"span_{name}"], values[f"output/top_span_{name}"])
     both = zip(outputs["antecedents"].numpy(), scores.numpy()[:, 1:], strict=True)
     theirs = zip(
-        values["output/top_antecedents"],
-        values["output/top_antecedent_scores"][:, 1:],
-        strict=True,
+        values["output/top_antecedents"], values["output/top_antecedent_scores"][:, 1:], strict=True
     )
     for (mine, my_scores), (their, their_scores) in zip(both, theirs, strict=True):
         expected = {a: s for a, s in zip(their, their_scores, strict=True) if np.isfinite(s)}
@@ -148,9 +146,7 @@ def test_loss_on_given_scores(functions):
             np.float32,
         )
         losses = antecedent_loss(
-            tf.constant(scores),
-            tf.constant(case["antecedents"]),
-            tf.constant(case["cluster_ids"]),
+            tf.constant(scores), tf.constant(case["antecedents"]), tf.constant(case["cluster_ids"])
         )
         np.testing.assert_allclose(losses, case["loss_per_span"], rtol=1e-4, atol=1e-4)
         assert float(tf.reduce_sum(losses)) == pytest.approx(case["loss"], rel=1e-4)

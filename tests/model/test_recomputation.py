@@ -198,8 +198,7 @@ print("same")
 
 def run_on_two_devices(golden_dir, what):
     result = forked_python.run(
-        [sys.executable, "-c", TWO_DEVICES, str(golden_dir / "model"), what],
-        timeout=600,
+        [sys.executable, "-c", TWO_DEVICES, str(golden_dir / "model"), what], timeout=600
     )
     assert result.stdout.endswith("same\n"), result.stderr
 

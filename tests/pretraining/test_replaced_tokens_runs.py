@@ -120,7 +120,7 @@ def test_a_killed_run_resumes_to_the_same_bytes(files, tmp_path):
     weights = {n.split("/adam_")[0] for n in names if n != "global_step"}
     assert {f"{n}/adam_{m}" for n in weights for m in "mv"} < set(names)
     assert {n.split("/")[0] for n in weights} == {
-        *("electra", "generator", "generator_predictions", "discriminator_predictions"),
+        *("electra", "generator", "generator_predictions", "discriminator_predictions")
     }
     assert names["generator/encoder/layer_0/intermediate/dense/kernel"].shape == (4, 16)
     config = bert_tf.BertConfig.from_json_file(str(run / "bert_config.json"))

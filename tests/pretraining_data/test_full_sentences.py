@@ -135,10 +135,7 @@ def test_records_have_one_segment_and_no_label(masking, lines, tmp_path):
         assert (ids[0], ids[length - 1]) == (0, SEP)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [{"ngram": 3}, {"do_span_mask": True}, {"packing": "electra"}],
-)
+@pytest.mark.parametrize("changes", [{"ngram": 3}, {"do_span_mask": True}, {"packing": "electra"}])
 def test_other_ways_of_making_examples_are_refused(changes):
     with pytest.raises(ValueError, match=f"cannot be combined with|{next(iter(changes))}"):
         settings(**changes)

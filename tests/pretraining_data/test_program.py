@@ -11,11 +11,7 @@ from pathlib import Path
 import pytest
 
 from bert_tf.data.manifest import described_files, read_manifest
-from bert_tf.data.schema import (
-    parse_examples,
-    pretraining_features,
-    unmasked_pretraining_features,
-)
+from bert_tf.data.schema import parse_examples, pretraining_features, unmasked_pretraining_features
 from bert_tf.pretraining_data import record_files
 from bert_tf.pretraining_data.program import create_pretraining_data
 from bert_tf.pretraining_data.shards import shard_seed
@@ -338,10 +334,7 @@ def test_the_manifest_says_what_was_made(tmp_path, toy_vocab, write_text):
         "size": len(lines_of(toy_vocab)),
         "sha256": hashlib.sha256(Path(toy_vocab).read_bytes()).hexdigest(),
     }
-    assert run["masking"] == {
-        "mask_id": 6,
-        "replacement_ranges": [[0, len(lines_of(toy_vocab))]],
-    }
+    assert run["masking"] == {"mask_id": 6, "replacement_ranges": [[0, len(lines_of(toy_vocab))]]}
     assert run["statistics"] == dataclasses.asdict(report.statistics)
     entries = [*one["runs"][0]["files"], *two["runs"][0]["files"]]
     assert sum(entry["examples"] for entry in entries) == report.statistics.examples

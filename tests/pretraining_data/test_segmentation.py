@@ -6,11 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bert_tf.data.schema import (
-    parse_examples,
-    pretraining_features,
-    unmasked_pretraining_features,
-)
+from bert_tf.data.schema import parse_examples, pretraining_features, unmasked_pretraining_features
 from bert_tf.pretraining_data.program import create_pretraining_data
 from bert_tf.pretraining_data.segmentation import continues_word, find_segmenter
 from bert_tf.settings import PretrainingDataSettings

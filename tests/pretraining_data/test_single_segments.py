@@ -7,11 +7,7 @@ import pytest
 
 from bert_tf.data.manifest import read_manifest
 from bert_tf.data.records import first_records
-from bert_tf.data.schema import (
-    parse_examples,
-    pretraining_features,
-    unmasked_pretraining_features,
-)
+from bert_tf.data.schema import parse_examples, pretraining_features, unmasked_pretraining_features
 from bert_tf.pretraining_data.program import create_pretraining_data
 from bert_tf.settings import PretrainingDataSettings
 

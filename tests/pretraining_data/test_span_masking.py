@@ -222,7 +222,7 @@ def test_statistics_of_drawn_masks_are_the_authors(golden, continuing):
 
 def test_merging_joins_what_touches_or_overlaps():
     assert merge_spans([(7, 7), (1, 2), (3, 4), (8, 9), (8, 8), (12, 12)]) == [
-        *((1, 4), (7, 9), (12, 12)),
+        *((1, 4), (7, 9), (12, 12))
     ]
     assert merge_spans([(1, 6), (2, 3)]) == [(1, 6)]
 

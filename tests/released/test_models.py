@@ -8,11 +8,7 @@ import pytest
 
 from bert_tf import BertConfig, BertEncoder
 from bert_tf.formats.names import weight_shapes
-from bert_tf.released.models import (
-    RELEASED_MODELS,
-    find_released_model,
-    mirror_url,
-)
+from bert_tf.released.models import RELEASED_MODELS, find_released_model, mirror_url
 from bert_tf.released.released_model import BASE_URL, count_parameters
 
 # As published with the models, by keras-hub and others.

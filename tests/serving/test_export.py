@@ -158,8 +158,7 @@ def test_its_readme_says_how_to_call_it_in_python(exported):
 
 def test_warm_up_requests_are_answered_by_the_model(exported):
     apis = pytest.importorskip(
-        "tensorflow_serving.apis.prediction_log_pb2",
-        reason="needs: pip install '.[serving]'",
+        "tensorflow_serving.apis.prediction_log_pb2", reason="needs: pip install '.[serving]'"
     )
     folder = exported[0] / "1"
     path = str(folder / "assets.extra" / "tf_serving_warmup_requests")

@@ -9,12 +9,7 @@ import pytest
 from span_questions import VOCAB, ask, load, make_task, random_text
 from task_rows import encode_all, predict_spans
 
-from bert_tf.spans.answers import (
-    NO_OTHER_ANSWER,
-    NbestEntry,
-    SpanAnswer,
-    project,
-)
+from bert_tf.spans.answers import NO_OTHER_ANSWER, NbestEntry, SpanAnswer, project
 from bert_tf.text.tokenization import BasicTokenizer, FullTokenizer
 
 

@@ -47,7 +47,7 @@ def test_the_best_window_shows_most_of_what_is_around_a_token():
 
 def test_words_stand_between_the_originals_white_space_only():
     assert split_words(" a\tb\r\nc\u202fd  e\u00a0f\u3000g\u2028h ") == [
-        *("a", "b", "c", "d", "e\u00a0f\u3000g\u2028h"),
+        *("a", "b", "c", "d", "e\u00a0f\u3000g\u2028h")
     ]
     assert split_words(" \n") == []
 

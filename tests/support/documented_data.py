@@ -108,9 +108,7 @@ def _write_glue(folder: Path) -> None:
         rows = [[*([str(n)] if test else []), *row] for n, row in enumerate(_rows(split, labelled))]
         for place in (glue / "SST-2", folder / "SST-2"):
             _save_table(
-                place / f"{split}.tsv",
-                [*first, "sentence", *([] if test else ["label"])],
-                rows,
+                place / f"{split}.tsv", [*first, "sentence", *([] if test else ["label"])], rows
             )
         pairs = _rows(split, lambda label, rng: (label, review(label, rng), review("1", rng)))
         _save_table(

@@ -254,8 +254,7 @@ def layer_cases() -> dict[str, Case]:
         "Pooler": case(lambda dtype: layers.Pooler(8, dtype=dtype), HIDDEN),
         "Transform": case(lambda dtype: heads.Transform(8, dtype=dtype), HIDDEN),
         "MaskedLanguageModel": case(
-            lambda dtype: _TiedHead(heads.MaskedLanguageModel(30, 8, dtype=dtype)),
-            HIDDEN,
+            lambda dtype: _TiedHead(heads.MaskedLanguageModel(30, 8, dtype=dtype)), HIDDEN
         ),
         "SpanBoundaryHead": case(
             lambda dtype: _TiedHead(SpanBoundaryHead(30, 8, place_size=5, dtype=dtype)),

@@ -53,10 +53,7 @@ def make_model(
 
 
 def write_model(
-    folder: Path,
-    kind: str,
-    inputs: tuple[str, ...] = ("text",),
-    options: dict | None = None,
+    folder: Path, kind: str, inputs: tuple[str, ...] = ("text",), options: dict | None = None
 ) -> str:
     """A folder with config, vocabulary, checkpoint and, for a fine-tuned model, task.json."""
     folder.mkdir(parents=True)

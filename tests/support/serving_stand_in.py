@@ -180,9 +180,7 @@ def metadata(model: ServedVersion) -> bytes:
     """Says what can be asked."""
     definitions = {
         name: json_format.MessageToDict(
-            definition,
-            preserving_proto_field_name=True,
-            always_print_fields_with_no_presence=True,
+            definition, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
         )
         for name, definition in sorted(model.signature_defs.items())
     }

@@ -78,13 +78,7 @@ def make_trainer(strategy, config=CONFIG, parts: int = 1, learning_rate: float =
         model = bert_tf.PretrainingModel(bert_tf.BertEncoder(config))
         optimizer = AdamWeightDecay(named_variables(model), WarmupAndDecay(learning_rate, STEPS, 5))
     return Trainer(
-        model,
-        OBJECTIVE,
-        optimizer,
-        11,
-        accumulation_steps=parts,
-        clip_norm=0.1,
-        strategy=strategy,
+        model, OBJECTIVE, optimizer, 11, accumulation_steps=parts, clip_norm=0.1, strategy=strategy
     )
 
 
@@ -162,8 +156,7 @@ def evaluate(strategy, trainer: Trainer, folder: str, name: str) -> None:
         for figure, value in evaluator.means(batches()).items():
             results[f"{batch_size}/{figure}"] = value
         collector = OutputCollector(
-            lambda batch: {"out": outputs(batch)["next_sentence_logits"]},
-            strategy,
+            lambda batch: {"out": outputs(batch)["next_sentence_logits"]}, strategy
         )
         results[f"{batch_size}/out"] = collector.run(batches(), NUM_EVALUATED)["out"]
     if Workers(strategy).is_chief:

@@ -36,10 +36,7 @@ def table(*rows):
 
 
 def mnli(labels, *rows):
-    return table(
-        [*MNLI_HEADER, *labels],
-        *([number, *"abcdefg", *row] for number, row in rows),
-    )
+    return table([*MNLI_HEADER, *labels], *([number, *"abcdefg", *row] for number, row in rows))
 
 
 # By variant: GLUE's files.
@@ -143,7 +140,7 @@ OFFICIAL = {
     "ax": {
         "diagnostic.tsv": table(
             ["index", "sentence1", "sentence2"], ["0", "The cat sat", "It sat"], ["1", "c", "d"]
-        ),
+        )
     },
 }
 

@@ -13,12 +13,7 @@ from task_rows import encode_all, predict_texts
 import bert_tf
 from bert_tf.config import BertConfig
 from bert_tf.data.schema import Feature
-from bert_tf.tasks.classification import (
-    TextAnswer,
-    TextClassification,
-    TextExample,
-    softmax,
-)
+from bert_tf.tasks.classification import TextAnswer, TextClassification, TextExample, softmax
 from bert_tf.text.tokenization import FullTokenizer
 
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]

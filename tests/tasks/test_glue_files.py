@@ -181,10 +181,7 @@ def test_mrpc_is_read_from_its_original_files_with_the_test_set_to_evaluate_on(m
         ("rte", "train", r"glue:rte needs train\.tsv for 'train'"),
         ("mnli", "eval", r"glue:mnli needs dev_matched\.tsv for 'eval'"),
         ("mrpc", "train", r"needs train\.tsv or msr_paraphrase_train\.txt for"),
-        (
-            *("mrpc", "eval"),
-            r"dev\.tsv or msr_paraphrase_test\.txt",
-        ),
+        (*("mrpc", "eval"), r"dev\.tsv or msr_paraphrase_test\.txt"),
         ("ax", "predict", r"needs diagnostic\.tsv or AX\.tsv for 'predict'"),
     ],
 )

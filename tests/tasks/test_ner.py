@@ -33,11 +33,7 @@ Blackburn NNP I-NP I-PER
 
 BRUSSELS NNP I-NP I-LOC
 """
-IOB2 = [
-    ("B-ORG", "O", "B-MISC", "B-MISC", "O"),
-    ("B-PER", "I-PER"),
-    ("B-LOC",),
-]
+IOB2 = [("B-ORG", "O", "B-MISC", "B-MISC", "O"), ("B-PER", "I-PER"), ("B-LOC",)]
 LABELS = ("O", *(f"{x}-{t}" for t in ("LOC", "MISC", "ORG", "PER") for x in "BI"))
 
 
@@ -153,11 +149,7 @@ def test_schemes_are_detected(tmp_path, text, scheme):
         ("a S-X\n", {"scheme": "iob2"}, ":1: the tag S-X would be B-X in IOB2.*scheme=bioes"),
         ("a S-X\n", {"scheme": "iob1"}, ":1: the tag S-X would be I-X in IOB1.*scheme=bioes"),
         ("a B-X\nb X\n", {}, ":2: the tag 'X' is neither O nor .*scheme=none"),
-        (
-            "a B-X\nb L-X\n",
-            {},
-            ":2: the tag 'L-X' is neither .*BILOU's L and U are BIOES's E",
-        ),
+        ("a B-X\nb L-X\n", {}, ":2: the tag 'L-X' is neither .*BILOU's L and U are BIOES's E"),
         ("a B-X\nb I-X O\n", {}, r":2: each word needs as many columns.*2.*Received: 3: 'b I-X O'"),
         ("a B-X\nb\n", {}, ":2: each word needs as many columns.*Received: 1"),
         ("a\nb\n", {}, ":1: a word and its tag are needed"),
@@ -404,8 +396,7 @@ def write_data(folder, num_train=150):
         ("document_context=false",),
         pytest.param(("crf=true", "document_context=false"), marks=pytest.mark.slow),
         pytest.param(
-            ("feature_based=weighted_all", "lstm_units=16", "crf=true"),
-            marks=pytest.mark.slow,
+            ("feature_based=weighted_all", "lstm_units=16", "crf=true"), marks=pytest.mark.slow
         ),
     ],
 )

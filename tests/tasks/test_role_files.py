@@ -7,12 +7,7 @@ import pytest
 
 from bert_tf.metrics.semantic_roles import Predicate, score_dependencies
 from bert_tf.spans.bio import RoleSpan
-from bert_tf.tasks.role_files import (
-    FORMATS,
-    format_of,
-    props_lines,
-    read_sentences,
-)
+from bert_tf.tasks.role_files import FORMATS, format_of, props_lines, read_sentences
 
 CONLL_2005 = """\
 He      PRP  (S*   -   -     (A0*)  *

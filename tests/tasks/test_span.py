@@ -10,13 +10,9 @@ from span_questions import VOCAB, NoData, ask, load, make_task, random_text
 from task_rows import encode_all, predict_spans
 
 import bert_tf
-from bert_tf.spans.answers import (
-    SpanAnswer,
-)
+from bert_tf.spans.answers import SpanAnswer
 from bert_tf.spans.options import SpanOptions
-from bert_tf.spans.windows import (
-    answer_words,
-)
+from bert_tf.spans.windows import answer_words
 from bert_tf.tasks.span import SpanExample, SpanExtraction
 from bert_tf.text.tokenization import FullTokenizer
 
@@ -99,7 +95,7 @@ def test_features_are_those_of_the_algorithm_written_the_obvious_way(
 def test_features_are_described_as_the_original_writes_them():
     task = make_task()
     assert list(task.features("eval", 384)) == [
-        *("unique_ids", "input_ids", "input_mask", "segment_ids"),
+        *("unique_ids", "input_ids", "input_mask", "segment_ids")
     ]
     described = task.features("train", 384)
     assert list(described)[4:] == ["start_positions", "end_positions", "is_impossible"]
@@ -135,7 +131,7 @@ def test_a_question_is_cut_to_its_length(tokenizer):
     task = make_task(max_query_length=3)
     (row,) = encode_all(task, [ask("x", "a b c d e f g h i j k l m n")], "eval", tokenizer, 8)
     assert tokenizer.convert_ids_to_tokens(row["input_ids"]) == [
-        *("[CLS]", "a", "b", "c", "[SEP]", "x", "[SEP]"),
+        *("[CLS]", "a", "b", "c", "[SEP]", "x", "[SEP]")
     ]
 
 

@@ -95,12 +95,7 @@ OBJECTS = {  # By variant: the file, an object with its label, the texts, and th
         [("It rains.", "It is wet.")],
         ["entailment"],
     ),
-    "wic": (
-        "val.jsonl",
-        {**WIC, "label": False},
-        [("Play *ball* now.", "A *ball*.")],
-        ["false"],
-    ),
+    "wic": ("val.jsonl", {**WIC, "label": False}, [("Play *ball* now.", "A *ball*.")], ["false"]),
     "wsc": (
         "val.jsonl",
         {**WSC, "label": True},
@@ -295,10 +290,7 @@ def test_copa_is_scored_and_submitted(make, tmp_path):
     task = make("copa", "test.jsonl", COPA)
     examples = task.read("predict")
     answers = task.predict(examples, Windows([1], np.array([[0.0, 1.0]])), None)
-    assert submission(task, examples, answers, tmp_path) == (
-        "COPA.jsonl",
-        [{"idx": 7, "label": 1}],
-    )
+    assert submission(task, examples, answers, tmp_path) == ("COPA.jsonl", [{"idx": 7, "label": 1}])
 
 
 def test_cb_reports_the_mean_of_accuracy_and_f1(make):
@@ -322,12 +314,7 @@ def test_cb_reports_the_mean_of_accuracy_and_f1(make):
     ],
 )
 def test_wsc_finds_spans_that_are_spelled_otherwise(make, index, words, marked):
-    target = {
-        "span1_index": 5,
-        "span1_text": "won",
-        "span2_index": index,
-        "span2_text": words,
-    }
+    target = {"span1_index": 5, "span1_text": "won", "span2_index": index, "span2_text": words}
     content = {"text": "He said that Bob, (he) won.", "target": target, "idx": 0}
     ((text,),) = input_texts("wsc", content)
     assert text == marked.replace("won", "#won#")

@@ -104,7 +104,7 @@ def folder(tmp_path_factory):
                         "hypothesis": {"zh": "来", "de": "Ja"},
                         "label": 2,
                     }
-                ],
+                ]
             },
         )
     return str(folder)

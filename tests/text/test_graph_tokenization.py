@@ -302,8 +302,7 @@ def test_it_is_saved_and_loaded_without_this_package(hard_vocab, tmp_path):
     tf.saved_model.save(both.graph, str(tmp_path))
 
     run = forked_python.run(
-        [sys.executable, "-c", LOADING, str(tmp_path), json.dumps(texts)],
-        timeout=120,
+        [sys.executable, "-c", LOADING, str(tmp_path), json.dumps(texts)], timeout=120
     )
 
     assert run.returncode == 0, run.stderr

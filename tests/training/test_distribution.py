@@ -54,8 +54,7 @@ print("same")
 
 def test_two_devices_train_to_the_weights_of_the_original(golden_dir):
     result = forked_python.run(
-        [sys.executable, "-c", TWO_DEVICES, str(golden_dir / "model")],
-        timeout=300,
+        [sys.executable, "-c", TWO_DEVICES, str(golden_dir / "model")], timeout=300
     )
     assert result.stdout.endswith("same\n"), result.stderr
 

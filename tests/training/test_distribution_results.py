@@ -19,10 +19,7 @@ def folder(tmp_path_factory):
     def command(*arguments: str) -> list[str]:
         return [sys.executable, str(PROGRAM), str(folder), *arguments]
 
-    pairs = [
-        [("one",), ("mirrored", "2")],
-        [("mirrored", "4")],
-    ]
+    pairs = [[("one",), ("mirrored", "2")], [("mirrored", "4")]]
     for pair in pairs:
         programs = [
             WorkerProcess(command(*arguments), folder / f"{'_'.join(arguments)}.log")

@@ -42,13 +42,7 @@ def new_trainer(golden_dir, trajectory, dropout=0.0, policy="float32", **setting
     )
     optimizer = AdamWeightDecay(named_variables(model), schedule)
     bert_tf.load_checkpoint(model, str(folder / "bert_model.ckpt"))
-    return Trainer(
-        model=model,
-        objective=OBJECTIVE,
-        optimizer=optimizer,
-        seed=11,
-        **settings,
-    )
+    return Trainer(model=model, objective=OBJECTIVE, optimizer=optimizer, seed=11, **settings)
 
 
 def batches(trajectory, start=0):

@@ -8,11 +8,7 @@ from random_models import CONFIG, VOCAB, make_model
 from bert_tf import Predictor
 from bert_tf.conversion.convert import convert
 from bert_tf.formats import google, huggingface_outputs
-from bert_tf.released.model_folder import (
-    description_of,
-    needs_description,
-    write_description,
-)
+from bert_tf.released.model_folder import description_of, needs_description, write_description
 from bert_tf.settings import ConversionSettings
 from bert_tf.training.model_card import update_metrics, write_model_card
 
