@@ -17,7 +17,10 @@ SCRIPT = Path(__file__).parents[3] / "run_scripts" / "finetune.py"
 
 @contextlib.contextmanager
 def trained(settings: SimpleNamespace, task: str, options: dict[str, Any]) -> Iterator[Path]:
-    """Trains, evaluates if there are metrics, reports the speed; gives the output folder."""
+    """Trains, evaluates if there are metrics, reports the speed; gives the output folder.
+
+    The variant is the precision of matrix products: `bfloat16`, or none for float32.
+    """
     output = finetuning.output_folder(settings, "bert_tf")
     shutil.rmtree(output, ignore_errors=True)
     flags = {
@@ -35,6 +38,7 @@ def trained(settings: SimpleNamespace, task: str, options: dict[str, Any]) -> It
         "seed": finetuning.seed(settings),
         "log_steps": finetuning.GROUP,
         "keep_optimizer": False,
+        "mixed_precision": settings.variant,
     }
     command = [sys.executable, str(SCRIPT), *(f"--{name}={value}" for name, value in flags.items())]
     subprocess.run(command, check=True, stdout=sys.stderr)

@@ -7,7 +7,7 @@ decay, clipping, dropout, lengths. Both packages' answers are scored by this one
 from comparison.case import Case
 from comparison.settings import ComparisonSettings
 
-CONTESTANTS = ("bert_tf", "huggingface:by_length")
+CONTESTANTS = ("bert_tf", "bert_tf:bfloat16", "huggingface:by_length")
 # As in docs/tasks.md: three epochs of all training examples, and all of dev, unless noted.
 TASKS = {
     "SST-2": {  # 4,000 of the 67,349 training sentences: two minutes a run on two cores.
