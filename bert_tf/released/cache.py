@@ -9,7 +9,6 @@ A folder is renamed to its final name when complete. Its `files.json` lists the 
 damaged folder is noticed without reading it, and made again.
 """
 
-import glob
 import json
 import os
 import re
@@ -44,11 +43,8 @@ def cached(final: Path, source: str, make: Callable[[Path], None]) -> str:
     if _is_whole(final):
         return str(final)
     final.parent.mkdir(parents=True, exist_ok=True)
-    with files.hold_file(str(final), waits=True) as is_locked:
+    with files.hold_file(str(final), waits=True):
         if not _is_whole(final):
-            if is_locked:  # So these are left from killed processes.
-                for abandoned in final.parent.glob(f".{glob.escape(final.name)}.*.tmp"):
-                    shutil.rmtree(abandoned, ignore_errors=True)
             _make(final, source, make)
     return str(final)
 
