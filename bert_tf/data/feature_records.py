@@ -59,10 +59,9 @@ class FeatureRecords:
         self._records, self.lengths = self._read()  # <string>[n], <int32>[n] without padding.
         self.num_features = scan.num_records
         self._columns: dict[str, tf.Tensor] = {}
-        self._example_indices = None
         if windows_per_example is not None:
             examples = np.arange(len(windows_per_example), dtype=np.int32)
-            self._example_indices = np.repeat(examples, windows_per_example)
+            self.add_columns({EXAMPLE_INDEX: np.repeat(examples, windows_per_example)})
 
     def add_columns(self, columns: Mapping[str, np.ndarray]) -> None:
         """Adds an array [num_features, ...] to all batches under each name; they are not cut."""
@@ -128,8 +127,7 @@ class FeatureRecords:
         self, order: tf.data.Dataset, mine: slice, bucketed: bool, numbered: bool = False
     ) -> tf.data.Dataset:
         """Makes one host's batches from batches of record numbers."""
-        lengths, indices = tf.constant(self.lengths), self._example_indices
-        columns = self._columns
+        lengths, columns = tf.constant(self.lengths), self._columns
 
         def make_batch(numbers: tf.Tensor) -> dict[str, tf.Tensor]:
             # Padding rows have the number -1; they are read as record 0 and zeroed.
@@ -139,8 +137,6 @@ class FeatureRecords:
             batch = parse_examples(tf.gather(self._records, rows), self._features)
             batch |= {name: tf.gather(column, rows) for name, column in columns.items()}
             batch[_IS_REAL] = tf.cast(batch.get(_IS_REAL, tf.ones_like(numbers)), tf.float32)
-            if indices is not None:
-                batch[EXAMPLE_INDEX] = tf.gather(indices, rows)
             if bucketed:
                 batch = self._shortened(batch, tf.reduce_max(all_lengths))
             if numbered:
