@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from bert_tf import files
-from bert_tf.data import schema
+from bert_tf.data import schema, validation
 from bert_tf.data.block_reader import READING_ERRORS, BlockTable
 from bert_tf.data.counter_hash import RECORD_ORDER, hash_counters
 from bert_tf.data.dynamic_masking import MaskingSettings, mask_batch, masking_from_manifest
@@ -22,12 +22,6 @@ from bert_tf.data.order import host_slice, map_batches, plan_epoch, without_auto
 from bert_tf.data.record_index import RecordIndex, build_record_index
 from bert_tf.data.records import first_records
 from bert_tf.data.token_frequencies import count_tokens, token_weights
-from bert_tf.data.validation import (
-    check_manifests,
-    check_records,
-    check_settings,
-    find_corrupt_record,
-)
 
 logger = logging.getLogger(__name__)
 
@@ -165,7 +159,7 @@ class RecordSet:
         try:
             yield
         except READING_ERRORS as error:
-            find_corrupt_record(self.index)
+            validation.find_corrupt_record(self.index)
             raise ValueError(f"A record cannot be read: {error}") from error
 
 
@@ -187,8 +181,8 @@ def open_record_set(
     """
     paths, skips_corrupt = files.expand_input_files(patterns), on_corrupt == "skip"
     index = build_record_index(paths, skips_corrupt, cache_file)
-    check_manifests(index, max_seq_length, max_predictions_per_seq, vocab_size)
-    check_settings(index, use.record_settings)
+    validation.check_manifests(index, max_seq_length, max_predictions_per_seq, vocab_size)
+    validation.check_settings(index, use.record_settings)
     masking = masking_from_manifest(index, max_predictions_per_seq)
     features = schema.pretraining_features(max_seq_length, max_predictions_per_seq)
     if masking is not None:
@@ -200,7 +194,7 @@ def open_record_set(
         masking = None
     elif use.randomize and find_max_predictions(patterns) is None:
         features = {name: each for name, each in features.items() if "masked_lm" not in name}
-    index = check_records(index, features, vocab_size, type_vocab_size, skips_corrupt)
+    index = validation.check_records(index, features, vocab_size, type_vocab_size, skips_corrupt)
     counts = index.num_examples, len(paths), len(index.faults)
     logger.info("%d examples in %d files; %d damaged places left out", *counts)
     records = RecordSet(index, features, masking, use)
