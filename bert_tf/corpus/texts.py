@@ -18,13 +18,9 @@ from bert_tf.settings import CorpusSettings
 _LONGEST_SHOWN = 100  # characters of a line in an error
 
 
-def _numbered_lines(path: str, on_read: Callable[[int], None]) -> Iterator[tuple[int, str]]:
-    return enumerate(files.open_text_lines(path, on_read), start=1)
-
-
 def read_lines(path: str, on_read: Callable[[int], None]) -> Iterator[tuple[str, str]]:
     """Yields the non-blank lines of a file."""
-    for number, line in _numbered_lines(path, on_read):
+    for number, line in enumerate(files.open_text_lines(path, on_read), start=1):
         if line.strip():
             yield f"{path}:{number}", line
 
@@ -35,8 +31,8 @@ def read_books(
     """Yields books, long ones in sections that end at a blank line (or any line if none comes)."""
     lines: list[str] = []
     size = first = 0
-    end = [(0, None)]
-    for number, line in itertools.chain(lines_of_books(_numbered_lines(path, on_read)), end):
+    numbered = enumerate(files.open_text_lines(path, on_read), start=1)
+    for number, line in itertools.chain(lines_of_books(numbered), [(0, None)]):
         first = first or number
         if line is not None:
             lines.append(line)
@@ -54,7 +50,7 @@ def read_marked_up(
     """Yields the documents of a file, each of which ends with the line that has `end_tag`."""
     lines: list[str] = []
     number = 0
-    for number, line in _numbered_lines(path, on_read):
+    for number, line in enumerate(files.open_text_lines(path, on_read), start=1):
         lines.append(line)
         if end_tag in line.lower():
             yield f"{path}:{number + 1 - len(lines)}", "\n".join(lines)
