@@ -183,13 +183,11 @@ def make_shards(
             with contextlib.closing(made):
                 return dict(made)
     except WorkerKilled as error:
-        shard = ""
-        if error.work is not None:
-            shard = f" while it made shard {error.work} ({shards[error.work].output_files[0]})"
+        (path,) = shards[error.work].output_files
         raise ChildProcessError(
-            f"A worker process was killed (exit status {error.exit_status}){shard}. If it ran out "
-            f"of memory, make more shards or use fewer workers. The same command started again "
-            f"keeps the shards that are whole."
+            f"A worker process was killed (exit status {error.exit_status}) while it made shard "
+            f"{error.work} ({path}). If it ran out of memory, make more shards or use fewer "
+            f"workers. The same command started again keeps the shards that are whole."
         ) from error
 
 
