@@ -25,7 +25,6 @@ _PAPER_GLUE = "paper, table 1 (GLUE test)"
 _WHOLE_WORDS = "README, May 31st, 2019"
 _TRANSLATED = "multilingual.md, trained on translations"
 
-
 _SMALL_SCORES = {
     "L-2_H-128_A-2": "64.2 0.0 83.2 81.1/71.1 74.3/73.6 62.2/83.4 70.2/70.3 81.5 57.2 62.3 21.0",
     "L-4_H-256_A-4": "65.8 0.0 85.9 81.1/71.8 75.4/73.3 66.4/86.2 74.8/74.3 84.1 57.9 62.3 26.1",
