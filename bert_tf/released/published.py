@@ -15,7 +15,7 @@ _SMALL_GLUE = (
     *("GLUE score", "CoLA Matthews", "SST-2", "MRPC F1/accuracy", "STS-B Pearson/Spearman"),
     *("QQP F1/accuracy", "MNLI-m/mm", "QNLI", "RTE", "WNLI", "AX Matthews"),
 )
-_LANGUAGES = tuple(
+_XNLI = tuple(
     f"XNLI test {language}"
     for language in ("English", "Chinese", "Spanish", "German", "Arabic", "Urdu")
 )
@@ -60,12 +60,8 @@ SCORES = {
     ),
     "bert_large_uncased_wwm": scores(_WHOLE_WORDS, _WHOLE_WORD_TASKS, "92.8/86.7 87.07"),
     "bert_large_cased_wwm": scores(_WHOLE_WORDS, _WHOLE_WORD_TASKS, "92.9/86.7 86.46"),
-    "bert_base_multilingual_cased": scores(
-        _TRANSLATED, _LANGUAGES, "81.9 76.6 77.8 75.9 70.7 61.6"
-    ),
-    "bert_base_multilingual_uncased": scores(
-        _TRANSLATED, _LANGUAGES, "81.4 74.2 77.3 75.2 70.5 61.7"
-    ),
+    "bert_base_multilingual_cased": scores(_TRANSLATED, _XNLI, "81.9 76.6 77.8 75.9 70.7 61.6"),
+    "bert_base_multilingual_uncased": scores(_TRANSLATED, _XNLI, "81.4 74.2 77.3 75.2 70.5 61.7"),
     "bert_base_chinese": (Score("XNLI test Chinese", "77.2", "multilingual.md"),),
     **{
         f"bert_uncased_{shape}": scores("README, March 11th, 2020 (GLUE test)", _SMALL_GLUE, values)
