@@ -51,9 +51,8 @@ def extract_features(settings: FeatureExtractionSettings, stream: TextIO | None 
         before = tf32.tensor_float_32_execution_enabled()
         tf32.enable_tensor_float_32_execution(False)
         stack.callback(tf32.enable_tensor_float_32_execution, before)
-        progress = stack.enter_context(
-            Progress(num_lines, "lines", workers.stream(stream), label="features")
-        )
+        progress = Progress(num_lines, "lines", workers.stream(stream), label="features")
+        stack.enter_context(progress)
         for features in extractor.extract(files.open_text_lines(settings.input_file)):
             if write is not None:
                 write(features)

@@ -56,9 +56,8 @@ def split_words(texts: tf.Tensor, tables: chars.CharacterTables, do_lower_case: 
         starts, ends = _shared_spans(entries, packed, sources, ends)
     num_blanks = tf.gather(_count(_has(entries, chars.BLANK)), sources)
     is_alone = _has(packed, chars.ALONE)
-    word_starts = _indices(
-        is_alone | _before(False, is_alone) | (num_blanks != _before(-1, num_blanks))
-    )
+    follows_blank = num_blanks != _before(-1, num_blanks)
+    word_starts = _indices(is_alone | _before(False, is_alone) | follows_blank)
     words = tf.RaggedTensor.from_row_starts(
         tf.bitwise.bitwise_and(packed, chars.CODE_POINT), word_starts, validate=False
     )
@@ -109,9 +108,8 @@ def with_final_sigmas(code_points: tf.Tensor, cases: chars.PagedTable) -> tf.Ten
         seen = _indices(case != chars.IGNORED)
         is_cased = tf.cast(tf.gather(case, seen) == chars.CASED, tf.int32)
         ends_word = _before(0, is_cased) > tf.concat([is_cased[1:], [0]], 0)
-        ends_word = tf.scatter_nd(
-            seen[:, tf.newaxis], tf.cast(ends_word, tf.int32), tf.shape(code_points)
-        )
+        ends_word = tf.cast(ends_word, tf.int32)
+        ends_word = tf.scatter_nd(seen[:, tf.newaxis], ends_word, tf.shape(code_points))
         return tf.where(is_sigma & (ends_word == 1), chars.FINAL_SIGMA, code_points)
 
     return tf.cond(tf.reduce_any(is_sigma), replaced, lambda: code_points)
@@ -133,9 +131,8 @@ def kept_characters(
         index = tf.repeat(tf.range(tf.size(kept)), lengths)
         offset = tf.range(tf.size(index)) - tf.gather(tf.cumsum(lengths, exclusive=True), index)
         is_part = tf.gather(is_many, index)
-        values = tf.gather(
-            tables.record_values, tf.where(is_part, tf.gather(starts, index) + offset, 0)
-        )
+        place = tf.where(is_part, tf.gather(starts, index) + offset, 0)
+        values = tf.gather(tables.record_values, place)
         return tf.where(is_part, values, tf.gather(packed, index)), tf.gather(sources, index)
 
     return tf.cond(tf.reduce_any(is_many), divided, lambda: (packed, sources))
