@@ -71,10 +71,8 @@ class RecordSet:
         """Returns the endless dataset of one host's rows of all batches from step `start_step` on.
 
         The elements are dicts by name, <int32> or <float32> [batch_size / num_hosts, ...].
-
-        Args:
-            batch_size: examples per step on all hosts; a multiple of `num_hosts`.
-            seed: determines the order of examples and their dynamic masks.
+        `batch_size`, a multiple of `num_hosts`, counts the examples of a step on all hosts. `seed`
+        determines the order of examples and their dynamic masks.
         """
         mine = host_slice(batch_size, num_hosts, host_index)
         start_epoch, start_position = divmod(start_step * batch_size, self.num_examples)
@@ -175,9 +173,8 @@ def open_record_set(
 ) -> RecordSet:
     """Opens record files; raises a ValueError if they do not fit the model and the settings.
 
-    Args:
-        on_corrupt: `fail`, or `skip` to leave corrupt records out.
-        cache_file: see `build_record_index`.
+    `on_corrupt` is `fail`, or `skip` to leave corrupt records out; for `cache_file` see
+    `build_record_index`.
     """
     paths, skips_corrupt = files.expand_input_files(patterns), on_corrupt == "skip"
     index = build_record_index(paths, skips_corrupt, cache_file)

@@ -68,9 +68,8 @@ def make_shards(
 ) -> dict[int, dict[str, Any]]:
     """Makes shards on Beam and returns their manifest entries; `flags` are Beam's own.
 
-    Raises:
-        ValueError: if Beam is not installed or refuses the flags, and see `make_records`.
-        OSError: if files cannot be read or written, or shards are not in `output_dir`.
+    Raises as `make_records` does; also a ValueError if Beam is not installed or refuses the flags,
+    and an OSError if shards are not in `output_dir` at the end.
     """
     options = _parse_flags(flags)
     # Workers have other working directories.

@@ -50,9 +50,8 @@ def make_records(
 ) -> tuple[list[dict[str, Any]], CorpusStatistics]:
     """Makes a shard's record files, and returns their manifest entries and the statistics.
 
-    Raises:
-        ValueError: if a text file cannot be read (names the line) or there is no text.
-        OSError: if a file cannot be written; then none of the shard's files is left.
+    Raises a ValueError if a text file cannot be read (names the line) or there is no text; an
+    OSError if a file cannot be written. Then none of the shard's files is left.
     """
     making, num_examples = Making(settings, tokenizer, shard, start_progress), 0
     make = packed.packed_records if settings.packing == "electra" else _masked_records

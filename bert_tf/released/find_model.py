@@ -58,14 +58,10 @@ class ModelFiles:
 def find_model(model: str, options: DownloadOptions | None = None) -> ModelFiles:
     """Returns a model's files, after downloading, extracting or converting it if needed.
 
-    Args:
-        model: a released name; `hf://OWNER/NAME` in the Hugging Face Hub; or the path of a folder,
-            a checkpoint's prefix, a zip of these, or another format's folder or file (see
-            `bert_tf.formats.source`).
-
-    Raises:
-        ValueError: if there is no such model, or it is damaged.
-        OSError: if it cannot be downloaded or read, or the cache cannot be written.
+    `model` is a released name; `hf://OWNER/NAME` in the Hugging Face Hub; or the path of a folder,
+    a checkpoint's prefix, a zip of these, or another format's folder or file (see
+    `bert_tf.formats.source`). Raises a ValueError if there is no such model, or it is damaged; an
+    OSError if it cannot be downloaded or read, or the cache cannot be written.
     """
     options = options or DownloadOptions()
     path = local_path(model, options)

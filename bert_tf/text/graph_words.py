@@ -35,11 +35,9 @@ class GraphWords(NamedTuple):
 
 
 def split_words(texts: tf.Tensor, tables: chars.CharacterTables, do_lower_case: bool) -> GraphWords:
-    """Returns the normalized words of texts.
+    """Returns the normalized words of texts in UTF-8, string [N]; drops invalid bytes.
 
-    Args:
-        texts: string [N], UTF-8; invalid bytes are dropped.
-        tables: made by `character_tables` with the same `do_lower_case`.
+    `tables` are made by `character_tables` with the same `do_lower_case`.
     """
     # The blank keeps texts apart; a character that is cut off at the end stays invalid.
     decoded = tf.strings.unicode_decode(tf.strings.join([texts, " "]), "UTF-8", errors="ignore")
