@@ -44,8 +44,14 @@ def cached(final: Path, source: str, make: Callable[[Path], None]) -> str:
         return str(final)
     final.parent.mkdir(parents=True, exist_ok=True)
     with files.hold_file(str(final), waits=True):
-        if not _is_whole(final):
-            _make(final, source, make)
+        if _is_whole(final):  # Another process or thread has made it.
+            return str(final)
+        with files.new_folder(str(final)) as temporary:
+            folder = Path(temporary)
+            make(folder)
+            sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
+            write_json(str(folder / _INVENTORY_NAME), {"source": source, "files": sizes})
+            shutil.rmtree(final, ignore_errors=True)  # It is damaged.
     return str(final)
 
 
@@ -55,13 +61,3 @@ def _is_whole(folder: Path) -> bool:
         return all((folder / name).stat().st_size == size for name, size in sizes.items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
-
-
-def _make(final: Path, source: str, make: Callable[[Path], None]) -> None:
-    with files.new_folder(str(final)) as temporary:
-        folder = Path(temporary)
-        make(folder)
-        sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
-        inventory = {"source": source, "files": sizes}
-        write_json(str(folder / _INVENTORY_NAME), inventory)
-        shutil.rmtree(final, ignore_errors=True)  # It is damaged.
