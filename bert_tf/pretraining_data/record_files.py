@@ -172,31 +172,29 @@ def make_shards(
     lines = read_lines(input_files, counts, "dealing documents", start_progress)
     deal_documents(lines, settings.num_shards, texts)
     shards = {number: shards[number].with_text(text, counts) for number, text in texts.items()}
-    make = functools.partial(_make_shard, settings, tokenizer, shards)
+    make, works = functools.partial(_make_shard, settings, tokenizer), shards.items()
     num_workers = min(settings.num_workers, len(shards))
     try:
         with start_progress("making records", len(shards), "shards") as progress:
             made = run_unordered(
-                make, shards, num_workers, lambda done: progress.update(done - progress.done)
+                make, works, num_workers, lambda done: progress.update(done - progress.done)
             )
             with contextlib.closing(made):
                 return dict(made)
     except WorkerKilled as error:
-        (path,) = shards[error.work].output_files
+        number, shard = error.work
         raise ChildProcessError(
             f"A worker process was killed (exit status {error.exit_status}) while it made shard "
-            f"{error.work} ({path}). If it ran out of memory, make more shards or use fewer "
-            f"workers. The same command started again keeps the shards that are whole."
+            f"{number} ({shard.output_files[0]}). If it ran out of memory, make more shards or use "
+            f"fewer workers. The same command started again keeps the shards that are whole."
         ) from error
 
 
 def _make_shard(
-    settings: PretrainingDataSettings,
-    tokenizer: Tokenizer,
-    shards: Mapping[int, Shard],
-    number: int,
+    settings: PretrainingDataSettings, tokenizer: Tokenizer, numbered: tuple[int, Shard]
 ) -> tuple[int, dict[str, Any]]:
-    (entry,), _ = make_records(settings, tokenizer, shards[number], _report_stage)
+    number, shard = numbered
+    (entry,), _ = make_records(settings, tokenizer, shard, _report_stage)
     return number, entry
 
 
