@@ -28,6 +28,7 @@ _PLAIN_TEXT = rf"(?:[!-~]{{0,{LONGEST_RUN}}}[\t\n\r ])*[!-~]{{0,{LONGEST_RUN}}}"
 _UNKNOWN_WORD = "\x00"
 _WHERE_STRINGS_ARE = "CPU:0"  # On an accelerator, numbers would be copied back and forth.
 _TEXTS = tf.TensorSpec([None], tf.string)
+_Tokenize = Callable[[tf.Tensor], tf.RaggedTensor]
 
 
 class GraphTokenizer(tf.Module):
@@ -124,12 +125,7 @@ class GraphTokenizer(tf.Module):
     def _lower_cased(self, lines: tf.Tensor) -> tf.Tensor:
         return tf.strings.lower(lines) if self._do_lower_case else lines
 
-    def _divided(
-        self,
-        texts: tf.Tensor,
-        of_lines: Callable[[tf.Tensor], tf.RaggedTensor],
-        exact: Callable[[tf.Tensor], tf.RaggedTensor],
-    ) -> tf.RaggedTensor:
+    def _divided(self, texts: tf.Tensor, of_lines: _Tokenize, exact: _Tokenize) -> tf.RaggedTensor:
         """Applies `of_lines` to texts of plain ASCII and `exact` to others; keeps the order."""
         if self._line_tokenizer is None:
             return exact(texts)
