@@ -240,9 +240,7 @@ def _make(
     number, parts = grouped
     (path,) = shards[number].output_files
     with _as_local(settings.vocab_file) as vocab_file:
-        tokenizer = load_tokenizer(
-            vocab_file, settings.do_lower_case, settings.strip_accents, settings.tokenizer_of
-        )
+        tokenizer = load_tokenizer(vocab_file, *settings.tokenizer_rules)
     with tempfile.TemporaryDirectory(prefix="pretraining-") as folder:
         text = str(Path(folder, "text"))
         write_parts(parts, text)

@@ -46,9 +46,7 @@ def create_pretraining_data(
     start = time.monotonic()
     start_progress = without_display if stream is None else functools.partial(_show, stream)
     input_files = files.expand_input_files(settings.input_file)
-    tokenizer = load_tokenizer(
-        settings.vocab_file, settings.do_lower_case, settings.strip_accents, settings.tokenizer_of
-    )
+    tokenizer = load_tokenizer(settings.vocab_file, *settings.tokenizer_rules)
     run = _describe_run(settings, tokenizer)
     shards = plan_shards(settings, input_files, run["vocabulary"]["sha256"])
     paths = [path for shard in shards for path in shard.output_files]
