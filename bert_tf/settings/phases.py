@@ -54,11 +54,6 @@ class Phase(Settings):
         if not all((*self.input_file, *self.eval_file)):
             raise ValueError("a file without a name: is there a comma too many?")
 
-    def own_values(self, *names: str) -> dict[str, Any]:
-        """Returns the fields among `names` that the phase sets itself."""
-        values = {name: getattr(self, name) for name in names}
-        return {name: value for name, value in values.items() if value is not None}
-
 
 def parse_phases(text: str) -> tuple[Phase, ...]:
     """Parses the value of `--phases`; see the top of this file.
