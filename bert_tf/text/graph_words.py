@@ -56,9 +56,8 @@ def split_words(texts: tf.Tensor, tables: chars.CharacterTables, do_lower_case: 
     is_alone = _has(packed, chars.ALONE)
     follows_blank = num_blanks != _before(-1, num_blanks)
     word_starts = _indices(is_alone | _before(False, is_alone) | follows_blank)
-    words = tf.RaggedTensor.from_row_starts(
-        tf.bitwise.bitwise_and(packed, chars.CODE_POINT), word_starts, validate=False
-    )
+    code_points = tf.bitwise.bitwise_and(packed, chars.CODE_POINT)
+    words = tf.RaggedTensor.from_row_starts(code_points, word_starts, validate=False)
     return GraphWords(
         # TensorFlow before 2.20 takes noncharacters, such as U+FFFE, for errors.
         tf.strings.unicode_encode(words, "UTF-8", errors="ignore"),
