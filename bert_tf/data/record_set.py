@@ -16,7 +16,7 @@ import tensorflow as tf
 from bert_tf import files
 from bert_tf.data import schema, validation
 from bert_tf.data.block_reader import READING_ERRORS, BlockTable
-from bert_tf.data.counter_hash import RECORD_ORDER, hash_counters
+from bert_tf.data.counter_hash import RECORD_ORDER, RandomBits, bits_of_rows, hash_counters
 from bert_tf.data.dynamic_masking import MaskingSettings, mask_batch, masking_from_manifest
 from bert_tf.data.order import host_slice, map_batches, plan_epoch, without_autograph
 from bert_tf.data.record_index import RecordIndex, build_record_index
@@ -42,9 +42,8 @@ class RecordUse:
     record_settings: Mapping[str, bool] = dataclasses.field(default_factory=dict, hash=False)
     masks_tokens: bool = True  # Whether tokens of records for dynamic masking are masked.
     prepare: Callable[[_Batch], _Batch] | None = None  # The last step for each batch.
-    # Changes a batch by chance, given (use, int [n]) -> uint64 [B, n], random bits of each row.
-    # Then the records need not have masked tokens.
-    randomize: Callable[[_Batch, Callable], _Batch] | None = None
+    # Changes a batch by chance. Then the records need not have masked tokens.
+    randomize: Callable[[_Batch, RandomBits], _Batch] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,17 +138,10 @@ class RecordSet:
         self, records: tf.Tensor, seed: int, epochs: tf.Tensor | int, examples: tf.Tensor
     ) -> _Batch:
         batch = schema.parse_examples(records, self.features)
+        random_bits = bits_of_rows(seed, epochs, examples)
         if self.masking:
-            batch = mask_batch(batch, self.masking, seed, epochs, examples)
-        if not self.use.randomize:
-            return batch
-        epochs = tf.broadcast_to(tf.cast(epochs, tf.int64), tf.shape(examples))
-        return self.use.randomize(
-            batch,
-            lambda use, numbers: hash_counters(
-                seed, use, epochs[:, None], examples[:, None], numbers
-            ),
-        )
+            batch = mask_batch(batch, self.masking, random_bits)
+        return self.use.randomize(batch, random_bits) if self.use.randomize else batch
 
     @contextlib.contextmanager
     def named_corruption(self) -> Iterator[None]:
