@@ -57,10 +57,8 @@ def pack_windows(
 ) -> PackedWindows:
     """Packs `[CLS] question [SEP] window [SEP]`, the windows as `packing.divide` makes them.
 
-    Args:
-        question_ids: must leave room for a token of the passage; otherwise raises a
-            tf.errors.InvalidArgumentError. None packs `[CLS] window [SEP]`.
-        passage_ids: empty ones have no window.
+    Without questions it packs `[CLS] window [SEP]`. An empty passage has no window. Raises a
+    tf.errors.InvalidArgumentError for a question that leaves no room for a token of its passage.
     """
     _check_at_least(3 if question_ids is None else 4, "max_seq_length", max_seq_length)
     _check_at_least(1, "doc_stride", doc_stride)

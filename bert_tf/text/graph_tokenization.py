@@ -34,10 +34,8 @@ _Tokenize = Callable[[tf.Tensor], tf.RaggedTensor]
 class GraphTokenizer(tf.Module):
     """Tokenizes batches of texts, string [N], as `FullTokenizer` tokenizes each of them.
 
-    Args:
-        vocab: path of a vocabulary, or its tokens in the order of their ids; an invalid one raises
-            a ValueError.
-        do_lower_case, strip_accents, drops_unassigned: see `FullTokenizer`.
+    `vocab` is the path of a vocabulary, or its tokens in the order of their ids; an invalid one
+    raises a ValueError. For the other arguments see `FullTokenizer`.
     """
 
     def __init__(
