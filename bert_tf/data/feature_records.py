@@ -85,13 +85,10 @@ class FeatureRecords:
         """Returns the endless dataset of one host's rows of all batches from step `start_step` on.
 
         The elements are dicts by name, <int32> or <float32> [batch_size / num_hosts, ...], with
-        `is_real_example`, <float32>[batch_size / num_hosts]. The examples of a batch depend on the
-        seed and the step only.
-
-        Args:
-            batch_size: examples per step on all hosts; a multiple of `num_hosts`.
-            bucketed: whether a batch has examples of similar length and is only as long as the
-                longest (of all hosts; with an accelerator, rounded up to a multiple of 8).
+        `is_real_example`, <float32>[batch_size / num_hosts]. `batch_size`, a multiple of
+        `num_hosts`, counts the examples of a step on all hosts, which depend on the seed and the
+        step only. If `bucketed`, they have similar lengths, and the batch is only as long as the
+        longest (of all hosts; with an accelerator, rounded up to a multiple of 8).
 
         Source: google-research/bert, run_classifier.py, `file_based_input_fn_builder`.
         """
