@@ -85,9 +85,7 @@ class BertConfig:
     num_hidden_groups: int = 0  # Groups of layers that share weights (ALBERT).
     inner_group_num: int = 0  # Blocks in each layer of a group (ALBERT).
     layer_norm_eps: float = 1e-12  # Epsilon of all LayerNorms; 1e-5 in RoBERTa.
-    generator_hidden_size: float = (
-        0.0  # The generator's width as a fraction of H (ELECTRA); 0: 1/4.
-    )
+    generator_hidden_size: float = 0.0  # Of the generator, as a fraction of H (ELECTRA); 0: 1/4.
     generator_layers: float = 0.0  # Its depth as a fraction of the layers (ELECTRA); 0: 1.
     # Whether a dense layer and a gelu stand between [CLS] and a classifier (ELECTRA), as in Hugging
     # Face's classes. The original's classifiers have [CLS] as it is.

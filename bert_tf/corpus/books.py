@@ -15,12 +15,9 @@ from collections.abc import Iterable, Iterator
 from bert_tf.corpus.sentences import WITHOUT_SPACES, is_heading, is_small
 
 # Project Gutenberg's markers, current ones and those from before 2003.
-_START = re.compile(
-    r"\*\*\* ?START OF\b.*\bPROJECT GUTENBERG|\*END\*\s?THE SMALL PRINT", re.IGNORECASE
-)
+_START = re.compile(r"(?i)\*\*\* ?START OF\b.*\bPROJECT GUTENBERG|\*END\*\s?THE SMALL PRINT")
 _STOP = re.compile(
-    r"\*\*\* ?END OF\b.*\bPROJECT GUTENBERG|End of (?:(?:the|this) )?Project Gutenberg\b",
-    re.IGNORECASE,
+    r"(?i)\*\*\* ?END OF\b.*\bPROJECT GUTENBERG|End of (?:(?:the|this) )?Project Gutenberg\b"
 )
 _HEADER_LINES = 1000  # The first marker of a book's start is within these.
 _BLANK_LINE = re.compile(r"\n\s*\n")

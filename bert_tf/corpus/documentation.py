@@ -31,16 +31,14 @@ _SKIPPED = re.compile(rf"(.*/)?(({_SKIPPED_FOLDERS})/.*|(test_[^/]*|[^/]*_test)\
 
 # Code is fenced, follows `>>>` up to a blank line, or is indented after a line ending in `::`.
 _CODE_BLOCK = re.compile(
-    r"^ *(?P<fence>```|~~~)[\s\S]*?(^ *(?P=fence).*|\Z)"
+    r"(?m)^ *(?P<fence>```|~~~)[\s\S]*?(^ *(?P=fence).*|\Z)"
     r"|^ *>>>.*(\n.*\S.*)*"
-    r"|^(?P<indent> *)(\.\. .*|.*::) *(\n *$|\n(?P=indent) +\S.*)*",
-    re.MULTILINE,
+    r"|^(?P<indent> *)(\.\. .*|.*::) *(\n *$|\n(?P=indent) +\S.*)*"
 )
 # A blank line, an underlined heading, a marker of a list, `name: ` or `name : type`.
 _PARAGRAPH_END = re.compile(
-    r"^ *$|^.*\n *([=~^*#+-])\1{2,} *$|^ *([-*+•]|\(?\d{1,2}[.)]) "
-    r"|^ *[`*]*\w[\w.,*` ]{0,60}? : .*$|^ *[`*]*\w[\w.]*[`*]*( ?\([^)\n]*\))?:( |$)",
-    re.MULTILINE,
+    r"(?m)^ *$|^.*\n *([=~^*#+-])\1{2,} *$|^ *([-*+•]|\(?\d{1,2}[.)]) "
+    r"|^ *[`*]*\w[\w.,*` ]{0,60}? : .*$|^ *[`*]*\w[\w.]*[`*]*( ?\([^)\n]*\))?:( |$)"
 )
 
 _MARKUP = (
@@ -52,9 +50,7 @@ _MARKUP = (
     (re.compile(r"\s+"), " "),
 )
 _SENTENCE_END = re.compile(r"[.!?][\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])")
-_ABBREVIATION = re.compile(
-    r"\b(e\.g|i\.e|etc|vs|cf|al|fig|eq|sec|ch|no|resp|approx|[A-Z])\.$", re.IGNORECASE
-)
+_ABBREVIATION = re.compile(r"(?i)\b(e\.g|i\.e|etc|vs|cf|al|fig|eq|sec|ch|no|resp|approx|[A-Z])\.$")
 _CODE = re.compile(r"[{}\\|$^@~=]|://|::|->|>>>|\.\.\.\s*\S|__|[^\x20-\x7e‘-”–—]")
 _WORD = re.compile(r"[\"'(\[]?[A-Za-z]+(?:['’-][A-Za-z]+)*[\"')\]]*[.,;:!?]*[\"')\]]*$")
 _FUNCTIONAL = """

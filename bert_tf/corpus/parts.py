@@ -115,11 +115,9 @@ def make_part(settings: CorpusSettings, folder: str, work: tuple[int, Task]) -> 
     path, made_of = part_path(folder, number, "json"), _digest(task)
     if files.exists(path) and (described := read_json(path, _FORM))["made_of"] == made_of:
         return described
-    counts, markup_example = _write_part(settings, folder, number, task)
     described = {
         "language": task.input.language,
-        "counts": counts,
-        "markup_example": markup_example,
+        **_write_part(settings, folder, number, task),
         "file_bytes": task.file_bytes,
         "made_of": made_of,
     }
@@ -145,10 +143,8 @@ def _digest(task: Task) -> str:
     return digest.hexdigest()
 
 
-def _write_part(
-    settings: CorpusSettings, folder: str, number: int, task: Task
-) -> tuple[dict[str, int], str]:
-    """Writes the text and the index of a part; returns its counts, and a line with markup."""
+def _write_part(settings: CorpusSettings, folder: str, number: int, task: Task) -> dict[str, Any]:
+    """Writes the text and the index of a part; returns `counts` and `markup_example` of it."""
     counts: collections.Counter = collections.Counter()
     marked_up: list[str] = []
     rows = []
@@ -157,19 +153,17 @@ def _write_part(
     with files.atomic_writes(paths) as (text_file, index_file):
         for paragraphs in read_documents(task, settings, counts):
             sentences = document_sentences(paragraphs, language, counts, marked_up)
-            num_characters = sum(map(len, sentences))
+            has_few_characters = sum(map(len, sentences)) < settings.min_characters
             if not sentences:
                 counts["dropped: without text"] += 1
-            elif (
-                len(sentences) < settings.min_sentences or num_characters < settings.min_characters
-            ):
+            elif has_few_characters or len(sentences) < settings.min_sentences:
                 counts["dropped: too short"] += 1
             else:
                 marked_up += filter(find_markup, sentences)
                 rows.append(_write_document(sentences, language, settings, text_file))
         index_file.write(np.array(rows, DOCUMENT).tobytes())
     counts[MARKUP] = len(marked_up)
-    return dict(sorted(counts.items())), marked_up[0] if marked_up else ""
+    return {"counts": dict(sorted(counts.items())), "markup_example": next(iter(marked_up), "")}
 
 
 def document_sentences(

@@ -43,12 +43,9 @@ _FREE_SETTINGS = ("output_dir", "num_workers", "allow_truncated")
 def prepare_corpus(settings: CorpusSettings, stream: TextIO | None = None) -> CorpusReport:
     """Makes text files of one sentence per line, with a blank line after each document.
 
-    `stream` shows progress.
-
-    Raises:
-        ValueError: if an input is damaged or of another format, no document is left, or the output
-            directory holds a corpus made from other inputs or with other settings.
-        OSError: if a file cannot be read or written, or a worker was killed; complete parts remain.
+    `stream` shows progress. Raises a ValueError if an input is damaged or of another format, no
+    document is left, or the output directory holds a corpus of other inputs or settings; an OSError
+    if a file cannot be read or written, or a worker was killed. Complete parts remain.
     """
     folder = settings.output_dir
     if files.is_remote(folder):

@@ -54,8 +54,7 @@ class CorpusReport:
             if headings := counts.get("headings left out"):
                 rows.append(("", f"{headings:,} headings dropped from documents"))
             if len(self.languages) > 1:
-                times = f"{counts['factor']:.3f} times"
-                rows.append(("", f"written {times}, to balance the languages"))
+                rows.append(("", f"written {counts['factor']:.3f} times, to balance the languages"))
         documents, sentences = self.total("documents"), self.total("sentences")
         rows.append(("written", f"{documents:,} documents"))
         rows.append(("sentences", f"{sentences:,}, {sentences / documents:.1f} per document"))

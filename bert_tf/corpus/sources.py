@@ -8,11 +8,11 @@ wikiextractor   an article, <doc> ... </doc>           a line
 jsonl, tfds     the text of a line or an example       a line of the text
 """
 
-import collections
 import dataclasses
 import itertools
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterator
 
 from bert_tf import files
@@ -171,7 +171,7 @@ def _read_texts(inputs: list[Input], settings: CorpusSettings, piece_bytes: int)
 
 
 def read_documents(
-    task: Task, settings: CorpusSettings, counts: collections.Counter
+    task: Task, settings: CorpusSettings, counts: Counter
 ) -> Iterator[Iterator[str]]:
     """Yields the documents of a piece, each as an iterator of paragraphs.
 
@@ -194,9 +194,7 @@ def read_documents(
         yield iter(text.split("\n"))
 
 
-def _articles(
-    task: Task, settings: CorpusSettings, counts: collections.Counter
-) -> Iterator[Iterator[str]]:
+def _articles(task: Task, settings: CorpusSettings, counts: Counter) -> Iterator[Iterator[str]]:
     for page in read_pages(task.data, settings.allow_truncated):
         counts["seen"] += 1
         counts["input_bytes"] += len(page.text.encode("utf-8"))

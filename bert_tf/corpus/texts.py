@@ -16,27 +16,23 @@ from bert_tf.files.tfds import find_builder
 from bert_tf.settings import CorpusSettings
 
 _LONGEST_SHOWN = 100  # characters of a line in an error
+_OnRead = Callable[[int], None]  # Is called with the number of bytes just read.
+_Texts = Iterator[tuple[str, str]]  # Places, and the texts there.
 
 
-def _numbered_lines(path: str, on_read: Callable[[int], None]) -> Iterator[tuple[int, str]]:
-    return enumerate(files.open_text_lines(path, on_read), start=1)
-
-
-def read_lines(path: str, on_read: Callable[[int], None]) -> Iterator[tuple[str, str]]:
+def read_lines(path: str, on_read: _OnRead) -> _Texts:
     """Yields the non-blank lines of a file."""
-    for number, line in _numbered_lines(path, on_read):
+    for number, line in enumerate(files.open_text_lines(path, on_read), start=1):
         if line.strip():
             yield f"{path}:{number}", line
 
 
-def read_books(
-    path: str, on_read: Callable[[int], None], section_bytes: int
-) -> Iterator[tuple[str, str]]:
+def read_books(path: str, on_read: _OnRead, section_bytes: int) -> _Texts:
     """Yields books, long ones in sections that end at a blank line (or any line if none comes)."""
     lines: list[str] = []
     size = first = 0
-    end = [(0, None)]
-    for number, line in itertools.chain(lines_of_books(_numbered_lines(path, on_read)), end):
+    numbered = enumerate(files.open_text_lines(path, on_read), start=1)
+    for number, line in itertools.chain(lines_of_books(numbered), [(0, None)]):
         first = first or number
         if line is not None:
             lines.append(line)
@@ -48,13 +44,11 @@ def read_books(
             lines, size, first = [], 0, 0
 
 
-def read_marked_up(
-    path: str, on_read: Callable[[int], None], end_tag: str
-) -> Iterator[tuple[str, str]]:
+def read_marked_up(path: str, on_read: _OnRead, end_tag: str) -> _Texts:
     """Yields the documents of a file, each of which ends with the line that has `end_tag`."""
     lines: list[str] = []
     number = 0
-    for number, line in _numbered_lines(path, on_read):
+    for number, line in enumerate(files.open_text_lines(path, on_read), start=1):
         lines.append(line)
         if end_tag in line.lower():
             yield f"{path}:{number + 1 - len(lines)}", "\n".join(lines)
@@ -91,7 +85,7 @@ def text_of_line(place: str, line: str, field: str) -> str:
     return text
 
 
-def read_data_set(name: str, settings: CorpusSettings) -> Iterator[tuple[str, str]]:
+def read_data_set(name: str, settings: CorpusSettings) -> _Texts:
     """Yields the text of each example of a data set, in the order of its files."""
     import tensorflow_datasets as tfds
 

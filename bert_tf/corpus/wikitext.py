@@ -73,8 +73,7 @@ _DISAMBIGUATION_NAMES = (
     r"توضيح|ابهام(?: |\u200c)?زدایی|פירושונים|anlam ayrımı|täsmennyssivu|trang định hướng"
 )
 _DISAMBIGUATION = re.compile(
-    r"__DISAMBIG__|\{\{\s*(?:" + _DISAMBIGUATION_NAMES.replace(" ", "[ _]") + r")\s*[|}]",
-    re.IGNORECASE,
+    r"(?i)__DISAMBIG__|\{\{\s*(?:" + _DISAMBIGUATION_NAMES.replace(" ", "[ _]") + r")\s*[|}]"
 )
 
 

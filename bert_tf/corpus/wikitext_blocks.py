@@ -25,12 +25,11 @@ _DROPPED_TAGS = (
     "hiero|mapframe|maplink|inputbox|categorytree|templatedata"
 )
 _TOKEN = re.compile(
-    r"(?P<comment><!--)"
+    r"(?im)(?P<comment><!--)"
     rf"|<(?P<raw>nowiki|{_DROPPED_TAGS})\b[^<>]*>"
     r"|<(?P<slash>/?)(?P<block>table|ul|ol|dl)\b[^<>]*>"
     r"|(?P<open>\{\{|\[\[|^[ \t:*#;]*\{\|)"
-    r"|(?P<close>\}\}|\]\]|^[ \t]*\|\}(?!\}))",
-    re.IGNORECASE | re.MULTILINE,
+    r"|(?P<close>\}\}|\]\]|^[ \t]*\|\}(?!\}))"
 )
 _OPENED_BY = {"}}": "{{", "]]": "[[", "|}": "{|"}
 _TAG_OF = {

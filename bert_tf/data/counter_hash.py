@@ -5,7 +5,11 @@ number generators", OOPSLA 2014), applied once per counter. It is integer arithm
 TensorFlow version and processor computes the same bits.
 """
 
+from collections.abc import Callable
+
 import tensorflow as tf
+
+RandomBits = Callable[[int, tf.Tensor], tf.Tensor]  # See `bits_of_rows`.
 
 # The second counter, so that no two uses share random numbers.
 BLOCK_ORDER, RECORD_ORDER, WORD_ORDER, REPLACEMENT_KIND, REPLACEMENT_ID = range(1, 6)
@@ -25,6 +29,15 @@ def hash_counters(*counters: tf.Tensor | int) -> tf.Tensor:
         value = _uint64(counter % 2**64) if is_int else tf.cast(counter, tf.uint64)
         bits = _mix(tf.bitwise.bitwise_xor(bits, value))
     return bits
+
+
+def bits_of_rows(seed: int, epochs: tf.Tensor | int, examples: tf.Tensor) -> RandomBits:
+    """Returns a function of (use, numbers <int>[n]): random bits <uint64>[B, n] of a batch's rows.
+
+    `epochs` are <int>[B] or <int>[]; `examples`, <int>[B], are positions in the data set.
+    """
+    epochs = tf.broadcast_to(tf.cast(epochs, tf.int64), tf.shape(examples))[:, None]
+    return lambda use, numbers: hash_counters(seed, use, epochs, examples[:, None], numbers)
 
 
 def uniform_fraction(bits: tf.Tensor) -> tf.Tensor:

@@ -5,13 +5,14 @@ depend on (seed, epoch, example), not on batch size, hosts or restarts.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
 
 from bert_tf.config import check_form
 from bert_tf.data import counter_hash, dynamic_spans
+from bert_tf.data.counter_hash import RandomBits
 from bert_tf.data.record_index import FileIndex, RecordIndex
 from bert_tf.settings.pretraining_data import (
     MASKING_MIX,
@@ -84,30 +85,17 @@ def _span_probabilities(file: FileIndex) -> tuple[float, ...]:
 
 
 def mask_batch(
-    batch: Mapping[str, tf.Tensor],
-    settings: MaskingSettings,
-    seed: int,
-    epochs: tf.Tensor | int,
-    examples: tf.Tensor,
+    batch: Mapping[str, tf.Tensor], settings: MaskingSettings, random_bits: RandomBits
 ) -> dict[str, tf.Tensor]:
     """Masks tokens in a batch of records made with --masking=dynamic.
 
-    Args:
-        batch: `input_ids`, `input_mask`, `word_ids` <int32>[B, L] and others, which are kept.
-        epochs: <int>[B] or <int>[].
-        examples: <int>[B], positions in the data set.
-
-    Returns:
-        The batch with masked `input_ids`, without `word_ids`, and with `masked_lm_positions`,
-        `masked_lm_ids` <int32>[B, M] and `masked_lm_weights` <float32>[B, M].
+    `batch` has `input_ids`, `input_mask`, `word_ids` <int32>[B, L] and others, which are kept.
+    `random_bits` are those of `bits_of_rows`. Returns the batch with masked `input_ids`, without
+    `word_ids`, and with `masked_lm_positions`, `masked_lm_ids` <int32>[B, M] and
+    `masked_lm_weights` <float32>[B, M].
     """
     batch = dict(batch)
     word_ids, input_ids = batch.pop("word_ids"), batch["input_ids"]
-    epochs = tf.broadcast_to(tf.cast(epochs, tf.int64), tf.shape(examples))
-
-    def random_bits(use: int, numbers: tf.Tensor) -> tf.Tensor:  # Broadcast to [B, ...].
-        return counter_hash.hash_counters(seed, use, epochs[:, None], examples[:, None], numbers)
-
     num_tokens = tf.reduce_sum(batch["input_mask"], axis=1)
     if settings.smoothing:
         is_masked, units = _choose_rare(word_ids, input_ids, num_tokens, settings, random_bits)
@@ -128,7 +116,7 @@ def mask_batch(
 
 
 def _choose_words(
-    word_ids: tf.Tensor, num_tokens: tf.Tensor, settings: MaskingSettings, random_bits: Callable
+    word_ids: tf.Tensor, num_tokens: tf.Tensor, settings: MaskingSettings, random_bits: RandomBits
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the tokens to mask, and their positions: each is replaced by a draw of its own."""
     positions = tf.range(tf.shape(word_ids)[1])  # There are at most L words.
@@ -141,7 +129,7 @@ def _choose_rare(
     input_ids: tf.Tensor,
     num_tokens: tf.Tensor,
     settings: MaskingSettings,
-    random_bits: Callable,
+    random_bits: RandomBits,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the tokens to mask, drawn one by one by their weights, and their positions.
 
@@ -159,7 +147,7 @@ def _choose_rare(
 
 
 def _choose_spans(
-    word_ids: tf.Tensor, num_tokens: tf.Tensor, settings: MaskingSettings, random_bits: Callable
+    word_ids: tf.Tensor, num_tokens: tf.Tensor, settings: MaskingSettings, random_bits: RandomBits
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the tokens to mask, and the numbers of their spans: one draw replaces a span."""
     share = tf.math.ceil(tf.cast(num_tokens - 2, tf.float64) * settings.masked_lm_prob)

@@ -7,7 +7,7 @@ and an anchor, until it has its number of masked tokens:
     masked             x  x  x
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -18,7 +18,7 @@ def choose_spans(
     word_ids: tf.Tensor,
     num_to_mask: tf.Tensor,
     probabilities: Sequence[float],
-    random_bits: Callable[[int, tf.Tensor], tf.Tensor],
+    random_bits: counter_hash.RandomBits,
 ) -> tf.Tensor:
     """Returns the tokens to mask, <bool>[B, L].
 
@@ -26,7 +26,7 @@ def choose_spans(
         word_ids: <int32>[B, L] of single segments: the word of each token, 0 only at the ends.
         num_to_mask: <int32>[B], limited to the tokens that there are.
         probabilities: of spans of 1, 2, ... words.
-        random_bits: (use, <int>[n]) -> <uint64>[B, n].
+        random_bits: see `counter_hash.bits_of_rows`.
     """
     up_to = tf.cumsum(tf.constant(probabilities[:-1], tf.float64))
     num_tokens = tf.reduce_sum(tf.cast(word_ids > 0, tf.int32), axis=1)

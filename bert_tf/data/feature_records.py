@@ -59,10 +59,9 @@ class FeatureRecords:
         self._records, self.lengths = self._read()  # <string>[n], <int32>[n] without padding.
         self.num_features = scan.num_records
         self._columns: dict[str, tf.Tensor] = {}
-        self._example_indices = None
         if windows_per_example is not None:
             examples = np.arange(len(windows_per_example), dtype=np.int32)
-            self._example_indices = np.repeat(examples, windows_per_example)
+            self.add_columns({EXAMPLE_INDEX: np.repeat(examples, windows_per_example)})
 
     def add_columns(self, columns: Mapping[str, np.ndarray]) -> None:
         """Adds an array [num_features, ...] to all batches under each name; they are not cut."""
@@ -86,13 +85,10 @@ class FeatureRecords:
         """Returns the endless dataset of one host's rows of all batches from step `start_step` on.
 
         The elements are dicts by name, <int32> or <float32> [batch_size / num_hosts, ...], with
-        `is_real_example`, <float32>[batch_size / num_hosts]. The examples of a batch depend on the
-        seed and the step only.
-
-        Args:
-            batch_size: examples per step on all hosts; a multiple of `num_hosts`.
-            bucketed: whether a batch has examples of similar length and is only as long as the
-                longest (of all hosts; with an accelerator, rounded up to a multiple of 8).
+        `is_real_example`, <float32>[batch_size / num_hosts]. `batch_size`, a multiple of
+        `num_hosts`, counts the examples of a step on all hosts, which depend on the seed and the
+        step only. If `bucketed`, they have similar lengths, and the batch is only as long as the
+        longest (of all hosts; with an accelerator, rounded up to a multiple of 8).
 
         Source: google-research/bert, run_classifier.py, `file_based_input_fn_builder`.
         """
@@ -128,8 +124,7 @@ class FeatureRecords:
         self, order: tf.data.Dataset, mine: slice, bucketed: bool, numbered: bool = False
     ) -> tf.data.Dataset:
         """Makes one host's batches from batches of record numbers."""
-        lengths, indices = tf.constant(self.lengths), self._example_indices
-        columns = self._columns
+        lengths, columns = tf.constant(self.lengths), self._columns
 
         def make_batch(numbers: tf.Tensor) -> dict[str, tf.Tensor]:
             # Padding rows have the number -1; they are read as record 0 and zeroed.
@@ -139,8 +134,6 @@ class FeatureRecords:
             batch = parse_examples(tf.gather(self._records, rows), self._features)
             batch |= {name: tf.gather(column, rows) for name, column in columns.items()}
             batch[_IS_REAL] = tf.cast(batch.get(_IS_REAL, tf.ones_like(numbers)), tf.float32)
-            if indices is not None:
-                batch[EXAMPLE_INDEX] = tf.gather(indices, rows)
             if bucketed:
                 batch = self._shortened(batch, tf.reduce_max(all_lengths))
             if numbered:

@@ -13,8 +13,7 @@ excludes padding.
 
 import collections
 import contextlib
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from bert_tf import files
@@ -58,7 +57,7 @@ def write_manifest(folder: str, run: dict[str, Any]) -> None:
     In a local folder, several processes may do so at the same time. Raises a ValueError as
     `check_manifest_can_be_written` does.
     """
-    with _locked(folder):
+    with files.hold_file(_path(folder), waits=True):
         check_manifest_can_be_written(folder)
         manifest = read_manifest(folder) or {"format": FORMAT, "runs": []}
         kept = _runs_without(manifest, {file["name"] for file in run["files"]})
@@ -77,7 +76,7 @@ def forget_files(paths: Sequence[str]) -> None:
     for folder, replaced in names.items():
         if not files.exists(_path(folder)):
             continue
-        with _locked(folder), contextlib.suppress(ValueError):
+        with files.hold_file(_path(folder), waits=True), contextlib.suppress(ValueError):
             manifest = read_manifest(folder) or {"runs": []}
             runs = _runs_without(manifest, replaced)
             if runs != manifest["runs"]:
@@ -101,13 +100,3 @@ def _runs_without(manifest: dict[str, Any], names: set[str]) -> list[dict[str, A
         for run in manifest["runs"]
     ]
     return [run for run in runs if run["files"]]
-
-
-@contextlib.contextmanager
-def _locked(folder: str) -> Iterator[None]:
-    """Locks a local folder's manifest against other processes on this machine."""
-    with files.hold_file(_path(folder), waits=True) as is_locked:
-        if is_locked:  # So these are left from killed processes.
-            for path in Path(folder).glob(f".{FILE_NAME}.*.tmp"):
-                path.unlink(missing_ok=True)
-        yield

@@ -31,11 +31,8 @@ def plan_epoch(
     """Returns the groups of a pre-training epoch, from that of the example at `position` on.
 
     The elements are (epoch, the group's blocks <int64>[n], how many of its examples to skip).
-
-    Args:
-        block_sizes: <int64>[K], in examples.
-        epoch, position: <int64>[].
-        group_examples: the length of a group in examples; blocks belong where they start.
+    `block_sizes`, <int64>[K], and the length of a group, `group_examples`, are in examples; blocks
+    belong to the group where they start. `epoch` and `position` are <int64>[].
     """
     blocks = tf.range(tf.size(block_sizes, tf.int64))
     order = _random_order(seed, BLOCK_ORDER, epoch, blocks)

@@ -96,12 +96,9 @@ def build_record_index(
 ) -> RecordIndex:
     """Finds the blocks of records in TFRecord files, plain or gzip, in this order.
 
-    Args:
-        skips_corrupt: whether to leave out what a corrupt header or a truncated end makes
-            unreadable: the rest of a plain file, or all of a compressed one.
-        cache_file: a JSON file for the results of scans.
-
-    Raises a ValueError for a corrupt file, or if no record is left.
+    `skips_corrupt` leaves out what a corrupt header or a truncated end makes unreadable: the rest
+    of a plain file, or all of a compressed one. `cache_file` is a JSON file for the results of
+    scans. Raises a ValueError for a corrupt file, or if no record is left.
     """
     if not paths:
         raise ValueError("There is no file to read records from.")

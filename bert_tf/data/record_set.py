@@ -14,20 +14,14 @@ import numpy as np
 import tensorflow as tf
 
 from bert_tf import files
-from bert_tf.data import schema
+from bert_tf.data import schema, validation
 from bert_tf.data.block_reader import READING_ERRORS, BlockTable
-from bert_tf.data.counter_hash import RECORD_ORDER, hash_counters
+from bert_tf.data.counter_hash import RECORD_ORDER, RandomBits, bits_of_rows, hash_counters
 from bert_tf.data.dynamic_masking import MaskingSettings, mask_batch, masking_from_manifest
 from bert_tf.data.order import host_slice, map_batches, plan_epoch, without_autograph
 from bert_tf.data.record_index import RecordIndex, build_record_index
 from bert_tf.data.records import first_records
 from bert_tf.data.token_frequencies import count_tokens, token_weights
-from bert_tf.data.validation import (
-    check_manifests,
-    check_records,
-    check_settings,
-    find_corrupt_record,
-)
 
 logger = logging.getLogger(__name__)
 
@@ -48,9 +42,8 @@ class RecordUse:
     record_settings: Mapping[str, bool] = dataclasses.field(default_factory=dict, hash=False)
     masks_tokens: bool = True  # Whether tokens of records for dynamic masking are masked.
     prepare: Callable[[_Batch], _Batch] | None = None  # The last step for each batch.
-    # Changes a batch by chance, given (use, int [n]) -> uint64 [B, n], random bits of each row.
-    # Then the records need not have masked tokens.
-    randomize: Callable[[_Batch, Callable], _Batch] | None = None
+    # Changes a batch by chance. Then the records need not have masked tokens.
+    randomize: Callable[[_Batch, RandomBits], _Batch] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,10 +70,8 @@ class RecordSet:
         """Returns the endless dataset of one host's rows of all batches from step `start_step` on.
 
         The elements are dicts by name, <int32> or <float32> [batch_size / num_hosts, ...].
-
-        Args:
-            batch_size: examples per step on all hosts; a multiple of `num_hosts`.
-            seed: determines the order of examples and their dynamic masks.
+        `batch_size`, a multiple of `num_hosts`, counts the examples of a step on all hosts. `seed`
+        determines the order of examples and their dynamic masks.
         """
         mine = host_slice(batch_size, num_hosts, host_index)
         start_epoch, start_position = divmod(start_step * batch_size, self.num_examples)
@@ -147,17 +138,10 @@ class RecordSet:
         self, records: tf.Tensor, seed: int, epochs: tf.Tensor | int, examples: tf.Tensor
     ) -> _Batch:
         batch = schema.parse_examples(records, self.features)
+        random_bits = bits_of_rows(seed, epochs, examples)
         if self.masking:
-            batch = mask_batch(batch, self.masking, seed, epochs, examples)
-        if not self.use.randomize:
-            return batch
-        epochs = tf.broadcast_to(tf.cast(epochs, tf.int64), tf.shape(examples))
-        return self.use.randomize(
-            batch,
-            lambda use, numbers: hash_counters(
-                seed, use, epochs[:, None], examples[:, None], numbers
-            ),
-        )
+            batch = mask_batch(batch, self.masking, random_bits)
+        return self.use.randomize(batch, random_bits) if self.use.randomize else batch
 
     @contextlib.contextmanager
     def named_corruption(self) -> Iterator[None]:
@@ -165,7 +149,7 @@ class RecordSet:
         try:
             yield
         except READING_ERRORS as error:
-            find_corrupt_record(self.index)
+            validation.find_corrupt_record(self.index)
             raise ValueError(f"A record cannot be read: {error}") from error
 
 
@@ -181,14 +165,13 @@ def open_record_set(
 ) -> RecordSet:
     """Opens record files; raises a ValueError if they do not fit the model and the settings.
 
-    Args:
-        on_corrupt: `fail`, or `skip` to leave corrupt records out.
-        cache_file: see `build_record_index`.
+    `on_corrupt` is `fail`, or `skip` to leave corrupt records out; for `cache_file` see
+    `build_record_index`.
     """
     paths, skips_corrupt = files.expand_input_files(patterns), on_corrupt == "skip"
     index = build_record_index(paths, skips_corrupt, cache_file)
-    check_manifests(index, max_seq_length, max_predictions_per_seq, vocab_size)
-    check_settings(index, use.record_settings)
+    validation.check_manifests(index, max_seq_length, max_predictions_per_seq, vocab_size)
+    validation.check_settings(index, use.record_settings)
     masking = masking_from_manifest(index, max_predictions_per_seq)
     features = schema.pretraining_features(max_seq_length, max_predictions_per_seq)
     if masking is not None:
@@ -200,7 +183,7 @@ def open_record_set(
         masking = None
     elif use.randomize and find_max_predictions(patterns) is None:
         features = {name: each for name, each in features.items() if "masked_lm" not in name}
-    index = check_records(index, features, vocab_size, type_vocab_size, skips_corrupt)
+    index = validation.check_records(index, features, vocab_size, type_vocab_size, skips_corrupt)
     counts = index.num_examples, len(paths), len(index.faults)
     logger.info("%d examples in %d files; %d damaged places left out", *counts)
     records = RecordSet(index, features, masking, use)

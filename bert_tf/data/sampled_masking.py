@@ -10,15 +10,15 @@ Source: google-research/electra, pretrain/pretrain_helpers.py, `mask`.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import tensorflow as tf
 
 from bert_tf.data import counter_hash
+from bert_tf.data.counter_hash import RandomBits
 
 _MASKED_FRACTION = 0.85  # Of the draws that put [MASK]; the others leave the token as it is.
 _SLOTS_MORE = 0.005  # Added to the masked fraction for the number of slots.
-_RandomBits = Callable[[int, tf.Tensor], tf.Tensor]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,12 +42,12 @@ class SampledMasking:
             )
         return slots
 
-    def __call__(self, batch: Mapping[str, tf.Tensor], random_bits: _RandomBits) -> dict:
+    def __call__(self, batch: Mapping[str, tf.Tensor], random_bits: RandomBits) -> dict:
         """Returns a batch with masked tokens.
 
         Args:
             batch: `input_ids`, `input_mask` int32 [B, L] and others, which are kept.
-            random_bits: (use, int [n]) -> uint64 [B, n], for each row others.
+            random_bits: see `counter_hash.bits_of_rows`.
 
         Returns: the batch with masked `input_ids`, and with
             `masked_lm_positions`, `masked_lm_ids` int32 [B, M] and `masked_lm_weights`

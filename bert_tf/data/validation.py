@@ -93,11 +93,9 @@ def check_records(
 ) -> RecordIndex:
     """Checks records against the model and returns the index without corrupt ones.
 
-    Args:
-        skips_corrupt: whether to leave out records with a wrong checksum; then all are checked.
-        max_examples: the approximate number of examples to check otherwise.
-
-    Raises a ValueError for the first record that is corrupt or does not fit, with its file.
+    `skips_corrupt` leaves out records with a wrong checksum; then all are checked, and otherwise
+    about `max_examples`. Raises a ValueError for the first record that is corrupt or does not fit,
+    with its file.
     """
     rules = _ContentRules(features, vocab_size, type_vocab_size)
     blocks = _choose_blocks(index, index.num_examples if skips_corrupt else max_examples)

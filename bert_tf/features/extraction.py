@@ -31,10 +31,8 @@ logger = logging.getLogger(__name__)
 def extract_features(settings: FeatureExtractionSettings, stream: TextIO | None = None) -> int:
     """Writes the features of a text's lines and returns the number of lines.
 
-    Raises:
-        ValueError: before anything is computed, if settings, model and vocabulary do not fit each
-            other, or the text is not UTF-8.
-        OSError: for files that cannot be read or written.
+    Raises a ValueError, before anything is computed, if settings, model and vocabulary do not fit
+    each other, or the text is not UTF-8; an OSError for files that cannot be read or written.
     """
     strategy = make_strategy(settings)
     with together(strategy, settings), contextlib.ExitStack() as stack:
@@ -51,9 +49,8 @@ def extract_features(settings: FeatureExtractionSettings, stream: TextIO | None 
         before = tf32.tensor_float_32_execution_enabled()
         tf32.enable_tensor_float_32_execution(False)
         stack.callback(tf32.enable_tensor_float_32_execution, before)
-        progress = stack.enter_context(
-            Progress(num_lines, "lines", workers.stream(stream), label="features")
-        )
+        progress = Progress(num_lines, "lines", workers.stream(stream), label="features")
+        stack.enter_context(progress)
         for features in extractor.extract(files.open_text_lines(settings.input_file)):
             if write is not None:
                 write(features)

@@ -7,6 +7,7 @@ leading dots, and is slow to import.)
 import contextlib
 import errno
 import fnmatch
+import glob
 import hashlib
 import logging
 import os
@@ -201,15 +202,23 @@ def hold_folder(folder: str) -> Iterator[None]:
                 os.rmdir(folder)
 
 
-def hold_file(path: str, waits: bool = False) -> contextlib.AbstractContextManager[bool | None]:
-    """Like `hold_folder`, for a file or folder that is to be written; yields whether it is locked.
+@contextlib.contextmanager
+def hold_file(path: str, waits: bool = False) -> Iterator[None]:
+    """Like `hold_folder`, for a file or folder that is to be written.
 
-    If it `waits`, it waits for the other process instead of raising.
+    If it `waits`, it waits for the other process instead of raising. What killed processes left of
+    the file under temporary names is removed.
     """
+    if is_remote(path) or _is_device(path):
+        yield
+        return
     folder, name = split_path(resolve_path(path))
-    is_lockable = not is_remote(path) and not _is_device(path)
-    lock = join_path(folder, f".{name}.lock")
-    return _lock(lock, path, waits) if is_lockable else contextlib.nullcontext()
+    with _lock(join_path(folder, f".{name}.lock"), path, waits) as is_locked:
+        half_written = f".{glob.escape(name)}.????????.tmp"  # As `temporary_path` names it.
+        for place in Path(folder).glob(half_written) if is_locked else ():
+            with contextlib.suppress(OSError):  # It may be another user's.
+                shutil.rmtree(place) if place.is_dir() else place.unlink()
+        yield
 
 
 @contextlib.contextmanager

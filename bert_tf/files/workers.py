@@ -83,14 +83,14 @@ def run_unordered(
         _reported.amount, _reported.tell = 0.0, on_progress
         yield from map(function, works)
         return
-    with _Pool(function, num_workers, on_progress) as pool:
+    with _Pool(function, num_workers) as pool:
         pending: set[Future] = set()
         for work in works:
             pending.add(pool.submit(work))
             while len(pending) >= 2 * num_workers:
-                yield from pool.take_done(pending)
+                yield from pool.take_done(pending, on_progress)
         while pending:
-            yield from pool.take_done(pending)
+            yield from pool.take_done(pending, on_progress)
 
 
 def report_progress(amount: float) -> None:
@@ -106,15 +106,9 @@ _reported = types.SimpleNamespace(amount=0.0, tell=lambda amount: None)
 class _Pool:
     """Worker processes, which are ended when the block ends."""
 
-    def __init__(
-        self,
-        function: Callable[[Any], Any],
-        num_workers: int,
-        on_progress: Callable[[float], None] = lambda done: None,
-    ) -> None:
+    def __init__(self, function: Callable[[Any], Any], num_workers: int) -> None:
         self._function = function
         self._num_workers = num_workers
-        self._on_progress = on_progress
         self._workers: list[_Worker] = []
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         self._threads = ThreadPoolExecutor(num_workers)
@@ -138,10 +132,12 @@ class _Pool:
             self._idle.put(self._workers[-1])
         return self._threads.submit(self._call, work)
 
-    def take_done(self, pending: set[Future]) -> Iterator[Any]:
+    def take_done(
+        self, pending: set[Future], on_progress: Callable[[float], None]
+    ) -> Iterator[Any]:
         """Waits briefly, removes completed futures from `pending`, and yields their results."""
         done, _ = wait(pending, _POLL_SECONDS, FIRST_COMPLETED)
-        self._on_progress(sum(worker.reported for worker in self._workers))
+        on_progress(sum(worker.reported for worker in self._workers))
         pending -= done
         for future in done:
             yield future.result()

@@ -153,10 +153,8 @@ def find_hardware(name: str, cpu_peak: float | None = None) -> Hardware:
     if key in by_name:
         return by_name[key]
     names = [*by_name, CPU]
-    close = [f" (close: {match})" for match in difflib.get_close_matches(key, names, n=1)]
-    raise ValueError(
-        f"--hardware must be one of {', '.join(names)}. Received: {name!r}{''.join(close)}"
-    )
+    hint = "".join(f" (close: {match})" for match in difflib.get_close_matches(key, names, n=1))
+    raise ValueError(f"--hardware must be one of {', '.join(names)}. Received: {name!r}{hint}")
 
 
 def measure_cpu(peak: float | None = None, repeats: int = 8) -> Hardware:

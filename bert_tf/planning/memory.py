@@ -74,9 +74,8 @@ class MemoryModel:
         config, block = self.config, self.block_bytes()
         stream = self.max_seq_length * config.hidden_size * _FLOAT32
         narrow = config.embedding_size or config.hidden_size
-        activations = (
-            3 * stream * narrow / config.hidden_size
-        )  # Embeddings: the sum, LayerNorm's output, dropout's output.
+        # Embeddings: the sum, LayerNorm's output, dropout's output.
+        activations = 3 * stream * narrow / config.hidden_size
         if self.recomputes:
             # One block's activations, with their gradients.
             activations += num_blocks(config) * stream + 2 * block
@@ -89,13 +88,12 @@ class MemoryModel:
         """Returns the memory for a micro-batch, which is one of several if `accumulates`."""
         parameters = count_pretraining_parameters(self.config)
         activations, logits = self.example_bytes()
+        copies = 1 if self.is_compiled else _COPIES_OF_GRADIENTS
         return Memory(
             weights=float(parameters * (_FLOAT32 + (_HALF if self.is_half else 0))),
             slots=float(parameters * 2 * _FLOAT32),
             sums=float(parameters * _FLOAT32 if accumulates else 0),
-            gradients=float(
-                parameters * _FLOAT32 * (1 if self.is_compiled else _COPIES_OF_GRADIENTS)
-            ),
+            gradients=float(parameters * _FLOAT32 * copies),
             activations=num_examples * activations,
             logits=num_examples * logits,
             overlaps=self.is_compiled,

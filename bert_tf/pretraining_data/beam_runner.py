@@ -68,9 +68,8 @@ def make_shards(
 ) -> dict[int, dict[str, Any]]:
     """Makes shards on Beam and returns their manifest entries; `flags` are Beam's own.
 
-    Raises:
-        ValueError: if Beam is not installed or refuses the flags, and see `make_records`.
-        OSError: if files cannot be read or written, or shards are not in `output_dir`.
+    Raises as `make_records` does; also a ValueError if Beam is not installed or refuses the flags,
+    and an OSError if shards are not in `output_dir` at the end.
     """
     options = _parse_flags(flags)
     # Workers have other working directories.
@@ -241,9 +240,7 @@ def _make(
     number, parts = grouped
     (path,) = shards[number].output_files
     with _as_local(settings.vocab_file) as vocab_file:
-        tokenizer = load_tokenizer(
-            vocab_file, settings.do_lower_case, settings.strip_accents, settings.tokenizer_of
-        )
+        tokenizer = load_tokenizer(vocab_file, *settings.tokenizer_rules)
     with tempfile.TemporaryDirectory(prefix="pretraining-") as folder:
         text = str(Path(folder, "text"))
         write_parts(parts, text)

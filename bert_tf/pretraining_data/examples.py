@@ -14,9 +14,9 @@ A token is an id or an object that represents it, such as its serialized bytes.
 Source: google-research/bert, create_pretraining_data.py, `create_training_instances`.
 """
 
-import random
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Container, Iterator, Sequence
+from random import Random
 from typing import Any, NamedTuple
 
 from bert_tf.pretraining_data import masking
@@ -67,7 +67,7 @@ class InstanceMaker:
         self._segments = segments_of_document
 
     def make(
-        self, documents: Documents, rng: random.Random, on_document: Callable[[], None]
+        self, documents: Documents, rng: Random, on_document: Callable[[], None]
     ) -> Iterator[Instance]:
         """Shuffles the documents and yields their instances, `dupe_factor` times over."""
         masking.shuffle(documents.documents, rng)
@@ -83,7 +83,7 @@ class InstanceMaker:
                 on_document()
 
     def _pairs(
-        self, documents: Documents, document: int, target_length: int, rng: random.Random
+        self, documents: Documents, document: int, target_length: int, rng: Random
     ) -> Iterator[Pair]:
         settings = self._settings
         if not settings.next_sentence:
@@ -92,7 +92,7 @@ class InstanceMaker:
             return pairs_of_only_document(documents, target_length, rng)
         return pairs_of_document(documents, document, target_length, settings.mend_quirks, rng)
 
-    def _make_instance(self, text: Sequence[Any], pair: Pair, rng: random.Random) -> Instance:
+    def _make_instance(self, text: Sequence[Any], pair: Pair, rng: Random) -> Instance:
         tokens, num_tokens_a = self._packed(text, pair), pair.end_a - pair.start_a
         if self._settings.masking == "dynamic":
             word_ids = self._word_ids(tokens, num_tokens_a)
@@ -120,9 +120,8 @@ class InstanceMaker:
 
     def _group_words(self, tokens: list[Any], num_tokens_a: int) -> list[list[int]]:
         """Returns the places of each word that may be masked."""
-        return masking.group_words(
-            tokens, num_tokens_a, self._continuations, self._settings.mend_quirks
-        )
+        mend_quirks = self._settings.mend_quirks
+        return masking.group_words(tokens, num_tokens_a, self._continuations, mend_quirks)
 
     def _word_ids(self, tokens: list[Any], num_tokens_a: int) -> list[int]:
         if self._settings.do_whole_word_mask:
@@ -149,7 +148,7 @@ def find_continuations(
 
 
 def pairs_of_document(
-    documents: Documents, document: int, target_length: int, mend_quirks: bool, rng: random.Random
+    documents: Documents, document: int, target_length: int, mend_quirks: bool, rng: Random
 ) -> Iterator[Pair]:
     """Yields the pairs of a document; for about half of them, B is from another document.
 
@@ -179,9 +178,7 @@ def pairs_of_document(
         yield Pair(start_a, end_a, start_b, end_b, is_random_next)
 
 
-def pairs_of_only_document(
-    documents: Documents, target_length: int, rng: random.Random
-) -> Iterator[Pair]:
+def pairs_of_only_document(documents: Documents, target_length: int, rng: Random) -> Iterator[Pair]:
     """Yields the pairs of a corpus of one document, in which B always follows A.
 
     A sentence that reaches the target length alone is split at random; a single token is dropped.
@@ -221,9 +218,7 @@ def segments_of_document(documents: Documents, document: int, target_length: int
         start = stop
 
 
-def draw_other_document(
-    num_documents: int, document: int, mend_quirks: bool, rng: random.Random
-) -> int:
+def draw_other_document(num_documents: int, document: int, mend_quirks: bool, rng: Random) -> int:
     """Draws a document other than `document`.
 
     The original gives up after ten draws. With one document always, and with two once in 1,024
@@ -240,7 +235,7 @@ def draw_other_document(
 
 
 def draw_sentences(
-    documents: Documents, document: int, target_length: int, rng: random.Random
+    documents: Documents, document: int, target_length: int, rng: Random
 ) -> tuple[int, int]:
     """Returns start and end of one or more sentences of a document, from a random one on."""
     starts = documents.sentence_starts
@@ -249,7 +244,7 @@ def draw_sentences(
     return starts[first], starts[_end_of_chunk(starts, first, past_last, target_length)]
 
 
-def truncate(pair: Pair, max_tokens: int, rng: random.Random) -> Pair:
+def truncate(pair: Pair, max_tokens: int, rng: Random) -> Pair:
     """Shortens A and B until they fit: the longer one (on a tie, B) loses its first or last token.
 
     The end is drawn for each token, to avoid a bias to either end.

@@ -39,18 +39,14 @@ def create_pretraining_data(
     With `output_file`, and no setting that the original lacks, the records are the original's, byte
     for byte. With `output_dir` every shard is made as if it were a corpus of its own.
 
-    `stream` shows progress; `beam_flags` makes the shards on Apache Beam with these flags.
-
-    Raises:
-        ValueError: if the vocabulary or the text is unusable.
-        OSError: if a file cannot be read or written; then no `output_file` is written.
+    `stream` shows progress; `beam_flags` makes the shards on Apache Beam with these flags. Raises a
+    ValueError if the vocabulary or the text is unusable, an OSError if a file cannot be read or
+    written; then no `output_file` is written.
     """
     start = time.monotonic()
     start_progress = without_display if stream is None else functools.partial(_show, stream)
     input_files = files.expand_input_files(settings.input_file)
-    tokenizer = load_tokenizer(
-        settings.vocab_file, settings.do_lower_case, settings.strip_accents, settings.tokenizer_of
-    )
+    tokenizer = load_tokenizer(settings.vocab_file, *settings.tokenizer_rules)
     run = _describe_run(settings, tokenizer)
     shards = plan_shards(settings, input_files, run["vocabulary"]["sha256"])
     paths = [path for shard in shards for path in shard.output_files]

@@ -50,9 +50,8 @@ def make_records(
 ) -> tuple[list[dict[str, Any]], CorpusStatistics]:
     """Makes a shard's record files, and returns their manifest entries and the statistics.
 
-    Raises:
-        ValueError: if a text file cannot be read (names the line) or there is no text.
-        OSError: if a file cannot be written; then none of the shard's files is left.
+    Raises a ValueError if a text file cannot be read (names the line) or there is no text; an
+    OSError if a file cannot be written. Then none of the shard's files is left.
     """
     making, num_examples = Making(settings, tokenizer, shard, start_progress), 0
     make = packed.packed_records if settings.packing == "electra" else _masked_records
@@ -173,33 +172,29 @@ def make_shards(
     lines = read_lines(input_files, counts, "dealing documents", start_progress)
     deal_documents(lines, settings.num_shards, texts)
     shards = {number: shards[number].with_text(text, counts) for number, text in texts.items()}
-    make = functools.partial(_make_shard, settings, tokenizer, shards)
+    make, works = functools.partial(_make_shard, settings, tokenizer), shards.items()
     num_workers = min(settings.num_workers, len(shards))
     try:
         with start_progress("making records", len(shards), "shards") as progress:
             made = run_unordered(
-                make, shards, num_workers, lambda done: progress.update(done - progress.done)
+                make, works, num_workers, lambda done: progress.update(done - progress.done)
             )
             with contextlib.closing(made):
                 return dict(made)
     except WorkerKilled as error:
-        shard = ""
-        if error.work is not None:
-            shard = f" while it made shard {error.work} ({shards[error.work].output_files[0]})"
+        number, shard = error.work
         raise ChildProcessError(
-            f"A worker process was killed (exit status {error.exit_status}){shard}. If it ran out "
-            f"of memory, make more shards or use fewer workers. The same command started again "
-            f"keeps the shards that are whole."
+            f"A worker process was killed (exit status {error.exit_status}) while it made shard "
+            f"{number} ({shard.output_files[0]}). If it ran out of memory, make more shards or use "
+            f"fewer workers. The same command started again keeps the shards that are whole."
         ) from error
 
 
 def _make_shard(
-    settings: PretrainingDataSettings,
-    tokenizer: Tokenizer,
-    shards: Mapping[int, Shard],
-    number: int,
+    settings: PretrainingDataSettings, tokenizer: Tokenizer, numbered: tuple[int, Shard]
 ) -> tuple[int, dict[str, Any]]:
-    (entry,), _ = make_records(settings, tokenizer, shards[number], _report_stage)
+    number, shard = numbered
+    (entry,), _ = make_records(settings, tokenizer, shard, _report_stage)
     return number, entry
 
 

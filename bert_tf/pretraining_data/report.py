@@ -68,87 +68,84 @@ def _rows(counts: CorpusStatistics) -> dict[str, str]:
 
 
 def find_problems(
-    statistics: CorpusStatistics, settings: PretrainingDataSettings, vocab: Mapping[str, int]
+    counts: CorpusStatistics, settings: PretrainingDataSettings, vocab: Mapping[str, int]
 ) -> list[str]:
     """Returns warnings of problems that would harm training, each with a remedy."""
     return [
-        *_form_problems(statistics),
-        *_text_problems(statistics, settings),
-        *_vocabulary_problems(statistics, settings, vocab),
+        *_form_problems(counts),
+        *_text_problems(counts, settings),
+        *_vocabulary_problems(counts, settings, vocab),
     ]
 
 
-def _text_problems(
-    statistics: CorpusStatistics, settings: PretrainingDataSettings
-) -> Iterator[str]:
+def _text_problems(counts: CorpusStatistics, settings: PretrainingDataSettings) -> Iterator[str]:
     consequence = "so that random next sentences are taken from it too, and their label is wrong"
     if settings.mend_quirks:
         consequence = "so that there are no random next sentences and all labels are 0"
-    if settings.next_sentence and statistics.documents == 1:
+    if settings.next_sentence and counts.documents == 1:
         yield f"There is one document only, {consequence}. Put a blank line between documents."
-    elif settings.next_sentence and statistics.single_document_shards:
+    elif settings.next_sentence and counts.single_document_shards:
         yield (
-            f"{statistics.single_document_shards} of {settings.num_shards} shards hold one "
-            f"document only, {consequence} there. Make fewer shards: there are "
-            f"{statistics.documents} documents."
+            f"{counts.single_document_shards} of {settings.num_shards} shards hold one document "
+            f"only, {consequence} there. Make fewer shards: there are {counts.documents} documents."
         )
-    if statistics.lines and not statistics.blank_lines:
+    if counts.lines and not counts.blank_lines:
         yield (
             "The text has no blank line. One is needed between documents: the end of a file does "
             "not end a document."
         )
-    elif statistics.unclosed_files:
+    elif counts.unclosed_files:
         yield (
             f"Input files that do not end with a blank line, so that their last document goes on "
-            f"in the next file: {statistics.unclosed_files}."
+            f"in the next file: {counts.unclosed_files}."
         )
-    if statistics.empty_files:
-        yield f"Input files that hold no text: {statistics.empty_files}."
+    if counts.empty_files:
+        yield f"Input files that hold no text: {counts.empty_files}."
     if settings.do_span_mask:
-        kept = (statistics.example_tokens - 2 * statistics.examples) // settings.dupe_factor
-        if kept < statistics.tokens:
+        kept = (counts.example_tokens - 2 * counts.examples) // settings.dupe_factor
+        if kept < counts.tokens:
             yield (
-                f"{statistics.tokens - kept:,} of {statistics.tokens:,} tokens are left out, as in "
-                f"the original: those of sentences too long for an example, and of the sentences "
+                f"{counts.tokens - kept:,} of {counts.tokens:,} tokens are left out, as in the "
+                f"original: those of sentences too long for an example, and of the sentences "
                 f"before one that ends its document. --mend_quirks splits such sentences."
             )
     if not settings.next_sentence:
         return
-    mean_length = _ratio(statistics.tokens, statistics.sentences)
-    long_share = _ratio(statistics.long_sentences, statistics.sentences)
-    if mean_length > _TOKENS_OF_A_PARAGRAPH or (
-        long_share > _HIGH_LONG_SHARE and settings.max_seq_length >= _TOKENS_OF_A_PARAGRAPH
-    ):
+    mean_length = _ratio(counts.tokens, counts.sentences)
+    long_share = _ratio(counts.long_sentences, counts.sentences)
+    fits_a_sentence = settings.max_seq_length >= _TOKENS_OF_A_PARAGRAPH
+    many_are_long = fits_a_sentence and long_share > _HIGH_LONG_SHARE
+    if mean_length > _TOKENS_OF_A_PARAGRAPH or many_are_long:
         yield (
             f"A line has {mean_length:.0f} tokens on average, and {long_share:.0%} of the lines "
             f"fill an example alone, with a next sentence from elsewhere: these look like "
             f"paragraphs. Put one sentence on each line."
         )
-    elif statistics.sentences == statistics.documents > 1:
+    elif counts.sentences == counts.documents > 1:
         yield (
             "Every document has one sentence only, so that no sentence has a next one: all pairs "
             "are random. Put one sentence on each line, and blank lines between documents only."
         )
 
 
-def _form_problems(statistics: CorpusStatistics) -> Iterator[str]:
-    if statistics.carriage_returns:
+def _form_problems(counts: CorpusStatistics) -> Iterator[str]:
+    if counts.carriage_returns:
         yield (
-            f"{statistics.carriage_returns:,} carriage returns within lines are dropped, as in the "
+            f"{counts.carriage_returns:,} carriage returns within lines are dropped, as in the "
             f"original, which joins the words around them. If they end lines, convert the files "
             f"first: tr '\\r' '\\n' < FILE > NEW_FILE"
         )
-    num_lines = statistics.lines - statistics.blank_lines
-    if statistics.markup_lines > _HIGH_MARKUP_SHARE * num_lines:
+    num_lines = counts.lines - counts.blank_lines
+    if counts.markup_lines > _HIGH_MARKUP_SHARE * num_lines:
         yield (
-            f"{statistics.markup_lines:,} of {num_lines:,} lines hold tags, entities, wikitext, "
-            f"JSON or base64, such as {statistics.markup_example}. prepare_corpus.py makes text of "
+            f"{counts.markup_lines:,} of {num_lines:,} lines hold tags, entities, wikitext, "
+            f"JSON or base64, such as {counts.markup_example}. prepare_corpus.py makes text of "
             f"HTML, WikiExtractor's files, Wikipedia dumps and JSON lines."
         )
 
 
 def _vocabulary_problems(
-    statistics: CorpusStatistics, settings: PretrainingDataSettings, vocab: Mapping[str, int]
+    counts: CorpusStatistics, settings: PretrainingDataSettings, vocab: Mapping[str, int]
 ) -> Iterator[str]:
     do_lower_case = settings.do_lower_case
     if settings.masking == "dynamic" and settings.dupe_factor > 1:
@@ -156,19 +153,15 @@ def _vocabulary_problems(
             f"dupe_factor={settings.dupe_factor} repeats the text for other masks, which "
             f"--masking=dynamic draws in every epoch anyway. Leave it out."
         )
-    if (
-        settings.do_whole_word_mask
-        and not settings.do_span_mask
-        and statistics.continuing_tokens < _FEW_CONTINUING * statistics.tokens
-    ):
+    few_continue = counts.continuing_tokens < _FEW_CONTINUING * counts.tokens
+    if settings.do_whole_word_mask and not settings.do_span_mask and few_continue:
         yield (
-            f"do_whole_word_mask is on, but only {statistics.continuing_tokens:,} of "
-            f"{statistics.tokens:,} tokens continue a word, so that it makes little or no "
-            f"difference: nearly every word is one token, as in Chinese, where each character is a "
-            f"word of its own. Leave it off, use a vocabulary that splits words, or, in Chinese, "
-            f"give --word_segmenter."
+            f"do_whole_word_mask is on, but only {counts.continuing_tokens:,} of {counts.tokens:,} "
+            f"tokens continue a word, so that it makes little or no difference: nearly every word "
+            f"is one token, as in Chinese, where each character is a word of its own. Leave it "
+            f"off, use a vocabulary that splits words, or, in Chinese, give --word_segmenter."
         )
-    unknown_share = _ratio(statistics.unknown_tokens, statistics.tokens)
+    unknown_share = _ratio(counts.unknown_tokens, counts.tokens)
     if unknown_share > _HIGH_UNKNOWN_SHARE:
         yield (
             f"{unknown_share:.1%} of the tokens are [UNK]: the vocabulary does not fit the text. "

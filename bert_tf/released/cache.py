@@ -9,7 +9,6 @@ A folder is renamed to its final name when complete. Its `files.json` lists the 
 damaged folder is noticed without reading it, and made again.
 """
 
-import glob
 import json
 import os
 import re
@@ -44,12 +43,15 @@ def cached(final: Path, source: str, make: Callable[[Path], None]) -> str:
     if _is_whole(final):
         return str(final)
     final.parent.mkdir(parents=True, exist_ok=True)
-    with files.hold_file(str(final), waits=True) as is_locked:
-        if not _is_whole(final):
-            if is_locked:  # So these are left from killed processes.
-                for abandoned in final.parent.glob(f".{glob.escape(final.name)}.*.tmp"):
-                    shutil.rmtree(abandoned, ignore_errors=True)
-            _make(final, source, make)
+    with files.hold_file(str(final), waits=True):
+        if _is_whole(final):  # Another process or thread has made it.
+            return str(final)
+        with files.new_folder(str(final)) as temporary:
+            folder = Path(temporary)
+            make(folder)
+            sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
+            write_json(str(folder / _INVENTORY_NAME), {"source": source, "files": sizes})
+            shutil.rmtree(final, ignore_errors=True)  # It is damaged.
     return str(final)
 
 
@@ -59,13 +61,3 @@ def _is_whole(folder: Path) -> bool:
         return all((folder / name).stat().st_size == size for name, size in sizes.items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
-
-
-def _make(final: Path, source: str, make: Callable[[Path], None]) -> None:
-    with files.new_folder(str(final)) as temporary:
-        folder = Path(temporary)
-        make(folder)
-        sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
-        inventory = {"source": source, "files": sizes}
-        write_json(str(folder / _INVENTORY_NAME), inventory)
-        shutil.rmtree(final, ignore_errors=True)  # It is damaged.

@@ -35,9 +35,8 @@ def download_model(name: str, options: DownloadOptions | None = None) -> str:
     The folder holds bert_config.json, vocab.txt and bert_model.ckpt.*; or, of a model in the Hub,
     what Hugging Face's libraries read.
 
-    Raises:
-        ValueError: if there is no such model, or the downloaded file is not that model.
-        OSError: if it cannot be downloaded or written.
+    Raises a ValueError if there is no such model, or the downloaded file is not that model; an
+    OSError if it cannot be downloaded or written.
     """
     options = options or DownloadOptions()
     model = find_released_model(name)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from bert_tf import files
 from bert_tf.files.checkpoints import BEST_FOLDER, find_prefix
+from bert_tf.formats import tokenizer_files
 from bert_tf.formats.source import (
     CONFIG_NAME,
     find_beside,
@@ -27,22 +28,10 @@ from bert_tf.formats.source import (
     is_object_based,
     read_pretrained,
 )
-from bert_tf.formats.tokenizer_files import (
-    case_of_folder,
-    find_vocabulary,
-    is_byte_bpe,
-    read_tokenizer_config,
-    read_vocabulary,
-)
+from bert_tf.released import model_folder
 from bert_tf.released.cache import cache_folder, cached, plain_name
 from bert_tf.released.download import KEY_DIGITS, DownloadOptions, download_model, unpack_archive
 from bert_tf.released.hub import PREFIX, download_from_hub
-from bert_tf.released.model_folder import (
-    description_of,
-    needs_description,
-    read_description,
-    write_description,
-)
 from bert_tf.released.models import find_released_model
 from bert_tf.text.vocabulary import case_of_vocabulary
 
@@ -69,14 +58,10 @@ class ModelFiles:
 def find_model(model: str, options: DownloadOptions | None = None) -> ModelFiles:
     """Returns a model's files, after downloading, extracting or converting it if needed.
 
-    Args:
-        model: a released name; `hf://OWNER/NAME` in the Hugging Face Hub; or the path of a folder,
-            a checkpoint's prefix, a zip of these, or another format's folder or file (see
-            `bert_tf.formats.source`).
-
-    Raises:
-        ValueError: if there is no such model, or it is damaged.
-        OSError: if it cannot be downloaded or read, or the cache cannot be written.
+    `model` is a released name; `hf://OWNER/NAME` in the Hugging Face Hub; or the path of a folder,
+    a checkpoint's prefix, a zip of these, or another format's folder or file (see
+    `bert_tf.formats.source`). Raises a ValueError if there is no such model, or it is damaged; an
+    OSError if it cannot be downloaded or read, or the cache cannot be written.
     """
     options = options or DownloadOptions()
     path = local_path(model, options)
@@ -136,7 +121,7 @@ def _files_in(path: str) -> ModelFiles | None:
         )
     if not _has_plain_names(prefix):
         return None
-    vocab_file = find_vocabulary(folder)
+    vocab_file = tokenizer_files.find_vocabulary(folder)
     return ModelFiles(config_file, vocab_file, prefix, *_normalization(folder, vocab_file))
 
 
@@ -152,16 +137,16 @@ def _has_plain_names(prefix: str) -> bool:
 
 def _normalization(folder: str, vocab_file: str | None) -> tuple[bool | None, bool | None]:
     """Returns do_lower_case and strip_accents from the first source that has them."""
-    if description := read_description(folder):
+    if description := model_folder.read_description(folder):
         return description.do_lower_case, description.strip_accents
-    if vocab_file and is_byte_bpe(vocab_file):
+    if vocab_file and tokenizer_files.is_byte_bpe(vocab_file):
         return False, None
-    known = read_tokenizer_config(folder)
+    known = tokenizer_files.read_tokenizer_config(folder)
     if "do_lower_case" in known:
         return known["do_lower_case"], known.get("strip_accents")
-    do_lower_case = case_of_folder(folder)
+    do_lower_case = tokenizer_files.case_of_folder(folder)
     if do_lower_case is None and vocab_file:
-        do_lower_case = case_of_vocabulary(read_vocabulary(vocab_file))
+        do_lower_case = case_of_vocabulary(tokenizer_files.read_vocabulary(vocab_file))
     return do_lower_case, None
 
 
@@ -177,8 +162,8 @@ def _convert(path: str, cache_dir: str | None) -> str:
         for note in model.notes:
             logger.info("%s: %s", path, note)
         google.write(model, str(folder))
-        if needs_description(model):
-            write_description(str(folder), description_of(model))
+        if model_folder.needs_description(model):
+            model_folder.write_description(str(folder), model_folder.description_of(model))
 
     source = Path(path)
     name = plain_name(source.resolve().name)

@@ -9,6 +9,7 @@ All of them are under the Apache License 2.0. `bert_tf.released.download` downlo
 """
 
 import difflib
+import itertools
 import os
 
 from bert_tf.released.published import SCORES, SHA256
@@ -71,14 +72,9 @@ _LARGER_MODELS = (
     ("bert_base_multilingual_uncased", "2018_11_03", "multilingual_L-12_H-768_A-12", 105_879, True),
     ("bert_base_chinese", "2018_11_03", "chinese_L-12_H-768_A-12", 21_128, True),
 )
-_SMALL_MODELS = tuple(
-    (f"bert_{shape}", "2020_02_20", shape, *_UNCASED)
-    for shape in (
-        f"uncased_L-{layers}_H-{width}_A-{width // 64}"
-        for layers in range(2, 13, 2)
-        for width in (128, 256, 512, 768)
-    )
-)
+_SMALL_SHAPES = itertools.product(range(2, 13, 2), (128, 256, 512, 768))
+_SMALL = [f"uncased_L-{layers}_H-{width}_A-{width // 64}" for layers, width in _SMALL_SHAPES]
+_SMALL_MODELS = [(f"bert_{folder}", "2020_02_20", folder, *_UNCASED) for folder in _SMALL]
 # The authors' names of some small models.
 _ALIASES = {
     "bert_uncased_L-2_H-128_A-2": ("bert_tiny_uncased",),

@@ -15,7 +15,7 @@ _SMALL_GLUE = (
     *("GLUE score", "CoLA Matthews", "SST-2", "MRPC F1/accuracy", "STS-B Pearson/Spearman"),
     *("QQP F1/accuracy", "MNLI-m/mm", "QNLI", "RTE", "WNLI", "AX Matthews"),
 )
-_LANGUAGES = tuple(
+_XNLI = tuple(
     f"XNLI test {language}"
     for language in ("English", "Chinese", "Spanish", "German", "Arabic", "Urdu")
 )
@@ -25,10 +25,12 @@ _PAPER_GLUE = "paper, table 1 (GLUE test)"
 _WHOLE_WORDS = "README, May 31st, 2019"
 _TRANSLATED = "multilingual.md, trained on translations"
 
-
-def _glue_of_small(values: str) -> tuple[Score, ...]:
-    return scores("README, March 11th, 2020 (GLUE test)", _SMALL_GLUE, values)
-
+_SMALL_SCORES = {
+    "L-2_H-128_A-2": "64.2 0.0 83.2 81.1/71.1 74.3/73.6 62.2/83.4 70.2/70.3 81.5 57.2 62.3 21.0",
+    "L-4_H-256_A-4": "65.8 0.0 85.9 81.1/71.8 75.4/73.3 66.4/86.2 74.8/74.3 84.1 57.9 62.3 26.1",
+    "L-4_H-512_A-8": "71.2 27.8 89.7 83.4/76.2 78.8/77.0 68.1/87.0 77.6/77.0 86.4 61.8 62.3 28.6",
+    "L-8_H-512_A-8": "73.5 38.0 89.6 86.6/81.6 80.4/78.4 69.6/87.9 80.0/79.1 87.7 62.2 62.3 30.5",
+}
 
 SCORES = {
     "bert_base_uncased": (
@@ -58,25 +60,13 @@ SCORES = {
     ),
     "bert_large_uncased_wwm": scores(_WHOLE_WORDS, _WHOLE_WORD_TASKS, "92.8/86.7 87.07"),
     "bert_large_cased_wwm": scores(_WHOLE_WORDS, _WHOLE_WORD_TASKS, "92.9/86.7 86.46"),
-    "bert_base_multilingual_cased": scores(
-        _TRANSLATED, _LANGUAGES, "81.9 76.6 77.8 75.9 70.7 61.6"
-    ),
-    "bert_base_multilingual_uncased": scores(
-        _TRANSLATED, _LANGUAGES, "81.4 74.2 77.3 75.2 70.5 61.7"
-    ),
+    "bert_base_multilingual_cased": scores(_TRANSLATED, _XNLI, "81.9 76.6 77.8 75.9 70.7 61.6"),
+    "bert_base_multilingual_uncased": scores(_TRANSLATED, _XNLI, "81.4 74.2 77.3 75.2 70.5 61.7"),
     "bert_base_chinese": (Score("XNLI test Chinese", "77.2", "multilingual.md"),),
-    "bert_uncased_L-2_H-128_A-2": _glue_of_small(
-        "64.2 0.0 83.2 81.1/71.1 74.3/73.6 62.2/83.4 70.2/70.3 81.5 57.2 62.3 21.0"
-    ),
-    "bert_uncased_L-4_H-256_A-4": _glue_of_small(
-        "65.8 0.0 85.9 81.1/71.8 75.4/73.3 66.4/86.2 74.8/74.3 84.1 57.9 62.3 26.1"
-    ),
-    "bert_uncased_L-4_H-512_A-8": _glue_of_small(
-        "71.2 27.8 89.7 83.4/76.2 78.8/77.0 68.1/87.0 77.6/77.0 86.4 61.8 62.3 28.6"
-    ),
-    "bert_uncased_L-8_H-512_A-8": _glue_of_small(
-        "73.5 38.0 89.6 86.6/81.6 80.4/78.4 69.6/87.9 80.0/79.1 87.7 62.2 62.3 30.5"
-    ),
+    **{
+        f"bert_uncased_{shape}": scores("README, March 11th, 2020 (GLUE test)", _SMALL_GLUE, values)
+        for shape, values in _SMALL_SCORES.items()
+    },
 }
 
 # In the order of the sums below.

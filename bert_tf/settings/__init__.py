@@ -4,6 +4,7 @@ A default and its reason are written here only; the scripts' flags are made from
 Every class checks its values when an object is made.
 """
 
+# ruff: noqa: F401 - these are for callers.
 from bert_tf.settings.conversion import ConversionSettings
 from bert_tf.settings.corpus import CorpusSettings
 from bert_tf.settings.explore import ExploreSettings
@@ -14,17 +15,3 @@ from bert_tf.settings.planning import PlanningSettings
 from bert_tf.settings.pretraining import PretrainingSettings
 from bert_tf.settings.pretraining_data import DUPE_FACTORS, PretrainingDataSettings
 from bert_tf.settings.training import TrainingSettings
-
-__all__ = [
-    "DUPE_FACTORS",
-    "ConversionSettings",
-    "CorpusSettings",
-    "ExploreSettings",
-    "ExportSettings",
-    "FeatureExtractionSettings",
-    "FinetuningSettings",
-    "PlanningSettings",
-    "PretrainingDataSettings",
-    "PretrainingSettings",
-    "TrainingSettings",
-]

@@ -70,5 +70,4 @@ class ExportSettings(Settings):
     def span_options(self) -> dict[str, int | float]:
         """The options of a span model that were given."""
         names = ("doc_stride", "max_query_length", "n_best_size", "max_answer_length")
-        values = {n: getattr(self, n) for n in (*names, "null_score_diff_threshold")}
-        return {name: value for name, value in values.items() if value is not None}
+        return self.own_values(*names, "null_score_diff_threshold")

@@ -20,9 +20,8 @@ from bert_tf.config import read_json
 from bert_tf.settings.setting import Settings, setting
 
 _PHASE = re.compile(
-    r"seq(?P<max_seq_length>[0-9]+)(?:pred(?P<max_predictions_per_seq>[0-9]+))?"
-    r":(?P<num_steps>[0-9]+)(?::(?P<input_file>.*))?",
-    re.DOTALL,
+    r"(?s)seq(?P<max_seq_length>[0-9]+)(?:pred(?P<max_predictions_per_seq>[0-9]+))?"
+    r":(?P<num_steps>[0-9]+)(?::(?P<input_file>.*))?"
 )
 # A mistyped phase among a phase's files, such as sec512:100000:FILES.
 _LIKE_A_PHASE = re.compile(r"\w*:\d+:.*", re.DOTALL)
@@ -54,11 +53,6 @@ class Phase(Settings):
             )
         if not all((*self.input_file, *self.eval_file)):
             raise ValueError("a file without a name: is there a comma too many?")
-
-    def own_values(self, *names: str) -> dict[str, Any]:
-        """Returns the fields among `names` that the phase sets itself."""
-        values = {name: getattr(self, name) for name in names}
-        return {name: value for name, value in values.items() if value is not None}
 
 
 def parse_phases(text: str) -> tuple[Phase, ...]:

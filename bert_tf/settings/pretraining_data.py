@@ -180,9 +180,10 @@ class PretrainingDataSettings(Settings):
         self._check_output()
 
     @property
-    def tokenizer_of(self) -> str:
-        """The `model_type` whose tokenizer is used."""
-        return "electra" if self.packing == "electra" else "bert"
+    def tokenizer_rules(self) -> tuple[bool, bool | None, str]:
+        """What `load_tokenizer` takes beside the vocabulary."""
+        model_type = "electra" if self.packing == "electra" else "bert"
+        return self.do_lower_case, self.strip_accents, model_type
 
     def _check_packing(self) -> None:
         """Refuses settings of masks and pairs, which --packing=electra does not make."""

@@ -56,6 +56,11 @@ class Settings:
                     f"Received: --{field.name}={value}"
                 )
 
+    def own_values(self, *names: str) -> dict[str, Any]:
+        """Returns the fields among `names` that are set, which is those that are not None."""
+        values = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in values.items() if value is not None}
+
 
 def _check(flag: str, value: Any, field: dataclasses.Field) -> None:
     rules, lowest, interval = field.metadata, field.metadata["at_least"], field.metadata["interval"]

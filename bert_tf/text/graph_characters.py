@@ -104,12 +104,9 @@ def make_tables(
         else:
             flags |= characters[0] if characters else code_point
         entries[code_point] = flags ^ code_point
-    return CharacterTables(
-        paged(entries),
-        np.array(record_starts, np.int32),
-        np.array(record_values or [0], np.int32),
-        paged(cases),
-    )
+    starts = np.array(record_starts, np.int32)
+    values = np.array(record_values or [0], np.int32)
+    return CharacterTables(paged(entries), starts, values, paged(cases))
 
 
 def _entry(

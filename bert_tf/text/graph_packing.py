@@ -13,6 +13,8 @@ import tensorflow as tf
 
 from bert_tf.text.packing import num_between, num_special_tokens
 
+Ids = tf.RaggedTensor  # int32 [N, (T)]
+
 
 class PackedWindows(NamedTuple):
     """Holds the S windows of N passages, in the order of passages."""
@@ -25,11 +27,7 @@ class PackedWindows(NamedTuple):
 
 
 def pack_texts(
-    ids_a: tf.RaggedTensor,
-    ids_b: tf.RaggedTensor | None,
-    cls_id: int,
-    sep_id: int,
-    max_seq_length: int,
+    ids_a: Ids, ids_b: Ids | None, cls_id: int, sep_id: int, max_seq_length: int
 ) -> dict[str, tf.Tensor]:
     """Packs one or two sequences per row, truncated as by `pack_truncated`.
 
@@ -50,8 +48,8 @@ def pack_texts(
 
 
 def pack_windows(
-    question_ids: tf.RaggedTensor | None,
-    passage_ids: tf.RaggedTensor,
+    question_ids: Ids | None,
+    passage_ids: Ids,
     cls_id: int,
     sep_id: int,
     max_seq_length: int,
@@ -59,10 +57,8 @@ def pack_windows(
 ) -> PackedWindows:
     """Packs `[CLS] question [SEP] window [SEP]`, the windows as `packing.divide` makes them.
 
-    Args:
-        question_ids: must leave room for a token of the passage; otherwise raises a
-            tf.errors.InvalidArgumentError. None packs `[CLS] window [SEP]`.
-        passage_ids: empty ones have no window.
+    Without questions it packs `[CLS] window [SEP]`. An empty passage has no window. Raises a
+    tf.errors.InvalidArgumentError for a question that leaves no room for a token of its passage.
     """
     _check_at_least(3 if question_ids is None else 4, "max_seq_length", max_seq_length)
     _check_at_least(1, "doc_stride", doc_stride)
@@ -102,12 +98,7 @@ class PairWindows(NamedTuple):
 
 
 def pack_pair_windows(
-    ids_a: tf.RaggedTensor,
-    ids_b: tf.RaggedTensor,
-    cls_id: int,
-    sep_id: int,
-    max_seq_length: int,
-    stride: int,
+    ids_a: Ids, ids_b: Ids, cls_id: int, sep_id: int, max_seq_length: int, stride: int
 ) -> PairWindows:
     """Packs the windows that `bert_tf.spans.long_texts.divide_pair` makes of texts or pairs."""
     _check_at_least(5, "max_seq_length", max_seq_length)
@@ -142,7 +133,7 @@ def _numbered(num_windows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def pack_slices(
-    ids: tf.RaggedTensor,
+    ids: Ids,
     first: tuple[tf.Tensor, tf.Tensor],
     second: tuple[tf.Tensor, tf.Tensor],
     cls_id: int,
@@ -162,20 +153,20 @@ def _check_at_least(least: int, name: str, value: int) -> None:
         raise ValueError(f"{name} must be {least} or more. Received: {value}")
 
 
-def _lengths(ids: tf.RaggedTensor) -> tf.Tensor:
+def _lengths(ids: Ids) -> tf.Tensor:
     return tf.cast(ids.row_lengths(), tf.int32)
 
 
-def _first_indices(ids: tf.RaggedTensor) -> tf.Tensor:
+def _first_indices(ids: Ids) -> tf.Tensor:
     return tf.cast(ids.row_starts(), tf.int32)
 
 
-def _slices(ids: tf.RaggedTensor, first: tf.Tensor, lengths: tf.Tensor) -> tf.RaggedTensor:
+def _slices(ids: Ids, first: tf.Tensor, lengths: tf.Tensor) -> Ids:
     indices = tf.ragged.range(first, first + lengths)
     return indices.with_values(tf.gather(ids.values, indices.values))
 
 
-def _rows(a: tf.RaggedTensor, b: tf.RaggedTensor, cls_id: int, sep_id: int) -> dict[str, tf.Tensor]:
+def _rows(a: Ids, b: Ids, cls_id: int, sep_id: int) -> dict[str, tf.Tensor]:
     """Packs and pads; rows with an empty b have one [SEP]."""
     lengths_a, lengths_b = _lengths(a), _lengths(b)
     once, has_b = tf.ones_like(lengths_a), tf.cast(lengths_b > 0, tf.int32)
@@ -195,7 +186,7 @@ def _rows(a: tf.RaggedTensor, b: tf.RaggedTensor, cls_id: int, sep_id: int) -> d
     }
 
 
-def _repeated(token_id: int, times: tf.Tensor) -> tf.RaggedTensor:
+def _repeated(token_id: int, times: tf.Tensor) -> Ids:
     """Repeats a token in each row: int32 [N, (times)]."""
     values = tf.fill([tf.reduce_sum(times)], token_id)
     return tf.RaggedTensor.from_row_lengths(values, times, validate=False)

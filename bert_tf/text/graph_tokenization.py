@@ -28,15 +28,14 @@ _PLAIN_TEXT = rf"(?:[!-~]{{0,{LONGEST_RUN}}}[\t\n\r ])*[!-~]{{0,{LONGEST_RUN}}}"
 _UNKNOWN_WORD = "\x00"
 _WHERE_STRINGS_ARE = "CPU:0"  # On an accelerator, numbers would be copied back and forth.
 _TEXTS = tf.TensorSpec([None], tf.string)
+_Tokenize = Callable[[tf.Tensor], tf.RaggedTensor]
 
 
 class GraphTokenizer(tf.Module):
     """Tokenizes batches of texts, string [N], as `FullTokenizer` tokenizes each of them.
 
-    Args:
-        vocab: path of a vocabulary, or its tokens in the order of their ids; an invalid one raises
-            a ValueError.
-        do_lower_case, strip_accents, drops_unassigned: see `FullTokenizer`.
+    `vocab` is the path of a vocabulary, or its tokens in the order of their ids; an invalid one
+    raises a ValueError. For the other arguments see `FullTokenizer`.
     """
 
     def __init__(
@@ -124,12 +123,7 @@ class GraphTokenizer(tf.Module):
     def _lower_cased(self, lines: tf.Tensor) -> tf.Tensor:
         return tf.strings.lower(lines) if self._do_lower_case else lines
 
-    def _divided(
-        self,
-        texts: tf.Tensor,
-        of_lines: Callable[[tf.Tensor], tf.RaggedTensor],
-        exact: Callable[[tf.Tensor], tf.RaggedTensor],
-    ) -> tf.RaggedTensor:
+    def _divided(self, texts: tf.Tensor, of_lines: _Tokenize, exact: _Tokenize) -> tf.RaggedTensor:
         """Applies `of_lines` to texts of plain ASCII and `exact` to others; keeps the order."""
         if self._line_tokenizer is None:
             return exact(texts)

@@ -17,24 +17,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from bert_tf.text.graph_characters import (
-    ALONE,
-    BLANK,
-    CAPITAL_SIGMA,
-    CASED,
-    CODE_POINT,
-    EXTENDS,
-    FINAL_SIGMA,
-    IGNORED,
-    KEPT,
-    MANY,
-    ORDER_SHIFT,
-    PAGE_BITS,
-    PAGE_SIZE,
-    STARTER,
-    CharacterTables,
-    PagedTable,
-)
+from bert_tf.text import graph_characters as chars
 
 
 class GraphWords(NamedTuple):
@@ -51,12 +34,10 @@ class GraphWords(NamedTuple):
     text_starts: tf.Tensor  # int32 [N]
 
 
-def split_words(texts: tf.Tensor, tables: CharacterTables, do_lower_case: bool) -> GraphWords:
-    """Returns the normalized words of texts.
+def split_words(texts: tf.Tensor, tables: chars.CharacterTables, do_lower_case: bool) -> GraphWords:
+    """Returns the normalized words of texts in UTF-8, string [N]; drops invalid bytes.
 
-    Args:
-        texts: string [N], UTF-8; invalid bytes are dropped.
-        tables: made by `character_tables` with the same `do_lower_case`.
+    `tables` are made by `character_tables` with the same `do_lower_case`.
     """
     # The blank keeps texts apart; a character that is cut off at the end stays invalid.
     decoded = tf.strings.unicode_decode(tf.strings.join([texts, " "]), "UTF-8", errors="ignore")
@@ -71,14 +52,12 @@ def split_words(texts: tf.Tensor, tables: CharacterTables, do_lower_case: bool) 
         order = _canonical_order(entries, packed, sources)
         packed, sources, ends = (tf.gather(x, order) for x in (packed, sources, ends))
         starts, ends = _shared_spans(entries, packed, sources, ends)
-    num_blanks = tf.gather(_count(_has(entries, BLANK)), sources)
-    is_alone = _has(packed, ALONE)
-    word_starts = _indices(
-        is_alone | _before(False, is_alone) | (num_blanks != _before(-1, num_blanks))
-    )
-    words = tf.RaggedTensor.from_row_starts(
-        tf.bitwise.bitwise_and(packed, CODE_POINT), word_starts, validate=False
-    )
+    num_blanks = tf.gather(_count(_has(entries, chars.BLANK)), sources)
+    is_alone = _has(packed, chars.ALONE)
+    follows_blank = num_blanks != _before(-1, num_blanks)
+    word_starts = _indices(is_alone | _before(False, is_alone) | follows_blank)
+    code_points = tf.bitwise.bitwise_and(packed, chars.CODE_POINT)
+    words = tf.RaggedTensor.from_row_starts(code_points, word_starts, validate=False)
     return GraphWords(
         # TensorFlow before 2.20 takes noncharacters, such as U+FFFE, for errors.
         tf.strings.unicode_encode(words, "UTF-8", errors="ignore"),
@@ -90,10 +69,10 @@ def split_words(texts: tf.Tensor, tables: CharacterTables, do_lower_case: bool) 
     )
 
 
-def look_up(table: PagedTable, code_points: tf.Tensor) -> tf.Tensor:
+def look_up(table: chars.PagedTable, code_points: tf.Tensor) -> tf.Tensor:
     """Returns the number of each code point."""
-    pages = tf.gather(table.pages, tf.bitwise.right_shift(code_points, PAGE_BITS))
-    return tf.gather(table.values, pages + tf.bitwise.bitwise_and(code_points, PAGE_SIZE - 1))
+    pages = tf.gather(table.pages, tf.bitwise.right_shift(code_points, chars.PAGE_BITS))
+    return tf.gather(table.values, pages + tf.bitwise.bitwise_and(code_points, chars.PAGE_SIZE - 1))
 
 
 def _has(numbers: tf.Tensor, flag: int) -> tf.Tensor:
@@ -114,45 +93,43 @@ def _before(first: int, values: tf.Tensor) -> tf.Tensor:
     return tf.concat([tf.constant([first], values.dtype), values], 0)[:-1]
 
 
-def with_final_sigmas(code_points: tf.Tensor, cases: PagedTable) -> tf.Tensor:
+def with_final_sigmas(code_points: tf.Tensor, cases: chars.PagedTable) -> tf.Tensor:
     """Makes capital sigmas final, as `str.lower` does, if they end a word.
 
     That means a cased character before and none after them, apart from ignored ones.
     """
-    is_sigma = code_points == CAPITAL_SIGMA
+    is_sigma = code_points == chars.CAPITAL_SIGMA
 
     def replaced() -> tf.Tensor:
         case = look_up(cases, code_points)
-        seen = _indices(case != IGNORED)
-        is_cased = tf.cast(tf.gather(case, seen) == CASED, tf.int32)
+        seen = _indices(case != chars.IGNORED)
+        is_cased = tf.cast(tf.gather(case, seen) == chars.CASED, tf.int32)
         ends_word = _before(0, is_cased) > tf.concat([is_cased[1:], [0]], 0)
-        ends_word = tf.scatter_nd(
-            seen[:, tf.newaxis], tf.cast(ends_word, tf.int32), tf.shape(code_points)
-        )
-        return tf.where(is_sigma & (ends_word == 1), FINAL_SIGMA, code_points)
+        ends_word = tf.cast(ends_word, tf.int32)
+        ends_word = tf.scatter_nd(seen[:, tf.newaxis], ends_word, tf.shape(code_points))
+        return tf.where(is_sigma & (ends_word == 1), chars.FINAL_SIGMA, code_points)
 
     return tf.cond(tf.reduce_any(is_sigma), replaced, lambda: code_points)
 
 
 def kept_characters(
-    code_points: tf.Tensor, entries: tf.Tensor, tables: CharacterTables
+    code_points: tf.Tensor, entries: tf.Tensor, tables: chars.CharacterTables
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the characters that are kept, as in a record, and the indices of their sources."""
-    sources = _indices(_has(entries, KEPT))
+    sources = _indices(_has(entries, chars.KEPT))
     kept = tf.gather(entries, sources)
     packed = tf.bitwise.bitwise_xor(kept, tf.gather(code_points, sources))
-    is_many = _has(kept, MANY)
+    is_many = _has(kept, chars.MANY)
 
     def divided() -> tuple[tf.Tensor, tf.Tensor]:
-        record = tf.where(is_many, tf.bitwise.bitwise_and(packed, CODE_POINT), 0)
+        record = tf.where(is_many, tf.bitwise.bitwise_and(packed, chars.CODE_POINT), 0)
         starts = tf.gather(tables.record_starts, record)
         lengths = tf.where(is_many, tf.gather(tables.record_starts, record + 1) - starts, 1)
         index = tf.repeat(tf.range(tf.size(kept)), lengths)
         offset = tf.range(tf.size(index)) - tf.gather(tf.cumsum(lengths, exclusive=True), index)
         is_part = tf.gather(is_many, index)
-        values = tf.gather(
-            tables.record_values, tf.where(is_part, tf.gather(starts, index) + offset, 0)
-        )
+        place = tf.where(is_part, tf.gather(starts, index) + offset, 0)
+        values = tf.gather(tables.record_values, place)
         return tf.where(is_part, values, tf.gather(packed, index)), tf.gather(sources, index)
 
     return tf.cond(tf.reduce_any(is_many), divided, lambda: (packed, sources))
@@ -160,11 +137,11 @@ def kept_characters(
 
 def _ends(entries: tf.Tensor, sources: tf.Tensor) -> tf.Tensor:
     """Returns the end of each character's source, stripped marks included: int32 [K]."""
-    is_mark = _has(entries, EXTENDS)
+    is_mark = _has(entries, chars.EXTENDS)
 
     def with_marks() -> tf.Tensor:
         # A mark belongs to the last character or blank before it, also if one source has several.
-        is_base = _has(entries, KEPT | BLANK)
+        is_base = _has(entries, chars.KEPT | chars.BLANK)
         number = _count(is_base)
         marks = _indices(is_mark)
         bases = tf.gather(number - tf.cast(is_base, tf.int32), marks) - 1
@@ -177,7 +154,7 @@ def _ends(entries: tf.Tensor, sources: tf.Tensor) -> tf.Tensor:
 
 
 def _order(packed: tf.Tensor) -> tf.Tensor:
-    return tf.bitwise.right_shift(packed, ORDER_SHIFT)
+    return tf.bitwise.right_shift(packed, chars.ORDER_SHIFT)
 
 
 def _canonical_order(entries: tf.Tensor, packed: tf.Tensor, sources: tf.Tensor) -> tf.Tensor:
@@ -185,8 +162,8 @@ def _canonical_order(entries: tf.Tensor, packed: tf.Tensor, sources: tf.Tensor) 
     order = _order(packed)
 
     def is_sorted() -> tf.Tensor:
-        run = tf.gather(_count(_has(entries, STARTER)), sources)
-        return tf.argsort(run * (1 << (31 - ORDER_SHIFT)) + order, stable=True)
+        run = tf.gather(_count(_has(entries, chars.STARTER)), sources)
+        return tf.argsort(run * (1 << (31 - chars.ORDER_SHIFT)) + order, stable=True)
 
     return tf.cond(tf.reduce_any(order > 0), is_sorted, lambda: tf.range(tf.size(order)))
 
@@ -198,7 +175,7 @@ def _shared_spans(
     moves = _order(packed) > 0
 
     def shared() -> tuple[tf.Tensor, tf.Tensor]:
-        number = _count(_has(entries, STARTER))
+        number = _count(_has(entries, chars.STARTER))
         run, num_runs = tf.gather(number, starts), tf.reduce_max(number) + 1
         crosses = moves & _before(False, moves) & (run == _before(-1, run))
         crosses &= starts < _before(-1, starts)

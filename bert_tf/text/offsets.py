@@ -15,7 +15,7 @@ from collections.abc import Callable
 from itertools import groupby
 from typing import NamedTuple
 
-from bert_tf.text.characters import CLEAN, is_accent, is_punctuation
+from bert_tf.text.characters import is_accent, is_punctuation
 
 # Text between white space. Unlike in str.split, control characters do not separate: they are
 # dropped.
@@ -30,12 +30,8 @@ class AlignedCharacter(NamedTuple):
     end: int
 
 
-def _clean(char: str) -> str:
-    return CLEAN[ord(char)] or ""
-
-
 def align_words(
-    chunk: str, do_lower_case: bool, strip_accents: bool, clean: Callable[[str], str] = _clean
+    chunk: str, do_lower_case: bool, strip_accents: bool, clean: Callable[[str], str]
 ) -> list[list[AlignedCharacter]]:
     """Returns the words of a text without white space; starts and ends never decrease.
 

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 Token = TypeVar("Token")
+Tokens = Sequence[Token]  # All texts, or all ids.
 
 
 class Window(NamedTuple):
@@ -57,7 +58,7 @@ def truncate_pair(tokens_a: list, tokens_b: list, max_tokens: int) -> None:
 
 
 def pack(
-    tokens_a: Sequence[Token], tokens_b: Sequence[Token], cls: Token, sep: Token
+    tokens_a: Tokens, tokens_b: Tokens, cls: Token, sep: Token
 ) -> tuple[list[Token], list[int]]:
     """Returns `[CLS] a [SEP]`, or `[CLS] a [SEP] b [SEP]` if `tokens_b` is not empty, and the
     segment, 0 or 1, of each token."""
@@ -71,11 +72,7 @@ def pack(
 
 
 def pack_truncated(
-    tokens_a: Sequence[Token],
-    tokens_b: Sequence[Token],
-    cls: Token,
-    sep: Token,
-    max_seq_length: int,
+    tokens_a: Tokens, tokens_b: Tokens, cls: Token, sep: Token, max_seq_length: int
 ) -> tuple[list[Token], list[int]]:
     """Packs like `pack`, after truncation to `max_seq_length` tokens by `truncate_pair`."""
     tokens_a, tokens_b = list(tokens_a), list(tokens_b)
@@ -83,12 +80,7 @@ def pack_truncated(
     return pack(tokens_a, tokens_b, cls, sep)
 
 
-def is_truncated(
-    tokens_a: Sequence[Token],
-    tokens_b: Sequence[Token],
-    max_seq_length: int,
-    sep: Token | None = None,
-) -> bool:
+def is_truncated(tokens_a: Tokens, tokens_b: Tokens, max_seq_length: int, sep: Token) -> bool:
     """Returns whether `pack_truncated` leaves tokens out, for this separator."""
     room = max_seq_length - num_special_tokens(sep, bool(tokens_b))
     return len(tokens_a) + len(tokens_b) > room

@@ -26,9 +26,8 @@ def load_vocab(vocab_file: str) -> dict[str, int]:
     `SPECIAL_TOKENS` is missing, or the file is empty.
     """
     vocab: dict[str, int] = {}
-    for index, line in enumerate(
-        open_text_lines(vocab_file, wanted="vocabulary", as_original=True)
-    ):
+    lines = open_text_lines(vocab_file, wanted="vocabulary", as_original=True)
+    for index, line in enumerate(lines):
         if "\r" in line:
             raise ValueError(
                 f"{vocab_file}:{index + 1}: a carriage return within the line. If they end the "

@@ -58,7 +58,8 @@ def segments(count, length, seed=0, shortest=3):
 def mask(batch, settings=SETTINGS, seed=1, epoch=0):
     examples = tf.range(len(batch["input_ids"]), dtype=tf.int64)
     tensors = {name: tf.constant(array) for name, array in batch.items()}
-    masked = tf.function(mask_batch)(tensors, settings, seed, tf.constant(epoch), examples)
+    bits = counter_hash.bits_of_rows(seed, tf.constant(epoch), examples)
+    masked = tf.function(mask_batch)(tensors, settings, bits)
     return {name: tensor.numpy() for name, tensor in masked.items()}
 
 

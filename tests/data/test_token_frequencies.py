@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from family_golden import family_file
 
+from bert_tf.data.counter_hash import bits_of_rows
 from bert_tf.data.dynamic_masking import MaskingSettings, mask_batch
 from bert_tf.data.record_set import RecordUse, open_record_set
 from bert_tf.data.token_frequencies import token_weights
@@ -29,7 +30,8 @@ def mask(ids, word_ids, settings, examples=None):
     examples = np.arange(len(ids)) if examples is None else examples
     batch = {"input_ids": ids, "input_mask": np.ones_like(ids), "word_ids": word_ids}
     batch = {name: tf.constant(array, tf.int32) for name, array in batch.items()}
-    masked = tf.function(mask_batch)(batch, settings, 1, 0, tf.constant(examples, tf.int64))
+    bits = bits_of_rows(1, 0, tf.constant(examples, tf.int64))
+    masked = tf.function(mask_batch)(batch, settings, bits)
     return {name: tensor.numpy() for name, tensor in masked.items()}
 
 

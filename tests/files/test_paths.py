@@ -417,6 +417,19 @@ def test_a_held_folder_is_removed_if_nothing_was_written_there_and_it_is_new(tmp
     assert os.listdir(tmp_path / "new") == ["a"]
 
 
+def test_what_killed_processes_left_of_a_held_file_is_removed_and_nothing_of_others(tmp_path):
+    path = tmp_path / "a.txt"
+    (tmp_path / ".a.txt.0123abcd.tmp").mkdir()
+    (tmp_path / ".a.txt.0123abcd.tmp" / "b").touch()
+    (tmp_path / ".a.txt.89abcdef.tmp").touch()
+    others = [tmp_path / ".a.txt.gz.0123abcd.tmp", tmp_path / ".b.txt.0123abcd.tmp"]
+    for other in others:
+        other.touch()
+    with files.hold_file(str(path)), files.atomic_write(path) as file:
+        file.write(b"whole")
+    assert sorted(tmp_path.iterdir()) == [*others, path]
+
+
 @pytest.mark.parametrize("place", ["gs://bucket/run", "/proc/run"])
 def test_a_place_that_cannot_be_locked_is_left_to_the_program(place):
     with files.hold_folder(place), files.hold_file(place):
