@@ -28,12 +28,12 @@ from absl import app, flags
 from machine import summary
 
 import bert_tf
-from bert_tf.data.feature_records import FeatureRecords
 from bert_tf.data.order import CHUNK_BATCHES
 from bert_tf.data.records import RecordWriter
 from bert_tf.data.schema import encode_example
 from bert_tf.finetuning.feature_encoding import Encoding
 from bert_tf.finetuning.feature_files import ensure_features
+from bert_tf.finetuning.feature_records import FeatureRecords
 from bert_tf.finetuning.objective import TaskObjective
 from bert_tf.tasks.task import find_task
 from bert_tf.training import distribution

@@ -18,21 +18,20 @@ import bert_tf
 PACKAGE = Path(bert_tf.__file__).parent
 
 # Group -> the groups that it may import, besides itself. A group is a folder of the package, or one
-# of the five modules at its top.
+# of the four modules at its top.
 MAY_IMPORT = {
     "version": set(),
     "config": {"files"},
     "progress": set(),
-    "processors": set(),
     "files": {"progress"},
     "metrics": set(),
     "settings": {"config", "files"},
     "text": {"config", "files", "progress"},
-    "data": {"config", "files", "processors", "settings"},
-    "model": {"config", "processors"},
-    "training": {"config", "files", "model", "progress", "processors", "settings"},
+    "data": {"config", "files", "settings"},
+    "model": {"config"},
+    "training": {"config", "files", "model", "progress", "settings"},
     "spans": {"metrics", "settings", "text"},
-    "kinds": {*("config", "files", "metrics", "model", "processors", "spans", "text", "training")},
+    "kinds": {*("config", "files", "metrics", "model", "spans", "text", "training")},
     "tasks": {
         *("config", "data", "files", "kinds", "metrics", "model", "settings", "spans", "text")
     },

@@ -11,12 +11,12 @@ import tensorflow as tf
 
 from bert_tf import files
 from bert_tf.config import BertConfig
-from bert_tf.data.feature_records import FeatureRecords
 from bert_tf.data.validation import check_vocabulary_size
 from bert_tf.distillation.layers import LayerwiseModel
 from bert_tf.distillation.student import CopyReport, copy_weights
 from bert_tf.finetuning.distillation import DistillationObjective, check_student
 from bert_tf.finetuning.evaluation import TaskEvaluator
+from bert_tf.finetuning.feature_records import FeatureRecords
 from bert_tf.finetuning.objective import TaskObjective
 from bert_tf.finetuning.task_data import TaskData
 from bert_tf.finetuning.teacher import TaskTeacher

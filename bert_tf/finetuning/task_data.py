@@ -10,10 +10,10 @@ import tensorflow as tf
 
 from bert_tf import files
 from bert_tf.config import BertConfig
-from bert_tf.data.feature_records import FeatureRecords
 from bert_tf.data.schema import Feature
 from bert_tf.finetuning.feature_encoding import Encoding
 from bert_tf.finetuning.feature_files import FeatureFile, ensure_features, report_truncated
+from bert_tf.finetuning.feature_records import FeatureRecords
 from bert_tf.progress import Progress
 from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import Task

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from bert_tf import processors
+from bert_tf.model import processors
 
 Batch = dict[str, tf.Tensor]
 # `[CLS] a [SEP]` or `[CLS] a [SEP] b [SEP]`: token ids and segment ids.
@@ -93,19 +93,10 @@ def most_tokens() -> int:
     return sys.maxsize if processors.has_accelerator() else 512
 
 
-def _length_step() -> int:
-    """Returns of which number a batch's length is a multiple.
-
-    A CPU computes every column of padding: rounded up to 8, short sentences would take a sixth
-    longer. Accelerators work in blocks, and prepare each shape once.
-    """
-    return 8 if processors.has_accelerator() else 1
-
-
 def _padded(rows: Sequence[Row], longest: int) -> np.ndarray:
     """Returns ids, mask and segments, int32 [3, B, L], padded with zeros."""
     length = max(len(token_ids) for token_ids, _ in rows)
-    step = _length_step()
+    step = processors.length_multiple()
     length = min(-(-length // step) * step, max(length, longest))
     batch = np.zeros((len(IDS), len(rows), length), np.int32)
     for number, (token_ids, segment_ids) in enumerate(rows):

@@ -16,7 +16,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from bert_tf import processors
+from bert_tf.model import processors
 from bert_tf.model.part import register
 
 _GELU_SCALE, _GELU_CUBIC = math.sqrt(2.0 / math.pi), 0.044715

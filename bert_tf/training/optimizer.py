@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-from bert_tf import processors
+from bert_tf.model import processors
 from bert_tf.training.checkpoint import STEP_NAME
 from bert_tf.training.distribution import replicated_variable
 from bert_tf.training.schedule import Schedule

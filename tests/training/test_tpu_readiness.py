@@ -12,8 +12,8 @@ from tensorflow.python.framework import kernels
 
 import bert_tf
 from bert_tf.data import schema
-from bert_tf.data.feature_records import FeatureRecords
 from bert_tf.data.record_set import RecordUse, open_record_set
+from bert_tf.finetuning.feature_records import FeatureRecords
 from bert_tf.finetuning.objective import TaskObjective
 from bert_tf.finetuning.program import run_finetuning
 from bert_tf.pretraining.objectives.masked_lm_next_sentence import OBJECTIVE

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bert_tf import processors
-from bert_tf.data.feature_records import FeatureRecords
 from bert_tf.data.order import CHUNK_BATCHES, training_order
 from bert_tf.data.schema import Feature, encode_example
+from bert_tf.finetuning.feature_records import FeatureRecords
+from bert_tf.model import processors
 
 L = 32
 FEATURES = {

@@ -14,13 +14,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from bert_tf import processors
 from bert_tf.data.block_reader import READING_ERRORS
 from bert_tf.data.order import host_slice, map_batches, training_order
 from bert_tf.data.records import scan_file
 from bert_tf.data.schema import Feature, parse_examples
+from bert_tf.model import processors
 
-_ACCELERATOR_STEP = 8  # Lengths of bucketed batches are multiples of this, except on CPUs.
 EXAMPLE_INDEX = "example_index"  # In a batch: the example that each row is a window of.
 
 _PARSED_AT_ONCE = 1024
@@ -144,7 +143,7 @@ class FeatureRecords:
         return map_batches(order, make_batch)
 
     def _shortened(self, batch: dict[str, tf.Tensor], longest: tf.Tensor) -> dict[str, tf.Tensor]:
-        step = _ACCELERATOR_STEP if processors.has_accelerator() else 1
+        step = processors.length_multiple()
         length = tf.maximum(1, -(-longest // step)) * step
         length = tf.minimum(length, self._max_seq_length)
         sequences = {

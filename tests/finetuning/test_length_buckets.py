@@ -10,9 +10,9 @@ import pytest
 import tensorflow as tf
 
 import bert_tf
-from bert_tf.data.feature_records import FeatureRecords
 from bert_tf.data.records import RecordWriter
 from bert_tf.data.schema import Feature, encode_example
+from bert_tf.finetuning.feature_records import FeatureRecords
 from bert_tf.model.task_heads import ClassificationModel
 
 L = 64
@@ -80,7 +80,7 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 import bert_tf
-from bert_tf.data.feature_records import FeatureRecords
+from bert_tf.finetuning.feature_records import FeatureRecords
 from bert_tf.model.task_heads import ClassificationModel
 from bert_tf.training import distribution
 from bert_tf.training.trainer import Trainer
