@@ -50,7 +50,7 @@ def cases(settings: ComparisonSettings) -> list[Case]:
 
 
 def _case(task: str, told: dict) -> Case:
-    measures = (*(f"{metric}_score" for metric in told["metrics"]), "processor_seconds", "peak_mb")
+    measures = (*(f"{metric}_score" for metric in told["metrics"]), "peak_mb")
     work = "squad" if task == "SQuAD" else "finetune"
     files = "squad_files_bert_tf" if task == "SQuAD" else "finetuning_files_bert_tf"
     told = {"task": task, **DEFAULTS, **told}
