@@ -62,25 +62,21 @@ from bert_tf.training.trainer import Objective
 logger = logging.getLogger(__name__)
 
 
+@dataclasses.dataclass
 class FinetuningRun:
     """Trains a task's model in an output directory, evaluates it and predicts.
-
-    `feature_dir`, by default the output directory, holds feature files that runs may share.
 
     Raises:
         ValueError: for inconsistent settings, vocabulary, config and checkpoint.
     """
 
-    def __init__(
-        self,
-        settings: FinetuningSettings,
-        task: Task,
-        feature_dir: str | None = None,
-        stream: TextIO | None = None,
-    ):
-        self.settings = settings
-        self.task = task
-        self.stream = stream
+    settings: FinetuningSettings
+    task: Task
+    feature_dir: str = ""  # Of feature files that runs may share; by default the output directory.
+    stream: TextIO | None = None
+
+    def __post_init__(self) -> None:
+        settings, task = self.settings, self.task
         self.config = BertConfig.from_json_file(settings.bert_config_file)
         if settings.bilstm_layers:
             self.config = dataclasses.replace(self.config, bilstm_layers=settings.bilstm_layers)
@@ -102,10 +98,10 @@ class FinetuningRun:
         run_directory.check_model(output_dir, self.config.to_json_string())
         if settings.do_train and settings.init_checkpoint and newest_step(output_dir) is None:
             find_checkpoint(settings.init_checkpoint)  # Before features are made.
-        feature_dir = feature_dir or output_dir
-        self.data = TaskData(settings, task, max_seq_length, feature_dir, self.strategy, stream)
+        feature_dir, strategy = self.feature_dir or output_dir, self.strategy
+        self.data = TaskData(settings, task, max_seq_length, feature_dir, strategy, self.stream)
         self.workers = self.data.workers
-        self.evaluator = TaskEvaluator(self.data, self.model, tokenizer, self.strategy)
+        self.evaluator = TaskEvaluator(self.data, self.model, tokenizer)
         self.best = BestCheckpoint(
             output_dir,
             self.model,
