@@ -66,8 +66,7 @@ logger = logging.getLogger(__name__)
 class FinetuningRun:
     """Trains a task's model in an output directory, evaluates it and predicts.
 
-    Raises:
-        ValueError: for inconsistent settings, vocabulary, config and checkpoint.
+    Raises a ValueError for inconsistent settings, vocabulary, config and checkpoint.
     """
 
     settings: FinetuningSettings
@@ -288,10 +287,7 @@ class FinetuningRun:
 
 
 def num_train_steps(settings: FinetuningSettings, num_examples: int) -> int:
-    """Returns the number of training steps, counted from examples as in the original.
-
-    Raises a ValueError if there are too few examples for one step.
-    """
+    """Returns the steps of training, counted as in the original; a ValueError if there are none."""
     num_steps = int(num_examples / settings.train_batch_size * settings.num_train_epochs)
     if not num_steps:
         raise ValueError(

@@ -88,9 +88,8 @@ def load_checkpoint(
             regular expression. By default heads, and weights that no output depends on.
         allow_other_shape: a predicate of the name: if its shape differs, it counts as missing.
 
-    Raises:
-        ValueError: for a missing or damaged checkpoint, a wrong shape, or a missing variable; then
-            the model is unchanged.
+    Raises a ValueError for a missing or damaged checkpoint, a wrong shape, or a missing variable;
+    then the model is unchanged.
 
     Example:
 

@@ -28,10 +28,7 @@ _BFLOAT16_CAPABILITY = (8, 0)  # Compute capability of NVIDIA's GPUs.
 
 
 def make_strategy(settings: DeviceSettings) -> tf.distribute.Strategy:
-    """Returns the strategy of the settings' devices; the same object for the same devices.
-
-    Raises a ValueError if they are not available.
-    """
+    """Returns the one strategy of the settings' devices; a ValueError if they are not available."""
     fields = dataclasses.fields(DeviceSettings)
     return _strategy(DeviceSettings(**{f.name: getattr(settings, f.name) for f in fields}))
 

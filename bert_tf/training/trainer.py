@@ -73,10 +73,7 @@ class Trainer:
         return {**self.optimizer.variables, **self.optimizer.named_variables(), **scale}
 
     def run(self, iterator: Iterator, num_steps: int) -> dict[str, float]:
-        """Runs steps in the graph. Returns each metric's sum over them.
-
-        Raises NonFiniteLoss, naming the step, as soon as the loss is not finite.
-        """
+        """Runs steps in the graph. Returns metrics' sums; raises NonFiniteLoss, naming the step."""
         sums, bad_step = self._run(iterator, tf.constant(num_steps, tf.int64))
         if int(bad_step) >= 0:
             raise NonFiniteLoss(f"The loss of step {int(bad_step)} or its gradient")
