@@ -156,10 +156,7 @@ class FinetuningRun:
             self.restore()
 
     def restore(self) -> None:
-        """Loads the best checkpoint of the output directory, or its newest, or the initial one.
-
-        Raises a ValueError if the output directory's model was trained for another task.
-        """
+        """Loads the best, newest or initial checkpoint; a ValueError for one of another task."""
         settings = self.settings
         if newest_step(settings.output_dir) is not None or self.best.is_there():
             check_model_folder(settings.output_dir, self.description, settings.vocab_file)

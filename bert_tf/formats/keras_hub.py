@@ -90,10 +90,7 @@ def recognizes(path: str) -> bool:
 
 
 def read(path: str) -> PretrainedModel:
-    """Reads a backbone, a classifier, or another task's backbone.
-
-    `path` is a preset's folder, an archive, or a `.weights.h5` file beside its `config.json`.
-    """
+    """Reads a backbone, a classifier, or another task's backbone; for `path` see `recognizes`."""
     path = str(path)
     found = _read_archive(path) if path.endswith(".keras") else _read_folder(path)
     config = _config(found)
