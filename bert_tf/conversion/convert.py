@@ -135,9 +135,7 @@ def _read(settings: ConversionSettings) -> PretrainedModel:
     source = settings.source
     if settings.average_last:
         return average(source, settings.average_last)
-    if is_zip(source):
-        return read_pretrained(unpack_archive(source))
-    return read_pretrained(local_path(source))
+    return read_pretrained(unpack_archive(source) if is_zip(source) else local_path(source))
 
 
 def _with_description(model: PretrainedModel) -> tuple[PretrainedModel, ModelDescription | None]:
