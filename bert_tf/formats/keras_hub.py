@@ -132,7 +132,7 @@ def _read_weights(found: _Files, config: BertConfig) -> tuple[dict[str, np.ndarr
         places = (f"{scores_prefix}{layer}/vars/{number}" for layer in _SCORES)
         for place in filter(found.arrays.__contains__, places):
             ours[name] = place
-    weights, used = {}, set()
+    weights = {}
     for name, shape in names.weight_shapes(config, heads, num_classes).items():
         if name not in ours:
             raise ValueError(
@@ -142,8 +142,7 @@ def _read_weights(found: _Files, config: BertConfig) -> tuple[dict[str, np.ndarr
         variable = ours[name]
         where, value = f"{found.path}: {variable}", found.arrays[variable]
         weights[name] = names.from_keras(where, value, name, shape, config.num_attention_heads)
-        used.add(variable)
-    return weights, used
+    return weights, {ours[name] for name in weights}
 
 
 def _config(found: _Files) -> BertConfig:
