@@ -1,7 +1,7 @@
 """Fine-tunes a model on a task in an output directory, or resumes."""
 
+import contextlib
 import dataclasses
-import functools
 import logging
 from collections.abc import Iterator
 from typing import Any, TextIO
@@ -34,7 +34,7 @@ from bert_tf.tasks.task import Task
 from bert_tf.text.tokenization import validate_case_matches_checkpoint
 from bert_tf.text.tokenizer import Tokenizer, load_tokenizer
 from bert_tf.text.vocabulary import check_vocabulary
-from bert_tf.training import distribution, run_directory
+from bert_tf.training import distribution, loop, run_directory
 from bert_tf.training.best_checkpoint import BestCheckpoint
 from bert_tf.training.checkpoint import (
     NumberedCheckpoints,
@@ -46,6 +46,7 @@ from bert_tf.training.checkpoint import (
     remove_checkpoints,
 )
 from bert_tf.training.devices import make_strategy
+from bert_tf.training.interruption import EvaluationLeft
 from bert_tf.training.model_card import describe_run, write_model_card
 from bert_tf.training.run import (
     TrainingRun,
@@ -55,7 +56,7 @@ from bert_tf.training.run import (
     precision,
     restore_weights,
 )
-from bert_tf.training.run_directory import MetricsLog
+from bert_tf.training.run_directory import EVALUATION, MetricsLog
 from bert_tf.training.schedule import make_schedule
 from bert_tf.training.trainer import Objective
 
@@ -147,8 +148,15 @@ class FinetuningRun:
         logger.info("%s", describe_steps(num_steps, settings.train_batch_size, num_examples))
         with MetricsLog(settings.output_dir, step, self.workers.is_chief) as log:
             log.hyperparameters(settings)
-            evaluate = functools.partial(self._evaluate, run)
-            run.train(self._batches(records, step), log, evaluate, evaluate_last=True)
+            for event in run.events(self._batches(records, step), log, evaluate_last=True):
+                match event:
+                    case loop.Log(step, metrics):
+                        log.write(step, metrics)
+                    case loop.Evaluate(step):
+                        with contextlib.suppress(EvaluationLeft):
+                            log.write(step, self._evaluate(run, step), EVALUATION)
+                    case loop.Save(step):
+                        run.save(step)
         self.evaluator.weights_changed(run.step)
         if not settings.keep_optimizer:
             self._drop_optimizer()

@@ -3,8 +3,8 @@
 Source: google-research/bert, run_pretraining.py.
 """
 
+import contextlib
 import dataclasses
-import functools
 import logging
 from collections.abc import Mapping
 from typing import TextIO
@@ -19,9 +19,10 @@ from bert_tf.pretraining.model_folder import check_vocabulary, write_card, write
 from bert_tf.pretraining.objectives import make_objective
 from bert_tf.pretraining.phases import RunPhase, describe_records, fingerprint, open_phases
 from bert_tf.settings import PretrainingSettings
-from bert_tf.training import distribution, run_directory
+from bert_tf.training import distribution, loop, run_directory
 from bert_tf.training.checkpoint import NumberedCheckpoints, has_encoder, newest_step
 from bert_tf.training.devices import make_strategy
+from bert_tf.training.interruption import EvaluationLeft
 from bert_tf.training.run import (
     TrainingRun,
     check_batch_size,
@@ -30,7 +31,7 @@ from bert_tf.training.run import (
     precision,
     restore_weights,
 )
-from bert_tf.training.run_directory import MetricsLog
+from bert_tf.training.run_directory import EVALUATION, MetricsLog
 from bert_tf.training.schedule import Schedule, make_schedule
 from bert_tf.training.workers import Workers, together
 
@@ -157,8 +158,16 @@ def _train_phase(
         batch_size,
     )
     with records.named_corruption():
-        evaluate = functools.partial(evaluator.metrics, phase, between_batches=run.between_batches)
-        run.train(batches, log, evaluate, phase.settings, phase.end)
+        for event in run.events(batches, log, phase.settings, phase.end):
+            match event:
+                case loop.Log(step, metrics):
+                    log.write(step, metrics)
+                case loop.Evaluate(step):
+                    with contextlib.suppress(EvaluationLeft):
+                        metrics = evaluator.metrics(phase, step, run.between_batches)
+                        log.write(step, metrics, prefix=EVALUATION)
+                case loop.Save(step):
+                    run.save(step)
 
 
 def _keep_phase(

@@ -1,7 +1,8 @@
 """Runs training in an output directory: starts or resumes it, saves checkpoints, stops cleanly.
 
 step = run.begin(fingerprint)
-run.train(batches, log, evaluate)
+for event in run.events(batches, log):
+    ...  # loop.Log, loop.Evaluate or loop.Save
 """
 
 import contextlib
@@ -140,20 +141,19 @@ class TrainingRun:
             run_directory.write_run(settings.output_dir, config, fingerprint)
         return step
 
-    def train(
+    def events(
         self,
         batches: Iterator,
         log: run_directory.MetricsLog,
-        evaluate: Callable[[int], Mapping[str, float]],
         settings: TrainingSettings | None = None,
         last_step: int | None = None,
         evaluate_last: bool = False,
-    ) -> None:
-        """Trains, logs, evaluates and saves as is due. SIGTERM and Ctrl-C end it after a save.
+    ) -> Iterator[loop.Log | loop.Evaluate | loop.Save]:
+        """Trains, and yields the events that are due. SIGTERM and Ctrl-C end it after a save.
 
         Args:
             batches: from the current step on.
-            evaluate: returns the metrics of the weights at a step; may call `between_batches`.
+            log: where the caller writes all metrics.
             settings, last_step: of this part of the run; by default the whole run's.
 
         Raises:
@@ -168,28 +168,18 @@ class TrainingRun:
         progress = Progress(self.num_steps, "steps", stream, label="train", initial=self.step)
         self._stop = StopRequest()
         self._watch = StallWatch(self.workers, settings.worker_timeout)
-
-        def log_evaluation(step: int) -> None:
-            with contextlib.suppress(EvaluationLeft):
-                log.write(step, evaluate(step), run_directory.EVALUATION)
-
         with progress, self._stop, self._watch:
             if self._lacks_evaluation(settings.eval_steps, log):
-                log_evaluation(self.step)
+                yield loop.Evaluate(self.step)
             for event in loop.train(
                 trainer, batches, self._last_step, settings, evaluate_last, self._agree
             ):
                 self._watch.progressed()
-                match event:
-                    case loop.Steps(count, metrics):
-                        progress.update(count, loss=metrics["loss"], **self.shown)
-                    case loop.Log(step, metrics):
-                        log.write(step, metrics)
-                    case loop.Evaluate(step):
-                        log_evaluation(step)
-                    case loop.Save(step):
-                        self.save(step)
-                self._watch.progressed()
+                if isinstance(event, loop.Steps):
+                    progress.update(event.count, loss=event.metrics["loss"], **self.shown)
+                else:
+                    yield event
+                    self._watch.progressed()
             # One worker's signal ends all, once everything is written.
             signal_number = int(self.workers.exchange(self._stop.signal_number).max())
             if signal_number and self.step < self.num_steps and not self._is_over:
