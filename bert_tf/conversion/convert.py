@@ -135,16 +135,13 @@ def _read(settings: ConversionSettings) -> PretrainedModel:
     source = settings.source
     if settings.average_last:
         return average(source, settings.average_last)
-    if is_zip(source):
-        return read_pretrained(unpack_archive(source))
-    return read_pretrained(local_path(source))
+    return read_pretrained(unpack_archive(source) if is_zip(source) else local_path(source))
 
 
 def _with_description(model: PretrainedModel) -> tuple[PretrainedModel, ModelDescription | None]:
     """Returns the model with the kind, labels and case in any `task.json`, and the description."""
-    if model.format != "google":  # Only this package writes the file.
-        return model, None
-    description = description_beside(model.path)
+    # Only this package writes the file.
+    description = description_beside(model.path) if model.format == "google" else None
     if description is None:
         return model, None
     labels = description.labels
@@ -205,12 +202,10 @@ def _completed(
             f"missing: {files.some(lacking)}. To initialize them, give --allow_missing."
         )
     missing = dict.fromkeys(lacking, "gets its initial value")
-    has_pooler = names.POOLER[0] in names.weight_shapes(model.config)
-    pooler = [n for n in names.POOLER if n not in needed and n not in model.weights]
-    pooler = pooler if has_pooler else []
+    shapes = names.weight_shapes(model.config)
+    pooler = [n for n in names.POOLER if n in shapes and not (n in needed or n in model.weights)]
     if pooler and settings.to == "google" and settings.allow_missing:
         missing |= dict.fromkeys(pooler, "gets its initial value; no output needs it")
-        shapes = names.weight_shapes(model.config)
         lacking |= {name: shapes[name] for name in pooler}
     else:
         missing |= dict.fromkeys(pooler, "no output needs it; --allow_missing initializes it")

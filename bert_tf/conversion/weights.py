@@ -83,10 +83,7 @@ def needed_shapes(model: PretrainedModel) -> names.Shapes:
 
 
 def fill(model: PretrainedModel, shapes: Mapping[str, tuple[int, ...]]) -> PretrainedModel:
-    """Returns the model with these weights initialized as at the start of training.
-
-    The same name and shape always get the same values.
-    """
+    """Initializes these weights as training does; a name and shape always get the same values."""
     stddev = model.config.initializer_range
     new = {name: _initial_value(name, shape, stddev) for name, shape in shapes.items()}
     return dataclasses.replace(model, weights={**model.weights, **new})

@@ -52,8 +52,7 @@ def load_dataset(
         a dict of `start_logits` and `end_logits`, positions int32 [B]. Unlabelled batches are only
         the inputs.
 
-    Raises:
-        ValueError: for an unknown task, split or option, and for invalid files.
+    Raises a ValueError for an unknown task, split or option, and for invalid files.
 
     Example:
 

@@ -1,5 +1,6 @@
 """Computes and writes a model's answers to a task's examples and their metrics."""
 
+import dataclasses
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -46,33 +47,23 @@ class SplitAnswers(NamedTuple):
         return float(np.mean([self.losses[b].sum() / self.weights[b].sum() for b in batches]))
 
 
+@dataclasses.dataclass
 class TaskEvaluator:
-    """Evaluates a model on a task's data, and predicts with it.
+    """Evaluates a model on a task's data, and predicts with it."""
 
-    Args:
-        model: made by the task's `head`.
-        tokenizer: the one used to make the features.
-    """
+    data: TaskData
+    model: keras.Model  # Made by the task's `head`.
+    tokenizer: Tokenizer  # The one used to make the features.
+    step: int = 0  # Training steps of the weights.
 
-    def __init__(
-        self,
-        data: TaskData,
-        model: keras.Model,
-        tokenizer: Tokenizer,
-        strategy: tf.distribute.Strategy,
-    ):
-        self.data = data
-        self.task = data.task
-        self.settings = data.settings
-        self.model = model
-        self.tokenizer = tokenizer
-        self.strategy = strategy
-        self.step = 0
+    def __post_init__(self) -> None:
+        self.task = self.data.task
+        self.settings = self.data.settings
         # Training may be without labels.
         labelled = self.task.task if isinstance(self.task, OtherExamples) else self.task
-        self._labelled_features = labelled.features("train", data.max_seq_length).keys()
+        self._labelled_features = labelled.features("train", self.data.max_seq_length).keys()
         self._answers: dict[str, SplitAnswers] = {}
-        self._collector = OutputCollector(self._outputs, strategy)
+        self._collector = OutputCollector(self._outputs, self.data.strategy)
 
     def weights_changed(self, step: int) -> None:
         """Must be called when the model's weights change, to those after `step` training steps."""

@@ -63,25 +63,20 @@ from bert_tf.training.trainer import Objective
 logger = logging.getLogger(__name__)
 
 
+@dataclasses.dataclass
 class FinetuningRun:
     """Trains a task's model in an output directory, evaluates it and predicts.
 
-    `feature_dir`, by default the output directory, holds feature files that runs may share.
-
-    Raises:
-        ValueError: for inconsistent settings, vocabulary, config and checkpoint.
+    Raises a ValueError for inconsistent settings, vocabulary, config and checkpoint.
     """
 
-    def __init__(
-        self,
-        settings: FinetuningSettings,
-        task: Task,
-        feature_dir: str | None = None,
-        stream: TextIO | None = None,
-    ):
-        self.settings = settings
-        self.task = task
-        self.stream = stream
+    settings: FinetuningSettings
+    task: Task
+    feature_dir: str = ""  # Of feature files that runs may share; by default the output directory.
+    stream: TextIO | None = None
+
+    def __post_init__(self) -> None:
+        settings, task = self.settings, self.task
         self.config = BertConfig.from_json_file(settings.bert_config_file)
         if settings.bilstm_layers:
             self.config = dataclasses.replace(self.config, bilstm_layers=settings.bilstm_layers)
@@ -103,10 +98,10 @@ class FinetuningRun:
         run_directory.check_model(output_dir, self.config.to_json_string())
         if settings.do_train and settings.init_checkpoint and newest_step(output_dir) is None:
             find_checkpoint(settings.init_checkpoint)  # Before features are made.
-        feature_dir = feature_dir or output_dir
-        self.data = TaskData(settings, task, max_seq_length, feature_dir, self.strategy, stream)
+        feature_dir, strategy = self.feature_dir or output_dir, self.strategy
+        self.data = TaskData(settings, task, max_seq_length, feature_dir, strategy, self.stream)
         self.workers = self.data.workers
-        self.evaluator = TaskEvaluator(self.data, self.model, tokenizer, self.strategy)
+        self.evaluator = TaskEvaluator(self.data, self.model, tokenizer)
         self.best = BestCheckpoint(
             output_dir,
             self.model,
@@ -169,10 +164,7 @@ class FinetuningRun:
             self.restore()
 
     def restore(self) -> None:
-        """Loads the best checkpoint of the output directory, or its newest, or the initial one.
-
-        Raises a ValueError if the output directory's model was trained for another task.
-        """
+        """Loads the best, newest or initial checkpoint; a ValueError for one of another task."""
         settings = self.settings
         if newest_step(settings.output_dir) is not None or self.best.is_there():
             check_model_folder(settings.output_dir, self.description, settings.vocab_file)
@@ -300,10 +292,7 @@ class FinetuningRun:
 
 
 def num_train_steps(settings: FinetuningSettings, num_examples: int) -> int:
-    """Returns the number of training steps, counted from examples as in the original.
-
-    Raises a ValueError if there are too few examples for one step.
-    """
+    """Returns the steps of training, counted as in the original; a ValueError if there are none."""
     num_steps = int(num_examples / settings.train_batch_size * settings.num_train_epochs)
     if not num_steps:
         raise ValueError(

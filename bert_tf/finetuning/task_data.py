@@ -22,33 +22,23 @@ from bert_tf.training.prediction import OutputCollector
 from bert_tf.training.workers import Workers
 
 
+@dataclasses.dataclass
 class TaskData:
-    """The examples and features of a task, by split.
+    """The examples and features of a task, by split."""
 
-    Args:
-        max_seq_length: tokens of a sequence, padding included.
-        folder: the folder of the feature files, `SPLIT.tf_record`.
-        strategy: with several processes, the chief writes the files.
-    """
+    settings: FinetuningSettings
+    task: Task
+    max_seq_length: int  # Tokens of a sequence, padding included.
+    folder: str  # Of the feature files, `SPLIT.tf_record`.
+    strategy: tf.distribute.Strategy  # With several processes, the chief writes the files.
+    stream: TextIO | None
 
-    def __init__(
-        self,
-        settings: FinetuningSettings,
-        task: Task,
-        max_seq_length: int,
-        folder: str,
-        strategy: tf.distribute.Strategy,
-        stream: TextIO | None,
-    ):
-        self.settings = settings
-        self.task = task
-        self.max_seq_length = max_seq_length
-        self.folder = folder
-        self.workers = Workers(strategy)
-        self.stream = self.workers.stream(stream)
+    def __post_init__(self) -> None:
+        self.workers = Workers(self.strategy)
+        self.stream = self.workers.stream(self.stream)
         # Whether a batch has examples of similar length and is only as long as the longest.
-        self.is_bucketed = settings.length_buckets and not (
-            task.padding_matters or distribution.is_tpu(strategy)
+        self.is_bucketed = self.settings.length_buckets and not (
+            self.task.padding_matters or distribution.is_tpu(self.strategy)
         )
         self._examples: dict[str, Sequence[Any]] = {}
         self._records: dict[str, tuple[FeatureFile, FeatureRecords]] = {}

@@ -18,15 +18,9 @@ from bert_tf.kinds.table import CLASSIFIER, KINDS, find_kind, heads_in, kind_of_
 
 # Hugging Face's activations -> ours; the first match is used for writing.
 _ACTIVATIONS = {
-    "gelu": "gelu_erf",
-    "gelu_python": "gelu_erf",
-    "gelu_new": "gelu",
-    "gelu_pytorch_tanh": "gelu",
-    "gelu_fast": "gelu",
-    "gelu_accurate": "gelu",
-    "relu": "relu",
-    "tanh": "tanh",
-    "linear": "linear",
+    **dict.fromkeys(("gelu", "gelu_python"), "gelu_erf"),
+    **dict.fromkeys(("gelu_new", "gelu_pytorch_tanh", "gelu_fast", "gelu_accurate"), "gelu"),
+    **{name: name for name in ("relu", "tanh", "linear")},
 }
 # Keys of released bert_config.json files that Hugging Face's copies still have.
 _RELEASED_KEYS = (

@@ -29,11 +29,8 @@ _SCORES = {
     "ForMaskedLM": {"logits": "masked_lm_logits"},
     "ForNextSentencePrediction": {"logits": "next_sentence_logits"},
 }
-_OTHER_NAMES = {
-    "logits": "logits",
-    "start_logits": "start_logits",
-    "end_logits": "end_logits",
-    "pooler_output": "pooled_output",
+_OTHER_NAMES = {"pooler_output": "pooled_output"} | {
+    name: name for name in ("logits", "start_logits", "end_logits")
 }
 
 

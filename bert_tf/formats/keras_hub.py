@@ -90,10 +90,7 @@ def recognizes(path: str) -> bool:
 
 
 def read(path: str) -> PretrainedModel:
-    """Reads a backbone, a classifier, or another task's backbone.
-
-    `path` is a preset's folder, an archive, or a `.weights.h5` file beside its `config.json`.
-    """
+    """Reads a backbone, a classifier, or another task's backbone; for `path` see `recognizes`."""
     path = str(path)
     found = _read_archive(path) if path.endswith(".keras") else _read_folder(path)
     config = _config(found)
@@ -135,7 +132,7 @@ def _read_weights(found: _Files, config: BertConfig) -> tuple[dict[str, np.ndarr
         places = (f"{scores_prefix}{layer}/vars/{number}" for layer in _SCORES)
         for place in filter(found.arrays.__contains__, places):
             ours[name] = place
-    weights, used = {}, set()
+    weights = {}
     for name, shape in names.weight_shapes(config, heads, num_classes).items():
         if name not in ours:
             raise ValueError(
@@ -145,8 +142,7 @@ def _read_weights(found: _Files, config: BertConfig) -> tuple[dict[str, np.ndarr
         variable = ours[name]
         where, value = f"{found.path}: {variable}", found.arrays[variable]
         weights[name] = names.from_keras(where, value, name, shape, config.num_attention_heads)
-        used.add(variable)
-    return weights, used
+    return weights, {ours[name] for name in weights}
 
 
 def _config(found: _Files) -> BertConfig:

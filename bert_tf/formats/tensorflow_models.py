@@ -249,8 +249,7 @@ def _read_weights(
             value = np.asarray(checkpoint.reader.get_tensor(key + _ATTRIBUTE))
         except READ_ERRORS as error:
             raise DamagedCheckpoint(f"{where} cannot be read: {error}") from error
-        num_heads = config.num_attention_heads
-        weights[name] = names.from_keras(where, value, name, shape, num_heads)
+        weights[name] = names.from_keras(where, value, name, shape, config.num_attention_heads)
         used.add(end)
     return weights, used
 

@@ -30,10 +30,7 @@ def find_saved_model(path: str) -> str | None:
 
 
 def version_folder(export_dir: str, version: int) -> str:
-    """Returns the path for a new version; 0 means one above the highest.
-
-    Raises a ValueError if it exists already.
-    """
+    """Returns the path for a new version (0: one above the highest); a ValueError if it exists."""
     version = version or 1 + max(_versions(export_dir), default=0)
     folder = files.join_path(export_dir, str(version))
     if files.exists(folder):

@@ -67,34 +67,20 @@ class Kind:
         return next(exact, next(iter(self.architectures)))
 
 
-_SEQUENCE_CLASSIFIER = {"ForSequenceClassification": (CLASSIFIER,)}
+_OF_SEQUENCES: dict[str, Any] = {
+    "inputs": (("text",), PAIR),
+    "has_tflite": True,
+    "architectures": {"ForSequenceClassification": (CLASSIFIER,)},
+}
+_OF_CLASSES = {"has_labels": True, **_OF_SEQUENCES}
 _KINDS = (
-    Kind(
-        "classification",
-        "Classifier",
-        inputs=(("text",), PAIR),
-        has_labels=True,
-        has_tflite=True,
-        architectures=_SEQUENCE_CLASSIFIER,
-        problem_type="single_label_classification",
-    ),
-    Kind(
-        "regression",
-        "Regressor",
-        inputs=(("text",), PAIR),
-        num_scores=1,
-        has_tflite=True,
-        architectures=_SEQUENCE_CLASSIFIER,
-        problem_type="regression",
-    ),
+    Kind("classification", "Classifier", problem_type="single_label_classification", **_OF_CLASSES),
+    Kind("regression", "Regressor", num_scores=1, problem_type="regression", **_OF_SEQUENCES),
     Kind(
         "multi_label",
         "MultiLabelClassifier",
-        inputs=(("text",), PAIR),
-        has_labels=True,
-        has_tflite=True,
-        architectures=_SEQUENCE_CLASSIFIER,
         problem_type="multi_label_classification",
+        **_OF_CLASSES,
     ),
     Kind(
         "tagging",

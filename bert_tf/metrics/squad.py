@@ -60,8 +60,7 @@ def evaluate(
         with null odds, `best_exact` and `best_f1` at the best thresholds, `best_exact_thresh` and
         `best_f1_thresh`. If answers are in a script without spaces, also `character_f1`.
 
-    Raises:
-        ValueError: for no questions, a question without id or answers, and missing null odds.
+    Raises a ValueError for no questions, a question without id or answers, and missing null odds.
     """
     questions = questions_of(articles, predictions)
     extra = _character_f1(questions, predictions)

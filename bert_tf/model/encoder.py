@@ -69,6 +69,12 @@ class TransformerEncoder(FeatureModel):
         self.embeddings = embeddings
         self.blocks = list(blocks)
         self.pooler = pooler
+        self.hidden_size = config.hidden_size  # H, the width of the outputs.
+        self.num_layers = len(self.blocks)
+        # With these begin the names of all weights, of the embeddings' and of the pooler's.
+        self.prefix = f"{self.scope}/"
+        self.embeddings_prefix = f"{self.scope}/{embeddings.name}/"
+        self.pooler_prefix = f"{self.scope}/{pooler.name}/"
         self.bilstm = None
         self._recomputation_seeds = new_generator()
         shape = (None, None, self.hidden_size)
@@ -87,34 +93,9 @@ class TransformerEncoder(FeatureModel):
         self.build((None, None))  # For the shapes in the summary of a model that has it.
 
     @property
-    def hidden_size(self) -> int:
-        """H, the width of the outputs."""
-        return self.config.hidden_size
-
-    @property
-    def num_layers(self) -> int:
-        """The number of blocks."""
-        return len(self.blocks)
-
-    @property
     def word_embeddings(self) -> keras.Variable:
         """The table [V, H] that a masked-LM head shares."""
         return self.embeddings.word_embeddings
-
-    @property
-    def prefix(self) -> str:
-        """The prefix of all weights' names."""
-        return f"{self.scope}/"
-
-    @property
-    def embeddings_prefix(self) -> str:
-        """The prefix of the embeddings' weights."""
-        return f"{self.scope}/{self.embeddings.name}/"
-
-    @property
-    def pooler_prefix(self) -> str:
-        """The prefix of the pooler's weights."""
-        return f"{self.scope}/{self.pooler.name}/"
 
     def layer_prefix(self, number: int) -> str:
         """Returns the prefix of a block's weights; blocks are counted from 0."""

@@ -115,11 +115,7 @@ class HeadModel(FeatureModel):
         words = re.sub(r"(?<=[a-z])(?=[A-Z])|(?=[A-Z][a-z])(?<!^)", "_", type(self).__name__)
         super().__init__(name=name or words.lower(), dtype=dtype or encoder.dtype_policy)
         self.encoder = encoder
-
-    @property
-    def config(self):
-        """The encoder's configuration."""
-        return self.encoder.config
+        self.config = encoder.config
 
     @property
     def trainable_variables(self) -> list[keras.Variable]:

@@ -42,10 +42,7 @@ class PretrainingEvaluator:
     def metrics(
         self, phase: RunPhase, step: int, between_batches: Callable[[], None] = lambda: None
     ) -> dict[str, float]:
-        """Returns the metrics of the weights at `step`, computed once per step.
-
-        `between_batches` may raise to end the evaluation.
-        """
+        """Returns the metrics at `step`, computed once; `between_batches` may raise to end that."""
         if self._latest[0] != step:
             self._latest = (step, self._evaluate(phase, between_batches))
         return self._latest[1]

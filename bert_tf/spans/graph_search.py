@@ -65,7 +65,9 @@ def find_answers(
         if options.version_2_with_negative:
             null = _null_spans(windows.owner, start_logits, end_logits, num_questions)
             spans = _Spans(*(tf.concat(columns, 0) for columns in zip(spans, null, strict=True)))
-        spans = _gather(spans, _ranking(spans))
+        # By question, then by descending score.
+        spans = _gather(spans, tf.argsort(spans.score, direction="DESCENDING", stable=True))
+        spans = _gather(spans, tf.argsort(spans.question, stable=True))
         texts = _cut_out(spans, contexts, starts, ends)
         kept = _first_of_each_text(options.n_best_size, spans, texts[0])
         return _outputs(options, *_gather((spans, texts), kept), num_questions)
@@ -151,12 +153,6 @@ def _null_spans(
     none = tf.fill([num_questions], -1)
     logits = (tf.gather(tf.pad(x, [[0, 1]]), window) for x in (starts, ends))
     return _Spans(tf.range(num_questions), none, none, *logits)
-
-
-def _ranking(spans: _Spans) -> tf.Tensor:
-    """Returns int32 [P], a stable order by question, then by descending score."""
-    by_score = tf.argsort(spans.score, direction="DESCENDING", stable=True)
-    return tf.gather(by_score, tf.argsort(tf.gather(spans.question, by_score), stable=True))
 
 
 def _cut_out(

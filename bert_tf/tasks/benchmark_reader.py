@@ -123,9 +123,8 @@ def read_columns(
         columns: the possible header names of each column, in any case.
         short_rows: receives the rows with too few cells, which are otherwise refused.
 
-    Raises:
-        ValueError: with file and line, for invalid UTF-8, gzip or CSV, a row that lacks one of the
-            columns, and a header that moves one column but lacks another.
+    Raises a ValueError, with file and line, for invalid UTF-8, gzip or CSV, a row that lacks one of
+    the columns, and a header that moves one column but lacks another.
     """
     is_csv = path.lower().removesuffix(".gz").endswith(".csv")
     rows = read_rows(path, TableLayout("csv" if is_csv else "tsv"))

@@ -274,12 +274,8 @@ class TextClassification(Task):
         return abs(metrics.pearson(labels, predictions)) < _COLLAPSED_CORRELATION
 
     def write(self, split: str, examples: _Examples, answers: _Answers, folder: str) -> list[str]:
-        """Writes the prediction files and returns their paths.
-
-        The files of other splits have names such as `test_results_mismatched.tsv`.
-        """
-        suffix = split.removeprefix("predict").removeprefix("_")
-        suffix = f"_{suffix}" if suffix else ""
+        """Writes files such as `test_results_mismatched.tsv`, and returns their paths."""
+        suffix = split.removeprefix("predict")
         contents = {
             f"test_results{suffix}.tsv": "".join(map(_results_line, answers)),
             f"predictions{suffix}.jsonl": self.predictions(examples, answers),

@@ -9,6 +9,7 @@ divides passages into windows and searches for the answer.
 Source: google-research/bert, run_squad.py.
 """
 
+import dataclasses
 import logging
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -51,31 +52,27 @@ Examples = Sequence[SpanExample]
 Answers = Sequence[SpanAnswer]
 
 
+@dataclasses.dataclass
 class SpanExtraction(Task):
-    """Extracts answers from passages.
+    """Extracts answers from passages."""
 
-    Args:
-        data: the data set: a picklable object with the `splits`, `sources`, `read`, `score` and
-            `write` of a task. The training split is TRAIN.
-        metric: the metric of its `score` that models are compared by.
-        reader: has the `splits`, `sources` and `read` instead of `data`.
-    """
+    name: str
+    options: SpanOptions
+    # The data set: a picklable object with the `splits`, `sources`, `read`, `score` and `write` of
+    # a task. The training split is TRAIN.
+    data: Any
+    metric: str  # The metric of its `score` that models are compared by.
+    reader: Reader | None = None  # Has the `splits`, `sources` and `read` instead of `data`.
 
     kind = "span"
     inputs = ("question", "context")
     labels = ()
     default_seq_length = 384
 
-    def __init__(
-        self, name: str, options: SpanOptions, data: Any, metric: str, reader: Reader | None = None
-    ):
-        self.name = name
-        self.options = options
-        self.metric = metric
-        self.padding_matters = not options.mask_padding
-        self.reader = reader or data
-        self.score = data.score
-        self.write = data.write
+    def __post_init__(self) -> None:
+        self.padding_matters = not self.options.mask_padding
+        self.reader = self.reader or self.data
+        self.score, self.write = self.data.score, self.data.write
 
     def features(self, split: str, max_seq_length: int) -> dict[str, Feature]:
         """Returns the original's features; no model uses `is_impossible`."""

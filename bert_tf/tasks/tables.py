@@ -93,8 +93,7 @@ class Row(NamedTuple):
 def read_rows(path: str, layout: TableLayout) -> Iterable[Row]:
     """Returns all rows, header and empty lines included; a row of JSON lines has one cell.
 
-    Raises:
-        ValueError: for invalid UTF-8, gzip or CSV, with file and line.
+    Raises a ValueError for invalid UTF-8, gzip or CSV, with file and line.
 
     Source: google-research/bert, run_classifier.py, `_read_tsv`.
     """
@@ -122,9 +121,8 @@ def read_records(
         lists: the JSON keys whose values may also be lists, which become tuples of texts.
         on_layout: called with a description of the file as it is read: format, delimiter, header.
 
-    Raises:
-        ValueError: with file and line, for missing columns, rows with more or fewer columns than
-            the first one, and invalid UTF-8, CSV, JSON or gzip.
+    Raises a ValueError, with file and line, for missing columns, rows with more or fewer columns
+    than the first one, and invalid UTF-8, CSV, JSON or gzip.
     """
     rows = _without_empty_lines(read_rows(path, layout))
     if layout.format_of(path) == "jsonl":

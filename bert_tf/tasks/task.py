@@ -242,8 +242,7 @@ def find_task(
         options: the values of the task's options, as text.
         labels: the classes of a trained model.
 
-    Raises:
-        ValueError: for an unknown task, variant or option, with those that exist.
+    Raises a ValueError for an unknown task, variant or option, with those that exist.
     """
     module = _task_module(name)
     variant = name.lower().partition(":")[2]

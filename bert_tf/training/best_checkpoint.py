@@ -32,10 +32,7 @@ class BestCheckpoint:
         self._values: list[float] = []
 
     def resume(self, step: int) -> None:
-        """Reads a run's evaluations up to `step`, and removes half-written checkpoints.
-
-        So a resumed run stops early where an uninterrupted one would have.
-        """
+        """Reads evaluations up to `step`, for early stopping; removes half-written checkpoints."""
         if self.is_writer:
             self._checkpoints.remove_unfinished()
         lines = read_metrics(files.join_path(self.output_dir, METRICS_NAME))

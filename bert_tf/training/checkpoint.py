@@ -88,9 +88,8 @@ def load_checkpoint(
             regular expression. By default heads, and weights that no output depends on.
         allow_other_shape: a predicate of the name: if its shape differs, it counts as missing.
 
-    Raises:
-        ValueError: for a missing or damaged checkpoint, a wrong shape, or a missing variable; then
-            the model is unchanged.
+    Raises a ValueError for a missing or damaged checkpoint, a wrong shape, or a missing variable;
+    then the model is unchanged.
 
     Example:
 
@@ -121,9 +120,8 @@ def load_checkpoint(
         )
     loaded = {name: variable for name, variable in variables.items() if name in shapes}
     _restore(prefix, loaded)
-    unknown = sorted(name for name in shapes if name not in variables)
-    unused = tuple(name for name in unknown if not OPTIMIZER_STATE.search(name))
-    return LoadReport(prefix, tuple(loaded), missing, unused)
+    unused = [n for n in sorted(shapes) if n not in variables and not OPTIMIZER_STATE.search(n)]
+    return LoadReport(prefix, tuple(loaded), missing, tuple(unused))
 
 
 def has_encoder(path: str | None) -> bool:
@@ -162,9 +160,8 @@ def write_tensors(prefix: str, tensors: Mapping[str, tf.Variable | tf.Tensor]) -
 
     Raises an OSError if that fails, as on a full disk, and removes all parts.
     """
-    folder, name = os.path.split(f"{prefix}.tmp-{os.getpid()}")
-    folder = folder or "."
-    temporary = os.path.join(folder, name)
+    temporary = f"{prefix}.tmp-{os.getpid()}"
+    folder, name = files.split_path(temporary)
     names = sorted(tensors)
     tf.io.gfile.makedirs(folder)
     try:

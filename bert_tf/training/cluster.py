@@ -140,8 +140,7 @@ def _configure_coordination(num_workers: int, timeout: int) -> None:
         cluster_register_timeout_in_ms=1000 * timeout,
         heartbeat_timeout_in_ms=1000 * timeout,
     )
-    jobs = context().coordination_service.coordinated_job_list
-    jobs.add(name="worker", num_tasks=num_workers)
+    context().coordination_service.coordinated_job_list.add(name="worker", num_tasks=num_workers)
 
 
 @contextlib.contextmanager

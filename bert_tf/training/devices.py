@@ -28,10 +28,7 @@ _BFLOAT16_CAPABILITY = (8, 0)  # Compute capability of NVIDIA's GPUs.
 
 
 def make_strategy(settings: DeviceSettings) -> tf.distribute.Strategy:
-    """Returns the strategy of the settings' devices; the same object for the same devices.
-
-    Raises a ValueError if they are not available.
-    """
+    """Returns the one strategy of the settings' devices; a ValueError if they are not available."""
     fields = dataclasses.fields(DeviceSettings)
     return _strategy(DeviceSettings(**{f.name: getattr(settings, f.name) for f in fields}))
 
@@ -55,7 +52,7 @@ def _strategy(settings: DeviceSettings) -> tf.distribute.Strategy:
     if settings.num_virtual_devices:
         return mirrored_strategy(make_virtual_devices(settings.num_virtual_devices))
     if name == "mirrored":
-        return mirrored_strategy(None if _num_gpus() else _split_cpu())
+        return mirrored_strategy(None if tf.config.get_visible_devices("GPU") else _split_cpu())
     return _best_of_this_machine(settings) if name == "auto" else tf.distribute.get_strategy()
 
 
@@ -65,11 +62,8 @@ def _best_of_this_machine(settings: DeviceSettings) -> tf.distribute.Strategy:
             return tpu_strategy(settings)
         except ValueError as error:
             logger.warning("%s\nContinuing without a TPU.", error)
-    return mirrored_strategy() if _num_gpus() > 1 else tf.distribute.get_strategy()
-
-
-def _num_gpus() -> int:
-    return len(tf.config.get_visible_devices("GPU"))
+    has_several = len(tf.config.get_visible_devices("GPU")) > 1
+    return mirrored_strategy() if has_several else tf.distribute.get_strategy()
 
 
 def limit_gpus(num_gpus: int) -> None:

@@ -77,10 +77,7 @@ class BertAdam(keras.optimizers.Optimizer):
         self._decays = [has_weight_decay(variable.path) for variable in variables]
 
     def apply(self, grads, trainable_variables=None):
-        """Clips the gradients' sum over all devices, and updates the weights.
-
-        A weight whose gradient is None is not updated.
-        """
+        """Clips the gradients' sum over all devices; updates the weights that have a gradient."""
         context = tf.distribute.get_replica_context()
         num_replicas = context.num_replicas_in_sync if context is not None else 1
         grads = list(grads)

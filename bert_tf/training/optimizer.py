@@ -85,10 +85,7 @@ class AdamWeightDecay:
         }
 
     def restart(self, first_step: int, schedule: Schedule) -> None:
-        """Counts steps from `first_step` on, for the schedule and bias correction.
-
-        At that step the moments are reset.
-        """
+        """Counts steps from `first_step` on, as in a new training: it resets the moments there."""
         self.schedule, self._first_step = schedule, first_step
         if int(self.step.numpy()) == first_step:
             for moment in (*self.m.values(), *self.v.values()):

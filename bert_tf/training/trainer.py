@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
+from bert_tf import processors
 from bert_tf.model.dropout import dropout_seeds
 from bert_tf.training.finite import NonFiniteLoss, check_weights  # noqa: F401 - for callers.
 from bert_tf.training.loss_scale import LossScale
@@ -62,9 +63,7 @@ class Trainer:
         )
         self._compute = self._losses_and_gradients
         if self.jit_compile and not is_alone:
-            self._compute = tf.function(
-                self._losses_and_gradients, jit_compile=True, autograph=False
-            )
+            self._compute = processors.compiled(self._losses_and_gradients)
         self._run = tf.function(self._run_steps)
 
     def state(self) -> dict[str, tf.Variable]:
@@ -73,10 +72,7 @@ class Trainer:
         return {**self.optimizer.variables, **self.optimizer.named_variables(), **scale}
 
     def run(self, iterator: Iterator, num_steps: int) -> dict[str, float]:
-        """Runs steps in the graph. Returns each metric's sum over them.
-
-        Raises NonFiniteLoss, naming the step, as soon as the loss is not finite.
-        """
+        """Runs steps in the graph. Returns metrics' sums; raises NonFiniteLoss, naming the step."""
         sums, bad_step = self._run(iterator, tf.constant(num_steps, tf.int64))
         if int(bad_step) >= 0:
             raise NonFiniteLoss(f"The loss of step {int(bad_step)} or its gradient")

@@ -122,19 +122,14 @@ def together(strategy: tf.distribute.Strategy, settings: Any) -> Iterator[None]:
     First checks that all have the same settings, a dataclass. The chief locks the output.
     """
     workers = Workers(strategy)
-    lock = _output_lock(settings)
-    if workers.count == 1:
-        with lock:
-            yield
-        return
     try:
         workers.check_same_settings(settings)
-        with lock if workers.is_chief else contextlib.nullcontext():
+        with _output_lock(settings) if workers.is_chief else contextlib.nullcontext():
             yield
     except tf.errors.OpError as error:
         is_of_collective = "ollective" in error.message
         is_loss = is_of_collective or isinstance(error, _LOSSES)
-        if not is_loss or _MISMATCH.search(error.message):
+        if workers.count == 1 or not is_loss or _MISMATCH.search(error.message):
             raise
         lines = [line.strip() for line in error.message.splitlines() if line.strip()]
         reasons = [line for line in lines if "Collective ops is aborted by" in line]
