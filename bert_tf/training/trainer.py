@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from bert_tf import processors
+from bert_tf.model import processors
 from bert_tf.model.dropout import dropout_seeds
 from bert_tf.training.finite import NonFiniteLoss, check_weights  # noqa: F401 - for callers.
 from bert_tf.training.loss_scale import LossScale
