@@ -34,11 +34,11 @@ def die_at_two(number):
 
 def write_slowly(path):
     """Writes a temporary file, which it removes if it is ended."""
-    Path(path).write_text("half")
     try:
+        Path(path).write_text("half")
         time.sleep(60)
     finally:
-        Path(path).unlink()
+        Path(path).unlink(missing_ok=True)
 
 
 def send_much(number):
