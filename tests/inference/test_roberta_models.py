@@ -23,7 +23,7 @@ from bert_tf.kinds.masked_lm import MaskFiller
 from bert_tf.serving.export import export_saved_model
 from bert_tf.settings import ConversionSettings, ExportSettings
 
-pytest.importorskip("tokenizers", reason="needs: pip install 'bert_tf[bpe]'")
+pytest.importorskip("tokenizers", reason="needs: pip install '.[bpe]'")
 pytest.importorskip("safetensors", reason="needs: pip install safetensors")
 
 VOCABULARY = family_file("roberta/vocab.json")

@@ -32,7 +32,7 @@ def settings(**changes):
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    pytest.importorskip("tokenizers", reason="needs: pip install 'bert_tf[bpe]'")
+    pytest.importorskip("tokenizers", reason="needs: pip install '.[bpe]'")
     return load_tokenizer(str(family_file("roberta/vocab.json")), do_lower_case=False)
 
 
@@ -114,7 +114,7 @@ def test_a_sentence_longer_than_an_example_is_divided(tokenizer):
 
 @pytest.mark.parametrize("masking", ["static", "dynamic"])
 def test_records_have_one_segment_and_no_label(masking, lines, tmp_path):
-    pytest.importorskip("tokenizers", reason="needs: pip install 'bert_tf[bpe]'")
+    pytest.importorskip("tokenizers", reason="needs: pip install '.[bpe]'")
     (tmp_path / "text.txt").write_text("\n".join(lines), encoding="utf-8")
     made = settings(
         input_file=(str(tmp_path / "text.txt"),),

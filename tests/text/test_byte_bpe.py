@@ -10,7 +10,7 @@ import pytest
 from bert_tf.text.byte_bpe import ByteBpeTokenizer
 from bert_tf.text.tokenizer import load_tokenizer
 
-pytest.importorskip("tokenizers", reason="pip install 'bert_tf[bpe]'")
+pytest.importorskip("tokenizers", reason="needs: pip install '.[bpe]'")
 FOLDER = Path(__file__).parents[1] / "golden/family/roberta"
 CASES = json.loads(gzip.decompress((FOLDER / "cases.json.gz").read_bytes()))
 
