@@ -275,7 +275,8 @@ class TextClassification(Task):
 
     def write(self, split: str, examples: _Examples, answers: _Answers, folder: str) -> list[str]:
         """Writes files such as `test_results_mismatched.tsv`, and returns their paths."""
-        suffix = split.removeprefix("predict")
+        other = split.removeprefix("predict").removeprefix("_")
+        suffix = f"_{other}" if other else ""
         contents = {
             f"test_results{suffix}.tsv": "".join(map(_results_line, answers)),
             f"predictions{suffix}.jsonl": self.predictions(examples, answers),
