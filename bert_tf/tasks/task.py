@@ -274,16 +274,17 @@ def options_of(name: str) -> tuple[dataclasses.Field, ...]:
 
 
 def _task_module(name: str) -> ModuleType:
-    module = _task_modules().get(name.lower().partition(":")[0])
-    if module is None:
-        raise no_task(name)
-    return module
+    own_name = name.lower().partition(":")[0]
+    if module := _task_modules(own_name).get(own_name):
+        return module
+    raise no_task(name)
 
 
-def _task_modules() -> dict[str, ModuleType]:
-    """Returns the modules of this package with a `make`, by name."""
+def _task_modules(wanted: str = "") -> dict[str, ModuleType]:
+    """Returns the modules of tasks by name; of this package's, only `wanted` if it is given."""
     package = importlib.import_module("bert_tf.tasks")
     names = [info.name for info in pkgutil.iter_modules(package.__path__)]
+    names = [name for name in names if wanted in ("", name)]
     modules = {name: importlib.import_module(f"bert_tf.tasks.{name}") for name in names}
     return {name: module for name, module in modules.items() if hasattr(module, "make")} | _added
 
