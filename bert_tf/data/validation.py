@@ -16,29 +16,17 @@ from bert_tf.data.order import map_batches
 from bert_tf.data.record_index import CORRUPT_ADVICE, FileIndex, RecordIndex, index_by_scan
 from bert_tf.data.records import Fault, read_records_at, scan_file
 from bert_tf.data.schema import Feature, parse_stored
+from bert_tf.text.vocabulary import check_vocabulary_size
 
 logger = logging.getLogger(__name__)
 
 CHECKED_EXAMPLES = 1_000_000  # Some 10 seconds on two cores.
-MAX_UNUSED_ROWS = 1024  # Word embeddings may be padded, so that their number divides well.
 
 # What records were made with, in their manifest.
 _RUN_FORM = {
     "settings": {"max_seq_length": int, "max_predictions_per_seq": int},
     "vocabulary": {"file": str, "size": int},
 }
-
-
-def check_vocabulary_size(
-    num_tokens: int, vocab_file: str, vocab_size: int, bert_config_file: str
-) -> None:
-    """Raises a ValueError if the size of a vocabulary does not fit the model's word embeddings."""
-    if not vocab_size - MAX_UNUSED_ROWS <= num_tokens <= vocab_size:
-        raise ValueError(
-            f"{vocab_file} has {num_tokens} rows, the model's word embeddings have {vocab_size} "
-            f"(vocab_size in {bert_config_file}): it is another vocabulary than the model's. Give "
-            f"the model's own, or for a new model set vocab_size to {num_tokens}."
-        )
 
 
 def check_manifests(

@@ -11,14 +11,12 @@ import tensorflow as tf
 
 from bert_tf import files
 from bert_tf.config import BertConfig
-from bert_tf.data.validation import check_vocabulary_size
 from bert_tf.features.extractor import FeatureExtractor
 from bert_tf.features.writers import open_writer
 from bert_tf.model.encoders import make_encoder
 from bert_tf.progress import Progress
 from bert_tf.settings import FeatureExtractionSettings
-from bert_tf.text.tokenizer import load_tokenizer
-from bert_tf.text.vocabulary import check_vocabulary, validate_case_matches_checkpoint
+from bert_tf.text.tokenizer import load_tokenizer_of_model
 from bert_tf.training import distribution
 from bert_tf.training.checkpoint import has_encoder, load_checkpoint
 from bert_tf.training.devices import make_strategy
@@ -65,11 +63,7 @@ def _load_extractor(
     config = BertConfig.from_json_file(settings.bert_config_file)
     layers = settings.layer_indices(config.num_hidden_layers)
     check_length(settings.max_seq_length, config, settings.bert_config_file)
-    validate_case_matches_checkpoint(settings.do_lower_case, settings.init_checkpoint)
-    tokenizer = load_tokenizer(settings.vocab_file, settings.do_lower_case)
-    vocab, vocab_file = tokenizer.vocab, settings.vocab_file
-    check_vocabulary(vocab, vocab_file, settings.do_lower_case)
-    check_vocabulary_size(len(vocab), vocab_file, config.vocab_size, settings.bert_config_file)
+    tokenizer = load_tokenizer_of_model(settings, config)
     with strategy.scope():
         is_loaded = has_encoder(settings.init_checkpoint)
         encoder = make_encoder(config, will_be_loaded=is_loaded)

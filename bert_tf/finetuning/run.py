@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from bert_tf import files
 from bert_tf.config import BertConfig
-from bert_tf.data.validation import check_vocabulary_size
 from bert_tf.distillation.layers import LayerwiseModel
 from bert_tf.distillation.student import CopyReport, copy_weights
 from bert_tf.finetuning.distillation import DistillationObjective, check_student
@@ -31,9 +30,7 @@ from bert_tf.released.model_folder import (
 )
 from bert_tf.settings import FinetuningSettings
 from bert_tf.tasks.task import Task
-from bert_tf.text.tokenization import validate_case_matches_checkpoint
-from bert_tf.text.tokenizer import Tokenizer, load_tokenizer
-from bert_tf.text.vocabulary import check_vocabulary
+from bert_tf.text.tokenizer import load_tokenizer_of_model
 from bert_tf.training import distribution, loop, run_directory
 from bert_tf.training.best_checkpoint import BestCheckpoint
 from bert_tf.training.checkpoint import (
@@ -82,7 +79,7 @@ class FinetuningRun:
             self.config = dataclasses.replace(self.config, bilstm_layers=settings.bilstm_layers)
         max_seq_length = settings.max_seq_length or task.default_seq_length
         check_length(max_seq_length, self.config, settings.bert_config_file)
-        tokenizer = _load_tokenizer(settings, self.config)
+        tokenizer = load_tokenizer_of_model(settings, self.config)
         self.strategy = make_strategy(settings)
         if settings.do_train:
             check_batch_size(settings, self.strategy)
@@ -301,15 +298,3 @@ def num_train_steps(settings: FinetuningSettings, num_examples: int) -> int:
             "larger --num_train_epochs."
         )
     return num_steps
-
-
-def _load_tokenizer(settings: FinetuningSettings, config: BertConfig) -> Tokenizer:
-    """Loads the tokenizer, and checks its vocabulary against the model."""
-    vocab_file, do_lower_case = settings.vocab_file, settings.do_lower_case
-    validate_case_matches_checkpoint(do_lower_case, settings.init_checkpoint)
-    tokenizer = load_tokenizer(vocab_file, do_lower_case, model_type=config.model_type)
-    check_vocabulary(tokenizer.vocab, vocab_file, do_lower_case)
-    check_vocabulary_size(
-        len(tokenizer.vocab), vocab_file, config.vocab_size, settings.bert_config_file
-    )
-    return tokenizer

@@ -11,7 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from bert_tf.config import BertConfig
 from bert_tf.text.packing import pack_truncated
+from bert_tf.text.vocabulary import (
+    check_vocabulary,
+    check_vocabulary_size,
+    validate_case_matches_checkpoint,
+)
 
 
 class SpecialIds(NamedTuple):
@@ -224,3 +230,17 @@ def load_tokenizer(
     tokenizer = getattr(importlib.import_module(module), name)
     accents = {} if strip_accents is None else {"strip_accents": strip_accents}
     return tokenizer(vocab_file, do_lower_case, **accents)
+
+
+def load_tokenizer_of_model(settings: Any, config: BertConfig) -> Tokenizer:
+    """Returns the tokenizer for the vocabulary and model that a program's settings name.
+
+    Raises a ValueError if vocabulary, lower-casing, model and checkpoint do not fit each other.
+    """
+    vocab_file, do_lower_case = settings.vocab_file, settings.do_lower_case
+    validate_case_matches_checkpoint(do_lower_case, settings.init_checkpoint)
+    tokenizer = load_tokenizer(vocab_file, do_lower_case, model_type=config.model_type)
+    vocab = tokenizer.vocab
+    check_vocabulary(vocab, vocab_file, do_lower_case)
+    check_vocabulary_size(len(vocab), vocab_file, config.vocab_size, settings.bert_config_file)
+    return tokenizer

@@ -19,6 +19,15 @@ from bert_tf.settings import FeatureExtractionSettings
 from bert_tf.training.checkpoint import named_variables, write_tensors
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+CONFIG_OF_ELECTRA = {
+    "model_type": "electra",
+    "vocab_size": 22,
+    "embedding_size": 8,
+    "hidden_size": 8,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+}
 
 
 def read_json(path: str) -> list[dict]:
@@ -44,6 +53,16 @@ def test_every_line_has_the_vectors_that_the_model_gives_for_it_alone(
         for token in line["features"]:
             assert [layer["index"] for layer in token["layers"]] == [-1, 0]
         np.testing.assert_allclose(vectors_of(line), vectors, atol=1e-5)
+
+
+def test_an_electra_model_s_lines_are_tokenized_as_electra_s(run, tmp_path):
+    config = BertConfig(**CONFIG_OF_ELECTRA)
+    (tmp_path / "config.json").write_text(config.to_json_string())
+    prefix = str(tmp_path / "model.ckpt")
+    bert_tf.save_checkpoint(bert_tf.ElectraEncoder(config), prefix)
+    files = {"bert_config_file": str(tmp_path / "config.json"), "init_checkpoint": prefix}
+    (line,) = read_json(run(["the\u0378 dog"], **files))  # An unassigned character, left out.
+    assert [token["token"] for token in line["features"]] == ["[CLS]", "the", "dog", "[SEP]"]
 
 
 def test_the_file_is_to_the_byte_what_json_writes_of_the_values(
