@@ -41,7 +41,7 @@ def _draw(axis: str, points: dict[float, dict], path: Path) -> None:
     for panel, measure in zip(panels, (rate, "peak_mb"), strict=True):
         for name, line in _lines(points, measure).items():
             panel.plot(*zip(*sorted(line.items()), strict=True), marker="o", label=name_of(name))
-        panel.set(xlabel=axis, ylabel=label_of(measure), ylim=(0, None))
+        panel.set(xlabel=axis, xticks=sorted(points), ylabel=label_of(measure), ylim=(0, None))
     panels[0].legend(fontsize="small")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Date": None})
