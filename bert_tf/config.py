@@ -32,6 +32,7 @@ _MAX_WEIGHTS, _MAX_LAYERS = 10**12, 10**4  # More are a mistake, and would take 
 # The original's `generator_hidden_size` and `generator_layers`.
 _GENERATOR_SIZE, _GENERATOR_LAYERS = 0.25, 1.0
 _GENERATOR_HEAD_SIZE = 64
+_MAX_UNUSED_ROWS = 1024  # Word embeddings may be padded, so that their number divides well.
 # Keys of configurations that have no use here -> the architectures that have them.
 _OTHER_ARCHITECTURES = {
     "relative_attention": "DeBERTa",
@@ -269,6 +270,18 @@ def generator_config(config: BertConfig) -> BertConfig:
             f"The generator that generator_hidden_size={config.generator_hidden_size} and "
             f"generator_layers={config.generator_layers} ask for: {error}"
         ) from error
+
+
+def check_vocabulary_size(
+    num_tokens: int, vocab_file: str, vocab_size: int, bert_config_file: str
+) -> None:
+    """Raises a ValueError if the size of a vocabulary does not fit the model's word embeddings."""
+    if not vocab_size - _MAX_UNUSED_ROWS <= num_tokens <= vocab_size:
+        raise ValueError(
+            f"{vocab_file} has {num_tokens} rows, the model's word embeddings have {vocab_size} "
+            f"(vocab_size in {bert_config_file}): it is another vocabulary than the model's. Give "
+            f"the model's own, or for a new model set vocab_size to {num_tokens}."
+        )
 
 
 def is_address(host: str) -> bool:

@@ -10,13 +10,12 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import tensorflow as tf
 
-from bert_tf.config import check_form
+from bert_tf.config import check_form, check_vocabulary_size
 from bert_tf.data.block_reader import READING_ERRORS, BlockTable
 from bert_tf.data.order import map_batches
 from bert_tf.data.record_index import CORRUPT_ADVICE, FileIndex, RecordIndex, index_by_scan
 from bert_tf.data.records import Fault, read_records_at, scan_file
 from bert_tf.data.schema import Feature, parse_stored
-from bert_tf.text.vocabulary import check_vocabulary_size
 
 logger = logging.getLogger(__name__)
 

@@ -11,13 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from bert_tf.config import BertConfig
+from bert_tf.config import BertConfig, check_vocabulary_size
 from bert_tf.text.packing import pack_truncated
-from bert_tf.text.vocabulary import (
-    check_vocabulary,
-    check_vocabulary_size,
-    validate_case_matches_checkpoint,
-)
+from bert_tf.text.vocabulary import check_vocabulary, validate_case_matches_checkpoint
 
 
 class SpecialIds(NamedTuple):

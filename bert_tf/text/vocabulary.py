@@ -13,7 +13,6 @@ _UNCASED_RELEASES = re.compile(
 )
 _CASED_RELEASES = re.compile(r"(wwm_|multi_)?cased_L-.*")
 
-_MAX_UNUSED_ROWS = 1024  # Word embeddings may be padded, so that their number divides well.
 # Smaller vocabularies do not show whether they are cased.
 _MIN_WORDS_TO_TELL_CASE = 1000
 _SHARE_OF_A_CASED_VOCABULARY = 0.05
@@ -111,16 +110,4 @@ def check_vocabulary(vocab: Iterable[str], vocab_file: str, do_lower_case: bool)
         raise ValueError(
             f"{vocab_file}: {found} of its words have capital letters: the vocabulary of {kind} "
             f"model. Pass --do_lower_case={not do_lower_case}."
-        )
-
-
-def check_vocabulary_size(
-    num_tokens: int, vocab_file: str, vocab_size: int, bert_config_file: str
-) -> None:
-    """Raises a ValueError if the size of a vocabulary does not fit the model's word embeddings."""
-    if not vocab_size - _MAX_UNUSED_ROWS <= num_tokens <= vocab_size:
-        raise ValueError(
-            f"{vocab_file} has {num_tokens} rows, the model's word embeddings have {vocab_size} "
-            f"(vocab_size in {bert_config_file}): it is another vocabulary than the model's. Give "
-            f"the model's own, or for a new model set vocab_size to {num_tokens}."
         )

@@ -210,7 +210,7 @@ LIBRARIES = {
 
 def printed_commands(repository: Path) -> list[tuple[str, str]]:
     """The lines of documents, scripts and messages: (file, line)."""
-    pages = [*repository.glob("*.md"), *repository.glob("docs/*.md"), *repository.glob("colab/*")]
+    pages = [*repository.glob("*.md"), *repository.glob("docs/*.md"), *repository.glob("colab/*.*")]
     pages = [page for page in pages if page.name != "CHANGELOG.md"]
     pages += [*repository.glob("run_scripts/**/*.*"), *repository.glob("bert_tf/**/*.py")]
     texts = {page: page.read_text(encoding="utf-8") for page in pages if page.suffix != ".pyc"}
