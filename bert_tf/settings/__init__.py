@@ -1,17 +1,32 @@
 """Defines the settings of each program as a frozen dataclass, without TensorFlow.
 
 A default and its reason are written here only; the scripts' flags are made from these classes.
-Every class checks its values when an object is made.
+Every class checks its values when an object is made. A program imports only its own.
 """
 
-# ruff: noqa: F401 - these are for callers.
-from bert_tf.settings.conversion import ConversionSettings
-from bert_tf.settings.corpus import CorpusSettings
-from bert_tf.settings.explore import ExploreSettings
-from bert_tf.settings.export import ExportSettings
-from bert_tf.settings.feature_extraction import FeatureExtractionSettings
-from bert_tf.settings.finetuning import FinetuningSettings
-from bert_tf.settings.planning import PlanningSettings
-from bert_tf.settings.pretraining import PretrainingSettings
-from bert_tf.settings.pretraining_data import DUPE_FACTORS, PretrainingDataSettings
-from bert_tf.settings.training import TrainingSettings
+import importlib
+
+# Name -> the module of this package that defines it.
+_MODULES = {
+    "ConversionSettings": "conversion",
+    "CorpusSettings": "corpus",
+    "ExploreSettings": "explore",
+    "ExportSettings": "export",
+    "FeatureExtractionSettings": "feature_extraction",
+    "FinetuningSettings": "finetuning",
+    "PlanningSettings": "planning",
+    "PretrainingSettings": "pretraining",
+    "DUPE_FACTORS": "pretraining_data",
+    "PretrainingDataSettings": "pretraining_data",
+    "TrainingSettings": "training",
+}
+
+
+def __getattr__(name: str):
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(_MODULES)
