@@ -32,7 +32,7 @@ def settings_of_run(name, output_file):
         data = Path(os.environ.get("BERT_TF_DATA") or path.parents[4] / "data")
         vocab = str(data / "vocab" / run["vocab"])
         if not Path(vocab).exists():
-            pytest.skip(f"no {vocab}")
+            pytest.skip(f"no vocabulary {vocab}; set BERT_TF_DATA to where the data sets are")
     names = (
         *("do_lower_case", "do_whole_word_mask", "dupe_factor", "favor_shorter_ngram", "ngram"),
         *("masked_lm_prob", "max_predictions_per_seq", "max_seq_length", "random_seed"),
