@@ -150,12 +150,13 @@ def test_the_nearest_sentences_come_first(page, servers):
     server = servers["masked_lm"]
     panel = visit(page, server, "nearest")
     sentences = ["The house was small.", "A good man."]
-    panel.get_by_label("Sentences").fill("\n".join(sentences))
     panel.get_by_label("Query").fill("a house")
-    panel.locator("ol li").nth(2).wait_for(state="detached")
+    panel.get_by_label("Sentences").fill("\n".join(sentences))
+    panel.locator("ol li:nth-child(2):last-child").wait_for()  # Of the examples there are more.
     hits = server.explorer.predictor.search("a house", sentences)
-    panel.get_by_text(f"{hits[0].score:.2f}".replace("-", "−")).first.wait_for()
     assert panel.locator("ol .what").all_inner_texts() == [hit.text for hit in hits]
+    scores = [f"{hit.score:.2f}".replace("-", "−") for hit in hits]
+    assert panel.locator("ol .number").all_inner_texts() == scores
     finish(page, server)
 
 
