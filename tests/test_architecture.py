@@ -191,6 +191,19 @@ def test_importing_the_package_and_what_prepares_data_does_not_import_tensorflow
         "bert_tf.FullTokenizer, bert_tf.BertConfig\n"
         "assert 'tensorflow' not in sys.modules\n"
     )
+    _run(code)
+
+
+def test_models_do_not_import_tensorflow_text():
+    _run(
+        "import sys, keras, bert_tf\n"
+        "for name in bert_tf.__all__:\n"
+        "    getattr(bert_tf, name)\n"
+        "assert 'tensorflow_text' not in sys.modules\n"
+    )
+
+
+def _run(code):
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
 

@@ -13,7 +13,7 @@ import dataclasses
 import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -25,11 +25,9 @@ from bert_tf.kinds.table import find_kind
 from bert_tf.model.encoder import TransformerEncoder
 from bert_tf.model.feature_model import named_outputs
 from bert_tf.text.graph_packing import pack_texts
+from bert_tf.text.graph_tokenization import GraphTokenizer
 from bert_tf.text.packing import is_truncated, pack_truncated
 from bert_tf.text.tokenizer import Tokenizer
-
-if TYPE_CHECKING:  # It imports tensorflow_text.
-    from bert_tf.text.graph_tokenization import GraphTokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -159,7 +157,7 @@ class TextModel(abc.ABC):
                 *(num_truncated, num_texts, self.limit),
             )
 
-    def of_texts(self, tokenizer: "GraphTokenizer", *texts: tf.Tensor) -> Batch:
+    def of_texts(self, tokenizer: GraphTokenizer, *texts: tf.Tensor) -> Batch:
         """Returns the outputs for string tensors, one for each input."""
         return self.of_ids(self.packed(*map(tokenizer.tokenize, texts)))
 
@@ -176,7 +174,7 @@ class TextModel(abc.ABC):
         message = f"{' and '.join(self.loaded.inputs)} must be as many. Received:"
         return tf.debugging.Assert(counts[0] == counts[1], [message, *counts])
 
-    def of_text_examples(self, tokenizer: "GraphTokenizer", examples: tf.Tensor) -> Batch:
+    def of_text_examples(self, tokenizer: GraphTokenizer, examples: tf.Tensor) -> Batch:
         """Returns the outputs for serialized tf.Examples of strings."""
         features = {
             name: tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True)
@@ -187,7 +185,7 @@ class TextModel(abc.ABC):
         parsed = tf.io.parse_example(examples, features)
         return self.of_texts(tokenizer, *(parsed[name] for name in self.loaded.inputs))
 
-    def signatures(self, tokenizer: "GraphTokenizer") -> dict[str, Signature]:
+    def signatures(self, tokenizer: GraphTokenizer) -> dict[str, Signature]:
         """Returns the signatures of a SavedModel by name."""
         kind = find_kind(self.loaded.kind)
         texts = [

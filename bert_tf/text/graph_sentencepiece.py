@@ -11,7 +11,6 @@ import functools
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_text
 
 from bert_tf.text.graph_characters import (
     BLANK,
@@ -42,6 +41,8 @@ class GraphSentencePieceTokenizer(tf.Module):
     """
 
     def __init__(self, model: bytes, do_lower_case: bool = True):
+        import tensorflow_text  # Here, as models are made without it, and it takes 120 MB.
+
         super().__init__(name="graph_tokenizer")
         self._do_lower_case = do_lower_case
         with tf.init_scope():

@@ -7,7 +7,6 @@ fails with tokens that contain white space ("## a" makes "ab" unknown).
 from collections.abc import Sequence
 
 import tensorflow as tf
-import tensorflow_text
 
 from bert_tf.text.characters import is_punctuation
 from bert_tf.text.tokenization import BasicTokenizer
@@ -17,14 +16,15 @@ LONGEST_RUN = 99  # Characters without white space in a line of plain ASCII.
 LONGEST_WORD = 200  # Longer ones are unknown, as in the original.
 
 
-def make_tokenizer(
-    vocab: Sequence[str], longest: int, splits_lines: bool
-) -> tensorflow_text.FastWordpieceTokenizer | None:
-    """Returns a tokenizer of plain ASCII lines, or else of `BasicTokenizer`'s words.
+def make_tokenizer(vocab: Sequence[str], longest: int, splits_lines: bool) -> tf.Module | None:
+    """Returns a `FastWordpieceTokenizer` of plain ASCII lines, or else of `BasicTokenizer`'s words.
 
     They have runs or words of at most `longest` characters. None for lines and a vocabulary without
     words, which the op refuses.
     """
+    # Here, as models are made without it, and it takes 120 MB.
+    import tensorflow_text
+
     basic = BasicTokenizer(do_lower_case=False)
     has_words = False
     tokens = []
