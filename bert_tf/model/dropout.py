@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from bert_tf.model import processors
 from bert_tf.model.part import MadePart
 
 _ALGORITHM = "philox"
@@ -66,9 +67,34 @@ class Dropout(MadePart):
     def call(self, inputs, training: bool = False):
         if not training or not self.rate:
             return inputs
+        return self._dropped(inputs, self._is_kept(inputs))
+
+    def product(self, inputs, values, training: bool = False):
+        """Returns `self(inputs) @ values`. On a CPU only the inputs are kept for the gradient."""
+        if not training or not self.rate or not processors.is_one_cpu():
+            return ops.matmul(self(inputs, training=training), values)
+        is_kept = self._is_kept(inputs)
+
+        @tf.custom_gradient
+        def compute(inputs, values):
+            def gradient(upstream):
+                # Without the dependency TensorFlow would keep the equal tensor of the forward pass.
+                with tf.control_dependencies([upstream]):
+                    dropped = self._dropped(inputs, is_kept)
+                of_dropped = tf.matmul(upstream, values, transpose_b=True)
+                of_values = tf.matmul(dropped, upstream, transpose_a=True)
+                return self._dropped(of_dropped, is_kept), of_values
+
+            return tf.matmul(self._dropped(inputs, is_kept), values), gradient
+
+        return compute(inputs, values)
+
+    def _is_kept(self, inputs) -> tf.Tensor:
         fold_in, algorithm = current_seeds()
         seed = fold_in(self.place) if fold_in else next_seed(self.seed_generator)
-        is_kept = _draw(inputs, seed, algorithm) >= round(self.rate * 2**16)
+        return _draw(inputs, seed, algorithm) >= round(self.rate * 2**16)
+
+    def _dropped(self, inputs, is_kept):
         return ops.where(is_kept, inputs * (1.0 / (1.0 - self.rate)), 0.0)
 
 

@@ -166,8 +166,7 @@ class SelfAttention(Part):
         if score_bias is not None:
             scores = scores + score_bias
         probabilities = ops.cast(ops.softmax(scores, axis=-1), value.dtype)
-        probabilities = self.dropout(probabilities, training=training)
-        context = ops.matmul(probabilities, value)  # [B, N, L, D]
+        context = self.dropout.product(probabilities, value, training=training)  # [B, N, L, D]
         context = ops.transpose(context, (0, 2, 1, 3))
         return ops.reshape(context, ops.shape(queries))  # [B, L, H]
 
