@@ -46,11 +46,15 @@ def test_a_missing_environment_is_named_with_the_command_that_makes_it(scripts_d
     assert f"bash benchmarks/peers/make_environment.sh keras_hub {tmp_path}" in done.stderr
 
 
-def test_an_environment_is_found_by_the_name_of_its_peer(tmp_path):
-    python = tmp_path / "keras_hub" / "bin" / "python"
+@pytest.mark.parametrize("package", ["keras_hub", "bert_tf"])
+def test_an_environment_is_found_by_the_name_of_its_package(tmp_path, package):
+    python = tmp_path / package / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.symlink_to(sys.executable)
-    assert python_of("keras_hub", str(tmp_path)) == str(python)
+    assert python_of(package, str(tmp_path)) == str(python)
+
+
+def test_without_an_environment_this_package_runs_where_the_program_does(tmp_path):
     assert python_of("bert_tf", str(tmp_path)) == sys.executable
 
 

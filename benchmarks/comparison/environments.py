@@ -1,4 +1,4 @@
-"""Finds the Python of each package: ours is the one that runs, a peer has an environment."""
+"""Finds the Python of each package."""
 
 import sys
 from pathlib import Path
@@ -7,14 +7,14 @@ from comparison.case import OURS
 
 
 def python_of(package: str, environments_dir: str) -> str:
-    """Returns the path of a package's Python.
+    """Returns the path of the Python in a package's environment. Without one, ours is what runs.
 
     Raises a ValueError that names the command which makes the environment, if there is none.
     """
-    if package == OURS:
-        return sys.executable
     python = Path(environments_dir) / package / "bin" / "python"
     if not python.exists():
+        if package == OURS:
+            return sys.executable
         raise ValueError(
             f"{package} has no environment at {python.parent.parent}. Make it by: "
             f"bash benchmarks/peers/make_environment.sh {package} {environments_dir}"

@@ -22,7 +22,7 @@ class ComparisonSettings(Settings):
     quick: bool = setting(False, "Tiny sizes and one round: whether it works, in a minute.")
     resume: bool = setting(False, "Keep runs that --results_dir has already; run what is missing.")
     environments_dir: str = setting(
-        ".benchmark_environments", "Folder of the peers' virtual environments."
+        ".benchmark_environments", "Folder of the packages' virtual environments."
     )
     work_dir: str = setting(".benchmark_files", "Folder for models and text, which are kept.")
     data_dir: str | None = setting(
