@@ -63,6 +63,11 @@ class TextPreprocessor(keras.layers.Layer):
         else:
             rules = (do_lower_case, strip_accents, drops_unassigned)
             self._tokenizer = GraphTokenizer(self.vocabulary, *rules)
+        if missing := sorted({"[CLS]", "[SEP]"} - {*self.vocabulary}):
+            raise ValueError(
+                f"A vocabulary must have [CLS] and [SEP], which stand around texts. Received: "
+                f"{len(self.vocabulary)} tokens, without {', '.join(missing)}."
+            )
         self._cls, self._sep = map(self.vocabulary.index, ("[CLS]", "[SEP]"))
         self.built = True
 

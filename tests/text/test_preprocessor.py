@@ -72,6 +72,13 @@ def test_it_is_part_of_a_saved_functional_model(preprocessor, tmp_path):
     np.testing.assert_allclose(again(tf.constant(TEXTS)), expected, atol=1e-6)
 
 
+def test_a_vocabulary_without_the_tokens_around_texts_is_refused():
+    with pytest.raises(
+        ValueError, match=r"\[CLS\] and \[SEP\].* Received: 3 tokens, without \[CLS\]"
+    ):
+        bert_tf.TextPreprocessor(["[UNK]", "[SEP]", "a"])
+
+
 def test_three_texts_are_refused(preprocessor):
     with pytest.raises(ValueError, match="one or two texts"):
         preprocessor((TEXTS, TEXTS, TEXTS))
