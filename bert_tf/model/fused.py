@@ -24,8 +24,9 @@ _LANES = 16  # Floats of a vector register: XLA adds up that many columns at onc
 
 
 def is_supported(inputs) -> bool:
-    """Returns whether compiled functions pay for a tensor: its shape is known, and on a CPU."""
-    return inputs.shape.is_fully_defined() and processors.is_one_cpu()
+    """Returns whether compiled functions pay for a tensor: long rows, a known shape, one CPU."""
+    shape = inputs.shape
+    return shape.is_fully_defined() and shape[-1] >= _LANES and processors.is_one_cpu()
 
 
 @tf.custom_gradient

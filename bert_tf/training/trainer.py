@@ -64,7 +64,11 @@ class Trainer:
         self._compute = self._losses_and_gradients
         if self.jit_compile and not is_alone:
             self._compute = processors.compiled(self._losses_and_gradients)
-        self._run = tf.function(self._run_steps)
+        self._run = tf.function(self._run_steps, autograph=False)
+        # TensorFlow's own choice is Philox on a CPU, and makes a far smaller graph than its name;
+        # XLA and other devices choose differently.
+        is_chosen = processors.is_one_cpu() and not self.jit_compile
+        self._philox = "auto_select" if is_chosen else "philox"
 
     def state(self) -> dict[str, tf.Variable]:
         """Returns all variables that the next step depends on, by name."""
@@ -84,17 +88,20 @@ class Trainer:
         # The traced one is not run.
         traced = tf.function(lambda: self._distributed_step(next(iterator)), autograph=False)
         names = traced.get_concrete_function().structured_outputs
-        sums = {name: tf.constant(0.0) for name in names}
-        bad_step = tf.constant(-1, tf.int64)
-        done = tf.constant(0, tf.int64)
-        while done < num_steps and bad_step < 0:
+
+        def step(done, bad_step, sums):
             metrics = self._distributed_step(next(iterator))
             is_finite = tf.math.is_finite(metrics["loss"])
             if self.loss_scale is None:  # With one, a step whose gradients overflow is skipped.
                 is_finite &= tf.math.is_finite(metrics["gradient_norm"])
             bad_step = tf.where(is_finite, bad_step, self.optimizer.step - 1)
-            sums = {name: sums[name] + metrics[name] for name in sums}
-            done += 1
+            return done + 1, bad_step, {name: sums[name] + metrics[name] for name in sums}
+
+        _, bad_step, sums = tf.while_loop(
+            lambda done, bad_step, _: (done < num_steps) & (bad_step < 0),
+            step,
+            (tf.constant(0, tf.int64), tf.constant(-1, tf.int64), dict.fromkeys(names, 0.0)),
+        )
         return sums, bad_step
 
     def _distributed_step(self, batch: Batch) -> dict[str, tf.Tensor]:
@@ -163,7 +170,8 @@ class Trainer:
         counting = self.lookups.counting(*probes) if probes else contextlib.nullcontext()
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([*weights, *probes])
-            with dropout_seeds(self._seeds(number), self.dropout_algorithm), counting:
+            algorithm = self.dropout_algorithm or self._philox
+            with dropout_seeds(self._seeds(number), algorithm), counting:
                 outputs = self.model(self.model.select_features(batch), training=True)
             sums = self.objective.sums(batch, outputs)
             losses = {name: sums[name] / divisors[name] for name in sums}
@@ -177,8 +185,7 @@ class Trainer:
         return tf.add_n([losses[name] for name in losses if name not in self.objective.measured])
 
     def _seeds(self, part_number: tf.Tensor) -> Callable[[int], tf.Tensor]:
-        # Named, because TensorFlow's own choice differs under XLA.
-        fold_in = functools.partial(tf.random.experimental.stateless_fold_in, alg="philox")
+        fold_in = functools.partial(tf.random.experimental.stateless_fold_in, alg=self._philox)
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         base = fold_in(tf.constant([self.seed % 2**31, 0], tf.int32), self.optimizer.step + 0)
         base = fold_in(fold_in(base, tf.cast(replica, tf.int64)), part_number)

@@ -71,3 +71,8 @@ def test_an_unknown_shape_is_not_supported():
     with graph.as_default():
         unknown = tf.compat.v1.placeholder(tf.float32, [None, 3])
         assert not fused.is_supported(unknown)
+
+
+def test_two_classes_are_not_worth_compiling():
+    assert not fused.is_supported(random(32, 2))
+    assert fused.is_supported(random(32, 16))
