@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -34,12 +35,17 @@ def runner_of(case: Case, contestant: str) -> str:
 
 
 def prepare(case: Case, chosen: list[str], settings: ComparisonSettings) -> None:
-    """Makes what runners need, such as a model. It is kept for later runs."""
+    """Makes what runners need, such as a model. It is kept for later runs.
+
+    Ours are made where this program runs, which may have more than our environment.
+    """
     packages = {OURS, *map(package_of, chosen)}
     for runner in case.preparations:
         package = next((name for name in packages if runner.endswith(f"_{name}")), None)
         if package:
-            run_program(runner, package, _told(case, settings, round_number=0), settings, ())
+            told = _told(case, settings, round_number=0)
+            python = sys.executable if package == OURS else None
+            run_program(runner, package, told, settings, (), python)
 
 
 def run_rounds(
@@ -61,13 +67,21 @@ def run_rounds(
 
 
 def run_program(
-    runner: str, package: str, told: dict, settings: ComparisonSettings, cores: tuple | list
+    runner: str,
+    package: str,
+    told: dict,
+    settings: ComparisonSettings,
+    cores: tuple | list,
+    python: str | None = None,
 ) -> dict[str, Any]:
     """Runs one runner. Returns what it printed as JSON, with its time and its peak of memory.
 
     Raises a ValueError with the end of its messages, if it fails.
+
+    Args:
+        python: by default the one of the package's environment.
     """
-    python = python_of(package, settings.environments_dir)
+    python = python or python_of(package, settings.environments_dir)
     told = {**told, "started": time.time()}
     command = [python, str(_RUNNERS / f"{runner}.py"), json.dumps(told)]
     start = time.perf_counter()
