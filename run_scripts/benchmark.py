@@ -4,10 +4,10 @@
     python run_scripts/benchmark.py --suite=train --cases='base-*' --peers=keras_hub --rounds=3
     python run_scripts/benchmark.py --report
 
-Each package runs in a virtual environment of its own, which `benchmarks/peers/make_environment.sh`
-makes. Figures go to benchmarks/results/SUITE.json; --report draws the tables and plots of
-docs/performance.md from them. --quick tries a suite out with tiny sizes, in a minute; a whole suite
-takes from minutes to hours: --list shows its cases.
+Each package runs in a virtual environment of its own, which
+`benchmarks/environments/make_environment.sh` makes. Figures go to benchmarks/results/SUITE.json;
+--report draws the tables and plots of docs/performance.md from them. --quick tries a suite out with
+tiny sizes, in a minute; a whole suite takes from minutes to hours: --list shows its cases.
 
 Needs a checkout of this repository.
 """

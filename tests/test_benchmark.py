@@ -43,7 +43,7 @@ def test_a_missing_environment_is_named_with_the_command_that_makes_it(scripts_d
         scripts_dir, "--suite=train", "--peers=keras_hub", f"--environments_dir={tmp_path}"
     )
     assert done.returncode == 1
-    assert f"bash benchmarks/peers/make_environment.sh keras_hub {tmp_path}" in done.stderr
+    assert f"bash benchmarks/environments/make_environment.sh keras_hub {tmp_path}" in done.stderr
 
 
 @pytest.mark.parametrize("package", ["keras_hub", "bert_tf"])

@@ -17,6 +17,6 @@ def python_of(package: str, environments_dir: str) -> str:
             return sys.executable
         raise ValueError(
             f"{package} has no environment at {python.parent.parent}. Make it by: "
-            f"bash benchmarks/peers/make_environment.sh {package} {environments_dir}"
+            f"bash benchmarks/environments/make_environment.sh {package} {environments_dir}"
         )
     return str(python.absolute())  # Not resolved: a link to another Python would lose its packages.

@@ -69,6 +69,7 @@ class Trainer:
         # XLA and other devices choose differently.
         is_chosen = processors.is_one_cpu() and not self.jit_compile
         self._philox = "auto_select" if is_chosen else "philox"
+        self.dropout_algorithm = self.dropout_algorithm or self._philox
 
     def state(self) -> dict[str, tf.Variable]:
         """Returns all variables that the next step depends on, by name."""
@@ -170,8 +171,7 @@ class Trainer:
         counting = self.lookups.counting(*probes) if probes else contextlib.nullcontext()
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([*weights, *probes])
-            algorithm = self.dropout_algorithm or self._philox
-            with dropout_seeds(self._seeds(number), algorithm), counting:
+            with dropout_seeds(self._seeds(number), self.dropout_algorithm), counting:
                 outputs = self.model(self.model.select_features(batch), training=True)
             sums = self.objective.sums(batch, outputs)
             losses = {name: sums[name] / divisors[name] for name in sums}
